@@ -9,6 +9,8 @@ pub mod catalogue;
 pub mod check;
 pub mod event;
 pub mod octets;
+pub mod proof;
 pub mod report;
+pub mod schedule;
 pub mod smtp;
 pub mod token;
