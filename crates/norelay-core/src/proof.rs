@@ -235,7 +235,7 @@ mod tests {
         assert!(text.is_ascii() && text.len() < 2048);
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
         assert!(text.lines().all(|line| line.len() < 79), "{text}");
-        assert!(text.contains("Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n"), "{text}");
+        assert!(text.contains("Date: Thu, 1 Jan 1970 00:00:00 -0000\r\n"), "{text}");
         let (transaction, tests) = proof.transaction(text.into());
         assert_eq!(tests, [None, Some("percent-host".to_owned()), Some("bang-host".to_owned())]);
         assert!(transaction.steps[1..].iter().all(|step| step.purpose == Purpose::Attempt));
