@@ -240,6 +240,17 @@ pub struct TlsFacts {
     pub troubles: Vec<String>,
 }
 
+impl std::fmt::Display for TlsFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TLS: {} {}", self.version, self.cipher)?;
+        match &self.subject {
+            Some(subject) => write!(f, ", certificate of {subject}"),
+            None => Ok(()),
+        }?;
+        self.troubles.iter().try_for_each(|trouble| write!(f, ", {trouble}"))
+    }
+}
+
 /// For what a run waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,6 +10,8 @@ pub mod check;
 pub mod event;
 pub mod octets;
 pub mod proof;
+pub mod render;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod smtp;

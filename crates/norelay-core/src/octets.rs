@@ -59,6 +59,22 @@ impl Octets {
     }
 }
 
+/// The text with harmful characters written as in [`Octets`], and backslashes left alone: for text that isn't octets from
+/// the network but may quote some, already neutralised or not (`harmless(&harmless(x)) == harmless(x)`).
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmless(character) {
+            shown.push(character);
+        } else {
+            let octets = Octets::from(character.encode_utf8(&mut [0; 4]).as_bytes());
+            shown.push_str(&octets.to_string());
+        }
+    }
+    shown
+}
+
 fn digit(ascii: u8) -> Option<u8> {
     char::from(ascii).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
@@ -163,6 +179,13 @@ mod tests {
         fn nothing_is_lost(octets: Vec<u8>) {
             let octets = Octets::from(octets);
             prop_assert_eq!(Octets::unescape(&octets.to_string()), octets);
+        }
+
+        #[test]
+        fn what_is_harmless_stays_as_it_is(octets: Vec<u8>, text: String) {
+            let shown = Octets::from(octets).to_string();
+            prop_assert_eq!(&harmless(&shown), &shown);
+            prop_assert!(harmless(&text).chars().all(is_harmless));
         }
     }
 }

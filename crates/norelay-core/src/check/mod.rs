@@ -10,7 +10,7 @@ pub mod outcome;
 pub mod reason;
 pub mod verdict;
 
-pub use finding::{Finding, Level};
+pub use finding::{Finding, Level, findings};
 pub use outcome::{Hops, Outcome};
 pub use reason::Reason;
-pub use verdict::Verdict;
+pub use verdict::{Judgement, PathJudgement, TestJudgement, Verdict, Weight, judge};

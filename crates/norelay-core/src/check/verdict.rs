@@ -324,7 +324,7 @@ fn last_cause(report: &Report, index: u8) -> Option<String> {
 }
 
 /// `test 3`, `tests 1, 4-6`.
-fn numbers(group: &[&TestJudgement]) -> String {
+pub(crate) fn numbers(group: &[&TestJudgement]) -> String {
     let mut ranges: Vec<(u8, u8)> = Vec::new();
     for number in group.iter().map(|judged| judged.test.number) {
         match ranges.last_mut() {
@@ -341,7 +341,7 @@ fn numbers(group: &[&TestJudgement]) -> String {
 }
 
 /// What became of a test, as a clause.
-fn clause(outcome: &Outcome) -> String {
+pub(crate) fn clause(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Relayed { from, hops: Hops::Direct } => format!("its message came back from {from}"),
         Outcome::Relayed { from, hops: Hops::Multihop } => format!("its message came back by way of {from}"),
