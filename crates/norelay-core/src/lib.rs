@@ -12,6 +12,7 @@ pub mod octets;
 pub mod proof;
 pub mod render;
 pub mod replay;
+pub mod reception;
 pub mod report;
 pub mod schedule;
 pub mod smtp;
