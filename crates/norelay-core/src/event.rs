@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::Profile,
     octets::Octets,
-    smtp::{End, Purpose, Reply, Security, Stage},
+    smtp::{Cause, End, Purpose, Reply, Security, Stage},
     token::{RunId, Token},
 };
 
@@ -140,6 +140,13 @@ pub enum Event {
         test: String,
         /// Why, as a clause.
         why: String,
+    },
+    /// A path is given up: what has no answer on it gets none.
+    GivenUp {
+        /// The path.
+        path: u8,
+        /// Why.
+        cause: Cause,
     },
     /// The run waits.
     Waiting {

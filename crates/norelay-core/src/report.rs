@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     event::{Event, MailExchanger, Path, Receipt, Record, Run, TlsFacts, VERSION, Wait},
     octets::Octets,
-    smtp::{End, Purpose, Reply, Stage},
+    smtp::{Cause, End, Purpose, Reply, Stage},
 };
 
 /// More than 255 paths, or 20,000 connections, are no test of a server.
@@ -56,6 +56,8 @@ pub struct PathFacts {
     pub tests: Vec<String>,
     /// Those that were not, with the clause that says why.
     pub not_run: BTreeMap<String, String>,
+    /// Why the path was given up, if it was.
+    pub given_up: Option<Cause>,
 }
 
 /// A fact from outside the relay dialogue.
@@ -206,7 +208,7 @@ impl Report {
             Event::PathAdded { path, way, tests } => {
                 let fits = usize::from(path) == self.paths.len();
                 if fits {
-                    self.paths.push(PathFacts { way, tests, not_run: BTreeMap::new() });
+                    self.paths.push(PathFacts { way, tests, not_run: BTreeMap::new(), given_up: None });
                 }
                 return fits;
             }
@@ -222,6 +224,10 @@ impl Report {
             }
             Event::NotRun { path, test, why } => match self.paths.get_mut(usize::from(path)) {
                 Some(path) => drop(path.not_run.insert(test, why)),
+                None => return false,
+            },
+            Event::GivenUp { path, cause } => match self.paths.get_mut(usize::from(path)) {
+                Some(path) => path.given_up = Some(cause),
                 None => return false,
             },
             Event::Waiting { until, why, .. } => self.waiting = Some((until, why)),

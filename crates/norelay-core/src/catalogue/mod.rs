@@ -112,6 +112,9 @@ pub enum Line {
     Requires(&'static str),
 }
 
+/// The reverse-path of a stranger: a token at the probe domain.
+pub const FOREIGN_SENDER: &str = "<{sender}@{domain}>";
+
 /// MAIL and RCPT.
 pub const PLAIN: &[Line] = &[Line::Mail, Line::Rcpt];
 
@@ -168,6 +171,19 @@ impl RelayTest {
     /// # Errors
     /// The first word that a template needs and `words` doesn't know.
     pub fn transaction(&self, words: &Words, security: Security) -> Result<Transaction, MissingWord> {
+        self.transaction_from(self.reverse_path, words, security)
+    }
+
+    /// As [`RelayTest::transaction`], with another template for the reverse-path.
+    ///
+    /// # Errors
+    /// The first word that a template needs and `words` doesn't know.
+    pub fn transaction_from(
+        &self,
+        reverse_path: &str,
+        words: &Words,
+        security: Security,
+    ) -> Result<Transaction, MissingWord> {
         let mut made = Transaction {
             preface: Octets::default(),
             hello: Hello::Ehlo(words.expand_text("{helo}")?),
@@ -195,7 +211,7 @@ impl RelayTest {
                     requires = Some(keyword.to_owned());
                     continue;
                 }
-                Line::Mail => Step::mail(&words.expand(self.reverse_path)?),
+                Line::Mail => Step::mail(&words.expand(reverse_path)?),
                 Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
                 Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
                 Line::Exchange(purpose, line, turns) => {

@@ -99,6 +99,8 @@ kinds! {
     "log_damaged" Notice "{0} events of the log fitted nothing and were left out.";
     "probe_domain_fallback" Notice "No probe domain was given, so the foreign addresses are at {0}. Servers that check senders may refuse them for that alone, and no message can prove relaying: give a domain whose mail you receive (--domain).";
     "auto_reply" Info "A message came to the sender's address of test {0} from {1} that is no bounce: an automatic answer, or somebody who read the test message.";
+    "sender_refused" Info "The server refuses {0} as a sender for its own sake. Tests that are not about the sender were asked again from {1}.";
+    "unresolved" Error "{0}";
     "sender_substituted" Info "The message of test {0} was sent as {1} and came as {2}: the server or one after it rewrites senders.";
 }
 

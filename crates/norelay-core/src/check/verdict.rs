@@ -165,9 +165,10 @@ fn is_starttls_twin(plain: &Path, other: &Path) -> bool {
 }
 
 fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static RelayTest) -> TestJudgement {
-    let mut outcome = match facts.not_run.get(test.id) {
-        Some(why) => Outcome::NotRun { why: why.clone() },
-        None => Outcome::NotRun { why: "its turn did not come".to_owned() },
+    let mut outcome = match (facts.not_run.get(test.id), &facts.given_up) {
+        (Some(why), _) => Outcome::NotRun { why: why.clone() },
+        (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
+        (None, None) => Outcome::NotRun { why: "its turn did not come".to_owned() },
     };
     let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0, false);
     for (number, dialogue) in report.dialogues_of(index, test.id) {
@@ -358,14 +359,20 @@ pub(crate) fn clause(outcome: &Outcome) -> String {
     }
 }
 
+fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
+    let unresolved = report.notes.iter().find(|note| note.tag == "unresolved").and_then(|note| note.arguments.first());
+    match (unresolved, cause) {
+        (Some(sentence), _) => format!("Could not connect, test failed: {sentence}"),
+        (None, Some(cause)) => format!("Could not connect, test failed: {cause}."),
+        (None, None) => "Could not connect, test failed.".to_owned(),
+    }
+}
+
 fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
     let worst = || paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| path.why.iter());
     match verdict {
         Verdict::Closed => "All tests performed, no relays accepted.".to_owned(),
-        Verdict::Unreachable => match worst().next() {
-            Some(cause) => format!("Could not connect, test failed: {cause}."),
-            None => "Could not connect, test failed.".to_owned(),
-        },
+        Verdict::Unreachable => unreachable_summary(report, worst().next()),
         Verdict::OpenRelay => {
             "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()
         }
