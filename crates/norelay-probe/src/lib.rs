@@ -1,1 +1,14 @@
-//! skeleton
+//! What norelay does: resolve, connect, secure, drive a dialogue, scan a server, receive what comes back.
+//!
+//! Rules of this crate:
+//! - It decides nothing about relaying: what to ask, when, and what an answer means is `norelay-core`'s.
+//! - Everything that it sees becomes an [`norelay_core::event::Event`].
+//! - Every wait has a deadline.
+
+pub mod drive;
+pub mod network;
+pub mod record;
+pub mod resolve;
+pub mod scan;
+pub mod secure;
+pub mod target;
