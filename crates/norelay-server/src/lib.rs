@@ -46,7 +46,7 @@ pub fn router(state: AppState) -> Router {
 /// The socket can't be bound, or the store can't be opened.
 pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let listener = tokio::net::TcpListener::bind(config.listen).await?;
-    let store = Store::sqlite(&config.data).await?;
+    let store = Store::open(&config).await?;
     let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store) };
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
