@@ -6,6 +6,7 @@
 //! - An address is tested only after `address` has classified it, and it is the address itself that is handed on, never a name.
 //! - Whatever can grow is bounded, and the bound is a named constant or a setting.
 
+pub mod address;
 pub mod api;
 pub mod asker;
 pub mod config;
@@ -46,7 +47,7 @@ pub fn router(state: AppState) -> Router {
 /// The socket can't be bound, or the store can't be opened.
 pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let listener = tokio::net::TcpListener::bind(config.listen).await?;
-    let store = Store::open(&config).await?;
+    let store = Store::sqlite(&config.data).await?;
     let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store) };
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;

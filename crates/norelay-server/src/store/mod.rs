@@ -1,101 +1,151 @@
-//! The store: jobs, their event logs, receipts, keys, opt-outs; in SQLite or PostgreSQL.
+//! The store: jobs, their event logs, receipts, keys, opt-outs and proofs of control; in SQLite or PostgreSQL.
+//!
+//! Rules:
+//! - The same SQL runs on both, and one suite of tests holds both to it (`tests/store.rs`).
+//! - A log is appended to and never changed; records become visible in the order of their numbers, without gaps.
+//! - What was reported as done is done after a kill, and a message that comes twice is kept once.
+//! - Nothing here judges, permits or connects.
 
+mod codec;
+mod jobs;
+mod keys;
+mod limits;
+mod log;
 mod model;
+mod pool;
+mod proofs;
+mod schema;
 
-use jiff::Timestamp;
-use norelay_core::{event::Record, report::Report};
+use std::path::Path;
 
-pub use self::model::{Job, JobId, NotAJobId, Request, State, Stored};
-use crate::Config;
+use self::pool::Pools;
+pub use self::{
+    jobs::{Created, Idempotency, NewJob},
+    keys::KeyText,
+    limits::{Budget, Exceeded},
+    log::{Appended, Lease, MAX_RECORDS},
+    model::{ApiKey, Challenge, Job, JobId, NotAJobId, OptOut, Origin, Owner, Request, Scope, State, Stored, Subject},
+};
 
 /// The store couldn't do what was asked.
 #[derive(Debug)]
 pub enum StoreError {
-    /// There is no such job.
+    /// There is no such thing, or it has expired.
     NotFound,
-    /// The database's fault.
+    /// The database doesn't answer now; later it may.
+    Unavailable(String),
+    /// The settings can't work.
+    Setting(String),
+    /// This column holds what this program didn't write.
+    Damaged(&'static str),
+    /// Any other fault of the database.
     Database(String),
+}
+
+impl StoreError {
+    /// Whether the same may work later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
 }
 
 impl std::fmt::Display for StoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotFound => f.write_str("there is no such test"),
-            Self::Database(cause) => write!(f, "the database: {cause}"),
+            Self::NotFound => f.write_str("there is no such thing, or it has expired"),
+            Self::Unavailable(cause) => write!(f, "the database does not answer: {cause}"),
+            Self::Setting(sentence) => f.write_str(sentence),
+            Self::Damaged(column) => write!(f, "the database holds something unreadable in column {column}"),
+            Self::Database(cause) => write!(f, "the database failed: {cause}"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, RowNotFound, WorkerCrashed};
+        match error {
+            RowNotFound => Self::NotFound,
+            Io(_) | PoolTimedOut | PoolClosed | Protocol(_) | WorkerCrashed => Self::Unavailable(error.to_string()),
+            sqlx::Error::Database(ref fault) if is_passing(fault.code().as_deref()) => {
+                Self::Unavailable(error.to_string())
+            }
+            other => Self::Database(other.to_string()),
+        }
+    }
+}
+
+/// Codes of faults that pass: SQLite's busy, locked and full; PostgreSQL's connection (08), resources (53), shutdown (57P)
+/// and conflicts of transactions (40).
+fn is_passing(code: Option<&str>) -> bool {
+    code.is_some_and(|code| {
+        matches!(code, "5" | "6" | "13" | "261" | "517")
+            || ["08", "53", "57P", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+    })
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
 /// The store; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store;
+pub struct Store {
+    pools: Pools,
+    max_records: i64,
+}
 
 impl Store {
-    /// Opens the database that the settings name, and brings its tables up to date.
+    fn over(pools: Pools) -> Self {
+        Self { pools, max_records: MAX_RECORDS }
+    }
+
+    /// The same store with another limit for the records of one job.
+    #[must_use]
+    pub fn with_max_records(self, max_records: i64) -> Self {
+        Self { max_records, ..self }
+    }
+
+    /// Opens SQLite's file in a folder, which is made where it is missing, and brings its tables up to date.
     ///
     /// # Errors
     /// It can't be opened.
-    pub async fn open(_config: &Config) -> Result<Self, StoreError> {
-        Ok(Self)
+    pub async fn sqlite(folder: &Path) -> Result<Self, StoreError> {
+        Pools::sqlite(folder).await.map(Self::over)
     }
 
-    /// The job with this id.
+    /// Opens PostgreSQL's database at a `postgres://` address, and brings its tables up to date.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also where it has expired.
-    pub async fn job(&self, _id: JobId) -> Result<Job, StoreError> {
-        Err(StoreError::NotFound)
+    /// It can't be opened.
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        Pools::postgres(url).await.map(Self::over)
     }
 
-    /// The log of a job after an event's number (0: from the start), in order; at most `limit` records.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn events_since(&self, _id: JobId, _seq: i64, _limit: u32) -> Result<Vec<Stored>, StoreError> {
-        Ok(Vec::new())
+    /// Closes every connection, after what they are doing.
+    pub async fn close(&self) {
+        self.pools.close().await;
     }
 
-    /// The report of a job: its whole log, folded.
+    /// Copies SQLite's database in a folder into a new file, also while it is in use.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn report(&self, id: JobId) -> Result<Report, StoreError> {
-        let records: Vec<Record> =
-            self.events_since(id, 0, u32::MAX).await?.into_iter().map(|one| one.record).collect();
-        Ok(Report::of(&records))
+    /// There is none, or the file exists.
+    pub async fn back_up(folder: &Path, to: &Path) -> Result<(), StoreError> {
+        Pools::back_up(folder, to).await
     }
 
-    /// The jobs of a target that were created since a time, newest first; at most `limit`.
+    /// Whether the database answers.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn jobs_of(&self, _target: &str, _since: Timestamp, _limit: u32) -> Result<Vec<Job>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    /// The jobs of all targets, newest first; at most `limit`. For private mode's front page.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn recent_jobs(&self, _limit: u32) -> Result<Vec<Job>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    /// The finished job of the same target before this one, for comparison.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn previous(&self, _job: &Job) -> Result<Option<Job>, StoreError> {
-        Ok(None)
-    }
-
-    /// Deletes a job with all that belongs to it.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn delete_job(&self, _id: JobId) -> Result<(), StoreError> {
-        Err(StoreError::NotFound)
+    /// It doesn't.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        pool::on!(read self, |db| sqlx::query("SELECT 1").execute(db).await.map(drop))?;
+        Ok(())
     }
 }
