@@ -157,7 +157,15 @@ impl TokenKey {
     /// Finds the first genuine token in a text, in any case of letters and with anything around it; `self` is the run's key.
     #[must_use]
     pub fn find(&self, text: &[u8]) -> Option<Token> {
-        candidates(text).find_map(|(token, octets)| self.is_genuine(&octets).then_some(token))
+        self.find_where(text, |_| true)
+    }
+
+    /// As [`TokenKey::find`], among the tokens that say what is wanted: the others are not even verified.
+    #[must_use]
+    pub fn find_where(&self, text: &[u8], is_wanted: impl Fn(&Token) -> bool) -> Option<Token> {
+        candidates(text)
+            .filter(|(token, _)| is_wanted(token))
+            .find_map(|(token, octets)| self.is_genuine(&octets).then_some(token))
     }
 
     /// As [`TokenKey::find`], where `self` is the key of a receiver that serves many runs.
@@ -216,6 +224,15 @@ mod tests {
             format!("bounces+{token}=probe.example"),
         ] {
             assert_eq!(key().find(mangled.as_bytes()), Some(TOKEN), "{mangled}");
+        }
+    }
+
+    #[test]
+    fn a_wanted_token_is_found_among_others() {
+        let message = Token { role: Role::Message, ..TOKEN };
+        let text = format!("To: <{}@d>\r\nMessage-ID: <{}@d>", key().mint(TOKEN), key().mint(message));
+        for (role, expected) in [(Role::Recipient, Some(TOKEN)), (Role::Message, Some(message)), (Role::Sender, None)] {
+            assert_eq!(key().find_where(text.as_bytes(), |token| token.role == role), expected);
         }
     }
 

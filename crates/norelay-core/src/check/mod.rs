@@ -9,6 +9,7 @@ pub mod finding;
 pub mod outcome;
 pub mod reason;
 pub mod verdict;
+mod wording;
 
 pub use finding::{Finding, Level, findings};
 pub use outcome::{Hops, Outcome};

@@ -5,7 +5,9 @@
 //! opened.
 
 use crate::{
+    catalogue,
     event::Event,
+    explain::{self, Explanation},
     octets::{Octets, harmless},
     report::{Dialogue, Exchange},
     smtp::{End, Reply, Stage},
@@ -37,6 +39,8 @@ pub struct Line {
     pub secured: bool,
     /// The exchange that it belongs to: its index in the dialogue.
     pub exchange: Option<usize>,
+    /// Which line of what was sent or answered it is, counted from 0.
+    pub row: usize,
     /// What was said; nothing in it can act in a terminal.
     pub text: String,
 }
@@ -105,6 +109,34 @@ pub fn of(dialogue: &Dialogue) -> Vec<Line> {
     lines
 }
 
+/// A connection's transcript, each line with what it means; `mta` is the name of the server's software, where it is known.
+#[must_use]
+pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Explanation>)> {
+    let lines = of(dialogue).into_iter().map(|line| {
+        let exchange = line.exchange.and_then(|index| dialogue.exchanges.get(index));
+        let explanation = exchange.and_then(|exchange| match line.by {
+            Speaker::Client => explain::sent(exchange, line.row),
+            Speaker::Server | Speaker::Refusal => {
+                let test = exchange.test.as_ref().or(dialogue.tests.first());
+                explain::replied(exchange, line.row, test.and_then(|id| catalogue::by_id(id)), mta)
+            }
+            Speaker::Change | Speaker::Failure => None,
+        });
+        (line, explanation)
+    });
+    lines.collect()
+}
+
+/// As [`lines`], each with its explanation below it.
+#[must_use]
+pub fn explained_lines(dialogue: &Dialogue, mta: Option<&str>) -> Vec<String> {
+    let explained = explained(dialogue, mta).into_iter().flat_map(|(line, explanation)| {
+        let below = explanation.map(|explanation| format!("{:13}# {}", "", harmless(&explanation.to_string())));
+        [Some(line.to_string()), below].into_iter().flatten()
+    });
+    explained.collect()
+}
+
 /// The lines that one event of a connection adds to its transcript, for showing it while it goes on.
 #[must_use]
 pub fn of_event(event: &Event, secured: bool) -> Vec<Line> {
@@ -137,7 +169,7 @@ fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<Line>
 
 /// A command is one line; the text of a message has many, and its final dot.
 fn sent_lines(at_ms: u64, stage: Stage, line: &Octets, exchange: Option<usize>, secured: bool) -> Vec<Line> {
-    let of_text = |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, text };
+    let of_text = |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, row: 0, text };
     if stage != Stage::EndOfData {
         return vec![of_text(line.to_string())];
     }
@@ -149,12 +181,12 @@ fn sent_lines(at_ms: u64, stage: Stage, line: &Octets, exchange: Option<usize>, 
         let dot = if line.starts_with(b".") { "." } else { "" };
         format!("{dot}{}", Octets::from(line))
     });
-    shown.chain([".".to_owned()]).map(of_text).collect()
+    (0..).zip(shown.chain([".".to_owned()])).map(|(row, text)| Line { row, ..of_text(text) }).collect()
 }
 
 fn reply_lines(at_ms: u64, reply: &Reply, exchange: Option<usize>, secured: bool) -> Vec<Line> {
     let by = if reply.is_negative() { Speaker::Refusal } else { Speaker::Server };
-    reply_text(reply).into_iter().map(|text| Line { at_ms, by, secured, exchange, text }).collect()
+    (0..).zip(reply_text(reply)).map(|(row, text)| Line { at_ms, by, secured, exchange, row, text }).collect()
 }
 
 /// A reply as it came, a string a line.
@@ -176,7 +208,7 @@ pub fn reply_text(reply: &Reply) -> Vec<String> {
 }
 
 fn end_line(at_ms: u64, end: &End) -> Option<Line> {
-    let failure = |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, text };
+    let failure = |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, row: 0, text };
     match end {
         End::Answered => None,
         End::NotOffered(keyword) => Some(failure(harmless(&format!("the server does not offer {keyword}")))),
@@ -185,5 +217,5 @@ fn end_line(at_ms: u64, end: &End) -> Option<Line> {
 }
 
 fn change(at_ms: u64, text: String) -> Line {
-    Line { at_ms, by: Speaker::Change, secured: false, exchange: None, text }
+    Line { at_ms, by: Speaker::Change, secured: false, exchange: None, row: 0, text }
 }

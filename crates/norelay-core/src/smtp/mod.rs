@@ -4,10 +4,14 @@
 
 pub mod capability;
 pub mod command;
+pub mod receiver;
 pub mod reply;
+pub mod request;
 pub mod session;
+pub mod text;
 
 pub use capability::Capabilities;
 pub use command::{Hello, Purpose, Security, Stage, Step, Transaction};
+pub use receiver::{Message, Parting, Policy, Receiver, ReceiverEvent};
 pub use reply::{EnhancedStatusCode, Reply, ReplyClass, ReplyReader, Violation};
 pub use session::{Cause, End, Session, SessionEvent};
