@@ -5,10 +5,16 @@
 //! - Everything that it sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
+mod certificate;
 pub mod drive;
+pub mod key_file;
+pub mod mailbox;
 pub mod network;
+pub mod receipts;
+pub mod receive;
 pub mod record;
 pub mod resolve;
 pub mod scan;
 pub mod secure;
+pub mod spool;
 pub mod target;

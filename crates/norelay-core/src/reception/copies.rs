@@ -47,6 +47,14 @@ impl Copies {
         is_admitted
     }
 
+    /// A receipt that was admitted could not be kept: its copy, sent again, finds its room.
+    pub fn retract(&mut self, receipt: &Receipt) {
+        let peers = self.kept.get_mut(&(receipt.token, receipt.message_token));
+        if let Some(count) = peers.and_then(|peers| peers.get_mut(&network(receipt.peer.ip()))) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn forget_oldest(&mut self) {
         if self.oldest.len() >= MAX_TOKENS
             && let Some(kind) = self.oldest.pop_front()
@@ -99,6 +107,17 @@ mod tests {
         // The flood of those who saw the envelope leaves room for the message itself.
         assert!(copies.admit(&receipt(1, true, address(1))));
         assert!(copies.admit(&receipt(2, false, address(1))));
+    }
+
+    #[test]
+    fn what_could_not_be_kept_may_come_again() {
+        let mut copies = Copies::default();
+        let receipt = receipt(1, true, address(1));
+        for _ in 0..10 {
+            assert!(copies.admit(&receipt));
+            copies.retract(&receipt);
+        }
+        assert_eq!((0..10).filter(|_| copies.admit(&receipt)).count(), usize::from(MAX_OF_PEER));
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl Reception {
         self
     }
 
+    /// The domains whose token addresses are taken, in lower case.
+    #[must_use]
+    pub fn domains(&self) -> &[String] {
+        &self.domains
+    }
+
     /// The receipts of a message: one for each of its token recipients.
     #[must_use]
     pub fn receipts(&self, message: &Message) -> Vec<Receipt> {
