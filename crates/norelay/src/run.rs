@@ -159,7 +159,7 @@ impl Session {
 }
 
 /// Becomes true at the first interrupt or request to terminate.
-fn stopped_by_user() -> watch::Receiver<bool> {
+pub fn stopped_by_user() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         let interrupted = tokio::signal::ctrl_c();
