@@ -278,9 +278,10 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, ha
         Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
         // A foreign recipient taken for a local one that doesn't exist is not relayed to.
         Reason::UnknownUser => at_recipient && (odd_recipient || controls.takes_postmaster),
-        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere.
+        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere. Later than RCPT
+        // it can be the message that is disliked, and another one would pass.
         Reason::Policy | Reason::Unclassified => {
-            (at_recipient && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
+            (stage == Stage::Rcpt && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
         }
         Reason::Reputation | Reason::Greylisted | Reason::RateLimited | Reason::RecipientDomain => false,
     }
