@@ -112,8 +112,18 @@ fn dialogues() -> Vec<Row> {
         ("no answer to RCPT", but(|_, line| foreign(line).then(|| "550-waiting".to_owned())), Inconclusive, 2000),
         ("421 to RCPT", rcpt("421 4.7.0 too much"), Inconclusive, 200),
         ("hangs up at RCPT", but(|_, line| foreign(line).then(String::new)), Inconclusive, 20),
-        ("blocked", rcpt("554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using zen.spamhaus.org"), Inconclusive, 2),
-        ("10,000 keywords", but(|_, line| line.starts_with("EHLO").then(|| "250-X\r\n".repeat(10_000) + "250 Y\r\n")), Inconclusive, 20),
+        (
+            "blocked",
+            rcpt("554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using zen.spamhaus.org"),
+            Inconclusive,
+            2,
+        ),
+        (
+            "10,000 keywords",
+            but(|_, line| line.starts_with("EHLO").then(|| "250-X\r\n".repeat(10_000) + "250 Y\r\n")),
+            Inconclusive,
+            20,
+        ),
         ("250 to any line", answering(GREETING, |_, _| "250 ok\r\n".to_owned()), Suspect, 400),
     ]
 }
@@ -124,6 +134,13 @@ async fn check(rows: Vec<Row>) {
         let ran = simulation::run(simulation::request(), server, None).await;
         let (verdict, took) = (ran.judgement.verdict, ran.took.as_secs());
         if verdict != expected || took > seconds || ran.connections > 100 {
+            if std::env::var_os("TRANSCRIPTS").is_some() {
+                for dialogue in ran.report.dialogues.values().take(4) {
+                    for line in norelay_core::render::transcript::lines(dialogue) {
+                        eprintln!("{line}");
+                    }
+                }
+            }
             wrong.push(format!(
                 "{name}: {verdict:?} in {took} s with {} connections: {}",
                 ran.connections, ran.judgement.summary
@@ -156,10 +173,25 @@ async fn servers_that_defend_themselves() {
     };
     check(vec![
         ("greylisting", greylisting("450 4.2.0 Greylisted, see http://postgrey.example/"), Closed, 70),
-        ("greylisting that names a time", greylisting("451 4.7.1 Greylisting in action, please come back in 00:02:00"), Closed, 130),
-        ("greylisting beyond our patience", greylisting("451 4.7.1 Greylisting in action, please come back in 00:20:00"), Inconclusive, 2),
+        (
+            "greylisting that names a time",
+            greylisting("451 4.7.1 Greylisting in action, please come back in 00:02:00"),
+            Closed,
+            130,
+        ),
+        (
+            "greylisting beyond our patience",
+            greylisting("451 4.7.1 Greylisting in action, please come back in 00:20:00"),
+            Inconclusive,
+            2,
+        ),
         ("a ban after six", banning(6), Inconclusive, 120),
-        ("hangs up on every third", but(|number, line| (number % 3 == 2 && foreign(line)).then(String::new)), Closed, 20),
+        (
+            "hangs up on every third",
+            but(|number, line| (number % 3 == 2 && foreign(line)).then(String::new)),
+            Closed,
+            20,
+        ),
     ])
     .await;
 }

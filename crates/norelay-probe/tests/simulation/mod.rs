@@ -108,18 +108,14 @@ pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiv
     let network = Arc::new(Simulation { server, connections: AtomicUsize::new(0) });
     let started = Instant::now();
     let (_stop, stopped) = watch::channel(false);
-    let report =
-        scan::scan(request, exchangers, network.clone(), Arc::new(|_: &Record| {}), receipts, stopped).await;
+    let report = scan::scan(request, exchangers, network.clone(), Arc::new(|_: &Record| {}), receipts, stopped).await;
     let judgement = verdict::judge(&report);
     let connections = network.connections.load(Ordering::Relaxed);
     Ran { report, judgement, connections, took: started.elapsed() }
 }
 
 /// A server that answers by rule: `answer(line)` gives whole replies with their CRLF; an empty one hangs up.
-pub fn answering(
-    greeting: &'static str,
-    answer: impl Fn(usize, &str) -> String + Send + Sync + 'static,
-) -> Server {
+pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
     let answer = Arc::new(answer);
     Arc::new(move |number, stream| {
         let answer = answer.clone();
