@@ -38,7 +38,7 @@ pub struct AppState {
 
 /// Everything that is served over HTTP; the server must give it the peer's address (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
-    Router::new().merge(web::router()).nest("/api/v1", api::router()).with_state(state)
+    Router::new().merge(web::router(state.clone())).nest("/api/v1", api::router()).with_state(state)
 }
 
 /// Serves until it is told to stop.

@@ -10,7 +10,6 @@ mod explain;
 mod identity;
 mod output;
 mod progress;
-mod receive;
 mod replay;
 mod run;
 mod test;
@@ -36,8 +35,6 @@ enum Command {
     Test(Box<test::Arguments>),
     /// Explain the tests: the whole catalogue, or one test
     Explain(explain::Arguments),
-    /// Receive what comes back, for tests that run elsewhere
-    Receive(Box<receive::Arguments>),
     /// Judge a stored event log again; sends nothing
     Replay(replay::Arguments),
 }
@@ -74,7 +71,6 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Test(arguments) => test::run(*arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
-            Command::Receive(arguments) => receive::run(*arguments).await,
             Command::Replay(arguments) => replay::run(&arguments),
         }
     });

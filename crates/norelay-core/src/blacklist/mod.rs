@@ -10,7 +10,6 @@
 //! - A key is a secret: it is in the names that are asked, and in nothing that is shown.
 
 pub mod judge;
-mod public;
 pub mod query;
 pub mod reading;
 mod table;
@@ -20,7 +19,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     judge::{Judgement, Reading, State, Survey, advice, judge, notes},
-    public::is_public_resolver,
     query::{Enquiry, Keys, Planned, SelfTest, plan},
     reading::{Answer, Failure, Health, Listing, Why, health, read},
     table::LISTS,
