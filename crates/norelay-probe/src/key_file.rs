@@ -12,25 +12,40 @@ use norelay_core::token::TokenKey;
 
 /// A key file has 65 octets; blanks around are tolerated.
 const MAX_FILE: u64 = 1024;
+/// A file of other secrets: hundreds of lines.
+const MAX_TEXT: u64 = 64 * 1024;
 
 /// Reads a key file.
 ///
 /// # Errors
 /// One sentence: it can't be read, everybody can read it, or it holds no key.
 pub fn read(path: &Path) -> io::Result<TokenKey> {
+    let wrong = || complaint(io::ErrorKind::InvalidData, path, "it holds no key of 64 hexadecimal digits");
+    let text = read_bounded(path, MAX_FILE, "there is no such file; `norelay receive` makes it")?;
+    decode(text.trim()).map(TokenKey::new).ok_or_else(wrong)
+}
+
+/// Reads a file of secrets of another kind, such as the keys of blacklists.
+///
+/// # Errors
+/// One sentence: it can't be read, or everybody can read it.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    read_bounded(path, MAX_TEXT, "there is no such file")
+}
+
+fn read_bounded(path: &Path, limit: u64, if_missing: &str) -> io::Result<String> {
     let file = File::open(path).map_err(|error| {
         let why = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file; `norelay receive` makes it".to_owned(),
+            io::ErrorKind::NotFound => if_missing.to_owned(),
             _ => error.to_string(),
         };
         complaint(error.kind(), path, &why)
     })?;
     refuse_if_public(&file, path)?;
     let mut text = String::new();
-    let read = file.take(MAX_FILE).read_to_string(&mut text);
+    let read = file.take(limit).read_to_string(&mut text);
     read.map_err(|error| complaint(error.kind(), path, &error.to_string()))?;
-    let wrong = || complaint(io::ErrorKind::InvalidData, path, "it holds no key of 64 hexadecimal digits");
-    decode(text.trim()).map(TokenKey::new).ok_or_else(wrong)
+    Ok(text)
 }
 
 /// Reads a key file; makes it, for its owner only, if there is none. Says whether it was made.

@@ -6,6 +6,7 @@
 //! - Exit codes are promises: 0 closed, 1 open, 2 suspect or inconclusive, 3 usage or configuration, 4 unreachable,
 //!   5 a fault of norelay's own.
 
+mod blacklist;
 mod explain;
 mod identity;
 mod output;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Test a server: a host name, a mail domain (its mail exchangers), or an address
     Test(Box<test::Arguments>),
+    /// Ask the DNS blacklists about addresses and domains, each list self-tested first
+    Blacklist(blacklist::Arguments),
     /// Explain the tests: the whole catalogue, or one test
     Explain(explain::Arguments),
     /// Judge a stored event log again; sends nothing
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Test(arguments) => test::run(*arguments).await,
+            Command::Blacklist(arguments) => blacklist::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
             Command::Replay(arguments) => replay::run(&arguments),
         }

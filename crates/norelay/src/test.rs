@@ -178,7 +178,7 @@ impl Arguments {
 }
 
 /// `90s`, `5m`, `1h 30m`; a number alone is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let friendly = || text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     seconds
@@ -187,7 +187,8 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration is something like 30s, 5m or 2h, up to seven days".to_owned())
 }
 
-fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
+/// `192.0.2.53`, `[2001:db8::53]:5353`; the port is 53 where none is given.
+pub fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse::<SocketAddr>().ok();
     with_port
         .or_else(|| text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53)))

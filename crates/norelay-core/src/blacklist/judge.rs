@@ -114,15 +114,16 @@ fn is_unknown(reading: &Reading) -> bool {
 
 fn summarise(survey: &Survey, state: State, listed: usize, answered: usize, unknown: usize) -> String {
     let target = &survey.target;
+    let lists = if answered == 1 { "1 list".to_owned() } else { format!("{answered} lists") };
     let rest = match unknown {
         0 => String::new(),
         1 => "; 1 could not be told".to_owned(),
         more => format!("; {more} could not be told"),
     };
     match state {
-        State::Listed => format!("{target} is on {listed} of the {answered} lists that answered{rest}."),
+        State::Listed => format!("{target} is listed: on {listed} of {lists} that answered{rest}."),
         State::NotListed if listed > 0 => format!("{target} is only on lists that don't matter ({listed}){rest}."),
-        State::NotListed => format!("{target} is on none of the {answered} lists that answered{rest}."),
+        State::NotListed => format!("{target} is not listed: {lists} answered{rest}."),
         State::Unknown if answered == 0 => format!("Could not tell whether {target} is listed: no list answered."),
         State::Unknown => {
             format!(
@@ -363,7 +364,7 @@ mod tests {
             [
                 r#"Some(2) blacklist.listed ["192.0.2.1", "zen.spamhaus.org", "high", "127.0.0.2"]"#,
                 r#"Some(2) blacklist.unknown ["192.0.2.1", "all.s5h.net", "low", "quota"]"#,
-                r#"Some(2) blacklist.summary ["192.0.2.1", "192.0.2.1 is on 1 of the 2 lists that answered; 1 could not be told."]"#,
+                r#"Some(2) blacklist.summary ["192.0.2.1", "192.0.2.1 is listed: on 1 of 2 lists that answered; 1 could not be told."]"#,
             ]
         );
     }

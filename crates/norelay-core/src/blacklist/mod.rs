@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     judge::{Judgement, Reading, State, Survey, advice, judge, notes},
     query::{Enquiry, Keys, Planned, SelfTest, plan},
-    reading::{Answer, Failure, Health, Listing, Why, health, read},
+    reading::{Answer, Entry, Failure, Health, Listing, Why, health, read},
     table::LISTS,
     target::{NoTarget, Target},
 };

@@ -158,7 +158,7 @@ pub struct Entry {
     /// Whether it is good or bad to have it.
     pub sense: Sense,
     /// What it means, where the list gives it a meaning of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub meaning: Option<String>,
 }
 

@@ -5,6 +5,8 @@
 //! - Every span goes through `Page::put`, which makes it harmless; nothing else writes.
 //! - Only the server's own words may be cut short (with `…`), never a verdict, an address or a number.
 
+pub mod blacklist;
+
 use std::collections::BTreeMap;
 
 use super::{dialogues_of, json::sent_at, reply_of, reply_words};
