@@ -103,7 +103,7 @@ fn acceptance(stage: Stage, reply: &Reply, test: Option<&RelayTest>, mta: Option
     let row = table::ACCEPTED.iter().find(|row| {
         row.stage == stage && row.code.is_none_or(|code| code == reply.code) && (!row.control || is_control)
     })?;
-    let is_answer = matches!(stage, Stage::Rcpt | Stage::EndOfData) && test.is_some_and(RelayTest::is_scored);
+    let is_answer = stage == Stage::Rcpt && test.is_some_and(RelayTest::is_scored);
     let closed = is_answer.then(|| closed_answer(mta)).flatten();
     Some(Explanation { closed, ..Explanation::new(row.text, row.source) })
 }

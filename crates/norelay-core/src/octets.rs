@@ -82,12 +82,15 @@ fn digit(ascii: u8) -> Option<u8> {
 /// Whether a character can be shown as itself in a terminal, a page and a log.
 ///
 /// Not: C0 and C1 controls, and the characters that reorder or hide text (Unicode's bidirectional controls,
-/// zero-width characters, line and paragraph separators, tags, and the byte order mark).
+/// zero-width characters, line and paragraph separators, tags, and the byte order mark), and noncharacters, which XML and
+/// HTML don't take.
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{2060}'..='\u{206f}' | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+        && u32::from(character) & 0xfffe != 0xfffe
 }
 
 impl fmt::Display for Octets {
@@ -167,6 +170,7 @@ mod tests {
             (b"\xc0\x00", "\\xc0\\x00"),
             ("\u{9b}31m".as_bytes(), "\\xc2\\x9b31m"),
             ("\u{202e}gnp".as_bytes(), "\\xe2\\x80\\xaegnp"),
+            ("\u{ffff}".as_bytes(), "\\xef\\xbf\\xbf"),
             ("Grüße".as_bytes(), "Grüße"),
             (b"a\r\nb", "a\\x0d\\x0ab"),
         ] {

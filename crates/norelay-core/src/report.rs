@@ -117,7 +117,8 @@ impl Exchange {
     /// The refusal that ends the question, if this is one.
     #[must_use]
     pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
-        let reply = self.reply.as_ref().filter(|reply| reply.is_negative())?;
+        // RFC 5321 section 3.8: 421 says that the connection closes, whatever the command was.
+        let reply = self.reply.as_ref().filter(|reply| reply.is_negative() && reply.code != 421)?;
         let decides = match self.stage {
             Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
                 // In a proof several recipients are asked for: each is an attempt, and decides for its own test.

@@ -23,7 +23,7 @@ const PAUSES: [Duration; 4] =
 /// When a greylisting server that names no time is visited again, after each deferral.
 const RETURNS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
 /// How often one test is asked again when its own dialogue breaks.
-const MAX_BREAKS: u32 = 2;
+const MAX_BREAKS: u32 = 3;
 /// After so many broken dialogues in a row the server, not the test, is at fault; fewer before the first answer.
 const MAX_BREAKS_IN_A_ROW: u32 = 8;
 const MAX_BREAKS_AT_FIRST: u32 = 2;
@@ -277,9 +277,8 @@ impl Scheduler {
     ) -> Option<Duration> {
         match reason {
             Reason::RateLimited => {
-                self.halve();
-                self.trouble(now);
-                return Some(self.quiet_until.max(now + retry_after.unwrap_or_default()));
+                let again = self.shut_out(&Cause::Blocked { answered: self.answered }, now)?;
+                return Some(again.max(now + retry_after.unwrap_or_default()));
             }
             Reason::Greylisted | Reason::Unclassified => self.served(took),
             _ => {
@@ -467,13 +466,13 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_breaks_its_dialogue_is_asked_three_times_and_never_more() {
+    fn a_test_that_breaks_its_dialogue_is_asked_four_times_and_never_more() {
         let (scheduler, _, dialogues, _) = simulate(4, LIMITS, |start, _, _| match start.job {
             2 => (disconnected(Stage::Rcpt), QUICK),
             _ => (Ending::Answered, QUICK),
         });
         assert!(scheduler.blocked().is_none());
-        assert_eq!(dialogues, 6);
+        assert_eq!(dialogues, 7);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use norelay_core::{
     check::{self, Judgement},
     event::Record,
-    render::{json, json_lines, text},
+    render::{json, json_lines, text, transcript},
     replay::read_log,
     report::Report,
 };
@@ -48,6 +48,45 @@ fn logs_are_read_back_as_they_were_written() {
         let read = read_log(&json_lines::render(&records));
         assert!(read.damaged.is_empty() && read.records == records, "{name}");
     }
+}
+
+/// The catalogue's documents are others' to change: their titles are left out of the snapshots.
+fn without_titles(json: &str) -> String {
+    let is_title = |line: &&str| line.trim_start().starts_with("\"title\": ");
+    json.lines().filter(|line| !is_title(line)).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn reports_look_as_they_did() {
+    for (name, log, _) in LOGS {
+        let (report, judgement) = judged(log);
+        insta::assert_snapshot!(format!("{name}.text"), text::render(&report, &judgement, text::Style::Plain));
+        // What a full report looks like, what is hard to tell, and what acts: the rest would say nothing new.
+        if matches!(name, "multihop" | "inconclusive" | "hostile") {
+            insta::assert_snapshot!(format!("{name}.json"), without_titles(&json::render(&report, &judgement)));
+        }
+    }
+}
+
+#[test]
+fn dialogues_are_shown_and_explained() {
+    for (name, log, dialogues) in [("multihop", LOGS[2].1, &[4, 5][..]), ("inconclusive", LOGS[4].1, &[8, 12])] {
+        let (report, _) = judged(log);
+        let shown = dialogues.iter().filter_map(|number| report.dialogues.get(number)).flat_map(|dialogue| {
+            let plain = transcript::lines(dialogue);
+            plain.into_iter().chain([String::new()]).chain(transcript::explained_lines(dialogue, Some("postfix")))
+        });
+        insta::assert_snapshot!(format!("{name}.transcript"), shown.collect::<Vec<_>>().join("\n"));
+    }
+}
+
+#[test]
+fn one_line_a_test_while_the_run_goes_on() {
+    let (_, judgement) = judged(LOGS[4].1);
+    let tests = judgement.paths.iter().flat_map(|path| path.tests.iter().chain(&path.controls));
+    let lines: Vec<_> = tests.map(text::progress).collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80 && !line.contains('\n')));
+    insta::assert_snapshot!("inconclusive.progress", lines.join("\n"));
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! - Everything that it sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
+pub mod blacklist;
 mod certificate;
+pub mod dns;
 pub mod drive;
 pub mod key_file;
 pub mod mailbox;

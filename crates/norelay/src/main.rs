@@ -11,6 +11,7 @@ mod explain;
 mod identity;
 mod output;
 mod progress;
+mod receive;
 mod replay;
 mod run;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     Blacklist(blacklist::Arguments),
     /// Explain the tests: the whole catalogue, or one test
     Explain(explain::Arguments),
+    /// Receive what comes back, for tests that run elsewhere
+    Receive(Box<receive::Arguments>),
     /// Judge a stored event log again; sends nothing
     Replay(replay::Arguments),
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
             Command::Test(arguments) => test::run(*arguments).await,
             Command::Blacklist(arguments) => blacklist::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
+            Command::Receive(arguments) => receive::run(*arguments).await,
             Command::Replay(arguments) => replay::run(&arguments),
         }
     });

@@ -1,6 +1,6 @@
 //! The runs of one `norelay test`: what they share (resolver, identity, receiver), and one target's run.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use norelay_core::{
     catalogue::RelayTest,
@@ -8,6 +8,7 @@ use norelay_core::{
     token::{RunId, TokenKey},
 };
 use norelay_probe::{
+    receipts::ReceiptSource,
     record::Sink,
     resolve::{ResolveError, Resolver},
     scan::{self, Request},
@@ -24,6 +25,7 @@ pub struct Session {
     domain_given: bool,
     second_domain: String,
     helo: Option<String>,
+    receipts: Option<ReceiptSource>,
     stop: watch::Receiver<bool>,
 }
 
@@ -54,7 +56,8 @@ impl Session {
             Some(domain) => domain,
             None => identity::own_domain(&resolver).await.unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
         };
-        Ok(Self { resolver, domain, domain_given, second_domain, helo, stop: stopped_by_user() })
+        let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
+        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, stop: stopped_by_user() })
     }
 
     /// Tests one target.
@@ -71,13 +74,18 @@ impl Session {
         });
         let progress = Arc::new(Progress::new(arguments.verbose, file.transpose()?));
         let run = RunId(rand::random());
-        let key = TokenKey::new(rand::random());
+        let key = match &self.receipts {
+            Some(source) => source.key_of(run),
+            None => TokenKey::new(rand::random()),
+        };
+        let receipts = self.receipts.as_ref().map(|source| source.receipts_of(run)).transpose();
+        let receipts = receipts.map_err(|error| Complaint::usage(error.to_string()))?;
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
             Ok(exchangers) => {
                 let request = self.request(arguments, tests, text, target, (run, key), &exchangers).await;
                 let network = Arc::new(arguments.network());
-                scan::scan(request, exchangers, network, progress.clone(), None, self.stop.clone()).await;
+                scan::scan(request, exchangers, network, progress.clone(), receipts, self.stop.clone()).await;
             }
         }
         let (records, file_error) = progress.log();
@@ -158,8 +166,20 @@ impl Session {
     }
 }
 
+/// Where messages that come back are seen: here, elsewhere, or nowhere.
+fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Result<Option<ReceiptSource>, Complaint> {
+    let source = match (&arguments.receiver, &arguments.key_file) {
+        _ if !arguments.receive.is_empty() => {
+            ReceiptSource::here(&arguments.receive, name.unwrap_or(domain), &[domain.to_owned()]).map(Some)
+        }
+        (Some(spool), Some(key_file)) => ReceiptSource::spool(Path::new(spool), key_file).map(Some),
+        _ => Ok(None),
+    };
+    source.map_err(|error| Complaint::usage(error.to_string()))
+}
+
 /// Becomes true at the first interrupt or request to terminate.
-fn stopped_by_user() -> watch::Receiver<bool> {
+pub fn stopped_by_user() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         let interrupted = tokio::signal::ctrl_c();

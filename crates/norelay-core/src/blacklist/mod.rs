@@ -10,6 +10,7 @@
 //! - A key is a secret: it is in the names that are asked, and in nothing that is shown.
 
 pub mod judge;
+mod public;
 pub mod query;
 pub mod reading;
 mod table;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     judge::{Judgement, Reading, State, Survey, advice, judge, notes},
+    public::is_public_resolver,
     query::{Enquiry, Keys, Planned, SelfTest, plan},
     reading::{Answer, Entry, Failure, Health, Listing, Why, health, read},
     table::LISTS,

@@ -300,8 +300,15 @@ pub fn read(list: Option<&Blacklist>, answer: &Answer, reasons: &[Octets]) -> Li
 }
 
 fn bounded(reasons: &[Octets]) -> Vec<Octets> {
-    let kept = reasons.iter().filter(|reason| !reason.is_empty()).take(MAX_REASONS);
-    kept.map(|reason| Octets::from(&reason.as_bytes()[..reason.len().min(MAX_REASON)])).collect()
+    let mut kept: Vec<_> = reasons
+        .iter()
+        .filter(|reason| !reason.is_empty())
+        .map(|reason| Octets::from(&reason.as_bytes()[..reason.len().min(MAX_REASON)]))
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept.truncate(MAX_REASONS);
+    kept
 }
 
 /// The entries that an answer stands for (none: not listed), or why it is no answer.
@@ -311,6 +318,10 @@ fn meaning_of(list: Option<&Blacklist>, answer: &Answer) -> Result<Vec<Entry>, W
         Answer::Failed(failure) => return Err((*failure).into()),
         Answer::Addresses(addresses) => addresses,
     };
+    // The order of records is a resolver's whim (RFC 1794).
+    let mut addresses = addresses.clone();
+    addresses.sort_unstable();
+    addresses.dedup();
     let mut entries = Vec::new();
     for address in addresses.iter().take(MAX_ENTRIES) {
         let found = match address {
@@ -473,10 +484,15 @@ mod tests {
 
     #[test]
     fn what_a_list_says_is_bounded() {
-        let reasons = vec![Octets::from(vec![b'x'; 9_000]); 50];
-        let many = Answer::Addresses(vec![IpAddr::from([127, 0, 0, 2]); 5_000]);
+        let reasons: Vec<_> = (0..50).map(|i| Octets::from(vec![i; 9_000])).collect();
+        let many = Answer::Addresses(
+            (0..5_000_u16)
+                .map(|i| [127, 0, i.to_be_bytes()[0], i.to_be_bytes()[1]].into())
+                .filter(|address| *address != IpAddr::from([127, 0, 0, 1]))
+                .collect(),
+        );
         let Listing::Listed { entries, reasons } = read(None, &many, &reasons) else { panic!("it is listed") };
-        assert!(entries.len() <= MAX_ENTRIES && reasons.len() <= MAX_REASONS);
+        assert_eq!((entries.len(), reasons.len()), (MAX_ENTRIES, MAX_REASONS));
         assert!(reasons.iter().all(|reason| reason.len() <= MAX_REASON));
     }
 

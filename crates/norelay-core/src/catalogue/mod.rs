@@ -191,6 +191,7 @@ impl RelayTest {
             steps: Vec::new(),
             message: None,
             pipelining: true,
+            farewell: false,
         };
         let mut requires = None;
         for line in self.dialogue {

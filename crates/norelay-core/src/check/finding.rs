@@ -147,7 +147,7 @@ fn fill(template: &str, arguments: &[String]) -> String {
 #[must_use]
 pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
     let mut facts = run_facts(report);
-    for (index, path) in (0..).zip(&judgement.paths) {
+    for (index, path) in (0..=u8::MAX).zip(&judgement.paths) {
         facts.extend(path_facts(report, index, path, judgement.paths.len()));
     }
     facts.extend(offer_facts(report));

@@ -72,6 +72,10 @@ impl Outcome {
     /// What one dialogue says about a test.
     #[must_use]
     pub fn of(dialogue: &Dialogue, test: &str) -> Self {
+        // After a violation it can't be told which answer was to which command: none is believed.
+        if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
+            return Self::Interrupted { cause: cause.clone() };
+        }
         let answers: Vec<&Exchange> = dialogue.answers_for(test).collect();
         if let Some((exchange, reply)) = answers.iter().find_map(|exchange| exchange.decisive_refusal()) {
             return Self::negative(exchange, reply);

@@ -147,9 +147,17 @@ impl Wording {
         (self.codes.0..=self.codes.1).contains(&reply.code)
             && (self.stages.is_empty() || self.stages.contains(&stage))
             && match self.alone {
-                true => reply.enhanced().is_none() && !text.has_names && text.is_one_of(self.phrases),
+                true => says_nothing_but(self.phrases, reply),
                 false => text.has_any(self.phrases),
             }
+    }
+}
+
+/// Whether a reply is one of these phrases, or one and an address in angle brackets.
+fn says_nothing_but(phrases: &[&str], reply: &Reply) -> bool {
+    match reply.lines.as_slice() {
+        [line] => phrases.contains(&without_angles(&line.to_text().to_lowercase()).trim_end_matches([' ', ':'])),
+        _ => false,
     }
 }
 
@@ -157,8 +165,6 @@ impl Wording {
 struct Text {
     /// ` word word | word `: lower case, a bar between sentences, a space at either end.
     words: String,
-    /// Whether addresses, host names or URLs were left out.
-    has_names: bool,
     /// Whether the operator of a blacklist is named, be it in quotation marks: some servers put them around all they say.
     names_a_blacklist: bool,
 }
@@ -168,18 +174,10 @@ impl Text {
         let text = reply.text().to_lowercase();
         let names_a_blacklist = without_angles(&text).split([' ', '"', '\'']).any(is_of_a_blacklist);
         let mut words = String::from(" ");
-        let mut has_names = false;
-        for token in without_echoes(&text).split_whitespace() {
-            match is_name(token) {
-                true => has_names = true,
-                false => push_words(&mut words, token),
-            }
+        for token in without_echoes(&text).split_whitespace().filter(|token| !is_name(token)) {
+            push_words(&mut words, token);
         }
-        Self { words, has_names, names_a_blacklist }
-    }
-
-    fn is_one_of(&self, phrases: &[&str]) -> bool {
-        phrases.contains(&self.words.trim_matches([' ', '|']))
+        Self { words, names_a_blacklist }
     }
 
     fn has_any(&self, phrases: &[&str]) -> bool {

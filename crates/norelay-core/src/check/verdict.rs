@@ -134,7 +134,8 @@ struct Controls {
 /// Judges the facts of a run.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
-    let paths: Vec<_> = (0..).zip(&report.paths).map(|(index, facts)| judge_path(report, index, facts)).collect();
+    let paths: Vec<_> =
+        (0..=u8::MAX).zip(&report.paths).map(|(index, facts)| judge_path(report, index, facts)).collect();
     let verdict = paths.iter().map(|path| path.verdict).min().unwrap_or(Verdict::Unreachable);
     let summary = summarise(report, verdict, &paths);
     Judgement { verdict, summary, paths }
@@ -170,13 +171,13 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
         (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
         (None, None) => Outcome::NotRun { why: "its turn did not come".to_owned() },
     };
-    let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0, false);
+    let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
     for (number, dialogue) in report.dialogues_of(index, test.id) {
         // A dialogue without an end, in a log that goes on, is still under way.
         outcome = outcome.then(Outcome::of(dialogue, test.id));
         has_sent |=
             dialogue.exchanges.iter().any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some());
-        elapsed_ms += dialogue.elapsed_ms;
+        elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
     }
     if let Some(relayed) = has_sent.then(|| arrival(report, index, facts, test)).flatten() {
@@ -278,9 +279,10 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, ha
         Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
         // A foreign recipient taken for a local one that doesn't exist is not relayed to.
         Reason::UnknownUser => at_recipient && (odd_recipient || controls.takes_postmaster),
-        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere.
+        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere. Later than RCPT
+        // it can be the message that is disliked, and another one would pass.
         Reason::Policy | Reason::Unclassified => {
-            (at_recipient && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
+            (stage == Stage::Rcpt && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
         }
         Reason::Reputation | Reason::Greylisted | Reason::RateLimited | Reason::RecipientDomain => false,
     }

@@ -18,7 +18,7 @@ pub(super) struct Wording {
     pub codes: (u16, u16),
     /// The stages that it goes with; empty for all.
     pub stages: &'static [Stage],
-    /// Whether the phrase must be all that the reply says, without an enhanced status code, a name or a URL.
+    /// Whether the phrase must be all of the reply, but for an address in angle brackets.
     pub alone: bool,
     /// Any of these is enough.
     pub phrases: &'static [&'static str],
@@ -432,7 +432,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "unresolvable",
         ],
     ),
-    // Relaying. OpenSMTPD says it without the word, and without an enhanced status code.
+    // Relaying. OpenSMTPD says it without the word and without an enhanced status code, and no more than this.
     Wording {
         reason: Reason::RelayDenied,
         codes: (550, 550),
@@ -444,7 +444,7 @@ pub(super) static WORDINGS: &[Wording] = &[
         Reason::RelayDenied,
         ADDRESS_AND_DATA,
         &[
-            "allowed rcpthosts",
+            "domain isn't in my list of allowed rcpthosts",
             "authentication is required for relay",
             "authentication required for relay",
             "authentication required to relay",
@@ -464,11 +464,13 @@ pub(super) static WORDINGS: &[Wording] = &[
             "no relay",
             "no relaying",
             "no such domain at this location",
+            "not a gateway",
             "not an open relay",
             "not allowed to relay",
             "not authorised to relay",
             "not authorized to relay",
             "not authorized to use * as * relay",
+            "not configured to relay",
             "not permitted to relay",
             "open relay not allowed",
             "open relaying not allowed",
@@ -594,7 +596,13 @@ pub(super) static WORDINGS: &[Wording] = &[
         &[
             "abuse",
             "connection rejected",
+            "client ip",
+            "esmtp not accepting connections",
+            "insecure mail relay",
             "ip address is not",
+            "ip name lookup failed",
+            "network not allowed",
+            "not accepting connections",
             "open relay",
             "proxy server",
             "spammers",
@@ -714,6 +722,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "user not found",
             "user not known",
             "user unknown",
+            "domain or user isn't in my list of allowed rcpthosts",
         ],
     ),
     at(Reason::Policy, RCPT, &["recipient address rejected"]),

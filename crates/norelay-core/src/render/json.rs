@@ -156,7 +156,7 @@ struct ReceiptDocument<'a> {
 impl<'a> Document<'a> {
     fn of(report: &'a Report, judgement: &'a Judgement) -> Self {
         let run = report.run.as_ref();
-        let paths = (0..).zip(report.paths.iter().zip(&judgement.paths));
+        let paths = (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths));
         Self {
             schema: SCHEMA,
             target: run.map(|run| run.target.as_str()),

@@ -156,7 +156,7 @@ pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
     let mut page = Page { style, text: String::new() };
     heading(&mut page, report, judgement);
     paths(&mut page, report, judgement);
-    for (index, (facts, judged)) in (0..).zip(report.paths.iter().zip(&judgement.paths)) {
+    for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
         matters(&mut page, report, index, facts, judged);
     }
     findings(&mut page, report, &finding::findings(report, judgement));

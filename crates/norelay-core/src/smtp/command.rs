@@ -40,12 +40,13 @@ impl Stage {
     /// How long a reply may take, by RFC 5321 section 4.5.3.2 (five minutes where it is silent).
     #[must_use]
     pub fn timeout(self) -> Duration {
-        let minutes = match self {
-            Self::Data => 2,
-            Self::EndOfData => 10,
-            _ => 5,
-        };
-        Duration::from_secs(minutes * 60)
+        match self {
+            Self::Data => Duration::from_secs(2 * 60),
+            Self::EndOfData => Duration::from_secs(10 * 60),
+            // Nothing depends on it any more.
+            Self::Quit => Duration::from_secs(5),
+            _ => Duration::from_secs(5 * 60),
+        }
     }
 }
 
@@ -168,4 +169,6 @@ pub struct Transaction {
     pub message: Option<Octets>,
     /// Whether MAIL and RCPT may travel together where PIPELINING is offered (RFC 2920).
     pub pipelining: bool,
+    /// Whether the reply to QUIT is waited for: if it is no 221, answers have been counted wrongly.
+    pub farewell: bool,
 }

@@ -7,7 +7,7 @@
 //!   is believed after a violation.
 //! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
 //!   octets gains no time by it, and writes count as waiting.
-//! - QUIT is said and not waited for.
+//! - QUIT is said and, unless the transaction asks for it, not waited for.
 //!
 //! The caller connects, calls [`Session::start`], moves octets between the socket and
 //! [`Session::handle_input`] / [`Session::poll_transmit`], tells the time, and drains [`Session::poll_event`].
@@ -161,6 +161,8 @@ pub struct Session {
     accepted_recipients: usize,
     securing: bool,
     secured: bool,
+    quitting: bool,
+    last_was_positive: bool,
     ended: bool,
 }
 
@@ -183,6 +185,8 @@ impl Session {
             accepted_recipients: 0,
             securing: false,
             secured,
+            quitting: false,
+            last_was_positive: false,
             ended: false,
         }
     }
@@ -232,15 +236,20 @@ impl Session {
 
     /// The connection closed (`error` is `None`) or broke, in reading or in writing.
     pub fn handle_disconnect(&mut self, error: Option<String>) {
-        let stage = self.stage();
-        self.interrupt(Cause::Disconnected { stage, error });
+        match self.stage() {
+            // Many servers close without a 221.
+            Stage::Quit => self.hang_up(End::Answered),
+            stage => self.interrupt(Cause::Disconnected { stage, error }),
+        }
     }
 
     /// Time passed; ends the session where its deadline has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let stage = self.stage();
-            self.interrupt(Cause::TimedOut { stage });
+            match self.stage() {
+                Stage::Quit => self.hang_up(End::Answered),
+                stage => self.interrupt(Cause::TimedOut { stage }),
+            }
         }
     }
 
@@ -332,13 +341,24 @@ impl Session {
         if reply.code == 421 {
             return self.interrupt(Cause::Closing { stage, reply });
         }
+        if self.quitting && stage != Stage::Quit {
+            return;
+        }
+        if stage != Stage::Quit {
+            self.last_was_positive = reply.is_positive();
+        }
         match (stage, step) {
             (Stage::Greeting, _) => self.take_greeting(now, reply),
             (Stage::Ehlo | Stage::Helo, None) => self.take_hello(now, stage, reply),
-            (Stage::StartTls, None) => self.take_starttls(reply),
+            (Stage::StartTls, None) => self.take_starttls(now, reply),
             (Stage::Data, None) => self.take_data(now, reply),
             (_, Some(step)) => self.take_answer(now, step, reply),
-            _ => self.end(End::Answered),
+            // After a refusal a 250 may be the answer that was meant for RCPT.
+            (Stage::Quit, None) if reply.code == 221 || (self.last_was_positive && reply.is_positive()) => {
+                self.hang_up(End::Answered);
+            }
+            (Stage::Quit, None) => self.misplaced(stage, reply),
+            _ => self.end(now, End::Answered),
         }
     }
 
@@ -347,7 +367,7 @@ impl Session {
             // RFC 5321 section 4.3.2: 220 is the only greeting that opens a session.
             _ if reply.code == 220 => self.say_hello(now),
             ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate => self.misplaced(Stage::Greeting, reply),
-            _ => self.end(End::Answered),
+            _ => self.end(now, End::Answered),
         }
     }
 
@@ -372,7 +392,7 @@ impl Session {
                 let line = format!("HELO {name}").into();
                 self.say(now, Stage::Helo, None, &line);
             }
-            _ => self.end(End::Answered),
+            _ => self.end(now, End::Answered),
         }
     }
 
@@ -382,11 +402,11 @@ impl Session {
         } else if self.capabilities.offers("STARTTLS") {
             self.say(now, Stage::StartTls, None, &"STARTTLS".into());
         } else {
-            self.end(End::NotOffered("STARTTLS".to_owned()));
+            self.end(now, End::NotOffered("STARTTLS".to_owned()));
         }
     }
 
-    fn take_starttls(&mut self, reply: Reply) {
+    fn take_starttls(&mut self, now: Duration, reply: Reply) {
         match reply.class() {
             ReplyClass::PositiveCompletion => {
                 self.securing = true;
@@ -394,7 +414,7 @@ impl Session {
                 self.events.push_back(SessionEvent::Secure);
             }
             ReplyClass::PositiveIntermediate => self.misplaced(Stage::StartTls, reply),
-            _ => self.end(End::Answered),
+            _ => self.end(now, End::Answered),
         }
     }
 
@@ -411,7 +431,7 @@ impl Session {
                 return;
             }
             if let Some(keyword) = step.requires.as_deref().filter(|keyword| !self.capabilities.offers(keyword)) {
-                return self.end(End::NotOffered(keyword.to_owned()));
+                return self.end(now, End::NotOffered(keyword.to_owned()));
             }
             let index = self.next_step;
             self.next_step += 1;
@@ -443,7 +463,7 @@ impl Session {
             _ => {}
         }
         if reply.is_negative() && step.purpose != Purpose::Attempt {
-            return self.end(End::Answered);
+            return self.end(now, End::Answered);
         }
         self.advance(now);
     }
@@ -453,7 +473,7 @@ impl Session {
         let line = step.turns.get(self.turns_said).cloned();
         self.turns_said += 1;
         if self.turns_said > step.turns.len() + 2 {
-            return self.end(End::Answered);
+            return self.end(now, End::Answered);
         }
         self.say(now, Stage::Auth, Some(index), &line.unwrap_or_else(|| "*".into()));
     }
@@ -462,7 +482,7 @@ impl Session {
         if self.transaction.message.is_some() && self.accepted_recipients > 0 {
             self.say(now, Stage::Data, None, &"DATA".into());
         } else {
-            self.end(End::Answered);
+            self.end(now, End::Answered);
         }
     }
 
@@ -474,7 +494,7 @@ impl Session {
                 self.expect(now, Stage::EndOfData, None);
             }
             (ReplyClass::PositiveCompletion, _) => self.misplaced(Stage::Data, reply),
-            _ => self.end(End::Answered),
+            _ => self.end(now, End::Answered),
         }
     }
 
@@ -492,8 +512,16 @@ impl Session {
     }
 
     /// The end of a dialogue that is still in order: with a QUIT.
-    fn end(&mut self, end: End) {
-        if !self.ended && self.in_flight.is_empty() {
+    fn end(&mut self, now: Duration, end: End) {
+        if self.ended {
+            return;
+        }
+        if end == End::Answered && self.transaction.farewell {
+            // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
+            self.quitting = true;
+            return self.say(now, Stage::Quit, None, &"QUIT".into());
+        }
+        if self.in_flight.is_empty() {
             self.output.extend_from_slice(b"QUIT\r\n");
             self.events.push_back(SessionEvent::Sent { stage: Stage::Quit, step: None, line: "QUIT".into() });
         }
@@ -550,6 +578,7 @@ mod tests {
             steps,
             message: None,
             pipelining: true,
+            farewell: false,
         }
     }
 
@@ -659,6 +688,22 @@ mod tests {
         drain(&mut session, &mut seen);
         assert_eq!(seen, ["S: 250 whatever", "! during DATA its reply has no meaning here: \"250 whatever\""]);
         assert_eq!(session.poll_transmit(), b"");
+    }
+
+    #[test]
+    fn the_reply_to_quit_shows_whether_answers_were_counted_rightly() {
+        let farewell = Transaction { farewell: true, ..plain() };
+        for (input, expected) in [
+            (&["250 ok\r\n550 no\r\n", "221 bye\r\n"][..], "Answered"),
+            (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
+            (&["501 no\r\n", "503 no\r\n221 bye\r\n"], "Answered"),
+            (&["250 ok\n550 no\r\n", "550 no\r\n"], "! during QUIT its reply has no meaning here: \"550 no\""),
+        ] {
+            let mut seen = Vec::new();
+            run(farewell.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
+            assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
+            assert_eq!(seen.iter().filter(|line| *line == "C: QUIT").count(), 1);
+        }
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::{FOREIGN_SENDER, RelayTest},
-    check::{Outcome, Reason},
+    check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
     smtp::{Cause, Hello, Stage, Transaction},
@@ -46,11 +49,13 @@ pub struct PathScan<N> {
     way: Path,
     /// Templates of reverse-paths that the server refuses for their own sake.
     refused_senders: Mutex<HashSet<&'static str>>,
+    /// Whether a whole dialogue has shown that the server gives one reply a command.
+    orderly: AtomicBool,
 }
 
 /// Asks every test on a path.
 pub async fn scan_path<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
-    let scan = Arc::new(PathScan { context: context.clone(), index, way, refused_senders: Mutex::default() });
+    let scan = PathScan::new(context, index, way);
     let mut tests: Vec<&'static RelayTest> = context.request.tests.clone();
     tests.sort_by_key(|test| FIRST.iter().position(|id| *id == test.id).unwrap_or(FIRST.len()));
     let scheduler = Scheduler::new(tests.len(), scan.limits());
@@ -109,9 +114,10 @@ where
 }
 
 impl<N: Network> PathScan<N> {
-    /// The scan of a path for a proof, where nothing is known of its senders any more.
-    pub fn for_proof(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
-        Arc::new(Self { context: context.clone(), index, way, refused_senders: Mutex::default() })
+    /// The scan of a path of which nothing is known yet.
+    pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
+        let (refused_senders, orderly) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { context: context.clone(), index, way, refused_senders, orderly })
     }
 
     fn limits(&self) -> Limits {
@@ -214,8 +220,14 @@ impl<N: Network> PathScan<N> {
         self.transaction(test, sender, Start { job: 0, attempt: 0, pipelining: false, helo: false })
     }
 
-    async fn converse(&self, test: &RelayTest, transaction: Transaction, attempt: u32) -> Outcome {
+    async fn converse(&self, test: &RelayTest, mut transaction: Transaction, attempt: u32) -> Outcome {
+        transaction.farewell = !self.orderly.load(Ordering::Relaxed);
         let number = self.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), false, attempt).await;
+        let said_farewell = self.context.recorder.look(|report| {
+            let farewell = report.dialogues.get(&number).and_then(|dialogue| dialogue.reply_at(Stage::Quit));
+            farewell.is_some_and(|reply| reply.code == 221)
+        });
+        self.orderly.fetch_or(said_farewell, Ordering::Relaxed);
         self.outcome(number, test.id)
     }
 
@@ -246,7 +258,9 @@ impl<N: Network> PathScan<N> {
 /// What an outcome means for the scheduler.
 pub fn ending(outcome: &Outcome) -> Ending {
     match outcome {
-        Outcome::Deferred { reason, .. } => Ending::Deferred { reason: *reason, retry_after: None },
+        Outcome::Deferred { reason, reply, .. } => {
+            Ending::Deferred { reason: *reason, retry_after: reason::retry_after(reply) }
+        }
         Outcome::Interrupted { cause } => Ending::Interrupted(cause.clone()),
         _ => Ending::Answered,
     }

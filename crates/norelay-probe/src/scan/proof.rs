@@ -57,7 +57,7 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
     accepted
         .into_iter()
         .filter_map(|(path, way, test)| {
-            let transaction = PathScan::for_proof(context, path, way).accepted_transaction(test)?;
+            let transaction = PathScan::new(context, path, way).accepted_transaction(test)?;
             Some(Candidate { path, test, transaction })
         })
         .collect()
@@ -68,7 +68,7 @@ async fn send<N: Network>(context: &Arc<Context<N>>, proof: Proof, delivered: Ar
     let Some(way) = context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone())) else {
         return;
     };
-    let scan = PathScan::for_proof(context, proof.path, way.clone());
+    let scan = PathScan::new(context, proof.path, way.clone());
     let deadline = context.started.elapsed() + context.request.wait;
     let limits = Limits { window: 1, max_window: 1, deadline, pace: None };
     let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
