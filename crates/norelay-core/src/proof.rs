@@ -8,7 +8,7 @@
 use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
-    catalogue::{PLAIN, RelayTest, Strength},
+    catalogue::{Group, PLAIN, RelayTest, Strength},
     octets::Octets,
     smtp::{Purpose, Stage, Step, Transaction},
 };
@@ -71,11 +71,17 @@ impl Proof {
             && first.transaction.steps.first() == candidate.transaction.steps.first()
     }
 
-    /// Most telling first: the ones that can't be local delivery, then by number.
-    fn rank(&self) -> (bool, u8) {
+    /// Most telling first: what can't be local delivery, the plain question, what proves most tests, then by number.
+    fn rank(&self) -> (bool, bool, std::cmp::Reverse<usize>, u8) {
         let is_weak = |candidate: &Candidate| candidate.test.strength == Strength::Weak;
+        let is_plain = |candidate: &Candidate| candidate.test.group == Group::Plain;
         let number = self.candidates.iter().map(|candidate| candidate.test.number).min().unwrap_or(u8::MAX);
-        (self.candidates.iter().all(is_weak), number)
+        (
+            self.candidates.iter().all(is_weak),
+            !self.candidates.iter().any(is_plain),
+            std::cmp::Reverse(self.candidates.len()),
+            number,
+        )
     }
 
     /// The transaction that sends the message, and the test that each of its steps is for, where it is for one of several.
