@@ -211,7 +211,7 @@ mod tests {
                     (0, "bare-sender"),
                 ],
                 3,
-                &["0 foreign-to-foreign", "0 bare-sender", "0 null-sender"],
+                &["0 foreign-to-foreign", "0 target-host-sender+percent-host", "0 bare-sender"],
             ),
             (&[(0, "percent-host"), (0, "null-sender")], 1, &["0 null-sender"]),
             (

@@ -120,6 +120,7 @@ impl Session {
             helo: self.helo.clone(),
             ports: arguments.ports(target),
             family: arguments.family(),
+            every_path: arguments.every_path,
             reply_timeout: arguments.timeout,
             wait: arguments.wait,
             concurrency,

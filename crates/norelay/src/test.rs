@@ -30,9 +30,13 @@ pub struct Arguments {
     /// Leave these tests and controls out
     #[arg(long, value_name = "TESTS", value_delimiter = ',')]
     skip: Vec<String>,
-    /// The ports to test; 465 is TLS from the start
+    /// The ports to test: 465 is TLS from the start, all others in the clear and after STARTTLS; without it, 25 in the
+    /// classic profile, and 25, 465, 587 in the others
     #[arg(long, short, value_name = "PORTS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     port: Vec<u16>,
+    /// Run every test on every path; else paths that behave like the first one get the plain test alone
+    #[arg(long)]
+    pub every_path: bool,
     /// IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -146,13 +150,14 @@ impl Arguments {
     pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
         let ports = match (target.port, self.port.is_empty()) {
             (Some(port), _) => vec![port],
-            (None, true) => vec![25],
             (None, false) => self.port.clone(),
+            // The seventeen were for port 25 in the clear.
+            (None, true) if self.profile() == Profile::Classic => return vec![(25, Security::Plain)],
+            (None, true) => vec![25, 465, 587],
         };
         let ways = ports.into_iter().flat_map(|port| match port {
             465 => vec![(port, Security::Tls)],
-            587 => vec![(port, Security::Plain), (port, Security::StartTls)],
-            _ => vec![(port, Security::Plain)],
+            _ => vec![(port, Security::Plain), (port, Security::StartTls)],
         });
         ways.collect()
     }

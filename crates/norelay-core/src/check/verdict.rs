@@ -18,7 +18,7 @@ use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::{Path, Receipt},
     report::{PathFacts, Report},
-    smtp::{Security, Stage},
+    smtp::{End, Security, Stage},
     token::Role,
 };
 
@@ -293,7 +293,8 @@ fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
     let worst = tests.iter().map(|judged| judged.weight).min();
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
-        _ if !has_spoken => Verdict::Unreachable,
+        // A path that the server doesn't offer is no path.
+        _ if !has_spoken || not_offered(report, index).is_some() => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
         Some(Weight::Unknown) | None => Verdict::Inconclusive,
         Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
@@ -307,7 +308,10 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
         Verdict::Suspect => Weight::Suspicion,
         Verdict::Inconclusive => Weight::Unknown,
         Verdict::Closed => return Vec::new(),
-        Verdict::Unreachable => return last_cause(report, index).into_iter().collect(),
+        Verdict::Unreachable => {
+            let not_offered = not_offered(report, index).map(|keyword| format!("the server does not offer {keyword}"));
+            return not_offered.or_else(|| last_cause(report, index)).into_iter().collect();
+        }
     };
     let mut groups: BTreeMap<String, Vec<&TestJudgement>> = BTreeMap::new();
     for judged in tests.iter().filter(|judged| judged.weight == weight) {
@@ -318,10 +322,23 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
     clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
 }
 
+/// The keyword without which the path doesn't exist, where the server offers none.
+fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
+    let is_starttls =
+        report.paths.get(usize::from(index)).is_some_and(|facts| facts.way.security == Security::StartTls);
+    let mut ends = report.dialogues.values().filter(|dialogue| dialogue.path == index).filter_map(|dialogue| {
+        dialogue.end.as_ref().map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
+    });
+    (is_starttls && ends.next().is_some_and(|first| first && ends.all(|next| next))).then_some("STARTTLS")
+}
+
 fn last_cause(report: &Report, index: u8) -> Option<String> {
+    if let Some(cause) = report.paths.get(usize::from(index)).and_then(|facts| facts.given_up.as_ref()) {
+        return Some(cause.to_string());
+    }
     let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
     of_path.filter_map(|dialogue| dialogue.end.as_ref()).next_back().and_then(|end| match end {
-        crate::smtp::End::Interrupted(cause) => Some(cause.to_string()),
+        End::Interrupted(cause) => Some(cause.to_string()),
         _ => None,
     })
 }

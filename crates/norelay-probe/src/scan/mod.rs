@@ -6,6 +6,7 @@
 //! - Nothing goes past RCPT unless a receiver can see what comes back.
 //! - Stopping a run drops its connections and keeps its events.
 
+mod host;
 mod path;
 mod proof;
 mod words;
@@ -68,6 +69,8 @@ pub struct Request {
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
     pub family: Family,
+    /// Whether every path gets every test; else those that behave like the first path get the plain test alone.
+    pub every_path: bool,
     /// How long a reply may take.
     pub reply_timeout: Duration,
     /// How long to wait for deferred answers and for messages to come back.
@@ -157,11 +160,7 @@ async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Vec<MailExchange
     let mut tasks = JoinSet::new();
     for host in hosts {
         let context = context.clone();
-        tasks.spawn(async move {
-            for (index, way) in host {
-                path::scan_path(&context, index, way).await;
-            }
-        });
+        tasks.spawn(async move { host::scan_host(&context, host).await });
     }
     while tasks.join_next().await.is_some() {}
     if context.receiving {
@@ -186,7 +185,7 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         receiving: context.receiving,
     }));
     context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
-    let tests: Vec<String> = request.tests.iter().map(|test| test.id.to_owned()).collect();
+    let tests = ids(&host::first_tests(request));
     let mut count = 0;
     let mut hosts = Vec::new();
     for exchanger in exchangers {
@@ -200,6 +199,11 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         hosts.push(paths);
     }
     hosts
+}
+
+/// The ids of tests.
+fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
+    tests.iter().map(|test| test.id.to_owned()).collect()
 }
 
 fn ways<'a>(request: &'a Request, exchanger: &'a MailExchanger) -> impl Iterator<Item = Path> + 'a {

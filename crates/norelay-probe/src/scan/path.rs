@@ -53,10 +53,14 @@ pub struct PathScan<N> {
     orderly: AtomicBool,
 }
 
-/// Asks every test on a path.
-pub async fn scan_path<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
+/// Asks tests on a path.
+pub async fn scan_path<N: Network>(
+    context: &Arc<Context<N>>,
+    index: u8,
+    way: Path,
+    mut tests: Vec<&'static RelayTest>,
+) {
     let scan = PathScan::new(context, index, way);
-    let mut tests: Vec<&'static RelayTest> = context.request.tests.clone();
     tests.sort_by_key(|test| FIRST.iter().position(|id| *id == test.id).unwrap_or(FIRST.len()));
     let scheduler = Scheduler::new(tests.len(), scan.limits());
     let blocked = work(&scan, scheduler, |job: Start| {

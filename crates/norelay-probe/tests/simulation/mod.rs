@@ -90,6 +90,7 @@ pub fn request() -> Request {
         helo: Some("tester.probe.example".into()),
         ports: vec![(25, Security::Plain)],
         family: Family::Any,
+        every_path: false,
         reply_timeout: Duration::from_secs(60),
         wait: Duration::from_secs(300),
         concurrency: None,
