@@ -83,6 +83,7 @@ impl Session {
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
             Ok(exchangers) => {
+                self.refuse_own_receiver(&exchangers).await?;
                 let request = self.request(arguments, tests, text, target, (run, key), &exchangers).await;
                 let network = Arc::new(arguments.network());
                 scan::scan(request, exchangers, network, progress.clone(), receipts, self.stop.clone()).await;
@@ -93,6 +94,23 @@ impl Session {
             anstream::eprintln!("norelay: the log could not be written to its end: {error}.");
         }
         Ok(Log { records, stopped: *self.stop.borrow() })
+    }
+
+    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
+    async fn refuse_own_receiver(&self, exchangers: &[norelay_core::event::MailExchanger]) -> Result<(), Complaint> {
+        if self.receipts.is_none() {
+            return Ok(());
+        }
+        for (_, host) in self.resolver.mx(&self.domain).await.unwrap_or_default() {
+            let own = self.resolver.addresses(&host).await.unwrap_or_default();
+            if exchangers.iter().flat_map(|exchanger| &exchanger.addresses).any(|address| own.contains(address)) {
+                let domain = &self.domain;
+                return Err(Complaint::usage(format!(
+                    "The target takes the mail of the probe domain {domain} itself, so nothing could be told: give another --domain."
+                )));
+            }
+        }
+        Ok(())
     }
 
     async fn request(
