@@ -177,6 +177,8 @@ pub enum Event {
         /// Its particulars, in the order that its wording needs.
         arguments: Vec<Octets>,
     },
+    /// A run that was stopped goes on: what has an answer keeps it.
+    Resumed,
     /// The run is over.
     RunFinished {
         /// Whether it was stopped before its end.

@@ -236,6 +236,8 @@ impl Report {
                 if fits {
                     self.dialogues.insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
                     self.waiting = None;
+                    // A run that was resumed is not over.
+                    (self.finished, self.stopped) = (None, false);
                 }
                 return fits;
             }
@@ -243,6 +245,10 @@ impl Report {
                 Some(path) => drop(path.not_run.insert(test, why)),
                 None => return false,
             },
+            Event::Resumed => {
+                (self.finished, self.stopped) = (None, false);
+                self.paths.iter_mut().for_each(|path| path.given_up = None);
+            }
             Event::GivenUp { path, cause } => match self.paths.get_mut(usize::from(path)) {
                 Some(path) => path.given_up = Some(cause),
                 None => return false,

@@ -1,8 +1,12 @@
 //! `norelay replay`: judges a stored event log by today's rules.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-use norelay_core::replay;
+use norelay_core::{event::Record, replay};
 
 use crate::{
     Complaint,
@@ -28,9 +32,15 @@ pub struct Arguments {
 /// Reads, judges, prints.
 pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
-    let shown = arguments.file.display();
+    let log = read(&arguments.file)?;
+    Ok(output::present(arguments.output, &log)?.verdict.exit_code())
+}
+
+/// Reads an event log; damaged lines are named and left out.
+pub fn read(path: &Path) -> Result<Vec<Record>, Complaint> {
+    let shown = path.display();
     let mut text = String::new();
-    File::open(&arguments.file)
+    File::open(path)
         .and_then(|file| file.take(MAX_LOG).read_to_string(&mut text))
         .map_err(|error| Complaint::usage(format!("{shown} can't be read: {error}.")))?;
     let log = replay::read_log(&text);
@@ -41,5 +51,5 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
         let count = log.damaged.len();
         anstream::eprintln!("norelay: {count} damaged lines of {shown} are left out, the first is line {first}.");
     }
-    Ok(output::present(arguments.output, &log.records)?.verdict.exit_code())
+    Ok(log.records)
 }

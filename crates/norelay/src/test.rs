@@ -19,7 +19,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Host names, mail domains (their mail exchangers), or addresses; HOST:PORT and [ADDRESS]:PORT work too
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "TARGET")]
     targets: Vec<String>,
     /// Which tests to run
     #[arg(long, value_name = "PROFILE", default_value = "classic", value_parser = ["classic", "standard", "thorough"])]
@@ -61,7 +61,8 @@ pub struct Arguments {
     /// A receiver that runs elsewhere: the spool file that `norelay receive` writes
     #[arg(long, value_name = "SPOOL", requires_all = ["domain", "key_file"], conflicts_with = "receive")]
     pub receiver: Option<String>,
-    /// The key file that the receiver elsewhere uses
+    /// The key file that the receiver elsewhere uses; with --receive, the key of the built-in one, so that a resumed run
+    /// knows its messages
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// How long to wait for deferred answers and for messages to come back
@@ -91,6 +92,9 @@ pub struct Arguments {
     /// Write the event log to this file as it grows
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Go on with the run whose log is in this file; what was answered is not asked again
+    #[arg(long, value_name = "FILE", conflicts_with = "log")]
+    resume: Option<PathBuf>,
     /// The format of the result
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Format,
@@ -109,16 +113,24 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     let targets = arguments.targets.iter().map(|text| text.parse::<Target>().map(|target| (text, target)));
     let targets = targets.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
     let session = run::Session::begin(&arguments).await?;
+    if let Some(path) = &arguments.resume {
+        let log = session.resume(&arguments, path).await?;
+        return Ok(exit_code(output::present(arguments.output, &log.records)?.verdict, log.stopped));
+    }
     let mut worst = Verdict::Unreachable;
     for (text, target) in targets {
         let log = session.test(&arguments, &tests, text, &target).await?;
         worst = worst.min(output::present(arguments.output, &log.records)?.verdict);
         if log.stopped {
-            // Stopped by the user: what is known was printed, and it is not the whole.
-            return Ok(if worst == Verdict::OpenRelay { 1 } else { 2 });
+            return Ok(exit_code(worst, true));
         }
     }
-    Ok(worst.exit_code())
+    Ok(exit_code(worst, false))
+}
+
+/// A run that the user stopped has told what it knows, and that is not the whole.
+fn exit_code(worst: Verdict, stopped: bool) -> u8 {
+    if stopped && worst != Verdict::OpenRelay { 2 } else { worst.exit_code() }
 }
 
 impl Arguments {

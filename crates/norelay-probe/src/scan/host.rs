@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use norelay_core::{
     catalogue::RelayTest,
-    check::verdict::{self, Weight},
+    check::verdict::{self, Verdict, Weight},
     event::{Event, Path},
     smtp::Cause,
 };

@@ -123,12 +123,41 @@ pub async fn scan<N: Network>(
     network: Arc<N>,
     sink: Arc<dyn Sink>,
     receipts: Option<mpsc::Receiver<Receipt>>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Report {
+    let recorder = Recorder::new(sink);
+    begin(Begin { request, network, recorder, receipts, stop }, Some(exchangers)).await
+}
+
+/// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
+pub async fn resume<N: Network>(
+    request: Request,
+    report: Report,
+    network: Arc<N>,
+    sink: Arc<dyn Sink>,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    stop: watch::Receiver<bool>,
+) -> Report {
+    let recorder = Recorder::resuming(sink, report);
+    begin(Begin { request, network, recorder, receipts, stop }, None).await
+}
+
+/// What a run needs, new or resumed.
+struct Begin<N> {
+    request: Request,
+    network: Arc<N>,
+    recorder: Recorder,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Runs until all is asked and has come back, or `stop` becomes true.
+async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger>>) -> Report {
+    let Begin { request, network, recorder, receipts, mut stop } = begin;
     let context = Arc::new(Context {
         request,
         network,
-        recorder: Recorder::new(sink),
+        recorder,
         started: Instant::now(),
         receiving: receipts.is_some(),
         arrived: Notify::new(),
@@ -155,8 +184,11 @@ async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc:
     }
 }
 
-async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Vec<MailExchanger>) {
-    let hosts = plan(context, exchangers);
+async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailExchanger>>) {
+    let hosts = match exchangers {
+        Some(exchangers) => plan(context, exchangers),
+        None => plan_of_log(context),
+    };
     let mut tasks = JoinSet::new();
     for host in hosts {
         let context = context.clone();
@@ -204,6 +236,22 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
 /// The ids of tests.
 fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
     tests.iter().map(|test| test.id.to_owned()).collect()
+}
+
+/// The paths of a run that was stopped, by host.
+fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
+    context.recorder.record(Event::Resumed);
+    let mut hosts: Vec<Vec<(u8, Path)>> = Vec::new();
+    for (index, way) in context
+        .recorder
+        .look(|report| (0..).zip(report.paths.iter().map(|facts| facts.way.clone())).collect::<Vec<(u8, Path)>>())
+    {
+        match hosts.iter_mut().find(|paths| paths[0].1.host == way.host) {
+            Some(paths) => paths.push((index, way)),
+            None => hosts.push(vec![(index, way)]),
+        }
+    }
+    hosts
 }
 
 fn ways<'a>(request: &'a Request, exchanger: &'a MailExchanger) -> impl Iterator<Item = Path> + 'a {

@@ -61,6 +61,7 @@ pub async fn scan_path<N: Network>(
     mut tests: Vec<&'static RelayTest>,
 ) {
     let scan = PathScan::new(context, index, way);
+    tests.retain(|test| !is_answered(context, index, test));
     tests.sort_by_key(|test| FIRST.iter().position(|id| *id == test.id).unwrap_or(FIRST.len()));
     let scheduler = Scheduler::new(tests.len(), scan.limits());
     let blocked = work(&scan, scheduler, |job: Start| {
@@ -72,6 +73,13 @@ pub async fn scan_path<N: Network>(
     if let Some(cause) = blocked {
         context.recorder.record(Event::GivenUp { path: index, cause });
     }
+}
+
+/// Whether a test was answered before the run was stopped.
+fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
+    context.recorder.look(|report| {
+        report.dialogues_of(index, test.id).any(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())
+    })
 }
 
 /// Does what a scheduler says until it is done; gives the cause where the path was given up.
