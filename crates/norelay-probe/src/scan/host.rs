@@ -82,10 +82,12 @@ fn shut_port<N: Network>(context: &Context<N>, index: u8) -> Option<Cause> {
     })
 }
 
+/// Whether there is a server on the path, and the path is one that it offers.
 fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
-    context
-        .recorder
-        .look(|report| report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken()))
+    context.recorder.look(|report| {
+        let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index));
+        judged.is_some_and(|path| path.verdict != Verdict::Unreachable)
+    })
 }
 
 /// What the plain test contributes to a path's verdict.
