@@ -28,6 +28,7 @@ pub fn style_hash() -> String {
 struct Page {
     style: &'static str,
     style_hash: String,
+    title: String,
     target: String,
     verdict: Shown,
     summary: String,
@@ -45,6 +46,7 @@ struct Shown {
 }
 
 struct PathView {
+    index: u8,
     way: String,
     host: String,
     verdict: Shown,
@@ -58,6 +60,8 @@ struct PathView {
 
 struct Group {
     title: &'static str,
+    /// Whether its tests are behind a fold of their own: what is in order need not be scrolled past.
+    folded: bool,
     tests: Vec<TestView>,
 }
 
@@ -107,19 +111,28 @@ struct FindingView {
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
-    let paths = (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path));
+    let mut paths: Vec<_> =
+        (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path)).collect();
+    paths.sort_by_key(|path| judgement.paths[usize::from(path.index)].verdict);
     let findings = finding::findings(report, judgement);
     let page = Page {
         style: STYLE,
         style_hash: style_hash(),
+        title: title(judgement.verdict, &harmless(target)),
         target: harmless(target),
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
-        paths: paths.collect(),
+        paths,
         findings: findings.iter().map(|finding| finding_view(report, finding)).collect(),
         particulars: particulars(report),
     };
     page.render().expect("the template writes into memory") + "\n"
+}
+
+/// A window's title: what a tab and a bookmark can show.
+fn title(verdict: Verdict, target: &str) -> String {
+    let target: String = target.chars().take(80).collect();
+    format!("{}: {target}", verdict.word())
 }
 
 fn shown(verdict: Verdict) -> Shown {
@@ -140,6 +153,7 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
     let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
     let way = report.paths.get(index).map(|facts| &facts.way);
     PathView {
+        index: path,
         way: way.map(ToString::to_string).unwrap_or_default(),
         host: way.and_then(|way| way.host.as_deref()).map(harmless).unwrap_or_default(),
         verdict: shown(judged.verdict),
@@ -164,10 +178,10 @@ fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
     let view = |row: &Row<'_>| test_view(report, row);
     let scored = titles.into_iter().map(|(title, weights)| {
         let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
-        Group { title, tests: tests.map(view).collect() }
+        Group { title, folded: title == "Denied", tests: tests.map(view).collect() }
     });
     let controls = rows.iter().filter(|row| row.is_control()).map(view).collect();
-    let groups = scored.chain([Group { title: "Controls", tests: controls }]);
+    let groups = scored.chain([Group { title: "Controls", folded: true, tests: controls }]);
     groups.filter(|group| !group.tests.is_empty()).collect()
 }
 
@@ -186,7 +200,8 @@ fn test_view(report: &Report, row: &Row<'_>) -> TestView {
         title: row.judged.test.title(),
         weight: row.weight(),
         class,
-        line: row.line(),
+        // An unclear test and a control need their outcome's word; of the others the weight says it.
+        line: if row.is_control() || row.judged.weight == Weight::Unknown { row.line() } else { row.detail() },
         open: row.judged.weight == Weight::Proof && !row.is_control(),
         proof: proof_view(row),
         transcripts: (1..)
