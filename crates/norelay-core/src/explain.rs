@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn closed_servers_have_names_that_are_known() {
+        for row in table::CLOSED {
+            assert!(crate::mta::NAMES.iter().any(|known| known.name == row.mta), "{}", row.mta);
+        }
+    }
+
+    #[test]
     fn every_stage_and_reason_is_explained() {
         for stage in [
             Stage::Greeting,

@@ -62,10 +62,8 @@ pub struct Mta {
     /// Its name in the tables: `postfix`.
     pub name: &'static str,
     /// Its version, where it is told.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The system or product that it came with, where that shows: `debian`, `mailcow`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<&'static str>,
     /// How sure that is.
     pub confidence: Confidence,
@@ -78,6 +76,20 @@ impl Mta {
     #[must_use]
     pub fn title(&self) -> &'static str {
         title_of(self.name)
+    }
+}
+
+impl std::fmt::Display for Mta {
+    /// `Postfix 3.7.11 (debian), likely`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.title())?;
+        if let Some(version) = &self.version {
+            write!(f, " {}", harmless(version))?;
+        }
+        if let Some(distribution) = self.distribution {
+            write!(f, " ({distribution})")?;
+        }
+        write!(f, ", {}", self.confidence.word())
     }
 }
 

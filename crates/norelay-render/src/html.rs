@@ -7,6 +7,7 @@ use askama::Template;
 use data_encoding::BASE64;
 use norelay_core::{
     check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
+    mta,
     octets::harmless,
     render::{dialogues_of, transcript, transcript::Speaker},
     report::{Dialogue, Report},
@@ -49,6 +50,7 @@ struct PathView {
     index: u8,
     way: String,
     host: String,
+    mta: Option<MtaView>,
     verdict: Shown,
     why: Vec<String>,
     relayed: usize,
@@ -56,6 +58,11 @@ struct PathView {
     denied: usize,
     unclear: usize,
     groups: Vec<Group>,
+}
+
+struct MtaView {
+    name: String,
+    evidence: Vec<String>,
 }
 
 struct Group {
@@ -152,6 +159,7 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
     let rows = of_path(report, judgement, path);
     let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
     let way = report.paths.get(index).map(|facts| &facts.way);
+    let mta = mta::identify(report, path);
     PathView {
         index: path,
         way: way.map(ToString::to_string).unwrap_or_default(),
@@ -162,12 +170,13 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
         accepted: count(&[Weight::Suspicion]),
         denied: count(&[Weight::Denial, Weight::LocalDelivery]),
         unclear: count(&[Weight::Unknown]),
-        groups: groups(report, &rows),
+        groups: groups(report, &rows, mta.as_ref().map(|mta| mta.name)),
+        mta: mta.map(|mta| MtaView { name: mta.to_string(), evidence: mta.evidence }),
     }
 }
 
 /// The tests, worst first, then the controls.
-fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
+fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
     let titles: [(&'static str, &[Weight]); 5] = [
         ("Relayed", &[Weight::Proof]),
         ("Accepted", &[Weight::Suspicion]),
@@ -175,7 +184,7 @@ fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
         ("Local delivery", &[Weight::LocalDelivery]),
         ("Denied", &[Weight::Denial]),
     ];
-    let view = |row: &Row<'_>| test_view(report, row);
+    let view = |row: &Row<'_>| test_view(report, row, mta);
     let scored = titles.into_iter().map(|(title, weights)| {
         let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
         Group { title, folded: title == "Denied", tests: tests.map(view).collect() }
@@ -185,7 +194,7 @@ fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
     groups.filter(|group| !group.tests.is_empty()).collect()
 }
 
-fn test_view(report: &Report, row: &Row<'_>) -> TestView {
+fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
     let (decisive, others) = dialogues_of(report, row.judged);
     let dialogues: Vec<_> = others.into_iter().chain(decisive).collect();
     let class = match row.judged.weight {
@@ -206,7 +215,7 @@ fn test_view(report: &Report, row: &Row<'_>) -> TestView {
         proof: proof_view(row),
         transcripts: (1..)
             .zip(&dialogues)
-            .map(|(place, dialogue)| transcript_view(place, dialogues.len(), dialogue))
+            .map(|(place, dialogue)| transcript_view((place, dialogues.len()), dialogue, mta))
             .collect(),
     }
 }
@@ -226,13 +235,13 @@ fn proof_view(row: &Row<'_>) -> Option<ProofView> {
     })
 }
 
-fn transcript_view(place: usize, of: usize, dialogue: &Dialogue) -> TranscriptView {
+fn transcript_view((place, of): (usize, usize), dialogue: &Dialogue, mta: Option<&str>) -> TranscriptView {
     let caption = format!(
         "Connection {place} of {of}, {}{}",
         dialogue.opened,
         if dialogue.proof { ", with a message" } else { "" }
     );
-    let lines = transcript::explained(dialogue, None).into_iter().map(|(line, explanation)| {
+    let lines = transcript::explained(dialogue, mta).into_iter().map(|(line, explanation)| {
         let (who, class) = match line.by {
             Speaker::Client => ("we", ""),
             Speaker::Server => ("server", ""),

@@ -16,6 +16,7 @@ use crate::{
         verdict::{self, Judgement},
     },
     event::Receipt,
+    mta,
     octets::{Octets, harmless},
     report::{PathFacts, Report},
     smtp::{Reply, Stage},
@@ -180,10 +181,25 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
     page.text.trim_end().to_owned()
 }
 
-/// `mx.example.net  2 paths  34 tests  10 controls  3.2 s`
+/// What the paths' servers are, each once.
+fn software(report: &Report) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for mta in (0..=u8::MAX).zip(&report.paths).filter_map(|(path, _)| mta::identify(report, path)) {
+        let name = mta.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// `mx.example.net  Postfix, certain  2 paths  34 tests  10 controls  3.2 s`
 fn heading(page: &mut Page, report: &Report, judgement: &Judgement) {
     let target = report.run.as_ref().map_or("(no target)", |run| &run.target);
     page.put(Ink::Bold, target);
+    for mta in software(report) {
+        page.put(Ink::Plain, &format!("  {mta}"));
+    }
     let tests = judgement.paths.iter().map(|path| path.tests.len()).sum();
     let controls = judgement.paths.iter().map(|path| path.controls.len()).sum();
     let counts = [count(judgement.paths.len(), "path"), count(tests, "test"), count(controls, "control")];
