@@ -41,7 +41,7 @@ pub struct Proof {
 #[must_use]
 pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
     let mut proofs: Vec<Proof> = Vec::new();
-    for candidate in candidates {
+    for candidate in candidates.into_iter().filter(|candidate| candidate.test.spares_bystanders()) {
         match proofs.iter_mut().find(|proof| proof.may_take(&candidate)) {
             Some(proof) => proof.candidates.push(candidate),
             None => proofs.push(Proof { path: candidate.path, candidates: vec![candidate] }),

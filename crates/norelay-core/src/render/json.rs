@@ -220,7 +220,7 @@ impl<'a> TestDocument<'a> {
             id: judged.test.id,
             title: judged.test.title(),
             outcome: judged.outcome.word(),
-            weight: (!judged.test.is_control()).then_some(judged.weight),
+            weight: judged.test.is_scored().then_some(judged.weight),
             stage: stage_of(&judged.outcome),
             reason: reason_of(&judged.outcome),
             reply: reply_of(&judged.outcome).map(ReplyDocument::of),

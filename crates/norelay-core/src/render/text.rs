@@ -272,6 +272,7 @@ fn counts(tests: &[TestJudgement]) -> String {
         (Weight::Suspicion, "accepted"),
         (Weight::LocalDelivery, "local"),
         (Weight::Denial, "denied"),
+        (Weight::NotOffered, "not offered"),
         (Weight::Unknown, "unclear"),
     ];
     let counted = weights.iter().filter_map(|(weight, word)| {
@@ -344,7 +345,7 @@ fn test_line(page: &mut Page, judged: &TestJudgement) {
     let (ink, word) = match &judged.outcome {
         Outcome::Relayed { .. } => (Ink::Bad, "RELAYED"),
         Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => (Ink::Good, "accepted"),
-        Outcome::Accepted { .. } if judged.test.is_control() => (Ink::Plain, "accepted"),
+        Outcome::Accepted { .. } if !judged.test.is_scored() => (Ink::Plain, "accepted"),
         Outcome::Accepted { .. } => (Ink::Doubtful, "ACCEPTED"),
         Outcome::Refused { .. } => (Ink::Good, "refused"),
         Outcome::Deferred { .. } => (Ink::Doubtful, "deferred"),

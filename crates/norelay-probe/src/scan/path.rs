@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{FOREIGN_SENDER, RelayTest},
+    catalogue::{FOREIGN_SENDER, Group, RelayTest},
     check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
@@ -62,7 +62,11 @@ pub async fn scan_path<N: Network>(
 ) {
     let scan = PathScan::new(context, index, way);
     tests.retain(|test| !is_answered(context, index, test));
-    tests.sort_by_key(|test| FIRST.iter().position(|id| *id == test.id).unwrap_or(FIRST.len()));
+    tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
+        Some(place) => place,
+        // Refused credentials are what bans are made of: they come last.
+        None => FIRST.len() + usize::from(test.group == Group::Auth || test.id.ends_with("-auth")),
+    });
     let scheduler = Scheduler::new(tests.len(), scan.limits());
     let blocked = work(&scan, scheduler, |job: Start| {
         let scan = scan.clone();
