@@ -1,6 +1,6 @@
 //! The runs of one `norelay test`: what they share (resolver, identity, receiver), and one target's run.
 
-use std::{collections::BTreeSet, fs::File, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Arc};
 
 use norelay_core::{
     catalogue::{self, RelayTest},
@@ -170,6 +170,7 @@ impl Session {
             local_domain: arguments.local_domain.clone(),
             local_user: arguments.local_user.clone(),
             helo: self.helo.clone(),
+            receivers: arguments.receive.iter().filter(|at| at.port() == 25).map(SocketAddr::ip).collect(),
             ports: Vec::new(),
             family: arguments.family(),
             every_path: arguments.every_path,

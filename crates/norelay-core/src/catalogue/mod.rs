@@ -180,6 +180,20 @@ impl RelayTest {
             })
     }
 
+    /// Whether a template of it has this word, `{word}`.
+    #[must_use]
+    pub fn uses(&self, word: &str) -> bool {
+        let word = format!("{{{word}}}");
+        let has = |template: &str| template.contains(&word);
+        has(self.reverse_path)
+            || has(self.forward_path)
+            || self.dialogue.iter().any(|line| match line {
+                Line::Preface(text) | Line::Helo(text) | Line::Say(_, _, text) => has(text),
+                Line::Exchange(_, text, turns) => has(text) || turns.iter().any(|turn| has(turn)),
+                Line::NoHello | Line::Mail | Line::Rcpt | Line::Requires(_) | Line::Chunking => false,
+            })
+    }
+
     /// What one connection has to say for this test.
     ///
     /// # Errors

@@ -65,6 +65,8 @@ pub struct Request {
     pub local_user: String,
     /// The name that we say with EHLO; without one it is our address as a literal.
     pub helo: Option<String>,
+    /// Where a receiver listens on port 25; an unspecified address stands for our own.
+    pub receivers: Vec<IpAddr>,
     /// The ports and how they are protected.
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
@@ -153,7 +155,12 @@ struct Begin<N> {
 
 /// Runs until all is asked and has come back, or `stop` becomes true.
 async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger>>) -> Report {
-    let Begin { request, network, recorder, receipts, mut stop } = begin;
+    let Begin { mut request, network, recorder, receipts, mut stop } = begin;
+    let known = exchangers.clone().unwrap_or_else(|| recorder.look(|report| report.exchangers.clone()));
+    request.receivers = words::receivers(&request, &known, network.as_ref());
+    // What can't be asked for want of something of our own is no gap in what is known of the server.
+    let can_be_asked = |test: &&RelayTest| words::knows_own(&request, test);
+    request.tests = request.tests.iter().copied().filter(can_be_asked).collect();
     let context = Arc::new(Context {
         request,
         network,

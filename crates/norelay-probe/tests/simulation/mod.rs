@@ -87,6 +87,7 @@ pub fn request() -> Request {
         second_domain: Some("probe2.example".into()),
         local_domain: Some("target.example".into()),
         local_user: "postmaster".into(),
+        receivers: Vec::new(),
         helo: Some("tester.probe.example".into()),
         ports: vec![(25, Security::Plain)],
         family: Family::Any,
