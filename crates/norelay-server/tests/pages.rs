@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::{check::judge, event::Record, report::Report, token::RunId};
 use norelay_server::{
     AppState, Config, JobId, Request, Runs, State, Store,
-    store::{NewJob, Origin},
+    store::{NewJob, Origin, Pinned},
 };
 use tower::ServiceExt;
 
@@ -66,7 +66,7 @@ impl Site {
             request: Request { target: run.target, profile: run.profile, ..Request::default() },
             origin: Origin::Here,
             asker: "net:test".to_owned(),
-            addresses: Vec::new(),
+            pinned: Pinned::default(),
             created: now,
             expires: now + SignedDuration::from_hours(24),
         };
