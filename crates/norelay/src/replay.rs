@@ -22,7 +22,7 @@ pub struct Arguments {
     /// The event log that `norelay test --log FILE` or `--output jsonl` wrote
     file: PathBuf,
     /// The format of the result
-    #[arg(long, short, value_enum, default_value_t)]
+    #[arg(long, short, default_value = "text", value_parser = output::format_parser())]
     output: Format,
     /// When to use colours
     #[arg(long, value_enum, default_value_t)]
@@ -33,7 +33,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
     let log = read(&arguments.file)?;
-    Ok(output::present(arguments.output, &log)?.verdict.exit_code())
+    let presented = output::present(arguments.output, &log, &[])?;
+    Ok(output::exit_code(arguments.output, presented, false))
 }
 
 /// Reads an event log; damaged lines are named and left out.

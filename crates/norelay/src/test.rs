@@ -11,7 +11,7 @@ use norelay_probe::{network::Internet, scan::Family, target::Target};
 
 use crate::{
     Complaint, explain,
-    output::{self, Color, Format},
+    output::{self, Color, Format, Presented},
     run,
 };
 
@@ -96,8 +96,12 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "log")]
     resume: Option<PathBuf>,
     /// The format of the result
-    #[arg(long, short, value_enum, default_value_t)]
+    #[arg(long, short, default_value = "text", value_parser = output::format_parser())]
     pub output: Format,
+    /// Exit with code 2 where a closed server has such a finding: tags, or a level (info, notice, warning, error) for
+    /// all that are as bad or worse
+    #[arg(long, value_name = "FINDINGS", value_delimiter = ',')]
+    fail_on: Vec<String>,
     /// Show the dialogue while it goes on
     #[arg(long, short)]
     pub verbose: bool,
@@ -115,22 +119,20 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     let session = run::Session::begin(&arguments).await?;
     if let Some(path) = &arguments.resume {
         let log = session.resume(&arguments, path).await?;
-        return Ok(exit_code(output::present(arguments.output, &log.records)?.verdict, log.stopped));
+        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        return Ok(output::exit_code(arguments.output, presented, log.stopped));
     }
-    let mut worst = Verdict::Unreachable;
+    let mut worst = Presented { verdict: Verdict::Unreachable, failing: false };
     for (text, target) in targets {
         let log = session.test(&arguments, &tests, text, &target).await?;
-        worst = worst.min(output::present(arguments.output, &log.records)?.verdict);
+        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        worst.verdict = worst.verdict.min(presented.verdict);
+        worst.failing |= presented.failing;
         if log.stopped {
-            return Ok(exit_code(worst, true));
+            return Ok(output::exit_code(arguments.output, worst, true));
         }
     }
-    Ok(exit_code(worst, false))
-}
-
-/// A run that the user stopped has told what it knows, and that is not the whole.
-fn exit_code(worst: Verdict, stopped: bool) -> u8 {
-    if stopped && worst != Verdict::OpenRelay { 2 } else { worst.exit_code() }
+    Ok(output::exit_code(arguments.output, worst, false))
 }
 
 impl Arguments {
