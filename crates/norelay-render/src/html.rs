@@ -201,7 +201,7 @@ fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
         _ if row.is_control() => "faint",
         Weight::Proof => "bad",
         Weight::Suspicion | Weight::Unknown => "doubt",
-        Weight::Denial | Weight::LocalDelivery => "good",
+        Weight::Denial | Weight::LocalDelivery | Weight::NotOffered => "good",
     };
     TestView {
         number: row.judged.test.number,

@@ -67,7 +67,7 @@ fn status(kind: Option<NonSuccessKind>, class: &str, message: &str) -> TestCaseS
 
 fn case(report: &Report, row: &Row<'_>) -> TestCase {
     let kind = match row.judged.weight {
-        Weight::Denial | Weight::LocalDelivery => None,
+        Weight::Denial | Weight::LocalDelivery | Weight::NotOffered => None,
         Weight::Proof | Weight::Suspicion => Some(NonSuccessKind::Failure),
         Weight::Unknown => Some(NonSuccessKind::Error),
     };
