@@ -88,8 +88,8 @@ clues! {
         Certain Seen Greeting "220 * ESMTP Proxmox*" => "proxmox-mail-gateway";
         Likely Seen Order "PIPELINING SIZE ENHANCEDSTATUSCODES 8BITMIME DSN";
         Likely Seen Order "PIPELINING ETRN ENHANCEDSTATUSCODES 8BITMIME DSN";
-        Likely Seen Mail "250 2.1.0 Ok";
-        Likely Seen Rcpt "250 2.1.5 Ok";
+        Possible Seen Mail "250 2.1.0 Ok";
+        Possible Seen Rcpt "250 2.1.5 Ok";
         Likely Seen Any "454 4.7.1 <*>: Relay access denied";
         Likely Seen Any "554 5.7.1 <*>: Relay access denied";
         Likely Seen Any "450 4.1.8 <*>: Sender address rejected: Domain not found";
@@ -401,6 +401,7 @@ clues! {
     }
     "mailpit" {
         Certain Seen Greeting "220 * Mailpit ESMTP Service ready";
+        Likely Seen Hello "250 * greets *";
     }
     "mailhog" {
         Certain Seen Greeting "220 * ESMTP MailHog";
