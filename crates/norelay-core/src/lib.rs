@@ -15,6 +15,7 @@ pub mod mta;
 pub mod octets;
 pub mod proof;
 pub mod reception;
+pub mod remedy;
 pub mod render;
 pub mod replay;
 pub mod report;

@@ -118,6 +118,8 @@ clues! {
         Likely Seen Rcpt "250 Accepted";
         Likely Seen Any "550 relay not permitted";
         Likely Seen Any "550 Restricted characters in address";
+        Likely Seen Any "550 restricted characters in address" => "debian";
+        Likely Seen Any "550 Sender verification failed" => "debian";
         Likely Seen Any "501 <*>: sender address must contain a domain";
         Likely Seen Any "501 <*>: recipient address must contain a domain";
         Likely Seen Any "501 <*>: domain literals not allowed";
