@@ -9,6 +9,7 @@
 pub mod blacklist;
 pub mod catalogue;
 pub mod check;
+pub mod diagnosis;
 pub mod event;
 pub mod explain;
 pub mod mta;

@@ -64,6 +64,7 @@ causes! {
     BangPath "bang_path" "sends domain!user on to user@domain";
     SourceRoute "source_route" "follows source routes, @own:user@domain";
     DoubleAt "double_at" "sends user@domain@own, or the same in quotes, on to user@domain";
+    AddressSyntax "address_syntax" "reads an address one way when it checks and another when it delivers";
     EncapsulatedAddress "encapsulated_address" "unpacks an address from a local part and sends the mail there";
     RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that it takes mail for";
     BackupMxLoose "backup_mx_loose" "takes mail for every domain whose MX records name it";

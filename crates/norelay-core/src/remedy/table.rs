@@ -20,7 +20,7 @@ remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute EncapsulatedAddress MultiHop;
+    "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "postfix" "backup-mx" BackupMxLoose;
     "postfix" "relay-domains" RecipientDomainTooWide;
     "postfix" "xclient" TrustsXclient;
@@ -31,7 +31,7 @@ remedies! {
 
     "exim" "relay-hosts" TrustsEveryone;
     "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState;
-    "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute EncapsulatedAddress MultiHop;
+    "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;
     "exim" "proxy-protocol" TrustsProxyHeader TrustsXclient;
@@ -41,14 +41,14 @@ remedies! {
     "sendmail" "relay-features" TrustsEveryone PortWithoutRelayCheck;
     "sendmail" "relay-from" TrustsSenderDomain;
     "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsHeloName SessionState;
-    "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute EncapsulatedAddress MultiHop;
+    "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose;
     "sendmail" "authentication" TrustsAnyCredentials TrustsTls;
     "sendmail" "client-address" LostClientAddress;
 
     "opensmtpd" "match-any" TrustsEveryone;
     "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
-    "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute EncapsulatedAddress MultiHop;
+    "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose;
     "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls TrustsProxyHeader TrustsXclient TrustsAnyCredentials SessionState;
     "opensmtpd" "client-address" LostClientAddress;
