@@ -29,7 +29,7 @@ use super::{
         Phase, Seen,
         compare::{self, Change},
         talk::Talk,
-        tests::{self, Row},
+        tests::{self, Answer, Row},
         time,
     },
 };
@@ -260,13 +260,24 @@ pub async fn transcript(
     };
     let test = catalogue::by_id(&test).or_else(|| catalogue::by_number(test.parse().ok()?));
     let Some(test) = test else { return problem::not_found(&state) };
+    let is_bare = query.as_deref() == Some("bare");
     let one = |seen: Seen| {
         let rows = tests::tests(seen).into_iter().chain(tests::controls(seen));
         let ways = rows.filter(|row| row.test.number == test.number).flat_map(|row| row.ways);
-        ways.map(|way| (String::new(), format!("{}: {}. {}", way.name, way.words, way.because), way.talks)).collect()
+        ways.map(|way| talk_of(seen, test, way, is_bare)).collect()
     };
-    let is_bare = query.as_deref() == Some("bare");
     transcript_page(&state, &pages, &job, heading_of(test), is_bare, one).await
+}
+
+/// What was said for a test on one path; explained, unless it goes into a page that has little room.
+fn talk_of(seen: Seen, test: &RelayTest, way: Answer, is_bare: bool) -> Talks {
+    let words = format!("{}: {}. {}", way.name, way.words, way.because);
+    let explained = seen.report.dialogues_of(way.path, test.id);
+    let talks = match is_bare {
+        true => way.talks,
+        false => explained.map(|(number, dialogue)| Talk::explained(seen.report, number, dialogue)).collect(),
+    };
+    (String::new(), words, talks)
 }
 
 fn heading_of(test: &RelayTest) -> String {

@@ -6,6 +6,7 @@ use norelay_core::{
         Verdict,
         verdict::{PathJudgement, Weight},
     },
+    event::Wait,
     octets::harmless,
     report::Report,
 };
@@ -71,7 +72,7 @@ pub fn card(seen: Seen) -> Card {
         Phase::Queued => {
             (mark::PENDING, "Waiting for its turn", "This test begins as soon as its turn comes.".to_owned())
         }
-        Phase::Running => (mark::BUSY, "Testing", "The server is being asked; nothing is decided yet.".to_owned()),
+        Phase::Running => (mark::BUSY, "Testing", so_far(seen).to_owned()),
     };
     let is_over = seen.phase == Phase::Over;
     let more_proofs = proofs.len().saturating_sub(proof::MOST_ON_CARD);
@@ -84,6 +85,14 @@ pub fn card(seen: Seen) -> Card {
         proofs: proofs.into_iter().take(proof::MOST_ON_CARD).collect(),
         more_proofs,
         progress: (!is_over).then(|| progress(seen)),
+    }
+}
+
+/// What a run does before there is a verdict.
+fn so_far(seen: Seen) -> &'static str {
+    match seen.report.waiting {
+        Some((_, Wait::Arrival)) => "Everything has been asked; what was accepted is being put to the proof.",
+        _ => "The server is being asked; nothing is decided yet.",
     }
 }
 

@@ -1,6 +1,9 @@
 //! Transcripts: a dialogue as lines of `C:` (norelay) and `S:` (the server), as RFC 5321 writes them.
 
 use norelay_core::{
+    explain::Explanation,
+    mta,
+    octets::harmless,
     render::transcript::{self, Speaker},
     report::{Dialogue, Report},
 };
@@ -30,13 +33,24 @@ pub struct Line {
     pub text: String,
     /// When, since the connection was opened; empty where it is the same as the line's before.
     pub at: String,
+    /// What it means, where that is wanted.
+    pub means: String,
 }
 
 impl Talk {
     /// The whole of a dialogue.
     #[must_use]
     pub fn of(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
-        Self { head: head(report, number, dialogue), lines: lines(dialogue) }
+        let said = transcript::of(dialogue).into_iter().map(|line| (line, None)).collect();
+        Self { head: head(report, number, dialogue), lines: lines(said) }
+    }
+
+    /// The whole of a dialogue, each line with its meaning.
+    #[must_use]
+    pub fn explained(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
+        let mta = mta::identify(report, dialogue.path).map(|mta| mta.name);
+        let said = transcript::explained(dialogue, mta);
+        Self { head: head(report, number, dialogue), lines: lines(said) }
     }
 
     /// The last lines of a dialogue.
@@ -60,9 +74,9 @@ fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
     head
 }
 
-fn lines(dialogue: &Dialogue) -> Vec<Line> {
+fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<Line> {
     let mut before = None;
-    let shown = transcript::of(dialogue).into_iter().take(MOST_LINES).map(|line| {
+    let shown = said.into_iter().take(MOST_LINES).map(|(line, explanation)| {
         let (class, who) = match line.by {
             Speaker::Client => ('c', "C:"),
             Speaker::Server | Speaker::Refusal => ('s', "S:"),
@@ -70,7 +84,8 @@ fn lines(dialogue: &Dialogue) -> Vec<Line> {
         };
         let at = if before == Some((line.at_ms, who)) { String::new() } else { time::length(line.at_ms) };
         before = Some((line.at_ms, who));
-        Line { class, who, text: line.text, at }
+        let means = explanation.map(|explanation| harmless(&explanation.to_string())).unwrap_or_default();
+        Line { class, who, text: line.text, at, means }
     });
     shown.collect()
 }

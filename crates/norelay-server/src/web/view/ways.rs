@@ -2,6 +2,7 @@
 
 use norelay_core::{
     check::Verdict,
+    mta,
     octets::harmless,
     report::{Dialogue, Report},
     smtp::{Security, Stage},
@@ -34,7 +35,9 @@ pub struct Way {
     pub words: String,
     /// Why, a clause each.
     pub why: Vec<String>,
-    /// What the server says it is.
+    /// Which software the server is, and how sure that is.
+    pub mta: String,
+    /// How the server greets.
     pub greeting: String,
     /// How long its dialogues took together.
     pub took: String,
@@ -68,6 +71,7 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
         mark,
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
+        mta: mta::identify(seen.report, index).map(|mta| harmless(&mta.to_string())).unwrap_or_default(),
         greeting: of_path().find_map(greeting).unwrap_or_default(),
         took: time::length(of_path().map(|dialogue| dialogue.elapsed_ms).sum()),
         target: place.clone(),
