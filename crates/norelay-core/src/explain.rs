@@ -265,7 +265,7 @@ mod tests {
             own_address: Some("192.0.2.1".into()),
             ..Words::default()
         };
-        for test in TESTS {
+        for test in TESTS.iter().filter(|test| !test.needs_credentials()) {
             // The receiver has an address of either family.
             let receiver = if test.forward_path.contains("{v6:") { "2001:db8::2" } else { "192.0.2.2" };
             let words = Words { receiver: Some(receiver.into()), ..words.clone() };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{Line, RelayTest, TESTS, Words},
+    catalogue::{Credentials, Line, Mechanism, RelayTest, TESTS, Words},
     check::Outcome,
     event::{Event, Path, Record},
     octets::Octets,
@@ -40,6 +40,7 @@ fn words(test: &RelayTest) -> Words {
         local_user: "postmaster".into(),
         own_address: Some("198.51.100.9".into()),
         receiver: Some(receiver.into()),
+        credentials: Some(Credentials { user: "alice".into(), password: "secret".into(), mechanism: Mechanism::Plain }),
     }
 }
 

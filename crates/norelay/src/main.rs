@@ -10,6 +10,7 @@ mod blacklist;
 mod explain;
 mod identity;
 mod output;
+mod password;
 mod progress;
 mod receive;
 mod replay;

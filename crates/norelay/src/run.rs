@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Arc};
 
 use norelay_core::{
-    catalogue::{self, RelayTest},
+    catalogue::{self, Credentials, RelayTest},
     event::{Event, Receipt, Record, Run},
     report::Report,
     token::{RunId, TokenKey},
@@ -18,7 +18,7 @@ use norelay_probe::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Complaint, identity, progress::Progress, replay, surroundings::Surroundings, test::Arguments};
+use crate::{Complaint, identity, password, progress::Progress, replay, surroundings::Surroundings, test::Arguments};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -29,6 +29,7 @@ pub struct Session {
     helo: Option<String>,
     receipts: Option<ReceiptSource>,
     surroundings: Surroundings,
+    credentials: Option<Credentials>,
     stop: watch::Receiver<bool>,
 }
 
@@ -59,10 +60,11 @@ impl Session {
             Some(domain) => domain,
             None => identity::own_domain(&resolver).await.unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
         };
+        let credentials = password::credentials(arguments)?;
         let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
         let surroundings = Surroundings::new(&arguments.surroundings, arguments.resolver)?;
         let stop = stopped_by_user();
-        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, surroundings, stop })
+        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, surroundings, credentials, stop })
     }
 
     /// Tests one target.
@@ -191,6 +193,7 @@ impl Session {
             concurrency,
             slow,
             max_messages: arguments.messages,
+            credentials: self.credentials.clone(),
         }
     }
 

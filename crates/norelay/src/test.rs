@@ -89,6 +89,16 @@ pub struct Arguments {
     /// At most four connections in ten minutes, for servers that ban whoever is refused too often
     #[arg(long)]
     slow: bool,
+    /// Check that this user's mail still goes out after authentication; the password comes from a prompt, or from
+    /// --password-file or --password-fd
+    #[arg(long, value_name = "USER")]
+    pub auth: Option<String>,
+    /// The file whose first line is the password for --auth
+    #[arg(long, value_name = "FILE", requires = "auth")]
+    pub password_file: Option<PathBuf>,
+    /// The file descriptor whose first line is the password for --auth
+    #[arg(long, value_name = "NUMBER", requires = "auth", conflicts_with = "password_file")]
+    pub password_fd: Option<u16>,
     /// Write the event log to this file as it grows
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

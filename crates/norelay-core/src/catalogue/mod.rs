@@ -4,6 +4,7 @@
 //! - Ids and numbers are promises: they never change their meaning, and 1 to 17 are the abuse.net relay tester's, in its order.
 //! - A test is data. What it says is made from templates and [`Words`]; a word that isn't known makes a test that isn't run.
 
+mod credentials;
 mod table;
 pub mod words;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    credentials::{Credentials, Mechanism},
     table::TESTS,
     words::{MissingWord, Words},
 };
@@ -112,6 +114,8 @@ pub enum Line {
     Requires(&'static str),
     /// BDAT in the place of DATA.
     Chunking,
+    /// AUTH with the credentials of a user, where the run has some.
+    Credentials,
 }
 
 /// The reverse-path of a stranger: a token at the probe domain.
@@ -156,6 +160,12 @@ impl RelayTest {
         self.group == Group::Control
     }
 
+    /// Whether it needs a user's credentials: it belongs to no profile and is run where they are given.
+    #[must_use]
+    pub fn needs_credentials(&self) -> bool {
+        self.dialogue.contains(&Line::Credentials)
+    }
+
     /// Whether its result counts for the relay verdict.
     #[must_use]
     pub fn is_scored(&self) -> bool {
@@ -190,7 +200,9 @@ impl RelayTest {
             || self.dialogue.iter().any(|line| match line {
                 Line::Preface(text) | Line::Helo(text) | Line::Say(_, _, text) => has(text),
                 Line::Exchange(_, text, turns) => has(text) || turns.iter().any(|turn| has(turn)),
-                Line::NoHello | Line::Mail | Line::Rcpt | Line::Requires(_) | Line::Chunking => false,
+                Line::NoHello | Line::Mail | Line::Rcpt | Line::Requires(_) | Line::Chunking | Line::Credentials => {
+                    false
+                }
             })
     }
 
@@ -245,6 +257,10 @@ impl RelayTest {
                     made.chunking = true;
                     continue;
                 }
+                Line::Credentials => {
+                    let missing = || MissingWord("credentials".to_owned());
+                    words.credentials.as_ref().ok_or_else(missing)?.step()
+                }
                 Line::Mail => Step::mail(&words.expand(reverse_path)?),
                 Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
                 Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
@@ -273,5 +289,5 @@ pub fn by_number(number: u8) -> Option<&'static RelayTest> {
 
 /// The tests and controls of a profile, in display order.
 pub fn select(profile: Profile) -> impl Iterator<Item = &'static RelayTest> {
-    TESTS.iter().filter(move |test| test.profile <= profile)
+    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials())
 }

@@ -220,6 +220,9 @@ tests! {
     148 "turn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Question, "TURN")];
     158 "unresolvable-sender" Standard Adjacent Weak "<{sender}@{unknown}.invalid>" "<{local_user}@{local_domain}>" PLAIN;
     159 "lmtp-exposed" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[NoHello, Say(Stage::Other, Question, "LHLO {helo}")];
+
+    // Run where a user and a password are given.
+    160 "ctl-authenticated" Thorough Control Strong "<{authenticated_user}>" "<{user}@{domain}>" &[Credentials, Mail, Rcpt];
 }
 
 #[cfg(test)]

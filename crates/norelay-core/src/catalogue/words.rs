@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::Credentials;
 use crate::octets::Octets;
 
 /// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets.
@@ -42,6 +43,9 @@ pub struct Words {
     pub own_address: Option<String>,
     /// The receiver's address, without brackets.
     pub receiver: Option<String>,
+    /// The user whose mail must still go out, where one is given.
+    #[serde(skip)]
+    pub credentials: Option<Credentials>,
 }
 
 /// A template needs a word that isn't known.
@@ -78,6 +82,15 @@ impl Words {
         Ok(text)
     }
 
+    /// The mailbox of the user who authenticates.
+    fn authenticated_user(&self) -> Option<String> {
+        let user = &self.credentials.as_ref()?.user;
+        match user.contains('@') {
+            true => Some(user.clone()),
+            false => self.local_domain.as_ref().map(|domain| format!("{user}@{domain}")),
+        }
+    }
+
     fn word(&self, word: &str) -> Option<String> {
         match word {
             "user" => Some(self.user.clone()),
@@ -95,6 +108,7 @@ impl Words {
             "local_user" => Some(self.local_user.clone()),
             "own_address" => self.own_address.clone(),
             "receiver" => self.receiver.clone(),
+            "authenticated_user" => self.authenticated_user(),
             _ => None,
         }
     }

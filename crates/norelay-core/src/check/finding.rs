@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     outcome::Outcome,
     reason::Reason,
+    verdict::clause,
     verdict::{Judgement, PathJudgement, TestJudgement, Verdict},
 };
 use crate::{
@@ -99,6 +100,8 @@ kinds! {
     "log_damaged" Notice "{0} events of the log fitted nothing and were left out.";
     "probe_domain_fallback" Notice "No probe domain was given, so the foreign addresses are at {0}. Servers that check senders may refuse them for that alone, and no message can prove relaying: give a domain whose mail you receive (--domain).";
     "auto_reply" Info "A message came to the sender's address of test {0} from {1} that is no bounce: an automatic answer, or somebody who read the test message.";
+    "user_mail_goes_out" Info "Legitimate mail still goes out: a user authenticated, and {0}.";
+    "user_mail_refused" Error "Legitimate mail does not go out: for the user who was given, {0}.";
     "sender_refused" Info "The server refuses {0} as a sender for its own sake. Tests that are not about the sender were asked again from {1}.";
     "unresolved" Error "{0}";
     "sender_substituted" Info "The message of test {0} was sent as {1} and came as {2}: the server or one after it rewrites senders.";
@@ -196,6 +199,7 @@ pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
         facts.extend(path_facts(report, index, path, judgement.paths.len()));
     }
     facts.extend(offer_facts(report));
+    facts.extend(user_facts(judgement));
     facts.extend(receipt_facts(report, judgement));
     facts.extend(report.notes.iter().map(|note| {
         let arguments: Vec<_> = note.arguments.iter().map(Octets::to_string).collect();
@@ -338,6 +342,23 @@ fn offers(dialogue: &Dialogue, security: Security) -> Vec<(&'static str, Vec<Str
 /// Mechanisms that send the password itself (RFC 4616; LOGIN has no RFC).
 fn is_legible(mechanism: &str) -> bool {
     ["PLAIN", "LOGIN"].iter().any(|legible| mechanism.eq_ignore_ascii_case(legible))
+}
+
+/// Whether the mail of a user who authenticates still goes out.
+fn user_facts(judgement: &Judgement) -> Vec<Fact> {
+    let controls = (0..=u8::MAX)
+        .zip(&judgement.paths)
+        .flat_map(|(index, path)| path.controls.iter().map(move |control| (index, control)));
+    let asked = controls.filter(|(_, control)| control.test.needs_credentials());
+    asked
+        .map(|(index, control)| {
+            let tag = match control.outcome {
+                Outcome::Relayed { .. } | Outcome::Accepted { .. } => "user_mail_goes_out",
+                _ => "user_mail_refused",
+            };
+            Fact::new(tag, Some(index), vec![clause(&control.outcome)])
+        })
+        .collect()
 }
 
 fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {

@@ -208,7 +208,10 @@ pub fn receipts_of<'a>(
 
 fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
     let token = receipt.token;
-    test.is_scored() && token.role == Role::Recipient && token.path == index && token.test == test.number
+    (test.is_scored() || test.needs_credentials())
+        && token.role == Role::Recipient
+        && token.path == index
+        && token.test == test.number
 }
 
 /// The same address or, for IPv6, the same /64.

@@ -6,6 +6,7 @@
 //! - Nothing goes past RCPT unless a receiver can see what comes back.
 //! - Stopping a run drops its connections and keeps its events.
 
+mod control;
 mod host;
 mod path;
 mod proof;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use norelay_core::{
-    catalogue::{Profile, RelayTest},
+    catalogue::{Credentials, Profile, RelayTest},
     event::{Event, MailExchanger, Path, Receipt, Run},
     report::Report,
     smtp::Security,
@@ -83,6 +84,8 @@ pub struct Request {
     pub slow: bool,
     /// How many messages may be sent for proof.
     pub max_messages: usize,
+    /// A user whose mail must still go out, where one is given.
+    pub credentials: Option<Credentials>,
 }
 
 /// Which address families to test.
@@ -202,9 +205,12 @@ async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailE
         tasks.spawn(async move { host::scan_host(&context, host).await });
     }
     while tasks.join_next().await.is_some() {}
+    let delivered = proof::Delivered::default();
     if context.receiving {
-        proof::prove(context).await;
+        proof::prove(context, &delivered).await;
     }
+    control::check_user(context, &delivered).await;
+    proof::wait(context, &delivered).await;
 }
 
 /// Records what will be done; gives the paths of each host.

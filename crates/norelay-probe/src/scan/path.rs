@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{FOREIGN_SENDER, Group, RelayTest},
+    catalogue::{Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
     check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
@@ -206,21 +206,20 @@ impl<N: Network> PathScan<N> {
     /// What to say for a test, unless a word is missing, which is recorded.
     fn transaction(&self, test: &'static RelayTest, sender: &str, job: Start) -> Option<Transaction> {
         let words = words::words(&self.context, self.index, &self.way, test);
-        match test.transaction_from(sender, &words, self.way.security) {
-            Ok(mut transaction) => {
-                transaction.pipelining &= job.pipelining;
-                if let (true, Hello::Ehlo(name)) = (job.helo, &transaction.hello) {
-                    transaction.hello = Hello::Helo(name.clone());
-                }
-                Some(transaction)
-            }
-            Err(missing) => {
-                let why = format!("nothing is known that could stand for {{{}}}", missing.0);
-                let test = test.id.to_owned();
-                self.context.recorder.record(Event::NotRun { path: self.index, test, why });
-                None
-            }
+        let mut transaction = self.made(test, test.transaction_from(sender, &words, self.way.security))?;
+        transaction.pipelining &= job.pipelining;
+        if let (true, Hello::Ehlo(name)) = (job.helo, &transaction.hello) {
+            transaction.hello = Hello::Helo(name.clone());
         }
+        Some(transaction)
+    }
+
+    fn made(&self, test: &RelayTest, made: Result<Transaction, MissingWord>) -> Option<Transaction> {
+        if let Err(missing) = &made {
+            let why = format!("nothing is known that could stand for {{{}}}", missing.0);
+            self.context.recorder.record(Event::NotRun { path: self.index, test: test.id.to_owned(), why });
+        }
+        made.ok()
     }
 
     /// What to say for a test that was accepted, for its proof.
@@ -234,6 +233,13 @@ impl<N: Network> PathScan<N> {
         });
         let sender = if substituted && !test.is_about_sender() { FOREIGN_SENDER } else { test.reverse_path };
         self.transaction(test, sender, Start { job: 0, attempt: 0, pipelining: false, helo: false })
+    }
+
+    /// What to say for a user who authenticates.
+    pub fn authenticated_transaction(&self, test: &'static RelayTest, credentials: Credentials) -> Option<Transaction> {
+        let words = words::words(&self.context, self.index, &self.way, test);
+        let words = Words { credentials: Some(credentials), ..words };
+        self.made(test, test.transaction(&words, self.way.security))
     }
 
     async fn converse(&self, test: &RelayTest, mut transaction: Transaction, attempt: u32) -> Outcome {

@@ -30,21 +30,16 @@ use crate::network::Network;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Paths and tests whose message was accepted.
-type Delivered = Arc<Mutex<BTreeSet<(u8, u8)>>>;
+pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8)>>>;
 
-/// Sends the messages that prove, and waits for them.
-pub async fn prove<N: Network>(context: &Arc<Context<N>>) {
+/// Sends the messages that prove.
+pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let proofs = proof::choose(candidates(context), context.request.max_messages);
-    let delivered = Arc::new(Mutex::new(BTreeSet::new()));
     for proof in proofs {
-        send(context, &proof, Wording::Plain, &delivered).await;
+        send(context, &proof, Wording::Plain, delivered).await;
         if was_filtered(context, &proof) {
-            send(context, &proof, Wording::Neutral, &delivered).await;
+            send(context, &proof, Wording::Neutral, delivered).await;
         }
-    }
-    let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if !delivered.is_empty() {
-        wait(context, &delivered).await;
     }
 }
 
@@ -72,7 +67,7 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
 }
 
 /// Sends one message, patiently; notes the tests whose recipients got it.
-async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording: Wording, delivered: &Delivered) {
+pub async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording: Wording, delivered: &Delivered) {
     let Some(way) = context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone())) else {
         return;
     };
@@ -139,7 +134,11 @@ fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wordin
 }
 
 /// Waits until every delivered message has come back, or [`GRACE`] after the first, or as long as the user waits.
-async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &BTreeSet<(u8, u8)>) {
+pub async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
+    let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if delivered.is_empty() {
+        return;
+    }
     let started = Instant::now();
     let mut deadline = started + context.request.wait;
     let until = Timestamp::now().saturating_add(context.request.wait).unwrap_or(Timestamp::MAX);

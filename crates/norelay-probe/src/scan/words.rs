@@ -51,6 +51,7 @@ pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &Rel
         local_user: request.local_user.clone(),
         own_address: context.network.source(to).map(|address| address.to_string()),
         receiver: receiver(request, test).map(|address| address.to_string()),
+        credentials: None,
     }
 }
 

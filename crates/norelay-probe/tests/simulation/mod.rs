@@ -97,6 +97,7 @@ pub fn request() -> Request {
         concurrency: None,
         slow: false,
         max_messages: 3,
+        credentials: None,
     }
 }
 

@@ -290,6 +290,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned, report: &Report) -> scan
         concurrency: None,
         slow: false,
         max_messages: config.test.messages as usize,
+        credentials: None,
     }
 }
 
