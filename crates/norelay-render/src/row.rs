@@ -77,10 +77,10 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether it is a control.
+    /// Whether it is a control, or otherwise not scored.
     #[must_use]
     pub fn is_control(&self) -> bool {
-        self.judged.test.is_control()
+        !self.judged.test.is_scored()
     }
 
     /// What became of it, in one line, tokens shortened.
