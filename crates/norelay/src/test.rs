@@ -22,8 +22,11 @@ pub struct Arguments {
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "TARGET")]
     targets: Vec<String>,
     /// Which tests to run
-    #[arg(long, value_name = "PROFILE", default_value = "classic", value_parser = ["classic", "standard", "thorough"])]
+    #[arg(long, value_name = "PROFILE", default_value = "standard", value_parser = ["classic", "standard", "thorough", "intrusive"])]
     profile: String,
+    /// Say that you control this target, which the intrusive profile asks for: its tests may upset a server
+    #[arg(long, value_name = "TARGET")]
+    i_control: Vec<String>,
     /// Run only these tests and controls (ids or numbers, separated by commas)
     #[arg(long, value_name = "TESTS", value_delimiter = ',')]
     only: Vec<String>,
@@ -129,6 +132,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     let tests = arguments.tests()?;
     let targets = arguments.targets.iter().map(|text| text.parse::<Target>().map(|target| (text, target)));
     let targets = targets.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
+    arguments.check_control(&tests)?;
     let session = run::Session::begin(&arguments).await?;
     if let Some(path) = &arguments.resume {
         let log = session.resume(&arguments, path).await?;
@@ -152,9 +156,22 @@ impl Arguments {
     /// The profile.
     pub fn profile(&self) -> Profile {
         match self.profile.as_str() {
-            "standard" => Profile::Standard,
+            "classic" => Profile::Classic,
             "thorough" => Profile::Thorough,
-            _ => Profile::Classic,
+            "intrusive" => Profile::Intrusive,
+            _ => Profile::Standard,
+        }
+    }
+
+    /// What may upset a server is only for those who say that it is theirs.
+    fn check_control(&self, tests: &[&'static RelayTest]) -> Result<(), Complaint> {
+        let is_intrusive = tests.iter().any(|test| test.profile == Profile::Intrusive);
+        match self.targets.iter().find(|target| !self.i_control.contains(target)) {
+            Some(target) if is_intrusive => Err(Complaint::usage(format!(
+                "Intrusive tests may upset {}: if it is yours to upset, say so with --i-control {0}.",
+                norelay_core::octets::Octets::from(target.as_str())
+            ))),
+            _ => Ok(()),
         }
     }
 
