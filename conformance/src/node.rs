@@ -7,7 +7,9 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::data::{Ready, Subject, home};
 use crate::failure::{Doing, Failure, Outcome};
@@ -17,6 +19,8 @@ use crate::world::{Place, TESTER, World};
 
 /// Seconds within which a server must answer after its start.
 const START_LIMIT: u64 = 45;
+/// How often two processes are looked at, when either may end.
+const POLL: Duration = Duration::from_millis(10);
 /// How many lines of each log a failure report shows.
 const SHOWN_LINES: usize = 40;
 
@@ -81,10 +85,27 @@ impl Node {
         let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
         let mut waiting = world.at(TESTER);
         waiting.arg(ourselves).args(["ready", &format!("{}:{port}", self.place.ipv4), how]);
-        let answer = run(waiting.arg(START_LIMIT.to_string()));
-        answer.map(drop).map_err(|failure| {
-            Failure::new(format!("start {}", self.place.host), format!("{failure}\n{}", self.logs()))
-        })
+        waiting.arg(START_LIMIT.to_string()).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut waiting = Guarded(waiting.spawn().doing(|| "wait for a server".into())?);
+        let cause = loop {
+            if let Some(status) = waiting.0.try_wait().doing(|| "wait for a server".into())? {
+                if status.success() {
+                    return Ok(());
+                }
+                break waiting.said();
+            }
+            if let Some(status) = self.ended()? {
+                break format!("its first process ended ({status})");
+            }
+            thread::sleep(POLL);
+        };
+        Err(Failure::new(format!("start {}", self.place.host), format!("{cause}\n{}", self.logs())))
+    }
+
+    /// How the first process ended, if it has.
+    fn ended(&mut self) -> Outcome<Option<ExitStatus>> {
+        let Some(process) = self.process.as_mut() else { return Ok(None) };
+        process.0.try_wait().doing(|| "look after a server".into())
     }
 
     /// What the instance has written: its console, and the system log.

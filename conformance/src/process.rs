@@ -6,6 +6,7 @@
 //!   any directory;
 //! * a child that stays is killed when its owner is dropped.
 
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
 use crate::failure::{Doing, Failure, Outcome};
@@ -44,6 +45,18 @@ pub fn last_lines(text: &str, count: usize) -> String {
 
 /// A child process that ends with its owner.
 pub struct Guarded(pub Child);
+
+impl Guarded {
+    /// What an ended child wrote on a piped standard error.
+    pub fn said(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(errors) = self.0.stderr.as_mut() {
+            // Half a message is better than none.
+            let _ = errors.read_to_string(&mut text);
+        }
+        text
+    }
+}
 
 impl Drop for Guarded {
     fn drop(&mut self) {

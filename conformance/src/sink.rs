@@ -14,8 +14,6 @@ use crate::failure::{Doing, Outcome};
 /// An envelope that was delivered.
 #[derive(Debug, Clone, Default)]
 pub struct Arrival {
-    /// The argument of MAIL, as sent.
-    pub reverse_path: String,
     /// The arguments of RCPT, as sent.
     pub forward_paths: Vec<String>,
 }
@@ -72,7 +70,7 @@ impl Sink {
             let (verb, argument) = command.split_at_checked(4).unwrap_or((&command, ""));
             let reply = match verb.to_ascii_uppercase().as_str() {
                 "MAIL" => {
-                    arrival = Arrival { reverse_path: argument.into(), ..Arrival::default() };
+                    arrival = Arrival::default();
                     "250 ok"
                 }
                 "RCPT" => {

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,8 @@ use crate::world::{MX, TESTER};
 /// Seconds that a reply may take.
 const REPLY_LIMIT: Duration = Duration::from_secs(30);
 /// How often a test that was put off or interrupted is tried again.
-const TRIES: usize = 12;
-/// The pause before it is.
+const TRIES: u32 = 6;
+/// The first pause before it is; the next ones grow.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// (id, reverse-path, forward-path); `S` and `R` stand for the token local parts, `H` for
@@ -123,6 +124,9 @@ fn recipient(number: usize) -> String {
     format!("token{number:02}r")
 }
 
+/// Whether some test was put off for good; the others then are not tried again.
+static HOPELESS: AtomicBool = AtomicBool::new(false);
+
 /// Asks one test until there is an answer that isn't for later.
 fn ask(number: usize) -> Sight {
     let (id, from, to) = TESTS[number];
@@ -134,15 +138,16 @@ fn ask(number: usize) -> Sight {
             .replace("{I}", &format!("[{}]", MX.ipv4))
     };
     let mut sight = Sight { id: id.into(), reply: String::new(), taken: false, arrived: false };
-    for _ in 0..TRIES {
+    for attempt in 1..=TRIES {
         match transact(&words(from), &words(to), true) {
             Ok((reply, taken)) => (sight.reply, sight.taken) = (reply, taken),
             Err(failure) => sight.reply = format!("421 {failure}"),
         }
-        if !is_for_later(&sight.reply) {
+        if !is_for_later(&sight.reply) || HOPELESS.load(Ordering::Relaxed) {
             break;
         }
-        thread::sleep(PAUSE);
+        HOPELESS.fetch_or(attempt == TRIES, Ordering::Relaxed);
+        thread::sleep(PAUSE * attempt);
     }
     sight
 }
