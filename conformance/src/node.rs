@@ -67,6 +67,7 @@ impl Node {
             .args(first.get_args())
             .env_clear()
             .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C")])
+            .envs([("IPV4", place.ipv4), ("IPV6", place.ipv6)])
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

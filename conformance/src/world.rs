@@ -32,15 +32,16 @@ pub struct Place {
 /// The DNS server.
 pub const DNS: Place =
     Place { name: "dns", host: "dns.test", ipv4: "192.0.2.53", ipv6: "2001:db8:2::53" };
-/// Where norelay runs, and receives mail for the probe domains.
+/// Where norelay runs, and receives mail for the probe domains. Not in 192.0.2.0/24, which
+/// Debian's sendmail refuses by default.
 pub const TESTER: Place =
-    Place { name: "tester", host: "tester.probe.test", ipv4: "192.0.2.2", ipv6: "2001:db8:2::2" };
+    Place { name: "tester", host: "tester.probe.test", ipv4: "203.0.113.2", ipv6: "2001:db8:2::2" };
 /// The server under test.
 pub const MX: Place =
     Place { name: "mx", host: "mx.target.test", ipv4: "198.51.100.25", ipv6: "2001:db8:25::25" };
 /// A second server behind it.
 pub const HUB: Place =
-    Place { name: "hub", host: "hub.target.test", ipv4: "203.0.113.25", ipv6: "2001:db8:113::25" };
+    Place { name: "hub", host: "hub.target.test", ipv4: "198.51.100.26", ipv6: "2001:db8:25::26" };
 
 const PLACES: [Place; 4] = [DNS, TESTER, MX, HUB];
 
