@@ -1,1 +1,22 @@
-//! skeleton
+//! What norelay knows: the SMTP dialogue, the catalogue of relay tests, the events of a run, and what they mean.
+//!
+//! Rules of this crate:
+//! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans them, each with a reason).
+//! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
+//! - Imports run one way:
+//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ check ◄ blacklist ◄ explain ◄ render` (a test reads the imports).
+
+pub mod blacklist;
+pub mod catalogue;
+pub mod check;
+pub mod event;
+pub mod explain;
+pub mod octets;
+pub mod proof;
+pub mod reception;
+pub mod render;
+pub mod replay;
+pub mod report;
+pub mod schedule;
+pub mod smtp;
+pub mod token;

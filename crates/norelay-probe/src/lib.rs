@@ -1,1 +1,22 @@
-//! skeleton
+//! What norelay does: resolve, connect, secure, drive a dialogue, scan a server, receive what comes back.
+//!
+//! Rules of this crate:
+//! - It decides nothing about relaying: what to ask, when, and what an answer means is `norelay-core`'s.
+//! - Everything that it sees becomes an [`norelay_core::event::Event`].
+//! - Every wait has a deadline.
+
+pub mod blacklist;
+mod certificate;
+pub mod dns;
+pub mod drive;
+pub mod key_file;
+pub mod mailbox;
+pub mod network;
+pub mod receipts;
+pub mod receive;
+pub mod record;
+pub mod resolve;
+pub mod scan;
+pub mod secure;
+pub mod spool;
+pub mod target;

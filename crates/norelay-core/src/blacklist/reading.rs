@@ -1,0 +1,516 @@
+//! What the answers of a list mean.
+//!
+//! Rules:
+//! - Only an answer within 127.0.0.0/8 can be a list's (RFC 5782 section 2.1); anything else was put there by a resolver.
+//! - 127.0.0.1 is no listing unless the table says so, and 127.255.255.0/24 never is one.
+//! - One answer that says "you may not ask" makes the whole reply unknown.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blacklist, Meaning, Sense, Source, judge::BLACKED_OUT};
+use crate::octets::Octets;
+
+/// More addresses than any list gives for one name.
+const MAX_ENTRIES: usize = 16;
+/// More reasons than anybody reads.
+const MAX_REASONS: usize = 4;
+/// Two character-strings (RFC 1035 section 3.3).
+const MAX_REASON: usize = 510;
+
+/// What DNS said to one question for A records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// These addresses.
+    Addresses(Vec<IpAddr>),
+    /// No such name, or no address.
+    Nothing,
+    /// No answer.
+    Failed(Failure),
+}
+
+/// Why there was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing came in time.
+    TimedOut,
+    /// The resolver could not find out (SERVFAIL).
+    ServerFailure,
+    /// The resolver would not (REFUSED, NOTIMP …).
+    Refused,
+    /// The resolver could not be reached.
+    Unreachable,
+    /// What came was no DNS.
+    Malformed,
+    /// The time of the whole run was over.
+    Unfinished,
+}
+
+/// Why nothing is known about a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Its test entry is not there.
+    SelfTestMissed,
+    /// What must never be listed is listed.
+    ListsEverything,
+    /// The answer is none that a list can give.
+    Rewritten,
+    /// No answer came in time.
+    TimedOut,
+    /// The resolver failed to find out.
+    ServerFailure,
+    /// The resolver refused to find out.
+    Refused,
+    /// The resolver could not be reached.
+    Unreachable,
+    /// What came was no DNS.
+    Malformed,
+    /// The list doesn't answer public resolvers.
+    PublicResolver,
+    /// The list was asked too much.
+    Quota,
+    /// The list says that the zone's name is mistyped.
+    TypingError,
+    /// The list doesn't take the key.
+    KeyRejected,
+    /// The list doesn't have this kind of thing.
+    WrongKind,
+    /// The list refuses to answer.
+    NotAllowed,
+    /// The text is no DNS zone.
+    NoSuchZone,
+    /// The name would be too long for DNS.
+    NameTooLong,
+    /// The time of the whole run was over before it answered.
+    Unfinished,
+}
+
+impl Why {
+    /// The word in outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SelfTestMissed => "self_test_missed",
+            Self::ListsEverything => "lists_everything",
+            Self::Rewritten => "rewritten",
+            Self::TimedOut => "timed_out",
+            Self::ServerFailure => "server_failure",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Malformed => "malformed",
+            Self::PublicResolver => "public_resolver",
+            Self::Quota => "quota",
+            Self::TypingError => "typing_error",
+            Self::KeyRejected => "key_rejected",
+            Self::WrongKind => "wrong_kind",
+            Self::NotAllowed => "not_allowed",
+            Self::NoSuchZone => "no_such_zone",
+            Self::NameTooLong => "name_too_long",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// The reason as a clause.
+    #[must_use]
+    pub fn clause(self) -> &'static str {
+        match self {
+            Self::SelfTestMissed => "its test entry is missing: it is dead, or doesn't answer this resolver",
+            Self::ListsEverything => "it lists what must never be listed: it is dead, or lists everybody",
+            Self::Rewritten => "the answer is no list's: a resolver on the way rewrites answers",
+            Self::TimedOut => "no answer in time",
+            Self::ServerFailure => "the resolver got no answer from it",
+            Self::Refused => "the resolver refuses to ask it",
+            Self::Unreachable => "the resolver can't be reached",
+            Self::Malformed => "what came was no DNS",
+            Self::PublicResolver => "it doesn't answer public resolvers",
+            Self::Quota => "this resolver has asked it too much",
+            Self::TypingError => "it says that its zone's name is mistyped",
+            Self::KeyRejected => "it doesn't take the key",
+            Self::WrongKind => "it doesn't list this kind of thing",
+            Self::NotAllowed => "it refuses to answer this resolver",
+            Self::NoSuchZone => "that is no DNS zone",
+            Self::NameTooLong => "the name would be too long for DNS",
+            Self::Unfinished => "the run's time was over",
+        }
+    }
+}
+
+impl From<Failure> for Why {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::TimedOut => Self::TimedOut,
+            Failure::ServerFailure => Self::ServerFailure,
+            Failure::Refused => Self::Refused,
+            Failure::Unreachable => Self::Unreachable,
+            Failure::Malformed => Self::Malformed,
+            Failure::Unfinished => Self::Unfinished,
+        }
+    }
+}
+
+/// One answer of a list that lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The answer.
+    pub answer: Ipv4Addr,
+    /// Whether it is good or bad to have it.
+    pub sense: Sense,
+    /// What it means, where the list gives it a meaning of its own.
+    #[serde(default)]
+    pub meaning: Option<String>,
+}
+
+/// What is known about a target and a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Listing {
+    /// It is on the list.
+    Listed {
+        /// The list's answers.
+        entries: Vec<Entry>,
+        /// The list's own words.
+        reasons: Vec<Octets>,
+    },
+    /// It is not, says a list that passed its self-test.
+    NotListed,
+    /// Nobody knows.
+    Unknown {
+        /// Why.
+        why: Why,
+        /// The answers that say so.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<IpAddr>,
+    },
+    /// The list is dead and was not asked.
+    Dead {
+        /// What says that it is dead.
+        evidence: String,
+    },
+    /// The list answers holders of a key only, and was not asked.
+    NeedsKey,
+}
+
+impl Listing {
+    /// The word in outputs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Listed { .. } => "listed",
+            Self::NotListed => "not_listed",
+            Self::Unknown { .. } => "unknown",
+            Self::Dead { .. } => "dead",
+            Self::NeedsKey => "needs_key",
+        }
+    }
+
+    /// Unknown for a reason without an answer.
+    #[must_use]
+    pub fn unknown(why: Why) -> Self {
+        Self::Unknown { why, answers: Vec::new() }
+    }
+
+    /// Whether the list speaks against the target.
+    #[must_use]
+    pub fn is_against(&self) -> bool {
+        matches!(self, Self::Listed { entries, .. } if entries.iter().any(|entry| entry.sense == Sense::Against))
+    }
+
+    /// Whether the list vouches for the target and says nothing against it.
+    #[must_use]
+    pub fn is_for(&self) -> bool {
+        let vouches = |entries: &[Entry]| entries.iter().any(|entry| entry.sense == Sense::For);
+        matches!(self, Self::Listed { entries, .. } if vouches(entries)) && !self.is_against()
+    }
+
+    /// What is known from two questions to the same list: one listing lists, and one unknown leaves it unknown.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Listed { mut entries, mut reasons }, Self::Listed { entries: more, reasons: further }) => {
+                entries.extend(more.into_iter().filter(|entry| !entries.contains(entry)).collect::<Vec<_>>());
+                reasons.extend(further.into_iter().filter(|reason| !reasons.contains(reason)).collect::<Vec<_>>());
+                Self::Listed { entries, reasons }
+            }
+            (listed @ Self::Listed { .. }, _) | (_, listed @ Self::Listed { .. }) => listed,
+            (Self::NotListed, other) => other,
+            (one, _) => one,
+        }
+    }
+
+    /// The listing with a key taken out of the list's own words, in case it repeats the question.
+    pub(super) fn without_secret(self, key: &str) -> Self {
+        let black_out = |reason: &Octets| Octets::from(reason.to_text().replace(key, BLACKED_OUT));
+        match self {
+            Self::Listed { entries, reasons } => {
+                Self::Listed { entries, reasons: reasons.iter().map(black_out).collect() }
+            }
+            other => other,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn listed_for_test(reason: &str) -> Self {
+        let entry = Entry { answer: Ipv4Addr::new(127, 0, 0, 2), sense: Sense::Against, meaning: None };
+        Self::Listed { entries: vec![entry], reasons: vec![Octets::from(reason)] }
+    }
+}
+
+/// Whether a list may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Its self-test was passed.
+    Healthy,
+    /// It was not.
+    Unhealthy(Why),
+}
+
+/// The outcome of a self-test: `listed` are the answers to the points of which one must be listed, in order, as far as
+/// they were asked; `unlisted` is the answer to the point that must not be.
+#[must_use]
+pub fn health(list: Option<&Blacklist>, listed: &[Answer], unlisted: &Answer) -> Health {
+    match meaning_of(list, unlisted) {
+        Ok(entries) if entries.is_empty() => {}
+        Ok(_) => return Health::Unhealthy(Why::ListsEverything),
+        Err(why) => return Health::Unhealthy(why),
+    }
+    let meanings: Vec<_> = listed.iter().map(|answer| meaning_of(list, answer)).collect();
+    if meanings.iter().flatten().any(|entries| !entries.is_empty()) {
+        return Health::Healthy;
+    }
+    let why = meanings.into_iter().find_map(Result::err);
+    Health::Unhealthy(why.unwrap_or(Why::SelfTestMissed))
+}
+
+/// What a healthy list says, with its own words.
+#[must_use]
+pub fn read(list: Option<&Blacklist>, answer: &Answer, reasons: &[Octets]) -> Listing {
+    match meaning_of(list, answer) {
+        Ok(entries) if entries.is_empty() => Listing::NotListed,
+        Ok(entries) => Listing::Listed { entries, reasons: bounded(reasons) },
+        Err(why) => {
+            let answers = match answer {
+                Answer::Addresses(addresses) => addresses.iter().take(MAX_ENTRIES).copied().collect(),
+                Answer::Nothing | Answer::Failed(_) => Vec::new(),
+            };
+            Listing::Unknown { why, answers }
+        }
+    }
+}
+
+fn bounded(reasons: &[Octets]) -> Vec<Octets> {
+    let mut kept: Vec<_> = reasons
+        .iter()
+        .filter(|reason| !reason.is_empty())
+        .map(|reason| Octets::from(&reason.as_bytes()[..reason.len().min(MAX_REASON)]))
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept.truncate(MAX_REASONS);
+    kept
+}
+
+/// The entries that an answer stands for (none: not listed), or why it is no answer.
+fn meaning_of(list: Option<&Blacklist>, answer: &Answer) -> Result<Vec<Entry>, Why> {
+    let addresses = match answer {
+        Answer::Nothing => return Ok(Vec::new()),
+        Answer::Failed(failure) => return Err((*failure).into()),
+        Answer::Addresses(addresses) => addresses,
+    };
+    // The order of records is a resolver's whim (RFC 1794).
+    let mut addresses = addresses.clone();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let mut entries = Vec::new();
+    for address in addresses.iter().take(MAX_ENTRIES) {
+        let found = match address {
+            IpAddr::V4(v4) if v4.is_loopback() => entries_of(list, *v4)?,
+            _ => return Err(Why::Rewritten),
+        };
+        entries.extend(found);
+    }
+    Ok(entries)
+}
+
+fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, Why> {
+    let octets = answer.octets();
+    if octets[..3] == [127, 255, 255] {
+        return Err(error_code(octets[3]));
+    }
+    let codes = list.map_or(&[][..], |list| list.codes).iter().filter(|code| code.pattern.matches(octets));
+    let mut entries = Vec::new();
+    for code in codes {
+        match code.meaning {
+            Meaning::Refusal(why) => return Err(why),
+            Meaning::Entry(sense, text) => {
+                let doubt = if code.source == Source::Remembered { " (remembered, not verified)" } else { "" };
+                entries.push(Entry { answer, sense, meaning: Some(format!("{text}{doubt}")) });
+            }
+        }
+    }
+    if entries.is_empty() {
+        if answer == Ipv4Addr::LOCALHOST {
+            return Err(Why::NotAllowed);
+        }
+        entries.push(Entry { answer, sense: list.map_or(Sense::Against, |list| list.sense), meaning: None });
+    }
+    Ok(entries)
+}
+
+/// 127.255.255.0/24 is about the question, with Spamhaus and those who follow its example.
+fn error_code(last: u8) -> Why {
+    match last {
+        250 | 251 => Why::KeyRejected,
+        252 => Why::TypingError,
+        254 => Why::PublicResolver,
+        255 => Why::Quota,
+        _ => Why::NotAllowed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::blacklist::by_zone;
+
+    fn answer(text: &str) -> Answer {
+        match text {
+            "-" => Answer::Nothing,
+            "timeout" => Answer::Failed(Failure::TimedOut),
+            "servfail" => Answer::Failed(Failure::ServerFailure),
+            "refused" => Answer::Failed(Failure::Refused),
+            addresses => Answer::Addresses(
+                addresses.split_whitespace().map(|address| address.parse().expect("an address")).collect(),
+            ),
+        }
+    }
+
+    /// `listed: meaning | meaning`, `not_listed` or `unknown: why`.
+    fn shown(listing: &Listing) -> String {
+        match listing {
+            Listing::Listed { entries, .. } => {
+                let meanings = entries.iter().map(|entry| entry.meaning.as_deref().unwrap_or("?").to_owned());
+                format!("listed: {}", meanings.collect::<Vec<_>>().join(" | "))
+            }
+            Listing::Unknown { why, .. } => format!("unknown: {}", why.as_str()),
+            other => other.as_str().to_owned(),
+        }
+    }
+
+    #[test]
+    fn answers_mean_what_the_table_says() {
+        for (zone, answers, expected) in [
+            ("own.example", "-", "not_listed"),
+            ("own.example", "127.0.0.2", "listed: ?"),
+            ("own.example", "127.3.2.1", "listed: ?"),
+            ("own.example", "127.0.0.1", "unknown: not_allowed"),
+            ("own.example", "198.51.100.7", "unknown: rewritten"),
+            ("own.example", "127.0.0.2 198.51.100.7", "unknown: rewritten"),
+            ("own.example", "::1", "unknown: rewritten"),
+            ("own.example", "127.255.255.9", "unknown: not_allowed"),
+            ("own.example", "timeout", "unknown: timed_out"),
+            ("own.example", "servfail", "unknown: server_failure"),
+            ("own.example", "refused", "unknown: refused"),
+            ("zen.spamhaus.org", "127.0.0.2", "listed: SBL: a source of spam, entered by hand"),
+            (
+                "zen.spamhaus.org",
+                "127.0.0.4 127.0.0.11",
+                "listed: XBL: hijacked or infected, an open proxy | PBL: Spamhaus says that it should not send mail directly",
+            ),
+            ("zen.spamhaus.org", "127.0.0.77", "listed: ?"),
+            ("zen.spamhaus.org", "127.255.255.252", "unknown: typing_error"),
+            ("zen.spamhaus.org", "127.255.255.254", "unknown: public_resolver"),
+            ("zen.spamhaus.org", "127.255.255.255", "unknown: quota"),
+            ("zen.spamhaus.org", "127.255.255.250", "unknown: key_rejected"),
+            ("zen.spamhaus.org", "127.0.0.2 127.255.255.254", "unknown: public_resolver"),
+            ("dbl.spamhaus.org", "127.0.1.4", "listed: phishing"),
+            ("dbl.spamhaus.org", "127.0.1.255", "unknown: wrong_kind"),
+            ("multi.uribl.com", "127.0.0.1", "unknown: not_allowed"),
+            ("multi.uribl.com", "127.0.0.6", "listed: black: a spammer's | grey"),
+            ("multi.surbl.org", "127.0.0.80", "listed: malware | abuse"),
+            ("list.dnswl.org", "127.0.0.255", "unknown: not_allowed"),
+            ("list.dnswl.org", "127.0.5.2", "listed: medium trust"),
+            ("hostkarma.junkemailfilter.com", "127.0.0.1", "listed: white: a trusted source"),
+            ("bl.mailspike.net", "127.0.0.11", "listed: very bad reputation"),
+            ("all.spamrats.com", "127.0.0.37", "listed: NoPtr: it has no reverse name (remembered, not verified)"),
+            ("bl.suomispam.net", "127.0.0.99", "listed: its test entry"),
+        ] {
+            assert_eq!(shown(&read(by_zone(zone), &answer(answers), &[])), expected, "{zone} {answers}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_believed_after_its_self_test_only() {
+        for (zone, listed, unlisted, expected) in [
+            ("own.example", &["127.0.0.2"][..], "-", Health::Healthy),
+            ("bl.suomispam.net", &["127.0.0.99"], "-", Health::Healthy),
+            ("own.example", &["-"], "-", Health::Unhealthy(Why::SelfTestMissed)),
+            ("own.example", &["127.0.0.2"], "127.0.0.2", Health::Unhealthy(Why::ListsEverything)),
+            ("list.dnswl.org", &["127.0.10.3"], "127.0.10.3", Health::Unhealthy(Why::ListsEverything)),
+            ("own.example", &["198.51.100.1"], "198.51.100.1", Health::Unhealthy(Why::Rewritten)),
+            ("own.example", &["198.51.100.1"], "-", Health::Unhealthy(Why::Rewritten)),
+            ("zen.spamhaus.org", &["127.255.255.254"], "127.255.255.254", Health::Unhealthy(Why::PublicResolver)),
+            ("multi.uribl.com", &["127.0.0.1"], "127.0.0.1", Health::Unhealthy(Why::NotAllowed)),
+            ("multi.uribl.com", &["-", "127.0.0.14"], "-", Health::Healthy),
+            ("multi.uribl.com", &["-", "timeout"], "-", Health::Unhealthy(Why::TimedOut)),
+            ("own.example", &["timeout"], "-", Health::Unhealthy(Why::TimedOut)),
+            ("own.example", &["127.0.0.2"], "timeout", Health::Unhealthy(Why::TimedOut)),
+            ("own.example", &["127.0.0.2"], "servfail", Health::Unhealthy(Why::ServerFailure)),
+            ("own.example", &[], "-", Health::Unhealthy(Why::SelfTestMissed)),
+        ] {
+            let listed: Vec<_> = listed.iter().map(|text| answer(text)).collect();
+            assert_eq!(health(by_zone(zone), &listed, &answer(unlisted)), expected, "{zone} {listed:?} {unlisted}");
+        }
+    }
+
+    #[test]
+    fn two_questions_to_one_list_make_one_reading() {
+        let listed = || Listing::listed_for_test("a");
+        let unknown = || Listing::unknown(Why::TimedOut);
+        for (one, other, expected) in [
+            (Listing::NotListed, Listing::NotListed, Listing::NotListed),
+            (Listing::NotListed, unknown(), unknown()),
+            (unknown(), Listing::NotListed, unknown()),
+            (unknown(), listed(), listed()),
+            (listed(), unknown(), listed()),
+            (listed(), listed(), listed()),
+        ] {
+            assert_eq!(one.clone().and(other.clone()), expected, "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_list_says_is_bounded() {
+        let reasons: Vec<_> = (0..50).map(|i| Octets::from(vec![i; 9_000])).collect();
+        let many = Answer::Addresses(
+            (0..5_000_u16)
+                .map(|i| [127, 0, i.to_be_bytes()[0], i.to_be_bytes()[1]].into())
+                .filter(|address| *address != IpAddr::from([127, 0, 0, 1]))
+                .collect(),
+        );
+        let Listing::Listed { entries, reasons } = read(None, &many, &reasons) else { panic!("it is listed") };
+        assert_eq!((entries.len(), reasons.len()), (MAX_ENTRIES, MAX_REASONS));
+        assert!(reasons.iter().all(|reason| reason.len() <= MAX_REASON));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_outside_127_is_ever_a_listing(octets: [u8; 4]) {
+            let answer = Answer::Addresses(vec![octets.into()]);
+            for list in crate::blacklist::LISTS {
+                let is_listed = matches!(read(Some(list), &answer, &[]), Listing::Listed { .. });
+                prop_assert!(!is_listed || octets[0] == 127);
+                prop_assert!(!is_listed || octets[..3] != [127, 255, 255]);
+            }
+        }
+
+        #[test]
+        fn an_unhealthy_list_stays_so_whatever_more_it_says(octets: [u8; 4]) {
+            let everything = Answer::Addresses(vec![octets.into()]);
+            prop_assert!(health(None, std::slice::from_ref(&everything), &everything) != Health::Healthy);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What is looked up, and the names that it has under a list's zone.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use super::Kind;
+
+/// RFC 1035 section 2.3.4, as text without the final dot.
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+
+/// What is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An address; IPv4 addresses in IPv6's clothing are IPv4.
+    Address(IpAddr),
+    /// A domain.
+    Domain {
+        /// Its name, in lower case, as A-labels.
+        name: String,
+        /// The registered domain that it belongs to, where that is another name. Most lists have only those.
+        registered: Option<String>,
+    },
+}
+
+/// Why a text is no target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTarget {
+    /// Neither an address nor a domain.
+    Neither,
+    /// An address that is of no use on the Internet, so no list has it.
+    Private,
+}
+
+impl fmt::Display for NoTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Neither => "neither an address nor a domain",
+            Self::Private => "an address that isn't used on the Internet: no list can have it",
+        })
+    }
+}
+
+impl std::error::Error for NoTarget {}
+
+impl FromStr for Target {
+    type Err = NoTarget;
+
+    /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or a domain of A-labels.
+    fn from_str(text: &str) -> Result<Self, NoTarget> {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            let address = address.to_canonical();
+            return if is_private(address) { Err(NoTarget::Private) } else { Ok(Self::Address(address)) };
+        }
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        let is_public = name.contains('.') && !is_numeric(&name);
+        if is_domain(&name) && is_public { Ok(Self::Domain { name, registered: None }) } else { Err(NoTarget::Neither) }
+    }
+}
+
+/// A last label of digits is a mistyped address, and no top-level domain.
+fn is_numeric(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+        }
+    }
+}
+
+impl Target {
+    /// What kind of list can have it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Address(IpAddr::V4(_)) => Kind::Ipv4,
+            Self::Address(IpAddr::V6(_)) => Kind::Ipv6,
+            Self::Domain { .. } => Kind::Domain,
+        }
+    }
+
+    /// The left parts of the names that are asked under a list's zone.
+    pub(super) fn labels(&self) -> Vec<String> {
+        match self {
+            Self::Address(address) => vec![reversed(*address)],
+            Self::Domain { name, registered } => {
+                [Some(name), registered.as_ref()].into_iter().flatten().cloned().collect()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Domain { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+/// An address as the left part of a name: `4.3.2.1`, or 32 nibbles (RFC 5782 sections 2.1 and 2.4).
+#[must_use]
+pub fn reversed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => reversed_octets(v4),
+        IpAddr::V6(v6) => reversed_nibbles(v6),
+    }
+}
+
+fn reversed_octets(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("{d}.{c}.{b}.{a}")
+}
+
+fn reversed_nibbles(address: Ipv6Addr) -> String {
+    let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 0xf, octet >> 4]);
+    nibbles.map(|nibble| format!("{nibble:x}")).collect::<Vec<_>>().join(".")
+}
+
+/// A test point as the left part of a name. IPv6 points stay IPv6, although they look like mapped addresses.
+pub(super) fn test_label(point: &str) -> String {
+    point.parse().map_or_else(|_| point.to_owned(), reversed)
+}
+
+/// Whether a text is a domain name of letters, digits, hyphens and underscores.
+#[must_use]
+pub fn is_domain(text: &str) -> bool {
+    text.len() <= MAX_NAME && !text.is_empty() && text.split('.').all(is_label)
+}
+
+pub(super) fn is_label(label: &str) -> bool {
+    (1..=MAX_LABEL).contains(&label.len())
+        && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn targets_are_addresses_or_domains() {
+        for (text, shown) in [
+            ("192.0.2.1", Ok("192.0.2.1")),
+            ("[2001:DB8::1]", Ok("2001:db8::1")),
+            ("::ffff:192.0.2.1", Ok("192.0.2.1")),
+            ("Mail.Example.NET.", Ok("mail.example.net")),
+            ("xn--bcher-kva.example", Ok("xn--bcher-kva.example")),
+            ("127.0.0.1", Err(NoTarget::Private)),
+            ("10.1.2.3", Err(NoTarget::Private)),
+            ("100.64.0.1", Err(NoTarget::Private)),
+            ("::ffff:10.1.2.3", Err(NoTarget::Private)),
+            ("fd00::1", Err(NoTarget::Private)),
+            ("fe80::1", Err(NoTarget::Private)),
+            ("192.0.2.256", Err(NoTarget::Neither)),
+            ("localhost", Err(NoTarget::Neither)),
+            ("", Err(NoTarget::Neither)),
+            ("a..b", Err(NoTarget::Neither)),
+            ("a b.example", Err(NoTarget::Neither)),
+            ("bücher.example", Err(NoTarget::Neither)),
+            ("example.net\u{1b}[31m", Err(NoTarget::Neither)),
+        ] {
+            let read = text.parse::<Target>().map(|target| target.to_string());
+            assert_eq!(read, shown.map(str::to_owned), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_are_reversed_without_loss(octets: [u8; 16]) {
+            let nibbles = reversed(IpAddr::V6(octets.into()));
+            let back: String = nibbles.split('.').rev().collect();
+            prop_assert_eq!(u128::from_str_radix(&back, 16).expect("nibbles"), u128::from_be_bytes(octets));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The catalogue: every relay test and control, as a table (`table.rs`) and a document each (`catalogue/relay/`).
+//!
+//! Rules:
+//! - Ids and numbers are promises: they never change their meaning, and 1 to 17 are the abuse.net relay tester's, in its order.
+//! - A test is data. What it says is made from templates and [`Words`]; a word that isn't known makes a test that isn't run.
+
+mod table;
+pub mod words;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    table::TESTS,
+    words::{MissingWord, Words},
+};
+use crate::{
+    octets::Octets,
+    smtp::{Hello, Purpose, Security, Stage, Step, Transaction},
+};
+
+/// What makes a server fall for a test: tests of one group have one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Nothing but being asked.
+    Plain,
+    /// Trust in the reverse-path.
+    Sender,
+    /// `user%domain`.
+    Percent,
+    /// A second `@`, or one in quotes.
+    At,
+    /// A source route, `@host:user@domain`.
+    Route,
+    /// A bang path, `domain!user`.
+    Bang,
+    /// Other ways to write a recipient, and encapsulated addresses.
+    Syntax,
+    /// How the list of permitted recipient domains is compared or found.
+    RecipientDomain,
+    /// Trust in the name given with HELO.
+    Hello,
+    /// Trust that comes with a port, an address family or TLS.
+    Path,
+    /// A state that a session should have left.
+    State,
+    /// Trust in credentials of any kind.
+    Auth,
+    /// Trust in what a proxy would have said.
+    Proxy,
+    /// What must be accepted or refused if the server is in order: never scored as relaying.
+    Control,
+    /// Other things worth knowing: never scored as relaying.
+    Adjacent,
+}
+
+/// Which runs a test belongs to; each profile contains the ones before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The seventeen, and the controls that judge them.
+    #[default]
+    Classic,
+    /// What every run should ask today.
+    Standard,
+    /// All that is harmless.
+    Thorough,
+    /// What may upset a server: only for the server's own administrator.
+    Intrusive,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Standard => "standard",
+            Self::Thorough => "thorough",
+            Self::Intrusive => "intrusive",
+        })
+    }
+}
+
+/// How much an acceptance of the recipient says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// The recipient is plainly somewhere else.
+    Strong,
+    /// Servers that take any local part of their own domain accept it too, and relay nothing.
+    Weak,
+}
+
+/// One line of a test's dialogue, as a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Octets before the greeting.
+    Preface(&'static str),
+    /// HELO in the place of EHLO.
+    Helo(&'static str),
+    /// Neither HELO nor EHLO.
+    NoHello,
+    /// The test's MAIL.
+    Mail,
+    /// The test's RCPT.
+    Rcpt,
+    /// Another command.
+    Say(Stage, Purpose, &'static str),
+    /// A command with the lines that answer its 334s.
+    Exchange(Purpose, &'static str, &'static [&'static str]),
+    /// The EHLO keyword that the next line needs.
+    Requires(&'static str),
+}
+
+/// The reverse-path of a stranger: a token at the probe domain.
+pub const FOREIGN_SENDER: &str = "<{sender}@{domain}>";
+
+/// MAIL and RCPT.
+pub const PLAIN: &[Line] = &[Line::Mail, Line::Rcpt];
+
+/// One test or control.
+#[derive(Debug)]
+pub struct RelayTest {
+    /// Its number in the display order.
+    pub number: u8,
+    /// Its name.
+    pub id: &'static str,
+    /// The runs that it belongs to.
+    pub profile: Profile,
+    /// What it probes.
+    pub group: Group,
+    /// What follows `MAIL FROM:`, as a template.
+    pub reverse_path: &'static str,
+    /// What follows `RCPT TO:`, as a template.
+    pub forward_path: &'static str,
+    /// What is said, in order.
+    pub dialogue: &'static [Line],
+    /// How much an acceptance says.
+    pub strength: Strength,
+    /// Its document, in Markdown; the first line is its title.
+    pub document: &'static str,
+}
+
+impl RelayTest {
+    /// What it is called, from its document's heading.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.document.lines().next().unwrap_or(self.id).trim_start_matches(['#', ' '])
+    }
+
+    /// Whether it is a control.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        self.group == Group::Control
+    }
+
+    /// Whether its result counts for the relay verdict.
+    #[must_use]
+    pub fn is_scored(&self) -> bool {
+        !matches!(self.group, Group::Control | Group::Adjacent)
+    }
+
+    /// Whether the reverse-path is what the test is about, so that a refusal of the sender answers it.
+    #[must_use]
+    pub fn is_about_sender(&self) -> bool {
+        matches!(self.group, Group::Sender)
+    }
+
+    /// What one connection has to say for this test.
+    ///
+    /// # Errors
+    /// The first word that a template needs and `words` doesn't know.
+    pub fn transaction(&self, words: &Words, security: Security) -> Result<Transaction, MissingWord> {
+        self.transaction_from(self.reverse_path, words, security)
+    }
+
+    /// As [`RelayTest::transaction`], with another template for the reverse-path.
+    ///
+    /// # Errors
+    /// The first word that a template needs and `words` doesn't know.
+    pub fn transaction_from(
+        &self,
+        reverse_path: &str,
+        words: &Words,
+        security: Security,
+    ) -> Result<Transaction, MissingWord> {
+        let mut made = Transaction {
+            preface: Octets::default(),
+            hello: Hello::Ehlo(words.expand_text("{helo}")?),
+            security,
+            steps: Vec::new(),
+            message: None,
+            pipelining: true,
+            farewell: false,
+        };
+        let mut requires = None;
+        for line in self.dialogue {
+            let step = match *line {
+                Line::Preface(preface) => {
+                    made.preface = words.expand(preface)?;
+                    continue;
+                }
+                Line::Helo(name) => {
+                    made.hello = Hello::Helo(words.expand_text(name)?);
+                    continue;
+                }
+                Line::NoHello => {
+                    made.hello = Hello::Silent;
+                    continue;
+                }
+                Line::Requires(keyword) => {
+                    requires = Some(keyword.to_owned());
+                    continue;
+                }
+                Line::Mail => Step::mail(&words.expand(reverse_path)?),
+                Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
+                Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
+                Line::Exchange(purpose, line, turns) => {
+                    let turns = turns.iter().map(|turn| words.expand(turn)).collect::<Result<_, _>>()?;
+                    Step { turns, ..Step::new(Stage::Auth, purpose, words.expand(line)?) }
+                }
+            };
+            made.steps.push(Step { requires: requires.take(), ..step });
+        }
+        Ok(made)
+    }
+}
+
+/// The test with this id.
+#[must_use]
+pub fn by_id(id: &str) -> Option<&'static RelayTest> {
+    TESTS.iter().find(|test| test.id == id)
+}
+
+/// The test with this number.
+#[must_use]
+pub fn by_number(number: u8) -> Option<&'static RelayTest> {
+    TESTS.iter().find(|test| test.number == number)
+}
+
+/// The tests and controls of a profile, in display order.
+pub fn select(profile: Profile) -> impl Iterator<Item = &'static RelayTest> {
+    TESTS.iter().filter(move |test| test.profile <= profile)
+}

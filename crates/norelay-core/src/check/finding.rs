@@ -1,0 +1,356 @@
+//! Findings: things worth knowing, each with a tag, a level and arguments; their wording is made from a table.
+//!
+//! Rules:
+//! - A fact is a tag and its arguments, without an adjective; level and wording are policy and stand in [`KINDS`].
+//! - A finding never changes the relay verdict.
+//! - Findings come worst first, then by path and in the table's order, so that the same report gives the same list.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    outcome::Outcome,
+    reason::Reason,
+    verdict::{Judgement, PathJudgement, TestJudgement, Verdict},
+};
+use crate::{
+    catalogue,
+    octets::{Octets, harmless},
+    report::{Dialogue, Report},
+    smtp::{Capabilities, Cause, End, Security, Stage, Violation},
+    token::Role,
+};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Worth a thought.
+    Notice,
+    /// Should be changed.
+    Warning,
+    /// Must be changed.
+    Error,
+}
+
+impl Level {
+    /// The word that stands for it in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One thing worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Its kind; stable.
+    pub tag: String,
+    /// How much it matters.
+    pub level: Level,
+    /// The index of the path that it is about, if one.
+    pub path: Option<u8>,
+    /// The sentence.
+    pub text: String,
+}
+
+/// A kind of finding: how much it matters and how it is worded.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name; stable.
+    pub tag: &'static str,
+    /// How much it matters.
+    pub level: Level,
+    /// The sentence; `{0}`, `{1}` … stand for the arguments.
+    pub text: &'static str,
+}
+
+macro_rules! kinds {
+    ($($tag:literal $level:ident $text:literal;)*) => {
+        /// Every kind of finding. A fact that a probe noted ([`crate::event::Event::Noted`]) finds its wording here by its tag.
+        pub static KINDS: &[Kind] = &[$(Kind { tag: $tag, level: Level::$level, text: $text }),*];
+    };
+}
+
+kinds! {
+    "injected_before_tls" Error "The server sent text in the clear after its answer to STARTTLS (seen on {0}). Whoever sits on the line can do the same (CVE-2011-0411 and its kin).";
+    "second_domain_accepted" Warning "The server refused recipients at {0} and accepted one at another foreign domain: its list of permitted domains is wider than it should be, or names domains that are not its own.";
+    "unproven_arrival" Warning "A message with the token of test {0} came from {1}, which introduced itself as \"{2}\", but it is no proof: {3}.";
+    "backscatter" Warning "The server accepted test {0} and then sent a bounce to the sender's address (it came from {1}). Spammers use such servers to write to the senders whom they forge: refuse unknown recipients during the dialogue instead.";
+    "auth_in_clear" Warning "AUTH {0} is offered without TLS: passwords travel in the clear (RFC 4954 section 4).";
+    "protocol_violation" Warning "The server broke the protocol on {0}, first so: {1}. Nothing that it said afterwards was believed.";
+    "accepts_impossible_domain" Notice "A recipient at a domain that cannot exist was accepted: the server takes everything (a sink or a honeypot), or sends everything on. Only a message that comes back can tell which.";
+    "accepts_any_local_part" Notice "A user whom nobody has was accepted ({0}): an accepted recipient of the server's own domain says nothing about relaying, and the server must bounce what it can't deliver.";
+    "postmaster_refused" Notice "Mail to postmaster was refused: {0}. Every domain must accept it (RFC 5321 section 4.5.1), unless this server takes no mail for that domain.";
+    "starttls_not_offered" Notice "STARTTLS is not offered: mail comes in the clear.";
+    "certificate_trouble" Notice "The certificate of {0}: {1}.";
+    "refused_for_reputation" Notice "Our own address or name was refused (tests: {0}): {1}. That says nothing about other strangers: test from another address.";
+    "blocked" Notice "The server stopped taking our connections after {0} tests: it has probably banned our address for a while. Test again later, more slowly or from an allowed address.";
+    "path_unreachable" Notice "Nothing spoke SMTP here: {0}.";
+    "run_stopped" Notice "The run was stopped before its end: what was not asked is not known.";
+    "log_damaged" Notice "{0} events of the log fitted nothing and were left out.";
+    "probe_domain_fallback" Notice "No probe domain was given, so the foreign addresses are at {0}. Servers that check senders may refuse them for that alone, and no message can prove relaying: give a domain whose mail you receive (--domain).";
+    "auto_reply" Info "A message came to the sender's address of test {0} from {1} that is no bounce: an automatic answer, or somebody who read the test message.";
+    "sender_refused" Info "The server refuses {0} as a sender for its own sake. Tests that are not about the sender were asked again from {1}.";
+    "unresolved" Error "{0}";
+    "sender_substituted" Info "The message of test {0} was sent as {1} and came as {2}: the server or one after it rewrites senders.";
+}
+
+/// A fact about a run: which kind, where, and its particulars.
+#[derive(Debug)]
+struct Fact {
+    tag: String,
+    path: Option<u8>,
+    arguments: Vec<String>,
+}
+
+impl Fact {
+    fn new(tag: &str, path: Option<u8>, arguments: impl Into<Vec<String>>) -> Self {
+        Self { tag: tag.to_owned(), path, arguments: arguments.into() }
+    }
+
+    /// The place in the table, and the finding.
+    fn worded(&self) -> (usize, Finding) {
+        let place = KINDS.iter().position(|kind| kind.tag == self.tag);
+        let (level, text) = match place.and_then(|place| KINDS.get(place)) {
+            Some(kind) => (kind.level, fill(kind.text, &self.arguments)),
+            None => (Level::Info, format!("{}: {}", self.tag, self.arguments.join(", "))),
+        };
+        let finding = Finding { tag: harmless(&self.tag), level, path: self.path, text: harmless(&text) };
+        (place.unwrap_or(KINDS.len()), finding)
+    }
+}
+
+/// Puts arguments in the place of `{0}`, `{1}` …; an argument's own braces stay as they are.
+fn fill(template: &str, arguments: &[String]) -> String {
+    let mut text = String::with_capacity(template.len() + 64);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (number, tail) = after.split_once('}').unwrap_or((after, ""));
+        text.push_str(before);
+        text.push_str(number.parse().ok().and_then(|index: usize| arguments.get(index)).map_or("?", String::as_str));
+        rest = tail;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// What is worth knowing about a run.
+#[must_use]
+pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
+    let mut facts = run_facts(report);
+    for (index, path) in (0..=u8::MAX).zip(&judgement.paths) {
+        facts.extend(path_facts(report, index, path, judgement.paths.len()));
+    }
+    facts.extend(offer_facts(report));
+    facts.extend(receipt_facts(report, judgement));
+    facts.extend(report.notes.iter().map(|note| {
+        let arguments: Vec<_> = note.arguments.iter().map(Octets::to_string).collect();
+        Fact::new(&note.tag, note.path, arguments)
+    }));
+    let mut worded: Vec<_> = facts.iter().map(Fact::worded).collect();
+    worded.sort_by_key(|(place, finding)| (std::cmp::Reverse(finding.level), *place, finding.path));
+    worded.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn run_facts(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(run) = report.run.as_ref().filter(|run| !run.domain_given) {
+        facts.push(Fact::new("probe_domain_fallback", None, [run.domain.clone()]));
+    }
+    if report.stopped {
+        facts.push(Fact::new("run_stopped", None, []));
+    }
+    if report.misfits > 0 {
+        facts.push(Fact::new("log_damaged", None, [report.misfits.to_string()]));
+    }
+    facts
+}
+
+fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) -> Vec<Fact> {
+    let mut facts = control_facts(index, judged, report);
+    facts.extend(answer_facts(index, &judged.tests));
+    if judged.verdict != Verdict::Unreachable {
+        facts.extend(violation_facts(report, index));
+    } else if paths > 1 {
+        // Where there is but one path, the summary says it already.
+        let why = judged.why.first().cloned().unwrap_or_else(|| "no connection was tried".to_owned());
+        facts.push(Fact::new("path_unreachable", Some(index), [why]));
+    }
+    facts
+}
+
+fn control_facts(index: u8, judged: &PathJudgement, report: &Report) -> Vec<Fact> {
+    let outcome = |id: &str| judged.controls.iter().find(|judged| judged.test.id == id).map(|judged| &judged.outcome);
+    let is_accepted = |id: &str| matches!(outcome(id), Some(Outcome::Accepted { .. }));
+    let mut facts = Vec::new();
+    let any: Vec<_> = ["ctl-local-nx", "ctl-host-nx"].into_iter().filter(|id| is_accepted(id)).collect();
+    if !any.is_empty() {
+        facts.push(Fact::new("accepts_any_local_part", Some(index), [any.join(", ")]));
+    }
+    if is_accepted("ctl-foreign-invalid") {
+        facts.push(Fact::new("accepts_impossible_domain", Some(index), []));
+    }
+    if let Some(Outcome::Refused { reply, reason, .. }) = outcome("ctl-postmaster")
+        && *reason != Reason::Reputation
+    {
+        facts.push(Fact::new("postmaster_refused", Some(index), [reply.to_string()]));
+    }
+    let first = judged.tests.iter().find(|judged| judged.test.id == "foreign-to-foreign").map(|judged| &judged.outcome);
+    if is_accepted("ctl-second-foreign") && matches!(first, Some(Outcome::Refused { .. })) {
+        let domain = report.run.as_ref().map(|run| run.domain.clone()).unwrap_or_default();
+        facts.push(Fact::new("second_domain_accepted", Some(index), [domain]));
+    }
+    facts
+}
+
+/// Answers that are about us, or that stopped coming.
+fn answer_facts(index: u8, tests: &[TestJudgement]) -> Vec<Fact> {
+    let disliked = tests.iter().filter_map(|judged| match &judged.outcome {
+        Outcome::Refused { reason: Reason::Reputation, reply, .. }
+        | Outcome::Deferred { reason: Reason::Reputation, reply, .. } => Some(reply),
+        _ => None,
+    });
+    let disliked: Vec<_> = disliked.collect();
+    let blocked = tests.iter().find_map(|judged| match &judged.outcome {
+        Outcome::Interrupted { cause: Cause::Blocked { answered } } => Some(answered.to_string()),
+        _ => None,
+    });
+    let mut facts = Vec::new();
+    if let Some(reply) = disliked.first() {
+        let arguments = [disliked.len().to_string(), reply.to_string()];
+        facts.push(Fact::new("refused_for_reputation", Some(index), arguments));
+    }
+    facts.extend(blocked.map(|answered| Fact::new("blocked", Some(index), [answered])));
+    facts
+}
+
+fn violation_facts(report: &Report, index: u8) -> Vec<Fact> {
+    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+    let violations = of_path.filter_map(|dialogue| match &dialogue.end {
+        Some(End::Interrupted(cause @ Cause::Violated { violation, .. })) => Some((cause, violation)),
+        _ => None,
+    });
+    let (injected, others): (Vec<_>, Vec<_>) =
+        violations.partition(|(_, violation)| **violation == Violation::InjectedBeforeTls);
+    let mut facts = Vec::new();
+    if !injected.is_empty() {
+        facts.push(Fact::new("injected_before_tls", Some(index), [connections(injected.len())]));
+    }
+    if let Some((first, _)) = others.first() {
+        facts.push(Fact::new("protocol_violation", Some(index), [connections(others.len()), first.to_string()]));
+    }
+    facts
+}
+
+fn connections(number: usize) -> String {
+    format!("{number} connection{}", if number == 1 { "" } else { "s" })
+}
+
+/// What a server offers in the clear and under TLS, once for each address and port.
+fn offer_facts(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut seen: BTreeSet<(IpAddr, u16, &str)> = BTreeSet::new();
+    for dialogue in report.dialogues.values() {
+        let Some(path) = report.paths.get(usize::from(dialogue.path)) else { continue };
+        for (tag, arguments) in offers(dialogue, path.way.security) {
+            if seen.insert((path.way.address, path.way.port, tag)) {
+                facts.push(Fact::new(tag, Some(dialogue.path), arguments));
+            }
+        }
+    }
+    facts
+}
+
+fn offers(dialogue: &Dialogue, security: Security) -> Vec<(&'static str, Vec<String>)> {
+    let mut facts = Vec::new();
+    let clear = dialogue.reply_at(Stage::Ehlo).filter(|reply| security != Security::Tls && reply.is_positive());
+    if let Some(offered) = clear.map(Capabilities::from_reply) {
+        if !offered.offers("STARTTLS") {
+            facts.push(("starttls_not_offered", Vec::new()));
+        }
+        let mechanisms = offered.parameters("AUTH").unwrap_or_default();
+        let mechanisms: Vec<_> = mechanisms.into_iter().filter(|mechanism| is_legible(mechanism)).collect();
+        if !mechanisms.is_empty() {
+            facts.push(("auth_in_clear", vec![mechanisms.join(" ")]));
+        }
+    }
+    if let Some(tls) = dialogue.tls.as_ref().filter(|tls| !tls.troubles.is_empty()) {
+        let subject = tls.subject.as_ref().map_or_else(|| "the server".to_owned(), Octets::to_string);
+        facts.push(("certificate_trouble", vec![subject, tls.troubles.join("; ")]));
+    }
+    facts
+}
+
+/// Mechanisms that send the password itself (RFC 4616; LOGIN has no RFC).
+fn is_legible(mechanism: &str) -> bool {
+    ["PLAIN", "LOGIN"].iter().any(|legible| mechanism.eq_ignore_ascii_case(legible))
+}
+
+fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
+    let mut seen = BTreeSet::new();
+    let facts = report.receipts.iter().filter_map(|(_, receipt)| {
+        let token = receipt.token;
+        let path = judgement.paths.get(usize::from(token.path))?;
+        let judged = path.tests.iter().chain(&path.controls).find(|judged| judged.test.number == token.test);
+        let test = catalogue::by_number(token.test).map_or_else(|| token.test.to_string(), |test| test.id.to_owned());
+        let from = receipt.peer.ip().to_canonical().to_string();
+        let is_null = receipt.reverse_path.as_bytes().starts_with(b"<>");
+        let fact = |tag, arguments: Vec<String>| Some(Fact::new(tag, Some(token.path), arguments));
+        match (token.role, judged.map(|judged| &judged.outcome)) {
+            (Role::Sender, _) if is_null => fact("backscatter", vec![test, from]),
+            (Role::Sender, _) => fact("auto_reply", vec![test, from]),
+            (Role::Recipient, Some(Outcome::Relayed { .. })) => {
+                let sent = judged.and_then(|judged| reverse_path_sent(report, judged))?;
+                let came = receipt.reverse_path.to_string();
+                let (sent, came) = (address_of(&sent), address_of(&came));
+                let is_same = sent.eq_ignore_ascii_case(&came);
+                if is_same { None } else { fact("sender_substituted", vec![test, sent, came]) }
+            }
+            (Role::Recipient, _) => {
+                fact("unproven_arrival", vec![test, from, receipt.helo.to_string(), why_unproven(report, judged)])
+            }
+            _ => None,
+        }
+    });
+    // A server that sends two thousand copies makes one finding.
+    facts.filter(|fact| seen.insert((fact.tag.clone(), fact.path, fact.arguments.first().cloned()))).collect()
+}
+
+fn why_unproven(report: &Report, judged: Option<&TestJudgement>) -> String {
+    let was_sent = judged.is_some_and(|judged| {
+        let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+        dialogues.flat_map(|dialogue| &dialogue.exchanges).any(|exchange| exchange.stage == Stage::EndOfData)
+    });
+    match was_sent {
+        true => "it came from another address than the server's and without the token of our text",
+        false => "norelay had sent no message for that test",
+    }
+    .to_owned()
+}
+
+/// What followed `MAIL FROM:` where the message was sent.
+fn reverse_path_sent(report: &Report, judged: &TestJudgement) -> Option<String> {
+    let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+    let mut delivered = dialogues.filter(|dialogue| dialogue.has_delivered());
+    let line = delivered.find_map(|dialogue| {
+        dialogue.answers_for(judged.test.id).find(|exchange| exchange.stage == Stage::Mail)?.sent.clone()
+    })?;
+    line.1.to_string().split_once(':').map(|(_, path)| path.to_owned())
+}
+
+/// `<a@b> SIZE=100` without its parameters.
+fn address_of(path: &str) -> String {
+    match path.find("> ") {
+        Some(end) => path[..=end].to_owned(),
+        None => path.trim().to_owned(),
+    }
+}

@@ -1,0 +1,17 @@
+//! What the facts mean: pure functions from dialogues and receipts to outcomes and verdicts.
+//!
+//! Rules:
+//! - A single proof condemns; only a full set of refusals by relay policy acquits.
+//! - What was interrupted, deferred or refused for another reason is never a pass.
+//! - Facts and their wording are apart: an [`Outcome`] has no adjectives.
+
+pub mod finding;
+pub mod outcome;
+pub mod reason;
+pub mod verdict;
+mod wording;
+
+pub use finding::{Finding, Level, findings};
+pub use outcome::{Hops, Outcome};
+pub use reason::Reason;
+pub use verdict::{Judgement, PathJudgement, TestJudgement, Verdict, Weight, judge};

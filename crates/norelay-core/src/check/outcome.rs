@@ -1,0 +1,154 @@
+//! The outcome of one test on one path, from its dialogues and receipts.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use crate::{
+    report::{Dialogue, Exchange},
+    smtp::{Cause, End, Purpose, Reply, Stage},
+};
+
+/// What became of a test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its message came to the receiver.
+    Relayed {
+        /// The address that delivered it.
+        from: IpAddr,
+        /// Whether that address is the target's.
+        hops: Hops,
+    },
+    /// Everything that was asked was accepted.
+    Accepted {
+        /// The last stage that was asked: RCPT, or the end of data.
+        stage: Stage,
+        /// The reply.
+        reply: Reply,
+    },
+    /// A 5yz, or a 4yz that names relaying (Postfix's `454 4.7.1 … Relay access denied`).
+    Refused {
+        /// Where.
+        stage: Stage,
+        /// Why.
+        reason: Reason,
+        /// The reply.
+        reply: Reply,
+    },
+    /// A 4yz that may be otherwise later.
+    Deferred {
+        /// Where.
+        stage: Stage,
+        /// Why.
+        reason: Reason,
+        /// The reply.
+        reply: Reply,
+    },
+    /// No answer.
+    Interrupted {
+        /// Why not.
+        cause: Cause,
+    },
+    /// Not asked.
+    NotRun {
+        /// Why not, as a clause.
+        why: String,
+    },
+}
+
+/// By how many servers a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hops {
+    /// From the target's own address (or its /64).
+    Direct,
+    /// From another: the target handed it to a server that relays for it.
+    Multihop,
+}
+
+impl Outcome {
+    /// What one dialogue says about a test.
+    #[must_use]
+    pub fn of(dialogue: &Dialogue, test: &str) -> Self {
+        // After a violation it can't be told which answer was to which command: none is believed.
+        if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
+            return Self::Interrupted { cause: cause.clone() };
+        }
+        let answers: Vec<&Exchange> = dialogue.answers_for(test).collect();
+        if let Some((exchange, reply)) = answers.iter().find_map(|exchange| exchange.decisive_refusal()) {
+            return Self::negative(exchange, reply);
+        }
+        match &dialogue.end {
+            Some(End::Answered) => Self::positive(&answers),
+            Some(End::NotOffered(keyword)) => Self::NotRun { why: format!("the server does not offer {keyword}") },
+            Some(End::Interrupted(cause)) => Self::Interrupted { cause: cause.clone() },
+            None => Self::Interrupted { cause: Cause::Stopped },
+        }
+    }
+
+    fn negative(exchange: &Exchange, reply: &Reply) -> Self {
+        let stage = exchange.stage;
+        if exchange.purpose == Some(Purpose::Condition) {
+            return Self::NotRun { why: format!("its condition was refused during {stage}: {reply}") };
+        }
+        let reason = Reason::of(stage, reply);
+        let reply = reply.clone();
+        // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral from a denial.
+        if reply.code >= 500 || matches!(reason, Reason::RelayDenied | Reason::AuthRequired) {
+            Self::Refused { stage, reason, reply }
+        } else {
+            Self::Deferred { stage, reason, reply }
+        }
+    }
+
+    fn positive(answers: &[&Exchange]) -> Self {
+        let accepted = answers.iter().rev().find_map(|exchange| {
+            let is_question = matches!(exchange.stage, Stage::Rcpt | Stage::EndOfData);
+            exchange
+                .reply
+                .as_ref()
+                .filter(|reply| is_question && reply.is_positive())
+                .map(|reply| (exchange.stage, reply))
+        });
+        match accepted {
+            Some((stage, reply)) => Self::Accepted { stage, reply: reply.clone() },
+            None => Self::NotRun { why: "the server's answers left nothing to ask".to_owned() },
+        }
+    }
+
+    /// What is known after another dialogue has said `later` about the same test.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        use Outcome::{Accepted, Deferred, Interrupted, NotRun, Refused, Relayed};
+        match (&self, &later) {
+            (Relayed { .. }, _) => self,
+            (_, Relayed { .. } | Accepted { .. }) => later,
+            // What was accepted at RCPT can only be taken back by a refusal of the message itself.
+            (Accepted { .. }, Refused { stage: Stage::Data | Stage::EndOfData, .. }) => later,
+            (Accepted { .. }, _) => self,
+            (Refused { .. }, Deferred { .. } | Interrupted { .. } | NotRun { .. }) => self,
+            _ => later,
+        }
+    }
+
+    /// Whether the test has been answered, for good or bad.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        matches!(self, Self::Relayed { .. } | Self::Accepted { .. } | Self::Refused { .. })
+    }
+
+    /// The word that stands for it in JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Relayed { .. } => "relayed",
+            Self::Accepted { .. } => "accepted",
+            Self::Refused { .. } => "refused",
+            Self::Deferred { .. } => "deferred",
+            Self::Interrupted { .. } => "interrupted",
+            Self::NotRun { .. } => "not_run",
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The verdict on a path and on a server.
+//!
+//! Rules:
+//! - One proof makes it [`Verdict::OpenRelay`], and nothing that comes later unmakes it.
+//! - [`Verdict::Closed`] needs an answer to every scored test, each of them a refusal that says relaying is denied, or
+//!   says it when compared with a control, or an acceptance that a control explains as local delivery.
+//! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    outcome::{Hops, Outcome},
+    reason::Reason,
+};
+use crate::{
+    catalogue::{self, Group, RelayTest, Strength},
+    event::{Path, Receipt},
+    report::{PathFacts, Report},
+    smtp::{Security, Stage},
+    token::Role,
+};
+
+/// The verdict, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// A message came back through the server.
+    #[serde(rename = "open")]
+    OpenRelay,
+    /// Something was accepted, nothing came back, and no control explains it.
+    #[serde(rename = "suspect")]
+    Suspect,
+    /// Some test has no answer about relaying.
+    #[serde(rename = "inconclusive")]
+    Inconclusive,
+    /// Every test was refused by relay policy.
+    #[serde(rename = "closed")]
+    Closed,
+    /// Nothing spoke SMTP.
+    #[serde(rename = "unreachable")]
+    Unreachable,
+}
+
+impl Verdict {
+    /// The word that stands for it in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OpenRelay => "open",
+            Self::Suspect => "suspect",
+            Self::Inconclusive => "inconclusive",
+            Self::Closed => "closed",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// The exit code of a command that ends with it.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::OpenRelay => 1,
+            Self::Suspect | Self::Inconclusive => 2,
+            Self::Unreachable => 4,
+        }
+    }
+}
+
+/// What an outcome contributes to the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// It condemns.
+    Proof,
+    /// It was accepted and not explained.
+    Suspicion,
+    /// It says nothing about relaying.
+    Unknown,
+    /// It is a refusal of relaying, in words or by comparison.
+    Denial,
+    /// It was accepted as what a control shows to be local delivery, and its message did not come.
+    LocalDelivery,
+}
+
+/// What the facts of a run mean.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The worst of the paths' verdicts.
+    pub verdict: Verdict,
+    /// One sentence.
+    pub summary: String,
+    /// A judgement for each of the report's paths.
+    pub paths: Vec<PathJudgement>,
+}
+
+/// What the facts about a path mean.
+#[derive(Clone, Debug)]
+pub struct PathJudgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is no better, a clause each.
+    pub why: Vec<String>,
+    /// The tests, in display order.
+    pub tests: Vec<TestJudgement>,
+    /// The controls, in display order.
+    pub controls: Vec<TestJudgement>,
+}
+
+/// What the facts about a test mean.
+#[derive(Clone, Debug)]
+pub struct TestJudgement {
+    /// The test.
+    pub test: &'static RelayTest,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What that contributes.
+    pub weight: Weight,
+    /// Its dialogues, by number, oldest first.
+    pub dialogues: Vec<u32>,
+    /// How long they took together, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What the controls of a path show.
+#[derive(Clone, Copy, Debug, Default)]
+struct Controls {
+    /// A user whom nobody has is accepted: the server takes any local part.
+    takes_any_local_part: bool,
+    /// Postmaster of the hosted domain is accepted: not everything from us is refused.
+    takes_postmaster: bool,
+}
+
+/// Judges the facts of a run.
+#[must_use]
+pub fn judge(report: &Report) -> Judgement {
+    let paths: Vec<_> =
+        (0..=u8::MAX).zip(&report.paths).map(|(index, facts)| judge_path(report, index, facts)).collect();
+    let verdict = paths.iter().map(|path| path.verdict).min().unwrap_or(Verdict::Unreachable);
+    let summary = summarise(report, verdict, &paths);
+    Judgement { verdict, summary, paths }
+}
+
+fn judge_path(report: &Report, index: u8, facts: &PathFacts) -> PathJudgement {
+    let known = facts.tests.iter().filter_map(|id| catalogue::by_id(id));
+    let (mut controls, mut tests) = (Vec::new(), Vec::new());
+    for test in known {
+        let judged = outcome_of(report, index, facts, test);
+        if test.is_control() { controls.push(judged) } else { tests.push(judged) }
+    }
+    tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
+    controls.sort_by_key(|judged| judged.test.number);
+    let shown = Controls::shown_by(&controls);
+    let has_starttls_twin = report.paths.iter().any(|other| is_starttls_twin(&facts.way, &other.way));
+    for judged in &mut tests {
+        judged.weight = weigh(report, index, judged, shown, has_starttls_twin);
+    }
+    let verdict = verdict_of(report, index, &tests);
+    PathJudgement { verdict, why: reasons_why(report, index, verdict, &tests), tests, controls }
+}
+
+fn is_starttls_twin(plain: &Path, other: &Path) -> bool {
+    plain.security == Security::Plain
+        && other.security == Security::StartTls
+        && (plain.address, plain.port) == (other.address, other.port)
+}
+
+fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static RelayTest) -> TestJudgement {
+    let mut outcome = match (facts.not_run.get(test.id), &facts.given_up) {
+        (Some(why), _) => Outcome::NotRun { why: why.clone() },
+        (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
+        (None, None) => Outcome::NotRun { why: "its turn did not come".to_owned() },
+    };
+    let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
+    for (number, dialogue) in report.dialogues_of(index, test.id) {
+        // A dialogue without an end, in a log that goes on, is still under way.
+        outcome = outcome.then(Outcome::of(dialogue, test.id));
+        has_sent |=
+            dialogue.exchanges.iter().any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some());
+        elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
+        dialogues.push(number);
+    }
+    if let Some(relayed) = has_sent.then(|| arrival(report, index, facts, test)).flatten() {
+        outcome = outcome.then(relayed);
+    }
+    TestJudgement { test, outcome, weight: Weight::Unknown, dialogues, elapsed_ms }
+}
+
+/// The proof: our message, at the token address of this very test, from the target or with the token of the text.
+fn arrival(report: &Report, index: u8, facts: &PathFacts, test: &RelayTest) -> Option<Outcome> {
+    report.receipts.iter().filter(|(_, receipt)| is_for(receipt, index, test)).find_map(|(_, receipt)| {
+        let from = receipt.peer.ip().to_canonical();
+        let hops = if is_same_host(from, facts.way.address) { Hops::Direct } else { Hops::Multihop };
+        (hops == Hops::Direct || receipt.message_token).then_some(Outcome::Relayed { from, hops })
+    })
+}
+
+/// The receipts that bear a test's recipient token, with the time of their arrival.
+pub fn receipts_of<'a>(
+    report: &'a Report,
+    index: u8,
+    test: &'a RelayTest,
+) -> impl Iterator<Item = &'a (jiff::Timestamp, Receipt)> {
+    report.receipts.iter().filter(move |(_, receipt)| is_for(receipt, index, test))
+}
+
+fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
+    let token = receipt.token;
+    test.is_scored() && token.role == Role::Recipient && token.path == index && token.test == test.number
+}
+
+/// The same address or, for IPv6, the same /64.
+fn is_same_host(a: IpAddr, b: IpAddr) -> bool {
+    match (a.to_canonical(), b.to_canonical()) {
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],
+        (a, b) => a == b,
+    }
+}
+
+impl Controls {
+    fn shown_by(controls: &[TestJudgement]) -> Self {
+        let accepts = |id| {
+            controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
+        };
+        Self {
+            takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
+            takes_postmaster: accepts("ctl-postmaster"),
+        }
+    }
+}
+
+fn weigh(report: &Report, index: u8, judged: &TestJudgement, controls: Controls, has_starttls_twin: bool) -> Weight {
+    match &judged.outcome {
+        Outcome::Relayed { .. } => Weight::Proof,
+        Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
+        Outcome::Accepted { .. } => Weight::Suspicion,
+        Outcome::Refused { stage, reason, .. } => {
+            if denies(judged.test, *stage, *reason, controls, has_starttls_twin) {
+                Weight::Denial
+            } else if matches!(stage, Stage::Data | Stage::EndOfData) {
+                // The recipient was accepted; a filter disliked the message. Another message might pass.
+                Weight::Suspicion
+            } else {
+                Weight::Unknown
+            }
+        }
+        Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
+    }
+}
+
+/// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
+/// not come in all the time that the run waited.
+fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, controls: Controls) -> bool {
+    let was_sent = report.dialogues_of(index, judged.test.id).any(|(_, dialogue)| {
+        dialogue.proof
+            && dialogue.has_delivered()
+            && matches!(Outcome::of(dialogue, judged.test.id), Outcome::Accepted { .. })
+    });
+    let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
+    judged.test.strength == Strength::Weak
+        && controls.takes_any_local_part
+        && receiving
+        && was_sent
+        && report.finished.is_some()
+        && !report.stopped
+}
+
+/// Whether a refusal says that relaying is denied, in words or by comparison.
+fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, has_starttls_twin: bool) -> bool {
+    let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
+    let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
+    let odd_recipient = !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
+    match reason {
+        Reason::RelayDenied | Reason::AuthRequired => about_envelope,
+        // The path in the clear is shut to everybody; its twin under TLS is judged on its own.
+        Reason::TlsRequired => about_envelope && has_starttls_twin,
+        // Whoever refuses the sender that a test is about, has answered the test.
+        Reason::SenderDomain => about_envelope && test.is_about_sender(),
+        Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
+        // A foreign recipient taken for a local one that doesn't exist is not relayed to.
+        Reason::UnknownUser => at_recipient && (odd_recipient || controls.takes_postmaster),
+        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere. Later than RCPT
+        // it can be the message that is disliked, and another one would pass.
+        Reason::Policy | Reason::Unclassified => {
+            (stage == Stage::Rcpt && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
+        }
+        Reason::Reputation | Reason::Greylisted | Reason::RateLimited | Reason::RecipientDomain => false,
+    }
+}
+
+fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
+    let has_spoken = report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken());
+    let worst = tests.iter().map(|judged| judged.weight).min();
+    match worst {
+        Some(Weight::Proof) => Verdict::OpenRelay,
+        _ if !has_spoken => Verdict::Unreachable,
+        Some(Weight::Suspicion) => Verdict::Suspect,
+        Some(Weight::Unknown) | None => Verdict::Inconclusive,
+        Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
+    }
+}
+
+/// Why the verdict is no better: the worst tests, grouped by what became of them.
+fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgement]) -> Vec<String> {
+    let weight = match verdict {
+        Verdict::OpenRelay => Weight::Proof,
+        Verdict::Suspect => Weight::Suspicion,
+        Verdict::Inconclusive => Weight::Unknown,
+        Verdict::Closed => return Vec::new(),
+        Verdict::Unreachable => return last_cause(report, index).into_iter().collect(),
+    };
+    let mut groups: BTreeMap<String, Vec<&TestJudgement>> = BTreeMap::new();
+    for judged in tests.iter().filter(|judged| judged.weight == weight) {
+        groups.entry(clause(&judged.outcome)).or_default().push(judged);
+    }
+    let mut clauses: Vec<_> = groups.into_iter().collect();
+    clauses.sort_by_key(|(_, group)| group.first().map(|judged| judged.test.number));
+    clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
+}
+
+fn last_cause(report: &Report, index: u8) -> Option<String> {
+    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+    of_path.filter_map(|dialogue| dialogue.end.as_ref()).next_back().and_then(|end| match end {
+        crate::smtp::End::Interrupted(cause) => Some(cause.to_string()),
+        _ => None,
+    })
+}
+
+/// `test 3`, `tests 1, 4-6`.
+pub(crate) fn numbers(group: &[&TestJudgement]) -> String {
+    let mut ranges: Vec<(u8, u8)> = Vec::new();
+    for number in group.iter().map(|judged| judged.test.number) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let shown = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    let plural = if group.len() == 1 { "" } else { "s" };
+    format!("test{plural} {}", shown.collect::<Vec<_>>().join(", "))
+}
+
+/// What became of a test, as a clause.
+pub(crate) fn clause(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Relayed { from, hops: Hops::Direct } => format!("its message came back from {from}"),
+        Outcome::Relayed { from, hops: Hops::Multihop } => format!("its message came back by way of {from}"),
+        Outcome::Accepted { stage: Stage::EndOfData, .. } => {
+            "the message was accepted and has not come back".to_owned()
+        }
+        Outcome::Accepted { .. } => "the recipient was accepted".to_owned(),
+        Outcome::Refused { stage, reason, .. } => {
+            format!("refused during {stage}, not for relaying ({})", reason.clause())
+        }
+        Outcome::Deferred { stage, reason, .. } => format!("deferred during {stage} ({})", reason.clause()),
+        Outcome::Interrupted { cause } => cause.to_string(),
+        Outcome::NotRun { why } => format!("not run: {why}"),
+    }
+}
+
+fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
+    let unresolved = report.notes.iter().find(|note| note.tag == "unresolved").and_then(|note| note.arguments.first());
+    match (unresolved, cause) {
+        (Some(sentence), _) => format!("Could not connect, test failed: {sentence}"),
+        (None, Some(cause)) => format!("Could not connect, test failed: {cause}."),
+        (None, None) => "Could not connect, test failed.".to_owned(),
+    }
+}
+
+fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
+    let worst = || paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| path.why.iter());
+    match verdict {
+        Verdict::Closed => "All tests performed, no relays accepted.".to_owned(),
+        Verdict::Unreachable => unreachable_summary(report, worst().next()),
+        Verdict::OpenRelay => {
+            "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()
+        }
+        Verdict::Suspect if report.run.as_ref().is_some_and(|run| run.receiving) => {
+            "Relaying was accepted, but no message has come back: suspect, not proven.".to_owned()
+        }
+        Verdict::Suspect => {
+            "Relaying was accepted, but without a receiver nothing can prove it: suspect, not proven.".to_owned()
+        }
+        Verdict::Inconclusive => {
+            let why: Vec<_> = worst().map(String::as_str).collect();
+            match why.is_empty() {
+                true => "Could not tell: no relay test was run.".to_owned(),
+                false => format!("Could not tell, because of {}.", why.join("; ")),
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Events: one fact each, the only language between the parts, and the only thing that crosses a process border.
+//!
+//! Rules:
+//! - The log is append-only. A report is a fold of it, so yesterday's log can be judged by today's rules.
+//! - An event says what was seen, never what it means.
+//! - Every record carries the version of this language; a reader refuses a version that it doesn't know.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalogue::Profile,
+    octets::Octets,
+    smtp::{Cause, End, Purpose, Reply, Security, Stage},
+    token::{RunId, Token},
+};
+
+/// The version of the event language.
+pub const VERSION: u8 = 1;
+
+/// An event and its time: one line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub v: u8,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// What was seen.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// The record of an event.
+    #[must_use]
+    pub fn new(at: Timestamp, event: Event) -> Self {
+        Self { v: VERSION, at, event }
+    }
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began.
+    RunStarted(Run),
+    /// The target's name was resolved.
+    Resolved {
+        /// Its mail exchangers, or itself.
+        exchangers: Vec<MailExchanger>,
+    },
+    /// A way to the server that is to be tested.
+    PathAdded {
+        /// Its index in the run.
+        path: u8,
+        /// What it is.
+        #[serde(flatten)]
+        way: Path,
+        /// The tests and controls that are to be run on it, by id.
+        tests: Vec<String>,
+    },
+    /// A connection was tried for one or more tests.
+    Opened {
+        /// The connection's number in the run.
+        dialogue: u32,
+        /// The path.
+        path: u8,
+        /// The tests that it is for, by id: one, but for a proof, whose message carries several recipients.
+        tests: Vec<String>,
+        /// Whether a message is to be sent for proof.
+        proof: bool,
+        /// How often these tests were tried before.
+        attempt: u32,
+    },
+    /// The connection stands.
+    Connected {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// Our address and port.
+        local: SocketAddr,
+    },
+    /// The TLS handshake succeeded.
+    Secured {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// What was agreed and shown.
+        tls: TlsFacts,
+    },
+    /// We said something.
+    Sent {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// The stage.
+        stage: Stage,
+        /// The test whose step it is, where the dialogue is for several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<String>,
+        /// What was said, without CRLF; the whole text at the end of data.
+        line: Octets,
+    },
+    /// The server answered.
+    Replied {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// The stage of the command that it answers.
+        stage: Stage,
+        /// The test whose step it answers, where the dialogue is for several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<String>,
+        /// What the answer is for, where it answers a step of a test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The connection is over.
+    Ended {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// How it ended.
+        end: End,
+    },
+    /// A test is not run on a path.
+    NotRun {
+        /// The path.
+        path: u8,
+        /// The test, by id.
+        test: String,
+        /// Why, as a clause.
+        why: String,
+    },
+    /// A path is given up: what has no answer on it gets none.
+    GivenUp {
+        /// The path.
+        path: u8,
+        /// Why.
+        cause: Cause,
+    },
+    /// The run waits.
+    Waiting {
+        /// The path, where it is about one.
+        path: Option<u8>,
+        /// The test, by id, where it is about one.
+        test: Option<String>,
+        /// Until when.
+        until: Timestamp,
+        /// For what.
+        why: Wait,
+    },
+    /// A message came to the receiver.
+    Received(Receipt),
+    /// A fact that a probe found outside the relay dialogue (reverse DNS, blacklists, posture …).
+    Noted {
+        /// The path, where it is about one.
+        path: Option<u8>,
+        /// What kind of fact it is.
+        tag: String,
+        /// Its particulars, in the order that its wording needs.
+        arguments: Vec<Octets>,
+    },
+    /// The run is over.
+    RunFinished {
+        /// Whether it was stopped before its end.
+        stopped: bool,
+    },
+}
+
+/// What a run was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub run: RunId,
+    /// The target as it was typed.
+    pub target: String,
+    /// The version of norelay.
+    pub version: String,
+    /// The profile.
+    pub profile: Profile,
+    /// The probe domain.
+    pub domain: String,
+    /// Where the probe domain came from: given, or found because none was.
+    pub domain_given: bool,
+    /// The name that we say with EHLO.
+    pub helo: String,
+    /// A mail domain of the target, where one is known.
+    pub local_domain: Option<String>,
+    /// Whether a receiver can see what comes back.
+    pub receiving: bool,
+}
+
+/// A host that takes mail for a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailExchanger {
+    /// Its name; for an address that was typed, the name of its PTR record, if any.
+    pub name: Option<String>,
+    /// Its preference, where it was found by an MX record.
+    pub preference: Option<u16>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One way to reach a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// The host's name, where one is known.
+    pub host: Option<String>,
+    /// Its address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The protection.
+    pub security: Security,
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", SocketAddr::new(self.address, self.port))?;
+        match self.security {
+            Security::Plain => Ok(()),
+            security => write!(f, " {security}"),
+        }
+    }
+}
+
+/// What a TLS handshake showed. Any certificate is accepted; what is wrong with it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsFacts {
+    /// Such as `TLSv1.3`.
+    pub version: String,
+    /// Such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    /// The subject of the server's certificate.
+    pub subject: Option<Octets>,
+    /// What is wrong with the certificate, a clause each.
+    pub troubles: Vec<String>,
+}
+
+impl std::fmt::Display for TlsFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TLS: {} {}", self.version, self.cipher)?;
+        match &self.subject {
+            Some(subject) => write!(f, ", certificate of {subject}"),
+            None => Ok(()),
+        }?;
+        self.troubles.iter().try_for_each(|trouble| write!(f, ", {trouble}"))
+    }
+}
+
+/// For what a run waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// The server said to come back.
+    Greylisted,
+    /// The server dropped or refused a connection.
+    Dropped,
+    /// Messages are on their way.
+    Arrival,
+    /// The user asked for slowness.
+    Pace,
+}
+
+/// A message that came to the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The token of the envelope's recipient.
+    pub token: Token,
+    /// Whether the text carries the token that we sent in the text: then it is our message that came,
+    /// and not something from one who saw the envelope only.
+    pub message_token: bool,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// The peer's HELO or EHLO name.
+    pub helo: Octets,
+    /// Whether it came under TLS.
+    pub tls: bool,
+    /// What followed `MAIL FROM:`.
+    pub reverse_path: Octets,
+    /// What followed `RCPT TO:`.
+    pub forward_path: Octets,
+    /// The `Received` fields, newest first, unfolded.
+    pub received: Vec<Octets>,
+    /// The size of the text, in octets.
+    pub size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_lines_of_json() {
+        let replied = Event::Replied {
+            dialogue: 1,
+            after_ms: 12,
+            stage: Stage::Rcpt,
+            test: None,
+            purpose: Some(Purpose::Question),
+            reply: Reply { code: 454, lines: vec![Octets::from(&b"4.7.1 no\x1b"[..])] },
+        };
+        let record = Record::new(Timestamp::UNIX_EPOCH, replied);
+        let line = serde_json::to_string(&record).expect("records have string keys");
+        assert_eq!(
+            line,
+            r#"{"v":1,"at":"1970-01-01T00:00:00Z","event":"replied","dialogue":1,"after_ms":12,"stage":"rcpt","purpose":"question","reply":{"code":454,"lines":["4.7.1 no\\x1b"]}}"#
+        );
+        assert_eq!(serde_json::from_str::<Record>(&line).expect("what was written can be read"), record);
+    }
+}

@@ -1,0 +1,332 @@
+//! The report as JSON: a promise to scripts, described by `schema/norelay.report.1.json`.
+//!
+//! Rules:
+//! - Keys are never taken away and never change their meaning within `norelay.report/1`; new ones may come.
+//! - What isn't known is `null` or an empty list; a key is never left out.
+//! - Every string is harmless in a terminal; octets from the network keep their escapes ([`crate::octets::Octets`]).
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Serializer, Value};
+
+use super::{dialogues_of, harmless_json::Harmless, reply_of, reply_words, stage_of, transcript};
+use crate::{
+    catalogue,
+    check::verdict::Judgement,
+    check::{Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding, verdict},
+    event::{MailExchanger, Receipt},
+    octets::Octets,
+    report::{Dialogue, PathFacts, Report},
+    smtp::{Cause, Reply, Security, Stage},
+    token::Role,
+};
+
+/// The name and version of the promise.
+pub const SCHEMA: &str = "norelay.report/1";
+
+/// The report as one document of JSON, set for reading, ending with a line end.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let mut octets = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut octets, Harmless::default());
+    Document::of(report, judgement).serialize(&mut serializer).expect("the document's keys are strings");
+    octets.push(b'\n');
+    String::from_utf8(octets).expect("JSON is written as UTF-8")
+}
+
+/// The report as a value, for those who send it on.
+#[must_use]
+pub fn value(report: &Report, judgement: &Judgement) -> Value {
+    serde_json::from_str(&render(report, judgement)).expect("what was written as JSON can be read as JSON")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    target: Option<&'a str>,
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
+    stopped: bool,
+    verdict: Verdict,
+    summary: &'a str,
+    run: Option<Particulars<'a>>,
+    exchangers: &'a [MailExchanger],
+    paths: Vec<PathDocument<'a>>,
+    receipts: Vec<ReceiptDocument<'a>>,
+    findings: Vec<Finding>,
+    diagnosis: Vec<Value>,
+    misfits: u64,
+}
+
+/// What the run was asked to do, and by which norelay.
+#[derive(Serialize)]
+struct Particulars<'a> {
+    id: String,
+    version: &'a str,
+    profile: catalogue::Profile,
+    domain: &'a str,
+    domain_given: bool,
+    helo: &'a str,
+    local_domain: Option<&'a str>,
+    receiving: bool,
+}
+
+#[derive(Serialize)]
+struct PathDocument<'a> {
+    host: Option<&'a str>,
+    address: IpAddr,
+    port: u16,
+    security: Security,
+    verdict: Verdict,
+    why: &'a [String],
+    mta: Option<Value>,
+    seen_as: Option<IpAddr>,
+    tests: Vec<TestDocument<'a>>,
+    controls: Vec<TestDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct TestDocument<'a> {
+    number: u8,
+    id: &'static str,
+    title: &'static str,
+    outcome: &'static str,
+    /// Nothing for a control: it weighs nothing.
+    weight: Option<Weight>,
+    stage: Option<Stage>,
+    reason: Option<Reason>,
+    reply: Option<ReplyDocument>,
+    cause: Option<CauseDocument>,
+    why: Option<String>,
+    proof: Option<Proof<'a>>,
+    attempts: usize,
+    elapsed_ms: u64,
+    transcript: Vec<(&'static str, String)>,
+    /// Those of the connections that didn't decide, oldest first.
+    other_transcripts: Vec<Vec<(&'static str, String)>>,
+}
+
+#[derive(Serialize)]
+struct ReplyDocument {
+    code: u16,
+    enhanced: Option<String>,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct CauseDocument {
+    kind: &'static str,
+    text: String,
+}
+
+/// How a message that came proves that it was relayed.
+#[derive(Serialize)]
+struct Proof<'a> {
+    sent: Option<Timestamp>,
+    arrived: Timestamp,
+    from: IpAddr,
+    hops: Hops,
+    helo: &'a Octets,
+    tls: bool,
+    reverse_path: &'a Octets,
+    forward_path: &'a Octets,
+    message_token: bool,
+    received: &'a [Octets],
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct ReceiptDocument<'a> {
+    at: Timestamp,
+    path: u8,
+    test: Option<&'static str>,
+    role: Role,
+    from: IpAddr,
+    helo: &'a Octets,
+    tls: bool,
+    reverse_path: &'a Octets,
+    forward_path: &'a Octets,
+    message_token: bool,
+    received: &'a [Octets],
+    size: u64,
+}
+
+impl<'a> Document<'a> {
+    fn of(report: &'a Report, judgement: &'a Judgement) -> Self {
+        let run = report.run.as_ref();
+        let paths = (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths));
+        Self {
+            schema: SCHEMA,
+            target: run.map(|run| run.target.as_str()),
+            started: report.started,
+            finished: report.finished,
+            stopped: report.stopped,
+            verdict: judgement.verdict,
+            summary: &judgement.summary,
+            run: run.map(Particulars::of),
+            exchangers: &report.exchangers,
+            paths: paths.map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged)).collect(),
+            receipts: report.receipts.iter().map(|(at, receipt)| ReceiptDocument::of(*at, receipt)).collect(),
+            findings: finding::findings(report, judgement),
+            diagnosis: Vec::new(),
+            misfits: report.misfits,
+        }
+    }
+}
+
+impl<'a> Particulars<'a> {
+    fn of(run: &'a crate::event::Run) -> Self {
+        Self {
+            id: run.run.to_string(),
+            version: &run.version,
+            profile: run.profile,
+            domain: &run.domain,
+            domain_given: run.domain_given,
+            helo: &run.helo,
+            local_domain: run.local_domain.as_deref(),
+            receiving: run.receiving,
+        }
+    }
+}
+
+impl<'a> PathDocument<'a> {
+    fn of(report: &'a Report, index: u8, facts: &'a PathFacts, judged: &'a PathJudgement) -> Self {
+        let documents = |tests: &'a [TestJudgement]| {
+            tests.iter().map(|judged| TestDocument::of(report, index, judged)).collect::<Vec<_>>()
+        };
+        Self {
+            host: facts.way.host.as_deref(),
+            address: facts.way.address,
+            port: facts.way.port,
+            security: facts.way.security,
+            verdict: judged.verdict,
+            why: &judged.why,
+            mta: None,
+            seen_as: None,
+            tests: documents(&judged.tests),
+            controls: documents(&judged.controls),
+        }
+    }
+}
+
+impl<'a> TestDocument<'a> {
+    fn of(report: &'a Report, index: u8, judged: &'a TestJudgement) -> Self {
+        let (decisive, others) = dialogues_of(report, judged);
+        Self {
+            number: judged.test.number,
+            id: judged.test.id,
+            title: judged.test.title(),
+            outcome: judged.outcome.word(),
+            weight: (!judged.test.is_control()).then_some(judged.weight),
+            stage: stage_of(&judged.outcome),
+            reason: reason_of(&judged.outcome),
+            reply: reply_of(&judged.outcome).map(ReplyDocument::of),
+            cause: cause_of(&judged.outcome),
+            why: why_not_run(&judged.outcome),
+            proof: Proof::of(report, index, judged),
+            attempts: judged.dialogues.len(),
+            elapsed_ms: judged.elapsed_ms,
+            transcript: decisive.map(said_on).unwrap_or_default(),
+            other_transcripts: others.into_iter().map(said_on).collect(),
+        }
+    }
+}
+
+fn said_on(dialogue: &Dialogue) -> Vec<(&'static str, String)> {
+    transcript::of(dialogue).into_iter().filter_map(|line| line.letter().map(|letter| (letter, line.text))).collect()
+}
+
+impl ReplyDocument {
+    fn of(reply: &Reply) -> Self {
+        let enhanced = reply.enhanced().map(|code| code.to_string());
+        Self { code: reply.code, enhanced, text: reply_words(reply) }
+    }
+}
+
+fn reason_of(outcome: &Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => Some(*reason),
+        _ => None,
+    }
+}
+
+fn cause_of(outcome: &Outcome) -> Option<CauseDocument> {
+    match outcome {
+        Outcome::Interrupted { cause } => Some(CauseDocument { kind: kind_of(cause), text: cause.to_string() }),
+        _ => None,
+    }
+}
+
+fn why_not_run(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::NotRun { why } => Some(why.clone()),
+        _ => None,
+    }
+}
+
+fn kind_of(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::ConnectFailed { .. } => "connect_failed",
+        Cause::Disconnected { .. } => "disconnected",
+        Cause::TimedOut { .. } => "timed_out",
+        Cause::Closing { .. } => "closing",
+        Cause::Violated { .. } => "violated",
+        Cause::TlsFailed { .. } => "tls_failed",
+        Cause::Blocked { .. } => "blocked",
+        Cause::Stopped => "stopped",
+    }
+}
+
+impl<'a> Proof<'a> {
+    fn of(report: &'a Report, index: u8, judged: &'a TestJudgement) -> Option<Self> {
+        let Outcome::Relayed { from, hops } = judged.outcome else { return None };
+        let (arrived, receipt) = verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| {
+            receipt.peer.ip().to_canonical() == from && (hops == Hops::Direct || receipt.message_token)
+        })?;
+        Some(Self {
+            sent: sent_at(report, judged),
+            arrived: *arrived,
+            from,
+            hops,
+            helo: &receipt.helo,
+            tls: receipt.tls,
+            reverse_path: &receipt.reverse_path,
+            forward_path: &receipt.forward_path,
+            message_token: receipt.message_token,
+            received: &receipt.received,
+            size: receipt.size,
+        })
+    }
+}
+
+/// When the text of a test's message was handed over.
+pub(super) fn sent_at(report: &Report, judged: &TestJudgement) -> Option<Timestamp> {
+    let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+    let sent = dialogues.filter_map(|dialogue| {
+        let text = dialogue.exchanges.iter().find(|exchange| exchange.stage == Stage::EndOfData)?;
+        let (after_ms, _) = text.sent.as_ref()?;
+        dialogue.opened.checked_add(std::time::Duration::from_millis(*after_ms)).ok()
+    });
+    sent.min()
+}
+
+impl<'a> ReceiptDocument<'a> {
+    fn of(at: Timestamp, receipt: &'a Receipt) -> Self {
+        Self {
+            at,
+            path: receipt.token.path,
+            test: catalogue::by_number(receipt.token.test).map(|test| test.id),
+            role: receipt.token.role,
+            from: receipt.peer.ip().to_canonical(),
+            helo: &receipt.helo,
+            tls: receipt.tls,
+            reverse_path: &receipt.reverse_path,
+            forward_path: &receipt.forward_path,
+            message_token: receipt.message_token,
+            received: &receipt.received,
+            size: receipt.size,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Renderers: a report and its judgement as text for somebody.
+//!
+//! Rules:
+//! - A renderer judges nothing. Whatever it shows stands in the report or in the judgement.
+//! - The same report gives the same octets: no clock, no locale, no terminal width.
+//! - Nothing from the network can act in the medium where it is shown.
+
+pub mod blacklist;
+mod harmless_json;
+pub mod json;
+pub mod json_lines;
+pub mod text;
+pub mod transcript;
+
+use crate::{
+    check::{Outcome, TestJudgement},
+    report::{Dialogue, Report},
+    smtp::{Cause, Reply, Stage},
+};
+
+/// A reply's text in one line, without code and enhanced status code, harmless to show.
+#[must_use]
+pub fn reply_words(reply: &Reply) -> String {
+    let enhanced = reply.enhanced().map(|code| code.to_string());
+    let lines = reply.lines.iter().map(|line| {
+        let line = line.to_string();
+        match enhanced.as_deref().and_then(|code| line.strip_prefix(code)) {
+            Some(rest) => rest.trim_start().to_owned(),
+            None => line,
+        }
+    });
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The stage at which a test was answered or ended, where it was begun.
+#[must_use]
+pub fn stage_of(outcome: &Outcome) -> Option<Stage> {
+    match outcome {
+        Outcome::Accepted { stage, .. } | Outcome::Refused { stage, .. } | Outcome::Deferred { stage, .. } => {
+            Some(*stage)
+        }
+        Outcome::Relayed { .. } => Some(Stage::EndOfData),
+        Outcome::Interrupted { cause } => match cause {
+            Cause::Disconnected { stage, .. }
+            | Cause::TimedOut { stage }
+            | Cause::Closing { stage, .. }
+            | Cause::Violated { stage, .. } => Some(*stage),
+            Cause::TlsFailed { .. } => Some(Stage::StartTls),
+            Cause::ConnectFailed { .. } | Cause::Blocked { .. } | Cause::Stopped => None,
+        },
+        Outcome::NotRun { .. } => None,
+    }
+}
+
+/// The reply that decided a test, where one did.
+#[must_use]
+pub fn reply_of(outcome: &Outcome) -> Option<&Reply> {
+    match outcome {
+        Outcome::Accepted { reply, .. } | Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
+            Some(reply)
+        }
+        Outcome::Interrupted { cause: Cause::Closing { reply, .. } } => Some(reply),
+        Outcome::Relayed { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => None,
+    }
+}
+
+/// A test's dialogues: the one that decided it, and the others, oldest first.
+#[must_use]
+pub fn dialogues_of<'a>(report: &'a Report, judged: &TestJudgement) -> (Option<&'a Dialogue>, Vec<&'a Dialogue>) {
+    let mut dialogues: Vec<_> = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number)).collect();
+    let decides = |dialogue: &&Dialogue| match &judged.outcome {
+        Outcome::Relayed { .. } => dialogue.has_delivered(),
+        outcome => Outcome::of(dialogue, judged.test.id) == *outcome,
+    };
+    let decisive = dialogues.iter().rposition(decides).or(dialogues.len().checked_sub(1));
+    let decisive = decisive.map(|index| dialogues.remove(index));
+    (decisive, dialogues)
+}

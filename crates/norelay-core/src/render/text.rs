@@ -1,0 +1,484 @@
+//! The report for a terminal of eighty columns: a line a path, then what matters, the verdict last.
+//!
+//! Rules:
+//! - Everything is said in words; a style only underlines it.
+//! - Every span goes through `Page::put`, which makes it harmless; nothing else writes.
+//! - Only the server's own words may be cut short (with `…`), never a verdict, an address or a number.
+
+pub mod blacklist;
+
+use std::collections::BTreeMap;
+
+use super::{dialogues_of, json::sent_at, reply_of, reply_words};
+use crate::{
+    check::{
+        Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
+        verdict::{self, Judgement},
+    },
+    event::Receipt,
+    octets::{Octets, harmless},
+    report::{PathFacts, Report},
+    smtp::{Reply, Stage},
+    token,
+};
+
+const WIDTH: usize = 80;
+/// A trace longer than this is a loop or an attack; the JSON has all of it.
+const MAX_RECEIVED: usize = 10;
+
+/// Whether styles are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Plain text.
+    #[default]
+    Plain,
+    /// With ANSI styles (ECMA-48 "select graphic rendition").
+    Ansi,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ink {
+    Plain,
+    Faint,
+    Bold,
+    Good,
+    Doubtful,
+    Bad,
+}
+
+impl Ink {
+    fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::OpenRelay => Self::Bad,
+            Verdict::Closed => Self::Good,
+            Verdict::Suspect | Verdict::Inconclusive | Verdict::Unreachable => Self::Doubtful,
+        }
+    }
+
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Faint => Some("2"),
+            Self::Bold => Some("1"),
+            Self::Good => Some("32"),
+            Self::Doubtful => Some("33"),
+            Self::Bad => Some("1;31"),
+        }
+    }
+}
+
+/// Text being written.
+struct Page {
+    style: Style,
+    text: String,
+}
+
+impl Page {
+    fn put(&mut self, ink: Ink, text: &str) {
+        let text = harmless(text);
+        match ink.code().filter(|_| self.style == Style::Ansi && !text.is_empty()) {
+            Some(code) => {
+                self.text.push_str("\x1b[");
+                self.text.push_str(code);
+                self.text.push('m');
+                self.text.push_str(&text);
+                self.text.push_str("\x1b[0m");
+            }
+            None => self.text.push_str(&text),
+        }
+    }
+
+    fn end(&mut self) {
+        let end = self.text.trim_end_matches(' ').len();
+        self.text.truncate(end);
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, ink: Ink, text: &str) {
+        self.put(ink, text);
+        self.end();
+    }
+
+    /// A paragraph after a label, its further lines set under the first.
+    fn paragraph(&mut self, label: &str, ink: Ink, text: &str) {
+        let indent = label.chars().count();
+        let mut before = label.to_owned();
+        for line in wrap(&harmless(text), WIDTH.saturating_sub(indent)) {
+            self.put(Ink::Plain, &before);
+            self.line(ink, &line);
+            before = " ".repeat(indent);
+        }
+    }
+}
+
+/// Breaks a text at its spaces; a word that is longer than a line is broken where the line ends.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let mut rest: Vec<char> = word.chars().collect();
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        if used > 0 && used + 1 + rest.len() > width {
+            lines.push(String::new());
+        }
+        while !rest.is_empty() {
+            let Some(line) = lines.last_mut() else { break };
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            let room = width.saturating_sub(line.chars().count());
+            line.extend(rest.drain(..room.min(rest.len())));
+            if !rest.is_empty() {
+                lines.push(String::new());
+            }
+        }
+    }
+    lines
+}
+
+/// The text, cut to a width with `…`.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+fn pad(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.chars().count());
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// The report as text.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
+    let mut page = Page { style, text: String::new() };
+    heading(&mut page, report, judgement);
+    paths(&mut page, report, judgement);
+    for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
+        matters(&mut page, report, index, facts, judged);
+    }
+    findings(&mut page, report, &finding::findings(report, judgement));
+    page.end();
+    page.put(Ink::Bold, "VERDICT ");
+    page.line(Ink::of(judgement.verdict), judgement.verdict.word());
+    page.paragraph("", Ink::Plain, &judgement.summary);
+    page.text
+}
+
+/// One test as one line, for showing it when it is finished.
+#[must_use]
+pub fn progress(judged: &TestJudgement) -> String {
+    progress_in(judged, Style::Plain)
+}
+
+/// As [`progress`], with a style.
+#[must_use]
+pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
+    let mut page = Page { style, text: String::new() };
+    test_line(&mut page, judged);
+    page.text.trim_end().to_owned()
+}
+
+/// `mx.example.net  2 paths  34 tests  10 controls  3.2 s`
+fn heading(page: &mut Page, report: &Report, judgement: &Judgement) {
+    let target = report.run.as_ref().map_or("(no target)", |run| &run.target);
+    page.put(Ink::Bold, target);
+    let tests = judgement.paths.iter().map(|path| path.tests.len()).sum();
+    let controls = judgement.paths.iter().map(|path| path.controls.len()).sum();
+    let counts = [count(judgement.paths.len(), "path"), count(tests, "test"), count(controls, "control")];
+    page.put(Ink::Plain, &format!("  {}", counts.join("  ")));
+    if let (Some(started), Some(finished)) = (report.started, report.finished) {
+        page.put(Ink::Plain, &format!("  {}", duration(finished.as_millisecond() - started.as_millisecond())));
+    }
+    page.end();
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Milliseconds as `3.2 s` or `12 min 5 s`.
+fn duration(ms: i64) -> String {
+    let ms = ms.max(0);
+    match ms / 1000 {
+        ..60 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
+    let width = report.paths.iter().map(|facts| facts.way.to_string().len()).max().unwrap_or_default();
+    for (facts, judged) in report.paths.iter().zip(&judgement.paths) {
+        path_line(page, facts, judged, width);
+    }
+}
+
+fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, width: usize) {
+    let address = pad(&facts.way.to_string(), width);
+    let counts = match judged.verdict {
+        Verdict::Unreachable => String::new(),
+        _ => format!("  {}", counts(&judged.tests)),
+    };
+    page.put(Ink::Plain, &format!("  {address}  "));
+    page.put(Ink::of(judged.verdict), &pad(shown(judged.verdict), "inconclusive".len()));
+    page.put(Ink::Plain, &counts);
+    let said = match judged.verdict {
+        Verdict::Unreachable => judged.why.first().cloned(),
+        _ => typical_refusal(&judged.tests),
+    };
+    let used = 2 + width + 2 + "inconclusive".len() + counts.chars().count();
+    if let Some(said) = said {
+        let room = WIDTH.saturating_sub(used + 2);
+        if room < 24 {
+            page.end();
+            page.put(Ink::Faint, &format!("      {}", cut(&said, WIDTH - 6)));
+        } else {
+            page.put(Ink::Faint, &format!("  {}", cut(&said, room)));
+        }
+    }
+    page.end();
+}
+
+/// Verdicts that somebody must act on are written large.
+fn shown(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::OpenRelay => "OPEN",
+        Verdict::Suspect => "SUSPECT",
+        other => other.word(),
+    }
+}
+
+/// `17/17 denied`, or `1 relayed, 14 denied, 2 unclear`
+fn counts(tests: &[TestJudgement]) -> String {
+    let weights = [
+        (Weight::Proof, "relayed"),
+        (Weight::Suspicion, "accepted"),
+        (Weight::LocalDelivery, "local"),
+        (Weight::Denial, "denied"),
+        (Weight::Unknown, "unclear"),
+    ];
+    let counted = weights.iter().filter_map(|(weight, word)| {
+        let number = tests.iter().filter(|judged| judged.weight == *weight).count();
+        (number > 0).then_some((number, *word))
+    });
+    let counted: Vec<_> = counted.collect();
+    match counted.as_slice() {
+        [] => "no tests".to_owned(),
+        [(number, word)] => format!("{number}/{number} {word}"),
+        several => several.iter().map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The refusal that came most often, addresses left out; the first of them, where several did.
+fn typical_refusal(tests: &[TestJudgement]) -> Option<String> {
+    let refusals = tests.iter().filter_map(|judged| match &judged.outcome {
+        Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => Some(without_addresses(&said(reply))),
+        _ => None,
+    });
+    let mut seen: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (place, refusal) in refusals.enumerate() {
+        seen.entry(refusal).or_insert((0, place)).0 += 1;
+    }
+    seen.into_iter().max_by_key(|(_, (times, place))| (*times, std::cmp::Reverse(*place))).map(|(refusal, _)| refusal)
+}
+
+/// A reply in one line: code, enhanced status code, text.
+fn said(reply: &Reply) -> String {
+    let enhanced = reply.enhanced().map(|code| format!(" {code}")).unwrap_or_default();
+    let words = reply_words(reply);
+    format!("{}{enhanced}{}{words}", reply.code, if words.is_empty() { "" } else { " " })
+}
+
+/// `<somebody@somewhere>: no` as `<…>: no`.
+fn without_addresses(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        let Some((inside, tail)) = after.split_once('>') else { break };
+        kept.push_str(before);
+        kept.push_str(if inside.is_empty() { "<>" } else { "<…>" });
+        rest = tail;
+    }
+    kept + rest
+}
+
+/// What keeps a path from being closed: proofs, acceptances, and what is unclear.
+fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judged: &PathJudgement) {
+    if matches!(judged.verdict, Verdict::Closed | Verdict::Unreachable) {
+        return;
+    }
+    page.end();
+    page.put(Ink::of(judged.verdict), shown(judged.verdict));
+    page.line(Ink::Bold, &format!("  {}", facts.way));
+    for judged in judged.tests.iter().filter(|judged| judged.weight == Weight::Proof) {
+        test_line(page, judged);
+        said_for(page, report, judged);
+        proof(page, report, index, judged);
+    }
+    for judged in judged.tests.iter().filter(|judged| judged.weight == Weight::Suspicion) {
+        test_line(page, judged);
+        said_for(page, report, judged);
+    }
+    unclear(page, judged);
+}
+
+/// `  1  foreign-to-foreign  accepted  250 2.1.5 Ok`
+fn test_line(page: &mut Page, judged: &TestJudgement) {
+    let (ink, word) = match &judged.outcome {
+        Outcome::Relayed { .. } => (Ink::Bad, "RELAYED"),
+        Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => (Ink::Good, "accepted"),
+        Outcome::Accepted { .. } if judged.test.is_control() => (Ink::Plain, "accepted"),
+        Outcome::Accepted { .. } => (Ink::Doubtful, "ACCEPTED"),
+        Outcome::Refused { .. } => (Ink::Good, "refused"),
+        Outcome::Deferred { .. } => (Ink::Doubtful, "deferred"),
+        Outcome::Interrupted { .. } => (Ink::Doubtful, "interrupted"),
+        Outcome::NotRun { .. } => (Ink::Faint, "not run"),
+    };
+    page.put(Ink::Plain, &format!("{:>5}  {:<20} ", judged.test.number, judged.test.id));
+    page.put(ink, &format!("{word:<11}"));
+    let used = 5 + 2 + judged.test.id.len().max(20) + 1 + 11;
+    let words = match &judged.outcome {
+        Outcome::Relayed { from, .. } => format!("came back from {from}"),
+        Outcome::Interrupted { cause } => cause.to_string(),
+        Outcome::NotRun { why } => why.clone(),
+        outcome => reply_of(outcome).map(said).unwrap_or_default(),
+    };
+    let words = without_tokens(&words);
+    page.line(Ink::Plain, &format!(" {}", cut(&harmless(&words), WIDTH.saturating_sub(used + 1))));
+}
+
+const LABEL: usize = 18;
+
+fn labelled(page: &mut Page, label: &str, text: &str) {
+    page.paragraph(&format!("{:7}{}", "", pad(label, LABEL - 7)), Ink::Plain, text);
+}
+
+/// What was asked, tokens left out: the transcript has them.
+fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
+    let Some(dialogue) = dialogues_of(report, judged).0 else { return };
+    for exchange in dialogue.answers_for(judged.test.id) {
+        let is_asked = matches!(exchange.stage, Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other);
+        let sent = exchange.sent.as_ref().filter(|_| is_asked || exchange.stage == Stage::EndOfData);
+        let Some((_, line)) = sent else { continue };
+        let line = if is_asked { without_tokens(&line.to_string()) } else { "the message".to_owned() };
+        labelled(page, "we said", &line);
+        // What was only accepted has its reply on the test's line already.
+        if let Some(reply) = exchange.reply.as_ref().filter(|_| judged.weight == Weight::Proof) {
+            labelled(page, "it said", &said(reply));
+        }
+    }
+}
+
+/// Each token shortened to `nr…`.
+fn without_tokens(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(place) = rest.find("nr") {
+        let (before, after) = rest.split_at(place);
+        let (token, tail) = after.split_at_checked(token::LENGTH).unwrap_or((after, ""));
+        let is_token = token.len() == token::LENGTH && token.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        kept.push_str(before);
+        kept.push_str(if is_token { "nr…" } else { "nr" });
+        rest = if is_token { tail } else { after.get(2..).unwrap_or_default() };
+    }
+    kept + rest
+}
+
+fn proof(page: &mut Page, report: &Report, index: u8, judged: &TestJudgement) {
+    let Outcome::Relayed { from, hops } = judged.outcome else { return };
+    let arrival =
+        verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| receipt.peer.ip().to_canonical() == from);
+    let Some((arrived, receipt)) = arrival else { return };
+    let after = sent_at(report, judged).map(|sent| arrived.as_millisecond() - sent.as_millisecond());
+    let after = after.map(|ms| format!(", {} after it was sent", duration(ms))).unwrap_or_default();
+    let by = match hops {
+        Hops::Direct => "the tested server itself",
+        Hops::Multihop => "another server, to which the tested one handed it",
+    };
+    labelled(page, "PROOF", &format!("the message came back {arrived}{after}"));
+    labelled(page, "from", &format!("{from}, {by}; it said HELO {}", receipt.helo));
+    envelope(page, receipt);
+    for field in receipt.received.iter().take(MAX_RECEIVED) {
+        labelled(page, "Received", &field.to_string());
+    }
+}
+
+fn envelope(page: &mut Page, receipt: &Receipt) {
+    let trim = |path: &Octets| without_tokens(path.to_string().trim());
+    labelled(page, "envelope", &format!("{} to {}", trim(&receipt.reverse_path), trim(&receipt.forward_path)));
+}
+
+/// The tests without an answer about relaying, grouped by why.
+fn unclear(page: &mut Page, judged: &PathJudgement) {
+    let mut groups: Vec<(String, Vec<&TestJudgement>)> = Vec::new();
+    for test in judged.tests.iter().filter(|judged| judged.weight == Weight::Unknown) {
+        let clause = verdict::clause(&test.outcome);
+        match groups.iter_mut().find(|(known, _)| *known == clause) {
+            Some((_, group)) => group.push(test),
+            None => groups.push((clause, vec![test])),
+        }
+    }
+    for (clause, group) in groups {
+        let label = format!("{:7}{}: ", "", verdict::numbers(&group));
+        page.paragraph(&label, Ink::Doubtful, &clause);
+        let first = group.iter().find_map(|judged| match &judged.outcome {
+            Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => Some(without_tokens(&said(reply))),
+            _ => None,
+        });
+        first.iter().for_each(|reply| labelled(page, "it said", reply));
+    }
+}
+
+fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
+    for (number, finding) in findings.iter().enumerate() {
+        if number == 0 {
+            page.end();
+        }
+        let path = finding.path.filter(|_| report.paths.len() > 1);
+        let path = path.and_then(|index| report.paths.get(usize::from(index)));
+        let place = path.map(|facts| format!("{}: ", facts.way)).unwrap_or_default();
+        let ink = if finding.level >= Level::Warning { Ink::Doubtful } else { Ink::Plain };
+        page.paragraph(&format!("{:<9}", finding.level.word()), ink, &format!("{place}{}", finding.text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_wrapped_at_spaces_and_long_words_anywhere() {
+        for (text, width, expected) in [
+            ("", 20, &[""][..]),
+            ("one two three four five six", 20, &["one two three four", "five six"]),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaabc", 20, &["aaaaaaaaaaaaaaaaaaaa", "aaaaabc"]),
+            ("x aaaaaaaaaaaaaaaaaaaaa y", 20, &["x", "aaaaaaaaaaaaaaaaaaaa", "a y"]),
+        ] {
+            assert_eq!(wrap(text, width), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_shortened() {
+        let token = format!("nr{}", "abcdefghijklmnopqrstuvwxyz234567ab");
+        for (text, expected) in [
+            (format!("<{token}@a>"), "<nr…@a>"),
+            (format!("<nr@a> {token}{token}"), "<nr@a> nr…nr…"),
+            ("nr".to_owned(), "nr"),
+            (format!("nr{}", "é".repeat(40)), &format!("nr{}", "é".repeat(40))),
+        ] {
+            assert_eq!(without_tokens(&text), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_are_left_out_of_typical_refusals() {
+        for (text, expected) in
+            [("554 5.7.1 <a@b>: no", "554 5.7.1 <…>: no"), ("550 <> no <a", "550 <> no <a"), ("550 no", "550 no")]
+        {
+            assert_eq!(without_addresses(text), expected);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Transcripts: what was said on a connection, line by line, in the order in which it was said.
+//!
+//! The marks of `lines` are swaks': `->` we said, `<-` the server said, `<**` the server refused, `~>`, `<~` and `<~*` the
+//! same under TLS, `===` what happened to the connection, `***` how it failed. Times are seconds since the connection was
+//! opened.
+
+use crate::{
+    catalogue,
+    event::Event,
+    explain::{self, Explanation},
+    octets::{Octets, harmless},
+    report::{Dialogue, Exchange},
+    smtp::{End, Reply, Stage},
+};
+
+/// Who said a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// We.
+    Client,
+    /// The server, in a reply that isn't a refusal.
+    Server,
+    /// The server, in a 4yz or 5yz.
+    Refusal,
+    /// Nobody: the connection changed.
+    Change,
+    /// Nobody: the connection failed.
+    Failure,
+}
+
+/// One line of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When, in milliseconds since the connection was opened.
+    pub at_ms: u64,
+    /// By whom.
+    pub by: Speaker,
+    /// Whether it was said under TLS.
+    pub secured: bool,
+    /// The exchange that it belongs to: its index in the dialogue.
+    pub exchange: Option<usize>,
+    /// Which line of what was sent or answered it is, counted from 0.
+    pub row: usize,
+    /// What was said; nothing in it can act in a terminal.
+    pub text: String,
+}
+
+impl Line {
+    /// The letter that stands for the speaker in JSON: `C` or `S`, and nothing for what nobody said.
+    #[must_use]
+    pub fn letter(&self) -> Option<&'static str> {
+        match self.by {
+            Speaker::Client => Some("C"),
+            Speaker::Server | Speaker::Refusal => Some("S"),
+            Speaker::Change | Speaker::Failure => None,
+        }
+    }
+
+    fn mark(&self) -> &'static str {
+        match (self.by, self.secured) {
+            (Speaker::Client, false) => " ->",
+            (Speaker::Client, true) => " ~>",
+            (Speaker::Server, false) => "<- ",
+            (Speaker::Server, true) => "<~ ",
+            (Speaker::Refusal, false) => "<**",
+            (Speaker::Refusal, true) => "<~*",
+            (Speaker::Change, _) => "===",
+            (Speaker::Failure, _) => "***",
+        }
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:>8} {} {}", seconds(self.at_ms), self.mark(), self.text)
+    }
+}
+
+/// `12.345`
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// A connection's transcript as it is shown in a terminal, a string a line.
+#[must_use]
+pub fn lines(dialogue: &Dialogue) -> Vec<String> {
+    of(dialogue).iter().map(Line::to_string).collect()
+}
+
+/// A connection's transcript.
+#[must_use]
+pub fn of(dialogue: &Dialogue) -> Vec<Line> {
+    let secured_from = secured_from(dialogue);
+    let mut said: Vec<Line> = (0..)
+        .zip(&dialogue.exchanges)
+        .flat_map(|(index, exchange)| exchange_lines(index, exchange, secured_from.is_some_and(|from| from <= index)))
+        .collect();
+    // Pipelined commands stand before the answers; the sort is stable, so a command stays before its own answer.
+    said.sort_by_key(|line| line.at_ms);
+    let opened = dialogue.local.map(|local| change(0, format!("connected from {local}")));
+    let ended = dialogue.end.as_ref().and_then(|end| end_line(dialogue.elapsed_ms, end));
+    let mut lines: Vec<Line> = opened.into_iter().chain(said).chain(ended).collect();
+    if let (Some(tls), Some(from)) = (&dialogue.tls, secured_from) {
+        let place =
+            lines.iter().position(|line| line.exchange.is_some_and(|index| from <= index)).unwrap_or(lines.len());
+        let at_ms = place.checked_sub(1).and_then(|before| lines.get(before)).map_or(0, |line| line.at_ms);
+        lines.insert(place, change(at_ms, harmless(&tls.to_string())));
+    }
+    lines
+}
+
+/// A connection's transcript, each line with what it means; `mta` is the name of the server's software, where it is known.
+#[must_use]
+pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Explanation>)> {
+    let lines = of(dialogue).into_iter().map(|line| {
+        let exchange = line.exchange.and_then(|index| dialogue.exchanges.get(index));
+        let explanation = exchange.and_then(|exchange| match line.by {
+            Speaker::Client => explain::sent(exchange, line.row),
+            Speaker::Server | Speaker::Refusal => {
+                let test = exchange.test.as_ref().or(dialogue.tests.first());
+                explain::replied(exchange, line.row, test.and_then(|id| catalogue::by_id(id)), mta)
+            }
+            Speaker::Change | Speaker::Failure => None,
+        });
+        (line, explanation)
+    });
+    lines.collect()
+}
+
+/// As [`lines`], each with its explanation below it.
+#[must_use]
+pub fn explained_lines(dialogue: &Dialogue, mta: Option<&str>) -> Vec<String> {
+    let explained = explained(dialogue, mta).into_iter().flat_map(|(line, explanation)| {
+        let below = explanation.map(|explanation| format!("{:13}# {}", "", harmless(&explanation.to_string())));
+        [Some(line.to_string()), below].into_iter().flatten()
+    });
+    explained.collect()
+}
+
+/// The lines that one event of a connection adds to its transcript, for showing it while it goes on.
+#[must_use]
+pub fn of_event(event: &Event, secured: bool) -> Vec<Line> {
+    match event {
+        Event::Connected { after_ms, local, .. } => vec![change(*after_ms, format!("connected from {local}"))],
+        Event::Secured { after_ms, tls, .. } => vec![change(*after_ms, harmless(&tls.to_string()))],
+        Event::Sent { after_ms, stage, line, .. } => sent_lines(*after_ms, *stage, line, None, secured),
+        Event::Replied { after_ms, reply, .. } => reply_lines(*after_ms, reply, None, secured),
+        Event::Ended { after_ms, end, .. } => end_line(*after_ms, end).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The index of the first exchange under TLS.
+fn secured_from(dialogue: &Dialogue) -> Option<usize> {
+    dialogue.tls.as_ref()?;
+    let starttls = dialogue.exchanges.iter().position(|exchange| exchange.stage == Stage::StartTls);
+    Some(starttls.map_or(0, |index| index + 1))
+}
+
+fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<Line> {
+    let sent =
+        exchange.sent.iter().flat_map(|(at_ms, line)| sent_lines(*at_ms, exchange.stage, line, Some(index), secured));
+    let replied = exchange.reply.iter().flat_map(|reply| {
+        let at_ms = exchange.replied_ms.unwrap_or_default();
+        reply_lines(at_ms, reply, Some(index), secured)
+    });
+    sent.chain(replied).collect()
+}
+
+/// A command is one line; the text of a message has many, and its final dot.
+fn sent_lines(at_ms: u64, stage: Stage, line: &Octets, exchange: Option<usize>, secured: bool) -> Vec<Line> {
+    let of_text = |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, row: 0, text };
+    if stage != Stage::EndOfData {
+        return vec![of_text(line.to_string())];
+    }
+    let text = line.as_bytes();
+    let text = text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
+    let shown = text.split(|octet| *octet == b'\n').map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // RFC 5321 section 4.5.2: on the wire a dot stands before a dot.
+        let dot = if line.starts_with(b".") { "." } else { "" };
+        format!("{dot}{}", Octets::from(line))
+    });
+    (0..).zip(shown.chain([".".to_owned()])).map(|(row, text)| Line { row, ..of_text(text) }).collect()
+}
+
+fn reply_lines(at_ms: u64, reply: &Reply, exchange: Option<usize>, secured: bool) -> Vec<Line> {
+    let by = if reply.is_negative() { Speaker::Refusal } else { Speaker::Server };
+    (0..).zip(reply_text(reply)).map(|(row, text)| Line { at_ms, by, secured, exchange, row, text }).collect()
+}
+
+/// A reply as it came, a string a line.
+#[must_use]
+pub fn reply_text(reply: &Reply) -> Vec<String> {
+    let last = reply.lines.len().saturating_sub(1);
+    let lines = (0..).zip(&reply.lines).map(|(index, line)| {
+        let separator = if index < last {
+            "-"
+        } else if line.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        format!("{}{separator}{line}", reply.code)
+    });
+    let lines: Vec<_> = lines.collect();
+    if lines.is_empty() { vec![reply.code.to_string()] } else { lines }
+}
+
+fn end_line(at_ms: u64, end: &End) -> Option<Line> {
+    let failure = |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, row: 0, text };
+    match end {
+        End::Answered => None,
+        End::NotOffered(keyword) => Some(failure(harmless(&format!("the server does not offer {keyword}")))),
+        End::Interrupted(cause) => Some(failure(harmless(&cause.to_string()))),
+    }
+}
+
+fn change(at_ms: u64, text: String) -> Line {
+    Line { at_ms, by: Speaker::Change, secured: false, exchange: None, row: 0, text }
+}

@@ -1,0 +1,304 @@
+//! The report: the events of a run, folded. It keeps facts; `check` says what they mean.
+//!
+//! Rules:
+//! - Folding never fails: an event that fits nothing (from a damaged log) is counted and left out.
+//! - Everything is bounded: paths, dialogues, exchanges, receipts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    event::{Event, MailExchanger, Path, Receipt, Record, Run, TlsFacts, VERSION, Wait},
+    octets::Octets,
+    smtp::{Cause, End, Purpose, Reply, Stage},
+};
+
+/// More than 255 paths, or 20,000 connections, are no test of a server.
+const MAX_DIALOGUES: usize = 20_000;
+const MAX_EXCHANGES: usize = 1_000;
+const MAX_RECEIPTS: usize = 10_000;
+const MAX_NOTES: usize = 10_000;
+
+/// The facts of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What was asked.
+    pub run: Option<Run>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// The target's mail exchangers.
+    pub exchangers: Vec<MailExchanger>,
+    /// The paths, by index.
+    pub paths: Vec<PathFacts>,
+    /// The dialogues, by number.
+    pub dialogues: BTreeMap<u32, Dialogue>,
+    /// The messages that came.
+    pub receipts: Vec<(Timestamp, Receipt)>,
+    /// For what the run waits now.
+    pub waiting: Option<(Timestamp, Wait)>,
+    /// Facts from outside the relay dialogue.
+    pub notes: Vec<Note>,
+    /// Events that fitted nothing.
+    pub misfits: u64,
+}
+
+/// A path and what is to be done on it.
+#[derive(Clone, Debug)]
+pub struct PathFacts {
+    /// The path.
+    pub way: Path,
+    /// The tests and controls to be run, by id.
+    pub tests: Vec<String>,
+    /// Those that were not, with the clause that says why.
+    pub not_run: BTreeMap<String, String>,
+    /// Why the path was given up, if it was.
+    pub given_up: Option<Cause>,
+}
+
+/// A fact from outside the relay dialogue.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The path, where it is about one.
+    pub path: Option<u8>,
+    /// Its kind.
+    pub tag: String,
+    /// Its particulars.
+    pub arguments: Vec<Octets>,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Dialogue {
+    /// The path.
+    pub path: u8,
+    /// The tests that it was for.
+    pub tests: Vec<String>,
+    /// Whether a message was to be sent.
+    pub proof: bool,
+    /// How often these tests had been tried before.
+    pub attempt: u32,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Our address, once it stood.
+    pub local: Option<std::net::SocketAddr>,
+    /// What TLS showed.
+    pub tls: Option<TlsFacts>,
+    /// What was said, in order.
+    pub exchanges: Vec<Exchange>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// How it ended.
+    pub end: Option<End>,
+}
+
+/// A command and its answer, or one of them alone.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The stage.
+    pub stage: Stage,
+    /// The test whose step it is, where the dialogue is for several.
+    pub test: Option<String>,
+    /// What the answer is for, where it answers a step of a test.
+    pub purpose: Option<Purpose>,
+    /// What was sent, and when (in milliseconds since the opening).
+    pub sent: Option<(u64, Octets)>,
+    /// When the answer came.
+    pub replied_ms: Option<u64>,
+    /// The answer.
+    pub reply: Option<Reply>,
+}
+
+impl Exchange {
+    /// The refusal that ends the question, if this is one.
+    #[must_use]
+    pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
+        // RFC 5321 section 3.8: 421 says that the connection closes, whatever the command was.
+        let reply = self.reply.as_ref().filter(|reply| reply.is_negative() && reply.code != 421)?;
+        let decides = match self.stage {
+            Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
+                // In a proof several recipients are asked for: each is an attempt, and decides for its own test.
+                self.test.is_some() || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
+            }
+            Stage::Data => self.purpose != Some(Purpose::Attempt),
+            Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::EndOfData => true,
+            Stage::Rset | Stage::Quit => false,
+        };
+        decides.then_some((self, reply))
+    }
+}
+
+impl Dialogue {
+    /// The exchanges that bear on a test: all, but for other tests' steps and an EHLO that HELO made good.
+    pub fn answers_for(&self, test: &str) -> impl Iterator<Item = &Exchange> {
+        let has_helo = self.exchanges.iter().any(|exchange| exchange.stage == Stage::Helo);
+        self.exchanges.iter().filter(move |exchange| {
+            exchange.test.as_deref().is_none_or(|of| of == test) && !(has_helo && exchange.stage == Stage::Ehlo)
+        })
+    }
+
+    /// The reply at a stage.
+    #[must_use]
+    pub fn reply_at(&self, stage: Stage) -> Option<&Reply> {
+        self.exchanges.iter().find(|exchange| exchange.stage == stage).and_then(|exchange| exchange.reply.as_ref())
+    }
+
+    /// Whether the server has spoken SMTP on it.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.reply.is_some())
+    }
+
+    /// Whether a whole message was accepted on it.
+    #[must_use]
+    pub fn has_delivered(&self) -> bool {
+        self.reply_at(Stage::EndOfData).is_some_and(Reply::is_positive)
+    }
+
+    fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<String>, line: Octets) {
+        if self.exchanges.len() < MAX_EXCHANGES {
+            let sent = Some((after_ms, line));
+            self.exchanges.push(Exchange { stage, test, purpose: None, sent, replied_ms: None, reply: None });
+        }
+    }
+
+    /// An answer belongs to the oldest command of its stage that has none.
+    fn replied(&mut self, after_ms: u64, stage: Stage, test: Option<String>, purpose: Option<Purpose>, reply: Reply) {
+        let open = self.exchanges.iter_mut().find(|exchange| exchange.stage == stage && exchange.reply.is_none());
+        if let Some(exchange) = open.filter(|_| stage != Stage::Greeting) {
+            exchange.replied_ms = Some(after_ms);
+            exchange.purpose = purpose;
+            exchange.reply = Some(reply);
+        } else if self.exchanges.len() < MAX_EXCHANGES {
+            let replied_ms = Some(after_ms);
+            self.exchanges.push(Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) });
+        }
+    }
+}
+
+impl Report {
+    /// Folds a whole log.
+    #[must_use]
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut report = Self::default();
+        for record in records {
+            report.apply(record);
+        }
+        report
+    }
+
+    /// Takes one more event.
+    pub fn apply(&mut self, record: &Record) {
+        if record.v != VERSION || !self.take(record.at, record.event.clone()) {
+            self.misfits += 1;
+        }
+    }
+
+    /// Says whether the event fitted.
+    fn take(&mut self, at: Timestamp, event: Event) -> bool {
+        match event {
+            Event::RunStarted(run) => {
+                self.started = Some(at);
+                self.run = Some(run);
+            }
+            Event::Resolved { exchangers } => self.exchangers = exchangers,
+            Event::PathAdded { path, way, tests } => {
+                let fits = usize::from(path) == self.paths.len();
+                if fits {
+                    self.paths.push(PathFacts { way, tests, not_run: BTreeMap::new(), given_up: None });
+                }
+                return fits;
+            }
+            Event::Opened { dialogue, path, tests, proof, attempt } => {
+                let fits = usize::from(path) < self.paths.len()
+                    && self.dialogues.len() < MAX_DIALOGUES
+                    && !self.dialogues.contains_key(&dialogue);
+                if fits {
+                    self.dialogues.insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
+                    self.waiting = None;
+                }
+                return fits;
+            }
+            Event::NotRun { path, test, why } => match self.paths.get_mut(usize::from(path)) {
+                Some(path) => drop(path.not_run.insert(test, why)),
+                None => return false,
+            },
+            Event::GivenUp { path, cause } => match self.paths.get_mut(usize::from(path)) {
+                Some(path) => path.given_up = Some(cause),
+                None => return false,
+            },
+            Event::Waiting { until, why, .. } => self.waiting = Some((until, why)),
+            Event::Received(receipt) => {
+                let is_ours = self.run.as_ref().is_some_and(|run| run.run == receipt.token.run);
+                if is_ours && self.receipts.len() < MAX_RECEIPTS {
+                    self.receipts.push((at, receipt));
+                }
+                return is_ours;
+            }
+            Event::Noted { path, tag, arguments } if self.notes.len() < MAX_NOTES => {
+                self.notes.push(Note { path, tag, arguments });
+            }
+            Event::Noted { .. } => return false,
+            Event::RunFinished { stopped } => {
+                self.finished = Some(at);
+                self.stopped = stopped;
+                self.waiting = None;
+            }
+            other => return self.take_dialogue(other),
+        }
+        true
+    }
+
+    fn take_dialogue(&mut self, event: Event) -> bool {
+        let (number, after_ms) = match &event {
+            Event::Connected { dialogue, after_ms, .. }
+            | Event::Secured { dialogue, after_ms, .. }
+            | Event::Sent { dialogue, after_ms, .. }
+            | Event::Replied { dialogue, after_ms, .. }
+            | Event::Ended { dialogue, after_ms, .. } => (*dialogue, *after_ms),
+            _ => return false,
+        };
+        let Some(dialogue) = self.dialogues.get_mut(&number) else { return false };
+        dialogue.elapsed_ms = dialogue.elapsed_ms.max(after_ms);
+        match event {
+            Event::Connected { local, .. } => dialogue.local = Some(local),
+            Event::Secured { tls, .. } => dialogue.tls = Some(tls),
+            Event::Sent { stage, test, line, .. } => dialogue.sent(after_ms, stage, test, line),
+            Event::Replied { stage, test, purpose, reply, .. } => {
+                dialogue.replied(after_ms, stage, test, purpose, reply)
+            }
+            Event::Ended { end, .. } => dialogue.end = Some(end),
+            _ => {}
+        }
+        true
+    }
+
+    /// The dialogues of a test on a path, oldest first.
+    pub fn dialogues_of<'a>(&'a self, path: u8, test: &'a str) -> impl Iterator<Item = (u32, &'a Dialogue)> {
+        let of_path = self.dialogues.iter().filter(move |(_, dialogue)| dialogue.path == path);
+        of_path
+            .filter(move |(_, dialogue)| dialogue.tests.iter().any(|id| id == test))
+            .map(|(number, dialogue)| (*number, dialogue))
+    }
+}
+
+impl Dialogue {
+    fn opened(opened: Timestamp, path: u8, tests: Vec<String>, proof: bool, attempt: u32) -> Self {
+        Self {
+            path,
+            tests,
+            proof,
+            attempt,
+            opened,
+            local: None,
+            tls: None,
+            exchanges: Vec::new(),
+            elapsed_ms: 0,
+            end: None,
+        }
+    }
+}

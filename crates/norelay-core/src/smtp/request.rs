@@ -1,0 +1,221 @@
+//! What a client says to us: one command line, read as a server reads it (RFC 5321 section 4.1).
+//!
+//! Rules:
+//! - Reading never fails: what isn't a command is a [`Request`] too, with the reply that it deserves.
+//! - A path is kept as it was written, quotes, routes and wrong characters included: its mangling is the evidence.
+//! - Nothing that the client said is ever repeated in a reply.
+
+use crate::octets::Octets;
+
+/// One command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `EHLO` with a name.
+    Ehlo(Octets),
+    /// `HELO` with a name.
+    Helo(Octets),
+    /// `MAIL FROM:` with its path, brackets included, and the size that `SIZE=` announced (RFC 1870).
+    Mail {
+        /// The reverse-path.
+        path: Octets,
+        /// The announced size in octets.
+        size: Option<u64>,
+    },
+    /// `RCPT TO:` with its path, brackets included.
+    Rcpt(Octets),
+    /// `DATA`.
+    Data,
+    /// `RSET`.
+    Rset,
+    /// `NOOP`.
+    Noop,
+    /// `VRFY`.
+    Vrfy,
+    /// `HELP`.
+    Help,
+    /// `QUIT`.
+    Quit,
+    /// `STARTTLS` (RFC 3207).
+    StartTls,
+    /// A command of SMTP that is not offered here, such as `BDAT`, `AUTH`, `ETRN` or `EXPN`.
+    NotOffered,
+    /// A known command with a wrong argument.
+    BadArgument(&'static str),
+    /// A parameter of MAIL or RCPT that is not offered (RFC 5321 section 4.1.1.11).
+    UnknownParameter,
+    /// Another protocol: the client of a web server or of TLS, or a program that writes binary.
+    OtherProtocol,
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// SMTP commands that are known and not offered (RFC 821, 1985, 2645, 3030, 4954, 4865, 2852).
+const NOT_OFFERED: &[&str] =
+    &["AUTH", "BDAT", "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "XCLIENT"];
+/// The methods of HTTP (RFC 9110 section 9), and `PRI` of HTTP/2: a page can make a browser send them to any port.
+const HTTP_METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+
+impl Request {
+    /// Reads a line without its end.
+    #[must_use]
+    pub fn parse(line: &[u8]) -> Self {
+        if line.first().is_some_and(|first| !first.is_ascii_alphabetic() && *first != b' ') {
+            return Self::OtherProtocol;
+        }
+        let line = line.trim_ascii();
+        let end = line.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(line.len());
+        let (verb, argument) = (&line[..end], line[end..].trim_ascii());
+        let is = |word: &str| verb.eq_ignore_ascii_case(word.as_bytes());
+        match verb.to_ascii_uppercase().as_slice() {
+            b"EHLO" => named(argument, Self::Ehlo),
+            b"HELO" => named(argument, Self::Helo),
+            b"MAIL" => mail(argument),
+            b"RCPT" => rcpt(argument),
+            b"DATA" => bare(argument, Self::Data),
+            b"RSET" => bare(argument, Self::Rset),
+            b"QUIT" => bare(argument, Self::Quit),
+            b"STARTTLS" => bare(argument, Self::StartTls),
+            b"NOOP" => Self::Noop,
+            b"HELP" => Self::Help,
+            b"VRFY" => Self::Vrfy,
+            _ if NOT_OFFERED.iter().any(|word| is(word)) => Self::NotOffered,
+            _ if HTTP_METHODS.iter().any(|word| is(word)) => Self::OtherProtocol,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn named(name: &[u8], make: fn(Octets) -> Request) -> Request {
+    if name.is_empty() { Request::BadArgument("give your host name") } else { make(name.into()) }
+}
+
+fn bare(argument: &[u8], request: Request) -> Request {
+    if argument.is_empty() { request } else { Request::BadArgument("no argument is allowed") }
+}
+
+fn mail(argument: &[u8]) -> Request {
+    let Some((path, parameters)) = path_after(argument, b"FROM:") else {
+        return Request::BadArgument("say MAIL FROM:<path>");
+    };
+    let mut size = None;
+    for (name, value) in parameters {
+        match (name.as_str(), value.as_deref()) {
+            ("SIZE", Some(octets)) => match octets.parse() {
+                Ok(octets) => size = Some(octets),
+                Err(_) => return Request::BadArgument("SIZE takes a number of octets"),
+            },
+            ("BODY", Some("7BIT" | "8BITMIME")) | ("SMTPUTF8", None) => {}
+            ("BODY", _) => return Request::BadArgument("BODY takes 7BIT or 8BITMIME"),
+            _ => return Request::UnknownParameter,
+        }
+    }
+    Request::Mail { path, size }
+}
+
+fn rcpt(argument: &[u8]) -> Request {
+    match path_after(argument, b"TO:") {
+        None => Request::BadArgument("say RCPT TO:<path>"),
+        Some((_, parameters)) if !parameters.is_empty() => Request::UnknownParameter,
+        // RFC 5321 section 4.1.1.3: a forward-path is never null.
+        Some((path, _)) if path.as_bytes() == b"<>" => Request::BadArgument("a recipient is never null"),
+        Some((path, _)) => Request::Rcpt(path),
+    }
+}
+
+type Parameters = Vec<(String, Option<String>)>;
+
+/// The path and the parameters; spaces after the colon are tolerated, as every server does.
+fn path_after(argument: &[u8], keyword: &[u8]) -> Option<(Octets, Parameters)> {
+    let (start, rest) = argument.split_at_checked(keyword.len())?;
+    let rest = rest.trim_ascii_start();
+    if !start.eq_ignore_ascii_case(keyword) || rest.is_empty() {
+        return None;
+    }
+    let (path, parameters) = rest.split_at(path_length(rest));
+    Some((path.into(), parse_parameters(parameters)))
+}
+
+/// Where the path ends: after the `>` that is not in quotes and is followed by a space or nothing; where there is none
+/// (a path without brackets, or in broken quotes), before the first space.
+fn path_length(text: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    for (index, octet) in text.iter().enumerate().filter(|_| text.starts_with(b"<")) {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'>' if !quoted && matches!(text.get(index + 1), None | Some(b' ' | b'\t')) => return index + 1,
+            _ => {}
+        }
+    }
+    text.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(text.len())
+}
+
+/// `esmtp-param = esmtp-keyword ["=" esmtp-value]`, in upper case.
+fn parse_parameters(text: &[u8]) -> Parameters {
+    let text = String::from_utf8_lossy(text).to_ascii_uppercase();
+    let parse = |word: &str| match word.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (word.to_owned(), None),
+    };
+    text.split_ascii_whitespace().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mail(path: &str, size: Option<u64>) -> Request {
+        Request::Mail { path: path.into(), size }
+    }
+
+    #[test]
+    fn lines_are_read_as_a_server_reads_them() {
+        for (line, expected) in [
+            ("EHLO mx.example", Request::Ehlo("mx.example".into())),
+            ("ehlo  [192.0.2.7] ", Request::Ehlo("[192.0.2.7]".into())),
+            ("HELO a b", Request::Helo("a b".into())),
+            ("EHLO", Request::BadArgument("give your host name")),
+            ("MAIL FROM:<>", mail("<>", None)),
+            ("mail from: <a@b> size=12 BODY=8bitmime SMTPUTF8", mail("<a@b>", Some(12))),
+            ("MAIL FROM:a@b", mail("a@b", None)),
+            ("MAIL FROM:<\"a> b\"@c> SIZE=1", mail("<\"a> b\"@c>", Some(1))),
+            ("MAIL FROM:<a>b@c>", mail("<a>b@c>", None)),
+            ("MAIL FROM:<\"a@b>", mail("<\"a@b>", None)),
+            ("MAIL FROM:<a@b> SIZE=x", Request::BadArgument("SIZE takes a number of octets")),
+            ("MAIL FROM:<a@b> SIZE=-1", Request::BadArgument("SIZE takes a number of octets")),
+            ("MAIL FROM:<a@b> BODY=BINARYMIME", Request::BadArgument("BODY takes 7BIT or 8BITMIME")),
+            ("MAIL FROM:<a@b> RET=HDRS", Request::UnknownParameter),
+            ("MAIL FROM:", Request::BadArgument("say MAIL FROM:<path>")),
+            ("MAIL <a@b>", Request::BadArgument("say MAIL FROM:<path>")),
+            ("RCPT TO:<\"u@d\"@mx>", Request::Rcpt("<\"u@d\"@mx>".into())),
+            ("RCPT TO:<@a,@b:u@d>", Request::Rcpt("<@a,@b:u@d>".into())),
+            ("RCPT TO:u%d", Request::Rcpt("u%d".into())),
+            ("RCPT TO:<>", Request::BadArgument("a recipient is never null")),
+            ("RCPT TO:<a@b> NOTIFY=NEVER", Request::UnknownParameter),
+            ("DATA", Request::Data),
+            ("data ", Request::Data),
+            ("DATA x", Request::BadArgument("no argument is allowed")),
+            ("NOOP whatever", Request::Noop),
+            ("BDAT 10 LAST", Request::NotOffered),
+            ("auth plain", Request::NotOffered),
+            ("GET / HTTP/1.1", Request::OtherProtocol),
+            ("\x16\x03\x01", Request::OtherProtocol),
+            ("{\"jsonrpc\"", Request::OtherProtocol),
+            ("HELLO there", Request::Unknown),
+            ("", Request::Unknown),
+            (" ", Request::Unknown),
+        ] {
+            assert_eq!(Request::parse(line.as_bytes()), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(verb in "(MAIL FROM:|RCPT TO:|)", line: Vec<u8>) {
+            let _ = Request::parse(&[verb.as_bytes(), &line].concat());
+        }
+    }
+}

@@ -1,0 +1,858 @@
+//! The client's side of one connection, without I/O: octets and time go in, octets and events come out.
+//!
+//! Rules:
+//! - One session carries one [`Transaction`]. It never judges an answer; it only knows which answer ends it.
+//! - Nothing is said before the whole greeting has come, and no text of a message without a 354.
+//! - An answer belongs to the oldest command in flight; one that comes with none in flight is a violation, and nothing
+//!   is believed after a violation.
+//! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
+//!   octets gains no time by it, and writes count as waiting.
+//! - QUIT is said and, unless the transaction asks for it, not waited for.
+//!
+//! The caller connects, calls [`Session::start`], moves octets between the socket and
+//! [`Session::handle_input`] / [`Session::poll_transmit`], tells the time, and drains [`Session::poll_event`].
+
+use std::{collections::VecDeque, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    capability::Capabilities,
+    command::{Hello, Purpose, Security, Stage, Step, Transaction},
+    reply::{Reply, ReplyClass, ReplyReader, Violation},
+};
+use crate::octets::Octets;
+
+/// What stands in an event in the place of a secret.
+pub const BLACKED_OUT: &str = "********";
+
+/// What happened in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// A line (or the text of the message) was handed over for sending.
+    Sent {
+        /// Where it stands in the dialogue.
+        stage: Stage,
+        /// Which step of the transaction it is, if one.
+        step: Option<usize>,
+        /// The line without CRLF, secrets blacked out.
+        line: Octets,
+    },
+    /// A reply came.
+    Replied {
+        /// The stage of the command that it answers.
+        stage: Stage,
+        /// The step that it answers, if one.
+        step: Option<usize>,
+        /// The reply.
+        reply: Reply,
+    },
+    /// The caller is to make the TLS handshake now, then call [`Session::handle_secured`].
+    Secure,
+    /// The session is over; what `poll_transmit` still holds may be sent.
+    Ended(End),
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// An answer ended it, or all was said.
+    Answered,
+    /// The server doesn't offer what the transaction needs.
+    NotOffered(String),
+    /// Something else ended it.
+    Interrupted(Cause),
+}
+
+/// Why a dialogue has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Cause {
+    /// Nothing accepted the connection.
+    ConnectFailed {
+        /// Whether it was refused at once (not timed out, not unroutable).
+        refused: bool,
+        /// The operating system's words.
+        error: String,
+    },
+    /// The connection closed or broke.
+    Disconnected {
+        /// What was being waited for.
+        stage: Stage,
+        /// The operating system's words, where it broke.
+        error: Option<String>,
+    },
+    /// No whole reply in time.
+    TimedOut {
+        /// What was being waited for.
+        stage: Stage,
+    },
+    /// 421: the server closes the connection (RFC 5321 section 3.8).
+    Closing {
+        /// What was being waited for.
+        stage: Stage,
+        /// The reply.
+        reply: Reply,
+    },
+    /// The server broke the protocol.
+    Violated {
+        /// What was being waited for.
+        stage: Stage,
+        /// How.
+        violation: Violation,
+    },
+    /// The TLS handshake failed.
+    TlsFailed {
+        /// Why.
+        error: String,
+    },
+    /// The server seems to have blocked us: connections that worked before no longer do.
+    Blocked {
+        /// How many tests had been answered until then.
+        answered: u32,
+    },
+    /// The run was stopped, or its time was over.
+    Stopped,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectFailed { error, .. } => write!(f, "no connection: {error}"),
+            Self::Disconnected { stage, error: None } => write!(f, "the server closed the connection during {stage}"),
+            Self::Disconnected { stage, error: Some(error) } => {
+                write!(f, "the connection broke during {stage}: {error}")
+            }
+            Self::TimedOut { stage } => write!(f, "no answer in time to {stage}"),
+            Self::Closing { stage, reply } => write!(f, "the server hung up during {stage}: {reply}"),
+            Self::Violated { stage, violation } => write!(f, "during {stage} {violation}"),
+            Self::TlsFailed { error } => write!(f, "the TLS handshake failed: {error}"),
+            Self::Blocked { answered } => {
+                write!(f, "blocked after {answered} tests: connections that worked no longer do")
+            }
+            Self::Stopped => f.write_str("the run was stopped before the answer"),
+        }
+    }
+}
+
+/// A command in flight.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    stage: Stage,
+    step: Option<usize>,
+    /// Whether the octets have been fetched for sending: until then nobody can have answered them.
+    transmitted: bool,
+}
+
+/// One client dialogue.
+#[derive(Debug)]
+pub struct Session {
+    transaction: Transaction,
+    reply_timeout: Duration,
+    reader: ReplyReader,
+    in_flight: VecDeque<InFlight>,
+    output: Vec<u8>,
+    events: VecDeque<SessionEvent>,
+    capabilities: Capabilities,
+    deadline: Option<Duration>,
+    next_step: usize,
+    turns_said: usize,
+    accepted_recipients: usize,
+    securing: bool,
+    secured: bool,
+    quitting: bool,
+    last_was_positive: bool,
+    ended: bool,
+}
+
+impl Session {
+    /// A session that waits at most `reply_timeout` for each reply (never longer than RFC 5321 section 4.5.3.2 asks).
+    #[must_use]
+    pub fn new(transaction: Transaction, reply_timeout: Duration) -> Self {
+        let secured = transaction.security == Security::Tls;
+        Self {
+            transaction,
+            reply_timeout,
+            reader: ReplyReader::default(),
+            in_flight: VecDeque::new(),
+            output: Vec::new(),
+            events: VecDeque::new(),
+            capabilities: Capabilities::default(),
+            deadline: None,
+            next_step: 0,
+            turns_said: 0,
+            accepted_recipients: 0,
+            securing: false,
+            secured,
+            quitting: false,
+            last_was_positive: false,
+            ended: false,
+        }
+    }
+
+    /// The connection stands (after the handshake, where TLS comes first). Times are counted from any fixed moment.
+    pub fn start(&mut self, now: Duration) {
+        let preface = self.transaction.preface.clone();
+        if !preface.is_empty() {
+            self.output.extend_from_slice(preface.as_bytes());
+            self.events.push_back(SessionEvent::Sent { stage: Stage::Greeting, step: None, line: preface });
+        }
+        self.expect(now, Stage::Greeting, None);
+    }
+
+    /// Octets came from the server.
+    pub fn handle_input(&mut self, now: Duration, input: &[u8]) {
+        for octet in input {
+            if self.ended {
+                return;
+            }
+            if self.securing {
+                return self.violated(Violation::InjectedBeforeTls);
+            }
+            match self.reader.take(*octet) {
+                None => {}
+                Some(Ok(reply)) => self.handle_reply(now, reply),
+                Some(Err(violation)) => self.violated(violation),
+            }
+        }
+    }
+
+    /// The handshake that [`SessionEvent::Secure`] asked for has succeeded.
+    pub fn handle_secured(&mut self, now: Duration) {
+        if self.securing && !self.ended {
+            self.securing = false;
+            self.secured = true;
+            // RFC 3207 section 4.2: everything learnt in the clear is forgotten.
+            self.capabilities = Capabilities::default();
+            self.say_hello(now);
+        }
+    }
+
+    /// The handshake failed.
+    pub fn handle_tls_failure(&mut self, error: String) {
+        self.interrupt(Cause::TlsFailed { error });
+    }
+
+    /// The connection closed (`error` is `None`) or broke, in reading or in writing.
+    pub fn handle_disconnect(&mut self, error: Option<String>) {
+        match self.stage() {
+            // Many servers close without a 221.
+            Stage::Quit => self.hang_up(End::Answered),
+            stage => self.interrupt(Cause::Disconnected { stage, error }),
+        }
+    }
+
+    /// Time passed; ends the session where its deadline has come.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            match self.stage() {
+                Stage::Quit => self.hang_up(End::Answered),
+                stage => self.interrupt(Cause::TimedOut { stage }),
+            }
+        }
+    }
+
+    /// The caller gives up.
+    pub fn stop(&mut self) {
+        self.interrupt(Cause::Stopped);
+    }
+
+    /// What is to be sent now; empty when nothing is.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Vec<u8> {
+        for command in &mut self.in_flight {
+            command.transmitted = true;
+        }
+        std::mem::take(&mut self.output)
+    }
+
+    /// When [`Session::handle_timeout`] is to be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.deadline.filter(|_| !self.ended)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether the session is over.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What the server offered in its latest EHLO reply.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The transaction, whole, for another connection.
+    #[must_use]
+    pub fn into_unfinished(self) -> Transaction {
+        self.transaction
+    }
+
+    /// What is being waited for.
+    fn stage(&self) -> Stage {
+        match self.in_flight.front() {
+            Some(command) => command.stage,
+            None if self.securing => Stage::StartTls,
+            None => Stage::Greeting,
+        }
+    }
+
+    fn expect(&mut self, now: Duration, stage: Stage, step: Option<usize>) {
+        if self.in_flight.is_empty() {
+            self.set_deadline(now, stage);
+        }
+        self.in_flight.push_back(InFlight { stage, step, transmitted: stage == Stage::Greeting });
+    }
+
+    fn set_deadline(&mut self, now: Duration, stage: Stage) {
+        self.deadline = Some(now.saturating_add(stage.timeout().min(self.reply_timeout)));
+    }
+
+    /// Hands a line over for sending and expects its reply.
+    fn say(&mut self, now: Duration, stage: Stage, step: Option<usize>, line: &Octets) {
+        let shown = match step.map(|index| &self.transaction.steps[index]) {
+            Some(step) if step.secret => black_out(line),
+            _ => line.clone(),
+        };
+        self.output.extend_from_slice(line.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+        self.events.push_back(SessionEvent::Sent { stage, step, line: shown });
+        self.expect(now, stage, step);
+    }
+
+    fn handle_reply(&mut self, now: Duration, reply: Reply) {
+        let Some(InFlight { stage, step, .. }) = self.in_flight.pop_front_if(|command| command.transmitted) else {
+            return self.violated(Violation::Unsolicited { reply });
+        };
+        if let Some(next) = self.in_flight.front() {
+            self.set_deadline(now, next.stage);
+        } else {
+            self.deadline = None;
+        }
+        self.events.push_back(SessionEvent::Replied { stage, step, reply: reply.clone() });
+        if reply.code == 421 {
+            return self.interrupt(Cause::Closing { stage, reply });
+        }
+        if self.quitting && stage != Stage::Quit {
+            return;
+        }
+        if stage != Stage::Quit {
+            self.last_was_positive = reply.is_positive();
+        }
+        match (stage, step) {
+            (Stage::Greeting, _) => self.take_greeting(now, reply),
+            (Stage::Ehlo | Stage::Helo, None) => self.take_hello(now, stage, reply),
+            (Stage::StartTls, None) => self.take_starttls(now, reply),
+            (Stage::Data, None) => self.take_data(now, reply),
+            (_, Some(step)) => self.take_answer(now, step, reply),
+            // After a refusal a 250 may be the answer that was meant for RCPT.
+            (Stage::Quit, None) if reply.code == 221 || (self.last_was_positive && reply.is_positive()) => {
+                self.hang_up(End::Answered);
+            }
+            (Stage::Quit, None) => self.misplaced(stage, reply),
+            _ => self.end(now, End::Answered),
+        }
+    }
+
+    fn take_greeting(&mut self, now: Duration, reply: Reply) {
+        match reply.class() {
+            // RFC 5321 section 4.3.2: 220 is the only greeting that opens a session.
+            _ if reply.code == 220 => self.say_hello(now),
+            ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate => self.misplaced(Stage::Greeting, reply),
+            _ => self.end(now, End::Answered),
+        }
+    }
+
+    fn say_hello(&mut self, now: Duration) {
+        match self.transaction.hello.clone() {
+            Hello::Ehlo(name) => self.say(now, Stage::Ehlo, None, &format!("EHLO {name}").into()),
+            Hello::Helo(name) => self.say(now, Stage::Helo, None, &format!("HELO {name}").into()),
+            Hello::Silent => self.advance(now),
+        }
+    }
+
+    fn take_hello(&mut self, now: Duration, stage: Stage, reply: Reply) {
+        match (reply.class(), &self.transaction.hello) {
+            (ReplyClass::PositiveCompletion, _) if reply.code == 250 => {
+                if stage == Stage::Ehlo {
+                    self.capabilities = Capabilities::from_reply(&reply);
+                }
+                self.secure_or_advance(now);
+            }
+            (ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate, _) => self.misplaced(stage, reply),
+            (ReplyClass::PermanentNegative, Hello::Ehlo(name)) if stage == Stage::Ehlo && !self.secured => {
+                let line = format!("HELO {name}").into();
+                self.say(now, Stage::Helo, None, &line);
+            }
+            _ => self.end(now, End::Answered),
+        }
+    }
+
+    fn secure_or_advance(&mut self, now: Duration) {
+        if self.transaction.security != Security::StartTls || self.secured {
+            self.advance(now);
+        } else if self.capabilities.offers("STARTTLS") {
+            self.say(now, Stage::StartTls, None, &"STARTTLS".into());
+        } else {
+            self.end(now, End::NotOffered("STARTTLS".to_owned()));
+        }
+    }
+
+    fn take_starttls(&mut self, now: Duration, reply: Reply) {
+        match reply.class() {
+            ReplyClass::PositiveCompletion => {
+                self.securing = true;
+                self.deadline = None;
+                self.events.push_back(SessionEvent::Secure);
+            }
+            ReplyClass::PositiveIntermediate => self.misplaced(Stage::StartTls, reply),
+            _ => self.end(now, End::Answered),
+        }
+    }
+
+    /// Says the next step, and those that may travel with it.
+    fn advance(&mut self, now: Duration) {
+        loop {
+            let Some(step) = self.transaction.steps.get(self.next_step).cloned() else {
+                if self.in_flight.is_empty() {
+                    self.say_data_or_end(now);
+                }
+                return;
+            };
+            if !self.in_flight.is_empty() && !self.may_join(&step) {
+                return;
+            }
+            if let Some(keyword) = step.requires.as_deref().filter(|keyword| !self.capabilities.offers(keyword)) {
+                return self.end(now, End::NotOffered(keyword.to_owned()));
+            }
+            let index = self.next_step;
+            self.next_step += 1;
+            self.turns_said = 0;
+            if step.stage == Stage::Mail {
+                self.accepted_recipients = 0;
+            }
+            self.say(now, step.stage, Some(index), &step.line);
+        }
+    }
+
+    /// RFC 2920 section 3.1: MAIL and RCPT may follow one another without waiting.
+    fn may_join(&self, step: &Step) -> bool {
+        let only_envelope = self.in_flight.iter().all(|command| matches!(command.stage, Stage::Mail | Stage::Rcpt));
+        self.transaction.pipelining
+            && self.capabilities.offers("PIPELINING")
+            && step.stage == Stage::Rcpt
+            && only_envelope
+    }
+
+    fn take_answer(&mut self, now: Duration, index: usize, reply: Reply) {
+        let step = self.transaction.steps[index].clone();
+        match reply.class() {
+            ReplyClass::PositiveIntermediate if step.stage == Stage::Auth => return self.take_turn(now, index, &step),
+            // A step may ask for DATA out of turn; a 354 to it must not be followed by anything but the end.
+            ReplyClass::PositiveIntermediate if step.stage == Stage::Data => return self.hang_up(End::Answered),
+            ReplyClass::PositiveIntermediate => return self.misplaced(step.stage, reply),
+            ReplyClass::PositiveCompletion if step.stage == Stage::Rcpt => self.accepted_recipients += 1,
+            _ => {}
+        }
+        if reply.is_negative() && step.purpose != Purpose::Attempt {
+            return self.end(now, End::Answered);
+        }
+        self.advance(now);
+    }
+
+    /// RFC 4954 section 4: each 334 asks for a line; `*` cancels the exchange.
+    fn take_turn(&mut self, now: Duration, index: usize, step: &Step) {
+        let line = step.turns.get(self.turns_said).cloned();
+        self.turns_said += 1;
+        if self.turns_said > step.turns.len() + 2 {
+            return self.end(now, End::Answered);
+        }
+        self.say(now, Stage::Auth, Some(index), &line.unwrap_or_else(|| "*".into()));
+    }
+
+    fn say_data_or_end(&mut self, now: Duration) {
+        if self.transaction.message.is_some() && self.accepted_recipients > 0 {
+            self.say(now, Stage::Data, None, &"DATA".into());
+        } else {
+            self.end(now, End::Answered);
+        }
+    }
+
+    fn take_data(&mut self, now: Duration, reply: Reply) {
+        match (reply.class(), self.transaction.message.clone()) {
+            (ReplyClass::PositiveIntermediate, Some(message)) => {
+                self.output.extend_from_slice(&dot_stuffed(message.as_bytes()));
+                self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: message });
+                self.expect(now, Stage::EndOfData, None);
+            }
+            (ReplyClass::PositiveCompletion, _) => self.misplaced(Stage::Data, reply),
+            _ => self.end(now, End::Answered),
+        }
+    }
+
+    fn misplaced(&mut self, stage: Stage, reply: Reply) {
+        self.interrupt(Cause::Violated { stage, violation: Violation::Misplaced { reply } });
+    }
+
+    fn violated(&mut self, violation: Violation) {
+        let stage = self.stage();
+        self.interrupt(Cause::Violated { stage, violation });
+    }
+
+    fn interrupt(&mut self, cause: Cause) {
+        self.hang_up(End::Interrupted(cause));
+    }
+
+    /// The end of a dialogue that is still in order: with a QUIT.
+    fn end(&mut self, now: Duration, end: End) {
+        if self.ended {
+            return;
+        }
+        if end == End::Answered && self.transaction.farewell {
+            // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
+            self.quitting = true;
+            return self.say(now, Stage::Quit, None, &"QUIT".into());
+        }
+        if self.in_flight.is_empty() {
+            self.output.extend_from_slice(b"QUIT\r\n");
+            self.events.push_back(SessionEvent::Sent { stage: Stage::Quit, step: None, line: "QUIT".into() });
+        }
+        self.hang_up(end);
+    }
+
+    fn hang_up(&mut self, end: End) {
+        if !self.ended {
+            self.ended = true;
+            self.deadline = None;
+            self.events.push_back(SessionEvent::Ended(end));
+        }
+    }
+}
+
+/// `AUTH PLAIN ********`: the mechanism may be seen, the rest not.
+fn black_out(line: &Octets) -> Octets {
+    let text = line.to_text();
+    match text.split_whitespace().take(2).collect::<Vec<_>>().as_slice() {
+        [verb, mechanism] if verb.eq_ignore_ascii_case("AUTH") => format!("{verb} {mechanism} {BLACKED_OUT}").into(),
+        _ => BLACKED_OUT.into(),
+    }
+}
+
+/// RFC 5321 section 4.5.2, with the final dot.
+fn dot_stuffed(message: &[u8]) -> Vec<u8> {
+    let mut stuffed = Vec::with_capacity(message.len() + 16);
+    for line in message.split_inclusive(|octet| *octet == b'\n') {
+        if line.starts_with(b".") {
+            stuffed.push(b'.');
+        }
+        stuffed.extend_from_slice(line);
+    }
+    if !stuffed.is_empty() && !stuffed.ends_with(b"\r\n") {
+        stuffed.extend_from_slice(b"\r\n");
+    }
+    stuffed.extend_from_slice(b".\r\n");
+    stuffed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plain() -> Transaction {
+        let steps =
+            vec![Step::mail(&"<a@probe.example>".into()), Step::rcpt(Purpose::Question, &"<b@probe.example>".into())];
+        Transaction {
+            preface: Octets::default(),
+            hello: Hello::Ehlo("probe.example".to_owned()),
+            security: Security::Plain,
+            steps,
+            message: None,
+            pipelining: true,
+            farewell: false,
+        }
+    }
+
+    fn drain(session: &mut Session, seen: &mut Vec<String>) {
+        while let Some(event) = session.poll_event() {
+            seen.push(match event {
+                SessionEvent::Sent { line, .. } => format!("C: {line}"),
+                SessionEvent::Replied { reply, .. } => format!("S: {reply}"),
+                SessionEvent::Secure => "secure".to_owned(),
+                SessionEvent::Ended(End::Interrupted(cause)) => format!("! {cause}"),
+                SessionEvent::Ended(end) => format!("{end:?}"),
+            });
+        }
+    }
+
+    /// Runs a dialogue: each portion of input comes after everything that was to be sent has been.
+    fn run(transaction: Transaction, input: &[&str], seen: &mut Vec<String>) -> Session {
+        let mut session = Session::new(transaction, Duration::from_secs(60));
+        session.start(Duration::ZERO);
+        for portion in input {
+            let _ = session.poll_transmit();
+            session.handle_input(Duration::ZERO, portion.as_bytes());
+            drain(&mut session, seen);
+        }
+        session
+    }
+
+    fn check(transaction: Transaction, input: &[&str], expected: &[&str]) {
+        let mut seen = Vec::new();
+        run(transaction, input, &mut seen);
+        assert_eq!(seen, expected);
+    }
+
+    const OFFERS: &str = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
+
+    #[test]
+    fn mail_and_rcpt_travel_together_where_pipelining_is_offered() {
+        check(
+            plain(),
+            &["220 mx\r\n", OFFERS, "250 ok\r\n454 4.7.1 Relay access denied\r\n"],
+            &[
+                "S: 220 mx",
+                "C: EHLO probe.example",
+                "S: 250 mx / PIPELINING / STARTTLS",
+                "C: MAIL FROM:<a@probe.example>",
+                "C: RCPT TO:<b@probe.example>",
+                "S: 250 ok",
+                "S: 454 4.7.1 Relay access denied",
+                "C: QUIT",
+                "Answered",
+            ],
+        );
+    }
+
+    #[test]
+    fn helo_follows_a_refused_ehlo_and_steps_wait_for_each_other() {
+        check(
+            plain(),
+            &["220 mx\r\n", "502 what\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"],
+            &[
+                "S: 220 mx",
+                "C: EHLO probe.example",
+                "S: 502 what",
+                "C: HELO probe.example",
+                "S: 250 mx",
+                "C: MAIL FROM:<a@probe.example>",
+                "S: 250 ok",
+                "C: RCPT TO:<b@probe.example>",
+                "S: 550 no",
+                "C: QUIT",
+                "Answered",
+            ],
+        );
+    }
+
+    #[test]
+    fn rcpt_is_not_said_after_a_refused_mail() {
+        check(
+            plain(),
+            &["220 mx\r\n", "250 mx\r\n", "501 no\r\n"],
+            &[
+                "S: 220 mx",
+                "C: EHLO probe.example",
+                "S: 250 mx",
+                "C: MAIL FROM:<a@probe.example>",
+                "S: 501 no",
+                "C: QUIT",
+                "Answered",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_message_goes_only_after_354() {
+        let message = Transaction { message: Some("Subject: x\r\n\r\n.dot".into()), pipelining: false, ..plain() };
+        let mut seen = Vec::new();
+        let until_data = ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n"];
+        let mut session = run(message.clone(), &until_data, &mut seen);
+        let _ = session.poll_transmit();
+        session.handle_input(Duration::ZERO, b"354 go\r\n");
+        assert_eq!(session.poll_transmit(), b"Subject: x\r\n\r\n..dot\r\n.\r\n");
+        seen.clear();
+        let mut session = run(message, &until_data, &mut seen);
+        let _ = session.poll_transmit();
+        session.handle_input(Duration::ZERO, b"250 whatever\r\n");
+        seen.clear();
+        drain(&mut session, &mut seen);
+        assert_eq!(seen, ["S: 250 whatever", "! during DATA its reply has no meaning here: \"250 whatever\""]);
+        assert_eq!(session.poll_transmit(), b"");
+    }
+
+    #[test]
+    fn the_reply_to_quit_shows_whether_answers_were_counted_rightly() {
+        let farewell = Transaction { farewell: true, ..plain() };
+        for (input, expected) in [
+            (&["250 ok\r\n550 no\r\n", "221 bye\r\n"][..], "Answered"),
+            (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
+            (&["501 no\r\n", "503 no\r\n221 bye\r\n"], "Answered"),
+            (&["250 ok\n550 no\r\n", "550 no\r\n"], "! during QUIT its reply has no meaning here: \"550 no\""),
+        ] {
+            let mut seen = Vec::new();
+            run(farewell.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
+            assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
+            assert_eq!(seen.iter().filter(|line| *line == "C: QUIT").count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_never_an_answer() {
+        for (input, expected) in [
+            (
+                &["220 mx
+220 mx
+"][..],
+                "! during EHLO it sent a reply that nothing asked for: \"220 mx\"",
+            ),
+            (
+                &[
+                    "220 mx
+", "220 mx
+",
+                ],
+                "! during EHLO its reply has no meaning here: \"220 mx\"",
+            ),
+            (
+                &[
+                    "220 mx
+",
+                    "250 mx
+250 ok
+250 ok
+",
+                ],
+                "! during MAIL it sent a reply that nothing asked for: \"250 ok\"",
+            ),
+            (
+                &[
+                    "220 mx
+",
+                    "250 mx
+",
+                    "250 ok
+250 ok
+",
+                ],
+                "! during RCPT it sent a reply that nothing asked for: \"250 ok\"",
+            ),
+            (
+                &["250 mx
+"],
+                "! during the greeting its reply has no meaning here: \"250 mx\"",
+            ),
+            (
+                &["SSH-2.0-OpenSSH
+"],
+                "! during the greeting it sent what is not an SMTP reply: \"SSH-2.0-OpenSSH\"",
+            ),
+            (
+                &[
+                    "220 mx
+", "250 mx
+", "250 ok
+", "354 go
+",
+                ],
+                "! during RCPT its reply has no meaning here: \"354 go\"",
+            ),
+            (
+                &["421 busy
+"],
+                "! the server hung up during the greeting: 421 busy",
+            ),
+        ] {
+            let mut seen = Vec::new();
+            run(plain(), input, &mut seen);
+            assert_eq!(seen.last().map(String::as_str), Some(expected));
+        }
+    }
+
+    #[test]
+    fn deadlines_are_for_whole_replies() {
+        let mut session = Session::new(plain(), Duration::from_secs(60));
+        session.start(Duration::ZERO);
+        for second in 1..60 {
+            session.handle_input(Duration::from_secs(second), b"2");
+            session.handle_timeout(Duration::from_secs(second));
+        }
+        assert!(!session.is_ended());
+        session.handle_timeout(Duration::from_secs(60));
+        assert!(session.is_ended());
+    }
+
+    #[test]
+    fn starttls_forgets_and_refuses_what_was_said_in_the_clear() {
+        let secure = Transaction { security: Security::StartTls, ..plain() };
+        let mut seen = Vec::new();
+        let mut session = run(secure.clone(), &["220 mx\r\n", OFFERS, "220 go\r\n"], &mut seen);
+        assert_eq!(seen.last().map(String::as_str), Some("secure"));
+        let _ = session.poll_transmit();
+        session.handle_secured(Duration::ZERO);
+        assert_eq!(session.poll_transmit(), b"EHLO probe.example\r\n");
+        seen.clear();
+        run(secure.clone(), &["220 mx\r\n", OFFERS, "220 go\r\n250 injected\r\n"], &mut seen);
+        assert!(seen.last().is_some_and(|last| last.contains("in the clear after")), "{seen:?}");
+        seen.clear();
+        run(secure, &["220 mx\r\n", "250 mx\r\n"], &mut seen);
+        assert_eq!(seen.last().map(String::as_str), Some("NotOffered(\"STARTTLS\")"));
+    }
+
+    #[test]
+    fn secrets_are_blacked_out() {
+        let mut transaction = plain();
+        let mut auth = Step::new(Stage::Auth, Purpose::Attempt, "AUTH LOGIN");
+        auth.turns = vec!["dXNlcg==".into(), "c2VjcmV0".into()];
+        auth.secret = true;
+        transaction.steps.insert(0, auth);
+        let mut seen = Vec::new();
+        run(transaction, &["220 mx\r\n", "250 mx\r\n", "334 u\r\n", "334 p\r\n", "535 no\r\n"], &mut seen);
+        let text = seen.join("\n");
+        assert!(
+            text.contains("C: AUTH LOGIN ********\nS: 334 u\nC: ********\nS: 334 p\nC: ********\nS: 535 no\nC: MAIL"),
+            "{text}"
+        );
+        assert!(!text.contains("c2VjcmV0") && !text.contains("dXNlcg"));
+    }
+
+    fn events_of(portions: &[&[u8]]) -> Vec<SessionEvent> {
+        let mut session = Session::new(plain(), Duration::from_secs(60));
+        session.start(Duration::ZERO);
+        let mut events = Vec::new();
+        for portion in portions {
+            session.handle_input(Duration::ZERO, portion);
+            assert!(session.output.len() < 4096 && session.events.len() < 4096);
+            while let Some(event) = session.poll_event() {
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    proptest! {
+        #[test]
+        fn splitting_input_changes_nothing(lines in proptest::collection::vec("(220|250|250-|354|421|550|x)[ -]?[ -~]{0,5}\r?\n", 0..8), cut: usize) {
+            let input = lines.concat();
+            let whole = events_of(&[input.as_bytes()]);
+            let (left, right) = input.as_bytes().split_at(cut % (input.len() + 1));
+            prop_assert_eq!(&events_of(&[left, right]), &whole);
+            let octets: Vec<&[u8]> = input.as_bytes().chunks(1).collect();
+            prop_assert_eq!(&events_of(&octets), &whole);
+        }
+
+        #[test]
+        fn no_input_panics(input: Vec<u8>) {
+            events_of(&[&input]);
+        }
+    }
+}

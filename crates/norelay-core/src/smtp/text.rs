@@ -1,0 +1,127 @@
+//! The text of a message as it comes in after DATA (RFC 5321 sections 4.1.1.4 and 4.5.2).
+//!
+//! Rules:
+//! - The text ends at exactly `CRLF . CRLF`. A bare LF or a bare CR next to the dot is text: whoever ends a message there
+//!   can be made to take a part of it for commands (SMTP smuggling).
+//! - What is kept is bounded; what isn't kept is counted.
+
+/// Where in a line the next octet stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// After CRLF, or at the beginning.
+    LineStart,
+    /// After a dot that begins a line.
+    Dot,
+    /// After a dot that begins a line, and a CR.
+    DotCr,
+    /// After a CR.
+    Cr,
+    /// Anywhere else.
+    Within,
+}
+
+/// Reads one text from octets that come in any portions, and takes its dot-stuffing away.
+#[derive(Debug)]
+pub struct TextReader {
+    place: Place,
+    limit: usize,
+    kept: Vec<u8>,
+    size: u64,
+}
+
+impl TextReader {
+    /// A reader that keeps the first `limit` octets.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { place: Place::LineStart, limit, kept: Vec::new(), size: 0 }
+    }
+
+    /// Takes one octet; says whether it ended the text.
+    pub fn take(&mut self, octet: u8) -> bool {
+        self.place = match (self.place, octet) {
+            (Place::DotCr, b'\n') => return true,
+            (Place::LineStart, b'.') => Place::Dot,
+            (Place::Dot, b'\r') => Place::DotCr,
+            (Place::Cr, b'\n') => self.keep(octet, Place::LineStart),
+            (Place::DotCr, _) => {
+                self.keep(b'\r', Place::Cr);
+                self.keep(octet, if octet == b'\r' { Place::Cr } else { Place::Within })
+            }
+            (_, b'\r') => self.keep(octet, Place::Cr),
+            _ => self.keep(octet, Place::Within),
+        };
+        false
+    }
+
+    fn keep(&mut self, octet: u8, place: Place) -> Place {
+        self.size += 1;
+        if self.kept.len() < self.limit {
+            self.kept.push(octet);
+        }
+        place
+    }
+
+    /// How many octets the text has so far, kept or not.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The beginning of the text, up to the limit.
+    #[must_use]
+    pub fn into_kept(self) -> Vec<u8> {
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The text, and what is left after its end; nothing where it doesn't end.
+    fn read(input: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+        let mut reader = TextReader::new(1 << 20);
+        let end = input.iter().position(|octet| reader.take(*octet))?;
+        Some((reader.into_kept(), &input[end + 1..]))
+    }
+
+    #[test]
+    fn the_text_ends_at_crlf_dot_crlf_and_nowhere_else() {
+        for (input, expected) in [
+            (&b"a\r\n.\r\nrest"[..], Some((&b"a\r\n"[..], &b"rest"[..]))),
+            (b".\r\n", Some((b"", b""))),
+            (b"a\r\n..\r\n.\r\n", Some((b"a\r\n.\r\n", b""))),
+            (b"a\r\n..b\r\n.c\r\n.\r\n", Some((b"a\r\n.b\r\nc\r\n", b""))),
+            (b"a.\r\n.\r\n", Some((b"a.\r\n", b""))),
+            (b"a\n.\n", None),
+            (b"a\n.\r\n", None),
+            (b"a\r\n.\n", None),
+            (b"a\r.\r", None),
+            (b"a\r.\r\n", None),
+            (b"a\n.\r\n\r\n.\r\n", Some((b"a\n.\r\n\r\n", b""))),
+            (b"a\r\n.\rb\r\n.\r\n", Some((b"a\r\n\rb\r\n", b""))),
+            (b"a\r\n.\r\r\n.\r\n", Some((b"a\r\n\r\r\n", b""))),
+            (b"a\r\n.", None),
+        ] {
+            let read = read(input);
+            assert_eq!(read.as_ref().map(|(text, rest)| (&text[..], *rest)), expected, "{:?}", input.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn stuffed_text_comes_back_and_is_bounded(lines in proptest::collection::vec("[.\r\na]{0,6}", 0..6)) {
+            let text: String = lines.iter().map(|line| format!("{}\r\n", line.replace("\r\n", ""))).collect();
+            let lines = text.split_inclusive("\r\n");
+            let stuffed: String = lines.map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() }).collect();
+            let input = format!("{stuffed}.\r\nQUIT");
+            prop_assert_eq!(read(input.as_bytes()), Some((text.clone().into_bytes(), &b"QUIT"[..])));
+            let mut small = TextReader::new(3);
+            input.bytes().take_while(|octet| !small.take(*octet)).count();
+            prop_assert_eq!(small.size(), text.len() as u64);
+            prop_assert_eq!(small.into_kept(), &text.as_bytes()[..text.len().min(3)]);
+        }
+    }
+}

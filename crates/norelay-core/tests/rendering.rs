@@ -1,0 +1,124 @@
+//! Every renderer on a fixed set of reports, each folded from an event log in `tests/logs`.
+
+use norelay_core::{
+    check::{self, Judgement},
+    event::Record,
+    render::{json, json_lines, text, transcript},
+    replay::read_log,
+    report::Report,
+};
+
+const LOGS: [(&str, &str, &str); 7] = [
+    ("closed", include_str!("logs/closed.jsonl"), "closed"),
+    ("open", include_str!("logs/open.jsonl"), "open"),
+    ("multihop", include_str!("logs/multihop.jsonl"), "open"),
+    ("suspect", include_str!("logs/suspect.jsonl"), "suspect"),
+    ("inconclusive", include_str!("logs/inconclusive.jsonl"), "inconclusive"),
+    ("unreachable", include_str!("logs/unreachable.jsonl"), "unreachable"),
+    ("hostile", include_str!("logs/hostile.jsonl"), "suspect"),
+];
+
+fn records(log: &str) -> Vec<Record> {
+    let log = read_log(log);
+    assert_eq!(log.damaged, Vec::<usize>::new());
+    log.records
+}
+
+fn judged(log: &str) -> (Report, Judgement) {
+    let report = Report::of(&records(log));
+    let judgement = check::judge(&report);
+    (report, judgement)
+}
+
+#[test]
+fn logs_have_the_verdicts_that_they_stand_for() {
+    for (name, log, verdict) in LOGS {
+        let (report, judgement) = judged(log);
+        assert_eq!((judgement.verdict.word(), report.misfits), (verdict, 0), "{name}");
+        let value = json::value(&report, &judgement);
+        assert_eq!(value["verdict"], verdict, "{name}");
+        assert_eq!(value["summary"], judgement.summary.as_str(), "{name}");
+    }
+}
+
+#[test]
+fn logs_are_read_back_as_they_were_written() {
+    for (name, log, _) in LOGS {
+        let records = records(log);
+        let read = read_log(&json_lines::render(&records));
+        assert!(read.damaged.is_empty() && read.records == records, "{name}");
+    }
+}
+
+/// The catalogue's documents are others' to change: their titles are left out of the snapshots.
+fn without_titles(json: &str) -> String {
+    let is_title = |line: &&str| line.trim_start().starts_with("\"title\": ");
+    json.lines().filter(|line| !is_title(line)).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn reports_look_as_they_did() {
+    for (name, log, _) in LOGS {
+        let (report, judgement) = judged(log);
+        insta::assert_snapshot!(format!("{name}.text"), text::render(&report, &judgement, text::Style::Plain));
+        // What a full report looks like, what is hard to tell, and what acts: the rest would say nothing new.
+        if matches!(name, "multihop" | "inconclusive" | "hostile") {
+            insta::assert_snapshot!(format!("{name}.json"), without_titles(&json::render(&report, &judgement)));
+        }
+    }
+}
+
+#[test]
+fn dialogues_are_shown_and_explained() {
+    for (name, log, dialogues) in [("multihop", LOGS[2].1, &[4, 5][..]), ("inconclusive", LOGS[4].1, &[8, 12])] {
+        let (report, _) = judged(log);
+        let shown = dialogues.iter().filter_map(|number| report.dialogues.get(number)).flat_map(|dialogue| {
+            let plain = transcript::lines(dialogue);
+            plain.into_iter().chain([String::new()]).chain(transcript::explained_lines(dialogue, Some("postfix")))
+        });
+        insta::assert_snapshot!(format!("{name}.transcript"), shown.collect::<Vec<_>>().join("\n"));
+    }
+}
+
+#[test]
+fn one_line_a_test_while_the_run_goes_on() {
+    let (_, judgement) = judged(LOGS[4].1);
+    let tests = judgement.paths.iter().flat_map(|path| path.tests.iter().chain(&path.controls));
+    let lines: Vec<_> = tests.map(text::progress).collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80 && !line.contains('\n')));
+    insta::assert_snapshot!("inconclusive.progress", lines.join("\n"));
+}
+
+#[test]
+fn a_closed_server_gets_the_exact_sentence() {
+    for (name, log, verdict) in LOGS {
+        let (report, judgement) = judged(log);
+        let text = text::render(&report, &judgement, text::Style::Plain);
+        let has_sentence = text.lines().any(|line| line == "All tests performed, no relays accepted.");
+        assert_eq!(has_sentence, verdict == "closed", "{name}");
+    }
+}
+
+/// Terminals act on controls, and some of them on C1 controls and on bidirectional overrides.
+fn can_act(character: char) -> bool {
+    (character.is_control() && character != '\n')
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[test]
+fn nothing_acts_in_a_terminal_and_lines_fit() {
+    for (name, log, _) in LOGS {
+        let (report, judgement) = judged(log);
+        let plain = text::render(&report, &judgement, text::Style::Plain);
+        assert!(!plain.contains(can_act) && !json::render(&report, &judgement).contains(can_act), "{name}");
+        let longest = plain.lines().skip(1).map(|line| line.chars().count()).max();
+        assert!(longest.is_some_and(|longest| longest <= 80), "{name}: {longest:?}\n{plain}");
+        // A style underlines what the words say already.
+        let styled = text::render(&report, &judgement, text::Style::Ansi);
+        let unstyled = styled.split('\u{1b}').enumerate().map(|(index, part)| match index {
+            0 => part,
+            _ => part.split_once('m').map_or(part, |(_, rest)| rest),
+        });
+        assert_eq!(unstyled.collect::<String>(), plain, "{name}");
+    }
+}

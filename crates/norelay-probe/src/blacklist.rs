@@ -1,0 +1,243 @@
+//! Asks blacklists: each one's self-test first, many at once, within one time for the whole run.
+//!
+//! Rules:
+//! - The run ends in time, whatever the lists do; what has no answer by then is unknown.
+//! - A list is tested once for all targets of a run, and asked about a target only after it passed.
+//! - One list gets one question at a time, a pause apart; the number of lists asked at once is bounded.
+//! - Dead lists, and those whose key is missing, get no question.
+//! - A key is in the names that are asked, and in nothing that is shown or logged.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use norelay_core::{
+    blacklist::{
+        Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target, Why, health,
+        is_public_resolver, plan, read,
+    },
+    octets::Octets,
+};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::dns::{Dns, NoResolver};
+
+/// Lists that are asked at once.
+const CONCURRENCY: usize = 32;
+/// SPFBL, the strictest of those that say so, allows a question every 100 milliseconds.
+const PACE: Duration = Duration::from_millis(100);
+/// Time for a whole run.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest that one question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The resolver; the machine's own where none is given.
+    pub resolver: Option<SocketAddr>,
+    /// Zones, `default` or `all`; empty for the usual lists.
+    pub lists: Vec<String>,
+    /// The keys of lists.
+    pub keys: Keys,
+    /// The time within which a run ends.
+    pub timeout: Duration,
+    /// How many lists are asked at once.
+    pub concurrency: usize,
+    /// The pause between two questions to one list.
+    pub pace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            resolver: None,
+            lists: Vec::new(),
+            keys: Keys::default(),
+            timeout: TIMEOUT,
+            concurrency: CONCURRENCY,
+            pace: PACE,
+        }
+    }
+}
+
+/// Reads what a user types: an address or a domain, also in its own script, and finds the registered domain.
+///
+/// # Errors
+/// It is neither, or an address that no list can have.
+pub fn target(text: &str) -> Result<Target, NoTarget> {
+    let text = text.trim();
+    let ascii = match text.parse::<Target>() {
+        Err(NoTarget::Neither) => idna::domain_to_ascii(text).map_err(|_| NoTarget::Neither)?,
+        _ => text.to_owned(),
+    };
+    Ok(match ascii.parse()? {
+        Target::Domain { name, .. } => {
+            let registered = psl::domain_str(&name).filter(|registered| *registered != name).map(str::to_owned);
+            Target::Domain { name, registered }
+        }
+        address @ Target::Address(_) => address,
+    })
+}
+
+/// The lists, seen through one resolver for the length of a run: self-tests are remembered.
+#[derive(Clone)]
+pub struct Blacklists {
+    asker: Arc<Asker>,
+}
+
+/// The self-tests of a run, by zone and kind of question.
+type SelfTests = HashMap<(String, Kind), Arc<OnceCell<Health>>>;
+
+struct Asker {
+    dns: Dns,
+    options: Options,
+    self_tests: Mutex<SelfTests>,
+    places: Semaphore,
+}
+
+impl Blacklists {
+    /// Sets up the resolver.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn new(options: Options) -> Result<Self, NoResolver> {
+        // Half of the run, so that a silent list is known as silent before the run ends.
+        let dns = Dns::new(options.resolver, PATIENCE.min(options.timeout / 2))?;
+        let places = Semaphore::new(options.concurrency.max(1));
+        Ok(Self { asker: Arc::new(Asker { dns, options, self_tests: Mutex::default(), places }) })
+    }
+
+    /// Asks the lists about one target.
+    pub async fn survey(&self, target: &Target) -> Survey {
+        let started = Instant::now();
+        let options = &self.asker.options;
+        let planned = plan(target, &options.lists, &options.keys);
+        let readings = self.readings(planned, started, started + options.timeout).await;
+        let servers = self.asker.dns.servers();
+        Survey {
+            target: target.to_string(),
+            resolvers: servers.iter().map(ToString::to_string).collect(),
+            public_resolver: servers.iter().any(|server| is_public_resolver(server.ip())),
+            readings,
+            elapsed_ms: elapsed_ms(started),
+        }
+    }
+
+    /// In the order of the plan.
+    async fn readings(&self, planned: Vec<Planned>, started: Instant, deadline: Instant) -> Vec<Reading> {
+        let mut tasks = JoinSet::new();
+        let mut readings = Vec::with_capacity(planned.len());
+        for (index, step) in planned.into_iter().enumerate() {
+            readings.push(match step {
+                Planned::Settled(reading) => reading,
+                Planned::Ask(enquiry) => {
+                    let unfinished = enquiry.reading(Listing::unknown(Why::Unfinished), 0);
+                    let asker = Arc::clone(&self.asker);
+                    tasks.spawn(async move { (index, asker.ask(&enquiry).await) });
+                    unfinished
+                }
+            });
+        }
+        while let Ok(Some(done)) = timeout_at(deadline, tasks.join_next()).await {
+            if let Ok((index, reading)) = done {
+                readings[index] = reading;
+            }
+        }
+        for reading in readings.iter_mut().filter(|reading| reading.listing == Listing::unknown(Why::Unfinished)) {
+            reading.elapsed_ms = elapsed_ms(started);
+        }
+        readings
+    }
+}
+
+impl Asker {
+    async fn ask(&self, enquiry: &Enquiry) -> Reading {
+        let Ok(_place) = self.places.acquire().await else {
+            return enquiry.reading(Listing::unknown(Why::Unfinished), 0);
+        };
+        let started = Instant::now();
+        let mut pace = Pace { pause: self.options.pace, next: started };
+        let listing = match self.health(enquiry, &mut pace).await {
+            Health::Unhealthy(why) => Listing::unknown(why),
+            Health::Healthy => self.listing(enquiry, &mut pace).await,
+        };
+        enquiry.reading(listing, elapsed_ms(started))
+    }
+
+    /// The self-test, or what it was earlier in the run.
+    async fn health(&self, enquiry: &Enquiry, pace: &mut Pace) -> Health {
+        let cell = {
+            let mut tests = self.self_tests.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tests.entry((enquiry.zone.clone(), enquiry.kind)).or_default())
+        };
+        *cell.get_or_init(|| self.self_test(enquiry, pace)).await
+    }
+
+    async fn self_test(&self, enquiry: &Enquiry, pace: &mut Pace) -> Health {
+        let unlisted = self.answer(&enquiry.self_test.unlisted, pace).await;
+        let mut listed = Vec::new();
+        let mut outcome = health(enquiry.list, &listed, &unlisted);
+        for name in &enquiry.self_test.listed {
+            // Whoever lists everything, refuses or is silent is not asked further.
+            if outcome != Health::Unhealthy(Why::SelfTestMissed) {
+                break;
+            }
+            listed.push(self.answer(name, pace).await);
+            outcome = health(enquiry.list, &listed, &unlisted);
+        }
+        outcome
+    }
+
+    async fn listing(&self, enquiry: &Enquiry, pace: &mut Pace) -> Listing {
+        let mut listing = Listing::NotListed;
+        for name in &enquiry.questions {
+            let answer = self.answer(name, pace).await;
+            let mut said = read(enquiry.list, &answer, &[]);
+            if matches!(said, Listing::Listed { .. }) {
+                said = read(enquiry.list, &answer, &self.reasons(name, pace).await);
+            }
+            listing = listing.and(said);
+        }
+        listing
+    }
+
+    async fn answer(&self, name: &str, pace: &mut Pace) -> Answer {
+        pace.wait().await;
+        match self.dns.a(name).await {
+            Ok(addresses) if addresses.is_empty() => Answer::Nothing,
+            Ok(addresses) => Answer::Addresses(addresses),
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// The list's own words; a listing stands without them.
+    async fn reasons(&self, name: &str, pace: &mut Pace) -> Vec<Octets> {
+        pace.wait().await;
+        self.dns.txt(name).await.unwrap_or_default().into_iter().map(Octets::from).collect()
+    }
+}
+
+/// When one list may be asked again.
+struct Pace {
+    pause: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    async fn wait(&mut self) {
+        sleep_until(self.next).await;
+        self.next = Instant::now() + self.pause;
+    }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,162 @@
+//! Questions to one DNS resolver, for what is found outside the relay dialogue: blacklists and posture.
+//!
+//! Rules:
+//! - Every question ends within its time, and tells "there is none" from "nobody could say".
+//! - Names are asked as they are: no search list, no hosts file.
+//! - What comes back is bounded.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hickory_resolver::{
+    TokioResolver,
+    config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    proto::{
+        op::ResponseCode,
+        rr::{Name, RData, Record, RecordType},
+    },
+};
+use norelay_core::blacklist::Failure;
+
+/// More records than any honest answer has.
+const MAX_RECORDS: usize = 64;
+/// Questions under way at once, over all names; the library's own limit of 32 would queue them within their time.
+const MAX_ACTIVE: usize = 1_024;
+/// A lost packet is asked for once more within the time of a question.
+const RETRIES: usize = 1;
+
+/// There is no resolver to ask.
+#[derive(Debug)]
+pub struct NoResolver(String);
+
+impl std::fmt::Display for NoResolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no DNS resolver could be set up ({}); choose one with --resolver ADDRESS", self.0)
+    }
+}
+
+impl std::error::Error for NoResolver {}
+
+/// A resolver, and how long a question may take.
+#[derive(Clone)]
+pub struct Dns {
+    resolver: TokioResolver,
+    servers: Vec<SocketAddr>,
+    patience: Duration,
+}
+
+impl Dns {
+    /// The given resolver, or the machine's own. `patience` is the time for one question, with its repetition.
+    ///
+    /// # Errors
+    /// The machine's configuration can't be read, or names no resolver.
+    pub fn new(server: Option<SocketAddr>, patience: Duration) -> Result<Self, NoResolver> {
+        let no_resolver = |error: NetError| NoResolver(error.to_string());
+        let config = match server {
+            Some(server) => ResolverConfig::from_name_servers(vec![name_server(server)]),
+            None => {
+                let (config, _) = hickory_resolver::system_conf::read_system_conf().map_err(no_resolver)?;
+                ResolverConfig::from_name_servers(config.name_servers)
+            }
+        };
+        let servers = addresses(&config);
+        if servers.is_empty() {
+            return Err(NoResolver("the machine's configuration names none".to_owned()));
+        }
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options(patience);
+        Ok(Self { resolver: builder.build().map_err(no_resolver)?, servers, patience })
+    }
+
+    /// The resolvers that are asked.
+    #[must_use]
+    pub fn servers(&self) -> &[SocketAddr] {
+        &self.servers
+    }
+
+    /// The records of one type; none where the name or the type doesn't exist.
+    ///
+    /// # Errors
+    /// Nobody could say.
+    pub async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, Failure> {
+        let mut name = Name::from_ascii(name).map_err(|_| Failure::Malformed)?;
+        // A final dot: otherwise the library would try it under the machine's search list.
+        name.set_fqdn(true);
+        let answer = tokio::time::timeout(self.patience, self.resolver.lookup(name, kind)).await;
+        match answer {
+            Err(_) => Err(Failure::TimedOut),
+            Ok(Ok(lookup)) => Ok(lookup.answers().iter().take(MAX_RECORDS).cloned().collect()),
+            Ok(Err(error)) => match failure(&error) {
+                Some(failure) => Err(failure),
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// The IPv4 addresses of a name.
+    ///
+    /// # Errors
+    /// Nobody could say.
+    pub async fn a(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let records = self.records(name, RecordType::A).await?;
+        Ok(records.iter().filter_map(|record| record.data.ip_addr()).collect())
+    }
+
+    /// The texts of a name, the character-strings of each joined (RFC 7208 section 3.3).
+    ///
+    /// # Errors
+    /// Nobody could say.
+    pub async fn txt(&self, name: &str) -> Result<Vec<Vec<u8>>, Failure> {
+        let records = self.records(name, RecordType::TXT).await?;
+        let texts = records.into_iter().filter_map(|record| match record.data {
+            RData::TXT(txt) => Some(txt.txt_data.concat()),
+            _ => None,
+        });
+        Ok(texts.collect())
+    }
+}
+
+fn name_server(server: SocketAddr) -> NameServerConfig {
+    let mut config = NameServerConfig::udp_and_tcp(server.ip());
+    for connection in &mut config.connections {
+        connection.port = server.port();
+    }
+    config
+}
+
+fn addresses(config: &ResolverConfig) -> Vec<SocketAddr> {
+    let mut addresses: Vec<_> = config
+        .name_servers()
+        .iter()
+        .flat_map(|server| server.connections.iter().map(|connection| SocketAddr::new(server.ip, connection.port)))
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn options(patience: Duration) -> ResolverOpts {
+    let mut options = ResolverOpts::default();
+    options.timeout = patience / (u32::try_from(RETRIES).unwrap_or(u32::MAX).saturating_add(1));
+    options.attempts = RETRIES;
+    options.max_active_requests = MAX_ACTIVE;
+    options.use_hosts_file = ResolveHosts::Never;
+    options
+}
+
+/// Why an answer is none; nothing where it says that there are no records.
+fn failure(error: &NetError) -> Option<Failure> {
+    Some(match error {
+        NetError::Dns(DnsError::NoRecordsFound(_)) => return None,
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Failure::ServerFailure,
+        NetError::Dns(_) => Failure::Refused,
+        NetError::Timeout | NetError::Busy => Failure::TimedOut,
+        NetError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Failure::TimedOut,
+        NetError::Io(_) | NetError::NoConnections => Failure::Unreachable,
+        _ => Failure::Malformed,
+    })
+}

@@ -1,0 +1,196 @@
+//! Drives one session over one connection: moves octets, keeps the deadline, records what happens. Knows no SMTP.
+//!
+//! Rules:
+//! - What is handed over for sending is recorded before it is written, so that no receipt can come before its record.
+//! - The session's deadline covers connecting, writing, the TLS handshake and reading.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use norelay_core::{
+    event::{Event, Path},
+    smtp::{Cause, End, Security, Session, SessionEvent, Transaction},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    network::{AnyStream, Network},
+    record::Recorder,
+};
+
+/// A TLS handshake with a server that answers at all.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// How long a last QUIT may take to be written; it is not waited for.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// One dialogue to be had.
+#[derive(Debug)]
+pub struct Dialogue {
+    /// The index of the path.
+    pub path: u8,
+    /// The path.
+    pub way: Path,
+    /// The tests that it is for.
+    pub tests: Vec<String>,
+    /// Whether a message is sent for proof.
+    pub proof: bool,
+    /// How often these tests were tried before.
+    pub attempt: u32,
+    /// What is said.
+    pub transaction: Transaction,
+    /// The test that each step is for, where the dialogue is for several.
+    pub step_tests: Vec<Option<String>>,
+    /// How long a reply may take.
+    pub reply_timeout: Duration,
+}
+
+/// Has a dialogue, from connecting to the end; says its number.
+pub async fn drive<N: Network>(network: Arc<N>, recorder: &Recorder, dialogue: Dialogue) -> u32 {
+    let number = recorder.next_dialogue();
+    let Dialogue { path, ref tests, proof, attempt, .. } = dialogue;
+    recorder.record(Event::Opened { dialogue: number, path, tests: tests.clone(), proof, attempt });
+    let mut driver = Driver { network, recorder, number, opened: Instant::now(), dialogue };
+    let end = driver.run().await;
+    recorder.record(Event::Ended { dialogue: number, after_ms: driver.after_ms(), end });
+    number
+}
+
+struct Driver<'a, N> {
+    network: Arc<N>,
+    recorder: &'a Recorder,
+    number: u32,
+    opened: Instant,
+    dialogue: Dialogue,
+}
+
+impl<N: Network> Driver<'_, N> {
+    async fn run(&mut self) -> End {
+        let to = SocketAddr::new(self.dialogue.way.address, self.dialogue.way.port);
+        let (mut stream, local) = match self.network.connect(to).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+                return End::Interrupted(Cause::ConnectFailed { refused, error: words(&error) });
+            }
+        };
+        self.recorder.record(Event::Connected { dialogue: self.number, after_ms: self.after_ms(), local });
+        if self.dialogue.way.security == Security::Tls {
+            stream = match self.handshake(stream).await {
+                Ok(stream) => stream,
+                Err(error) => return End::Interrupted(Cause::TlsFailed { error }),
+            };
+        }
+        let mut session = Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
+        session.start(self.opened.elapsed());
+        self.talk(&mut session, stream).await
+    }
+
+    async fn talk(&mut self, session: &mut Session, mut stream: AnyStream) -> End {
+        let mut buffer = vec![0; 4096];
+        loop {
+            let mut secure = false;
+            let mut ended = None;
+            while let Some(event) = session.poll_event() {
+                match event {
+                    SessionEvent::Secure => secure = true,
+                    SessionEvent::Ended(end) => ended = Some(end),
+                    said => self.record(said),
+                }
+            }
+            let output = session.poll_transmit();
+            if let Some(end) = ended {
+                let _ = timeout(FAREWELL, farewell(&mut stream, &output)).await;
+                return end;
+            }
+            if secure {
+                match self.handshake(stream).await {
+                    Ok(secured) => {
+                        stream = secured;
+                        session.handle_secured(self.opened.elapsed());
+                    }
+                    Err(error) => {
+                        session.handle_tls_failure(error);
+                        return last_end(session);
+                    }
+                }
+                continue;
+            }
+            self.exchange(session, &mut stream, &output, &mut buffer).await;
+        }
+    }
+
+    /// Writes what there is to write, or reads what there is to read; either may end the session.
+    async fn exchange(&self, session: &mut Session, stream: &mut AnyStream, output: &[u8], buffer: &mut [u8]) {
+        let deadline = self.opened + session.poll_timeout().unwrap_or(self.opened.elapsed() + HANDSHAKE);
+        if !output.is_empty() {
+            match timeout_at(deadline, write(stream, output)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return session.handle_disconnect(Some(words(&error))),
+                Err(_) => return session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
+            }
+        }
+        match timeout_at(deadline, stream.read(buffer)).await {
+            Ok(Ok(0)) => session.handle_disconnect(None),
+            Ok(Ok(length)) => session.handle_input(self.opened.elapsed(), &buffer[..length]),
+            Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
+            Err(_) => session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
+        }
+    }
+
+    async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {
+        let host = self.dialogue.way.host.as_deref();
+        let limit = HANDSHAKE.min(self.dialogue.reply_timeout);
+        let secured = timeout(limit, self.network.secure(stream, host, self.dialogue.way.address)).await;
+        let (stream, tls) = secured.map_err(|_| "it took too long".to_owned())??;
+        self.recorder.record(Event::Secured { dialogue: self.number, after_ms: self.after_ms(), tls });
+        Ok(stream)
+    }
+
+    fn record(&self, event: SessionEvent) {
+        let (dialogue, after_ms) = (self.number, self.after_ms());
+        let test_of = |step: Option<usize>| step.and_then(|step| self.dialogue.step_tests.get(step).cloned().flatten());
+        match event {
+            SessionEvent::Sent { stage, step, line } => {
+                self.recorder.record(Event::Sent { dialogue, after_ms, stage, test: test_of(step), line });
+            }
+            SessionEvent::Replied { stage, step, reply } => {
+                let purpose = step.and_then(|step| self.dialogue.transaction.steps.get(step)).map(|step| step.purpose);
+                self.recorder.record(Event::Replied { dialogue, after_ms, stage, test: test_of(step), purpose, reply });
+            }
+            SessionEvent::Secure | SessionEvent::Ended(_) => {}
+        }
+    }
+
+    fn after_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+async fn write(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
+    stream.write_all(output).await?;
+    stream.flush().await
+}
+
+async fn farewell(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
+    write(stream, output).await?;
+    stream.shutdown().await
+}
+
+fn last_end(session: &mut Session) -> End {
+    let ends = std::iter::from_fn(|| session.poll_event()).filter_map(|event| match event {
+        SessionEvent::Ended(end) => Some(end),
+        _ => None,
+    });
+    ends.last().unwrap_or(End::Interrupted(Cause::Stopped))
+}
+
+/// An error in few words, without the operating system's number.
+fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text.to_lowercase(),
+    }
+}

@@ -1,0 +1,145 @@
+//! One connection: octets and time between the socket and core's receiver. It knows no SMTP.
+
+use std::{io, sync::Arc, time::Duration};
+
+use norelay_core::smtp::{Message, Receiver, ReceiverEvent};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{Shared, Visit};
+
+/// The portion that is read at once, in octets: it bounds the replies that it can ask for.
+const PORTION: usize = 4096;
+/// How long a TLS handshake may take: it is at most three round trips.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last words may take.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a client may still say after the last words, in octets, without the connection being reset under them.
+const MAX_UNHEARD: usize = 256 * 1024;
+
+/// What follows a dialogue.
+enum Next {
+    Handshake,
+    Nothing,
+}
+
+/// The dialogue of one connection, its clock, and what it shares.
+struct Connection {
+    receiver: Receiver,
+    started: Instant,
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+    is_stopping: bool,
+}
+
+/// Serves a client until its dialogue ends. Whatever breaks, breaks this connection only.
+pub(super) async fn serve(visit: Visit, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    let Visit { mut stream, peer, patience, _room } = visit;
+    let _ = stream.set_nodelay(true);
+    let offers_tls = shared.doors.may_offer_tls(peer.ip());
+    let receiver = Receiver::new(shared.reception.clone(), peer, patience, offers_tls);
+    let mut connection = Connection { receiver, started: Instant::now(), shared, stopped, is_stopping: false };
+    connection.receiver.start(Duration::ZERO);
+    if let Ok(Next::Handshake) = connection.converse(&mut stream).await {
+        let acceptor = connection.shared.tls.clone();
+        match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+            Ok(Ok(mut secured)) => {
+                connection.receiver.handle_secured(connection.started.elapsed());
+                let _ = connection.converse(&mut secured).await;
+            }
+            _ => connection.shared.doors.remember_failed_handshake(peer.ip()),
+        }
+    }
+}
+
+/// Closes our direction, and reads on for a while: a close with unread input resets the connection, and the client
+/// would lose the reply that tells it why (RFC 1122 section 4.2.2.13).
+async fn part(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), portion: &mut [u8]) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unheard = 0;
+    while unheard < MAX_UNHEARD {
+        match stream.read(portion).await? {
+            0 => break,
+            length => unheard += length,
+        }
+    }
+    Ok(())
+}
+
+impl Connection {
+    /// Moves octets until the dialogue ends or asks for a handshake.
+    async fn converse(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Next> {
+        let mut portion = vec![0; PORTION];
+        loop {
+            // What came is kept before the reply to it is sent.
+            let asks_for_handshake = self.take_events().await?;
+            self.send(stream).await?;
+            if asks_for_handshake {
+                return Ok(Next::Handshake);
+            }
+            let Some(deadline) = self.deadline() else {
+                if !self.is_stopping {
+                    let _ = timeout(FAREWELL_TIMEOUT, part(stream, &mut portion)).await;
+                }
+                return Ok(Next::Nothing);
+            };
+            tokio::select! {
+                // Stopping and time go before input, so that no flood of it holds them off.
+                biased;
+                Ok(_) = self.stopped.wait_for(|stopped| *stopped), if !self.is_stopping => {
+                    self.is_stopping = true;
+                    self.receiver.stop();
+                }
+                () = tokio::time::sleep_until(deadline) => self.receiver.handle_timeout(self.started.elapsed()),
+                read = stream.read(&mut portion) => match read? {
+                    0 => self.receiver.handle_disconnect(),
+                    length => self.receiver.handle_input(self.started.elapsed(), &portion[..length]),
+                },
+            }
+        }
+    }
+
+    /// Says whether the handshake is asked for.
+    async fn take_events(&mut self) -> io::Result<bool> {
+        let mut asks_for_handshake = false;
+        while let Some(event) = self.receiver.poll_event() {
+            match event {
+                ReceiverEvent::Secure => asks_for_handshake = true,
+                ReceiverEvent::Arrived(message) => self.keep(message).await?,
+                // The octets in the clear that follow STARTTLS end the dialogue that asked for the handshake.
+                ReceiverEvent::Ended(_) => asks_for_handshake = false,
+            }
+        }
+        Ok(asks_for_handshake)
+    }
+
+    async fn keep(&self, message: Message) -> io::Result<()> {
+        let shared = self.shared.clone();
+        // Looking through a text, and writing a file, is work that would hold up the other connections.
+        let receipts = tokio::task::spawn_blocking(move || {
+            if shared.reception.is_for_postmaster(&message) {
+                shared.keeper.keep_for_postmaster(&message)?;
+            }
+            shared.keeper.keep(shared.reception.receipts(&message))
+        });
+        self.shared.keeper.announce(receipts.await??).await
+    }
+
+    async fn send(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let output = self.receiver.poll_transmit();
+        let deadline = self.deadline().unwrap_or_else(|| Instant::now() + FAREWELL_TIMEOUT);
+        let sending = async {
+            stream.write_all(&output).await?;
+            stream.flush().await
+        };
+        timeout_at(deadline, sending).await?
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.receiver.poll_timeout().and_then(|after| self.started.checked_add(after))
+    }
+}

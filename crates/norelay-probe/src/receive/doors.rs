@@ -1,0 +1,118 @@
+//! The doors of the receiver: how many connections are in, from where, and whose TLS doesn't work.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_NETWORK, network};
+
+/// How many networks whose handshake failed are remembered.
+const MAX_FAILED: usize = 1000;
+
+/// Counts the connections; every count is given back by dropping its [`Room`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doors(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    of_network: HashMap<IpAddr, usize>,
+    failed: VecDeque<IpAddr>,
+}
+
+/// The room that one connection takes.
+#[derive(Debug)]
+pub(super) struct Room {
+    doors: Doors,
+    network: IpAddr,
+}
+
+impl Doors {
+    /// Room for one more connection, if there is some.
+    pub(super) fn enter(&self, peer: IpAddr) -> Option<Room> {
+        let network = network(peer);
+        let mut counts = self.counts();
+        let of_network = counts.of_network.get(&network).copied().unwrap_or_default();
+        if counts.total >= MAX_CONNECTIONS || of_network >= MAX_CONNECTIONS_OF_NETWORK {
+            return None;
+        }
+        counts.total += 1;
+        counts.of_network.insert(network, of_network + 1);
+        Some(Room { doors: self.clone(), network })
+    }
+
+    /// How many connections are in.
+    pub(super) fn taken(&self) -> usize {
+        self.counts().total
+    }
+
+    /// A handshake failed: STARTTLS is not offered to this network any more, so that its mail comes in the clear.
+    pub(super) fn remember_failed_handshake(&self, peer: IpAddr) {
+        let mut counts = self.counts();
+        if counts.failed.len() >= MAX_FAILED {
+            counts.failed.pop_front();
+        }
+        counts.failed.push_back(network(peer));
+    }
+
+    /// Whether no handshake with this network has failed.
+    pub(super) fn may_offer_tls(&self, peer: IpAddr) -> bool {
+        !self.counts().failed.contains(&network(peer))
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut counts = self.doors.counts();
+        counts.total -= 1;
+        if let Some(count) = counts.of_network.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.of_network.remove(&self.network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("the text is an address")
+    }
+
+    #[test]
+    fn room_is_counted_by_network_and_given_back() {
+        let doors = Doors::default();
+        let of_network = |host: usize| address(&format!("2001:db8::{host:x}"));
+        let rooms: Vec<_> = (0..=MAX_CONNECTIONS_OF_NETWORK).map(|host| doors.enter(of_network(host))).collect();
+        assert!(rooms[..MAX_CONNECTIONS_OF_NETWORK].iter().all(Option::is_some));
+        assert!(rooms[MAX_CONNECTIONS_OF_NETWORK].is_none());
+        let others: Vec<_> =
+            (0..MAX_CONNECTIONS).map(|host| doors.enter(address(&format!("192.0.2.{host}")))).collect();
+        assert_eq!(others.iter().flatten().count(), MAX_CONNECTIONS - MAX_CONNECTIONS_OF_NETWORK);
+        drop((rooms, others));
+        assert_eq!(doors.taken(), 0);
+        assert!(doors.counts().of_network.is_empty());
+    }
+
+    #[test]
+    fn failed_handshakes_are_remembered_and_bounded() {
+        let doors = Doors::default();
+        doors.remember_failed_handshake(address("2001:db8::1"));
+        assert!(!doors.may_offer_tls(address("2001:db8::2")));
+        assert!(doors.may_offer_tls(address("2001:db8:0:1::1")));
+        for host in 0..MAX_FAILED {
+            doors.remember_failed_handshake(address(&format!("10.0.{}.{}", host / 256, host % 256)));
+        }
+        assert!(doors.may_offer_tls(address("2001:db8::2")));
+        assert_eq!(doors.counts().failed.len(), MAX_FAILED);
+    }
+}

@@ -1,0 +1,66 @@
+//! The recorder: stamps events, folds them for the scan's own use, and hands them to a sink.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use norelay_core::{
+    event::{Event, Record},
+    report::Report,
+};
+
+/// An outlet that consumes records: a terminal, a file, a store.
+pub trait Sink: Send + Sync {
+    /// Takes one record. Must not block for long; must not fail the run.
+    fn record(&self, record: &Record);
+}
+
+impl<F: Fn(&Record) + Send + Sync> Sink for F {
+    fn record(&self, record: &Record) {
+        self(record);
+    }
+}
+
+/// Where every event of a run passes, in order.
+pub struct Recorder {
+    sink: Arc<dyn Sink>,
+    state: Mutex<State>,
+}
+
+struct State {
+    report: Report,
+    dialogues: u32,
+}
+
+impl Recorder {
+    /// A recorder that hands everything on to `sink`.
+    #[must_use]
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        let state = State { report: Report::default(), dialogues: 0 };
+        Self { sink, state: Mutex::new(state) }
+    }
+
+    /// Records an event.
+    pub fn record(&self, event: Event) {
+        let record = Record::new(Timestamp::now(), event);
+        // The lock is held over the sink, so that records reach it in the order of the fold.
+        let mut state = self.state();
+        state.report.apply(&record);
+        self.sink.record(&record);
+    }
+
+    /// The number of the next dialogue.
+    pub fn next_dialogue(&self) -> u32 {
+        let mut state = self.state();
+        state.dialogues += 1;
+        state.dialogues
+    }
+
+    /// Looks at what was recorded until now.
+    pub fn look<T>(&self, look: impl FnOnce(&Report) -> T) -> T {
+        look(&self.state().report)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

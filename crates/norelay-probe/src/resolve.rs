@@ -1,0 +1,253 @@
+//! Names: the mail exchangers of a target, the name of an address, the domain that a host serves (RFC 5321 section 5.1).
+//!
+//! Rules:
+//! - One resolution a run: what was found is pinned, and nothing is looked up again.
+//! - Everything is bounded: exchangers, addresses, time.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hickory_resolver::{
+    TokioResolver,
+    config::{NameServerConfig, ResolverConfig, ResolverOpts},
+    net::{NetError, runtime::TokioRuntimeProvider},
+    proto::rr::RData,
+};
+use norelay_core::event::MailExchanger;
+
+use crate::target::{Host, Target};
+
+/// A domain with more exchangers than this is a trap or a mistake; the most preferred are taken.
+const MAX_EXCHANGERS: usize = 16;
+/// Likewise for the addresses of one exchanger.
+const MAX_ADDRESSES: usize = 16;
+
+/// A target has no server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolveError {
+    /// The name doesn't exist, or has neither MX nor addresses.
+    NotFound(String),
+    /// The domain says that it takes no mail (RFC 7505).
+    NullMx(String),
+    /// The look-up failed.
+    Failed {
+        /// The name.
+        name: String,
+        /// The resolver's words.
+        error: String,
+    },
+    /// There is no resolver.
+    NoResolver(String),
+}
+
+impl std::fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound(name) => write!(
+                f,
+                "{name} was not found: it has no MX, A or AAAA record. Check the spelling, or type an address."
+            ),
+            Self::NullMx(name) => write!(
+                f,
+                "{name} takes no mail: its MX record is the null MX of RFC 7505. Type the name of a host to test it all the same."
+            ),
+            Self::Failed { name, error } => write!(
+                f,
+                "{name} could not be looked up ({error}). Try again, choose another resolver with --resolver, or type an address."
+            ),
+            Self::NoResolver(error) => {
+                write!(f, "No DNS resolver could be set up ({error}). Choose one with --resolver ADDRESS.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+/// The DNS, seen through one resolver.
+#[derive(Clone)]
+pub struct Resolver {
+    inner: TokioResolver,
+}
+
+impl Resolver {
+    /// The given resolver, or the machine's own.
+    ///
+    /// # Errors
+    /// The machine's configuration can't be read.
+    pub fn new(server: Option<SocketAddr>, timeout: Duration) -> Result<Self, ResolveError> {
+        let no_resolver = |error: NetError| ResolveError::NoResolver(error.to_string());
+        let mut builder = match server {
+            None => TokioResolver::builder_tokio().map_err(no_resolver)?,
+            Some(server) => {
+                let mut name_server = NameServerConfig::udp_and_tcp(server.ip());
+                for connection in &mut name_server.connections {
+                    connection.port = server.port();
+                }
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
+                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            }
+        };
+        let options: &mut ResolverOpts = builder.options_mut();
+        options.timeout = timeout;
+        options.attempts = 2;
+        Ok(Self { inner: builder.build().map_err(no_resolver)? })
+    }
+
+    /// The mail exchangers that a target stands for, the most preferred first.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn exchangers(&self, target: &Target) -> Result<Vec<MailExchanger>, ResolveError> {
+        match &target.host {
+            Host::Address(address) => {
+                let name = self.name_of(*address).await;
+                Ok(vec![MailExchanger { name, preference: None, addresses: vec![*address] }])
+            }
+            Host::MailDomain(domain) => self.exchangers_of_domain(domain).await,
+            // With a port, it is a host that is meant.
+            Host::Name(name) if target.port.is_some() => self.host(name).await,
+            Host::Name(name) => self.exchangers_of_name(name).await,
+        }
+    }
+
+    /// The name may be a mail domain, a host, or both: a name below a registrable domain that has an address of its
+    /// own is tested, too, even where its mail goes elsewhere.
+    async fn exchangers_of_name(&self, name: &str) -> Result<Vec<MailExchanger>, ResolveError> {
+        match self.exchangers_of_domain(name).await {
+            Ok(mut exchangers) => {
+                let is_listed = exchangers.iter().any(|exchanger| exchanger.name.as_deref() == Some(name));
+                let is_below = psl::domain_str(name).is_some_and(|domain| domain.len() < name.len());
+                if is_below && !is_listed {
+                    exchangers.extend(self.host(name).await.into_iter().flatten());
+                }
+                Ok(exchangers)
+            }
+            Err(ResolveError::NullMx(_)) => self.host(name).await.map_err(|_| ResolveError::NullMx(name.to_owned())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// RFC 5321 section 5.1: the MXs; where there are none, the domain itself.
+    async fn exchangers_of_domain(&self, domain: &str) -> Result<Vec<MailExchanger>, ResolveError> {
+        let mut hosts = self.mx(domain).await?;
+        if hosts.is_empty() {
+            return self.host(domain).await;
+        }
+        if hosts.iter().all(|(_, host)| host.is_empty()) {
+            return Err(ResolveError::NullMx(domain.to_owned()));
+        }
+        hosts.sort();
+        hosts.dedup();
+        hosts.truncate(MAX_EXCHANGERS);
+        let mut exchangers = Vec::new();
+        for (preference, host) in hosts {
+            let addresses = self.addresses(&host).await.unwrap_or_default();
+            exchangers.push(MailExchanger { name: Some(host), preference: Some(preference), addresses });
+        }
+        match exchangers.iter().all(|exchanger| exchanger.addresses.is_empty()) {
+            true => Err(ResolveError::NotFound(format!("The mail exchanger of {domain}"))),
+            false => Ok(exchangers),
+        }
+    }
+
+    async fn host(&self, name: &str) -> Result<Vec<MailExchanger>, ResolveError> {
+        let addresses = self.addresses(name).await?;
+        match addresses.is_empty() {
+            true => Err(ResolveError::NotFound(name.to_owned())),
+            false => Ok(vec![MailExchanger { name: Some(name.to_owned()), preference: None, addresses }]),
+        }
+    }
+
+    /// The MX records of a domain: preference and host, which is empty for the null MX.
+    ///
+    /// # Errors
+    /// The look-up failed (not: there are none).
+    pub async fn mx(&self, domain: &str) -> Result<Vec<(u16, String)>, ResolveError> {
+        match self.inner.mx_lookup(fqdn(domain)).await {
+            Ok(lookup) => Ok(lookup
+                .answers()
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::MX(mx) => Some((mx.preference, plain(&mx.exchange.to_ascii()))),
+                    _ => None,
+                })
+                .collect()),
+            Err(error) => none_or_failed(domain, &error).map(|()| Vec::new()),
+        }
+    }
+
+    /// The addresses of a host, IPv4 first.
+    ///
+    /// # Errors
+    /// A look-up failed, and the other found nothing.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        if host == "localhost" {
+            return Ok(vec![[127, 0, 0, 1].into(), [0u16, 0, 0, 0, 0, 0, 0, 1].into()]);
+        }
+        let (v4, v6) = tokio::join!(self.inner.ipv4_lookup(fqdn(host)), self.inner.ipv6_lookup(fqdn(host)));
+        let (mut addresses, mut failure) = (BTreeSet::new(), None);
+        for lookup in [v4, v6] {
+            match lookup {
+                Ok(lookup) => addresses.extend(lookup.answers().iter().filter_map(|record| match &record.data {
+                    RData::A(address) => Some(IpAddr::V4(address.0)),
+                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                    _ => None,
+                })),
+                Err(error) => failure = none_or_failed(host, &error).err().or(failure),
+            }
+        }
+        match failure {
+            Some(failure) if addresses.is_empty() => Err(failure),
+            _ => Ok(addresses.into_iter().take(MAX_ADDRESSES).collect()),
+        }
+    }
+
+    /// The name of an address by its PTR record, where that name has this address (forward-confirmed).
+    pub async fn name_of(&self, address: IpAddr) -> Option<String> {
+        let lookup = self.inner.reverse_lookup(address).await.ok()?;
+        for record in lookup.answers().iter().take(4) {
+            if let RData::PTR(name) = &record.data {
+                let name = crate::target::host_name(&name.0.to_ascii()).ok()?;
+                if self.addresses(&name).await.ok()?.contains(&address) {
+                    return Some(name);
+                }
+            }
+        }
+        None
+    }
+
+    /// The mail domain that a host most likely serves: the longest of its name and the domains above it that has the
+    /// host as an exchanger.
+    pub async fn domain_served_by(&self, host: &str) -> Option<String> {
+        let registrable = psl::domain_str(host)?;
+        let mut domain = host;
+        loop {
+            if self.mx(domain).await.is_ok_and(|hosts| hosts.iter().any(|(_, exchanger)| exchanger == host)) {
+                return Some(domain.to_owned());
+            }
+            if domain.len() <= registrable.len() {
+                return None;
+            }
+            domain = domain.split_once('.')?.1;
+        }
+    }
+}
+
+fn none_or_failed(name: &str, error: &NetError) -> Result<(), ResolveError> {
+    match error.is_no_records_found() {
+        true => Ok(()),
+        false => Err(ResolveError::Failed { name: name.to_owned(), error: error.to_string() }),
+    }
+}
+
+fn fqdn(name: &str) -> String {
+    format!("{}.", name.trim_end_matches('.'))
+}
+
+fn plain(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}

@@ -1,0 +1,215 @@
+//! Scans a server: every path, every test, the proof, the wait for what comes back.
+//!
+//! Rules:
+//! - The paths of one host are asked one after another, hosts side by side; within a path the scheduler of
+//!   `norelay-core` says how many connections there may be.
+//! - Nothing goes past RCPT unless a receiver can see what comes back.
+//! - Stopping a run drops its connections and keeps its events.
+
+mod path;
+mod proof;
+mod words;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use norelay_core::{
+    catalogue::{Profile, RelayTest},
+    event::{Event, MailExchanger, Path, Receipt, Run},
+    report::Report,
+    smtp::Security,
+    token::{RunId, TokenKey},
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::{
+    network::Network,
+    record::{Recorder, Sink},
+};
+
+/// More paths than this are not a server but a farm; a token names its path in one octet.
+pub const MAX_PATHS: usize = 255;
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The run's name.
+    pub run: RunId,
+    /// The run's own key.
+    pub key: TokenKey,
+    /// The target as it was typed.
+    pub target: String,
+    /// Whether an address was typed, which makes it the primary name of the target.
+    pub address_typed: bool,
+    /// The profile that the tests were chosen from.
+    pub profile: Profile,
+    /// The tests and controls.
+    pub tests: Vec<&'static RelayTest>,
+    /// The probe domain.
+    pub domain: String,
+    /// Whether the probe domain was given by the user.
+    pub domain_given: bool,
+    /// A second foreign domain, for a control.
+    pub second_domain: Option<String>,
+    /// A mail domain that the target hosts.
+    pub local_domain: Option<String>,
+    /// A user that exists there.
+    pub local_user: String,
+    /// The name that we say with EHLO; without one it is our address as a literal.
+    pub helo: Option<String>,
+    /// The ports and how they are protected.
+    pub ports: Vec<(u16, Security)>,
+    /// Which address families to test.
+    pub family: Family,
+    /// How long a reply may take.
+    pub reply_timeout: Duration,
+    /// How long to wait for deferred answers and for messages to come back.
+    pub wait: Duration,
+    /// Connections at once, where the user chose it.
+    pub concurrency: Option<usize>,
+    /// Whether to stay under four connections in ten minutes.
+    pub slow: bool,
+    /// How many messages may be sent for proof.
+    pub max_messages: usize,
+}
+
+/// Which address families to test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Both.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl Family {
+    fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// What all parts of a run share.
+struct Context<N> {
+    request: Request,
+    network: Arc<N>,
+    recorder: Recorder,
+    started: Instant,
+    receiving: bool,
+    arrived: Notify,
+}
+
+/// Runs the tests against the exchangers and gives the facts. `receipts` are the messages that a receiver sees; without
+/// it nothing is sent past RCPT. The run ends early when `stop` becomes true.
+pub async fn scan<N: Network>(
+    request: Request,
+    exchangers: Vec<MailExchanger>,
+    network: Arc<N>,
+    sink: Arc<dyn Sink>,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    mut stop: watch::Receiver<bool>,
+) -> Report {
+    let context = Arc::new(Context {
+        request,
+        network,
+        recorder: Recorder::new(sink),
+        started: Instant::now(),
+        receiving: receipts.is_some(),
+        arrived: Notify::new(),
+    });
+    let mut tasks = JoinSet::new();
+    if let Some(receipts) = receipts {
+        tasks.spawn(take_receipts(context.clone(), receipts));
+    }
+    let stopped = tokio::select! {
+        () = run(&context, exchangers) => false,
+        _ = stop.wait_for(|stop| *stop) => true,
+    };
+    tasks.shutdown().await;
+    context.recorder.record(Event::RunFinished { stopped });
+    context.recorder.look(Report::clone)
+}
+
+async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc::Receiver<Receipt>) {
+    while let Some(receipt) = receipts.recv().await {
+        if receipt.token.run == context.request.run {
+            context.recorder.record(Event::Received(receipt));
+            context.arrived.notify_waiters();
+        }
+    }
+}
+
+async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Vec<MailExchanger>) {
+    let hosts = plan(context, exchangers);
+    let mut tasks = JoinSet::new();
+    for host in hosts {
+        let context = context.clone();
+        tasks.spawn(async move {
+            for (index, way) in host {
+                path::scan_path(&context, index, way).await;
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+    if context.receiving {
+        proof::prove(context).await;
+    }
+}
+
+/// Records what will be done; gives the paths of each host.
+fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec<Vec<(u8, Path)>> {
+    let request = &context.request;
+    let helo =
+        exchangers.iter().flat_map(|exchanger| &exchanger.addresses).find(|address| request.family.has(**address));
+    context.recorder.record(Event::RunStarted(Run {
+        run: request.run,
+        target: request.target.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: request.profile,
+        domain: request.domain.clone(),
+        domain_given: request.domain_given,
+        helo: helo.map(|address| words::helo(context, SocketAddr::new(*address, 25))).unwrap_or_default(),
+        local_domain: request.local_domain.clone(),
+        receiving: context.receiving,
+    }));
+    context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
+    let tests: Vec<String> = request.tests.iter().map(|test| test.id.to_owned()).collect();
+    let mut count = 0;
+    let mut hosts = Vec::new();
+    for exchanger in exchangers {
+        let mut paths = Vec::new();
+        for way in ways(request, &exchanger).take(MAX_PATHS - count) {
+            let index = u8::try_from(count).expect("there are at most 255 paths");
+            count += 1;
+            context.recorder.record(Event::PathAdded { path: index, way: way.clone(), tests: tests.clone() });
+            paths.push((index, way));
+        }
+        hosts.push(paths);
+    }
+    hosts
+}
+
+fn ways<'a>(request: &'a Request, exchanger: &'a MailExchanger) -> impl Iterator<Item = Path> + 'a {
+    let addresses = exchanger.addresses.iter().filter(|address| request.family.has(**address));
+    addresses.flat_map(|address| {
+        request.ports.iter().map(|(port, security)| Path {
+            host: exchanger.name.clone(),
+            address: *address,
+            port: *port,
+            security: *security,
+        })
+    })
+}

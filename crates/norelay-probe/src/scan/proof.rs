@@ -1,0 +1,142 @@
+//! The proof: messages for what was accepted, and the wait until they come back.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use norelay_core::{
+    catalogue::{self, RelayTest},
+    check::{Outcome, verdict},
+    event::{Event, Wait},
+    proof::{self, Candidate, Particulars, Proof},
+    schedule::{Ending, Limits, Scheduler},
+    token::{Role, Token},
+};
+use tokio::time::Instant;
+
+use super::{
+    Context,
+    path::{self, PathScan},
+    words,
+};
+use crate::network::Network;
+
+/// Once one message has come back the verdict is known; the others get this long for the sake of the diagnosis.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Sends the messages that prove, and waits for them.
+pub async fn prove<N: Network>(context: &Arc<Context<N>>) {
+    let proofs = proof::choose(candidates(context), context.request.max_messages);
+    let delivered = Arc::new(Mutex::new(BTreeSet::new()));
+    for proof in proofs {
+        send(context, proof, delivered.clone()).await;
+    }
+    let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if !delivered.is_empty() {
+        wait(context, &delivered).await;
+    }
+}
+
+/// The tests whose recipients were accepted.
+fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
+    let accepted: Vec<(u8, norelay_core::event::Path, &'static RelayTest)> = context.recorder.look(|report| {
+        let judgement = verdict::judge(report);
+        let paths = (0..).zip(&report.paths).zip(judgement.paths);
+        paths
+            .flat_map(|((index, facts), judged)| {
+                let accepted = |outcome: &Outcome| matches!(outcome, Outcome::Accepted { .. });
+                let tests =
+                    judged.tests.into_iter().filter(move |judged| judged.test.is_scored() && accepted(&judged.outcome));
+                tests.map(move |judged| (index, facts.way.clone(), judged.test)).collect::<Vec<_>>()
+            })
+            .collect()
+    });
+    accepted
+        .into_iter()
+        .filter_map(|(path, way, test)| {
+            let transaction = PathScan::new(context, path, way).accepted_transaction(test)?;
+            Some(Candidate { path, test, transaction })
+        })
+        .collect()
+}
+
+/// Sends one message, patiently; notes the tests whose recipients got it.
+async fn send<N: Network>(context: &Arc<Context<N>>, proof: Proof, delivered: Arc<Mutex<BTreeSet<(u8, u8)>>>) {
+    let Some(way) = context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone())) else {
+        return;
+    };
+    let scan = PathScan::new(context, proof.path, way.clone());
+    let deadline = context.started.elapsed() + context.request.wait;
+    let limits = Limits { window: 1, max_window: 1, deadline, pace: None };
+    let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
+    let (transaction, step_tests) = proof.transaction(text(context, &proof, &way));
+    path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+        let (scan, delivered, ids) = (scan.clone(), delivered.clone(), ids.clone());
+        let (transaction, step_tests, path) = (transaction.clone(), step_tests.clone(), proof.path);
+        async move {
+            let number = scan.dialogue(ids.clone(), transaction, step_tests, true, job.attempt).await;
+            let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
+            let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
+            let numbers = taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number));
+            delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+            let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
+            unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome))
+        }
+    })
+    .await;
+}
+
+fn text<N: Network>(
+    context: &Arc<Context<N>>,
+    proof: &Proof,
+    way: &norelay_core::event::Path,
+) -> norelay_core::octets::Octets {
+    let request = &context.request;
+    let test = proof.candidates[0].test;
+    let token = |role| request.key.mint(Token { run: request.run, path: proof.path, test: test.number, role });
+    let target = match &way.host {
+        Some(host) => format!("{host} ({way})"),
+        None => way.to_string(),
+    };
+    let particulars = Particulars {
+        domain: &request.domain,
+        from: &format!("{}@{}", token(Role::Sender), request.domain),
+        token: &token(Role::Message),
+        target: &target,
+        helo: &words::helo(context, (way.address, way.port).into()),
+        version: env!("CARGO_PKG_VERSION"),
+        at: Timestamp::now(),
+    };
+    proof::message(proof, &particulars)
+}
+
+/// Waits until every delivered message has come back, or [`GRACE`] after the first, or as long as the user waits.
+async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &BTreeSet<(u8, u8)>) {
+    let started = Instant::now();
+    let mut deadline = started + context.request.wait;
+    let until = Timestamp::now().saturating_add(context.request.wait).unwrap_or(Timestamp::MAX);
+    context.recorder.record(Event::Waiting { path: None, test: None, until, why: Wait::Arrival });
+    let mut seen_one = false;
+    loop {
+        let notified = context.arrived.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        let arrived: BTreeSet<(u8, u8)> = context.recorder.look(|report| {
+            let tokens = report.receipts.iter().map(|(_, receipt)| receipt.token);
+            tokens.filter(|token| token.role == Role::Recipient).map(|token| (token.path, token.test)).collect()
+        });
+        if delivered.is_subset(&arrived) {
+            return;
+        }
+        if !arrived.is_empty() && !seen_one {
+            seen_one = true;
+            deadline = deadline.min(Instant::now() + GRACE);
+        }
+        if tokio::time::timeout_at(deadline, notified).await.is_err() {
+            return;
+        }
+    }
+}

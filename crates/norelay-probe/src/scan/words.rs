@@ -1,0 +1,66 @@
+//! The words of a run: what the templates of the catalogue stand for on one path and in one test.
+
+use std::net::{IpAddr, SocketAddr};
+
+use norelay_core::{
+    catalogue::{RelayTest, Words},
+    event::Path,
+    octets::Octets,
+    report::Report,
+    smtp::Stage,
+    token::{Role, Token},
+};
+
+use super::Context;
+use crate::network::Network;
+
+/// An address as a literal (RFC 5321 section 4.1.3).
+pub fn literal(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+/// The name that we say with EHLO to this server.
+pub fn helo<N: Network>(context: &Context<N>, to: SocketAddr) -> String {
+    match (&context.request.helo, context.network.source(to)) {
+        (Some(name), _) => name.clone(),
+        (None, Some(address)) => literal(address),
+        (None, None) => context.request.domain.clone(),
+    }
+}
+
+/// The words for a test on a path.
+pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &RelayTest) -> Words {
+    let request = &context.request;
+    let token = |role| request.key.mint(Token { run: request.run, path: index, test: test.number, role });
+    let to = SocketAddr::new(way.address, way.port);
+    let host = way.host.clone().or_else(|| context.recorder.look(|report| name_in_greeting(report, index)));
+    Words {
+        user: token(Role::Recipient),
+        sender: token(Role::Sender),
+        unknown: token(Role::Unknown),
+        domain: request.domain.clone(),
+        second_domain: request.second_domain.clone(),
+        helo: helo(context, to),
+        local_domain: request.local_domain.clone().or_else(|| host.clone()),
+        host,
+        literal: Some(literal(way.address)),
+        address_typed: request.address_typed,
+        local_user: request.local_user.clone(),
+        own_address: context.network.source(to).map(|address| address.to_string()),
+        ..Words::default()
+    }
+}
+
+/// The name that a server gives itself in its greeting (RFC 5321 section 4.3.1), where it is a name.
+pub fn name_in_greeting(report: &Report, index: u8) -> Option<String> {
+    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+    of_path.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting)).find_map(|greeting| {
+        let text = greeting.lines.first().map(Octets::to_text)?;
+        let word = text.split_whitespace().next()?.to_owned();
+        let name = crate::target::host_name(&word).ok()?;
+        name.contains('.').then_some(name)
+    })
+}

@@ -1,0 +1,226 @@
+//! The spool: a file that joins a receiver that runs on its own (`norelay receive`) to tests that run elsewhere.
+//!
+//! It is an event log: a line of JSON for each receipt, as in every log of norelay, so `norelay replay` reads it too.
+//!
+//! Rules:
+//! - One receiver writes, at the end only. A receipt is on the disk before its sender is told so.
+//! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's evidence.
+//! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries a genuine token of
+//!   its own run: a spool that somebody else wrote to proves nothing.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use norelay_core::{
+    event::{Event, Receipt, Record, VERSION},
+    token::{RunId, TokenKey},
+};
+use tokio::sync::mpsc;
+
+/// A spool that grew so big, in octets, is no longer written to: a million receipts have not this size.
+const MAX_SPOOL: u64 = 1 << 30;
+/// A receipt with the longest `Received` chain that core keeps has some 400 kB as JSON.
+const MAX_LINE: usize = 1 << 20;
+/// What is read at once.
+const PORTION: u64 = 1 << 18;
+/// How often the file is looked at.
+const POLL: Duration = Duration::from_millis(250);
+/// Receipts that wait for the run that follows.
+const MAX_AWAITED: usize = 256;
+
+/// The writing end.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    /// Whether the last line has no end.
+    is_torn: bool,
+}
+
+impl Spool {
+    /// Opens a spool for writing; makes the file if there is none.
+    ///
+    /// # Errors
+    /// One sentence: the file can't be written, or another receiver writes to it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let complain = |error: io::Error| {
+            io::Error::new(error.kind(), format!("The spool {} can't be written: {error}.", path.display()))
+        };
+        let mut file = File::options().read(true).append(true).create(true).open(path).map_err(complain)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let sentence = format!("The spool {} is in use by another receiver.", path.display());
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, sentence));
+        }
+        let is_torn = ends_midway(&mut file).map_err(complain)?;
+        Ok(Self { path: path.to_owned(), state: Mutex::new(State { file, is_torn }) })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends receipts, and returns when they are on the disk.
+    ///
+    /// # Errors
+    /// The operating system's; whole lines that were written before it stay.
+    pub fn append(&self, receipts: &[Receipt]) -> io::Result<()> {
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        let mut lines = Vec::new();
+        for receipt in receipts {
+            serde_json::to_writer(&mut lines, &Record::new(now, Event::Received(receipt.clone())))?;
+            lines.push(b'\n');
+        }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).write(lines)
+    }
+}
+
+impl State {
+    fn write(&mut self, mut lines: Vec<u8>) -> io::Result<()> {
+        if self.file.metadata()?.len() > MAX_SPOOL {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        if self.is_torn {
+            lines.insert(0, b'\n');
+        }
+        let written = self.file.write_all(&lines);
+        self.is_torn = written.is_err();
+        written?;
+        self.file.sync_data()
+    }
+}
+
+fn ends_midway(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Follows a spool: the receipts of one run, those that are there and those that come, until the end that is given is
+/// dropped. `key` is the run's. To be called within a tokio runtime.
+///
+/// # Errors
+/// One sentence: the spool can't be read. Trouble later on (a mount that goes away for a while) is waited out.
+pub fn follow(path: &Path, run: RunId, key: TokenKey) -> io::Result<mpsc::Receiver<Receipt>> {
+    probe(path)?;
+    let (sender, receiver) = mpsc::channel(MAX_AWAITED);
+    tokio::spawn(feed(Reading::new(path.to_owned(), run, key), sender));
+    Ok(receiver)
+}
+
+/// Whether a spool can be read.
+pub(crate) fn probe(path: &Path) -> io::Result<()> {
+    let complain = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "there is no such file; start `norelay receive` with this spool first".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("The spool {} can't be read: {why}.", path.display()))
+    };
+    File::open(path).map(drop).map_err(complain)
+}
+
+async fn feed(mut reading: Reading, sender: mpsc::Sender<Receipt>) {
+    let mut ticks = tokio::time::interval(POLL);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = sender.closed() => return,
+        }
+        let stepping = tokio::task::spawn_blocking(move || {
+            let receipts = reading.step();
+            (reading, receipts)
+        });
+        let Ok((after, receipts)) = stepping.await else { return };
+        reading = after;
+        for receipt in receipts.unwrap_or_default() {
+            if sender.send(receipt).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The reading end: how far it has come.
+struct Reading {
+    path: PathBuf,
+    run: RunId,
+    key: TokenKey,
+    offset: u64,
+    /// A line whose end has not come; empty where it is too long to be one.
+    line: Vec<u8>,
+    is_overlong: bool,
+}
+
+impl Reading {
+    fn new(path: PathBuf, run: RunId, key: TokenKey) -> Self {
+        Self { path, run, key, offset: 0, line: Vec::new(), is_overlong: false }
+    }
+
+    /// The run's receipts among what was written since the last step.
+    fn step(&mut self) -> io::Result<Vec<Receipt>> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        if length < self.offset {
+            // A new file in the place of the old one.
+            (self.offset, self.is_overlong) = (0, false);
+            self.line.clear();
+        }
+        let mut receipts = Vec::new();
+        file.seek(SeekFrom::Start(self.offset))?;
+        while self.offset < length {
+            let mut portion = Vec::new();
+            self.offset += Read::take(&file, PORTION).read_to_end(&mut portion)? as u64;
+            if portion.is_empty() {
+                break;
+            }
+            receipts.extend(portion.iter().filter_map(|octet| self.take(*octet)));
+        }
+        Ok(receipts)
+    }
+
+    fn take(&mut self, octet: u8) -> Option<Receipt> {
+        if octet != b'\n' {
+            self.is_overlong |= self.line.len() >= MAX_LINE;
+            match self.is_overlong {
+                true => self.line.clear(),
+                false => self.line.push(octet),
+            }
+            return None;
+        }
+        self.is_overlong = false;
+        let line = std::mem::take(&mut self.line);
+        self.receipt_in(&line)
+    }
+
+    fn receipt_in(&self, line: &[u8]) -> Option<Receipt> {
+        match serde_json::from_slice(line).ok()? {
+            Record { v: VERSION, event: Event::Received(receipt), .. } => {
+                let is_genuine = self.key.find(receipt.forward_path.as_bytes()) == Some(receipt.token);
+                (receipt.token.run == self.run && is_genuine).then_some(receipt)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A simulated network: connections are pipes in memory, time is virtual, servers are scripts.
+
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use norelay_core::{
+    catalogue::{self, Profile},
+    check::verdict::{self, Judgement},
+    event::{MailExchanger, Receipt, Record, TlsFacts},
+    report::Report,
+    smtp::Security,
+    token::{RunId, TokenKey},
+};
+use norelay_probe::{
+    network::{AnyStream, Network},
+    scan::{self, Family, Request},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream},
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A server: what it does with its nth connection, counted from 0. `None` refuses the connection.
+pub type Server = Arc<dyn Fn(usize, DuplexStream) -> Option<Serving> + Send + Sync>;
+
+/// Where every connection goes to one server.
+pub struct Simulation {
+    server: Server,
+    connections: AtomicUsize,
+}
+
+impl Network for Simulation {
+    async fn connect(&self, _to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        match (self.server)(number, theirs) {
+            None => Err(io::ErrorKind::ConnectionRefused.into()),
+            Some(serving) => {
+                tokio::spawn(serving);
+                Ok((Box::new(ours), ([198, 51, 100, 9], 40_000).into()))
+            }
+        }
+    }
+
+    async fn secure(&self, _: AnyStream, _: Option<&str>, _: IpAddr) -> Result<(AnyStream, TlsFacts), String> {
+        Err("this simulation has no TLS".to_owned())
+    }
+
+    fn source(&self, _to: SocketAddr) -> Option<IpAddr> {
+        Some([198, 51, 100, 9].into())
+    }
+}
+
+/// What became of a run.
+pub struct Ran {
+    pub report: Report,
+    pub judgement: Judgement,
+    pub connections: usize,
+    pub took: Duration,
+}
+
+pub fn key() -> TokenKey {
+    TokenKey::new([7; 32])
+}
+
+pub fn request() -> Request {
+    Request {
+        run: RunId(1),
+        key: key(),
+        target: "mx.target.example".into(),
+        address_typed: false,
+        profile: Profile::Classic,
+        tests: catalogue::select(Profile::Classic).collect(),
+        domain: "probe.example".into(),
+        domain_given: true,
+        second_domain: Some("probe2.example".into()),
+        local_domain: Some("target.example".into()),
+        local_user: "postmaster".into(),
+        helo: Some("tester.probe.example".into()),
+        ports: vec![(25, Security::Plain)],
+        family: Family::Any,
+        reply_timeout: Duration::from_secs(60),
+        wait: Duration::from_secs(300),
+        concurrency: None,
+        slow: false,
+        max_messages: 3,
+    }
+}
+
+/// Runs the seventeen and the controls against a server, in virtual time.
+pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
+    let exchangers = vec![MailExchanger {
+        name: Some("mx.target.example".into()),
+        preference: None,
+        addresses: vec![[192, 0, 2, 7].into()],
+    }];
+    let network = Arc::new(Simulation { server, connections: AtomicUsize::new(0) });
+    let started = Instant::now();
+    let (_stop, stopped) = watch::channel(false);
+    let report = scan::scan(request, exchangers, network.clone(), Arc::new(|_: &Record| {}), receipts, stopped).await;
+    let judgement = verdict::judge(&report);
+    let connections = network.connections.load(Ordering::Relaxed);
+    Ran { report, judgement, connections, took: started.elapsed() }
+}
+
+/// A server that answers by rule: `answer(line)` gives whole replies with their CRLF; an empty one hangs up.
+pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
+    let answer = Arc::new(answer);
+    Arc::new(move |number, stream| {
+        let answer = answer.clone();
+        Some(Box::pin(async move {
+            let (reading, mut writing) = tokio::io::split(stream);
+            let mut lines = BufReader::new(reading).lines();
+            if writing.write_all(greeting.as_bytes()).await.is_err() {
+                return;
+            }
+            let mut in_text = false;
+            while let Ok(Some(line)) = lines.next_line().await {
+                if in_text && line != "." {
+                    continue;
+                }
+                let line = if in_text { "END-OF-DATA" } else { line.as_str() };
+                let reply = answer(number, line);
+                in_text = reply.starts_with("354");
+                if reply.is_empty() || writing.write_all(reply.as_bytes()).await.is_err() || line == "QUIT" {
+                    return;
+                }
+            }
+        }))
+    })
+}
+
+/// The answers of a server in order that relays nothing.
+pub fn closed(line: &str) -> String {
+    let upper = line.to_ascii_uppercase();
+    let reply = match upper.split([' ', ':']).next().unwrap_or_default() {
+        "EHLO" => "250-mx.target.example\r\n250 PIPELINING",
+        "HELO" | "MAIL" | "RSET" => "250 ok",
+        "RCPT" if upper.contains("<POSTMASTER@TARGET.EXAMPLE>") => "250 ok",
+        "RCPT" => "550 5.7.1 Relaying denied",
+        "DATA" => "503 5.5.1 no recipients",
+        "QUIT" => "221 bye",
+        _ => "502 5.5.1 what",
+    };
+    format!("{reply}\r\n")
+}

@@ -1,0 +1,273 @@
+//! One self-contained page: readable without a network or scripts, printable, in light and dark, for screen readers too.
+//!
+//! Everything shown is harmless text that the template escapes; the only parts that it doesn't are this crate's own style
+//! sheet and its hash, by which the page's policy allows that style and nothing else.
+
+use askama::Template;
+use data_encoding::BASE64;
+use norelay_core::{
+    check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
+    octets::harmless,
+    render::{dialogues_of, transcript, transcript::Speaker},
+    report::{Dialogue, Report},
+};
+use sha2::{Digest, Sha256};
+
+use crate::row::{Row, of_path};
+
+const STYLE: &str = include_str!("../templates/report.css");
+
+/// The page's style sheet as a source of a content security policy: `sha256-…`.
+#[must_use]
+pub fn style_hash() -> String {
+    format!("sha256-{}", BASE64.encode(&Sha256::digest(STYLE)))
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    style: &'static str,
+    style_hash: String,
+    target: String,
+    verdict: Shown,
+    summary: String,
+    paths: Vec<PathView>,
+    findings: Vec<FindingView>,
+    particulars: Vec<(&'static str, String)>,
+}
+
+/// A verdict as it is shown: never by its colour alone.
+struct Shown {
+    word: &'static str,
+    title: &'static str,
+    class: &'static str,
+    mark: char,
+}
+
+struct PathView {
+    way: String,
+    host: String,
+    verdict: Shown,
+    why: Vec<String>,
+    relayed: usize,
+    accepted: usize,
+    denied: usize,
+    unclear: usize,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    title: &'static str,
+    tests: Vec<TestView>,
+}
+
+struct TestView {
+    number: u8,
+    id: &'static str,
+    title: &'static str,
+    weight: &'static str,
+    class: &'static str,
+    line: String,
+    open: bool,
+    proof: Option<ProofView>,
+    transcripts: Vec<TranscriptView>,
+}
+
+struct ProofView {
+    arrived: String,
+    from: String,
+    helo: String,
+    envelope: String,
+    received: Vec<String>,
+}
+
+struct TranscriptView {
+    caption: String,
+    lines: Vec<LineView>,
+}
+
+struct LineView {
+    at: String,
+    who: &'static str,
+    class: &'static str,
+    text: String,
+    meaning: String,
+    source: &'static str,
+    closed: &'static str,
+}
+
+struct FindingView {
+    level: &'static str,
+    class: &'static str,
+    place: String,
+    text: String,
+}
+
+/// The report as one page.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let target = report.run.as_ref().map_or("no target", |run| &run.target);
+    let paths = (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path));
+    let findings = finding::findings(report, judgement);
+    let page = Page {
+        style: STYLE,
+        style_hash: style_hash(),
+        target: harmless(target),
+        verdict: shown(judgement.verdict),
+        summary: harmless(&judgement.summary),
+        paths: paths.collect(),
+        findings: findings.iter().map(|finding| finding_view(report, finding)).collect(),
+        particulars: particulars(report),
+    };
+    page.render().expect("the template writes into memory") + "\n"
+}
+
+fn shown(verdict: Verdict) -> Shown {
+    let (title, class, mark) = match verdict {
+        Verdict::OpenRelay => ("Open relay", "bad", '✗'),
+        Verdict::Suspect => ("Suspect", "doubt", '!'),
+        Verdict::Inconclusive => ("Inconclusive", "doubt", '?'),
+        Verdict::Closed => ("Closed", "good", '✓'),
+        Verdict::Unreachable => ("Unreachable", "doubt", '?'),
+    };
+    Shown { word: verdict.word(), title, class, mark }
+}
+
+fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
+    let index = usize::from(path);
+    let judged = &judgement.paths[index];
+    let rows = of_path(report, judgement, path);
+    let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
+    let way = report.paths.get(index).map(|facts| &facts.way);
+    PathView {
+        way: way.map(ToString::to_string).unwrap_or_default(),
+        host: way.and_then(|way| way.host.as_deref()).map(harmless).unwrap_or_default(),
+        verdict: shown(judged.verdict),
+        why: judged.why.iter().map(|why| harmless(why)).collect(),
+        relayed: count(&[Weight::Proof]),
+        accepted: count(&[Weight::Suspicion]),
+        denied: count(&[Weight::Denial, Weight::LocalDelivery]),
+        unclear: count(&[Weight::Unknown]),
+        groups: groups(report, &rows),
+    }
+}
+
+/// The tests, worst first, then the controls.
+fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
+    let titles: [(&'static str, &[Weight]); 5] = [
+        ("Relayed", &[Weight::Proof]),
+        ("Accepted", &[Weight::Suspicion]),
+        ("Unclear", &[Weight::Unknown]),
+        ("Local delivery", &[Weight::LocalDelivery]),
+        ("Denied", &[Weight::Denial]),
+    ];
+    let view = |row: &Row<'_>| test_view(report, row);
+    let scored = titles.into_iter().map(|(title, weights)| {
+        let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
+        Group { title, tests: tests.map(view).collect() }
+    });
+    let controls = rows.iter().filter(|row| row.is_control()).map(view).collect();
+    let groups = scored.chain([Group { title: "Controls", tests: controls }]);
+    groups.filter(|group| !group.tests.is_empty()).collect()
+}
+
+fn test_view(report: &Report, row: &Row<'_>) -> TestView {
+    let (decisive, others) = dialogues_of(report, row.judged);
+    let dialogues: Vec<_> = others.into_iter().chain(decisive).collect();
+    let class = match row.judged.weight {
+        _ if row.is_control() => "faint",
+        Weight::Proof => "bad",
+        Weight::Suspicion | Weight::Unknown => "doubt",
+        Weight::Denial | Weight::LocalDelivery => "good",
+    };
+    TestView {
+        number: row.judged.test.number,
+        id: row.judged.test.id,
+        title: row.judged.test.title(),
+        weight: row.weight(),
+        class,
+        line: row.line(),
+        open: row.judged.weight == Weight::Proof && !row.is_control(),
+        proof: proof_view(row),
+        transcripts: (1..)
+            .zip(&dialogues)
+            .map(|(place, dialogue)| transcript_view(place, dialogues.len(), dialogue))
+            .collect(),
+    }
+}
+
+fn proof_view(row: &Row<'_>) -> Option<ProofView> {
+    let (arrived, receipt, hops) = row.proof.as_ref()?;
+    let by = match hops {
+        Hops::Direct => "the tested server itself",
+        Hops::Multihop => "another server, to which the tested one handed it",
+    };
+    Some(ProofView {
+        arrived: arrived.to_string(),
+        from: format!("{}, {by}", receipt.peer.ip().to_canonical()),
+        helo: receipt.helo.to_string(),
+        envelope: format!("{} → {}", receipt.reverse_path, receipt.forward_path),
+        received: receipt.received.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn transcript_view(place: usize, of: usize, dialogue: &Dialogue) -> TranscriptView {
+    let caption = format!(
+        "Connection {place} of {of}, {}{}",
+        dialogue.opened,
+        if dialogue.proof { ", with a message" } else { "" }
+    );
+    let lines = transcript::explained(dialogue, None).into_iter().map(|(line, explanation)| {
+        let (who, class) = match line.by {
+            Speaker::Client => ("we", ""),
+            Speaker::Server => ("server", ""),
+            Speaker::Refusal => ("server refuses", "good"),
+            Speaker::Change => ("connection", "faint"),
+            Speaker::Failure => ("failure", "doubt"),
+        };
+        let explanation = explanation.as_ref();
+        LineView {
+            at: format!("{}.{:03}", line.at_ms / 1000, line.at_ms % 1000),
+            who,
+            class,
+            text: line.text,
+            meaning: explanation.map(|explanation| explanation.text.to_string()).unwrap_or_default(),
+            source: explanation.map(|explanation| explanation.source).unwrap_or_default(),
+            closed: explanation.and_then(|explanation| explanation.closed).unwrap_or_default(),
+        }
+    });
+    TranscriptView { caption, lines: lines.collect() }
+}
+
+fn finding_view(report: &Report, finding: &Finding) -> FindingView {
+    let path = finding.path.and_then(|path| report.paths.get(usize::from(path)));
+    let class = match finding.level {
+        Level::Error => "bad",
+        Level::Warning => "doubt",
+        Level::Info | Level::Notice => "faint",
+    };
+    FindingView {
+        level: finding.level.word(),
+        class,
+        place: path.map(|facts| facts.way.to_string()).unwrap_or_default(),
+        text: finding.text.clone(),
+    }
+}
+
+fn particulars(report: &Report) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(run) = &report.run {
+        lines.push(("Run", run.run.to_string()));
+        lines.push(("norelay", harmless(&run.version)));
+        lines.push(("Profile", run.profile.to_string()));
+        lines.push(("Probe domain", harmless(&run.domain)));
+        lines.push(("Introduced itself as", harmless(&run.helo)));
+        lines.push((
+            "Receiver",
+            if run.receiving { "yes: arrival proves relaying" } else { "no: nothing can be proven" }.to_owned(),
+        ));
+    }
+    lines.extend(report.started.map(|at| ("Begun", at.to_string())));
+    lines.extend(report.finished.map(|at| ("Ended", at.to_string())));
+    lines
+}

@@ -1,0 +1,80 @@
+//! For continuous integration: JUnit's XML, a suite a path and a case a test, before them one case for the verdict.
+//!
+//! A test passes only where relaying was denied (or a control explains the acceptance as local delivery). A proof and a
+//! suspicion are failures; what has no answer about relaying is an error, never a skip, because skips count as passes.
+//! Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't carry is escaped before.
+
+use norelay_core::{
+    check::{Judgement, Verdict, Weight},
+    octets::harmless,
+    render::{dialogues_of, transcript},
+    report::Report,
+};
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
+
+use crate::row::{Row, of_path};
+
+/// The report as JUnit's XML.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let target = report.run.as_ref().map_or("no target", |run| &run.target);
+    let mut xml = quick_junit::Report::new("norelay");
+    xml.add_test_suite(verdict_suite(report, judgement, &harmless(target)));
+    for (index, facts) in (0..=u8::MAX).zip(&report.paths) {
+        let mut suite = TestSuite::new(harmless(&facts.way.to_string()));
+        for row in of_path(report, judgement, index) {
+            if row.is_control() {
+                suite.add_property(Property::new(row.judged.test.id, row.line()));
+            } else {
+                suite.add_test_case(case(report, &row));
+            }
+        }
+        xml.add_test_suite(suite);
+    }
+    xml.to_string().expect("harmless text is valid in XML")
+}
+
+fn verdict_suite(report: &Report, judgement: &Judgement, target: &str) -> TestSuite {
+    let kind = match judgement.verdict {
+        Verdict::Closed => None,
+        Verdict::OpenRelay | Verdict::Suspect => Some(NonSuccessKind::Failure),
+        Verdict::Inconclusive | Verdict::Unreachable => Some(NonSuccessKind::Error),
+    };
+    let summary = harmless(&judgement.summary);
+    let mut case = TestCase::new("verdict", status(kind, judgement.verdict.word(), &summary));
+    case.set_classname(target);
+    case.set_system_out(summary);
+    let mut suite = TestSuite::new(target);
+    if let Some(run) = &report.run {
+        suite.add_property(Property::new("norelay", harmless(&run.version)));
+        suite.add_property(Property::new("profile", run.profile.to_string()));
+    }
+    if let Some(started) = report.started {
+        suite.add_property(Property::new("started", started.to_string()));
+    }
+    suite.add_test_case(case);
+    suite
+}
+
+fn status(kind: Option<NonSuccessKind>, class: &str, message: &str) -> TestCaseStatus {
+    let Some(kind) = kind else { return TestCaseStatus::success() };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(class).set_message(message);
+    status
+}
+
+fn case(report: &Report, row: &Row<'_>) -> TestCase {
+    let kind = match row.judged.weight {
+        Weight::Denial | Weight::LocalDelivery => None,
+        Weight::Proof | Weight::Suspicion => Some(NonSuccessKind::Failure),
+        Weight::Unknown => Some(NonSuccessKind::Error),
+    };
+    let line = row.line();
+    let name = format!("{} {}", row.judged.test.number, row.judged.test.id);
+    let mut case = TestCase::new(name, status(kind, row.weight(), &line));
+    case.set_classname(harmless(&row.way.to_string()));
+    case.set_time(std::time::Duration::from_millis(row.judged.elapsed_ms));
+    let transcript = dialogues_of(report, row.judged).0.map(transcript::lines).unwrap_or_default();
+    case.set_system_out(if transcript.is_empty() { line } else { transcript.join("\n") });
+    case
+}

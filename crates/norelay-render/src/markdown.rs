@@ -1,0 +1,163 @@
+//! For issues, tickets and chats: Markdown as GitHub, GitLab and chats read it.
+//!
+//! The server's words stand in code, whose fence is longer than any run of backticks in it; everything else has each
+//! character that could mean something escaped, and an `@` is kept from calling anybody.
+
+use norelay_core::{
+    check::{Judgement, Verdict, Weight, finding},
+    octets::harmless,
+    render::{dialogues_of, transcript},
+    report::Report,
+};
+
+use crate::row::{Row, of_path};
+
+/// The report as Markdown.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let target = report.run.as_ref().map_or("no target", |run| &run.target);
+    let mut text = format!("# {} {}: {}\n\n", mark(judgement.verdict), prose(target), judgement.verdict.word());
+    text.push_str(&format!("{}\n\n", prose(&judgement.summary)));
+    text.push_str(&paths(report, judgement));
+    for path in 0..=u8::MAX {
+        let rows = of_path(report, judgement, path);
+        let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
+        if let Some(first) = matters.first() {
+            text.push_str(&format!("\n## {}\n", prose(&first.way.to_string())));
+            matters.iter().for_each(|row| text.push_str(&test(report, row)));
+        }
+    }
+    text.push_str(&findings(report, judgement));
+    text.push_str(&footer(report));
+    text
+}
+
+/// The verdict as a sign, beside its word.
+fn mark(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::OpenRelay => '❌',
+        Verdict::Closed => '✅',
+        Verdict::Suspect | Verdict::Inconclusive | Verdict::Unreachable => '❔',
+    }
+}
+
+fn matters(row: &Row<'_>) -> bool {
+    !row.is_control() && matches!(row.judged.weight, Weight::Proof | Weight::Suspicion | Weight::Unknown)
+}
+
+fn paths(report: &Report, judgement: &Judgement) -> String {
+    let mut text =
+        "| path | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --: | --: | --: | --: |\n"
+            .to_owned();
+    for (facts, judged) in report.paths.iter().zip(&judgement.paths) {
+        let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            prose(&facts.way.to_string()),
+            judged.verdict.word(),
+            count(&[Weight::Proof]),
+            count(&[Weight::Suspicion]),
+            count(&[Weight::Denial, Weight::LocalDelivery]),
+            count(&[Weight::Unknown]),
+        ));
+    }
+    text
+}
+
+fn test(report: &Report, row: &Row<'_>) -> String {
+    let test = row.judged.test;
+    let mut text = format!("\n### {} {}: {}\n\n", test.number, test.id, row.weight());
+    if let Some((arrived, receipt, _)) = &row.proof {
+        let from = receipt.peer.ip().to_canonical();
+        text.push_str(&format!("Proof: the message came back at {arrived} from {}.\n\n", prose(&from.to_string())));
+        receipt.received.iter().take(10).for_each(|field| {
+            text.push_str(&format!("* Received {}\n", code(&field.to_string())));
+        });
+        text.push('\n');
+    }
+    let lines = dialogues_of(report, row.judged).0.map(transcript::lines).unwrap_or_default();
+    match lines.is_empty() {
+        true => text.push_str(&format!("{}\n", prose(&row.line()))),
+        false => text.push_str(&block(&lines)),
+    }
+    text
+}
+
+fn findings(report: &Report, judgement: &Judgement) -> String {
+    let found = finding::findings(report, judgement);
+    let mut text = if found.is_empty() { String::new() } else { "\n## Findings\n\n".to_owned() };
+    for finding in found {
+        let path = finding.path.and_then(|path| report.paths.get(usize::from(path)));
+        let place = path.map(|facts| format!("{}: ", prose(&facts.way.to_string()))).unwrap_or_default();
+        text.push_str(&format!("* **{}** {place}{}\n", finding.level.word(), prose(&finding.text)));
+    }
+    text
+}
+
+fn footer(report: &Report) -> String {
+    let Some(run) = &report.run else { return String::new() };
+    let time = report.started.map(|started| format!(", {started}")).unwrap_or_default();
+    format!("\nnorelay {}, profile {}, run {}{time}\n", prose(&run.version), run.profile, run.run)
+}
+
+/// Text that means nothing but itself.
+fn prose(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in harmless(text).chars() {
+        match character {
+            '@' => escaped.push_str("@&#8203;"),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // A dot or a colon in an escape would only be in the way; links need `://` or `www.`.
+            ':' | '/' | '.' | ',' | ';' | '\'' | '"' | '?' | '=' | '%' | '(' | ')' | '-' => escaped.push(character),
+            other if other.is_ascii_punctuation() => escaped.extend(['\\', other]),
+            other => escaped.push(other),
+        }
+    }
+    escaped.replace("://", ":&#8203;//").replace("www.", "www&#8203;.")
+}
+
+/// The longest run of backticks in a text.
+fn backticks(text: &str) -> usize {
+    text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
+}
+
+/// Code within a line.
+fn code(text: &str) -> String {
+    let text = harmless(text);
+    let fence = "`".repeat(backticks(&text) + 1);
+    format!("{fence} {text} {fence}")
+}
+
+/// Code on lines of its own.
+fn block(lines: &[String]) -> String {
+    let text = lines.join("\n");
+    let fence = "`".repeat((backticks(&text) + 1).max(3));
+    format!("{fence}text\n{text}\n{fence}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_means_itself() {
+        for (text, expected) in [
+            ("mx.example.net (192.0.2.7)", "mx.example.net (192.0.2.7)"),
+            ("[x](javascript:1)", "\\[x\\](javascript:1)"),
+            ("<b>&amp; @all", "&lt;b&gt;&amp;amp; @&#8203;all"),
+            ("*a* _b_ ~c~ `d` |e| #f", "\\*a\\* \\_b\\_ \\~c\\~ \\`d\\` \\|e\\| \\#f"),
+            ("http://evil.example www.evil.example", "http:&#8203;//evil.example www&#8203;.evil.example"),
+        ] {
+            assert_eq!(prose(text), expected);
+        }
+    }
+
+    #[test]
+    fn fences_are_longer_than_what_they_hold() {
+        assert_eq!(code("a``b"), "``` a``b ```");
+        assert_eq!(block(&["````".to_owned(), "x".to_owned()]), "`````text\n````\nx\n`````\n");
+        assert_eq!(block(&["x".to_owned()]), "```text\nx\n```\n");
+    }
+}

@@ -1,0 +1,88 @@
+//! One line for a monitoring system, as its plugins print it (Nagios, Icinga, Naemon and those that speak like them).
+//!
+//! | verdict | state | exit code of the plugin |
+//! | --- | --- | --- |
+//! | `closed` | OK | 0 |
+//! | `suspect` | WARNING | 1 |
+//! | `open` | CRITICAL | 2 |
+//! | `inconclusive`, `unreachable` | UNKNOWN | 3 |
+//!
+//! So an open relay alone raises the highest alarm, and what could not be told is never OK. The characters that such
+//! systems drop from a plugin's words, or hand to a shell, are replaced by look-alikes, and `|`, which begins the
+//! performance data, by a slash.
+
+use norelay_core::{
+    check::{Judgement, Verdict, Weight},
+    octets::harmless,
+    report::Report,
+};
+
+/// A plugin's first line may have about 4 kB; half of it is more than anybody reads.
+const MAX_WORDS: usize = 2000;
+
+/// The plugin's exit code.
+#[must_use]
+pub fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Closed => 0,
+        Verdict::Suspect => 1,
+        Verdict::OpenRelay => 2,
+        Verdict::Inconclusive | Verdict::Unreachable => 3,
+    }
+}
+
+fn state(verdict: Verdict) -> &'static str {
+    match exit_code(verdict) {
+        0 => "OK",
+        1 => "WARNING",
+        2 => "CRITICAL",
+        _ => "UNKNOWN",
+    }
+}
+
+/// The line.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let target = report.run.as_ref().map_or("no target", |run| &run.target);
+    let verdict = judgement.verdict;
+    let words = format!("NORELAY {} - {}: {}: {}", state(verdict), target, verdict.word(), judgement.summary);
+    let words: String = plain(&words).chars().take(MAX_WORDS).collect();
+    format!("{words} | {}\n", performance(report, judgement))
+}
+
+fn plain(text: &str) -> String {
+    let replaced = harmless(text);
+    let replaced = replaced.chars().map(|character| match character {
+        '|' => '/',
+        '\'' | '`' => '’',
+        '"' => '”',
+        '<' => '‹',
+        '>' => '›',
+        '&' => '+',
+        '$' => '＄',
+        '~' => '∼',
+        ';' => ',',
+        other => other,
+    });
+    replaced.collect()
+}
+
+/// `label=value;warning;critical;minimum`
+fn performance(report: &Report, judgement: &Judgement) -> String {
+    let count = |weight| {
+        let tests = judgement.paths.iter().flat_map(|path| &path.tests);
+        tests.filter(|judged| judged.weight == weight).count()
+    };
+    let mut parts = vec![
+        format!("relayed={};;0;0", count(Weight::Proof)),
+        format!("accepted={};0;;0", count(Weight::Suspicion)),
+        format!("unclear={};;;0", count(Weight::Unknown)),
+        format!("denied={};;;0", count(Weight::Denial) + count(Weight::LocalDelivery)),
+        format!("paths={};;;0", judgement.paths.len()),
+    ];
+    if let (Some(started), Some(finished)) = (report.started, report.finished) {
+        let ms = finished.as_millisecond().saturating_sub(started.as_millisecond()).max(0);
+        parts.push(format!("time={}.{:03}s;;;0", ms / 1000, ms % 1000));
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,142 @@
+//! What the tabular formats say of a test: one row, all words, nothing left to judge.
+//!
+//! Rules:
+//! - Every string is harmless in a terminal; each format then does what its own medium needs.
+
+use jiff::Timestamp;
+use norelay_core::{
+    check::{Hops, Judgement, Outcome, Reason, TestJudgement, Weight, verdict},
+    event::{Path, Receipt},
+    octets::harmless,
+    render::{reply_of, reply_words, stage_of},
+    report::Report,
+};
+use serde::Serialize;
+
+/// One test or control on one path.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The path's index.
+    pub path: u8,
+    /// The path.
+    pub way: &'a Path,
+    /// The test's judgement.
+    pub judged: &'a TestJudgement,
+    /// Where it was answered, in JSON's word; empty where nowhere.
+    pub stage: String,
+    /// Why it was refused, in JSON's word; empty where it wasn't.
+    pub reason: String,
+    /// The reply that decided.
+    pub reply: Option<Said>,
+    /// Why there is no answer; empty where there is one.
+    pub why: String,
+    /// The arrival that proves relaying.
+    pub proof: Option<(Timestamp, &'a Receipt, Hops)>,
+}
+
+/// A reply, in words.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The reply code.
+    pub code: u16,
+    /// The enhanced status code; empty where there is none.
+    pub enhanced: String,
+    /// The text without codes.
+    pub text: String,
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [&self.enhanced, &self.text];
+        write!(f, "{}", self.code)?;
+        parts.into_iter().filter(|part| !part.is_empty()).try_for_each(|part| write!(f, " {part}"))
+    }
+}
+
+/// The word that stands for a value in JSON.
+pub fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+impl<'a> Row<'a> {
+    fn of(report: &'a Report, path: u8, way: &'a Path, judged: &'a TestJudgement) -> Self {
+        let reply = reply_of(&judged.outcome).map(|reply| Said {
+            code: reply.code,
+            enhanced: reply.enhanced().map(|code| code.to_string()).unwrap_or_default(),
+            text: reply_words(reply),
+        });
+        Self {
+            path,
+            way,
+            judged,
+            stage: stage_of(&judged.outcome).map(word).unwrap_or_default(),
+            reason: reason_of(&judged.outcome).map(word).unwrap_or_default(),
+            reply,
+            why: why_of(&judged.outcome),
+            proof: proof_of(report, path, judged),
+        }
+    }
+
+    /// Whether it is a control.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        self.judged.test.is_control()
+    }
+
+    /// What became of it, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let outcome = self.judged.outcome.word().replace('_', " ");
+        match (&self.proof, &self.reply) {
+            (Some((arrived, receipt, _)), _) => {
+                format!("{outcome}: the message came back from {} at {arrived}", receipt.peer.ip().to_canonical())
+            }
+            (None, _) if !self.why.is_empty() => format!("{outcome}: {}", self.why),
+            (None, Some(said)) => format!("{outcome}: {said}"),
+            (None, None) => outcome,
+        }
+    }
+
+    /// What its outcome contributes, as a word for people.
+    #[must_use]
+    pub fn weight(&self) -> &'static str {
+        match self.judged.weight {
+            _ if self.is_control() => "control",
+            Weight::Proof => "relayed",
+            Weight::Suspicion => "accepted",
+            Weight::Unknown => "unclear",
+            Weight::Denial => "denied",
+            Weight::LocalDelivery => "local delivery",
+        }
+    }
+}
+
+/// Every test of a path, in display order, then its controls.
+pub fn of_path<'a>(report: &'a Report, judgement: &'a Judgement, path: u8) -> Vec<Row<'a>> {
+    let index = usize::from(path);
+    let (Some(facts), Some(judged)) = (report.paths.get(index), judgement.paths.get(index)) else { return Vec::new() };
+    let tests = judged.tests.iter().chain(&judged.controls);
+    tests.map(|judged| Row::of(report, path, &facts.way, judged)).collect()
+}
+
+fn reason_of(outcome: &Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => Some(*reason),
+        _ => None,
+    }
+}
+
+fn why_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Interrupted { cause } => harmless(&cause.to_string()),
+        Outcome::NotRun { why } => harmless(why),
+        _ => String::new(),
+    }
+}
+
+fn proof_of<'a>(report: &'a Report, path: u8, judged: &'a TestJudgement) -> Option<(Timestamp, &'a Receipt, Hops)> {
+    let Outcome::Relayed { from, hops } = judged.outcome else { return None };
+    let mut receipts = verdict::receipts_of(report, path, judged.test);
+    let (at, receipt) = receipts.find(|(_, receipt)| receipt.peer.ip().to_canonical() == from)?;
+    Some((*at, receipt, hops))
+}

@@ -1,0 +1,215 @@
+//! For code scanning: SARIF 2.1.0, a result a test and a finding.
+//!
+//! A proof is an error, a suspicion a warning, an unanswered test an open question (`kind: open`), a denial a pass. In
+//! SARIF's messages brackets make links and braces make placeholders, so both are escaped (sections 3.11.5 and 3.11.6).
+
+use norelay_core::{
+    catalogue::RelayTest,
+    check::{Finding, Judgement, Level, Weight, finding},
+    event::Path,
+    octets::harmless,
+    report::Report,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::row::{Row, of_path};
+
+const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Log {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    tool: Tool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automation_details: Option<Value>,
+    invocations: [Value; 1],
+    results: Vec<SarifResult>,
+    column_kind: &'static str,
+    properties: Value,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Serialize)]
+struct Driver {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    id: String,
+    short_description: Message,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SarifResult {
+    rule_id: String,
+    rule_index: usize,
+    kind: &'static str,
+    level: &'static str,
+    message: Message,
+    locations: Vec<Value>,
+    partial_fingerprints: Value,
+}
+
+/// The report as SARIF.
+#[must_use]
+pub fn render(report: &Report, judgement: &Judgement) -> String {
+    let mut rules = Vec::new();
+    let mut results = Vec::new();
+    for path in 0..=u8::MAX {
+        for row in of_path(report, judgement, path).iter().filter(|row| !row.is_control()) {
+            let rule_index = rule_for(&mut rules, row.judged.test.id, || test_rule(row.judged.test));
+            results.push(test_result(row, rule_index));
+        }
+    }
+    for found in finding::findings(report, judgement) {
+        let id = format!("finding/{}", found.tag);
+        let rule_index = rule_for(&mut rules, &id, || finding_rule(&id, &found));
+        results.push(finding_result(report, &found, id, rule_index));
+    }
+    let run = run(report, judgement, rules, results);
+    let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
+    serde_json::to_string_pretty(&log).expect("the log's keys are strings") + "\n"
+}
+
+fn run(report: &Report, judgement: &Judgement, rules: Vec<Rule>, results: Vec<SarifResult>) -> Run {
+    let asked = report.run.as_ref();
+    let version = asked.map(|run| harmless(&run.version));
+    let mut invocation = json!({
+        "executionSuccessful": report.finished.is_some() && !report.stopped,
+        "exitCode": judgement.verdict.exit_code(),
+    });
+    for (key, time) in [("startTimeUtc", report.started), ("endTimeUtc", report.finished)] {
+        if let Some(time) = time {
+            invocation[key] = json!(time);
+        }
+    }
+    Run {
+        tool: Tool { driver: Driver { name: "norelay", version, rules } },
+        automation_details: asked.map(|run| json!({"id": format!("norelay/{}", harmless(&run.target))})),
+        invocations: [invocation],
+        results,
+        column_kind: "unicodeCodePoints",
+        properties: json!({"verdict": judgement.verdict.word(), "summary": harmless(&judgement.summary)}),
+    }
+}
+
+/// The index of a rule, which is made where it isn't there yet.
+fn rule_for(rules: &mut Vec<Rule>, id: &str, rule: impl FnOnce() -> Rule) -> usize {
+    rules.iter().position(|rule| rule.id == id).unwrap_or_else(|| {
+        rules.push(rule());
+        rules.len() - 1
+    })
+}
+
+fn test_rule(test: &RelayTest) -> Rule {
+    let document = test.document.trim();
+    Rule {
+        id: test.id.to_owned(),
+        short_description: message(test.title()),
+        help: Some(json!({"text": message(document).text, "markdown": document})),
+    }
+}
+
+fn finding_rule(id: &str, found: &Finding) -> Rule {
+    Rule { id: id.to_owned(), short_description: message(&found.tag.replace('_', " ")), help: None }
+}
+
+fn test_result(row: &Row<'_>, rule_index: usize) -> SarifResult {
+    let (kind, level) = match row.judged.weight {
+        Weight::Proof => ("fail", "error"),
+        Weight::Suspicion => ("fail", "warning"),
+        Weight::Unknown => ("open", "none"),
+        Weight::Denial | Weight::LocalDelivery => ("pass", "none"),
+    };
+    let id = row.judged.test.id;
+    SarifResult {
+        rule_id: id.to_owned(),
+        rule_index,
+        kind,
+        level,
+        message: message(&format!("{} {}", row.way, row.line())),
+        locations: vec![location(row.way)],
+        partial_fingerprints: json!({"norelay/v1": format!("{}/{id}", row.way)}),
+    }
+}
+
+fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usize) -> SarifResult {
+    let level = match found.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info | Level::Notice => "note",
+    };
+    let way = found.path.and_then(|path| report.paths.get(usize::from(path))).map(|facts| &facts.way);
+    let place = way.map(Path::to_string).unwrap_or_default();
+    SarifResult {
+        partial_fingerprints: json!({"norelay/v1": format!("{place}/{id}")}),
+        rule_id: id,
+        rule_index,
+        kind: "fail",
+        level,
+        message: message(&found.text),
+        locations: way.map(location).into_iter().collect(),
+    }
+}
+
+/// A server isn't a file; a scheme of its own keeps it from being taken for one.
+fn location(way: &Path) -> Value {
+    let authority = std::net::SocketAddr::new(way.address, way.port);
+    json!({
+        "physicalLocation": {"artifactLocation": {"uri": format!("smtp://{authority}")}},
+        "logicalLocations": [{"fullyQualifiedName": way.to_string(), "kind": "resource"}],
+    })
+}
+
+fn message(text: &str) -> Message {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.split('\n').map(harmless).collect::<Vec<_>>().join("\n").chars() {
+        match character {
+            '\\' | '[' | ']' => escaped.extend(['\\', character]),
+            '{' | '}' => escaped.extend([character, character]),
+            other => escaped.push(other),
+        }
+    }
+    Message { text: escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_no_links_and_no_placeholders() {
+        for (text, expected) in
+            [("[x](javascript:1)", "\\[x\\](javascript:1)"), ("{0} \\", "{{0}} \\\\"), ("a\nb\x1b", "a\nb\\\\x1b")]
+        {
+            assert_eq!(message(text).text, expected);
+        }
+    }
+}

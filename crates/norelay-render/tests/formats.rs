@@ -1,0 +1,156 @@
+//! Every format on the fixed set of reports (`norelay-core/tests/logs`), and what a hostile server must not achieve in it.
+
+use norelay_core::{check, replay::read_log, report::Report};
+use norelay_render::{Format, render};
+
+const LOGS: [(&str, &str); 7] = [
+    ("closed", include_str!("../../norelay-core/tests/logs/closed.jsonl")),
+    ("open", include_str!("../../norelay-core/tests/logs/open.jsonl")),
+    ("multihop", include_str!("../../norelay-core/tests/logs/multihop.jsonl")),
+    ("suspect", include_str!("../../norelay-core/tests/logs/suspect.jsonl")),
+    ("inconclusive", include_str!("../../norelay-core/tests/logs/inconclusive.jsonl")),
+    ("unreachable", include_str!("../../norelay-core/tests/logs/unreachable.jsonl")),
+    ("hostile", include_str!("../../norelay-core/tests/logs/hostile.jsonl")),
+];
+
+fn rendered(log: &str, format: Format) -> String {
+    let report = Report::of(&read_log(log).records);
+    render(format, &report, &check::judge(&report))
+}
+
+fn hostile(format: Format) -> String {
+    rendered(LOGS[6].1, format)
+}
+
+/// The catalogue's documents are others' to change: their words are left out of the snapshots.
+fn without_documents(format: Format, text: &str) -> String {
+    match format {
+        Format::Html => {
+            let lines =
+                text.lines().map(|line| if line.starts_with("<p>") { "<p>(title or sentence)</p>" } else { line });
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        Format::Sarif => {
+            let mut log: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
+            for rule in log["runs"][0]["tool"]["driver"]["rules"].as_array_mut().into_iter().flatten() {
+                let rule = rule.as_object_mut().expect("a rule is an object");
+                rule.remove("help");
+                rule.remove("shortDescription");
+            }
+            serde_json::to_string_pretty(&log).expect("its keys are strings")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[test]
+fn formats_look_as_they_did() {
+    for (name, log) in LOGS {
+        for format in Format::ALL {
+            // Text and JSON are core's, which has its own snapshots of them; the long formats need two logs, not seven.
+            let is_long = matches!(format, Format::Html | Format::Sarif | Format::Junit);
+            if !matches!(format, Format::Text | Format::Json) && (!is_long || matches!(name, "multihop" | "hostile")) {
+                let text = without_documents(*format, &rendered(log, *format));
+                insta::assert_snapshot!(format!("{name}.{}", format.name()), text);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_format_ends_with_a_line_end_and_acts_in_no_terminal() {
+    let empty = Report::default();
+    let empty = |format| render(format, &empty, &check::judge(&empty));
+    for format in Format::ALL {
+        for text in LOGS.iter().map(|(_, log)| rendered(log, *format)).chain([empty(*format)]) {
+            assert!(text.ends_with('\n'), "{format}");
+            let acts = text.chars().find(|character| character.is_control() && !matches!(character, '\n' | '\r'));
+            assert_eq!(acts, None, "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_hostile_server_gets_no_markup_into_a_page() {
+    let page = hostile(Format::Html);
+    for markup in ["<script", "<img", "</pre", "onerror=alert(2)>", "<b>", "\" onmouseover", "' `x`"] {
+        assert!(!page.contains(markup), "{markup}");
+    }
+    assert!(page.contains("&#60;script&#62;alert(1)"), "the words themselves are shown");
+}
+
+#[test]
+fn a_hostile_server_gets_no_formula_into_a_spreadsheet() {
+    let table = hostile(Format::Csv);
+    let mut reader = csv::ReaderBuilder::new().from_reader(table.as_bytes());
+    let mut cells = 0;
+    for record in reader.records() {
+        for cell in record.expect("what was written can be read").iter() {
+            assert!(!cell.trim_start().starts_with(['=', '+', '-', '@', '\t']), "{cell}");
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 8 * 20);
+    assert!(table.contains("\"'=cmd|'/c calc'!A1\""));
+}
+
+#[test]
+fn a_hostile_server_adds_no_performance_data() {
+    let line = hostile(Format::Nagios);
+    assert_eq!((line.matches('|').count(), line.lines().count()), (1, 1), "{line}");
+    assert!(!line.split_once('|').expect("there is one").0.contains(['$', '`', '<', '"', '\'']));
+}
+
+#[test]
+fn a_hostile_server_gets_no_markup_into_markdown() {
+    let text = hostile(Format::Markdown);
+    let mut fence: Option<&str> = None;
+    let mut outside = String::new();
+    for line in text.lines() {
+        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        match fence {
+            Some(open) if line.trim_end() == open => fence = None,
+            Some(_) => {}
+            None if ticks.len() >= 3 => fence = Some(ticks),
+            None => outside.push_str(&format!("{line}\n")),
+        }
+    }
+    assert_eq!(fence, None, "every fence is closed");
+    for markup in ["<script", "[x](", "@everyone", "<b>", "http://"] {
+        assert!(!outside.contains(markup), "{markup}\n{outside}");
+    }
+    assert!(outside.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn only_a_denial_passes_in_continuous_integration() {
+    for (name, log) in LOGS {
+        let xml = rendered(log, Format::Junit);
+        let failures = xml.matches("<failure").count() + xml.matches("<error").count();
+        assert_eq!(failures == 0, name == "closed", "{name}");
+        assert_eq!(xml.matches("<skipped").count(), 0, "{name}");
+        let report = Report::of(&read_log(log).records);
+        let sarif: serde_json::Value = serde_json::from_str(&rendered(log, Format::Sarif)).expect("it is JSON");
+        let results = sarif["runs"][0]["results"].as_array().expect("there are results");
+        let passes = results.iter().filter(|result| result["kind"] == "pass").count();
+        let denials = check::judge(&report)
+            .paths
+            .iter()
+            .flat_map(|path| &path.tests)
+            .filter(|judged| matches!(judged.weight, check::Weight::Denial | check::Weight::LocalDelivery))
+            .count();
+        assert_eq!(passes, denials, "{name}");
+    }
+}
+
+#[test]
+fn a_page_needs_nothing_from_outside() {
+    for (name, log) in LOGS {
+        let page = rendered(log, Format::Html);
+        for reference in ["src=", "url(", "@import", "<link", "<script", "href=\"http", "style=\""] {
+            let shown = page.replace("img src=x", "");
+            assert!(!shown.contains(reference), "{name}: {reference}");
+        }
+        assert!(page.contains(&norelay_render::html::style_hash()));
+    }
+}

@@ -1,0 +1,449 @@
+//! Jobs: asked for, claimed, finished, expired.
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use norelay_core::{check::Verdict, token::RunId};
+
+use super::{
+    Job, JobId, Lease, Origin, Request, State, Store, StoreError,
+    codec::{json, maybe_time, millis, octets, of_json, run_number, run_of, text, time, verdict_of},
+    pool::{on, transact},
+};
+
+/// The columns of a [`Row`].
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, run, request, origin, asker, state, verdict, created, started, finished, expires, attempt, last FROM jobs ",
+            $rest
+        )
+    };
+}
+
+type Row = (Vec<u8>, i64, String, String, String, String, Option<String>, i64, Option<i64>, Option<i64>, i64, i64, i64);
+
+fn job(row: Row) -> Result<Job, StoreError> {
+    let (id, run, request, origin, asker, state, verdict, created, started, finished, expires, attempt, last) = row;
+    Ok(Job {
+        id: job_id(id)?,
+        run: run_of(run),
+        request: of_json("request", &request)?,
+        origin: if origin == Origin::Here.word() { Origin::Here } else { Origin::Elsewhere },
+        asker,
+        state: State::of_word(&state).ok_or(StoreError::Damaged("state"))?,
+        verdict: verdict.as_deref().map(verdict_of).transpose()?,
+        created: time("created", created)?,
+        started: maybe_time("started", started)?,
+        finished: maybe_time("finished", finished)?,
+        expires: time("expires", expires)?,
+        attempt: u32::try_from(attempt).map_err(|_| StoreError::Damaged("attempt"))?,
+        last,
+    })
+}
+
+pub(super) fn job_id(octets: Vec<u8>) -> Result<JobId, StoreError> {
+    octets.try_into().map(JobId).map_err(|_| StoreError::Damaged("id"))
+}
+
+fn jobs(rows: Vec<Row>) -> Result<Vec<Job>, StoreError> {
+    rows.into_iter().map(job).collect()
+}
+
+/// A job to be kept.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its public name.
+    pub id: JobId,
+    /// The name of its run.
+    pub run: RunId,
+    /// What was asked.
+    pub request: Request,
+    /// Who tests: a job from elsewhere is never claimed.
+    pub origin: Origin,
+    /// The bucket of who asked.
+    pub asker: String,
+    /// The addresses that it may test, and no others.
+    pub addresses: Vec<IpAddr>,
+    /// Now.
+    pub created: Timestamp,
+    /// When it is to be deleted.
+    pub expires: Timestamp,
+}
+
+/// What makes the same request twice one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Of the client's key and of who asked: SHA-256.
+    pub digest: [u8; 32],
+    /// Of the request: SHA-256.
+    pub fingerprint: [u8; 32],
+}
+
+/// What came of keeping a job.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is kept.
+    New,
+    /// The same request was made before: this is its job.
+    Before(JobId),
+    /// The same key was used for another request.
+    Clash,
+}
+
+impl Store {
+    /// Keeps a new job, queued (or, from elsewhere, running), unless the same request has made one before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_job(&self, new: &NewJob, once: Option<&Idempotency>) -> Result<Created, StoreError> {
+        const JOB: &str = "INSERT INTO jobs (id, run, target, request, origin, asker, state, created, started, expires, attempt, last) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)";
+        const ADDRESS: &str = "INSERT INTO addresses (job, address) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const ONCE: &str = "INSERT INTO idempotency (digest, fingerprint, job, created) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING";
+        let (state, started) = match new.origin {
+            Origin::Here => (State::Queued, None),
+            Origin::Elsewhere => (State::Running, Some(millis(new.created))),
+        };
+        let fresh = transact!(self, |tx| {
+            sqlx::query(JOB)
+                .bind(&new.id.0[..])
+                .bind(run_number(new.run))
+                .bind(text(&new.request.target))
+                .bind(json(&new.request))
+                .bind(new.origin.word())
+                .bind(&new.asker)
+                .bind(state.word())
+                .bind(millis(new.created))
+                .bind(started)
+                .bind(millis(new.expires))
+                .execute(&mut *tx)
+                .await?;
+            for address in &new.addresses {
+                sqlx::query(ADDRESS).bind(&new.id.0[..]).bind(octets(*address)).execute(&mut *tx).await?;
+            }
+            let mut fresh = true;
+            if let Some(once) = once {
+                let kept = sqlx::query(ONCE)
+                    .bind(&once.digest[..])
+                    .bind(&once.fingerprint[..])
+                    .bind(&new.id.0[..])
+                    .bind(millis(new.created))
+                    .execute(&mut *tx)
+                    .await?;
+                fresh = kept.rows_affected() == 1;
+            }
+            if !fresh {
+                sqlx::query("DELETE FROM jobs WHERE id = $1").bind(&new.id.0[..]).execute(&mut *tx).await?;
+            }
+            fresh
+        });
+        match once {
+            Some(once) if !fresh => Ok(self.recall(once).await?.unwrap_or(Created::Clash)),
+            _ => Ok(Created::New),
+        }
+    }
+
+    /// What a request that is made once has made before, if anything.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn recall(&self, once: &Idempotency) -> Result<Option<Created>, StoreError> {
+        const SQL: &str = "SELECT fingerprint, job FROM idempotency WHERE digest = $1";
+        let found: Option<(Vec<u8>, Vec<u8>)> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(&once.digest[..]).fetch_optional(db).await)?;
+        found
+            .map(
+                |(fingerprint, job)| {
+                    if fingerprint == once.fingerprint { job_id(job).map(Created::Before) } else { Ok(Created::Clash) }
+                },
+            )
+            .transpose()
+    }
+
+    /// The job with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also where it has expired.
+    pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        const SQL: &str = select!("WHERE id = $1 AND expires > $2");
+        let now = millis(Timestamp::now());
+        let row: Option<Row> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
+        row.map(job).transpose()?.ok_or(StoreError::NotFound)
+    }
+
+    /// The job of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also where it has expired.
+    pub async fn job_of_run(&self, run: RunId) -> Result<Job, StoreError> {
+        const SQL: &str = select!("WHERE run = $1 AND expires > $2");
+        let now = millis(Timestamp::now());
+        let row: Option<Row> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
+        row.map(job).transpose()?.ok_or(StoreError::NotFound)
+    }
+
+    /// The addresses that a job may test.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn addresses_of(&self, id: JobId) -> Result<Vec<IpAddr>, StoreError> {
+        const SQL: &str = "SELECT address FROM addresses WHERE job = $1 ORDER BY address";
+        let rows: Vec<(Vec<u8>,)> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).fetch_all(db).await)?;
+        rows.into_iter().map(|(octets,)| address_of(octets)).collect()
+    }
+
+    /// The jobs of a target that were created since a time, newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn jobs_of(&self, target: &str, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+        const SQL: &str = select!(
+            "WHERE target = $1 AND created >= $2 AND origin = 'here' AND expires > $3 ORDER BY created DESC, id LIMIT $4"
+        );
+        let (since, now) = (millis(since), millis(Timestamp::now()));
+        let rows = on!(read self, |db| {
+            sqlx::query_as(SQL).bind(text(target)).bind(since).bind(now).bind(i64::from(limit)).fetch_all(db).await
+        })?;
+        jobs(rows)
+    }
+
+    /// The jobs that tested an address since a time, newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn jobs_at(&self, address: IpAddr, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+        const SQL: &str = select!(
+            "WHERE id IN (SELECT job FROM addresses WHERE address = $1) AND created >= $2 AND origin = 'here' AND expires > $3 \
+             ORDER BY created DESC, id LIMIT $4"
+        );
+        let (since, now) = (millis(since), millis(Timestamp::now()));
+        let rows = on!(read self, |db| {
+            sqlx::query_as(SQL).bind(octets(address)).bind(since).bind(now).bind(i64::from(limit)).fetch_all(db).await
+        })?;
+        jobs(rows)
+    }
+
+    /// The jobs of all targets, newest first; at most `limit`. For private mode's front page.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn recent_jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
+        const SQL: &str = select!("WHERE origin = 'here' AND expires > $1 ORDER BY created DESC, id LIMIT $2");
+        let now = millis(Timestamp::now());
+        let rows = on!(read self, |db| sqlx::query_as(SQL).bind(now).bind(i64::from(limit)).fetch_all(db).await)?;
+        jobs(rows)
+    }
+
+    /// The finished job of the same target before this one, for comparison.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn previous(&self, job_before: &Job) -> Result<Option<Job>, StoreError> {
+        const SQL: &str = select!(
+            "WHERE target = $1 AND created < $2 AND id <> $3 AND origin = 'here' AND state = 'finished' AND expires > $4 \
+             ORDER BY created DESC, id LIMIT 1"
+        );
+        let (created, now) = (millis(job_before.created), millis(Timestamp::now()));
+        let row: Option<Row> = on!(read self, |db| {
+            sqlx::query_as(SQL)
+                .bind(text(&job_before.request.target))
+                .bind(created)
+                .bind(&job_before.id.0[..])
+                .bind(now)
+                .fetch_optional(db)
+                .await
+        })?;
+        row.map(job).transpose()
+    }
+
+    /// How many jobs of an asker are queued or running.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_jobs_of(&self, asker: &str) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "SELECT COUNT(*) FROM jobs WHERE asker = $1 AND origin = 'here' AND state IN ('queued', 'running')";
+        let (count,): (i64,) = on!(read self, |db| sqlx::query_as(SQL).bind(asker).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How many jobs are in a state.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count(&self, state: State) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM jobs WHERE state = $1 AND origin = 'here'";
+        let (count,): (i64,) = on!(read self, |db| sqlx::query_as(SQL).bind(state.word()).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Takes the oldest queued job none of whose addresses is under test, for a worker, who must renew its lease.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim(
+        &self,
+        worker: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+    ) -> Result<Option<(Job, Lease)>, StoreError> {
+        const TURN: &str = "UPDATE turns SET turn = turn + 1 WHERE name = 'claim'";
+        const FIND: &str = select!(
+            "WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM addresses mine JOIN addresses theirs ON theirs.address = mine.address \
+             JOIN jobs busy ON busy.id = theirs.job WHERE mine.job = jobs.id AND busy.state = 'running' AND busy.origin = 'here') \
+             ORDER BY created, id LIMIT 1"
+        );
+        const TAKE: &str = "UPDATE jobs SET state = 'running', worker = $1, lease = $2, started = COALESCE(started, $3), \
+             attempt = attempt + 1 WHERE id = $4";
+        let until = millis(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
+        let found: Option<Row> = transact!(self, |tx| {
+            sqlx::query(TURN).execute(&mut *tx).await?;
+            let found: Option<Row> = sqlx::query_as(FIND).fetch_optional(&mut *tx).await?;
+            if let Some(row) = &found {
+                sqlx::query(TAKE).bind(worker).bind(until).bind(millis(now)).bind(&row.0).execute(&mut *tx).await?;
+            }
+            found
+        });
+        let Some(mut claimed) = found.map(job).transpose()? else { return Ok(None) };
+        claimed.state = State::Running;
+        claimed.started = claimed.started.or(Some(now));
+        claimed.attempt += 1;
+        let lease = Lease { job: claimed.id, worker: worker.to_owned(), attempt: claimed.attempt };
+        Ok(Some((claimed, lease)))
+    }
+
+    /// Renews a lease. Says whether it still held.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "UPDATE jobs SET lease = $1 WHERE id = $2 AND worker = $3 AND attempt = $4 AND state = 'running'";
+        let renewed = on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(millis(until))
+                .bind(&lease.job.0[..])
+                .bind(&lease.worker)
+                .bind(i64::from(lease.attempt))
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
+        })?;
+        Ok(renewed == 1)
+    }
+
+    /// Gives a job back to the queue, for another worker or a later start.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL \
+             WHERE id = $1 AND worker = $2 AND attempt = $3 AND state = 'running'";
+        let released = on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(&lease.job.0[..])
+                .bind(&lease.worker)
+                .bind(i64::from(lease.attempt))
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
+        })?;
+        Ok(released == 1)
+    }
+
+    /// The running jobs whose worker has gone: those with an expired lease, and those of one worker, if it is known to be dead.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn orphans(&self, now: Timestamp, dead: Option<&str>) -> Result<Vec<(Job, Lease)>, StoreError> {
+        const SQL: &str =
+            select!("WHERE state = 'running' AND origin = 'here' AND (lease <= $1 OR worker = $2) ORDER BY created");
+        const WORKER: &str = "SELECT COALESCE(worker, '') FROM jobs WHERE id = $1";
+        let rows: Vec<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead).fetch_all(db).await)?;
+        let mut orphans = Vec::new();
+        for orphan in jobs(rows)? {
+            let (worker,): (String,) =
+                on!(read self, |db| sqlx::query_as(WORKER).bind(&orphan.id.0[..]).fetch_one(db).await)?;
+            let lease = Lease { job: orphan.id, worker, attempt: orphan.attempt };
+            orphans.push((orphan, lease));
+        }
+        Ok(orphans)
+    }
+
+    /// Ends a job that is queued or running. Says whether it was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finish(
+        &self,
+        id: JobId,
+        state: State,
+        verdict: Option<Verdict>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE jobs SET state = $1, verdict = $2, finished = $3, worker = NULL, lease = NULL \
+             WHERE id = $4 AND state IN ('queued', 'running')";
+        let ended = on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(state.word())
+                .bind(verdict.map(Verdict::word))
+                .bind(millis(now))
+                .bind(&id.0[..])
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
+        })?;
+        Ok(ended == 1)
+    }
+
+    /// Notes a job's verdict, which a late message may change after the end.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_verdict(&self, id: JobId, verdict: Verdict) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE jobs SET verdict = $1 WHERE id = $2";
+        on!(write self, |db| sqlx::query(SQL).bind(verdict.word()).bind(&id.0[..]).execute(db).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Deletes a job with all that belongs to it, but not what it has spent.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn delete_job(&self, id: JobId) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM jobs WHERE id = $1";
+        let gone = on!(write self, |db| {
+            sqlx::query(SQL).bind(&id.0[..]).execute(db).await.map(|done| done.rows_affected())
+        })?;
+        if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+    }
+
+    /// Deletes what has expired: jobs, proofs of control, challenges, spendings. Gives how many jobs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        /// Nothing is limited over more than a day.
+        const MEMORY: SignedDuration = SignedDuration::from_hours(25);
+        const REST: &[&str] = &["DELETE FROM owners WHERE expires <= $1", "DELETE FROM challenges WHERE expires <= $1"];
+        let forgotten = millis(now.saturating_sub(MEMORY).unwrap_or(Timestamp::MIN));
+        let now = millis(now);
+        let gone = on!(write self, |db| {
+            sqlx::query("DELETE FROM jobs WHERE expires <= $1").bind(now).execute(db).await.map(|done| done.rows_affected())
+        })?;
+        for sql in REST {
+            on!(write self, |db| sqlx::query(*sql).bind(now).execute(db).await.map(drop))?;
+        }
+        on!(write self, |db| sqlx::query("DELETE FROM spent WHERE at <= $1").bind(forgotten).execute(db).await.map(drop))?;
+        Ok(gone)
+    }
+}
+
+fn address_of(octets: Vec<u8>) -> Result<IpAddr, StoreError> {
+    let octets: [u8; 16] = octets.try_into().map_err(|_| StoreError::Damaged("address"))?;
+    Ok(IpAddr::from(octets).to_canonical())
+}

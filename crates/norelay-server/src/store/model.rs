@@ -1,0 +1,296 @@
+//! What the store keeps, as types.
+
+use std::{fmt, sync::Arc};
+
+use data_encoding::{BASE32_NOPAD, Encoding};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use norelay_core::{catalogue::Profile, check::Verdict, event::Record, token::RunId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+const TEXT: Encoding = BASE32_NOPAD;
+
+/// The public name of a job: 128 random bits, shown as 26 letters of base32 in lower case. Who knows it may read the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub [u8; 16]);
+
+impl JobId {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&TEXT.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+/// The text isn't a job's name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAJobId;
+
+impl fmt::Display for NotAJobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a test's name has 26 letters and digits")
+    }
+}
+
+impl std::str::FromStr for JobId {
+    type Err = NotAJobId;
+
+    fn from_str(text: &str) -> Result<Self, NotAJobId> {
+        let octets = TEXT.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| NotAJobId)?;
+        octets.try_into().map(Self).map_err(|_| NotAJobId)
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a user asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// A host name, a mail domain, a mail address, an address, each with `:PORT` if wanted.
+    pub target: String,
+    /// The tests.
+    pub profile: Profile,
+    /// Only these tests, by id; none: all of the profile.
+    pub only: Vec<String>,
+    /// Not these tests, by id.
+    pub skip: Vec<String>,
+    /// The ports; none: 25.
+    pub ports: Vec<u16>,
+    /// Whether messages are sent for proof (needs a receiver and, in public mode, proof of control).
+    pub proof: bool,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It waits for its turn.
+    Queued,
+    /// It runs.
+    Running,
+    /// It ran to its end.
+    Finished,
+    /// It ended before its end: stopped, or its process died and it couldn't be resumed.
+    Interrupted,
+}
+
+impl State {
+    /// Whether nothing more will come, but for late receipts.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Finished | Self::Interrupted)
+    }
+}
+
+impl State {
+    /// The word that stands for it in JSON and in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Running, Self::Finished, Self::Interrupted].into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// Who tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// This service.
+    Here,
+    /// Somebody else, for whom we only receive.
+    Elsewhere,
+}
+
+impl Origin {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// A test of a target: asked for, running or done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its public name.
+    pub id: JobId,
+    /// The name of its run, which its tokens carry.
+    pub run: RunId,
+    /// What was asked.
+    pub request: Request,
+    /// Who tests.
+    pub origin: Origin,
+    /// The bucket of who asked: `net:` and a network, or `key:` and the id of an API key.
+    pub asker: String,
+    /// How far it is.
+    pub state: State,
+    /// The verdict so far; none before the first judgement.
+    pub verdict: Option<Verdict>,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it began to run.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// When it will be deleted.
+    pub expires: Timestamp,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// The number of the last record of its log.
+    pub last: i64,
+}
+
+/// A record of a job's log with its number; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number in the job's log: 1, 2, 3 …
+    pub seq: i64,
+    /// The record.
+    pub record: Arc<Record>,
+    /// The record as a line of JSON, without a line break.
+    pub line: Arc<str>,
+}
+
+impl Stored {
+    /// A record with its number.
+    #[must_use]
+    pub fn new(seq: i64, record: Record) -> Self {
+        let line = serde_json::to_string(&record).expect("records have string keys");
+        Self { seq, record: Arc::new(record), line: line.into() }
+    }
+}
+
+/// What an API key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Start tests.
+    Test,
+    /// Have messages sent for proof, and every profile and port, at targets within the key's networks.
+    Prove,
+    /// Use the service as the receiver of tests that run elsewhere.
+    Receive,
+    /// Make and revoke keys, and change opt-outs.
+    Admin,
+}
+
+/// An API key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public part.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// The networks whose servers it may test with all rights.
+    pub networks: Vec<IpNet>,
+    /// Tests an hour.
+    pub hourly: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ceases to work.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// A network whose owner doesn't want tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptOut {
+    /// The network.
+    pub network: IpNet,
+    /// How control was shown, such as `connect-back 192.0.2.7`.
+    pub proof: String,
+    /// Since when.
+    pub created: Timestamp,
+}
+
+/// Over what somebody has shown control.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A domain, in lower case.
+    Domain(String),
+    /// A network, or an address as /32 or /128.
+    Network(IpNet),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(domain) => f.write_str(domain),
+            Self::Network(network) => write!(f, "{network}"),
+        }
+    }
+}
+
+impl Subject {
+    pub(super) fn of_text(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Domain(text.to_owned()), Self::Network)
+    }
+}
+
+/// A proof of control that was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Over what.
+    pub subject: Subject,
+    /// The bucket of who gave it, as in [`Job::asker`].
+    pub asker: String,
+    /// How, in words.
+    pub proof: String,
+    /// When.
+    pub created: Timestamp,
+    /// Until when it counts.
+    pub expires: Timestamp,
+}
+
+/// A proof of control that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// Its public name.
+    pub id: JobId,
+    /// Over what.
+    pub subject: Subject,
+    /// The bucket of who began it.
+    pub asker: String,
+    /// How: `dns`, `mail`, `connect`.
+    pub method: String,
+    /// For what: `test` or `opt-out`.
+    pub purpose: String,
+    /// What has to be shown; for `mail` its SHA-256.
+    pub secret: Vec<u8>,
+    /// How often a wrong answer was given.
+    pub attempts: u32,
+    /// When it was begun.
+    pub created: Timestamp,
+    /// Until when it can be answered.
+    pub expires: Timestamp,
+}

@@ -1,0 +1,208 @@
+//! Proofs of control, and what they permit: opt-outs and verified owners.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{
+    Challenge, JobId, OptOut, Owner, Store, StoreError, Subject,
+    codec::{millis, octets, range, time},
+    jobs::job_id,
+    pool::on,
+};
+
+type ChallengeRow = (Vec<u8>, String, String, String, String, Vec<u8>, i64, i64, i64);
+
+fn challenge(row: ChallengeRow) -> Result<Challenge, StoreError> {
+    let (id, subject, asker, method, purpose, secret, attempts, created, expires) = row;
+    Ok(Challenge {
+        id: job_id(id)?,
+        subject: Subject::of_text(&subject),
+        asker,
+        method,
+        purpose,
+        secret,
+        attempts: u32::try_from(attempts).map_err(|_| StoreError::Damaged("attempts"))?,
+        created: time("created", created)?,
+        expires: time("expires", expires)?,
+    })
+}
+
+impl Store {
+    /// Keeps an opt-out; the same network again changes nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn opt_out(&self, network: &IpNet, proof: &str, now: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO opt_outs (network, low, high, proof, created) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT DO NOTHING";
+        let (low, high) = range(network);
+        on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(network.trunc().to_string())
+                .bind(low)
+                .bind(high)
+                .bind(proof)
+                .bind(millis(now))
+                .execute(db)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Removes an opt-out.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn opt_in(&self, network: &IpNet) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM opt_outs WHERE network = $1";
+        let gone = on!(write self, |db| {
+            sqlx::query(SQL).bind(network.trunc().to_string()).execute(db).await.map(|done| done.rows_affected())
+        })?;
+        if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+    }
+
+    /// The opt-out that covers an address.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn opt_out_of(&self, address: IpAddr) -> Result<Option<OptOut>, StoreError> {
+        const SQL: &str =
+            "SELECT network, proof, created FROM opt_outs WHERE low <= $1 AND high >= $1 ORDER BY low DESC LIMIT 1";
+        let row: Option<(String, String, i64)> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
+        row.map(opt_out_row).transpose()
+    }
+
+    /// Every opt-out; at most `limit`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn opt_outs(&self, limit: u32) -> Result<Vec<OptOut>, StoreError> {
+        const SQL: &str = "SELECT network, proof, created FROM opt_outs ORDER BY low, high LIMIT $1";
+        let rows: Vec<(String, String, i64)> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(i64::from(limit)).fetch_all(db).await)?;
+        rows.into_iter().map(opt_out_row).collect()
+    }
+
+    /// Keeps a proof of control; a later one for the same takes its place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep_owner(&self, owner: &Owner) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO owners (subject, asker, low, high, proof, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (subject, asker) DO UPDATE SET proof = excluded.proof, created = excluded.created, expires = excluded.expires";
+        let (low, high) = match &owner.subject {
+            Subject::Domain(_) => (None, None),
+            Subject::Network(network) => {
+                let (low, high) = range(network);
+                (Some(low), Some(high))
+            }
+        };
+        on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(owner.subject.to_string())
+                .bind(&owner.asker)
+                .bind(low)
+                .bind(high)
+                .bind(&owner.proof)
+                .bind(millis(owner.created))
+                .bind(millis(owner.expires))
+                .execute(db)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// The proofs that an asker has given and that count now, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn owned_by(&self, asker: &str, now: Timestamp) -> Result<Vec<Owner>, StoreError> {
+        /// More proofs of one asker are of no use to a test of one server.
+        const LIMIT: i64 = 1_000;
+        const SQL: &str = "SELECT subject, proof, created, expires FROM owners WHERE asker = $1 AND expires > $2 \
+             ORDER BY created DESC, subject LIMIT $3";
+        let rows: Vec<(String, String, i64, i64)> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
+        let owner = |(subject, proof, created, expires): (String, String, i64, i64)| {
+            Ok(Owner {
+                subject: Subject::of_text(&subject),
+                asker: asker.to_owned(),
+                proof,
+                created: time("created", created)?,
+                expires: time("expires", expires)?,
+            })
+        };
+        rows.into_iter().map(owner).collect()
+    }
+
+    /// Keeps a challenge.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_challenge(&self, new: &Challenge) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO challenges (id, subject, asker, method, purpose, secret, attempts, created, expires) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)";
+        on!(write self, |db| {
+            sqlx::query(SQL)
+                .bind(&new.id.0[..])
+                .bind(new.subject.to_string())
+                .bind(&new.asker)
+                .bind(&new.method)
+                .bind(&new.purpose)
+                .bind(&new.secret)
+                .bind(millis(new.created))
+                .bind(millis(new.expires))
+                .execute(db)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// A challenge that can still be answered, after one more attempt was counted.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none, it has expired, or it was tried `most` times.
+    pub async fn try_challenge(&self, id: JobId, now: Timestamp, most: u32) -> Result<Challenge, StoreError> {
+        const SQL: &str = "UPDATE challenges SET attempts = attempts + 1 WHERE id = $1 AND expires > $2 AND attempts < $3 \
+             RETURNING id, subject, asker, method, purpose, secret, attempts, created, expires";
+        let row: Option<ChallengeRow> = on!(write self, |db| {
+            sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).bind(i64::from(most)).fetch_optional(db).await
+        })?;
+        row.map(challenge).transpose()?.ok_or(StoreError::NotFound)
+    }
+
+    /// A challenge that can still be answered.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn challenge(&self, id: JobId, now: Timestamp) -> Result<Challenge, StoreError> {
+        const SQL: &str = "SELECT id, subject, asker, method, purpose, secret, attempts, created, expires FROM challenges \
+             WHERE id = $1 AND expires > $2";
+        let row: Option<ChallengeRow> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).fetch_optional(db).await)?;
+        row.map(challenge).transpose()?.ok_or(StoreError::NotFound)
+    }
+
+    /// Forgets a challenge: it was met. Says whether it was there, so that it is met once.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_challenge(&self, id: JobId) -> Result<bool, StoreError> {
+        const SQL: &str = "DELETE FROM challenges WHERE id = $1";
+        let gone = on!(write self, |db| {
+            sqlx::query(SQL).bind(&id.0[..]).execute(db).await.map(|done| done.rows_affected())
+        })?;
+        Ok(gone == 1)
+    }
+}
+
+fn opt_out_row((network, proof, created): (String, String, i64)) -> Result<OptOut, StoreError> {
+    let network = network.parse().map_err(|_| StoreError::Damaged("network"))?;
+    Ok(OptOut { network, proof, created: time("created", created)? })
+}

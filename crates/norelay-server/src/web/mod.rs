@@ -1,0 +1,106 @@
+//! The pages.
+//!
+//! Rules:
+//! - A page shows what the event log says, folded and judged by `norelay_core`; it is complete without scripts.
+//! - Nothing is loaded from elsewhere, no markup is made by hand where a template can make it, no style or script is inline.
+//! - Whatever changes something is a form of our own pages (`guard`).
+
+mod api_page;
+pub mod assets;
+mod catalogue;
+mod documents;
+mod fold;
+mod guard;
+mod live;
+mod markdown;
+mod parts;
+mod problem;
+pub mod result;
+pub mod shell;
+pub mod start;
+pub mod view;
+
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+    response::Response,
+    routing::{get, post},
+};
+use jiff::Timestamp;
+
+use crate::AppState;
+
+/// A form has a target and a few words.
+const MOST_OF_A_FORM: usize = 16 * 1024;
+
+/// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that makes markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types norelay";
+
+/// What the pages keep between requests; cheap to clone.
+#[derive(Clone)]
+pub struct Pages {
+    folds: fold::Folds,
+    streams: live::Streams,
+    since: Timestamp,
+}
+
+impl Pages {
+    /// The address of the service, without a slash at the end.
+    fn url(&self, state: &AppState) -> String {
+        state.config.url.clone().unwrap_or_else(|| format!("http://{}", state.config.listen))
+    }
+}
+
+/// The pages' routes.
+pub fn router(state: AppState) -> Router<AppState> {
+    let pages = Pages { folds: fold::Folds::default(), streams: live::Streams::default(), since: Timestamp::now() };
+    Router::new()
+        .route("/", get(start::home).post(start::ask))
+        .route("/t/{id}", get(result::show))
+        .route("/t/{id}/live", get(live::live))
+        .route("/t/{id}/transcript", get(result::transcripts))
+        .route("/t/{id}/transcript/{test}", get(result::transcript))
+        .route("/t/{id}/again", post(result::again))
+        .route("/t/{id}/stop", post(result::stop))
+        .route("/t/{id}/delete", get(result::confirm_delete).post(result::delete))
+        .route("/tests", get(catalogue::tests))
+        .route("/tests/{id}", get(catalogue::test))
+        .route("/fix", get(documents::fix))
+        .route("/fix/{mta}", get(documents::fix_one))
+        .route("/blacklist", get(documents::blacklist))
+        .route("/api", get(api_page::api))
+        .route("/about/scanner", get(documents::scanner))
+        .route("/about/accuracy", get(documents::accuracy))
+        .route("/privacy", get(documents::privacy))
+        .route("/optout", get(documents::opt_out))
+        .route("/verify", get(documents::verify))
+        .route("/status", get(documents::status))
+        .route("/.well-known/probing.txt", get(documents::probing))
+        .route("/robots.txt", get(documents::robots))
+        .route("/assets/{hash}/{name}", get(assets::serve))
+        .fallback(problem::fallback)
+        .layer(DefaultBodyLimit::max(MOST_OF_A_FORM))
+        .layer(Extension(pages))
+        .layer(middleware::from_fn_with_state(state, guard::guard))
+        .layer(middleware::map_response(with_headers))
+}
+
+async fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        // A form's request must say where it comes from; other sites are told nothing.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), interest-cohort=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

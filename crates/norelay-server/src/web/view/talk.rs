@@ -1,0 +1,76 @@
+//! Transcripts: a dialogue as lines of `C:` (norelay) and `S:` (the server), as RFC 5321 writes them.
+
+use norelay_core::{
+    render::transcript::{self, Speaker},
+    report::{Dialogue, Report},
+};
+
+use super::{path_name, time};
+
+/// A dialogue is cut here on a page; the whole stands in the downloads.
+const MOST_LINES: usize = 400;
+
+/// One connection's dialogue.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// Which connection it is, and when.
+    pub head: String,
+    /// What was said.
+    pub lines: Vec<Line>,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its class: `c` we, `s` the server, `x` nobody.
+    pub class: char,
+    /// `C:`, `S:`, or nothing.
+    pub who: &'static str,
+    /// The line; nothing in it can act.
+    pub text: String,
+    /// When, since the connection was opened; empty where it is the same as the line's before.
+    pub at: String,
+}
+
+impl Talk {
+    /// The whole of a dialogue.
+    #[must_use]
+    pub fn of(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
+        Self { head: head(report, number, dialogue), lines: lines(dialogue) }
+    }
+
+    /// The last lines of a dialogue.
+    #[must_use]
+    pub fn tail(report: &Report, number: u32, dialogue: &Dialogue, most: usize) -> Self {
+        let mut talk = Self::of(report, number, dialogue);
+        talk.lines.drain(..talk.lines.len().saturating_sub(most));
+        talk
+    }
+}
+
+fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
+    let way = report.paths.get(usize::from(dialogue.path)).map(|path| path_name(&path.way)).unwrap_or_default();
+    let mut head = format!("Connection {number} to {way} at {}", time::precise(dialogue.opened));
+    if dialogue.attempt > 0 {
+        head.push_str(&format!(", attempt {}", dialogue.attempt + 1));
+    }
+    if dialogue.proof {
+        head.push_str(", with a message for proof");
+    }
+    head
+}
+
+fn lines(dialogue: &Dialogue) -> Vec<Line> {
+    let mut before = None;
+    let shown = transcript::of(dialogue).into_iter().take(MOST_LINES).map(|line| {
+        let (class, who) = match line.by {
+            Speaker::Client => ('c', "C:"),
+            Speaker::Server | Speaker::Refusal => ('s', "S:"),
+            Speaker::Change | Speaker::Failure => ('x', ""),
+        };
+        let at = if before == Some((line.at_ms, who)) { String::new() } else { time::length(line.at_ms) };
+        before = Some((line.at_ms, who));
+        Line { class, who, text: line.text, at }
+    });
+    shown.collect()
+}

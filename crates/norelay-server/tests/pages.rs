@@ -1,0 +1,357 @@
+//! The pages, asked for without a browser: what they say, what they let nobody do, and what is in their headers.
+//!
+//! The logs are the core's; what a page shows of them is what the core's renderers show.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{Method, Request as HttpRequest, StatusCode, header},
+};
+use jiff::{SignedDuration, Timestamp};
+use norelay_core::{check::judge, event::Record, report::Report, token::RunId};
+use norelay_server::{
+    AppState, Config, JobId, Request, Runs, State, Store,
+    store::{NewJob, Origin},
+};
+use tower::ServiceExt;
+
+struct Site {
+    router: Router,
+    store: Store,
+    folder: PathBuf,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    body: String,
+}
+
+impl Site {
+    async fn new(config: Config) -> Self {
+        let folder = std::env::temp_dir().join(format!("norelay-pages-{}", JobId::random()));
+        std::fs::create_dir(&folder).expect("a new folder");
+        let store = Store::sqlite(&folder).await.expect("a new database");
+        let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store.clone()) };
+        Self { router: norelay_server::router(state), store, folder }
+    }
+
+    async fn private() -> Self {
+        Self::new(Config::default()).await
+    }
+
+    /// Keeps a log of the core's tests as a job; with `lines`, a job that still runs.
+    async fn keep(&self, log: &str, lines: Option<usize>) -> JobId {
+        let file = format!("{}/../norelay-core/tests/logs/{log}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(file).expect("the core's logs");
+        let lines_wanted = lines.unwrap_or(usize::MAX);
+        let records: Vec<Record> =
+            text.lines().take(lines_wanted).map(|line| serde_json::from_str(line).expect("a record")).collect();
+        let report = Report::of(&records);
+        let run = report.run.clone().expect("a log begins with its run");
+        let id = JobId::random();
+        let now = Timestamp::now();
+        let new = NewJob {
+            id,
+            run: RunId(u64::from_be_bytes(id.0[..8].try_into().expect("eight octets"))),
+            request: Request { target: run.target, profile: run.profile, ..Request::default() },
+            origin: Origin::Here,
+            asker: "net:test".to_owned(),
+            addresses: Vec::new(),
+            created: now,
+            expires: now + SignedDuration::from_hours(24),
+        };
+        self.store.create_job(&new, None).await.expect("a new job");
+        let claimed = self.store.claim("test", now, SignedDuration::from_hours(1)).await.expect("the database");
+        let (_, lease) = claimed.expect("the job just made");
+        self.store.append(&lease, &records).await.expect("the log");
+        if lines.is_none() {
+            let verdict = Some(judge(&report).verdict);
+            self.store.finish(id, State::Finished, verdict, Timestamp::now()).await.expect("the end");
+        }
+        id
+    }
+
+    async fn ask(&self, method: Method, address: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+        let mut request = HttpRequest::builder().method(method.clone()).uri(address);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, "127.0.0.1:8025");
+        }
+        if method == Method::POST {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let request = request.extension(ConnectInfo(peer)).body(Body::from(form.to_owned())).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 4 << 20).await.expect("a body");
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    async fn get(&self, address: &str) -> Answer {
+        self.ask(Method::GET, address, &[], "").await
+    }
+}
+
+const PAGES: [&str; 12] = [
+    "/",
+    "/tests",
+    "/tests/percent-host",
+    "/fix",
+    "/blacklist",
+    "/api",
+    "/about/scanner",
+    "/about/accuracy",
+    "/privacy",
+    "/optout",
+    "/verify",
+    "/status",
+];
+
+#[tokio::test]
+async fn every_page_is_there_and_nothing_in_it_is_inline_or_from_elsewhere() {
+    let site = Site::private().await;
+    let result = site.keep("open", None).await;
+    let running = site.keep("closed", Some(90)).await;
+    let mut pages: Vec<String> = PAGES.iter().map(ToString::to_string).collect();
+    for id in [result, running] {
+        pages.extend([format!("/t/{id}"), format!("/t/{id}/transcript"), format!("/t/{id}/delete")]);
+    }
+    for address in &pages {
+        let page = site.get(address).await;
+        assert_eq!(page.status, StatusCode::OK, "{address}");
+        let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+            assert!(policy.contains(part), "{address}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{address}");
+        assert_eq!(page.headers[header::REFERRER_POLICY], "same-origin", "{address}");
+        assert_eq!(page.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{address}");
+        assert!(page.headers.get(header::SET_COOKIE).is_none(), "{address} sets a cookie");
+        for inline in [" style=", "<style", " onclick=", " onload=", "javascript:", "src=\"http", "href=\"//"] {
+            assert!(!page.body.contains(inline), "{address} has {inline}");
+        }
+        let scripts = page.body.matches("<script").count();
+        assert_eq!(scripts, page.body.matches("<script src=\"/assets/").count(), "{address} has an inline script");
+    }
+}
+
+#[tokio::test]
+async fn results_are_not_for_search_engines_or_caches() {
+    let site = Site::new(Config { public: true, ..Config::default() }).await;
+    let id = site.keep("closed", None).await;
+    for address in [format!("/t/{id}"), format!("/t/{id}/transcript"), format!("/t/{id}/delete")] {
+        let page = site.get(&address).await;
+        assert!(page.body.contains("<meta name=\"robots\" content=\"noindex, nofollow\">"), "{address}");
+        assert_eq!(page.headers[header::CACHE_CONTROL], "no-store", "{address}");
+    }
+    assert!(!site.get("/tests").await.body.contains("noindex"));
+    assert!(!site.get("/").await.body.contains(&id.to_string()), "a public front page lists no results");
+}
+
+#[tokio::test]
+async fn verdicts_are_said_in_words() {
+    let site = Site::private().await;
+    for (log, words) in [
+        ("closed", &["All tests performed, no relays accepted.", "17 refused"][..]),
+        (
+            "open",
+            &["open relay", "Sent", "2026-03-04 05:06:07 UTC", "Arrived", "05:06:10 UTC", "3.1 s later", "2001:db8::7"],
+        ),
+        ("suspect", &["Suspect", "not proven", "Test with a receiver."]),
+        ("inconclusive", &["Could not tell", "our address is on a blacklist", "Test again in a quarter of an hour."]),
+        ("unreachable", &["Could not connect, test failed.", "Connection refused"]),
+        ("multihop", &["open relay", "a server that it handed the message to"]),
+    ] {
+        let id = site.keep(log, None).await;
+        let page = site.get(&format!("/t/{id}")).await;
+        for word in words {
+            assert!(page.body.contains(word), "{log} lacks {word:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_closed_servers_sentence_stands_alone() {
+    let site = Site::private().await;
+    let id = site.keep("closed", None).await;
+    let page = site.get(&format!("/t/{id}")).await;
+    assert!(page.body.contains("<p class=\"sentence\">All tests performed, no relays accepted.</p>"), "{}", page.body);
+    assert!(!page.body.contains("What to do now"), "a closed server needs no advice");
+}
+
+#[tokio::test]
+async fn hostile_text_does_nothing() {
+    let site = Site::private().await;
+    let id = site.keep("hostile", None).await;
+    for address in [format!("/t/{id}"), format!("/t/{id}/transcript"), format!("/t/{id}/delete"), "/".to_owned()] {
+        let page = site.get(&address).await;
+        assert!(page.body.contains("&#60;script&#62;"), "{address} should show what the log says");
+        for harm in ["<script>", "<img", "<svg onload", "\u{1b}", "\u{7}", "\u{0}", "\u{202e}"] {
+            assert!(!page.body.contains(harm), "{address} has {harm:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_running_test_is_shown_and_refreshes_itself_without_scripts() {
+    let site = Site::private().await;
+    let id = site.keep("closed", Some(90)).await;
+    let page = site.get(&format!("/t/{id}")).await;
+    for word in ["8 of 22 questions answered", "data-live=\"/t/", "Not yet asked", "Stop the test"] {
+        assert!(page.body.contains(word), "lacks {word:?}");
+    }
+    let refresh = "<noscript><meta http-equiv=\"refresh\"";
+    assert!(page.body.contains(refresh));
+    assert!(!page.body.contains("no relays accepted"), "nothing is decided yet");
+    assert!(!site.get(&format!("/t/{id}?refresh=no")).await.body.contains(refresh));
+}
+
+#[tokio::test]
+async fn the_first_paint_is_small() {
+    const LIMIT: usize = 100 * 1024;
+    let site = Site::private().await;
+    for log in ["closed", "open", "suspect", "inconclusive", "hostile"] {
+        let id = site.keep(log, None).await;
+        let page = site.get(&format!("/t/{id}")).await;
+        let assets: Vec<&str> = page.body.split('"').filter(|word| word.starts_with("/assets/")).collect();
+        assert_eq!(assets.len(), 3, "{assets:?}");
+        let mut size = page.body.len();
+        for asset in assets {
+            let answer = site.get(asset).await;
+            assert_eq!(answer.headers[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
+            size += answer.body.len();
+        }
+        assert!(size < LIMIT, "{log}: {size} octets");
+    }
+}
+
+#[tokio::test]
+async fn transcripts_and_downloads_are_there() {
+    let site = Site::private().await;
+    let id = site.keep("closed", None).await;
+    for (address, kind, within) in [
+        (format!("/t/{id}/transcript"), "text/html; charset=utf-8", "Test 17: "),
+        (format!("/t/{id}/transcript/percent-host"), "text/html; charset=utf-8", "<b>C:</b><span>RCPT TO:"),
+        (format!("/t/{id}/transcript/6?bare"), "text/html; charset=utf-8", "<ol class=\"talk\">"),
+        (format!("/t/{id}.txt"), "text/plain; charset=utf-8", "no relays accepted"),
+        (format!("/t/{id}.json"), "application/json", "norelay.report/1"),
+        (format!("/t/{id}.jsonl"), "application/jsonl; charset=utf-8", "\"event\":\"run_started\""),
+    ] {
+        let answer = site.get(&address).await;
+        assert_eq!(answer.status, StatusCode::OK, "{address}");
+        assert_eq!(answer.headers[header::CONTENT_TYPE], kind, "{address}");
+        assert!(answer.body.contains(within), "{address}: {}", answer.body);
+    }
+    assert!(!site.get(&format!("/t/{id}/transcript/6?bare")).await.body.contains("<html"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_too() {
+    let site = Site::private().await;
+    let id = site.keep("closed", None).await;
+    let stranger = JobId::random();
+    for address in [
+        "/nowhere".to_owned(),
+        "/t/x".to_owned(),
+        format!("/t/{stranger}"),
+        format!("/t/{stranger}/transcript"),
+        format!("/t/{stranger}/delete"),
+        format!("/t/{stranger}/live"),
+        format!("/t/{id}.exe"),
+        format!("/t/{id}/transcript/nothing"),
+        "/tests/nothing".to_owned(),
+    ] {
+        let answer = site.get(&address).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{address}");
+        assert!(answer.body.contains("<h1>Not found</h1>"), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn forms_of_other_sites_change_nothing() {
+    let site = Site::private().await;
+    let id = site.keep("closed", None).await;
+    let delete = format!("/t/{id}/delete");
+    for from_elsewhere in [
+        &[("sec-fetch-site", "cross-site")][..],
+        &[("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:8025")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "http://127.0.0.1:9000")],
+        &[("origin", "null")],
+        &[("host", "evil.example:8025"), ("origin", "http://evil.example:8025")],
+    ] {
+        for address in [delete.as_str(), "/", &format!("/t/{id}/again"), &format!("/t/{id}/stop")] {
+            let answer = site.ask(Method::POST, address, from_elsewhere, "target=127.0.0.1").await;
+            let refused = [StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST];
+            assert!(refused.contains(&answer.status), "{address} {from_elsewhere:?}: {}", answer.status);
+        }
+    }
+    assert_eq!(site.get(&format!("/t/{id}")).await.status, StatusCode::OK, "the result is still there");
+    let ours = [("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8025")];
+    assert_eq!(site.ask(Method::POST, &delete, &ours, "").await.status, StatusCode::OK);
+    assert_eq!(site.get(&format!("/t/{id}")).await.status, StatusCode::NOT_FOUND, "now it is gone");
+}
+
+#[tokio::test]
+async fn a_private_service_answers_to_no_borrowed_name() {
+    let site = Site::private().await;
+    for (host, expected) in [
+        ("127.0.0.1:8025", StatusCode::OK),
+        ("localhost:8025", StatusCode::OK),
+        ("rebound.example:8025", StatusCode::MISDIRECTED_REQUEST),
+    ] {
+        assert_eq!(site.ask(Method::GET, "/", &[("host", host)], "").await.status, expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn oversized_forms_are_refused() {
+    let site = Site::private().await;
+    let form = format!("target={}", "a".repeat(1 << 20));
+    let answer = site.ask(Method::POST, "/", &[("sec-fetch-site", "same-origin")], &form).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn an_empty_form_says_what_to_type() {
+    let site = Site::private().await;
+    for form in ["", "target=", "target=++", "target=mx.example.net&ports=x", "target=mx.example.net&ports=0"] {
+        let answer = site.ask(Method::POST, "/", &[("sec-fetch-site", "same-origin")], form).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
+        assert!(answer.body.contains("aria-invalid=\"true\""), "{form}");
+        assert!(answer.body.contains("id=\"problem\""), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn probing_is_described_for_machines() {
+    let config = Config {
+        url: Some("https://relay.example.net".to_owned()),
+        contact: Some("abuse@example.net".to_owned()),
+        public: true,
+        ..Config::default()
+    };
+    let site = Site::new(config).await;
+    let text = site.get("/.well-known/probing.txt").await.body;
+    for line in [
+        "Canonical: https://relay.example.net/.well-known/probing.txt",
+        "Contact: mailto:abuse@example.net",
+        "Expires: 20",
+        "Description: ",
+    ] {
+        assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+    }
+}

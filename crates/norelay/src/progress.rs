@@ -1,0 +1,98 @@
+//! What is seen while a run goes on: a line a test as it finishes, the waits, and with `--verbose` the dialogue.
+
+use std::{
+    fs::File,
+    io::{IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+};
+
+use norelay_core::{
+    check::verdict,
+    event::{Event, Record, Wait},
+    render::{
+        text::{self, Style},
+        transcript,
+    },
+    report::Report,
+};
+use norelay_probe::record::Sink;
+
+/// Keeps the log, and shows progress on standard error where that is a terminal (or the user asked for it).
+pub struct Progress {
+    verbose: bool,
+    live: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Vec<Record>,
+    report: Report,
+    file: Option<File>,
+    file_error: Option<String>,
+}
+
+impl Progress {
+    /// Shows live lines on a terminal, transcripts where `verbose`; writes every record to `file` at once.
+    pub fn new(verbose: bool, file: Option<File>) -> Self {
+        let state = State { file, ..State::default() };
+        Self { verbose, live: std::io::stderr().is_terminal(), state: Mutex::new(state) }
+    }
+
+    /// The log as it is now, and what went wrong in writing it to the file.
+    pub fn log(&self) -> (Vec<Record>, Option<String>) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.log.clone(), state.file_error.clone())
+    }
+
+    fn show(&self, state: &State, record: &Record) {
+        match &record.event {
+            Event::Ended { dialogue, .. } => {
+                let Some(dialogue) = state.report.dialogues.get(dialogue) else { return };
+                if self.verbose {
+                    for line in transcript::lines(dialogue) {
+                        anstream::eprintln!("{line}");
+                    }
+                }
+                if self.live || self.verbose {
+                    let judgement = verdict::judge(&state.report);
+                    let Some(path) = judgement.paths.get(usize::from(dialogue.path)) else { return };
+                    let of_path = path.tests.iter().chain(&path.controls);
+                    for judged in of_path.filter(|judged| dialogue.tests.iter().any(|id| id == judged.test.id)) {
+                        anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));
+                    }
+                }
+            }
+            Event::Waiting { until, why, .. } if self.live || self.verbose => {
+                let until = until.strftime("%H:%M:%S");
+                let why = match why {
+                    Wait::Greylisted => "greylisted; asking again at",
+                    Wait::Dropped => "the server drops connections; asking again at",
+                    Wait::Arrival => "waiting for the messages to come back until",
+                    Wait::Pace => "keeping the pace; going on at",
+                };
+                anstream::eprintln!("  … {why} {until} UTC");
+            }
+            Event::Received(receipt) if self.live || self.verbose => {
+                anstream::eprintln!("  … a message has come back from {}", receipt.peer.ip().to_canonical());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Sink for Progress {
+    fn record(&self, record: &Record) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.report.apply(record);
+        state.log.push(record.clone());
+        if let Some(file) = &mut state.file {
+            let line = norelay_core::render::json_lines::render(std::slice::from_ref(record));
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                state.file_error = Some(error.to_string());
+                state.file = None;
+            }
+        }
+        self.show(&state, record);
+    }
+}

@@ -1,0 +1,224 @@
+//! `norelay test`: the options, and the run of each target.
+
+use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+
+use norelay_core::{
+    catalogue::{self, Profile, RelayTest},
+    check::Verdict,
+    smtp::Security,
+};
+use norelay_probe::{network::Internet, scan::Family, target::Target};
+
+use crate::{
+    Complaint, explain,
+    output::{self, Color, Format},
+    run,
+};
+
+/// What to test, and how.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Host names, mail domains (their mail exchangers), or addresses; HOST:PORT and [ADDRESS]:PORT work too
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Which tests to run
+    #[arg(long, value_name = "PROFILE", default_value = "classic", value_parser = ["classic", "standard", "thorough"])]
+    profile: String,
+    /// Run only these tests and controls (ids or numbers, separated by commas)
+    #[arg(long, value_name = "TESTS", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave these tests and controls out
+    #[arg(long, value_name = "TESTS", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// The ports to test; 465 is TLS from the start
+    #[arg(long, short, value_name = "PORTS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    port: Vec<u16>,
+    /// IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// The foreign domain of the probe addresses: yours, with its mail coming to --receive
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// A second foreign domain, for a control; nothing is ever sent to it
+    #[arg(long, value_name = "DOMAIN")]
+    pub second_domain: Option<String>,
+    /// A mail domain that the target hosts; found by itself where the DNS says it
+    #[arg(long, value_name = "DOMAIN")]
+    pub local_domain: Option<String>,
+    /// A user that exists in the target's domain
+    #[arg(long, value_name = "USER", default_value = "postmaster")]
+    pub local_user: String,
+    /// Run the built-in receiver here while testing: proof by a message that comes back
+    #[arg(long, value_name = "ADDR:PORT", requires = "domain")]
+    pub receive: Vec<SocketAddr>,
+    /// A receiver that runs elsewhere: the spool file that `norelay receive` writes
+    #[arg(long, value_name = "SPOOL", requires_all = ["domain", "key_file"], conflicts_with = "receive")]
+    pub receiver: Option<String>,
+    /// The key file that the receiver elsewhere uses
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// How long to wait for deferred answers and for messages to come back
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub wait: Duration,
+    /// How many messages may be sent for proof
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    pub messages: usize,
+    /// The address to connect from
+    #[arg(long, value_name = "ADDRESS")]
+    source_ip: Option<IpAddr>,
+    /// The name to say with EHLO
+    #[arg(long, value_name = "NAME")]
+    pub helo: Option<String>,
+    /// The DNS resolver to ask
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_resolver)]
+    pub resolver: Option<SocketAddr>,
+    /// Connections at once to a server; without it, two at first and more while the server bears them
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
+    concurrency: Option<u16>,
+    /// How long a connection or a reply may take
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// At most four connections in ten minutes, for servers that ban whoever is refused too often
+    #[arg(long)]
+    slow: bool,
+    /// Write the event log to this file as it grows
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// The format of the result
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Format,
+    /// Show the dialogue while it goes on
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t)]
+    color: Color,
+}
+
+/// Tests every target; the exit code is the worst verdict's.
+pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
+    arguments.color.choose();
+    let tests = arguments.tests()?;
+    let targets = arguments.targets.iter().map(|text| text.parse::<Target>().map(|target| (text, target)));
+    let targets = targets.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
+    let session = run::Session::begin(&arguments).await?;
+    let mut worst = Verdict::Unreachable;
+    for (text, target) in targets {
+        let log = session.test(&arguments, &tests, text, &target).await?;
+        worst = worst.min(output::present(arguments.output, &log.records)?.verdict);
+        if log.stopped {
+            // Stopped by the user: what is known was printed, and it is not the whole.
+            return Ok(if worst == Verdict::OpenRelay { 1 } else { 2 });
+        }
+    }
+    Ok(worst.exit_code())
+}
+
+impl Arguments {
+    /// The profile.
+    pub fn profile(&self) -> Profile {
+        match self.profile.as_str() {
+            "standard" => Profile::Standard,
+            "thorough" => Profile::Thorough,
+            _ => Profile::Classic,
+        }
+    }
+
+    fn tests(&self) -> Result<Vec<&'static RelayTest>, Complaint> {
+        let named = |names: &[String]| names.iter().map(|name| explain::find(name)).collect::<Result<Vec<_>, _>>();
+        let (only, skip) = (named(&self.only)?, named(&self.skip)?);
+        let is_in = |list: &[&RelayTest], test: &RelayTest| list.iter().any(|other| other.number == test.number);
+        let chosen: Vec<_> = match only.is_empty() {
+            true => catalogue::select(self.profile()).collect(),
+            false => catalogue::TESTS.iter().filter(|test| is_in(&only, test)).collect(),
+        };
+        let tests: Vec<_> = chosen.into_iter().filter(|test| !is_in(&skip, test)).collect();
+        match tests.iter().any(|test| test.is_scored()) {
+            true => Ok(tests),
+            false => Err(Complaint::usage("No relay test is left to run: change --only or --skip.")),
+        }
+    }
+
+    /// The ports, and how each is protected.
+    pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
+        let ports = match (target.port, self.port.is_empty()) {
+            (Some(port), _) => vec![port],
+            (None, true) => vec![25],
+            (None, false) => self.port.clone(),
+        };
+        let ways = ports.into_iter().flat_map(|port| match port {
+            465 => vec![(port, Security::Tls)],
+            587 => vec![(port, Security::Plain), (port, Security::StartTls)],
+            _ => vec![(port, Security::Plain)],
+        });
+        ways.collect()
+    }
+
+    /// The address families.
+    pub fn family(&self) -> Family {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+
+    /// The pace and number of connections.
+    pub fn concurrency(&self) -> (Option<usize>, bool) {
+        (self.concurrency.map(usize::from), self.slow)
+    }
+
+    /// The network to test through.
+    pub fn network(&self) -> Internet {
+        Internet { source_address: self.source_ip, connect_timeout: self.timeout.min(Duration::from_secs(30)) }
+    }
+}
+
+/// `90s`, `5m`, `1h 30m`; a number alone is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
+    let friendly = || text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    seconds
+        .or_else(friendly)
+        .filter(|duration| (Duration::from_millis(1)..=Duration::from_secs(7 * 86_400)).contains(duration))
+        .ok_or_else(|| "a duration is something like 30s, 5m or 2h, up to seven days".to_owned())
+}
+
+/// `192.0.2.53`, `[2001:db8::53]:5353`; the port is 53 where none is given.
+pub fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse::<SocketAddr>().ok();
+    with_port
+        .or_else(|| text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53)))
+        .ok_or_else(|| "a resolver is an address such as 192.0.2.53 or [2001:db8::53]:5353".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_resolvers_are_read() {
+        for (text, seconds) in [
+            ("90", Some(90)),
+            ("5m", Some(300)),
+            ("1h 30m", Some(5400)),
+            ("0s", None),
+            ("8d", None),
+            ("x", None),
+            ("-1s", None),
+        ] {
+            assert_eq!(parse_duration(text).ok().map(|duration| duration.as_secs()), seconds, "{text}");
+        }
+        for (text, expected) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+            ("2001:db8::53", Some("[2001:db8::53]:53")),
+            ("ns.example", None),
+        ] {
+            assert_eq!(parse_resolver(text).ok().map(|address| address.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+}
