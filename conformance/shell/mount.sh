@@ -9,14 +9,8 @@ root=$directory/root
 mount -t overlay overlay \
     -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$root"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
-for device in null:3 zero:5 full:7 random:8 urandom:9; do
-    mknod -m 666 "$root/dev/${device%:*}" c 1 "${device#*:}"
-done
-mknod -m 666 "$root/dev/tty" c 5 0
-ln -s /proc/self/fd "$root/dev/fd"
-ln -s /proc/self/fd/0 "$root/dev/stdin"
-ln -s /proc/self/fd/1 "$root/dev/stdout"
-ln -s /proc/self/fd/2 "$root/dev/stderr"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty \
+    /dev/fd /dev/stdin /dev/stdout /dev/stderr "$root/dev"
 mkdir -m 1777 "$root/dev/shm"
 rm -f "$root/etc/resolv.conf"
 echo "nameserver 192.0.2.53" > "$root/etc/resolv.conf"

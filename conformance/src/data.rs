@@ -110,6 +110,9 @@ pub struct Expectation {
     /// Tests that must be refused, and the reason.
     #[serde(default)]
     pub refused: BTreeMap<String, String>,
+    /// The same for tests that are refused only after RCPT, which takes a receiver to see.
+    #[serde(default)]
+    pub refused_late: BTreeMap<String, String>,
     /// Reasons that some test or control must have been refused or deferred for.
     #[serde(default)]
     pub reasons: Vec<String>,

@@ -27,6 +27,8 @@ const TOOLS: [(&str, &str); 5] = [
 /// Where layers are kept.
 pub struct Store {
     folder: PathBuf,
+    sources: Sources,
+    base: PathBuf,
 }
 
 impl Store {
@@ -36,14 +38,16 @@ impl Store {
             .map_or_else(|| data::home().join("../target/conformance"), PathBuf::from);
         fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
         let folder = folder.canonicalize().doing(|| format!("find {}", folder.display()))?;
-        Ok(Self { folder })
+        let sources = Sources::of_this_machine()?;
+        let base = key(&[include_str!("../shell/base.sh"), &sources.lines]);
+        let base = folder.join(format!("base-{base}"));
+        Ok(Self { folder, sources, base })
     }
 
     /// The overlay's lower directories for a subject, if its layer is there.
     pub fn lower(&self, subject: &Subject) -> Option<String> {
-        let base = self.base().ok()?;
-        let layer = self.layer(&base, subject);
-        layer.is_dir().then(|| format!("{}/upper:{}", layer.display(), base.display()))
+        let layer = self.layer(subject);
+        layer.is_dir().then(|| format!("{}/upper:{}", layer.display(), self.base.display()))
     }
 
     /// Makes what is missing of the base and of one subject's layer.
@@ -51,13 +55,12 @@ impl Store {
         let lock_file = self.folder.join("lock");
         let lock = File::create(&lock_file).doing(|| format!("make {}", lock_file.display()))?;
         lock.lock().doing(|| format!("lock {}", lock_file.display()))?;
-        let base = self.base()?;
-        if !base.is_dir() {
-            self.make_base(&base)?;
+        if !self.base.is_dir() {
+            self.make_base()?;
         }
-        let layer = self.layer(&base, subject);
+        let layer = self.layer(subject);
         if !layer.is_dir() {
-            make_layer(&base, &layer, subject)?;
+            make_layer(&self.base, &layer, subject)?;
         }
         Ok(())
     }
@@ -67,20 +70,15 @@ impl Store {
         self.folder.join("failed")
     }
 
-    fn base(&self) -> Outcome<PathBuf> {
-        let key = key(&[include_str!("../shell/base.sh"), &Sources::of_this_machine()?.lines]);
-        Ok(self.folder.join(format!("base-{key}")))
-    }
-
-    fn layer(&self, base: &Path, subject: &Subject) -> PathBuf {
+    fn layer(&self, subject: &Subject) -> PathBuf {
         let packages = subject.packages.join(" ");
-        let base = base.display().to_string();
+        let base = self.base.display().to_string();
         let parts = [include_str!("../shell/layer.sh"), &base, &packages, &subject.preseed];
         self.folder.join(format!("{}-{}", subject.packages[0], key(&parts)))
     }
 
-    fn make_base(&self, base: &Path) -> Outcome<()> {
-        let sources = Sources::of_this_machine()?;
+    fn make_base(&self) -> Outcome<()> {
+        let (base, sources) = (&self.base, &self.sources);
         let half_made = base.with_extension("partial");
         let place = half_made.display().to_string();
         let arguments = [&place, &sources.suite, &sources.mirror, &sources.lines, &sources.proxy];
@@ -120,8 +118,7 @@ fn wrapped(command: &Command, further: &[&str]) -> Command {
 pub fn provide_tools() -> Outcome<()> {
     let path = std::env::var("PATH").unwrap_or_default();
     let present = |tool: &str| path.split(':').any(|folder| Path::new(folder).join(tool).exists());
-    let missing: Vec<&str> =
-        TOOLS.iter().filter(|(tool, _)| !present(tool)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !present(tool)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -159,9 +156,10 @@ impl Sources {
             .filter(|words: &Vec<&str>| words.len() == 4 && words[0] == "Debian")
             .collect();
         archives.dedup();
-        let main = archives.iter().find(|words| words[2] == words[3]).ok_or_else(|| {
-            Failure::new("find Debian's archive", "apt knows no Debian source (run apt-get update)")
-        })?;
+        let main = archives
+            .iter()
+            .find(|words| words[2] == words[3])
+            .ok_or_else(|| Failure::new("find Debian's archive", "apt knows no Debian source (run apt-get update)"))?;
         let line = |words: &Vec<&str>| format!("deb {} {} main", words[1], words[2]);
         let proxy = run(Command::new("apt-config").arg("dump"))?;
         let proxy = proxy.lines().filter(|line| line.to_lowercase().contains("::proxy"));

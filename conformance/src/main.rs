@@ -26,6 +26,9 @@ use failure::{Doing, Failure, Outcome};
 use libtest_mimic::Arguments;
 use suite::Judge;
 
+/// Scenarios at once, unless `--test-threads` says otherwise: they wait more than they work.
+const THREADS: usize = 4;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let role = arguments.get(1).map(String::as_str);
@@ -136,7 +139,8 @@ fn inside(arguments: &[String]) -> Outcome<ExitCode> {
         process::run(mount.args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]))?;
     }
     let trials = suite::trials(&request.judge, request.subject.as_deref())?;
-    let arguments = Arguments::from_iter(request.harness);
+    let mut arguments = Arguments::from_iter(request.harness);
+    arguments.test_threads = arguments.test_threads.or(Some(THREADS));
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 

@@ -50,8 +50,7 @@ impl Node {
         let folder = world.room().join(place.name);
         let mut node = Self { folder, place, process: None };
         node.mount(plan)?;
-        fs::write(node.root().join("run/conformance.sh"), commands(plan))
-            .doing(|| "write the start script".into())?;
+        fs::write(node.root().join("run/conformance.sh"), commands(plan)).doing(|| "write the start script".into())?;
         for journal in &plan.subject.journals {
             journal::listen(&node.root().join(journal), &node.folder.join("journal"))?;
         }
@@ -159,10 +158,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.process = None;
-        for mount in [self.root().join("dev"), self.root()] {
-            // A mount that was never made need not go.
-            let _ = run(Command::new("umount").arg("-l").arg(mount));
-        }
+        // A mount that was never made need not go.
+        let _ = run(Command::new("umount").arg("-l").arg(self.root().join("dev")).arg(self.root()));
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -170,8 +167,5 @@ impl Drop for Node {
 /// The script that the instance's first process runs.
 fn commands(plan: &Plan<'_>) -> String {
     let subject = plan.subject;
-    format!(
-        "set -e\n{}\n{}\n{}\nsleep infinity & wait\n",
-        subject.settle, plan.configure, subject.start
-    )
+    format!("set -e\n{}\n{}\n{}\nsleep infinity & wait\n", subject.settle, plan.configure, subject.start)
 }

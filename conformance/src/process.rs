@@ -17,10 +17,7 @@ const SHOWN_LINES: usize = 15;
 /// Runs a program to its end and returns what it wrote on standard output.
 pub fn run(command: &mut Command) -> Outcome<String> {
     let name = describe(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .doing(|| format!("start {name}"))?;
+    let output = command.stdin(Stdio::null()).output().doing(|| format!("start {name}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

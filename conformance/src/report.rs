@@ -36,8 +36,7 @@ impl Run<'_> {
     }
 
     fn verdict_complaints(&self, expect: &Expectation) -> Vec<String> {
-        let right: &Verdicts =
-            if self.with_receiver { &expect.verdict } else { expect.without_receiver() };
+        let right: &Verdicts = if self.with_receiver { &expect.verdict } else { expect.without_receiver() };
         let verdict = self.report["verdict"].as_str().unwrap_or("missing");
         let mut complaints = Vec::new();
         if !right.allow(verdict) {
@@ -71,7 +70,8 @@ impl Run<'_> {
 
     fn reason_complaints(&self, expect: &Expectation) -> Vec<String> {
         let mut complaints = Vec::new();
-        for (id, reason) in &expect.refused {
+        let late = expect.refused_late.iter().filter(|_| self.with_receiver);
+        for (id, reason) in expect.refused.iter().chain(late) {
             for test in self.tests().filter(|test| test["id"] == id.as_str()) {
                 if test["outcome"] != "refused" || test["reason"] != reason.as_str() {
                     let found = format!("{} for {}", test["outcome"], test["reason"]);
@@ -134,7 +134,8 @@ pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String
         if expect.accepted.contains(&sight.id) && !sight.taken {
             complaints.push(format!("{} was not taken: {}", sight.id, sight.reply));
         }
-        if expect.refused.contains_key(&sight.id) && sight.taken {
+        let refused = [&expect.refused, &expect.refused_late];
+        if refused.iter().any(|refused| refused.contains_key(&sight.id)) && sight.taken {
             complaints.push(format!("{} was taken: {}", sight.id, sight.reply));
         }
     }
@@ -156,8 +157,10 @@ mod tests {
     fn complaints(expect: &str, outcome: &str, verdict: &str, code: i32) -> Vec<String> {
         let expect: Expectation = toml::from_str(expect).expect("the row is well-formed");
         let tests: Vec<Value> = (0..17)
-            .map(|number| json!({"id": format!("test-{number}"), "outcome": outcome,
-                "reason": "relay_denied"}))
+            .map(|number| {
+                json!({"id": format!("test-{number}"), "outcome": outcome,
+                "reason": "relay_denied"})
+            })
             .collect();
         let report = json!({"verdict": verdict, "findings": [],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});

@@ -6,8 +6,9 @@
 //! * what fails is shown with the report and the servers' own logs.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, path::PathBuf};
 
 use libtest_mimic::{Completion, Trial};
@@ -36,17 +37,18 @@ const SHOWN_LINES: usize = 60;
 
 /// The trials of all scenarios; those whose layers are missing can't be had.
 pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
+    let store = Arc::new(Store::open()?);
     let scenarios = data::scenarios()?.into_iter();
     let wanted = scenarios.filter(|(name, ..)| subject.is_none_or(|subject| subject == name));
     Ok(wanted
         .map(|(subject, name, scenario)| {
-            let judge = judge.clone();
+            let (judge, store) = (judge.clone(), Arc::clone(&store));
             let title = format!("{subject}::{name}");
             Trial::ignorable_test(title.clone(), move || {
-                if let Some(absent) = absent(&subject, &scenario)? {
+                if let Some(absent) = absent(&store, &subject, &scenario)? {
                     return Ok(Completion::ignored_with(absent));
                 }
-                perform(&judge, &title, &subject, &scenario)?;
+                perform(&judge, &store, &title, &subject, &scenario)?;
                 Ok(Completion::Completed)
             })
         })
@@ -54,8 +56,7 @@ pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
 }
 
 /// Names the server of a scenario that can't be had: a skip, and in CI a failure.
-fn absent(subject: &str, scenario: &Scenario) -> Outcome<Option<String>> {
-    let store = Store::open()?;
+fn absent(store: &Store, subject: &str, scenario: &Scenario) -> Outcome<Option<String>> {
     let hub = scenario.hub.as_ref().map(|hub| hub.subject.as_str());
     for name in ["dns", subject].into_iter().chain(hub) {
         let subject = data::subject(name)?;
@@ -70,8 +71,12 @@ fn absent(subject: &str, scenario: &Scenario) -> Outcome<Option<String>> {
     Ok(None)
 }
 
-fn perform(judge: &Judge, title: &str, subject: &str, scenario: &Scenario) -> Outcome<()> {
-    let stage = Stage::set(subject, scenario)?;
+fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenario: &Scenario) -> Outcome<()> {
+    let started = Instant::now();
+    let stage = Stage::set(store, subject, scenario)?;
+    if std::env::var_os("CONFORMANCE_SHOW").is_some() {
+        eprintln!("{title} is set up after {:.1?}", started.elapsed());
+    }
     let complaints = match judge {
         Judge::Witness => stage.hear_witness(scenario)?,
         Judge::Norelay(executable) => {
@@ -83,14 +88,13 @@ fn perform(judge: &Judge, title: &str, subject: &str, scenario: &Scenario) -> Ou
     if complaints.is_empty() {
         return Ok(());
     }
-    let kept = Store::open()?.failed().join(title.replace("::", "-"));
+    let kept = store.failed().join(title.replace("::", "-"));
     let mut logs = String::new();
     for node in &stage.nodes {
         node.keep_logs(&kept)?;
         logs.push_str(&last_lines(&node.logs(), SHOWN_LINES));
     }
-    fs::write(kept.join("complaints"), complaints.join("\n"))
-        .doing(|| format!("write to {}", kept.display()))?;
+    fs::write(kept.join("complaints"), complaints.join("\n")).doing(|| format!("write to {}", kept.display()))?;
     Err(Failure::new(
         format!("agree with {title}"),
         format!("{}\n{logs}\nwhole logs: {}", complaints.join("\n"), kept.display()),
@@ -101,13 +105,14 @@ fn perform(judge: &Judge, title: &str, subject: &str, scenario: &Scenario) -> Ou
 struct Stage {
     nodes: Vec<Node>,
     world: World,
+    store: Arc<Store>,
 }
 
 impl Stage {
-    fn set(subject: &str, scenario: &Scenario) -> Outcome<Self> {
+    fn set(store: &Arc<Store>, subject: &str, scenario: &Scenario) -> Outcome<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("w{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut stage = Self { nodes: Vec::new(), world: World::new(&name)? };
+        let mut stage = Self { nodes: Vec::new(), world: World::new(&name)?, store: Arc::clone(store) };
         let records = format!(
             "cat > /etc/nsd/root.zone <<'END'\n{}\n{}\nEND\n",
             include_str!("../world/root.zone"),
@@ -128,14 +133,10 @@ impl Stage {
 
     fn start(&self, name: &str, place: crate::world::Place, configure: &str) -> Outcome<Node> {
         let subject = data::subject(name)?;
-        let lower = Store::open()?.lower(&subject);
+        let lower = self.store.lower(&subject);
         let missing = || Failure::new(format!("find {}", subject.title), "its layer is missing");
         let lower = lower.ok_or_else(missing)?;
-        Node::start(
-            &self.world,
-            place,
-            &Plan { name, subject: &subject, lower: &lower, configure },
-        )
+        Node::start(&self.world, place, &Plan { name, subject: &subject, lower: &lower, configure })
     }
 
     /// The witness's complaints about the scenario itself.
@@ -144,8 +145,7 @@ impl Stage {
         let mut command = self.world.at(TESTER);
         command.arg(ourselves).args(["witness", &scenario.patience.to_string()]);
         let text = crate::process::run(&mut command)?;
-        let testimony: Testimony =
-            serde_json::from_str(&text).doing(|| "read the testimony".into())?;
+        let testimony: Testimony = serde_json::from_str(&text).doing(|| "read the testimony".into())?;
         let mut complaints = contradictions(&testimony, &scenario.expect);
         if !complaints.is_empty() {
             complaints.push(testimony.text());
@@ -156,23 +156,21 @@ impl Stage {
     }
 
     /// norelay's mistakes, with its report.
-    fn run_norelay(
-        &self,
-        executable: &PathBuf,
-        scenario: &Scenario,
-        with_receiver: bool,
-    ) -> Outcome<Vec<String>> {
+    fn run_norelay(&self, executable: &PathBuf, scenario: &Scenario, with_receiver: bool) -> Outcome<Vec<String>> {
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", &scenario.time_limit.to_string()]);
         let inner = self.norelay(executable, scenario, with_receiver);
         command.arg(inner.get_program()).args(inner.get_args());
-        let output = command
-            .stdin(std::process::Stdio::null())
-            .output()
-            .doing(|| format!("start {}", executable.display()))?;
+        let started = Instant::now();
+        let output =
+            command.stdin(std::process::Stdio::null()).output().doing(|| format!("start {}", executable.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let report: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let run = Run { report: &report, code: output.status.code(), with_receiver };
+        if std::env::var_os("CONFORMANCE_SHOW").is_some() {
+            let (verdict, time) = (&report["verdict"], started.elapsed());
+            eprintln!("{verdict} after {time:.1?}: {}", report["summary"]);
+        }
         let mut complaints = run.complaints(&scenario.expect);
         if !complaints.is_empty() {
             let how = if with_receiver { "with a receiver:" } else { "without a receiver:" };

@@ -96,8 +96,7 @@ pub fn testify(patience: Duration) -> Outcome<Testimony> {
                 numbers.map(|number| (number, ask(number))).collect::<Vec<_>>()
             })
         });
-        let mut asked: Vec<_> =
-            halves.into_iter().filter_map(|half| half.join().ok()).flatten().collect();
+        let mut asked: Vec<_> = halves.into_iter().filter_map(|half| half.join().ok()).flatten().collect();
         asked.sort_by_key(|(number, _)| *number);
         asked.into_iter().map(|(_, sight)| sight).collect()
     });
@@ -108,9 +107,8 @@ pub fn testify(patience: Duration) -> Outcome<Testimony> {
 
 fn conclude(mut tests: Vec<Sight>, arrivals: &[Arrival]) -> Testimony {
     let paths: Vec<&String> = arrivals.iter().flat_map(|mail| &mail.forward_paths).collect();
-    let seen: BTreeSet<usize> = (0..tests.len())
-        .filter(|number| paths.iter().any(|path| path.contains(&recipient(*number))))
-        .collect();
+    let seen: BTreeSet<usize> =
+        (0..tests.len()).filter(|number| paths.iter().any(|path| path.contains(&recipient(*number)))).collect();
     for (number, sight) in tests.iter_mut().enumerate() {
         sight.arrived = seen.contains(&number);
     }

@@ -6,6 +6,7 @@
 //! * all addresses are documentation addresses (RFC 5737, RFC 3849) and no namespace has
 //!   a way out: what a server sends can only reach its own world.
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -30,18 +31,15 @@ pub struct Place {
 }
 
 /// The DNS server.
-pub const DNS: Place =
-    Place { name: "dns", host: "dns.test", ipv4: "192.0.2.53", ipv6: "2001:db8:2::53" };
+pub const DNS: Place = Place { name: "dns", host: "dns.test", ipv4: "192.0.2.53", ipv6: "2001:db8:2::53" };
 /// Where norelay runs, and receives mail for the probe domains. Not in 192.0.2.0/24, which
 /// Debian's sendmail refuses by default.
 pub const TESTER: Place =
     Place { name: "tester", host: "tester.probe.test", ipv4: "203.0.113.2", ipv6: "2001:db8:2::2" };
 /// The server under test.
-pub const MX: Place =
-    Place { name: "mx", host: "mx.target.test", ipv4: "198.51.100.25", ipv6: "2001:db8:25::25" };
+pub const MX: Place = Place { name: "mx", host: "mx.target.test", ipv4: "198.51.100.25", ipv6: "2001:db8:25::25" };
 /// A second server behind it.
-pub const HUB: Place =
-    Place { name: "hub", host: "hub.target.test", ipv4: "198.51.100.26", ipv6: "2001:db8:25::26" };
+pub const HUB: Place = Place { name: "hub", host: "hub.target.test", ipv4: "198.51.100.26", ipv6: "2001:db8:25::26" };
 
 const PLACES: [Place; 4] = [DNS, TESTER, MX, HUB];
 
@@ -54,10 +52,8 @@ impl World {
     /// Makes the network. The name must be unlike any other world's that is there now.
     pub fn new(name: &str) -> Outcome<Self> {
         let world = Self { name: name.to_owned() };
-        let nodes: String = PLACES
-            .iter()
-            .map(|place| format!("{} {} {}\n", place.name, place.ipv4, place.ipv6))
-            .collect();
+        let nodes: String =
+            PLACES.iter().map(|place| format!("{} {} {}\n", place.name, place.ipv4, place.ipv6)).collect();
         let mut child = script(include_str!("../shell/world.sh"), &[name])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
@@ -89,9 +85,12 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let names = PLACES.iter().map(|place| place.name).chain(["bridge"]);
-        for name in names {
-            // What was never made need not go.
-            let _ = run(Command::new("ip").args(["netns", "del", &format!("{}-{name}", self.name)]));
+        let files: Vec<_> = names.map(|name| format!("/run/netns/{}-{name}", self.name)).collect();
+        // What was never made need not go. This is what `ip netns del` does, all at once.
+        let _ = run(Command::new("umount").arg("-l").args(&files));
+        for file in files {
+            let _ = fs::remove_file(file);
         }
+        let _ = fs::remove_dir_all(self.room());
     }
 }

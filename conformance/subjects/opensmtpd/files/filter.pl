@@ -4,7 +4,7 @@
 # * greylist SECONDS puts off each new recipient for some seconds;
 # * errors COUNT hangs up at the next command after so many refused commands;
 # * connections COUNT allows a client so many connections at once;
-# * rate COUNT allows a client so many connections in five seconds;
+# * rate COUNT allows a client so many connections in three seconds;
 # * slow SECONDS greets after so many seconds.
 use strict;
 use warnings;
@@ -72,7 +72,7 @@ sub on_connect {
         return 'disconnect|421 4.7.0 Too many connections from your address';
     }
     if ($mode eq 'rate') {
-        @started = grep { $_ > time - 5 } @started, time;
+        @started = grep { $_ > time - 3 } @started, time;
         return 'disconnect|421 4.7.0 Too many connections, slow down' if @started > $number;
     }
     return 'proceed';
