@@ -61,6 +61,13 @@ pub enum Event {
         /// The tests and controls that are to be run on it, by id.
         tests: Vec<String>,
     },
+    /// More tests are to be run on a path.
+    TestsAdded {
+        /// The path.
+        path: u8,
+        /// The tests and controls, by id; those that it has already are not run again.
+        tests: Vec<String>,
+    },
     /// A connection was tried for one or more tests.
     Opened {
         /// The connection's number in the run.
@@ -170,6 +177,8 @@ pub enum Event {
         /// Its particulars, in the order that its wording needs.
         arguments: Vec<Octets>,
     },
+    /// A run that was stopped goes on: what has an answer keeps it.
+    Resumed,
     /// The run is over.
     RunFinished {
         /// Whether it was stopped before its end.

@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn closed_servers_have_names_that_are_known() {
+        for row in table::CLOSED {
+            assert!(crate::mta::NAMES.iter().any(|known| known.name == row.mta), "{}", row.mta);
+        }
+    }
+
+    #[test]
     fn every_stage_and_reason_is_explained() {
         for stage in [
             Stage::Greeting,
@@ -256,10 +263,12 @@ mod tests {
             literal: Some("[192.0.2.7]".into()),
             local_domain: Some("l.example".into()),
             own_address: Some("192.0.2.1".into()),
-            receiver: Some("192.0.2.2".into()),
             ..Words::default()
         };
         for test in TESTS {
+            // The receiver has an address of either family.
+            let receiver = if test.forward_path.contains("{v6:") { "2001:db8::2" } else { "192.0.2.2" };
+            let words = Words { receiver: Some(receiver.into()), ..words.clone() };
             let transaction = test.transaction(&words, Security::Plain).expect("every word is known");
             for step in transaction.steps {
                 let said = Exchange { sent: Some((0, step.line.clone())), ..exchange(step.stage, None, None) };

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod check;
 pub mod event;
 pub mod explain;
+pub mod mta;
 pub mod octets;
 pub mod proof;
 pub mod reception;

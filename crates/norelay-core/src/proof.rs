@@ -8,7 +8,7 @@
 use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
-    catalogue::{PLAIN, RelayTest, Strength},
+    catalogue::{Group, PLAIN, RelayTest, Strength},
     octets::Octets,
     smtp::{Purpose, Stage, Step, Transaction},
 };
@@ -41,7 +41,7 @@ pub struct Proof {
 #[must_use]
 pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
     let mut proofs: Vec<Proof> = Vec::new();
-    for candidate in candidates {
+    for candidate in candidates.into_iter().filter(|candidate| candidate.test.spares_bystanders()) {
         match proofs.iter_mut().find(|proof| proof.may_take(&candidate)) {
             Some(proof) => proof.candidates.push(candidate),
             None => proofs.push(Proof { path: candidate.path, candidates: vec![candidate] }),
@@ -71,11 +71,17 @@ impl Proof {
             && first.transaction.steps.first() == candidate.transaction.steps.first()
     }
 
-    /// Most telling first: the ones that can't be local delivery, then by number.
-    fn rank(&self) -> (bool, u8) {
+    /// Most telling first: what can't be local delivery, the plain question, what proves most tests, then by number.
+    fn rank(&self) -> (bool, bool, std::cmp::Reverse<usize>, u8) {
         let is_weak = |candidate: &Candidate| candidate.test.strength == Strength::Weak;
+        let is_plain = |candidate: &Candidate| candidate.test.group == Group::Plain;
         let number = self.candidates.iter().map(|candidate| candidate.test.number).min().unwrap_or(u8::MAX);
-        (self.candidates.iter().all(is_weak), number)
+        (
+            self.candidates.iter().all(is_weak),
+            !self.candidates.iter().any(is_plain),
+            std::cmp::Reverse(self.candidates.len()),
+            number,
+        )
     }
 
     /// The transaction that sends the message, and the test that each of its steps is for, where it is for one of several.
@@ -116,28 +122,55 @@ pub struct Particulars<'a> {
     pub version: &'a str,
     /// When it is sent.
     pub at: Timestamp,
+    /// How it is worded.
+    pub wording: Wording,
+}
+
+/// How a message is worded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wording {
+    /// It says what it is in its subject.
+    Plain,
+    /// For servers whose filters refuse the words "relay" and "test": only the text says what it is, in other words.
+    Neutral,
 }
 
 /// The message that proves a group of tests: 7-bit, under 2 KiB, with CRLF line ends.
 #[must_use]
 pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
-    let Particulars { domain, from, token, target, helo, version, at } = particulars;
-    let ids: Vec<_> = proof.candidates.iter().map(|candidate| candidate.test.id).collect();
+    let Particulars { domain, from, token, at, wording, .. } = particulars;
     let date = rfc2822::DateTimePrinter::new().timestamp_to_string(at).unwrap_or_default();
-    let ids = ids.join("\r\n  ");
-    let text = format!(
-        "From: SMTP relay test <{from}>\r\n\
-         To: SMTP relay test <{from}>\r\n\
+    let (name, subject, text) = match wording {
+        Wording::Plain => (
+            "SMTP relay test",
+            format!("SMTP relay test of {}, requested by its administrator", particulars.target),
+            plain_text(proof, particulars),
+        ),
+        Wording::Neutral => ("norelay", "Delivery check".to_owned(), neutral_text(particulars)),
+    };
+    let message = format!(
+        "From: {name} <{from}>\r\n\
+         To: {name} <{from}>\r\n\
          Date: {date}\r\n\
          Message-ID: <{token}@{domain}>\r\n\
-         Subject: SMTP relay test of {target}, requested by its administrator\r\n\
+         Subject: {subject}\r\n\
          Auto-Submitted: auto-generated\r\n\
          X-Auto-Response-Suppress: All\r\n\
          X-Norelay-Token: {token}\r\n\
          MIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=us-ascii\r\n\
          \r\n\
-         This message was sent by norelay {version}, a tester that tells the\r\n\
+         {text}"
+    );
+    message.into()
+}
+
+fn plain_text(proof: &Proof, particulars: &Particulars<'_>) -> String {
+    let Particulars { domain, token, target, helo, version, .. } = particulars;
+    let ids: Vec<_> = proof.candidates.iter().map(|candidate| candidate.test.id).collect();
+    let ids = ids.join("\r\n  ");
+    format!(
+        "This message was sent by norelay {version}, a tester that tells the\r\n\
          administrator of a mail server whether strangers can send mail through it.\r\n\
          It was handed to\r\n\
          \x20 {target}\r\n\
@@ -152,8 +185,22 @@ pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
          Token of this message: {token}\r\n\
          \r\n\
          Nobody needs to answer. Questions: postmaster@{domain}\r\n"
-    );
-    text.into()
+    )
+}
+
+fn neutral_text(particulars: &Particulars<'_>) -> String {
+    let Particulars { domain, token, target, helo, version, .. } = particulars;
+    format!(
+        "norelay {version} handed this message to\r\n\
+         \x20 {target}\r\n\
+         by\r\n\
+         \x20 {helo}\r\n\
+         to find out for its administrator whether it is delivered.\r\n\
+         \r\n\
+         {token}\r\n\
+         \r\n\
+         Nobody needs to answer. Questions: postmaster@{domain}\r\n"
+    )
 }
 
 #[cfg(test)]
@@ -205,7 +252,7 @@ mod tests {
                     (0, "bare-sender"),
                 ],
                 3,
-                &["0 foreign-to-foreign", "0 bare-sender", "0 null-sender"],
+                &["0 foreign-to-foreign", "0 target-host-sender+percent-host", "0 bare-sender"],
             ),
             (&[(0, "percent-host"), (0, "null-sender")], 1, &["0 null-sender"]),
             (
@@ -230,13 +277,19 @@ mod tests {
             helo: "h.probe.example",
             version: "0.1.0",
             at: Timestamp::UNIX_EPOCH,
+            wording: Wording::Plain,
         };
-        let text = message(&proof, &particulars).to_text();
-        assert!(text.is_ascii() && text.len() < 2048);
-        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
-        assert!(text.lines().all(|line| line.len() < 79), "{text}");
-        assert!(text.contains("Date: Thu, 1 Jan 1970 00:00:00 -0000\r\n"), "{text}");
-        let (transaction, tests) = proof.transaction(text.into());
+        let plain = message(&proof, &particulars).to_text();
+        let neutral = message(&proof, &Particulars { wording: Wording::Neutral, ..particulars }).to_text();
+        for text in [&plain, &neutral] {
+            assert!(text.is_ascii() && text.len() < 2048);
+            assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+            assert!(text.lines().all(|line| line.len() < 79), "{text}");
+            assert!(text.contains("Date: Thu, 1 Jan 1970 00:00:00 -0000\r\n"), "{text}");
+        }
+        let words = neutral.replace("norelay", "").replace("X-Norelay", "").to_lowercase();
+        assert!(!words.contains("relay") && !words.contains("test"), "{neutral}");
+        let (transaction, tests) = proof.transaction(plain.into());
         assert_eq!(tests, [None, Some("percent-host".to_owned()), Some("bang-host".to_owned())]);
         assert!(transaction.steps[1..].iter().all(|step| step.purpose == Purpose::Attempt));
     }

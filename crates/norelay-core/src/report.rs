@@ -16,6 +16,8 @@ use crate::{
 
 /// More than 255 paths, or 20,000 connections, are no test of a server.
 const MAX_DIALOGUES: usize = 20_000;
+/// The catalogue's numbers have one octet.
+const MAX_TESTS: usize = 256;
 const MAX_EXCHANGES: usize = 1_000;
 const MAX_RECEIPTS: usize = 10_000;
 const MAX_NOTES: usize = 10_000;
@@ -58,6 +60,16 @@ pub struct PathFacts {
     pub not_run: BTreeMap<String, String>,
     /// Why the path was given up, if it was.
     pub given_up: Option<Cause>,
+}
+
+impl PathFacts {
+    fn add_tests(&mut self, tests: Vec<String>) {
+        for test in tests {
+            if !self.tests.contains(&test) && self.tests.len() < MAX_TESTS {
+                self.tests.push(test);
+            }
+        }
+    }
 }
 
 /// A fact from outside the relay dialogue.
@@ -213,6 +225,10 @@ impl Report {
                 }
                 return fits;
             }
+            Event::TestsAdded { path, tests } => match self.paths.get_mut(usize::from(path)) {
+                Some(path) => path.add_tests(tests),
+                None => return false,
+            },
             Event::Opened { dialogue, path, tests, proof, attempt } => {
                 let fits = usize::from(path) < self.paths.len()
                     && self.dialogues.len() < MAX_DIALOGUES
@@ -220,6 +236,8 @@ impl Report {
                 if fits {
                     self.dialogues.insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
                     self.waiting = None;
+                    // A run that was resumed is not over.
+                    (self.finished, self.stopped) = (None, false);
                 }
                 return fits;
             }
@@ -227,6 +245,10 @@ impl Report {
                 Some(path) => drop(path.not_run.insert(test, why)),
                 None => return false,
             },
+            Event::Resumed => {
+                (self.finished, self.stopped) = (None, false);
+                self.paths.iter_mut().for_each(|path| path.given_up = None);
+            }
             Event::GivenUp { path, cause } => match self.paths.get_mut(usize::from(path)) {
                 Some(path) => path.given_up = Some(cause),
                 None => return false,

@@ -23,7 +23,9 @@ const MESSAGE: &str = "Subject: relay test\r\n\r\nThis tests a relay.\r\n";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the words in a transcript stand for.
-fn words() -> Words {
+fn words(test: &RelayTest) -> Words {
+    // The receiver has an address of either family.
+    let receiver = if test.forward_path.contains("{v6:") { "2001:db8::25" } else { "198.51.100.25" };
     Words {
         user: "relaytest".into(),
         sender: "spamtest".into(),
@@ -37,7 +39,7 @@ fn words() -> Words {
         local_domain: Some("example.net".into()),
         local_user: "postmaster".into(),
         own_address: Some("198.51.100.9".into()),
-        receiver: Some("198.51.100.25".into()),
+        receiver: Some(receiver.into()),
     }
 }
 
@@ -79,7 +81,7 @@ impl Run {
     fn start(test: &RelayTest, transcript: &Transcript<'_>) -> Self {
         let says = |line| transcript.lines.contains(&line);
         let security = if says("C: STARTTLS") { Security::StartTls } else { Security::Plain };
-        let mut transaction = test.transaction(&words(), security).expect("the words of the documents suffice");
+        let mut transaction = test.transaction(&words(test), security).expect("the words of the documents suffice");
         let data_steps = test.dialogue.iter().filter(|line| matches!(line, Line::Say(Stage::Data, ..))).count();
         if transcript.lines.iter().filter(|line| **line == "C: DATA").count() > data_steps {
             transaction.message = Some(MESSAGE.into());

@@ -33,12 +33,11 @@ enum Whence {
 }
 
 impl ReceiptSource {
-    /// A receiver in this process, for these domains, that greets with this name. To be called within a tokio runtime.
+    /// A receiver in this process, for these domains, that greets with this name; `master` makes the keys of its runs. To be called within a tokio runtime.
     ///
     /// # Errors
     /// As [`Receiving::bind`].
-    pub fn here(addresses: &[SocketAddr], name: &str, domains: &[String]) -> io::Result<Self> {
-        let master = TokenKey::new(rand::random());
+    pub fn here(addresses: &[SocketAddr], name: &str, domains: &[String], master: TokenKey) -> io::Result<Self> {
         let reception = Reception::new(name, domains, ReceptionKey::AnyRun(master.clone()));
         let receiving = Receiving::bind(addresses, Config::new(reception))?;
         Ok(Self { master, whence: Whence::Here(receiving) })

@@ -35,8 +35,14 @@ impl Recorder {
     /// A recorder that hands everything on to `sink`.
     #[must_use]
     pub fn new(sink: Arc<dyn Sink>) -> Self {
-        let state = State { report: Report::default(), dialogues: 0 };
-        Self { sink, state: Mutex::new(state) }
+        Self::resuming(sink, Report::default())
+    }
+
+    /// A recorder that goes on where a report ends.
+    #[must_use]
+    pub fn resuming(sink: Arc<dyn Sink>, report: Report) -> Self {
+        let dialogues = report.dialogues.keys().next_back().copied().unwrap_or_default();
+        Self { sink, state: Mutex::new(State { report, dialogues }) }
     }
 
     /// Records an event.

@@ -24,6 +24,8 @@ use crate::target::{Host, Target};
 const MAX_EXCHANGERS: usize = 16;
 /// Likewise for the addresses of one exchanger.
 const MAX_ADDRESSES: usize = 16;
+/// Likewise for the TXT records of one name.
+const MAX_TEXTS: usize = 100;
 
 /// A target has no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,6 +220,25 @@ impl Resolver {
             }
         }
         None
+    }
+
+    /// The TXT records of a name, each with its strings joined (RFC 7208 section 3.3); what isn't UTF-8 is replaced.
+    ///
+    /// # Errors
+    /// The look-up failed (not: there are none).
+    pub async fn texts(&self, name: &str) -> Result<Vec<String>, ResolveError> {
+        match self.inner.txt_lookup(fqdn(name)).await {
+            Ok(lookup) => Ok(lookup
+                .answers()
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+                    _ => None,
+                })
+                .take(MAX_TEXTS)
+                .collect()),
+            Err(error) => none_or_failed(name, &error).map(|()| Vec::new()),
+        }
     }
 
     /// The mail domain that a host most likely serves: the longest of its name and the domains above it that has the

@@ -7,6 +7,7 @@ use askama::Template;
 use data_encoding::BASE64;
 use norelay_core::{
     check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
+    mta,
     octets::harmless,
     render::{dialogues_of, transcript, transcript::Speaker},
     report::{Dialogue, Report},
@@ -28,6 +29,7 @@ pub fn style_hash() -> String {
 struct Page {
     style: &'static str,
     style_hash: String,
+    title: String,
     target: String,
     verdict: Shown,
     summary: String,
@@ -45,8 +47,10 @@ struct Shown {
 }
 
 struct PathView {
+    index: u8,
     way: String,
     host: String,
+    mta: Option<MtaView>,
     verdict: Shown,
     why: Vec<String>,
     relayed: usize,
@@ -56,8 +60,15 @@ struct PathView {
     groups: Vec<Group>,
 }
 
+struct MtaView {
+    name: String,
+    evidence: Vec<String>,
+}
+
 struct Group {
     title: &'static str,
+    /// Whether its tests are behind a fold of their own: what is in order need not be scrolled past.
+    folded: bool,
     tests: Vec<TestView>,
 }
 
@@ -107,19 +118,28 @@ struct FindingView {
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
-    let paths = (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path));
+    let mut paths: Vec<_> =
+        (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path)).collect();
+    paths.sort_by_key(|path| judgement.paths[usize::from(path.index)].verdict);
     let findings = finding::findings(report, judgement);
     let page = Page {
         style: STYLE,
         style_hash: style_hash(),
+        title: title(judgement.verdict, &harmless(target)),
         target: harmless(target),
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
-        paths: paths.collect(),
+        paths,
         findings: findings.iter().map(|finding| finding_view(report, finding)).collect(),
         particulars: particulars(report),
     };
     page.render().expect("the template writes into memory") + "\n"
+}
+
+/// A window's title: what a tab and a bookmark can show.
+fn title(verdict: Verdict, target: &str) -> String {
+    let target: String = target.chars().take(80).collect();
+    format!("{}: {target}", verdict.word())
 }
 
 fn shown(verdict: Verdict) -> Shown {
@@ -139,7 +159,9 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
     let rows = of_path(report, judgement, path);
     let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
     let way = report.paths.get(index).map(|facts| &facts.way);
+    let mta = mta::identify(report, path);
     PathView {
+        index: path,
         way: way.map(ToString::to_string).unwrap_or_default(),
         host: way.and_then(|way| way.host.as_deref()).map(harmless).unwrap_or_default(),
         verdict: shown(judged.verdict),
@@ -148,12 +170,13 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
         accepted: count(&[Weight::Suspicion]),
         denied: count(&[Weight::Denial, Weight::LocalDelivery]),
         unclear: count(&[Weight::Unknown]),
-        groups: groups(report, &rows),
+        groups: groups(report, &rows, mta.as_ref().map(|mta| mta.name)),
+        mta: mta.map(|mta| MtaView { name: mta.to_string(), evidence: mta.evidence }),
     }
 }
 
 /// The tests, worst first, then the controls.
-fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
+fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
     let titles: [(&'static str, &[Weight]); 5] = [
         ("Relayed", &[Weight::Proof]),
         ("Accepted", &[Weight::Suspicion]),
@@ -161,17 +184,17 @@ fn groups(report: &Report, rows: &[Row<'_>]) -> Vec<Group> {
         ("Local delivery", &[Weight::LocalDelivery]),
         ("Denied", &[Weight::Denial]),
     ];
-    let view = |row: &Row<'_>| test_view(report, row);
+    let view = |row: &Row<'_>| test_view(report, row, mta);
     let scored = titles.into_iter().map(|(title, weights)| {
         let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
-        Group { title, tests: tests.map(view).collect() }
+        Group { title, folded: title == "Denied", tests: tests.map(view).collect() }
     });
     let controls = rows.iter().filter(|row| row.is_control()).map(view).collect();
-    let groups = scored.chain([Group { title: "Controls", tests: controls }]);
+    let groups = scored.chain([Group { title: "Controls", folded: true, tests: controls }]);
     groups.filter(|group| !group.tests.is_empty()).collect()
 }
 
-fn test_view(report: &Report, row: &Row<'_>) -> TestView {
+fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
     let (decisive, others) = dialogues_of(report, row.judged);
     let dialogues: Vec<_> = others.into_iter().chain(decisive).collect();
     let class = match row.judged.weight {
@@ -186,12 +209,13 @@ fn test_view(report: &Report, row: &Row<'_>) -> TestView {
         title: row.judged.test.title(),
         weight: row.weight(),
         class,
-        line: row.line(),
+        // An unclear test and a control need their outcome's word; of the others the weight says it.
+        line: if row.is_control() || row.judged.weight == Weight::Unknown { row.line() } else { row.detail() },
         open: row.judged.weight == Weight::Proof && !row.is_control(),
         proof: proof_view(row),
         transcripts: (1..)
             .zip(&dialogues)
-            .map(|(place, dialogue)| transcript_view(place, dialogues.len(), dialogue))
+            .map(|(place, dialogue)| transcript_view((place, dialogues.len()), dialogue, mta))
             .collect(),
     }
 }
@@ -211,13 +235,13 @@ fn proof_view(row: &Row<'_>) -> Option<ProofView> {
     })
 }
 
-fn transcript_view(place: usize, of: usize, dialogue: &Dialogue) -> TranscriptView {
+fn transcript_view((place, of): (usize, usize), dialogue: &Dialogue, mta: Option<&str>) -> TranscriptView {
     let caption = format!(
         "Connection {place} of {of}, {}{}",
         dialogue.opened,
         if dialogue.proof { ", with a message" } else { "" }
     );
-    let lines = transcript::explained(dialogue, None).into_iter().map(|(line, explanation)| {
+    let lines = transcript::explained(dialogue, mta).into_iter().map(|(line, explanation)| {
         let (who, class) = match line.by {
             Speaker::Client => ("we", ""),
             Speaker::Server => ("server", ""),

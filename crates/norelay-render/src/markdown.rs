@@ -5,6 +5,7 @@
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight, finding},
+    mta,
     octets::harmless,
     render::{dialogues_of, transcript},
     report::Report,
@@ -47,13 +48,15 @@ fn matters(row: &Row<'_>) -> bool {
 
 fn paths(report: &Report, judgement: &Judgement) -> String {
     let mut text =
-        "| path | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --: | --: | --: | --: |\n"
+        "| path | software | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --- | --: | --: | --: | --: |\n"
             .to_owned();
-    for (facts, judged) in report.paths.iter().zip(&judgement.paths) {
+    for (path, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
+        let mta = mta::identify(report, path).map(|mta| mta.to_string()).unwrap_or_default();
         let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
         text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             prose(&facts.way.to_string()),
+            prose(&mta),
             judged.verdict.word(),
             count(&[Weight::Proof]),
             count(&[Weight::Suspicion]),

@@ -8,7 +8,7 @@ use norelay_core::{
     check::{Hops, Judgement, Outcome, Reason, TestJudgement, Weight, verdict},
     event::{Path, Receipt},
     octets::harmless,
-    render::{reply_of, reply_words, stage_of},
+    render::{reply_of, reply_words, stage_of, without_tokens},
     report::Report,
 };
 use serde::Serialize;
@@ -83,18 +83,28 @@ impl<'a> Row<'a> {
         self.judged.test.is_control()
     }
 
-    /// What became of it, in one line.
+    /// What became of it, in one line, tokens shortened.
     #[must_use]
     pub fn line(&self) -> String {
         let outcome = self.judged.outcome.word().replace('_', " ");
-        match (&self.proof, &self.reply) {
-            (Some((arrived, receipt, _)), _) => {
-                format!("{outcome}: the message came back from {} at {arrived}", receipt.peer.ip().to_canonical())
-            }
-            (None, _) if !self.why.is_empty() => format!("{outcome}: {}", self.why),
-            (None, Some(said)) => format!("{outcome}: {said}"),
-            (None, None) => outcome,
+        match self.detail() {
+            detail if detail.is_empty() => outcome,
+            detail => format!("{outcome}: {detail}"),
         }
+    }
+
+    /// What the outcome rests on, in one line, tokens shortened.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let detail = match (&self.proof, &self.reply) {
+            (Some((arrived, receipt, _)), _) => {
+                format!("the message came back from {} at {arrived}", receipt.peer.ip().to_canonical())
+            }
+            (None, _) if !self.why.is_empty() => self.why.clone(),
+            (None, Some(said)) => said.to_string(),
+            (None, None) => String::new(),
+        };
+        without_tokens(&detail)
     }
 
     /// What its outcome contributes, as a word for people.

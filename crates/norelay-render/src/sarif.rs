@@ -179,11 +179,15 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
     }
 }
 
-/// A server isn't a file; a scheme of its own keeps it from being taken for one.
+/// A server isn't a file; its scheme keeps it from being taken for one, and the region is there because some readers
+/// drop a result without one.
 fn location(way: &Path) -> Value {
     let authority = std::net::SocketAddr::new(way.address, way.port);
     json!({
-        "physicalLocation": {"artifactLocation": {"uri": format!("smtp://{authority}")}},
+        "physicalLocation": {
+            "artifactLocation": {"uri": format!("smtp://{authority}")},
+            "region": {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1},
+        },
         "logicalLocations": [{"fullyQualifiedName": way.to_string(), "kind": "resource"}],
     })
 }

@@ -14,7 +14,7 @@ use norelay_core::{
 };
 use norelay_server::{
     AppState, Config, JobId, Request, Runs, State, Store,
-    store::{NewJob, Origin},
+    store::{NewJob, Origin, Pinned},
 };
 
 #[tokio::main]
@@ -58,7 +58,7 @@ async fn keep(store: &Store, log: &str) -> Result<JobId, Box<dyn Error + Send + 
         request: Request { target: run.target, profile: run.profile, ..Request::default() },
         origin: Origin::Here,
         asker: "net:gallery".to_owned(),
-        addresses: Vec::new(),
+        pinned: Pinned::default(),
         created: now,
         expires: now + SignedDuration::from_hours(24 * 30),
     };

@@ -10,6 +10,7 @@ CREATE TABLE jobs (
     run INTEGER NOT NULL UNIQUE,
     target TEXT NOT NULL,
     request TEXT NOT NULL,
+    pinned TEXT NOT NULL,
     origin TEXT NOT NULL,
     asker TEXT NOT NULL,
     state TEXT NOT NULL,

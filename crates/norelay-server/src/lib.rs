@@ -10,11 +10,20 @@ pub mod address;
 pub mod api;
 pub mod asker;
 pub mod config;
+pub mod connect_back;
+pub mod limit;
+pub mod metrics;
+pub mod names;
+pub mod permission;
+pub mod problem;
+pub mod proof;
 pub mod run;
+pub mod service;
 pub mod store;
+pub mod tester;
 pub mod web;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
 
@@ -22,6 +31,7 @@ pub use crate::{
     asker::Asker,
     config::Config,
     run::{Refusal, Runs, Started},
+    service::serve,
     store::{Job, JobId, Request, State, Store, StoreError, Stored},
 };
 
@@ -38,18 +48,11 @@ pub struct AppState {
 
 /// Everything that is served over HTTP; the server must give it the peer's address (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
-    Router::new().merge(web::router(state.clone())).nest("/api/v1", api::router()).with_state(state)
-}
-
-/// Serves until it is told to stop.
-///
-/// # Errors
-/// The socket can't be bound, or the store can't be opened.
-pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let listener = tokio::net::TcpListener::bind(config.listen).await?;
-    let store = Store::sqlite(&config.data).await?;
-    let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store) };
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await?;
-    Ok(())
+    let api = api::router(&state);
+    Router::new()
+        .merge(web::router(state.clone()))
+        .merge(metrics::router())
+        .nest("/api/v1", api)
+        .layer(axum::middleware::from_fn(metrics::measure))
+        .with_state(state)
 }

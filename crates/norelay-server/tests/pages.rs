@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::{check::judge, event::Record, report::Report, token::RunId};
 use norelay_server::{
     AppState, Config, JobId, Request, Runs, State, Store,
-    store::{NewJob, Origin},
+    store::{NewJob, Origin, Pinned},
 };
 use tower::ServiceExt;
 
@@ -66,7 +66,7 @@ impl Site {
             request: Request { target: run.target, profile: run.profile, ..Request::default() },
             origin: Origin::Here,
             asker: "net:test".to_owned(),
-            addresses: Vec::new(),
+            pinned: Pinned::default(),
             created: now,
             expires: now + SignedDuration::from_hours(24),
         };
@@ -248,6 +248,10 @@ async fn transcripts_and_downloads_are_there() {
         (format!("/t/{id}/transcript/6?bare"), "text/html; charset=utf-8", "<ol class=\"talk\">"),
         (format!("/t/{id}.txt"), "text/plain; charset=utf-8", "no relays accepted"),
         (format!("/t/{id}.json"), "application/json", "norelay.report/1"),
+        (format!("/t/{id}.csv"), "text/csv; charset=utf-8; header=present", "percent-host"),
+        (format!("/t/{id}.junit"), "application/xml", "<testsuite"),
+        (format!("/t/{id}.html"), "text/html; charset=utf-8", "no relays accepted"),
+        (format!("/t/{id}.nagios"), "text/plain; charset=utf-8", "OK"),
         (format!("/t/{id}.jsonl"), "application/jsonl; charset=utf-8", "\"event\":\"run_started\""),
     ] {
         let answer = site.get(&address).await;
@@ -255,6 +259,9 @@ async fn transcripts_and_downloads_are_there() {
         assert_eq!(answer.headers[header::CONTENT_TYPE], kind, "{address}");
         assert!(answer.body.contains(within), "{address}: {}", answer.body);
     }
+    let page = site.get(&format!("/t/{id}.html")).await;
+    let disposition = page.headers[header::CONTENT_DISPOSITION].to_str().expect("ASCII");
+    assert!(disposition.starts_with("attachment; "), "a browser doesn't run it here: {disposition}");
     assert!(!site.get(&format!("/t/{id}/transcript/6?bare")).await.body.contains("<html"));
 }
 

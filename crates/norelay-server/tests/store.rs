@@ -7,14 +7,14 @@ use std::{collections::BTreeSet, net::IpAddr};
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
     check::Verdict,
-    event::{Event, Receipt, Record, Run},
+    event::{Event, MailExchanger, Receipt, Record, Run},
     octets::Octets,
     smtp::{Reply, Stage},
     token::{Role, RunId, Token},
 };
 use norelay_server::store::{
     ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, KeyText, Lease, NewJob, Origin, Owner,
-    Request, Scope, State, Store, StoreError, Subject,
+    Pinned, Request, Scope, State, Store, StoreError, Subject,
 };
 use support::{Folder, Postgres};
 
@@ -105,10 +105,16 @@ fn new_job(target: &str, addresses: &[&str]) -> NewJob {
         request: Request { target: target.to_owned(), ..Request::default() },
         origin: Origin::Here,
         asker: "net:192.0.2.0/24".to_owned(),
-        addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
+        pinned: pinned(addresses),
         created,
         expires: created + HOUR,
     }
+}
+
+fn pinned(addresses: &[&str]) -> Pinned {
+    let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
+    let exchanger = MailExchanger { name: Some("mx\0.example".to_owned()), preference: Some(10), addresses };
+    Pinned { exchangers: vec![exchanger], ports: vec![25], ..Pinned::default() }
 }
 
 async fn create(store: &Store, new: &NewJob) {
@@ -160,9 +166,7 @@ async fn jobs_come_back_as_they_were_given(store: Store) {
     assert_eq!((job.state, job.origin, job.verdict), (State::Queued, Origin::Here, None));
     assert_eq!((job.created, job.expires, job.started, job.finished), (new.created, new.expires, None, None));
     assert_eq!(store.job_of_run(new.run).await.expect("by its run"), job);
-    let addresses: Vec<IpAddr> = vec!["192.0.2.7".parse().expect("v4"), "2001:db8::7".parse().expect("v6")];
-    let kept: BTreeSet<_> = store.addresses_of(new.id).await.expect("kept").into_iter().collect();
-    assert_eq!(kept, addresses.into_iter().collect());
+    assert_eq!(store.pinned(new.id).await.expect("kept"), new.pinned);
     assert!(matches!(store.job(JobId::random()).await, Err(StoreError::NotFound)));
 
     let elsewhere = NewJob { origin: Origin::Elsewhere, ..new_job("laptop", &[]) };
@@ -444,7 +448,7 @@ async fn deleting_takes_everything_along(store: Store) {
     assert!(matches!(store.delete_job(job.id).await, Err(StoreError::NotFound)));
     assert!(matches!(store.job(job.id).await, Err(StoreError::NotFound)));
     assert_eq!(store.events(job.id).await.expect("answered"), []);
-    assert_eq!(store.addresses_of(job.id).await.expect("answered"), Vec::<IpAddr>::new());
+    assert!(matches!(store.pinned(job.id).await, Err(StoreError::NotFound)));
     assert_eq!(store.recall(&once).await.expect("answered"), None);
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost, "its worker learns of it");
     assert!(matches!(store.append_note(job.id, note("x")).await, Err(StoreError::NotFound)));
@@ -460,7 +464,7 @@ async fn what_has_expired_goes(store: Store) {
     assert_eq!(store.recent_jobs(9).await.expect("listed").len(), 1);
     assert_eq!(store.delete_expired(now()).await.expect("answered"), 1);
     assert_eq!(store.delete_expired(now()).await.expect("answered"), 0);
-    assert!(store.addresses_of(old.id).await.expect("answered").is_empty());
+    assert!(matches!(store.pinned(old.id).await, Err(StoreError::NotFound)));
     assert!(store.job(young.id).await.is_ok());
     let minute = |bucket: &str| Budget { bucket: bucket.to_owned(), limit: 1, window: HOUR * 24 };
     store.spend(now(), &[minute("x")]).await.expect("answered").expect("the first");

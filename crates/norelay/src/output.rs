@@ -2,9 +2,15 @@
 
 use std::io::Write;
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use norelay_core::{
-    check::verdict::{self, Judgement},
+    check::{
+        Level, Verdict, finding,
+        verdict::{self, Judgement},
+    },
     event::Record,
     render,
     report::Report,
@@ -12,16 +18,25 @@ use norelay_core::{
 
 use crate::Complaint;
 
-/// The formats of a result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+/// The format of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people
-    #[default]
+    /// For people, with styles where they are seen.
     Text,
-    /// One JSON document a target
-    Json,
-    /// The event log, one JSON record a line
+    /// The event log, one JSON record a line.
     Jsonl,
+    /// Any other.
+    Other(norelay_render::Format),
+}
+
+/// Reads a format's name.
+pub fn format_parser() -> impl TypedValueParser<Value = Format> {
+    let names = norelay_render::Format::ALL.iter().map(|format| format.name()).chain(["jsonl"]);
+    PossibleValuesParser::new(names).map(|name| match name.parse() {
+        Ok(norelay_render::Format::Text) => Format::Text,
+        Ok(format) => Format::Other(format),
+        Err(_) => Format::Jsonl,
+    })
 }
 
 /// When to use colours.
@@ -51,17 +66,44 @@ impl Color {
 pub fn render(format: Format, report: &Report, judgement: &Judgement, log: &[Record]) -> String {
     match format {
         Format::Text => render::text::render(report, judgement, render::text::Style::Ansi),
-        Format::Json => render::json::render(report, judgement),
         Format::Jsonl => render::json_lines::render(log),
+        Format::Other(format) => norelay_render::render(format, report, judgement),
     }
 }
 
-/// Judges, prints, and gives the judgement.
-pub fn present(format: Format, log: &[Record]) -> Result<Judgement, Complaint> {
+/// What was presented: for the exit code.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether a finding was among those that the user wants to fail on.
+    pub failing: bool,
+}
+
+/// Judges and prints; `fail_on` has tags of findings, and levels, which stand for themselves and all worse ones.
+pub fn present(format: Format, log: &[Record], fail_on: &[String]) -> Result<Presented, Complaint> {
     let report = Report::of(log);
     let judgement = verdict::judge(&report);
     print(&render(format, &report, &judgement, log))?;
-    Ok(judgement)
+    let levels = [Level::Info, Level::Notice, Level::Warning, Level::Error];
+    let worst_allowed = levels.into_iter().find(|level| fail_on.iter().any(|name| name == level.word()));
+    let failing = finding::findings(&report, &judgement)
+        .iter()
+        .any(|finding| fail_on.contains(&finding.tag) || worst_allowed.is_some_and(|level| finding.level >= level));
+    Ok(Presented { verdict: judgement.verdict, failing })
+}
+
+/// The exit code of a command that presented this, worst of all its targets.
+pub fn exit_code(format: Format, presented: Presented, stopped: bool) -> u8 {
+    if format == Format::Other(norelay_render::Format::Nagios) {
+        return norelay_render::nagios::exit_code(presented.verdict);
+    }
+    match presented.verdict {
+        Verdict::OpenRelay => 1,
+        // A run that the user stopped has told what it knows, and that is not the whole.
+        _ if stopped || presented.failing => 2,
+        verdict => verdict.exit_code(),
+    }
 }
 
 /// Writes to standard output.

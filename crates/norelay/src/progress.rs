@@ -24,7 +24,6 @@ pub struct Progress {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     log: Vec<Record>,
     report: Report,
@@ -33,9 +32,10 @@ struct State {
 }
 
 impl Progress {
-    /// Shows live lines on a terminal, transcripts where `verbose`; writes every record to `file` at once.
-    pub fn new(verbose: bool, file: Option<File>) -> Self {
-        let state = State { file, ..State::default() };
+    /// Shows live lines on a terminal, transcripts where `verbose`; appends every record to `file` at once. `log` is
+    /// what a run that is resumed has already.
+    pub fn new(verbose: bool, file: Option<File>, log: Vec<Record>) -> Self {
+        let state = State { file, report: Report::of(&log), log, file_error: None };
         Self { verbose, live: std::io::stderr().is_terminal(), state: Mutex::new(state) }
     }
 

@@ -1,8 +1,12 @@
 //! `norelay replay`: judges a stored event log by today's rules.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-use norelay_core::replay;
+use norelay_core::{event::Record, replay};
 
 use crate::{
     Complaint,
@@ -18,7 +22,7 @@ pub struct Arguments {
     /// The event log that `norelay test --log FILE` or `--output jsonl` wrote
     file: PathBuf,
     /// The format of the result
-    #[arg(long, short, value_enum, default_value_t)]
+    #[arg(long, short, default_value = "text", value_parser = output::format_parser())]
     output: Format,
     /// When to use colours
     #[arg(long, value_enum, default_value_t)]
@@ -28,9 +32,16 @@ pub struct Arguments {
 /// Reads, judges, prints.
 pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
-    let shown = arguments.file.display();
+    let log = read(&arguments.file)?;
+    let presented = output::present(arguments.output, &log, &[])?;
+    Ok(output::exit_code(arguments.output, presented, false))
+}
+
+/// Reads an event log; damaged lines are named and left out.
+pub fn read(path: &Path) -> Result<Vec<Record>, Complaint> {
+    let shown = path.display();
     let mut text = String::new();
-    File::open(&arguments.file)
+    File::open(path)
         .and_then(|file| file.take(MAX_LOG).read_to_string(&mut text))
         .map_err(|error| Complaint::usage(format!("{shown} can't be read: {error}.")))?;
     let log = replay::read_log(&text);
@@ -41,5 +52,5 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
         let count = log.damaged.len();
         anstream::eprintln!("norelay: {count} damaged lines of {shown} are left out, the first is line {first}.");
     }
-    Ok(output::present(arguments.output, &log.records)?.verdict.exit_code())
+    Ok(log.records)
 }

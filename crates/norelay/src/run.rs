@@ -1,22 +1,24 @@
 //! The runs of one `norelay test`: what they share (resolver, identity, receiver), and one target's run.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Arc};
 
 use norelay_core::{
-    catalogue::RelayTest,
-    event::{Event, Record, Run},
+    catalogue::{self, RelayTest},
+    event::{Event, Receipt, Record, Run},
+    report::Report,
     token::{RunId, TokenKey},
 };
 use norelay_probe::{
+    key_file,
     receipts::ReceiptSource,
     record::Sink,
     resolve::{ResolveError, Resolver},
     scan::{self, Request},
     target::{Host, Target},
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::{Complaint, identity, progress::Progress, test::Arguments};
+use crate::{Complaint, identity, progress::Progress, replay, test::Arguments};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -68,58 +70,110 @@ impl Session {
         text: &str,
         target: &Target,
     ) -> Result<Log, Complaint> {
-        let file = arguments.log.as_ref().map(|path| {
-            let opened = File::options().create(true).append(true).open(path);
-            opened.map_err(|error| Complaint::usage(format!("The log {} can't be written: {error}.", path.display())))
-        });
-        let progress = Arc::new(Progress::new(arguments.verbose, file.transpose()?));
+        let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
         let run = RunId(rand::random());
-        let key = match &self.receipts {
-            Some(source) => source.key_of(run),
-            None => TokenKey::new(rand::random()),
-        };
-        let receipts = self.receipts.as_ref().map(|source| source.receipts_of(run)).transpose();
-        let receipts = receipts.map_err(|error| Complaint::usage(error.to_string()))?;
+        let (key, receipts) = self.key_and_receipts(run)?;
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
             Ok(exchangers) => {
-                let request = self.request(arguments, tests, text, target, (run, key), &exchangers).await;
+                self.refuse_own_receiver(&exchangers).await?;
+                let local_domain = self.local_domain(arguments, target, &exchangers).await;
+                let address_typed = matches!(target.host, Host::Address(_));
+                let request = Request {
+                    local_domain,
+                    address_typed,
+                    target: text.to_owned(),
+                    ports: arguments.ports(target),
+                    ..self.request(arguments, tests, run, key)
+                };
                 let network = Arc::new(arguments.network());
                 scan::scan(request, exchangers, network, progress.clone(), receipts, self.stop.clone()).await;
             }
         }
+        Ok(self.log_of(&progress))
+    }
+
+    /// Goes on with the run whose log is in a file; what it does is appended there.
+    pub async fn resume(&self, arguments: &Arguments, path: &Path) -> Result<Log, Complaint> {
+        let old = replay::read(path)?;
+        let report = Report::of(&old);
+        let shown = path.display();
+        let (Some(run), false) = (report.run.clone(), report.paths.is_empty()) else {
+            return Err(Complaint::usage(format!("{shown} is not the log of a run that can go on: start it anew.")));
+        };
+        if self.receipts.is_some() && run.domain != self.domain {
+            let sentence = format!("The run in {shown} is for the probe domain {}: give it with --domain.", run.domain);
+            return Err(Complaint::usage(sentence));
+        }
+        let tests: BTreeSet<_> = report.paths.iter().flat_map(|facts| facts.tests.iter().cloned()).collect();
+        let tests: Vec<_> = catalogue::TESTS.iter().filter(|test| tests.contains(test.id)).collect();
+        let (key, receipts) = self.key_and_receipts(run.run)?;
+        let request = Request {
+            target: run.target.clone(),
+            address_typed: run.target.parse::<Target>().is_ok_and(|target| matches!(target.host, Host::Address(_))),
+            profile: run.profile,
+            domain: run.domain,
+            domain_given: run.domain_given,
+            local_domain: run.local_domain,
+            ..self.request(arguments, &tests, run.run, key)
+        };
+        let progress = Arc::new(Progress::new(arguments.verbose, log_file(Some(path))?, old));
+        let network = Arc::new(arguments.network());
+        scan::resume(request, report, network, progress.clone(), receipts, self.stop.clone()).await;
+        Ok(self.log_of(&progress))
+    }
+
+    fn log_of(&self, progress: &Progress) -> Log {
         let (records, file_error) = progress.log();
         if let Some(error) = file_error {
             anstream::eprintln!("norelay: the log could not be written to its end: {error}.");
         }
-        Ok(Log { records, stopped: *self.stop.borrow() })
+        Log { records, stopped: *self.stop.borrow() }
     }
 
-    async fn request(
-        &self,
-        arguments: &Arguments,
-        tests: &[&'static RelayTest],
-        text: &str,
-        target: &Target,
-        (run, key): (RunId, TokenKey),
-        exchangers: &[norelay_core::event::MailExchanger],
-    ) -> Request {
+    fn key_and_receipts(&self, run: RunId) -> Result<(TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
+        let Some(source) = &self.receipts else { return Ok((TokenKey::new(rand::random()), None)) };
+        let receipts = source.receipts_of(run).map_err(|error| Complaint::usage(error.to_string()))?;
+        Ok((source.key_of(run), Some(receipts)))
+    }
+
+    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
+    async fn refuse_own_receiver(&self, exchangers: &[norelay_core::event::MailExchanger]) -> Result<(), Complaint> {
+        if self.receipts.is_none() {
+            return Ok(());
+        }
+        for (_, host) in self.resolver.mx(&self.domain).await.unwrap_or_default() {
+            let own = self.resolver.addresses(&host).await.unwrap_or_default();
+            if exchangers.iter().flat_map(|exchanger| &exchanger.addresses).any(|address| own.contains(address)) {
+                let domain = &self.domain;
+                return Err(Complaint::usage(format!(
+                    "The target takes the mail of the probe domain {domain} itself, so nothing could be told: give another --domain."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is the same for every target.
+    fn request(&self, arguments: &Arguments, tests: &[&'static RelayTest], run: RunId, key: TokenKey) -> Request {
         let (concurrency, slow) = arguments.concurrency();
         Request {
             run,
             key,
-            target: text.to_owned(),
-            address_typed: matches!(target.host, Host::Address(_)),
+            target: String::new(),
+            address_typed: false,
             profile: arguments.profile(),
             tests: tests.to_vec(),
             domain: self.domain.clone(),
             domain_given: self.domain_given,
             second_domain: Some(self.second_domain.clone()),
-            local_domain: self.local_domain(arguments, target, exchangers).await,
+            local_domain: arguments.local_domain.clone(),
             local_user: arguments.local_user.clone(),
             helo: self.helo.clone(),
-            ports: arguments.ports(target),
+            receivers: arguments.receive.iter().filter(|at| at.port() == 25).map(SocketAddr::ip).collect(),
+            ports: Vec::new(),
             family: arguments.family(),
+            every_path: arguments.every_path,
             reply_timeout: arguments.timeout,
             wait: arguments.wait,
             concurrency,
@@ -166,11 +220,26 @@ impl Session {
     }
 }
 
+/// The file that a log is appended to.
+fn log_file(path: Option<&Path>) -> Result<Option<File>, Complaint> {
+    let opened = path.map(|path| {
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map_err(|error| Complaint::usage(format!("The log {} can't be written: {error}.", path.display())))
+    });
+    opened.transpose()
+}
+
 /// Where messages that come back are seen: here, elsewhere, or nowhere.
 fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Result<Option<ReceiptSource>, Complaint> {
     let source = match (&arguments.receiver, &arguments.key_file) {
-        _ if !arguments.receive.is_empty() => {
-            ReceiptSource::here(&arguments.receive, name.unwrap_or(domain), &[domain.to_owned()]).map(Some)
+        (_, key_file) if !arguments.receive.is_empty() => {
+            // With a key of its own, a run that is resumed knows the messages that it sent before.
+            let key = match key_file {
+                Some(path) => key_file::read_or_make(path).map(|(key, _)| key),
+                None => Ok(TokenKey::new(rand::random())),
+            };
+            let name = name.unwrap_or(domain);
+            key.and_then(|key| ReceiptSource::here(&arguments.receive, name, &[domain.to_owned()], key)).map(Some)
         }
         (Some(spool), Some(key_file)) => ReceiptSource::spool(Path::new(spool), key_file).map(Some),
         _ => Ok(None),

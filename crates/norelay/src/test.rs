@@ -11,7 +11,7 @@ use norelay_probe::{network::Internet, scan::Family, target::Target};
 
 use crate::{
     Complaint, explain,
-    output::{self, Color, Format},
+    output::{self, Color, Format, Presented},
     run,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Host names, mail domains (their mail exchangers), or addresses; HOST:PORT and [ADDRESS]:PORT work too
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "TARGET")]
     targets: Vec<String>,
     /// Which tests to run
     #[arg(long, value_name = "PROFILE", default_value = "classic", value_parser = ["classic", "standard", "thorough"])]
@@ -30,9 +30,13 @@ pub struct Arguments {
     /// Leave these tests and controls out
     #[arg(long, value_name = "TESTS", value_delimiter = ',')]
     skip: Vec<String>,
-    /// The ports to test; 465 is TLS from the start
+    /// The ports to test: 465 is TLS from the start, all others in the clear and after STARTTLS; without it, 25 in the
+    /// classic profile, and 25, 465, 587 in the others
     #[arg(long, short, value_name = "PORTS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     port: Vec<u16>,
+    /// Run every test on every path; else paths that behave like the first one get the plain test alone
+    #[arg(long)]
+    pub every_path: bool,
     /// IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -57,7 +61,8 @@ pub struct Arguments {
     /// A receiver that runs elsewhere: the spool file that `norelay receive` writes
     #[arg(long, value_name = "SPOOL", requires_all = ["domain", "key_file"], conflicts_with = "receive")]
     pub receiver: Option<String>,
-    /// The key file that the receiver elsewhere uses
+    /// The key file that the receiver elsewhere uses; with --receive, the key of the built-in one, so that a resumed run
+    /// knows its messages
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// How long to wait for deferred answers and for messages to come back
@@ -87,9 +92,16 @@ pub struct Arguments {
     /// Write the event log to this file as it grows
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Go on with the run whose log is in this file; what was answered is not asked again
+    #[arg(long, value_name = "FILE", conflicts_with = "log")]
+    resume: Option<PathBuf>,
     /// The format of the result
-    #[arg(long, short, value_enum, default_value_t)]
+    #[arg(long, short, default_value = "text", value_parser = output::format_parser())]
     pub output: Format,
+    /// Exit with code 2 where a closed server has such a finding: tags, or a level (info, notice, warning, error) for
+    /// all that are as bad or worse
+    #[arg(long, value_name = "FINDINGS", value_delimiter = ',')]
+    fail_on: Vec<String>,
     /// Show the dialogue while it goes on
     #[arg(long, short)]
     pub verbose: bool,
@@ -105,16 +117,22 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     let targets = arguments.targets.iter().map(|text| text.parse::<Target>().map(|target| (text, target)));
     let targets = targets.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
     let session = run::Session::begin(&arguments).await?;
-    let mut worst = Verdict::Unreachable;
+    if let Some(path) = &arguments.resume {
+        let log = session.resume(&arguments, path).await?;
+        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        return Ok(output::exit_code(arguments.output, presented, log.stopped));
+    }
+    let mut worst = Presented { verdict: Verdict::Unreachable, failing: false };
     for (text, target) in targets {
         let log = session.test(&arguments, &tests, text, &target).await?;
-        worst = worst.min(output::present(arguments.output, &log.records)?.verdict);
+        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        worst.verdict = worst.verdict.min(presented.verdict);
+        worst.failing |= presented.failing;
         if log.stopped {
-            // Stopped by the user: what is known was printed, and it is not the whole.
-            return Ok(if worst == Verdict::OpenRelay { 1 } else { 2 });
+            return Ok(output::exit_code(arguments.output, worst, true));
         }
     }
-    Ok(worst.exit_code())
+    Ok(output::exit_code(arguments.output, worst, false))
 }
 
 impl Arguments {
@@ -146,13 +164,14 @@ impl Arguments {
     pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
         let ports = match (target.port, self.port.is_empty()) {
             (Some(port), _) => vec![port],
-            (None, true) => vec![25],
             (None, false) => self.port.clone(),
+            // The seventeen were for port 25 in the clear.
+            (None, true) if self.profile() == Profile::Classic => return vec![(25, Security::Plain)],
+            (None, true) => vec![25, 465, 587],
         };
         let ways = ports.into_iter().flat_map(|port| match port {
             465 => vec![(port, Security::Tls)],
-            587 => vec![(port, Security::Plain), (port, Security::StartTls)],
-            _ => vec![(port, Security::Plain)],
+            _ => vec![(port, Security::Plain), (port, Security::StartTls)],
         });
         ways.collect()
     }

@@ -108,8 +108,10 @@ pub enum Line {
     Say(Stage, Purpose, &'static str),
     /// A command with the lines that answer its 334s.
     Exchange(Purpose, &'static str, &'static [&'static str]),
-    /// The EHLO keyword that the next line needs.
+    /// The EHLO keyword that the next line needs, with its parameters, if any: `AUTH PLAIN`.
     Requires(&'static str),
+    /// BDAT in the place of DATA.
+    Chunking,
 }
 
 /// The reverse-path of a stranger: a token at the probe domain.
@@ -163,7 +165,33 @@ impl RelayTest {
     /// Whether the reverse-path is what the test is about, so that a refusal of the sender answers it.
     #[must_use]
     pub fn is_about_sender(&self) -> bool {
-        matches!(self.group, Group::Sender)
+        matches!(self.group, Group::Sender | Group::Adjacent)
+    }
+
+    /// Whether a message sent for it would reach nobody but us: not where another recipient is asked for as well.
+    #[must_use]
+    pub fn spares_bystanders(&self) -> bool {
+        let last_mail = self.dialogue.iter().rposition(|line| *line == Line::Mail).unwrap_or(0);
+        let is_ours = |line: &str| line.contains("{user}") && !line.contains("{local_user}");
+        is_ours(self.forward_path)
+            && self.dialogue[last_mail..].iter().all(|line| match line {
+                Line::Say(Stage::Rcpt, _, line) => is_ours(line),
+                _ => true,
+            })
+    }
+
+    /// Whether a template of it has this word, `{word}`.
+    #[must_use]
+    pub fn uses(&self, word: &str) -> bool {
+        let word = format!("{{{word}}}");
+        let has = |template: &str| template.contains(&word);
+        has(self.reverse_path)
+            || has(self.forward_path)
+            || self.dialogue.iter().any(|line| match line {
+                Line::Preface(text) | Line::Helo(text) | Line::Say(_, _, text) => has(text),
+                Line::Exchange(_, text, turns) => has(text) || turns.iter().any(|turn| has(turn)),
+                Line::NoHello | Line::Mail | Line::Rcpt | Line::Requires(_) | Line::Chunking => false,
+            })
     }
 
     /// What one connection has to say for this test.
@@ -192,6 +220,7 @@ impl RelayTest {
             message: None,
             pipelining: true,
             farewell: false,
+            chunking: false,
         };
         let mut requires = None;
         for line in self.dialogue {
@@ -210,6 +239,10 @@ impl RelayTest {
                 }
                 Line::Requires(keyword) => {
                     requires = Some(keyword.to_owned());
+                    continue;
+                }
+                Line::Chunking => {
+                    made.chunking = true;
                     continue;
                 }
                 Line::Mail => Step::mail(&words.expand(reverse_path)?),

@@ -3,7 +3,44 @@
 //! Where an address was typed, it is the primary name of the target and the host name the secondary one, as in the
 //! ancestor: so `{primary}` and `{secondary}`, not "name" and "address".
 
-use super::{Group, Line, PLAIN, Profile, RelayTest, Strength};
+use super::{
+    Group,
+    Line::{self, *},
+    PLAIN, Profile, RelayTest, Strength,
+};
+use crate::smtp::{
+    Purpose::{Attempt, Question},
+    Stage,
+};
+
+/// Extended addresses may be written only where they were announced (RFC 6531 section 3.4).
+const SMTPUTF8: &[Line] = &[Requires("SMTPUTF8"), Mail, Rcpt];
+/// A recipient that the server must take, before the one in question.
+const LOCAL_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{local_user}@{local_domain}>");
+const FIRST_MAIL: Line = Say(Stage::Mail, Attempt, "MAIL FROM:<{sender}@{domain}>");
+const DATA: Line = Say(Stage::Data, Attempt, "DATA");
+/// The other verbs of RFC 821 that begin a transaction.
+const SOML: Line = Say(Stage::Mail, Attempt, "SOML FROM:<{sender}@{domain}>");
+const SAML: Line = Say(Stage::Mail, Attempt, "SAML FROM:<{sender}@{domain}>");
+const SEND: Line = Say(Stage::Mail, Attempt, "SEND FROM:<{sender}@{domain}>");
+/// A session begins anew after XCLIENT.
+const EHLO_AGAIN: Line = Say(Stage::Ehlo, Question, "EHLO {helo}");
+/// No identity to act as, a user and a password that nobody has (RFC 4616).
+const NOBODY_PLAIN: &str = "AUTH PLAIN {base64:\\x00{unknown}\\x00{sender}}";
+/// NTLM's NEGOTIATE_MESSAGE with the flags UNICODE, OEM, REQUEST_TARGET and NTLM, and no names (MS-NLMP section 2.2.1.1).
+const NTLM_NEGOTIATE: &str = "{base64:NTLMSSP\\x00\\x01\\x00\\x00\\x00\\x07\\x02\\x00\\x00\
+    \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00}";
+/// Its AUTHENTICATE_MESSAGE for the null session: no user, no domain, one zero octet as response, and the flags
+/// UNICODE, REQUEST_TARGET, NTLM and ANONYMOUS (MS-NLMP section 3.2.5.1.2).
+const NTLM_NOBODY: &str = "{base64:NTLMSSP\\x00\\x03\\x00\\x00\\x00\
+    \\x01\\x00\\x01\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x41\\x00\\x00\\x00\
+    \\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\
+    \\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x41\\x00\\x00\\x00\
+    \\x05\\x0a\\x00\\x00\\x00}";
+/// The PROXY protocol's second version: its signature, PROXY over TCP and IPv4, twelve octets, from 127.0.0.1 port 12345
+/// to 127.0.0.1 port 25.
+const PROXY_V2: &str = "\\x0d\\x0a\\x0d\\x0a\\x00\\x0d\\x0aQUIT\\x0a\\x21\\x11\\x00\\x0c\
+    \\x7f\\x00\\x00\\x01\\x7f\\x00\\x00\\x01\\x30\\x39\\x00\\x19";
 
 macro_rules! tests {
     ($($number:literal $id:literal $profile:ident $group:ident $strength:ident
@@ -44,12 +81,145 @@ tests! {
     16 "bang-host" Classic Bang Weak "<{sender}@{primary}>" "<{domain}!{user}@{primary}>" PLAIN;
     17 "bang-ip" Classic Bang Weak "<{sender}@{primary}>" "<{domain}!{user}@{secondary}>" PLAIN;
 
+    // Trust in the sender.
+    18 "same-as-recipient-sender" Thorough Sender Strong "<{user}@{domain}>" "<{user}@{domain}>" PLAIN;
+    19 "localhost-sender" Standard Sender Strong "<{sender}@localhost>" "<{user}@{domain}>" PLAIN;
+    20 "loopback-ip-sender" Thorough Sender Strong "<{sender}@[127.0.0.1]>" "<{user}@{domain}>" PLAIN;
+    21 "postmaster-host-sender" Standard Sender Strong "<postmaster@{host}>" "<{user}@{domain}>" PLAIN;
+    22 "local-domain-sender" Standard Sender Strong "<{sender}@{local_domain}>" "<{user}@{domain}>" PLAIN;
+    23 "local-user-sender" Standard Sender Strong "<{local_user}@{local_domain}>" "<{user}@{domain}>" PLAIN;
+    24 "root-sender" Thorough Sender Strong "<root@{local_domain}>" "<{user}@{domain}>" PLAIN;
+    25 "bare-postmaster-sender" Thorough Sender Strong "<postmaster>" "<{user}@{domain}>" PLAIN;
+    26 "random-subdomain-sender" Thorough Sender Strong "<{sender}@{unknown}.{domain}>" "<{user}@{domain}>" PLAIN;
+    27 "other-own-host-sender" Thorough Sender Strong "<{sender}@{second_domain}>" "<{user}@{domain}>" PLAIN;
+    28 "routed-sender" Thorough Sender Strong "<@{host}:{sender}@{domain}>" "<{user}@{domain}>" PLAIN;
+    29 "percent-sender" Thorough Sender Strong "<{sender}%{domain}@{local_domain}>" "<{user}@{domain}>" PLAIN;
+    30 "double-bounce-sender" Thorough Sender Strong "<#@[]>" "<{user}@{domain}>" PLAIN;
+    31 "auth-param-sender" Thorough Sender Strong "<{sender}@{domain}> AUTH={local_user}@{local_domain}" "<{user}@{domain}>" PLAIN;
+
+    // Recipients routed through a name of the server.
+    32 "percent-domain" Standard Percent Weak "<{sender}@{domain}>" "<{user}%{domain}@{local_domain}>" PLAIN;
+    33 "double-at-domain" Standard At Weak "<{sender}@{domain}>" "<{user}@{domain}@{local_domain}>" PLAIN;
+    34 "quoted-at-domain" Standard At Weak "<{sender}@{domain}>" "<\"{user}@{domain}\"@{local_domain}>" PLAIN;
+    35 "source-route-domain" Standard Route Strong "<{sender}@{domain}>" "<@{local_domain}:{user}@{domain}>" PLAIN;
+    36 "bang-domain" Standard Bang Weak "<{sender}@{domain}>" "<{domain}!{user}@{local_domain}>" PLAIN;
+    37 "quoted-percent-domain" Thorough Percent Weak "<{sender}@{domain}>" "<\"{user}%{domain}\"@{local_domain}>" PLAIN;
+    38 "quoted-bang-domain" Thorough Bang Weak "<{sender}@{domain}>" "<\"{domain}!{user}\"@{local_domain}>" PLAIN;
+    39 "quoted-route-domain" Thorough Route Weak "<{sender}@{domain}>" "<\"@{domain}:{user}\"@{local_domain}>" PLAIN;
+    40 "quoted-at-ip" Standard At Weak "<{sender}@{domain}>" "<\"{user}@{domain}\"@{literal}>" PLAIN;
+    41 "quoted-whole-path" Thorough At Weak "<{sender}@{domain}>" "<\"{user}@{domain}@{host}\">" PLAIN;
+    42 "percent-bare" Standard Percent Weak "<{sender}@{domain}>" "<{user}%{domain}>" PLAIN;
+    43 "percent-trailing-at" Standard Percent Weak "<{sender}@{domain}>" "<{user}%{domain}@>" PLAIN;
+    44 "at-trailing-at" Standard At Weak "<{sender}@{domain}>" "<{user}@{domain}@>" PLAIN;
+    45 "percent-localhost" Standard Percent Weak "<{sender}@{domain}>" "<{user}%{domain}@localhost>" PLAIN;
+    46 "double-at-localhost" Thorough At Weak "<{sender}@{domain}>" "<{user}@{domain}@localhost>" PLAIN;
+    47 "percent-loopback-ip" Thorough Percent Weak "<{sender}@{domain}>" "<{user}%{domain}@[127.0.0.1]>" PLAIN;
+    48 "source-route-localhost" Thorough Route Strong "<{sender}@{domain}>" "<@localhost:{user}@{domain}>" PLAIN;
+    49 "double-percent" Thorough Percent Weak "<{sender}@{domain}>" "<{user}%{domain}%{host}@{local_domain}>" PLAIN;
+    50 "bang-then-percent" Thorough Bang Weak "<{sender}@{domain}>" "<{domain}!{user}%{local_domain}@{host}>" PLAIN;
+    51 "bang-path-two-hop" Thorough Bang Weak "<{sender}@{domain}>" "<{host}!{domain}!{user}>" PLAIN;
+    52 "source-route-two-hop" Thorough Route Strong "<{sender}@{domain}>" "<@{host},@{local_domain}:{user}@{domain}>" PLAIN;
+    53 "source-route-percent" Thorough Route Weak "<{sender}@{domain}>" "<@{host}:{user}%{domain}@{local_domain}>" PLAIN;
+    54 "route-via-foreign" Thorough Route Weak "<{sender}@{domain}>" "<@{domain}:{user}@{local_domain}>" PLAIN;
+    55 "backslash-at" Thorough At Weak "<{sender}@{domain}>" "<{user}\\\\@{domain}@{local_domain}>" PLAIN;
+
+    // Recipients whose last domain is foreign, and how lists of domains are compared.
+    56 "double-at-foreign-last" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{local_domain}@{domain}>" PLAIN;
+    57 "quoted-local-foreign" Standard RecipientDomain Strong "<{sender}@{domain}>" "<\"{user}@{local_domain}\"@{domain}>" PLAIN;
+    58 "percent-local-foreign" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}%{local_domain}@{domain}>" PLAIN;
+    59 "local-domain-as-label" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{local_domain}.{domain}>" PLAIN;
+    60 "local-domain-in-localpart" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}.{local_domain}@{domain}>" PLAIN;
+    61 "upper-case-domain" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{upper:{domain}}>" PLAIN;
+    62 "trailing-dot" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{domain}.>" PLAIN;
+    65 "receiver-literal" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[{v4:{receiver}}]>" PLAIN;
+    66 "receiver-literal-v6" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[IPv6:{v6:{receiver}}]>" PLAIN;
+    67 "receiver-literal-mapped" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[IPv6:::ffff:{v4:{receiver}}]>" PLAIN;
+    68 "receiver-bare-ip" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{v4:{receiver}}>" PLAIN;
+    69 "receiver-decimal" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@#{decimal:{receiver}}>" PLAIN;
+
+    // Ways to write a path.
+    70 "no-brackets" Standard Syntax Strong "<{sender}@{domain}>" "{user}@{domain}" PLAIN;
+    71 "space-after-colon" Thorough Syntax Strong "<{sender}@{domain}>" " <{user}@{domain}>" PLAIN;
+    72 "tab-after-colon" Thorough Syntax Strong "<{sender}@{domain}>" "\\x09<{user}@{domain}>" PLAIN;
+    73 "double-brackets" Thorough Syntax Strong "<{sender}@{domain}>" "<<{user}@{domain}>>" PLAIN;
+    74 "phrase-address" Thorough Syntax Strong "<{sender}@{domain}>" "\"postmaster@{local_domain}\" <{user}@{domain}>" PLAIN;
+    75 "comment-suffix" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}(@{local_domain})>" PLAIN;
+    76 "comment-prefix" Thorough Syntax Strong "<{sender}@{domain}>" "<(@{local_domain}){user}@{domain}>" PLAIN;
+    77 "group-syntax" Thorough Syntax Strong "<{sender}@{domain}>" "<g:{user}@{domain};>" PLAIN;
+    78 "comma-list" Intrusive Syntax Strong "<{sender}@{domain}>" "<{local_user}@{local_domain},{user}@{domain}>" PLAIN;
+    79 "empty-quotes-prefix" Thorough Syntax Strong "<{sender}@{domain}>" "<\"\"{user}@{domain}>" PLAIN;
+    80 "inner-space" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain} >" PLAIN;
+    81 "orcpt-mismatch" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}> ORCPT=rfc822;{local_user}@{local_domain} NOTIFY=NEVER" &[Mail, Requires("DSN"), Rcpt];
+    82 "imceasmtp-host" Standard Syntax Weak "<{sender}@{domain}>" "<IMCEASMTP-{user}+40{imcea:{domain}}@{host}>" PLAIN;
+    83 "imceasmtp-domain" Standard Syntax Weak "<{sender}@{domain}>" "<IMCEASMTP-{user}+40{imcea:{domain}}@{local_domain}>" PLAIN;
+    84 "srs0-forged" Standard Syntax Weak "<{sender}@{domain}>" "<SRS0=AAAA=AA={domain}={user}@{local_domain}>" PLAIN;
+    85 "srs1-forged" Thorough Syntax Weak "<{sender}@{domain}>" "<SRS1=AAAA={domain}==AAAA=AA={domain}={user}@{local_domain}>" PLAIN;
+    86 "verp-encoded" Thorough Syntax Weak "<{sender}@{domain}>" "<bounces+{user}={domain}@{local_domain}>" PLAIN;
+    87 "x400-dda" Thorough Syntax Weak "<{sender}@{domain}>" "<\"/DDA:RFC-822={user}(a){domain}/\"@{local_domain}>" PLAIN;
+    88 "fullwidth-at" Thorough Syntax Weak "<{sender}@{domain}> SMTPUTF8" "<{user}\u{ff20}{domain}@{local_domain}>" SMTPUTF8;
+    89 "ideographic-dot" Thorough Syntax Strong "<{sender}@{domain}> SMTPUTF8" "<{user}@{ideographic:{domain}}>" SMTPUTF8;
+    90 "hibit-at" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xc0{domain}@{local_domain}>" PLAIN;
+    91 "hibit-percent" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xa5{domain}@{local_domain}>" PLAIN;
+    92 "nul-truncation" Intrusive Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}\\x00@{local_domain}>" PLAIN;
+    95 "overlong-path" Intrusive Syntax Strong "<{sender}@{domain}>" "<{fill:{user}@{domain}}.{local_domain}>" PLAIN;
+
+    // Trust in the name given with HELO.
+    96 "helo-localhost" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("localhost"), Mail, Rcpt];
+    97 "helo-localhost-localdomain" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("localhost.localdomain"), Mail, Rcpt];
+    98 "helo-target-host" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{host}"), Mail, Rcpt];
+    99 "helo-local-domain" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{local_domain}"), Mail, Rcpt];
+    100 "helo-target-ip" Thorough Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{literal}"), Mail, Rcpt];
+    101 "helo-loopback-ip" Thorough Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("[127.0.0.1]"), Mail, Rcpt];
+    102 "no-helo" Thorough Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[NoHello, Mail, Rcpt];
+    103 "ehlo-plain" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" PLAIN;
+
+    // What comes with the path.
+    111 "plain-bdat" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Chunking, Requires("CHUNKING"), Mail, Rcpt];
+
+    // States that a session should have left, or never entered.
+    114 "piggyback-recipient" Standard State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Mail, LOCAL_RCPT, Rcpt];
+    115 "data-after-refused" Standard State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Mail, Say(Stage::Rcpt, Attempt, "RCPT TO:<{user}@{domain}>"), DATA, Rcpt];
+    116 "second-transaction" Thorough State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[FIRST_MAIL, LOCAL_RCPT, Say(Stage::Rset, Attempt, "RSET"), Mail, Rcpt];
+    117 "rcpt-before-mail" Thorough State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Rcpt];
+    118 "soml-saml-send" Thorough State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[SOML, SAML, SEND, Rcpt];
+    119 "data-before-mail" Intrusive State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[DATA, Mail, Rcpt];
+    120 "after-failed-auth" Standard State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH PLAIN"), Exchange(Attempt, NOBODY_PLAIN, &[]), Mail, Rcpt];
+    121 "after-aborted-auth" Thorough State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH LOGIN"), Exchange(Attempt, "AUTH LOGIN", &[]), Mail, Rcpt];
+
+    // Credentials that nobody has.
+    122 "auth-plain-random" Standard Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH PLAIN"), Exchange(Question, NOBODY_PLAIN, &[]), Mail, Rcpt];
+    123 "auth-login-random" Standard Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH LOGIN"), Exchange(Question, "AUTH LOGIN", &["{base64:{unknown}}", "{base64:{sender}}"]), Mail, Rcpt];
+    124 "auth-crammd5-bogus" Standard Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH CRAM-MD5"), Exchange(Question, "AUTH CRAM-MD5", &["{base64:{unknown} 0123456789abcdef0123456789abcdef}"]), Mail, Rcpt];
+    125 "auth-plain-empty" Thorough Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH PLAIN"), Exchange(Question, "AUTH PLAIN {base64:\\x00\\x00}", &[]), Mail, Rcpt];
+    126 "auth-anonymous" Standard Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH ANONYMOUS"), Exchange(Question, "AUTH ANONYMOUS {base64:{sender}@{domain}}", &[]), Mail, Rcpt];
+    127 "auth-external-empty" Thorough Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH EXTERNAL"), Exchange(Question, "AUTH EXTERNAL =", &[]), Mail, Rcpt];
+    128 "auth-ntlm-null" Thorough Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH NTLM"), Exchange(Question, "AUTH NTLM", &[NTLM_NEGOTIATE, NTLM_NOBODY]), Mail, Rcpt];
+    129 "auth-plain-authzid" Standard Auth Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("AUTH PLAIN"), Exchange(Question, "AUTH PLAIN {base64:{local_user}@{local_domain}\\x00{unknown}\\x00{sender}}", &[]), Mail, Rcpt];
+
+    // What a proxy would have said.
+    131 "xclient-loopback" Standard Proxy Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("XCLIENT"), Say(Stage::Other, Question, "XCLIENT ADDR=127.0.0.1 NAME=localhost"), EHLO_AGAIN, Mail, Rcpt];
+    132 "xclient-login" Thorough Proxy Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Requires("XCLIENT LOGIN"), Say(Stage::Other, Question, "XCLIENT LOGIN={local_user}"), EHLO_AGAIN, Mail, Rcpt];
+    133 "proxy-v1-loopback" Thorough Proxy Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Preface("PROXY TCP4 127.0.0.1 127.0.0.1 12345 25\\x0d\\x0a"), Mail, Rcpt];
+    134 "proxy-v2-loopback" Thorough Proxy Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Preface(PROXY_V2), Mail, Rcpt];
+    135 "proxy-local" Thorough Proxy Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Preface("PROXY UNKNOWN\\x0d\\x0a"), Mail, Rcpt];
+
     // Controls.
     136 "ctl-local-nx" Classic Control Weak "<{sender}@{domain}>" "<{unknown}@{local_domain}>" PLAIN;
     137 "ctl-host-nx" Classic Control Weak "<{sender}@{domain}>" "<{unknown}@{host}>" PLAIN;
     138 "ctl-foreign-invalid" Classic Control Strong "<{sender}@{domain}>" "<{user}@{unknown}.invalid>" PLAIN;
     139 "ctl-second-foreign" Classic Control Strong "<{sender}@{domain}>" "<{user}@{second_domain}>" PLAIN;
     140 "ctl-postmaster" Classic Control Weak "<{sender}@{domain}>" "<postmaster@{local_domain}>" PLAIN;
+    141 "ctl-bare-postmaster" Thorough Control Weak "<{sender}@{domain}>" "<postmaster>" PLAIN;
+
+    // Adjacent: never scored as relaying.
+    142 "backscatter" Thorough Adjacent Weak "<{sender}@{domain}>" "<{unknown}@{local_domain}>" PLAIN;
+    143 "spoof-local-to-local" Standard Adjacent Weak "<{local_user}@{local_domain}>" "<{local_user}@{local_domain}>" PLAIN;
+    145 "vrfy-disclosure" Standard Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Attempt, "VRFY {unknown}"), Say(Stage::Other, Question, "VRFY {local_user}")];
+    146 "expn-disclosure" Standard Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Attempt, "EXPN {unknown}"), Say(Stage::Other, Question, "EXPN {local_user}")];
+    147 "etrn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Requires("ETRN"), Say(Stage::Other, Question, "ETRN {unknown}.invalid")];
+    148 "turn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Question, "TURN")];
+    158 "unresolvable-sender" Standard Adjacent Weak "<{sender}@{unknown}.invalid>" "<{local_user}@{local_domain}>" PLAIN;
+    159 "lmtp-exposed" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[NoHello, Say(Stage::Other, Question, "LHLO {helo}")];
 }
 
 #[cfg(test)]

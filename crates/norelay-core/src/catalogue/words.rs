@@ -1,8 +1,16 @@
 //! Words: what the braces in a template stand for.
+//!
+//! `{word}` is what a run knows by that name; `{filter:template}` is a template written in another way.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::octets::Octets;
+
+/// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets.
+const MAX_PATH: usize = 256;
 
 /// What a run knows of the target and of itself. Domains and host names are in ASCII, without a final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +65,13 @@ impl Words {
         let mut text = String::with_capacity(template.len() + 64);
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
-            let (word, tail) = after.split_once('}').unwrap_or((after, ""));
+            let (inside, tail) = until_brace(after);
             text.push_str(before);
-            text.push_str(&self.word(word).ok_or_else(|| MissingWord(word.to_owned()))?);
+            let word = match inside.split_once(':') {
+                Some((filter, template)) => filtered(filter, &self.expand_text(template)?),
+                None => self.word(inside),
+            };
+            text.push_str(&word.ok_or_else(|| MissingWord(inside.to_owned()))?);
             rest = tail;
         }
         text.push_str(rest);
@@ -85,6 +97,41 @@ impl Words {
             "receiver" => self.receiver.clone(),
             _ => None,
         }
+    }
+}
+
+/// Splits at the brace that closes the one before `text`.
+fn until_brace(text: &str) -> (&str, &str) {
+    let mut depth = 1_u32;
+    for (index, octet) in text.bytes().enumerate() {
+        match octet {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return (&text[..index], &text[index + 1..]);
+        }
+    }
+    (text, "")
+}
+
+/// A text written in another way; `None` where it can't be, or the filter isn't known.
+fn filtered(filter: &str, text: &str) -> Option<String> {
+    match filter {
+        "upper" => Some(text.to_ascii_uppercase()),
+        // RFC 4954 section 4: what an exchange says is in base64.
+        "base64" => Some(BASE64.encode(Octets::unescape(text).as_bytes())),
+        // Exchange's encapsulated addresses write `+` and two hexadecimal digits for what isn't a letter or a digit.
+        "imcea" => Some(text.replace('.', "+2E")),
+        // U+3002, which UTS 46 takes for a full stop.
+        "ideographic" => Some(text.replace('.', "\u{3002}")),
+        "v4" => text.parse::<Ipv4Addr>().ok().map(|address| address.to_string()),
+        "v6" => text.parse::<Ipv6Addr>().ok().map(|address| address.to_string()),
+        "decimal" => text.parse::<Ipv4Addr>().ok().map(|address| u32::from(address).to_string()),
+        // As many octets as a path may have, so that cutting off the rest leaves exactly this.
+        "fill" => Some(format!("{}{text}", "a".repeat(MAX_PATH.saturating_sub(text.len())))),
+        _ => None,
     }
 }
 
@@ -124,6 +171,28 @@ mod tests {
                 assert_eq!(paths.join(" "), expected, "test {number}");
             }
         }
+    }
+
+    #[test]
+    fn filters_write_words_in_another_way() {
+        let words = Words { receiver: Some("192.0.2.25".into()), ..words(false) };
+        for (template, expected) in [
+            ("{upper:{domain}}", Some("D.EXAMPLE")),
+            ("{imcea:{domain}}@{host}", Some("d+2Eexample@mx.example")),
+            ("{base64:\\x00{user}\\x00{sender}}", Some("AHUAcw==")),
+            ("{base64:}", Some("")),
+            ("{ideographic:{domain}}", Some("d\u{3002}example")),
+            ("#{decimal:{receiver}}", Some("#3221226009")),
+            ("[{v4:{receiver}}]", Some("[192.0.2.25]")),
+            ("[IPv6:{v6:{receiver}}]", None),
+            ("{decimal:{domain}}", None),
+            ("{lower:{domain}}", None),
+            ("{upper:{local_domain}}", None),
+            ("{domain", Some("d.example")),
+        ] {
+            assert_eq!(words.expand_text(template).ok().as_deref(), expected, "{template}");
+        }
+        assert_eq!(words.expand("{fill:{user}@{domain}}").map(|octets| octets.len()), Ok(256));
     }
 
     #[test]

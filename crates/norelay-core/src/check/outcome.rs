@@ -105,7 +105,8 @@ impl Outcome {
 
     fn positive(answers: &[&Exchange]) -> Self {
         let accepted = answers.iter().rev().find_map(|exchange| {
-            let is_question = matches!(exchange.stage, Stage::Rcpt | Stage::EndOfData);
+            let is_question = matches!(exchange.stage, Stage::Rcpt | Stage::EndOfData)
+                || (exchange.stage == Stage::Other && exchange.purpose == Some(Purpose::Question));
             exchange
                 .reply
                 .as_ref()

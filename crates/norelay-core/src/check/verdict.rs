@@ -18,7 +18,7 @@ use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::{Path, Receipt},
     report::{PathFacts, Report},
-    smtp::{Security, Stage},
+    smtp::{End, Security, Stage},
     token::Role,
 };
 
@@ -81,6 +81,8 @@ pub enum Weight {
     Denial,
     /// It was accepted as what a control shows to be local delivery, and its message did not come.
     LocalDelivery,
+    /// The server doesn't offer what it tries.
+    NotOffered,
 }
 
 /// What the facts of a run mean.
@@ -103,7 +105,7 @@ pub struct PathJudgement {
     pub why: Vec<String>,
     /// The tests, in display order.
     pub tests: Vec<TestJudgement>,
-    /// The controls, in display order.
+    /// The controls and whatever else is not scored, in display order.
     pub controls: Vec<TestJudgement>,
 }
 
@@ -146,7 +148,7 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts) -> PathJudgement {
     let (mut controls, mut tests) = (Vec::new(), Vec::new());
     for test in known {
         let judged = outcome_of(report, index, facts, test);
-        if test.is_control() { controls.push(judged) } else { tests.push(judged) }
+        if test.is_scored() { tests.push(judged) } else { controls.push(judged) }
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
     controls.sort_by_key(|judged| judged.test.number);
@@ -234,8 +236,10 @@ fn weigh(report: &Report, index: u8, judged: &TestJudgement, controls: Controls,
         Outcome::Relayed { .. } => Weight::Proof,
         Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
         Outcome::Accepted { .. } => Weight::Suspicion,
-        Outcome::Refused { stage, reason, .. } => {
-            if denies(judged.test, *stage, *reason, controls, has_starttls_twin) {
+        Outcome::Refused { stage, reason, reply } => {
+            if denies(judged.test, *stage, *reason, controls, has_starttls_twin)
+                || refuses_in_kind(judged.test.group, *stage, *reason, reply.code, controls)
+            {
                 Weight::Denial
             } else if matches!(stage, Stage::Data | Stage::EndOfData) {
                 // The recipient was accepted; a filter disliked the message. Another message might pass.
@@ -244,8 +248,16 @@ fn weigh(report: &Report, index: u8, judged: &TestJudgement, controls: Controls,
                 Weight::Unknown
             }
         }
+        Outcome::NotRun { .. } if is_not_offered(report, judged) => Weight::NotOffered,
         Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
     }
+}
+
+/// Whether the server said that it doesn't know what the test tries. STARTTLS is another matter: without it the whole
+/// path is untried.
+fn is_not_offered(report: &Report, judged: &TestJudgement) -> bool {
+    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
+    matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(keyword)) if keyword != "STARTTLS")
 }
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
@@ -288,14 +300,32 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, ha
     }
 }
 
+/// Whether a refusal answers a test that is about more than addresses: the name, the credentials, the proxy's word or
+/// the odd order that it tries were turned down.
+fn refuses_in_kind(group: Group, stage: Stage, reason: Reason, code: u16, controls: Controls) -> bool {
+    let is_at_the_door = matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+    let is_order = code == 503;
+    match (group, stage) {
+        // Who sends a header talks before his turn, and may be refused for that.
+        (Group::Proxy, _) if is_at_the_door => controls.takes_postmaster,
+        _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
+        (Group::Auth, Stage::Auth) | (Group::Proxy, Stage::Other) => reason != Reason::Reputation,
+        (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail) if is_order => true,
+        // Those who say another name, or send no header, get in: it is the name or the header that is refused.
+        (Group::Hello, Stage::Helo | Stage::Mail | Stage::Rcpt) => controls.takes_postmaster,
+        _ => false,
+    }
+}
+
 fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
     let has_spoken = report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken());
     let worst = tests.iter().map(|judged| judged.weight).min();
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
-        _ if !has_spoken => Verdict::Unreachable,
+        // A path that the server doesn't offer is no path.
+        _ if !has_spoken || not_offered(report, index).is_some() => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
-        Some(Weight::Unknown) | None => Verdict::Inconclusive,
+        Some(Weight::Unknown | Weight::NotOffered) | None => Verdict::Inconclusive,
         Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
     }
 }
@@ -307,7 +337,10 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
         Verdict::Suspect => Weight::Suspicion,
         Verdict::Inconclusive => Weight::Unknown,
         Verdict::Closed => return Vec::new(),
-        Verdict::Unreachable => return last_cause(report, index).into_iter().collect(),
+        Verdict::Unreachable => {
+            let not_offered = not_offered(report, index).map(|keyword| format!("the server does not offer {keyword}"));
+            return not_offered.or_else(|| last_cause(report, index)).into_iter().collect();
+        }
     };
     let mut groups: BTreeMap<String, Vec<&TestJudgement>> = BTreeMap::new();
     for judged in tests.iter().filter(|judged| judged.weight == weight) {
@@ -318,10 +351,23 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
     clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
 }
 
+/// The keyword without which the path doesn't exist, where the server offers none.
+fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
+    let is_starttls =
+        report.paths.get(usize::from(index)).is_some_and(|facts| facts.way.security == Security::StartTls);
+    let mut ends = report.dialogues.values().filter(|dialogue| dialogue.path == index).filter_map(|dialogue| {
+        dialogue.end.as_ref().map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
+    });
+    (is_starttls && ends.next().is_some_and(|first| first && ends.all(|next| next))).then_some("STARTTLS")
+}
+
 fn last_cause(report: &Report, index: u8) -> Option<String> {
+    if let Some(cause) = report.paths.get(usize::from(index)).and_then(|facts| facts.given_up.as_ref()) {
+        return Some(cause.to_string());
+    }
     let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
     of_path.filter_map(|dialogue| dialogue.end.as_ref()).next_back().and_then(|end| match end {
-        crate::smtp::End::Interrupted(cause) => Some(cause.to_string()),
+        End::Interrupted(cause) => Some(cause.to_string()),
         _ => None,
     })
 }

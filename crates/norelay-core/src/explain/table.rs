@@ -190,7 +190,6 @@ pub(super) static CLOSED: &[Closed] = &[
     closed("sendmail", "550 5.7.1 <…>... Relaying denied"),
     closed("opensmtpd", "550 Invalid recipient"),
     closed("qmail", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
-    closed("notqmail", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
     closed("courier", "513 Relaying denied."),
     closed("haraka", "550 I cannot deliver mail for <…>"),
     closed("hmailserver", "550 Delivery is not allowed to this address."),

@@ -19,16 +19,25 @@ impl Capabilities {
         Self { greeting: lines.next().unwrap_or_default(), lines: lines.collect() }
     }
 
-    /// Whether a keyword is offered, in any case of letters.
+    /// Whether a keyword is offered, with the parameters that follow it: `AUTH PLAIN` asks for a mechanism. Letters may
+    /// have any case.
     #[must_use]
     pub fn offers(&self, keyword: &str) -> bool {
-        self.parameters(keyword).is_some()
+        let mut wanted = keyword.split_whitespace();
+        let offered: Vec<_> = wanted.next().map(|keyword| self.offers_of(keyword).collect()).unwrap_or_default();
+        let has = |parameter: &str| offered.iter().flatten().any(|word| word.eq_ignore_ascii_case(parameter));
+        !offered.is_empty() && wanted.all(has)
     }
 
     /// The parameters of a keyword, where it is offered. `AUTH=LOGIN`, the form from before RFC 2554, counts as `AUTH LOGIN`.
     #[must_use]
     pub fn parameters(&self, keyword: &str) -> Option<Vec<String>> {
-        self.lines.iter().find_map(|line| {
+        self.offers_of(keyword).next()
+    }
+
+    /// The parameters in each line of a keyword: servers that also offer `AUTH=` do so in a second line.
+    fn offers_of(&self, keyword: &str) -> impl Iterator<Item = Vec<String>> {
+        self.lines.iter().filter_map(move |line| {
             let line = line.to_text();
             let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
             let first = words.next()?;
@@ -49,6 +58,18 @@ mod tests {
         assert!(offered.offers("pipelining"));
         assert!(!offered.offers("mx.example"));
         assert_eq!(offered.parameters("SIZE"), Some(vec!["100".to_owned()]));
+        for (keyword, is_offered) in [
+            ("auth", true),
+            ("AUTH PLAIN", true),
+            ("auth login plain", true),
+            ("AUTH CRAM-MD5", false),
+            ("XCLIENT LOGIN", false),
+            ("XCLIENT NAME", true),
+            ("PIPELINING X", false),
+            ("", false),
+        ] {
+            assert_eq!(offered.offers(keyword), is_offered, "{keyword}");
+        }
         assert_eq!(offered.parameters("AUTH"), Some(vec!["LOGIN".to_owned(), "PLAIN".to_owned()]));
     }
 }

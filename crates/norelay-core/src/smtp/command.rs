@@ -171,4 +171,6 @@ pub struct Transaction {
     pub pipelining: bool,
     /// Whether the reply to QUIT is waited for: if it is no 221, answers have been counted wrongly.
     pub farewell: bool,
+    /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it that CHUNKING is offered.
+    pub chunking: bool,
 }

@@ -8,6 +8,8 @@
 //! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
 //!   octets gains no time by it, and writes count as waiting.
 //! - QUIT is said and, unless the transaction asks for it, not waited for.
+//! - A server that takes no preface answers it as a command: a refusal that could be that answer is taken for it, and
+//!   ends the dialogue, so that no later answer is credited to the wrong command.
 //!
 //! The caller connects, calls [`Session::start`], moves octets between the socket and
 //! [`Session::handle_input`] / [`Session::poll_transmit`], tells the time, and drains [`Session::poll_event`].
@@ -330,7 +332,7 @@ impl Session {
 
     fn handle_reply(&mut self, now: Duration, reply: Reply) {
         let Some(InFlight { stage, step, .. }) = self.in_flight.pop_front_if(|command| command.transmitted) else {
-            return self.violated(Violation::Unsolicited { reply });
+            return self.take_unasked(reply);
         };
         if let Some(next) = self.in_flight.front() {
             self.set_deadline(now, next.stage);
@@ -362,6 +364,16 @@ impl Session {
         }
     }
 
+    /// A reply while nothing awaits one: at most it answers the preface.
+    fn take_unasked(&mut self, reply: Reply) {
+        let may_answer_preface = !self.transaction.preface.is_empty() && self.next_step == 0;
+        if may_answer_preface && reply.is_negative() {
+            self.events.push_back(SessionEvent::Replied { stage: Stage::Greeting, step: None, reply });
+            return self.hang_up(End::Answered);
+        }
+        self.violated(Violation::Unsolicited { reply });
+    }
+
     fn take_greeting(&mut self, now: Duration, reply: Reply) {
         match reply.class() {
             // RFC 5321 section 4.3.2: 220 is the only greeting that opens a session.
@@ -388,6 +400,8 @@ impl Session {
                 self.secure_or_advance(now);
             }
             (ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate, _) => self.misplaced(stage, reply),
+            // Perhaps the answer to the preface: then that to EHLO is still to come, and must not answer a QUIT.
+            _ if !self.transaction.preface.is_empty() => self.hang_up(End::Answered),
             (ReplyClass::PermanentNegative, Hello::Ehlo(name)) if stage == Stage::Ehlo && !self.secured => {
                 let line = format!("HELO {name}").into();
                 self.say(now, Stage::Helo, None, &line);
@@ -479,11 +493,19 @@ impl Session {
     }
 
     fn say_data_or_end(&mut self, now: Duration) {
-        if self.transaction.message.is_some() && self.accepted_recipients > 0 {
-            self.say(now, Stage::Data, None, &"DATA".into());
-        } else {
-            self.end(now, End::Answered);
+        match self.transaction.message.clone().filter(|_| self.accepted_recipients > 0) {
+            Some(message) if self.transaction.chunking => self.say_chunk(now, &message),
+            Some(_) => self.say(now, Stage::Data, None, &"DATA".into()),
+            None => self.end(now, End::Answered),
         }
+    }
+
+    /// RFC 3030 section 2: the one and last chunk, as it is, is answered as the end of data is.
+    fn say_chunk(&mut self, now: Duration, message: &Octets) {
+        let line = [format!("BDAT {} LAST\r\n", message.len()).as_bytes(), message.as_bytes()].concat();
+        self.output.extend_from_slice(&line);
+        self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: line.into() });
+        self.expect(now, Stage::EndOfData, None);
     }
 
     fn take_data(&mut self, now: Duration, reply: Reply) {
@@ -579,6 +601,7 @@ mod tests {
             message: None,
             pipelining: true,
             farewell: false,
+            chunking: false,
         }
     }
 
@@ -703,6 +726,37 @@ mod tests {
             run(farewell.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
             assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
             assert_eq!(seen.iter().filter(|line| *line == "C: QUIT").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_chunk_carries_the_message_as_it_is() {
+        let message = Some("Subject: x\r\n\r\n.dot\r\n".into());
+        let chunked = Transaction { message, pipelining: false, chunking: true, ..plain() };
+        let mut seen = Vec::new();
+        let until_chunk = ["220 mx\r\n", "250-mx\r\n250 CHUNKING\r\n", "250 ok\r\n", "250 ok\r\n"];
+        let mut session = run(chunked, &until_chunk, &mut seen);
+        assert_eq!(session.poll_transmit(), b"BDAT 20 LAST\r\nSubject: x\r\n\r\n.dot\r\n");
+        session.handle_input(Duration::ZERO, b"250 queued\r\n");
+        drain(&mut session, &mut seen);
+        let tail = seen.len() - 3;
+        assert_eq!(seen[tail..], ["S: 250 queued", "C: QUIT", "Answered"]);
+    }
+
+    #[test]
+    fn an_answer_to_the_preface_is_not_an_answer_to_ehlo() {
+        let prefaced = Transaction { preface: "PROXY UNKNOWN\r\n".into(), farewell: true, ..plain() };
+        for (input, expected) in [
+            (&["220 mx\r\n500 what?\r\n"][..], "Answered"),
+            (&["220 mx\r\n", "500 what?\r\n", "250 mx\r\n"], "Answered"),
+            (&["554 sync\r\n", "221 bye\r\n"], "Answered"),
+            (&["220 mx\r\n250 ok\r\n"], "! during EHLO it sent a reply that nothing asked for: \"250 ok\""),
+        ] {
+            let mut seen = Vec::new();
+            let session = run(prefaced.clone(), input, &mut seen);
+            assert!(session.is_ended());
+            assert_eq!(seen.last().map(String::as_str), Some(expected), "{input:?}");
+            assert!(!seen.iter().any(|line| line.contains("HELO") && !line.contains("EHLO")), "{seen:?}");
         }
     }
 

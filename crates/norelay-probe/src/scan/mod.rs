@@ -6,6 +6,7 @@
 //! - Nothing goes past RCPT unless a receiver can see what comes back.
 //! - Stopping a run drops its connections and keeps its events.
 
+mod host;
 mod path;
 mod proof;
 mod words;
@@ -64,10 +65,14 @@ pub struct Request {
     pub local_user: String,
     /// The name that we say with EHLO; without one it is our address as a literal.
     pub helo: Option<String>,
+    /// Where a receiver listens on port 25; an unspecified address stands for our own.
+    pub receivers: Vec<IpAddr>,
     /// The ports and how they are protected.
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
     pub family: Family,
+    /// Whether every path gets every test; else those that behave like the first path get the plain test alone.
+    pub every_path: bool,
     /// How long a reply may take.
     pub reply_timeout: Duration,
     /// How long to wait for deferred answers and for messages to come back.
@@ -120,12 +125,46 @@ pub async fn scan<N: Network>(
     network: Arc<N>,
     sink: Arc<dyn Sink>,
     receipts: Option<mpsc::Receiver<Receipt>>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Report {
+    let recorder = Recorder::new(sink);
+    begin(Begin { request, network, recorder, receipts, stop }, Some(exchangers)).await
+}
+
+/// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
+pub async fn resume<N: Network>(
+    request: Request,
+    report: Report,
+    network: Arc<N>,
+    sink: Arc<dyn Sink>,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    stop: watch::Receiver<bool>,
+) -> Report {
+    let recorder = Recorder::resuming(sink, report);
+    begin(Begin { request, network, recorder, receipts, stop }, None).await
+}
+
+/// What a run needs, new or resumed.
+struct Begin<N> {
+    request: Request,
+    network: Arc<N>,
+    recorder: Recorder,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Runs until all is asked and has come back, or `stop` becomes true.
+async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger>>) -> Report {
+    let Begin { mut request, network, recorder, receipts, mut stop } = begin;
+    let known = exchangers.clone().unwrap_or_else(|| recorder.look(|report| report.exchangers.clone()));
+    request.receivers = words::receivers(&request, &known, network.as_ref());
+    // What can't be asked for want of something of our own is no gap in what is known of the server.
+    let can_be_asked = |test: &&RelayTest| words::knows_own(&request, test);
+    request.tests = request.tests.iter().copied().filter(can_be_asked).collect();
     let context = Arc::new(Context {
         request,
         network,
-        recorder: Recorder::new(sink),
+        recorder,
         started: Instant::now(),
         receiving: receipts.is_some(),
         arrived: Notify::new(),
@@ -152,16 +191,15 @@ async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc:
     }
 }
 
-async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Vec<MailExchanger>) {
-    let hosts = plan(context, exchangers);
+async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailExchanger>>) {
+    let hosts = match exchangers {
+        Some(exchangers) => plan(context, exchangers),
+        None => plan_of_log(context),
+    };
     let mut tasks = JoinSet::new();
     for host in hosts {
         let context = context.clone();
-        tasks.spawn(async move {
-            for (index, way) in host {
-                path::scan_path(&context, index, way).await;
-            }
-        });
+        tasks.spawn(async move { host::scan_host(&context, host).await });
     }
     while tasks.join_next().await.is_some() {}
     if context.receiving {
@@ -186,7 +224,7 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         receiving: context.receiving,
     }));
     context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
-    let tests: Vec<String> = request.tests.iter().map(|test| test.id.to_owned()).collect();
+    let tests = ids(&host::first_tests(request));
     let mut count = 0;
     let mut hosts = Vec::new();
     for exchanger in exchangers {
@@ -198,6 +236,27 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
             paths.push((index, way));
         }
         hosts.push(paths);
+    }
+    hosts
+}
+
+/// The ids of tests.
+fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
+    tests.iter().map(|test| test.id.to_owned()).collect()
+}
+
+/// The paths of a run that was stopped, by host.
+fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
+    context.recorder.record(Event::Resumed);
+    let mut hosts: Vec<Vec<(u8, Path)>> = Vec::new();
+    for (index, way) in context
+        .recorder
+        .look(|report| (0..).zip(report.paths.iter().map(|facts| facts.way.clone())).collect::<Vec<(u8, Path)>>())
+    {
+        match hosts.iter_mut().find(|paths| paths[0].1.host == way.host) {
+            Some(paths) => paths.push((index, way)),
+            None => hosts.push(vec![(index, way)]),
+        }
     }
     hosts
 }

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{FOREIGN_SENDER, RelayTest},
+    catalogue::{FOREIGN_SENDER, Group, RelayTest},
     check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
@@ -53,11 +53,20 @@ pub struct PathScan<N> {
     orderly: AtomicBool,
 }
 
-/// Asks every test on a path.
-pub async fn scan_path<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
+/// Asks tests on a path.
+pub async fn scan_path<N: Network>(
+    context: &Arc<Context<N>>,
+    index: u8,
+    way: Path,
+    mut tests: Vec<&'static RelayTest>,
+) {
     let scan = PathScan::new(context, index, way);
-    let mut tests: Vec<&'static RelayTest> = context.request.tests.clone();
-    tests.sort_by_key(|test| FIRST.iter().position(|id| *id == test.id).unwrap_or(FIRST.len()));
+    tests.retain(|test| !is_answered(context, index, test));
+    tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
+        Some(place) => place,
+        // Refused credentials are what bans are made of: they come last.
+        None => FIRST.len() + usize::from(test.group == Group::Auth || test.id.ends_with("-auth")),
+    });
     let scheduler = Scheduler::new(tests.len(), scan.limits());
     let blocked = work(&scan, scheduler, |job: Start| {
         let scan = scan.clone();
@@ -68,6 +77,13 @@ pub async fn scan_path<N: Network>(context: &Arc<Context<N>>, index: u8, way: Pa
     if let Some(cause) = blocked {
         context.recorder.record(Event::GivenUp { path: index, cause });
     }
+}
+
+/// Whether a test was answered before the run was stopped.
+fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
+    context.recorder.look(|report| {
+        report.dialogues_of(index, test.id).any(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())
+    })
 }
 
 /// Does what a scheduler says until it is done; gives the cause where the path was given up.

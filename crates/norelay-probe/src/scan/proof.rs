@@ -9,10 +9,12 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::{self, RelayTest},
-    check::{Outcome, verdict},
-    event::{Event, Wait},
-    proof::{self, Candidate, Particulars, Proof},
+    check::{Outcome, Reason, verdict},
+    event::{Event, Path, Wait},
+    octets::Octets,
+    proof::{self, Candidate, Particulars, Proof, Wording},
     schedule::{Ending, Limits, Scheduler},
+    smtp::Stage,
     token::{Role, Token},
 };
 use tokio::time::Instant;
@@ -27,12 +29,18 @@ use crate::network::Network;
 /// Once one message has come back the verdict is known; the others get this long for the sake of the diagnosis.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Paths and tests whose message was accepted.
+type Delivered = Arc<Mutex<BTreeSet<(u8, u8)>>>;
+
 /// Sends the messages that prove, and waits for them.
 pub async fn prove<N: Network>(context: &Arc<Context<N>>) {
     let proofs = proof::choose(candidates(context), context.request.max_messages);
     let delivered = Arc::new(Mutex::new(BTreeSet::new()));
     for proof in proofs {
-        send(context, proof, delivered.clone()).await;
+        send(context, &proof, Wording::Plain, &delivered).await;
+        if was_filtered(context, &proof) {
+            send(context, &proof, Wording::Neutral, &delivered).await;
+        }
     }
     let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if !delivered.is_empty() {
@@ -42,7 +50,7 @@ pub async fn prove<N: Network>(context: &Arc<Context<N>>) {
 
 /// The tests whose recipients were accepted.
 fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
-    let accepted: Vec<(u8, norelay_core::event::Path, &'static RelayTest)> = context.recorder.look(|report| {
+    let accepted: Vec<(u8, Path, &'static RelayTest)> = context.recorder.look(|report| {
         let judgement = verdict::judge(report);
         let paths = (0..).zip(&report.paths).zip(judgement.paths);
         paths
@@ -64,7 +72,7 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
 }
 
 /// Sends one message, patiently; notes the tests whose recipients got it.
-async fn send<N: Network>(context: &Arc<Context<N>>, proof: Proof, delivered: Arc<Mutex<BTreeSet<(u8, u8)>>>) {
+async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording: Wording, delivered: &Delivered) {
     let Some(way) = context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone())) else {
         return;
     };
@@ -72,7 +80,7 @@ async fn send<N: Network>(context: &Arc<Context<N>>, proof: Proof, delivered: Ar
     let deadline = context.started.elapsed() + context.request.wait;
     let limits = Limits { window: 1, max_window: 1, deadline, pace: None };
     let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
-    let (transaction, step_tests) = proof.transaction(text(context, &proof, &way));
+    let (transaction, step_tests) = proof.transaction(text(context, proof, &way, wording));
     path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
         let (scan, delivered, ids) = (scan.clone(), delivered.clone(), ids.clone());
         let (transaction, step_tests, path) = (transaction.clone(), step_tests.clone(), proof.path);
@@ -89,11 +97,27 @@ async fn send<N: Network>(context: &Arc<Context<N>>, proof: Proof, delivered: Ar
     .await;
 }
 
-fn text<N: Network>(
-    context: &Arc<Context<N>>,
-    proof: &Proof,
-    way: &norelay_core::event::Path,
-) -> norelay_core::octets::Octets {
+/// Whether the message was refused for what it is, not for where it goes.
+fn was_filtered<N: Network>(context: &Arc<Context<N>>, proof: &Proof) -> bool {
+    context.recorder.look(|report| {
+        proof.candidates.iter().any(|candidate| {
+            let dialogues = report.dialogues_of(proof.path, candidate.test.id);
+            let last = dialogues.filter(|(_, dialogue)| dialogue.proof).last();
+            last.is_some_and(|(_, dialogue)| {
+                matches!(
+                    Outcome::of(dialogue, candidate.test.id),
+                    Outcome::Refused {
+                        stage: Stage::Data | Stage::EndOfData,
+                        reason: Reason::Policy | Reason::Unclassified | Reason::Syntax,
+                        ..
+                    }
+                )
+            })
+        })
+    })
+}
+
+fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wording: Wording) -> Octets {
     let request = &context.request;
     let test = proof.candidates[0].test;
     let token = |role| request.key.mint(Token { run: request.run, path: proof.path, test: test.number, role });
@@ -109,6 +133,7 @@ fn text<N: Network>(
         helo: &words::helo(context, (way.address, way.port).into()),
         version: env!("CARGO_PKG_VERSION"),
         at: Timestamp::now(),
+        wording,
     };
     proof::message(proof, &particulars)
 }

@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use norelay_core::{
     catalogue::{RelayTest, Words},
-    event::Path,
+    event::{MailExchanger, Path},
     octets::Octets,
     report::Report,
     smtp::Stage,
     token::{Role, Token},
 };
 
-use super::Context;
+use super::{Context, Request};
 use crate::network::Network;
 
 /// An address as a literal (RFC 5321 section 4.1.3).
@@ -50,8 +50,36 @@ pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &Rel
         address_typed: request.address_typed,
         local_user: request.local_user.clone(),
         own_address: context.network.source(to).map(|address| address.to_string()),
-        ..Words::default()
+        receiver: receiver(request, test).map(|address| address.to_string()),
     }
+}
+
+/// The receiver's address that a test asks for.
+fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
+    let is_v6 = test.forward_path.contains("{v6:");
+    request.receivers.iter().copied().find(|address| address.is_ipv6() == is_v6)
+}
+
+/// Whether a test's words about ourselves are known; what is said of the server may still turn out while it is asked.
+pub fn knows_own(request: &Request, test: &RelayTest) -> bool {
+    let has_receiver = !test.uses("receiver") || receiver(request, test).is_some();
+    let has_second = !test.is_scored() || !test.uses("second_domain") || request.second_domain.is_some();
+    has_receiver && has_second
+}
+
+/// The addresses of the receivers, our own in the place of an unspecified one: `[::]` hears both families.
+pub fn receivers<N: Network>(request: &Request, exchangers: &[MailExchanger], network: &N) -> Vec<IpAddr> {
+    let targets: Vec<IpAddr> = exchangers.iter().flat_map(|exchanger| exchanger.addresses.iter().copied()).collect();
+    let own = |receiver: &IpAddr| {
+        let sources = targets.iter().filter_map(|target| network.source(SocketAddr::new(*target, 25)));
+        let hears = |source: &IpAddr| receiver.is_ipv6() || source.is_ipv4();
+        sources.map(|source| source.to_canonical()).filter(hears).collect::<Vec<_>>()
+    };
+    let known = |receiver: &IpAddr| match receiver.is_unspecified() {
+        true => own(receiver),
+        false => vec![receiver.to_canonical()],
+    };
+    request.receivers.iter().flat_map(known).collect()
 }
 
 /// The name that a server gives itself in its greeting (RFC 5321 section 4.3.1), where it is a name.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::{check::Verdict, token::RunId};
 
 use super::{
-    Job, JobId, Lease, Origin, Request, State, Store, StoreError,
+    Job, JobId, Lease, Origin, Pinned, Request, State, Store, StoreError,
     codec::{json, maybe_time, millis, octets, of_json, run_number, run_of, text, time, verdict_of},
     pool::{on, transact},
 };
@@ -63,8 +63,8 @@ pub struct NewJob {
     pub origin: Origin,
     /// The bucket of who asked.
     pub asker: String,
-    /// The addresses that it may test, and no others.
-    pub addresses: Vec<IpAddr>,
+    /// What was found about the target, once.
+    pub pinned: Pinned,
     /// Now.
     pub created: Timestamp,
     /// When it is to be deleted.
@@ -97,8 +97,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn create_job(&self, new: &NewJob, once: Option<&Idempotency>) -> Result<Created, StoreError> {
-        const JOB: &str = "INSERT INTO jobs (id, run, target, request, origin, asker, state, created, started, expires, attempt, last) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)";
+        const JOB: &str = "INSERT INTO jobs (id, run, target, request, pinned, origin, asker, state, created, started, expires, attempt, last) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)";
         const ADDRESS: &str = "INSERT INTO addresses (job, address) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         const ONCE: &str = "INSERT INTO idempotency (digest, fingerprint, job, created) VALUES ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING";
@@ -112,6 +112,7 @@ impl Store {
                 .bind(run_number(new.run))
                 .bind(text(&new.request.target))
                 .bind(json(&new.request))
+                .bind(json(&new.pinned))
                 .bind(new.origin.word())
                 .bind(&new.asker)
                 .bind(state.word())
@@ -120,8 +121,8 @@ impl Store {
                 .bind(millis(new.expires))
                 .execute(&mut *tx)
                 .await?;
-            for address in &new.addresses {
-                sqlx::query(ADDRESS).bind(&new.id.0[..]).bind(octets(*address)).execute(&mut *tx).await?;
+            for address in new.pinned.addresses() {
+                sqlx::query(ADDRESS).bind(&new.id.0[..]).bind(octets(address)).execute(&mut *tx).await?;
             }
             let mut fresh = true;
             if let Some(once) = once {
@@ -186,14 +187,15 @@ impl Store {
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
-    /// The addresses that a job may test.
+    /// What was found about a job's target when it was asked for: what may be tested, and nothing else.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn addresses_of(&self, id: JobId) -> Result<Vec<IpAddr>, StoreError> {
-        const SQL: &str = "SELECT address FROM addresses WHERE job = $1 ORDER BY address";
-        let rows: Vec<(Vec<u8>,)> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).fetch_all(db).await)?;
-        rows.into_iter().map(|(octets,)| address_of(octets)).collect()
+    /// [`StoreError::NotFound`].
+    pub async fn pinned(&self, id: JobId) -> Result<Pinned, StoreError> {
+        const SQL: &str = "SELECT pinned FROM jobs WHERE id = $1";
+        let row: Option<(String,)> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).fetch_optional(db).await)?;
+        let (text,) = row.ok_or(StoreError::NotFound)?;
+        of_json("pinned", &text)
     }
 
     /// The jobs of a target that were created since a time, newest first; at most `limit`.
@@ -441,9 +443,4 @@ impl Store {
         on!(write self, |db| sqlx::query("DELETE FROM spent WHERE at <= $1").bind(forgotten).execute(db).await.map(drop))?;
         Ok(gone)
     }
-}
-
-fn address_of(octets: Vec<u8>) -> Result<IpAddr, StoreError> {
-    let octets: [u8; 16] = octets.try_into().map_err(|_| StoreError::Damaged("address"))?;
-    Ok(IpAddr::from(octets).to_canonical())
 }

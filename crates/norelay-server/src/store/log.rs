@@ -24,7 +24,7 @@ use super::{
 pub const MAX_RECORDS: i64 = 500_000;
 
 /// Records that are read at once.
-const PAGE: i64 = 5_000;
+const PAGE: u32 = 5_000;
 
 /// A worker's right to write the log of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,9 +160,8 @@ impl Store {
     /// The database's.
     pub async fn events_since(&self, id: JobId, seq: i64, limit: u32) -> Result<Vec<Stored>, StoreError> {
         const SQL: &str = "SELECT seq, record FROM events WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-        let limit = i64::from(limit).min(PAGE);
         let rows: Vec<(i64, Vec<u8>)> = on!(read self, |db| {
-            sqlx::query_as(SQL).bind(&id.0[..]).bind(seq).bind(limit).fetch_all(db).await
+            sqlx::query_as(SQL).bind(&id.0[..]).bind(seq).bind(i64::from(limit)).fetch_all(db).await
         })?;
         rows.into_iter().map(|(seq, octets)| stored(seq, &octets)).collect()
     }
@@ -175,7 +174,7 @@ impl Store {
         let mut all: Vec<Stored> = Vec::new();
         loop {
             let since = all.last().map_or(0, |one| one.seq);
-            let page = self.events_since(id, since, u32::MAX).await?;
+            let page = self.events_since(id, since, PAGE).await?;
             if page.is_empty() {
                 return Ok(all);
             }
@@ -191,7 +190,7 @@ impl Store {
         let mut report = Report::default();
         let mut since = 0;
         loop {
-            let page = self.events_since(id, since, u32::MAX).await?;
+            let page = self.events_since(id, since, PAGE).await?;
             let Some(last) = page.last() else { return Ok(report) };
             since = last.seq;
             page.iter().for_each(|one| report.apply(&one.record));

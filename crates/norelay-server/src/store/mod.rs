@@ -24,7 +24,9 @@ pub use self::{
     keys::KeyText,
     limits::{Budget, Exceeded},
     log::{Appended, Lease, MAX_RECORDS},
-    model::{ApiKey, Challenge, Job, JobId, NotAJobId, OptOut, Origin, Owner, Request, Scope, State, Stored, Subject},
+    model::{
+        ApiKey, Challenge, Job, JobId, NotAJobId, OptOut, Origin, Owner, Pinned, Request, Scope, State, Stored, Subject,
+    },
 };
 
 /// The store couldn't do what was asked.

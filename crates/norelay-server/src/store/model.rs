@@ -1,11 +1,16 @@
 //! What the store keeps, as types.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use data_encoding::{BASE32_NOPAD, Encoding};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use norelay_core::{catalogue::Profile, check::Verdict, event::Record, token::RunId};
+use norelay_core::{
+    catalogue::Profile,
+    check::Verdict,
+    event::{MailExchanger, Record},
+    token::RunId,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -76,6 +81,28 @@ pub struct Request {
     pub ports: Vec<u16>,
     /// Whether messages are sent for proof (needs a receiver and, in public mode, proof of control).
     pub proof: bool,
+}
+
+/// What was found about a target when its test was permitted. It is not looked up again: a name can't point elsewhere later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The mail exchangers, with the addresses that may be tested.
+    pub exchangers: Vec<MailExchanger>,
+    /// Addresses that were found and may not be tested, with the clause that says why.
+    pub refused: Vec<(IpAddr, String)>,
+    /// A mail domain that the target hosts.
+    pub local_domain: Option<String>,
+    /// Whether an address was typed.
+    pub address_typed: bool,
+    /// The ports, as they were permitted.
+    pub ports: Vec<u16>,
+}
+
+impl Pinned {
+    /// Every address that may be tested.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.exchangers.iter().flat_map(|exchanger| exchanger.addresses.iter().copied())
+    }
 }
 
 /// How far a job is.

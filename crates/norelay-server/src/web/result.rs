@@ -6,17 +6,16 @@ use askama::Template;
 use axum::{
     Extension, Form,
     extract::{Path, RawQuery, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::{self, RelayTest},
     check::judge,
-    event::Record,
     octets::harmless,
-    render,
 };
+use norelay_render::Format;
 use serde::Deserialize;
 
 use super::{
@@ -34,10 +33,7 @@ use super::{
         time,
     },
 };
-use crate::{AppState, Asker, Job, JobId, Request};
-
-/// The downloads: ending and name.
-pub const FORMATS: [(&str, &str); 3] = [("txt", "Text"), ("json", "JSON"), ("jsonl", "Event log (JSON lines)")];
+use crate::{AppState, Asker, Job, JobId, Request, Stored};
 
 #[derive(Template)]
 #[template(path = "result.html")]
@@ -172,7 +168,7 @@ pub fn target_of(job: &Job) -> String {
 }
 
 fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -185,30 +181,50 @@ async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared
     Some(Compared { id: previous.id, when: time::stamp(previous.created), changes })
 }
 
+/// The downloads: how the address ends, and the name.
+pub const DOWNLOADS: [(&str, &str); 9] = [
+    ("txt", "Text"),
+    ("html", "HTML"),
+    ("md", "Markdown"),
+    ("json", "JSON"),
+    ("csv", "CSV"),
+    ("junit", "JUnit XML"),
+    ("sarif", "SARIF"),
+    ("nagios", "Nagios"),
+    ("jsonl", "Event log (JSON lines)"),
+];
+
 async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> Response {
+    let name = format!("norelay-{}", job.id);
     if ending == "jsonl" {
-        let records = match state.store.events_since(job.id, 0, u32::MAX).await {
-            Ok(stored) => stored.into_iter().map(|one| Record::clone(&one.record)).collect::<Vec<_>>(),
-            Err(error) => return problem::of_store(state, &error),
+        return match state.store.events_since(job.id, 0, u32::MAX).await {
+            Ok(stored) => attached("application/jsonl; charset=utf-8", &format!("{name}.jsonl"), log_of(&stored)),
+            Err(error) => problem::of_store(state, &error),
         };
-        return attached("application/jsonl; charset=utf-8", render::json_lines::render(&records));
     }
-    let as_text = |seen: Seen| render::text::render(seen.report, seen.judgement, render::text::Style::Plain);
-    let as_json = |seen: Seen| render::json::render(seen.report, seen.judgement);
-    let (kind, made) = match ending {
-        "txt" => ("text/plain; charset=utf-8", pages.folds.of(job.id).look(state, job, as_text).await),
-        "json" => ("application/json", pages.folds.of(job.id).look(state, job, as_json).await),
-        _ => return problem::not_found(state),
-    };
-    match made {
-        Ok(text) => attached(kind, text),
+    let ends = |format: &Format| format.name() == ending || format.extension() == ending;
+    let Some(format) = Format::ALL.iter().copied().find(ends) else { return problem::not_found(state) };
+    let made = |seen: Seen| norelay_render::render(format, seen.report, seen.judgement);
+    match pages.folds.of(job.id).look(state, job, made).await {
+        Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
         Err(error) => unshown(state, &error),
     }
 }
 
-/// A download: never sniffed, never run.
-fn attached(kind: &'static str, body: String) -> Response {
-    no_store(([(header::CONTENT_TYPE, kind)], body).into_response())
+fn log_of(stored: &[Stored]) -> String {
+    stored.iter().flat_map(|one| [&*one.line, "\n"]).collect()
+}
+
+/// A download. What a browser could run, it keeps in a file; the rest it may show.
+fn attached(kind: &'static str, name: &str, body: String) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
+    let is_shown = ["text/plain", "application/json"].iter().any(|shown| kind.starts_with(shown));
+    let disposition = format!("{}; filename=\"{name}\"", if is_shown { "inline" } else { "attachment" });
+    // A job's name and an extension are letters and digits.
+    if let Ok(value) = HeaderValue::from_str(&disposition) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    no_store(response)
 }
 
 /// `GET /t/{id}/transcript`: everything that was said.

@@ -1,0 +1,462 @@
+//! Which software a server is, read from what it said on one path.
+//!
+//! Rules:
+//! - The knowledge is a table (`mta/table.rs`): one line a clue, each shown by a sample in `tests/mtas.txt`.
+//! - A greeting can be changed in a minute and the wording of replies hardly ever: clues of several places together are
+//!   as good as a name in the greeting, and where they contradict it, it counts for less.
+//! - What is only remembered, and was not found in a source or a transcript, never makes anything certain.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+pub use self::table::{CLUES, NAMES};
+use crate::{
+    octets::{Octets, harmless},
+    report::{Exchange, Report},
+    smtp::{Reply, Stage},
+};
+
+/// Enough to tell a server by, and little enough to be read in no time.
+const MAX_LINES: usize = 2_000;
+const MAX_LINE: usize = 512;
+const MAX_SHOWN: usize = 120;
+const MAX_EVIDENCE: usize = 8;
+
+/// How sure an identification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// Others say the same.
+    Possible,
+    /// Few others do.
+    Likely,
+    /// None other is known to.
+    Certain,
+}
+
+impl Confidence {
+    /// The word that stands for it in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+        }
+    }
+
+    fn lowered(self) -> Self {
+        match self {
+            Self::Certain => Self::Likely,
+            _ => Self::Possible,
+        }
+    }
+}
+
+/// The software of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mta {
+    /// Its name in the tables: `postfix`.
+    pub name: &'static str,
+    /// Its version, where it is told.
+    pub version: Option<String>,
+    /// The system or product that it came with, where that shows: `debian`, `mailcow`.
+    pub distribution: Option<&'static str>,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// What shows it, a clause each; harmless to show.
+    pub evidence: Vec<String>,
+}
+
+impl Mta {
+    /// What it is called: `Postfix`.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        title_of(self.name)
+    }
+}
+
+impl std::fmt::Display for Mta {
+    /// `Postfix 3.7.11 (debian), likely`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.title())?;
+        if let Some(version) = &self.version {
+            write!(f, " {}", harmless(version))?;
+        }
+        if let Some(distribution) = self.distribution {
+            write!(f, " ({distribution})")?;
+        }
+        write!(f, ", {}", self.confidence.word())
+    }
+}
+
+/// What the software of this name is called; the name itself where the table doesn't know it.
+#[must_use]
+pub fn title_of(name: &str) -> &str {
+    NAMES.iter().find(|known| known.name == name).map_or(name, |known| known.title)
+}
+
+/// A name in the tables.
+#[derive(Debug)]
+pub struct Name {
+    /// In lower case, without spaces.
+    pub name: &'static str,
+    /// As its makers write it.
+    pub title: &'static str,
+    /// The software that it is built upon, or whose wording it took over: no contradiction.
+    pub kin: Option<&'static str>,
+}
+
+/// Where in a dialogue a clue shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A line of the greeting.
+    Greeting,
+    /// The first line of the answer to EHLO or HELO.
+    Hello,
+    /// A further line of the answer to EHLO.
+    Offer,
+    /// The order of the keywords in the answer to EHLO: those named come in this order, `!WORD` doesn't come, `WORD$`
+    /// comes last, and `=` at the beginning allows none besides but STARTTLS and AUTH.
+    Order,
+    /// A line of an answer to MAIL.
+    Mail,
+    /// A line of an answer to RCPT.
+    Rcpt,
+    /// A line of an answer to DATA.
+    Data,
+    /// A line of an answer to the end of data.
+    EndOfData,
+    /// A line of any answer but the greeting and the accepted EHLO.
+    Any,
+}
+
+/// One thing that shows what a server is.
+#[derive(Debug)]
+pub struct Clue {
+    /// The name in [`NAMES`].
+    pub mta: &'static str,
+    /// How much it says by itself.
+    pub weight: Confidence,
+    /// Whether it was found in a source, a transcript or a maintained collection, and not only remembered.
+    pub verified: bool,
+    /// Where it shows.
+    pub place: Place,
+    /// The line with its code. `*` stands for anything, `{v}` for a version, `{n}` for digits, `{hex}` for a long row of
+    /// hexadecimal digits, `{stars}` for what an old Cisco firewall makes of a greeting.
+    pub pattern: &'static str,
+    /// The system or product that it tells as well.
+    pub distribution: Option<&'static str>,
+}
+
+/// A clue that a server shows, and by what.
+#[derive(Debug)]
+struct Hit<'a> {
+    clue: &'static Clue,
+    line: &'a str,
+    version: Option<String>,
+}
+
+/// What a server showed on one path, each line once.
+#[derive(Default)]
+struct Traits {
+    lines: BTreeMap<Place, BTreeSet<String>>,
+    count: usize,
+}
+
+/// What the software of the server on a path seems to be.
+#[must_use]
+pub fn identify(report: &Report, path: u8) -> Option<Mta> {
+    let traits = Traits::of(report, path);
+    let mut hits: BTreeMap<&'static str, Vec<Hit<'_>>> = BTreeMap::new();
+    for hit in CLUES.iter().filter_map(|clue| traits.hit(clue)) {
+        hits.entry(hit.clue.mta).or_default().push(hit);
+    }
+    // Of two that are equally sure, the one that is built upon the other says more.
+    let best = hits.iter().max_by_key(|(name, hits)| (rank(hits).0, kin_of(name) != **name, rank(hits)))?;
+    let (name, shown) = (*best.0, best.1);
+    let others = hits.iter().filter(|&(other, _)| kin_of(other) != kin_of(name));
+    let is_tied = others.clone().any(|(_, theirs)| rank(theirs) == rank(shown));
+    let rivals: Vec<&Hit<'_>> = others.filter_map(|(_, theirs)| contradiction(shown, theirs)).collect();
+    let confidence = confidence_of(shown);
+    if is_tied && confidence == Confidence::Possible {
+        return None;
+    }
+    let confidence = if rivals.is_empty() { confidence } else { confidence.lowered() };
+    Some(describe(name, confidence, shown, &rivals))
+}
+
+/// The clues that a server shows on a path.
+#[must_use]
+pub fn clues(report: &Report, path: u8) -> Vec<&'static Clue> {
+    let traits = Traits::of(report, path);
+    CLUES.iter().filter(|clue| traits.hit(clue).is_some()).collect()
+}
+
+/// How sure the clues of one name are together.
+fn confidence_of(hits: &[Hit<'_>]) -> Confidence {
+    let strongest = hits.iter().map(|hit| strength(hit.clue)).max().unwrap_or(Confidence::Possible);
+    let sound = hits.iter().filter(|hit| hit.clue.verified && hit.clue.weight >= Confidence::Likely);
+    let lines: BTreeSet<(Place, &str)> = sound.map(|hit| (hit.clue.place, hit.line)).collect();
+    if lines.len() >= 3 { Confidence::Certain } else { strongest }
+}
+
+fn strength(clue: &Clue) -> Confidence {
+    if clue.verified { clue.weight } else { clue.weight.min(Confidence::Likely) }
+}
+
+/// What the better identification has more of.
+fn rank(hits: &[Hit<'_>]) -> (Confidence, usize, usize) {
+    let strong = hits.iter().filter(|hit| hit.clue.weight >= Confidence::Likely).count();
+    (confidence_of(hits), strong, hits.len())
+}
+
+/// The name that stands for a family of software with one wording.
+fn kin_of(name: &'static str) -> &'static str {
+    NAMES.iter().find(|known| known.name == name).and_then(|known| known.kin).unwrap_or(name)
+}
+
+/// Another software's strongest clue, where nothing of the first explains it.
+fn contradiction<'a, 'b>(ours: &[Hit<'_>], theirs: &'b [Hit<'a>]) -> Option<&'b Hit<'a>> {
+    theirs
+        .iter()
+        .filter(|hit| strength(hit.clue) >= Confidence::Likely)
+        .find(|hit| !ours.iter().any(|our| our.line == hit.line))
+}
+
+fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], rivals: &[&Hit<'_>]) -> Mta {
+    let mut by_weight: Vec<&Hit<'_>> = shown.iter().collect();
+    by_weight.sort_by_key(|hit| std::cmp::Reverse(strength(hit.clue)));
+    let evidence = by_weight.iter().map(|hit| hit.clause());
+    let against = rivals.iter().map(|hit| format!("but {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
+    Mta {
+        name,
+        version: by_weight.iter().find_map(|hit| hit.version.clone()),
+        distribution: by_weight.iter().find_map(|hit| hit.clue.distribution),
+        confidence,
+        evidence: evidence.take(MAX_EVIDENCE).chain(against.take(MAX_EVIDENCE)).collect(),
+    }
+}
+
+impl Hit<'_> {
+    fn clause(&self) -> String {
+        let mut line: String = self.line.chars().take(MAX_SHOWN).collect();
+        if line.len() < self.line.len() {
+            line.push('…');
+        }
+        let line = harmless(&line);
+        let memory = if self.clue.verified { "" } else { " (remembered, not verified)" };
+        match self.clue.place {
+            Place::Greeting => format!("it greets with \"{line}\"{memory}"),
+            Place::Hello => format!("it answers EHLO with \"{line}\"{memory}"),
+            Place::Offer => format!("it offers \"{line}\"{memory}"),
+            Place::Order => format!("it offers {line}, in this order{memory}"),
+            Place::Mail | Place::Rcpt | Place::Data | Place::EndOfData | Place::Any => {
+                format!("it says \"{line}\"{memory}")
+            }
+        }
+    }
+}
+
+impl Traits {
+    fn of(report: &Report, path: u8) -> Self {
+        let mut traits = Self::default();
+        for dialogue in report.dialogues.values().filter(|dialogue| dialogue.path == path) {
+            for exchange in &dialogue.exchanges {
+                traits.take(exchange);
+            }
+        }
+        traits
+    }
+
+    fn take(&mut self, exchange: &Exchange) {
+        let Some(reply) = &exchange.reply else { return };
+        let place = match exchange.stage {
+            Stage::Greeting => return self.add_lines(Place::Greeting, reply),
+            Stage::Ehlo | Stage::Helo if reply.is_positive() => return self.take_hello(reply),
+            Stage::Mail => Place::Mail,
+            Stage::Rcpt => Place::Rcpt,
+            Stage::Data => Place::Data,
+            Stage::EndOfData => Place::EndOfData,
+            _ => Place::Any,
+        };
+        self.add_lines(place, reply);
+        if place != Place::Any {
+            self.add_lines(Place::Any, reply);
+        }
+    }
+
+    fn take_hello(&mut self, reply: &Reply) {
+        let mut lines = reply.lines.iter();
+        self.add(Place::Hello, with_code(reply.code, lines.next()));
+        let offers: Vec<String> = lines.map(|line| shortened(&line.to_text())).collect();
+        let keywords: Vec<String> = offers.iter().filter_map(|offer| keyword(offer)).collect();
+        for offer in offers {
+            self.add(Place::Offer, offer);
+        }
+        if !keywords.is_empty() {
+            self.add(Place::Order, keywords.join(" "));
+        }
+    }
+
+    fn add_lines(&mut self, place: Place, reply: &Reply) {
+        for line in &reply.lines {
+            self.add(place, with_code(reply.code, Some(line)));
+        }
+    }
+
+    fn add(&mut self, place: Place, line: String) {
+        if self.count < MAX_LINES && self.lines.entry(place).or_default().insert(line) {
+            self.count += 1;
+        }
+    }
+
+    fn hit(&self, clue: &'static Clue) -> Option<Hit<'_>> {
+        let lines = self.lines.get(&clue.place)?;
+        if clue.place == Place::Order {
+            let line = lines.iter().find(|keywords| is_in_order(clue.pattern, keywords))?;
+            return Some(Hit { clue, line, version: None });
+        }
+        lines.iter().find_map(|line| {
+            let version = matched(clue.pattern, line)?;
+            let version = version.map(|version| version.trim_end_matches(['.', '-', '_', '+']).to_owned());
+            Some(Hit { clue, line, version })
+        })
+    }
+}
+
+fn with_code(code: u16, line: Option<&Octets>) -> String {
+    let text = line.map(Octets::to_text).unwrap_or_default();
+    shortened(&format!("{code} {text}"))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_LINE).collect()
+}
+
+/// The keyword of a line, in upper case; a second spelling of AUTH (`AUTH=LOGIN`) is none.
+fn keyword(offer: &str) -> Option<String> {
+    let word = offer.split_whitespace().next()?;
+    (!word.starts_with("AUTH=")).then(|| word.split('=').next().unwrap_or(word).to_ascii_uppercase())
+}
+
+/// Whether the keywords of an EHLO come as [`Place::Order`] says.
+fn is_in_order(pattern: &str, keywords: &str) -> bool {
+    let offered: Vec<&str> = keywords.split(' ').collect();
+    let (is_whole, pattern) = match pattern.strip_prefix('=') {
+        Some(pattern) => (true, pattern),
+        None => (false, pattern),
+    };
+    let named: Vec<&str> = pattern.split(' ').map(|word| word.trim_end_matches('$')).collect();
+    if is_whole && !offered.iter().all(|word| named.contains(word) || matches!(*word, "STARTTLS" | "AUTH")) {
+        return false;
+    }
+    let mut rest = offered.iter();
+    pattern.split(' ').all(|word| match (word.strip_prefix('!'), word.strip_suffix('$')) {
+        (Some(absent), _) => !offered.contains(&absent),
+        (None, Some(last)) => offered.last() == Some(&last),
+        (None, None) => rest.any(|offer| *offer == word),
+    })
+}
+
+/// Whether a line fits a pattern, and the version that it tells.
+fn matched<'a>(pattern: &str, line: &'a str) -> Option<Option<&'a str>> {
+    let Some(start) = pattern.find(['*', '{']) else {
+        return (pattern == line).then_some(None);
+    };
+    let (literal, rest) = pattern.split_at(start);
+    let line = line.strip_prefix(literal)?;
+    if let Some(rest) = rest.strip_prefix('*') {
+        // Only the places where what follows can begin are tried.
+        let next = &rest[..rest.find(['*', '{']).unwrap_or(rest.len())];
+        return match next {
+            "" if rest.is_empty() => Some(None),
+            "" => (0..=line.len()).filter(|at| line.is_char_boundary(*at)).find_map(|at| matched(rest, &line[at..])),
+            next => line.match_indices(next).find_map(|(at, _)| matched(rest, &line[at..])),
+        };
+    }
+    let (name, rest) = rest[1..].split_once('}')?;
+    let word = &line[..class_length(name, line)?];
+    let version = matched(rest, &line[word.len()..])?;
+    Some(if name == "v" { Some(word) } else { version })
+}
+
+/// How much of the beginning of a line is of a class; `None` where it is too little.
+fn class_length(class: &str, line: &str) -> Option<usize> {
+    let length = |is_in: fn(u8) -> bool| line.bytes().take_while(|octet| is_in(*octet)).count();
+    let (length, least) = match class {
+        "n" => (length(|octet| octet.is_ascii_digit()), 1),
+        "hex" => (length(|octet| octet.is_ascii_hexdigit()), 8),
+        "stars" => (length(|octet| matches!(octet, b'*' | b'0' | b'2' | b' ')), 8),
+        _ if line.starts_with(|first: char| first.is_ascii_digit()) => {
+            (length(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'+' | b'-')), 1)
+        }
+        _ => return None,
+    };
+    (length >= least).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_lines() {
+        for (pattern, line, expected) in [
+            ("220 * ESMTP Postfix", "220 mx ESMTP Postfix", Some(None)),
+            ("220 * ESMTP Postfix", "220 mx ESMTP Postfix (x)", None),
+            ("220 *ESMTP Postfix*", "220 ESMTP Postfix (x)", Some(None)),
+            ("220 * Exim {v}*", "220 a Exim b Exim 4.96 x", Some(Some("4.96"))),
+            ("220 * Exim {v} #{n} *", "220 a Exim 4.96 #2 x", Some(Some("4.96"))),
+            ("220 * Exim {v}*", "220 a Exim x", None),
+            ("220 * ({hex})", "220 a (0123456789abcdef)", Some(None)),
+            ("220 {stars}", "220 ****2**0***", Some(None)),
+            ("250 *", "250 ", Some(None)),
+            ("250 é*", "250 éé", Some(None)),
+            ("*{n}", "aé1", Some(None)),
+        ] {
+            assert_eq!(matched(pattern, line), expected, "{pattern} {line}");
+        }
+    }
+
+    #[test]
+    fn keywords_have_an_order() {
+        for (pattern, keywords, expected) in [
+            ("A B", "A X B", true),
+            ("A B", "B A", false),
+            ("A !C", "A B", true),
+            ("A !C", "A C", false),
+            ("A B$", "A B", true),
+            ("A B$", "A B C", false),
+            ("=A B", "A STARTTLS AUTH B", true),
+            ("=A B", "A B C", false),
+        ] {
+            assert_eq!(is_in_order(pattern, keywords), expected, "{pattern} {keywords}");
+        }
+    }
+
+    #[test]
+    fn the_table_names_what_it_knows() {
+        for clue in CLUES {
+            assert!(NAMES.iter().any(|known| known.name == clue.mta), "{}", clue.mta);
+        }
+        for known in NAMES {
+            assert!(CLUES.iter().any(|clue| clue.mta == known.name), "nothing shows {}", known.name);
+            assert!(known.kin.is_none_or(|kin| NAMES.iter().any(|other| other.name == kin)), "{}", known.name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in "\\PC{0,80}") {
+            for clue in CLUES {
+                let _ = (matched(clue.pattern, &line), is_in_order(clue.pattern, &line));
+            }
+        }
+    }
+}

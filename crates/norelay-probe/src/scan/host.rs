@@ -1,0 +1,99 @@
+//! One host: the whole profile on the first path that speaks, the plain test on the others, and the whole profile on those
+//! that answer it differently.
+//!
+//! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them.
+
+use std::sync::Arc;
+
+use norelay_core::{
+    catalogue::RelayTest,
+    check::verdict::{self, Verdict, Weight},
+    event::{Event, Path},
+    smtp::Cause,
+};
+use tokio::task::JoinSet;
+
+use super::{Context, Request, ids, path};
+use crate::network::Network;
+
+/// What every path is asked: the plain test, and the control that it is compared with.
+const ON_EVERY_PATH: [&str; 2] = ["foreign-to-foreign", "ctl-postmaster"];
+/// Paths of a host that are asked side by side; each has one or two connections.
+const AT_ONCE: usize = 2;
+
+/// The tests that a path is asked at first.
+pub fn first_tests(request: &Request) -> Vec<&'static RelayTest> {
+    let on_every_path = request.tests.iter().copied().filter(|test| ON_EVERY_PATH.contains(&test.id));
+    let plain: Vec<_> = on_every_path.collect();
+    if request.every_path || !plain.iter().any(|test| test.is_scored()) { request.tests.clone() } else { plain }
+}
+
+/// Asks all paths of a host.
+pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(u8, Path)>) {
+    let mut paths = paths.into_iter();
+    let mut first = None;
+    for (index, way) in paths.by_ref() {
+        scan_wholly(context, index, way).await;
+        if has_spoken(context, index) {
+            first = Some(index);
+            break;
+        }
+    }
+    let Some(first) = first else { return };
+    let mut running = JoinSet::new();
+    for (index, way) in paths {
+        if running.len() >= AT_ONCE {
+            running.join_next().await;
+        }
+        let context = context.clone();
+        running.spawn(async move { scan_further(&context, first, index, way).await });
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
+    context.recorder.record(Event::TestsAdded { path: index, tests: ids(&context.request.tests) });
+    path::scan_path(context, index, way, context.request.tests.clone()).await;
+}
+
+/// Asks a further path the plain test and, where it is answered otherwise than on the first path and not denied, all.
+async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u8, way: Path) {
+    if let Some(cause) = shut_port(context, index) {
+        return context.recorder.record(Event::GivenUp { path: index, cause });
+    }
+    let plain = first_tests(&context.request);
+    path::scan_path(context, index, way.clone(), plain.clone()).await;
+    let (weight, of_first) = (plain_weight(context, index), plain_weight(context, first));
+    if has_spoken(context, index) && weight != of_first && weight != Some(Weight::Denial) {
+        let is_asked = |test: &&'static RelayTest| plain.iter().any(|asked| asked.number == test.number);
+        let rest: Vec<_> = context.request.tests.iter().copied().filter(|test| !is_asked(test)).collect();
+        context.recorder.record(Event::TestsAdded { path: index, tests: ids(&rest) });
+        path::scan_path(context, index, way, rest).await;
+    }
+}
+
+/// Why another path at the same address and port was given up, if nothing there takes connections.
+fn shut_port<N: Network>(context: &Context<N>, index: u8) -> Option<Cause> {
+    context.recorder.look(|report| {
+        let own = &report.paths.get(usize::from(index))?.way;
+        let mut twins =
+            report.paths.iter().filter(|facts| (facts.way.address, facts.way.port) == (own.address, own.port));
+        twins.find_map(|twin| twin.given_up.clone().filter(|cause| matches!(cause, Cause::ConnectFailed { .. })))
+    })
+}
+
+/// Whether there is a server on the path, and the path is one that it offers.
+fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
+    context.recorder.look(|report| {
+        let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index));
+        judged.is_some_and(|path| path.verdict != Verdict::Unreachable)
+    })
+}
+
+/// What the plain test contributes to a path's verdict.
+fn plain_weight<N: Network>(context: &Context<N>, index: u8) -> Option<Weight> {
+    context.recorder.look(|report| {
+        let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index))?;
+        judged.tests.iter().find(|judged| judged.test.id == ON_EVERY_PATH[0]).map(|judged| judged.weight)
+    })
+}

@@ -1,0 +1,165 @@
+//! Limits of the moment: event streams and requests of one network. (What is limited by the hour is in `store::limits`.)
+//!
+//! Rules:
+//! - Who is counted is a user network, never an address: IPv6 gives everybody 2^64 of them.
+//! - What is remembered is bounded: networks without a trace of late are forgotten.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{AppState, Asker, Refusal, address, config::Limits, problem::Problem};
+
+/// The event streams that are open.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    open: Arc<Mutex<Open>>,
+    of_network: u32,
+    of_all: u32,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_network: HashMap<IpNet, u32>,
+    all: u32,
+}
+
+/// A place among the open streams.
+#[derive(Debug)]
+pub struct StreamPlace {
+    streams: Streams,
+    network: IpNet,
+}
+
+impl Streams {
+    /// So many as the settings allow.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self { open: Arc::default(), of_network: limits.streams_per_network, of_all: limits.streams }
+    }
+
+    /// A place, if there is one.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn enter(&self, asker: &Asker) -> Result<StreamPlace, Refusal> {
+        let network = address::user_network(asker.address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_network = open.by_network.get(&network).copied().unwrap_or(0);
+        if of_network >= self.of_network || open.all >= self.of_all {
+            let until = Timestamp::now() + SignedDuration::from_secs(30);
+            return Err(Refusal::Limited { why: "Too many event streams are open: close some.".to_owned(), until });
+        }
+        open.by_network.insert(network, of_network + 1);
+        open.all += 1;
+        Ok(StreamPlace { streams: self.clone(), network })
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all = open.all.saturating_sub(1);
+        if let Some(count) = open.by_network.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_network.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// Requests of one network in a minute.
+#[derive(Clone)]
+pub struct Requests {
+    by_network: Arc<DefaultKeyedRateLimiter<IpNet>>,
+}
+
+/// So many networks are remembered before those without a trace are forgotten.
+const MANY: usize = 10_000;
+
+impl Requests {
+    /// So many as the settings allow; a whole minute's may come at once.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        let quota = Quota::per_minute(NonZeroU32::new(limits.requests_per_minute).unwrap_or(NonZeroU32::MIN));
+        Self { by_network: Arc::new(RateLimiter::keyed(quota)) }
+    }
+
+    /// Counts one; says when to come back where it is too many.
+    ///
+    /// # Errors
+    /// The time.
+    pub fn count(&self, network: IpNet) -> Result<(), Timestamp> {
+        if self.by_network.len() > MANY {
+            self.by_network.retain_recent();
+        }
+        self.by_network.check_key(&network).map_err(|until| {
+            let wait = until.wait_time_from(governor::clock::DefaultClock::default().now());
+            Timestamp::now() + SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1))
+        })
+    }
+}
+
+/// Turns away who asks too often. In private mode nobody is counted.
+pub async fn turn_away(
+    State((state, requests)): State<(AppState, Requests)>,
+    asker: Asker,
+    request: Request,
+    next: Next,
+) -> Response {
+    if state.config.public
+        && let Err(until) = requests.count(address::user_network(asker.address))
+    {
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests from your network: slow down.");
+        return problem.until(until).into_response();
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asker(address: &str) -> Asker {
+        Asker::anonymous(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn streams_are_counted_by_network_and_given_back() {
+        let streams = Streams::new(&Limits { streams_per_network: 2, streams: 3, ..Limits::default() });
+        let first = streams.enter(&asker("2001:db8::1")).expect("there is place");
+        let second = streams.enter(&asker("2001:db8::ffff:1")).expect("there is place");
+        assert!(streams.enter(&asker("2001:db8::2")).is_err(), "the same /64");
+        let third = streams.enter(&asker("2001:db8:0:1::1")).expect("another /64");
+        assert!(streams.enter(&asker("192.0.2.1")).is_err(), "three in all");
+        drop(second);
+        let again = streams.enter(&asker("2001:db8::3")).expect("a place was given back");
+        drop((first, third, again));
+        assert!(streams.open.lock().expect("nobody panicked").by_network.is_empty());
+    }
+
+    #[test]
+    fn requests_are_counted_by_network() {
+        let requests = Requests::new(&Limits { requests_per_minute: 3, ..Limits::default() });
+        let network = |address: &str| address::user_network(address.parse().expect("an address"));
+        for number in 0..3 {
+            assert!(requests.count(network(&format!("2001:db8::{number}"))).is_ok());
+        }
+        let until = requests.count(network("2001:db8::9")).expect_err("the fourth in this /64");
+        assert!(until > Timestamp::now() && until < Timestamp::now() + SignedDuration::from_mins(1));
+        assert!(requests.count(network("2001:db8:0:1::")).is_ok());
+    }
+}

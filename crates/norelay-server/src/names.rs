@@ -1,0 +1,81 @@
+//! Names and addresses, as the service asks for them: the real DNS, and in tests another.
+
+use std::{net::IpAddr, time::Duration};
+
+use futures_util::future::BoxFuture;
+use norelay_core::event::MailExchanger;
+use norelay_probe::{
+    resolve::{ResolveError, Resolver},
+    target::Target,
+};
+
+/// What is asked of the DNS.
+pub trait Names: Send + Sync + 'static {
+    /// The mail exchangers that a target stands for, with their addresses.
+    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>>;
+
+    /// A mail domain that a host serves.
+    fn domain_served_by<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Option<String>>;
+
+    /// The name of an address that leads back to it.
+    fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>>;
+
+    /// The TXT records of a name.
+    fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>>;
+}
+
+/// The longest that one question may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The real DNS.
+pub struct Dns(Resolver);
+
+impl Dns {
+    /// The given resolver, or the machine's own.
+    ///
+    /// # Errors
+    /// The machine's configuration can't be read.
+    pub fn new(resolver: Option<std::net::SocketAddr>) -> Result<Self, ResolveError> {
+        Resolver::new(resolver, TIMEOUT).map(Self)
+    }
+}
+
+impl Names for Dns {
+    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
+        Box::pin(self.0.exchangers(target))
+    }
+
+    fn domain_served_by<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Option<String>> {
+        Box::pin(self.0.domain_served_by(host))
+    }
+
+    fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>> {
+        Box::pin(self.0.name_of(address))
+    }
+
+    fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
+        Box::pin(self.0.texts(name))
+    }
+}
+
+/// No DNS: nothing is found.
+#[derive(Clone, Copy, Debug)]
+pub struct NoNames;
+
+impl Names for NoNames {
+    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
+        Box::pin(std::future::ready(Err(ResolveError::NotFound(format!("{:?}", target.host)))))
+    }
+
+    fn domain_served_by<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn name_of(&self, _address: IpAddr) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn texts<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}

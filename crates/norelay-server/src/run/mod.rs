@@ -1,0 +1,378 @@
+//! The service that runs tests: from the request to the last record of the log.
+//!
+//! The way of a test:
+//! 1. [`Runs::start`] asks `permission`, pins what was found and keeps a job, queued.
+//! 2. `queue` claims the oldest job whose addresses aren't under test, under a lease, and hands it to `work`.
+//! 3. `work` runs the tester. Its records go to the store in batches, and then to whoever follows (`live`).
+//! 4. Messages that come to the receiver are recorded by [`Runs::deliver`], also after the end, and the job is judged anew.
+//! 5. A job whose process died is claimed again, and goes on under the same numbers (`resume`).
+//!
+//! Rules:
+//! - Nothing is shown that isn't stored.
+//! - What was recorded is judged, however a run ended.
+
+mod live;
+mod queue;
+mod resume;
+mod work;
+
+use std::sync::Arc;
+
+use futures_util::{Stream, stream};
+use jiff::{SignedDuration, Timestamp};
+use norelay_core::{
+    check::verdict,
+    event::{Event, Receipt, Record},
+    token::{RunId, TokenKey},
+};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio_util::task::TaskTracker;
+
+use self::live::Live;
+use crate::{
+    Asker, Config, Job, JobId, Request, State, Store, StoreError, Stored,
+    limit::{StreamPlace, Streams},
+    permission::{Permission, Permit},
+    store::{Created, Idempotency, Lease, NewJob, Origin, Pinned, Scope},
+    tester::Tester,
+};
+
+/// Why a test isn't run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The request makes no sense; the sentence says why.
+    Malformed(String),
+    /// It isn't permitted; the sentence says why, and what would permit it.
+    Forbidden(String),
+    /// Too many for now; the sentence says which limit.
+    Limited {
+        /// The sentence.
+        why: String,
+        /// When to try again.
+        until: Timestamp,
+    },
+    /// Our own fault.
+    Store(StoreError),
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Started {
+    /// A new test, queued; or, for a request made again under its idempotency key, the one that it made before.
+    New(Job),
+    /// The target was tested so recently that this result is shown instead.
+    Recent(Job),
+}
+
+/// Who we say we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The probe domain.
+    pub domain: String,
+    /// Whether the settings gave it.
+    pub domain_given: bool,
+    /// The name that we say with EHLO; without one, our address.
+    pub helo: Option<String>,
+}
+
+/// What the service is made of.
+pub struct Parts {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// What is kept.
+    pub store: Store,
+    /// Who decides.
+    pub permission: Permission,
+    /// Who tests.
+    pub tester: Arc<dyn Tester>,
+    /// Who we say we are.
+    pub identity: Identity,
+    /// The receiver's key, from which the runs' keys are made.
+    pub key: TokenKey,
+    /// The name of this process among those that share the database.
+    pub worker: String,
+}
+
+/// The service that runs tests; cheap to clone.
+#[derive(Clone)]
+pub struct Runs {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    parts: Parts,
+    live: Live,
+    /// Counting open jobs and keeping a new one is one step.
+    admission: Mutex<()>,
+    /// Something may be claimed.
+    wake: Notify,
+    stopping: watch::Sender<bool>,
+    tasks: TaskTracker,
+    streams: Streams,
+}
+
+impl Runs {
+    /// The service over a store, without a network: it keeps and shows, and tests nothing.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let config = Arc::new(Config::default());
+        let permission = Permission::new(config.clone(), store.clone(), Arc::new(crate::names::NoNames));
+        let identity = Identity { domain: "example.com".to_owned(), domain_given: false, helo: None };
+        let key = TokenKey::new(rand::random());
+        Self::of(Parts {
+            config,
+            store,
+            permission,
+            tester: Arc::new(crate::tester::Nobody),
+            identity,
+            key,
+            worker: "none".to_owned(),
+        })
+    }
+
+    /// The service. Nothing runs before [`Runs::work`].
+    #[must_use]
+    pub fn of(parts: Parts) -> Self {
+        let (stopping, _) = watch::channel(false);
+        let shared = Shared {
+            live: Live::default(),
+            admission: Mutex::default(),
+            wake: Notify::new(),
+            stopping,
+            tasks: TaskTracker::new(),
+            streams: Streams::new(&parts.config.limits),
+            parts,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Queues a test, if it is permitted.
+    ///
+    /// # Errors
+    /// The reason why it isn't run.
+    pub async fn start(&self, asker: &Asker, request: Request) -> Result<Started, Refusal> {
+        self.start_once(asker, request, None).await
+    }
+
+    /// As [`Runs::start`], where the same request made again makes no second test.
+    ///
+    /// # Errors
+    /// The reason why it isn't run.
+    pub async fn start_once(
+        &self,
+        asker: &Asker,
+        request: Request,
+        once: Option<Idempotency>,
+    ) -> Result<Started, Refusal> {
+        let Parts { store, permission, .. } = &self.shared.parts;
+        if let Some(once) = &once
+            && let Some(created) = store.recall(once).await.map_err(Refusal::Store)?
+        {
+            return self.before(created).await;
+        }
+        let pinned = permission.pin(asker, &request).await?;
+        let admitting = self.shared.admission.lock().await;
+        let pinned = match permission.spend(asker, &request, pinned, Timestamp::now()).await? {
+            Permit::Recent(job) => return Ok(Started::Recent(*job)),
+            Permit::Test(pinned) => pinned,
+        };
+        let new = self.new_job(asker, request, pinned, Origin::Here);
+        let created = store.create_job(&new, once.as_ref()).await.map_err(Refusal::Store)?;
+        drop(admitting);
+        if created != Created::New {
+            return self.before(created).await;
+        }
+        for (address, why) in &new.pinned.refused {
+            let event = Event::Noted {
+                path: None,
+                tag: "address_refused".to_owned(),
+                arguments: vec![address.to_string().into(), why.as_str().into()],
+            };
+            store.append_note(new.id, Record::new(Timestamp::now(), event)).await.map_err(Refusal::Store)?;
+        }
+        self.shared.wake.notify_one();
+        metrics::counter!("norelay_tests_started_total").increment(1);
+        tracing::info!(job = %new.id, asker = new.asker, "test queued");
+        store.job(new.id).await.map(Started::New).map_err(Refusal::Store)
+    }
+
+    async fn before(&self, created: Created) -> Result<Started, Refusal> {
+        match created {
+            Created::Before(id) => self.shared.parts.store.job(id).await.map(Started::New).map_err(Refusal::Store),
+            Created::New | Created::Clash => Err(Refusal::Malformed(
+                "This idempotency key was used for another request: choose a new one.".to_owned(),
+            )),
+        }
+    }
+
+    fn new_job(&self, asker: &Asker, request: Request, pinned: Pinned, origin: Origin) -> NewJob {
+        let created = Timestamp::now();
+        let kept =
+            SignedDuration::from_hours(24) * i32::try_from(self.shared.parts.config.retention_days).unwrap_or(i32::MAX);
+        NewJob {
+            id: JobId::random(),
+            run: RunId(rand::random()),
+            request,
+            origin,
+            asker: asker.bucket(),
+            pinned,
+            created,
+            expires: created.saturating_add(kept).unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// Keeps a job of a test that runs elsewhere, for which this service receives until `kept` is over.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn receive_for(&self, asker: &Asker, target: String, kept: SignedDuration) -> Result<Job, Refusal> {
+        let request = Request { target, proof: true, ..Request::default() };
+        let mut new = self.new_job(asker, request, Pinned::default(), Origin::Elsewhere);
+        new.expires = new.created.saturating_add(kept).unwrap_or(Timestamp::MAX);
+        let store = &self.shared.parts.store;
+        store.create_job(&new, None).await.map_err(Refusal::Store)?;
+        store.job(new.id).await.map_err(Refusal::Store)
+    }
+
+    /// A place for one more event stream of who asks; it is given back when it is dropped.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn stream_place(&self, asker: &Asker) -> Result<StreamPlace, Refusal> {
+        self.shared.streams.enter(asker)
+    }
+
+    /// Becomes true when the service stops.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.shared.stopping.subscribe()
+    }
+
+    /// The key that proofs of control are made with.
+    #[must_use]
+    pub fn proof_key(&self) -> TokenKey {
+        // A run's key is made from its name by the same function; nobody gets the key of this one.
+        self.shared.parts.key.for_run(RunId(u64::MAX))
+    }
+
+    /// Who decides.
+    #[must_use]
+    pub fn permission(&self) -> &Permission {
+        &self.shared.parts.permission
+    }
+
+    /// The key of one run: whoever has it can make that run's tokens and no others.
+    #[must_use]
+    pub fn key_of(&self, run: RunId) -> TokenKey {
+        self.shared.parts.key.for_run(run)
+    }
+
+    /// Who we say we are.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.shared.parts.identity
+    }
+
+    /// The log of a job after a number, live: ends when the job is over and everything was given.
+    pub fn follow(
+        &self,
+        id: JobId,
+        since: i64,
+    ) -> impl Stream<Item = Result<Stored, StoreError>> + Send + 'static + use<> {
+        let shared = self.shared.clone();
+        let follower = live::Follower::new(shared, id, since);
+        stream::unfold(follower, |mut follower| async move { follower.next().await.map(|item| (item, follower)) })
+    }
+
+    /// Records a message that came to the receiver. When this returns, it is kept; the same message again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where no job awaits it; otherwise the sender must be told to come again.
+    pub async fn deliver(&self, receipt: &Receipt) -> Result<(), StoreError> {
+        let Some((id, stored)) = self.shared.parts.store.record_receipt(receipt, Timestamp::now()).await? else {
+            return Ok(());
+        };
+        metrics::counter!("norelay_receipts_total").increment(1);
+        tracing::info!(job = %id, peer = %receipt.peer, "a message came back");
+        self.shared.live.publish(id, &[stored]);
+        self.shared.live.hand_receipt(id, receipt);
+        self.shared.settle(id).await
+    }
+
+    /// Stops a job that is queued or running; what is known stays.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn stop(&self, id: JobId) -> Result<(), StoreError> {
+        let job = self.shared.parts.store.job(id).await?;
+        if self.shared.live.stop(id, work::Stop::Asked) || job.state.is_over() {
+            return Ok(());
+        }
+        self.shared.end(id, true).await
+    }
+
+    /// Whether who asks may delete or stop a job: in private mode everybody, else who has asked for it.
+    #[must_use]
+    pub fn may_change(&self, asker: &Asker, job: &Job) -> bool {
+        !self.shared.parts.config.public || asker.bucket() == job.asker || asker.may(Scope::Admin)
+    }
+
+    /// Stops a job and deletes it with all that belongs to it.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn delete(&self, id: JobId) -> Result<(), StoreError> {
+        self.shared.live.stop(id, work::Stop::Asked);
+        self.shared.parts.store.delete_job(id).await?;
+        self.shared.live.wake(id);
+        Ok(())
+    }
+
+    /// Works the queue until [`Runs::hand_over`].
+    pub async fn work(&self) {
+        queue::work(&self.shared).await;
+    }
+
+    /// Stops working: running tests are given back to the queue, with what they know, for the next start.
+    pub async fn hand_over(&self) {
+        self.shared.stopping.send_replace(true);
+        self.shared.live.stop_all(work::Stop::HandOver);
+        self.shared.tasks.close();
+        if tokio::time::timeout(queue::FAREWELL, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("some tests could not be given back; their leases will expire");
+        }
+    }
+}
+
+impl Shared {
+    /// Ends a job that no worker ends: its log gets its last record.
+    async fn end(&self, id: JobId, stopped: bool) -> Result<(), StoreError> {
+        let record = Record::new(Timestamp::now(), Event::RunFinished { stopped });
+        let stored = self.parts.store.append_note(id, record).await?;
+        self.parts.store.finish(id, State::Interrupted, None, Timestamp::now()).await?;
+        self.live.publish(id, &[stored]);
+        self.settle(id).await
+    }
+
+    /// Judges what is stored, and notes the verdict. Whoever adds a record settles afterwards, so that the last to come
+    /// has seen everything.
+    async fn settle(&self, id: JobId) -> Result<(), StoreError> {
+        loop {
+            let before = self.parts.store.job(id).await?;
+            let report = self.parts.store.report(id).await?;
+            if report.run.is_some() {
+                self.parts.store.note_verdict(id, verdict::judge(&report).verdict).await?;
+            }
+            if self.parts.store.job(id).await?.last == before.last {
+                self.live.wake(id);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let released = self.parts.store.release(lease).await?;
+        self.wake.notify_one();
+        Ok(released)
+    }
+}

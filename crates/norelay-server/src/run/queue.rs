@@ -1,0 +1,106 @@
+//! The queue: who is next, who has died, what has expired.
+//!
+//! Rules:
+//! - As many tests at once as the settings allow, one for each address.
+//! - A worker that doesn't renew its lease is dead; its job goes on in another, a few times, and then is judged as it is.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+
+use super::{Shared, work};
+use crate::StoreError;
+
+/// How long a worker may be silent.
+pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How long running tests may take to be given back at the end.
+pub(super) const FAREWELL: Duration = Duration::from_secs(15);
+/// How often the queue is looked at although nobody says that there is something.
+const TICK: Duration = Duration::from_secs(2);
+/// How often dead workers and expired results are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How often a job is begun; a job that kills its process should not do it for ever.
+const MAX_ATTEMPTS: u32 = 3;
+/// After a fault of the store.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Works the queue until it is stopped.
+pub(super) async fn work(shared: &Arc<Shared>) {
+    let mut stopping = shared.stopping.subscribe();
+    // Of a process with this name nobody is alive but this one: what it was running is ours to go on with.
+    adopt(shared, Some(&shared.parts.worker)).await;
+    let places = Arc::new(Semaphore::new(shared.parts.config.limits.running as usize));
+    let claiming = async { claim_all(shared, &places).await };
+    let sweeping = async { sweep_all(shared).await };
+    tokio::select! {
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+        () = claiming => {}
+        () = sweeping => {}
+    }
+}
+
+async fn claim_all(shared: &Arc<Shared>, places: &Arc<Semaphore>) {
+    loop {
+        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let claimed = shared.parts.store.claim(&shared.parts.worker, Timestamp::now(), LEASE).await;
+        match claimed {
+            Ok(Some((job, lease))) => {
+                let working = shared.clone();
+                shared.tasks.spawn(async move {
+                    work::run(&working, job, lease).await;
+                    drop(place);
+                    working.wake.notify_one();
+                });
+            }
+            Ok(None) => {
+                drop(place);
+                let _ = tokio::time::timeout(TICK, shared.wake.notified()).await;
+            }
+            Err(error) => {
+                drop(place);
+                tracing::warn!(%error, "the queue can't be read");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn sweep_all(shared: &Arc<Shared>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        adopt(shared, None).await;
+        match shared.parts.store.delete_expired(Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "expired results were deleted"),
+            Err(error) => tracing::warn!(%error, "expired results can't be deleted"),
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are few")]
+        metrics::gauge!("norelay_tests_running").set(shared.live.count() as f64);
+    }
+}
+
+/// Puts the jobs of dead workers back into the queue, or ends them.
+async fn adopt(shared: &Arc<Shared>, dead: Option<&str>) {
+    if let Err(error) = try_adopt(shared, dead).await {
+        tracing::warn!(%error, "the jobs of dead workers can't be taken over");
+    }
+}
+
+async fn try_adopt(shared: &Arc<Shared>, dead: Option<&str>) -> Result<(), StoreError> {
+    for (job, lease) in shared.parts.store.orphans(Timestamp::now(), dead).await? {
+        // A clock that jumps makes our own leases look old.
+        if shared.live.has(job.id) {
+            continue;
+        }
+        if job.attempt < MAX_ATTEMPTS {
+            tracing::info!(job = %job.id, attempt = job.attempt, "a test goes on that was interrupted");
+            shared.release(&lease).await?;
+        } else {
+            tracing::warn!(job = %job.id, "a test was interrupted too often");
+            shared.end(job.id, true).await?;
+        }
+    }
+    Ok(())
+}

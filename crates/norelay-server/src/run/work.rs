@@ -1,0 +1,302 @@
+//! One job at work: the tester, the writer of its log, and the lease.
+//!
+//! Rules:
+//! - The tester is never made to wait for the store; if the store is away for too long, the run is stopped and given back.
+//! - A batch whose commit isn't known to have happened is looked for before it is written again.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use norelay_core::{
+    event::{Event, Record},
+    report::Report,
+    smtp::Security,
+};
+use norelay_probe::{
+    record::Sink,
+    scan::{self, Family},
+};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Shared,
+    live::Running,
+    queue,
+    resume::{self, Continuation},
+};
+use crate::{
+    Job, State, StoreError, Stored, permission,
+    store::{Appended, Lease, Pinned},
+};
+
+/// Records that wait for the store: some minutes of a busy run.
+const MAX_WAITING: usize = 20_000;
+/// Records that are written at once.
+const BATCH: usize = 256;
+/// How long a batch is tried again while the store is away.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The first pause between two tries; each is twice the one before, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The user wants it.
+    Asked,
+    /// The process ends; another goes on.
+    HandOver,
+    /// Somebody else has the job now, or nobody: it was deleted.
+    Lost,
+    /// The log is full, or can't be written.
+    Broken,
+}
+
+/// Where the tester's records go.
+struct Tap {
+    records: mpsc::UnboundedSender<Record>,
+    waiting: Arc<AtomicUsize>,
+    stop: Arc<watch::Sender<Option<Stop>>>,
+}
+
+impl Sink for Tap {
+    fn record(&self, record: &Record) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING {
+            // The writer may be gone after a fault; then the run is being stopped.
+            drop(self.records.send(record.clone()));
+        } else {
+            self.stop.send_modify(|stop| *stop = stop.or(Some(Stop::Broken)));
+        }
+    }
+}
+
+/// Runs a job to its end, whatever that is.
+pub(super) async fn run(shared: &Arc<Shared>, job: Job, lease: Lease) {
+    let (stop, receipts) = shared.live.begin(job.id);
+    let _running = Running::new(shared, job.id);
+    if *shared.stopping.borrow() {
+        stop.send_replace(Some(Stop::HandOver));
+    }
+    tracing::info!(job = %job.id, attempt = job.attempt, "test begins");
+    let why = match work(shared, &job, &lease, &stop, receipts).await {
+        Ok(true) => None,
+        Ok(false) => stop.borrow().or(Some(Stop::Broken)),
+        Err(error) => {
+            tracing::error!(job = %job.id, %error, "the test could not be run");
+            Some(if error.is_temporary() { Stop::HandOver } else { Stop::Broken })
+        }
+    };
+    match conclude(shared, &job, &lease, why).await {
+        // It was deleted meanwhile.
+        Ok(()) | Err(StoreError::NotFound) => {}
+        // Its lease will expire, and it will be gone on with.
+        Err(error) => tracing::error!(job = %job.id, %error, "the test could not be concluded"),
+    }
+}
+
+async fn conclude(shared: &Arc<Shared>, job: &Job, lease: &Lease, why: Option<Stop>) -> Result<(), StoreError> {
+    let state = match why {
+        Some(Stop::Lost) => return Ok(()),
+        Some(Stop::HandOver) => return shared.release(lease).await.map(drop),
+        Some(Stop::Broken) => return shared.end(job.id, true).await,
+        Some(Stop::Asked) => State::Interrupted,
+        None => State::Finished,
+    };
+    shared.parts.store.finish(job.id, state, None, Timestamp::now()).await?;
+    shared.settle(job.id).await?;
+    let verdict = shared.parts.store.job(job.id).await?.verdict.map_or("none", norelay_core::check::Verdict::word);
+    metrics::counter!("norelay_tests_finished_total", "verdict" => verdict).increment(1);
+    tracing::info!(job = %job.id, verdict, state = state.word(), "test ends");
+    Ok(())
+}
+
+/// Says whether the run came to its own end.
+async fn work(
+    shared: &Arc<Shared>,
+    job: &Job,
+    lease: &Lease,
+    stop: &Arc<watch::Sender<Option<Stop>>>,
+    receipts: mpsc::Receiver<norelay_core::event::Receipt>,
+) -> Result<bool, StoreError> {
+    let pinned = shared.parts.store.pinned(job.id).await?;
+    let report = shared.parts.store.report(job.id).await?;
+    let continuation = Continuation::of(&report);
+    let request = request(shared, job, &pinned, &report);
+    // What came before this attempt is news to its scan.
+    for (_, receipt) in &report.receipts {
+        shared.live.hand_receipt(job.id, receipt);
+    }
+    let (records, waiting_records) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let sink = Arc::new(Tap { records, waiting: waiting.clone(), stop: stop.clone() });
+    let receipts = job.request.proof.then_some(receipts);
+    let testing = async {
+        shared.parts.tester.test(request, pinned.exchangers, sink, receipts, stopped(stop)).await;
+    };
+    let mut writer = Writer { shared: shared.clone(), lease, last: job.last, stop: stop.clone() };
+    let writing = writer.write(waiting_records, waiting, continuation);
+    tokio::select! {
+        ((), is_whole) = async { tokio::join!(testing, writing) } => Ok(is_whole),
+        never = renew(shared, lease, stop) => match never {},
+    }
+}
+
+/// What the tester understands: stop or not.
+fn stopped(stop: &Arc<watch::Sender<Option<Stop>>>) -> watch::Receiver<bool> {
+    let mut why = stop.subscribe();
+    let (sender, receiver) = watch::channel(why.borrow().is_some());
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = why.wait_for(Option::is_some) => drop(sender.send(true)),
+            () = sender.closed() => {}
+        }
+    });
+    receiver
+}
+
+/// Renews the lease for as long as the job runs.
+async fn renew(shared: &Arc<Shared>, lease: &Lease, stop: &Arc<watch::Sender<Option<Stop>>>) -> Infallible {
+    let pause = queue::LEASE.unsigned_abs() / 4;
+    loop {
+        tokio::time::sleep(pause).await;
+        let until = Timestamp::now().saturating_add(queue::LEASE).unwrap_or(Timestamp::MAX);
+        match shared.parts.store.renew(lease, until).await {
+            Ok(true) => {}
+            Ok(false) => stop.send_modify(|stop| *stop = stop.or(Some(Stop::Lost))),
+            Err(error) => tracing::warn!(job = %lease.job, %error, "the lease can't be renewed"),
+        }
+    }
+}
+
+struct Writer<'a> {
+    shared: Arc<Shared>,
+    lease: &'a Lease,
+    /// The number of the last record that is known to be stored.
+    last: i64,
+    stop: Arc<watch::Sender<Option<Stop>>>,
+}
+
+impl Writer<'_> {
+    /// Writes until there is no more, or until it can't. Says whether the end that the run came to by itself was written.
+    async fn write(
+        &mut self,
+        mut records: mpsc::UnboundedReceiver<Record>,
+        waiting: Arc<AtomicUsize>,
+        continuation: Continuation,
+    ) -> bool {
+        let mut is_whole = false;
+        let mut batch = Vec::with_capacity(BATCH);
+        while records.recv_many(&mut batch, BATCH).await > 0 {
+            waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            let is_handed_over = *self.stop.borrow() == Some(Stop::HandOver);
+            // A run that is handed over isn't over.
+            let keep = |record: &Record| !(is_handed_over && record.event == Event::RunFinished { stopped: true });
+            let ends = batch.iter().any(|record| record.event == Event::RunFinished { stopped: false });
+            let fitting: Vec<_> = batch.drain(..).filter(keep).filter_map(|record| continuation.fit(record)).collect();
+            if fitting.is_empty() {
+                continue;
+            }
+            match self.append(&fitting).await {
+                Ok(Appended::At(stored)) => {
+                    self.last = stored.last().map_or(self.last, |one| one.seq);
+                    self.shared.live.publish(self.lease.job, &stored);
+                    is_whole |= ends;
+                }
+                Ok(Appended::Lost) => return self.give_up(Stop::Lost),
+                Ok(Appended::Full) => return self.give_up(Stop::Broken),
+                Err(error) => {
+                    tracing::error!(job = %self.lease.job, %error, "the log can't be written");
+                    // What is in the store stays true: another attempt goes on from there.
+                    return self.give_up(Stop::HandOver);
+                }
+            }
+        }
+        is_whole
+    }
+
+    /// What the writer found counts more than what anybody asked.
+    fn give_up(&self, why: Stop) -> bool {
+        self.stop.send_replace(Some(why));
+        false
+    }
+
+    /// Appends a batch, once, with patience.
+    async fn append(&self, records: &[Record]) -> Result<Appended, StoreError> {
+        let store = &self.shared.parts.store;
+        let given_up = tokio::time::Instant::now() + PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        let mut is_doubtful = false;
+        loop {
+            let tried = if is_doubtful {
+                self.append_unless_stored(records).await
+            } else {
+                store.append(self.lease, records).await
+            };
+            match tried {
+                Err(error) if error.is_temporary() && tokio::time::Instant::now() < given_up => {
+                    tracing::warn!(job = %self.lease.job, %error, "the log waits for the store");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    is_doubtful = true;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// The commit may have happened although its answer was lost.
+    async fn append_unless_stored(&self, records: &[Record]) -> Result<Appended, StoreError> {
+        let store = &self.shared.parts.store;
+        let after: Vec<Stored> = store.events_since(self.lease.job, self.last, u32::MAX).await?;
+        let found = after.windows(records.len()).find(|window| window.iter().map(|one| &*one.record).eq(records));
+        match found {
+            Some(stored) => Ok(Appended::At(stored.to_vec())),
+            None => store.append(self.lease, records).await,
+        }
+    }
+}
+
+/// What the scan is asked to do.
+fn request(shared: &Shared, job: &Job, pinned: &Pinned, report: &Report) -> scan::Request {
+    let super::Parts { config, identity, .. } = &shared.parts;
+    let tests = permission::choose(&job.request).unwrap_or_default();
+    let seconds = |duration: jiff::SignedDuration| duration.unsigned_abs();
+    scan::Request {
+        run: job.run,
+        key: shared.parts.key.for_run(job.run),
+        target: job.request.target.clone(),
+        address_typed: pinned.address_typed,
+        profile: job.request.profile,
+        tests: resume::left(report, tests),
+        every_path: !job.request.only.is_empty(),
+        domain: identity.domain.clone(),
+        domain_given: identity.domain_given,
+        second_domain: Some(config.test.second_domain.clone()),
+        local_domain: pinned.local_domain.clone(),
+        local_user: "postmaster".to_owned(),
+        helo: identity.helo.clone(),
+        ports: pinned.ports.iter().flat_map(|port| ways(*port)).collect(),
+        family: Family::Any,
+        reply_timeout: seconds(config.test.timeout),
+        wait: seconds(config.test.wait),
+        concurrency: None,
+        slow: false,
+        max_messages: config.test.messages as usize,
+    }
+}
+
+/// How a port is protected: 465 by TLS from the start, 587 in the clear and after STARTTLS.
+fn ways(port: u16) -> Vec<(u16, Security)> {
+    match port {
+        465 => vec![(port, Security::Tls)],
+        587 => vec![(port, Security::Plain), (port, Security::StartTls)],
+        _ => vec![(port, Security::Plain)],
+    }
+}

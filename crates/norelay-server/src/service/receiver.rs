@@ -1,0 +1,95 @@
+//! The receiver within the service, and the way of its receipts into the store.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    time::Duration,
+};
+
+use norelay_core::{
+    event::{Event, Receipt, Record},
+    reception::{Reception, ReceptionKey},
+    token::TokenKey,
+};
+use norelay_probe::{
+    receive::{Config as Receive, Receiving},
+    spool::Spool,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{Unservable, identity};
+use crate::{Config, Runs, StoreError};
+
+/// The spool's name in the data folder.
+const SPOOL: &str = "receipts.jsonl";
+/// A line of the spool that is longer is not a receipt of ours.
+const MAX_LINE: u64 = 1 << 20;
+/// Between two tries to store a receipt.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Starts the receiver, if the settings want one.
+pub(super) async fn begin(
+    config: &Config,
+    runs: &Runs,
+    key: TokenKey,
+    tasks: &mut JoinSet<()>,
+) -> Result<Option<Receiving>, Unservable> {
+    let path = config.data.join(SPOOL);
+    let wrong = |error: io::Error| Unservable(error.to_string());
+    catch_up(&path, runs)
+        .await
+        .map_err(|error| Unservable(format!("The spool {} can't be read: {error}.", path.display())))?;
+    if config.receiver.listen.is_empty() {
+        return Ok(None);
+    }
+    let domain = runs.identity().domain.clone();
+    let name = config.receiver.name.clone().or_else(identity::host_name).unwrap_or_else(|| domain.clone());
+    let mut reception = Reception::new(&name, &[domain], ReceptionKey::AnyRun(key));
+    if let Some(contact) = config.url.as_ref().or(config.contact.as_ref()) {
+        reception = reception.with_contact(contact);
+    }
+    let mut receive = Receive::new(reception);
+    receive.spool = Some(Spool::open(&path).map_err(wrong)?);
+    let receiving = Receiving::bind(&config.receiver.listen, receive).map_err(wrong)?;
+    let receipts = receiving.receipts();
+    let runs = runs.clone();
+    tasks.spawn(async move { store_all(receipts, runs).await });
+    Ok(Some(receiving))
+}
+
+/// Stores what comes. A store that is away is waited for: meanwhile the channel fills, and then the receiver refuses.
+async fn store_all(mut receipts: mpsc::Receiver<Receipt>, runs: Runs) {
+    while let Some(receipt) = receipts.recv().await {
+        while let Err(error) = runs.deliver(&receipt).await {
+            if matches!(error, StoreError::NotFound) {
+                tracing::info!(run = %receipt.token.run, "a message came for a test that isn't kept any more");
+                break;
+            }
+            tracing::warn!(%error, "a receipt waits for the store");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Stores what the spool has kept, and begins a new one.
+async fn catch_up(path: &Path, runs: &Runs) -> io::Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    while lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? > 0 {
+        if let Ok(Record { event: Event::Received(receipt), .. }) = serde_json::from_slice(&line) {
+            match runs.deliver(&receipt).await {
+                Ok(()) | Err(StoreError::NotFound) => {}
+                // It stays in the spool for the next start.
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        }
+        line.clear();
+    }
+    fs::remove_file(path)
+}

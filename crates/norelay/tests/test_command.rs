@@ -1,0 +1,214 @@
+//! `norelay test` as a user runs it: exit codes, one clear sentence, bounded time and memory.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+/// What a server does with one connection.
+type Serve = fn(TcpStream);
+
+/// Serves every connection to a port of loopback that nobody else has, each in a thread.
+fn listen(serve: Serve) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
+    let address = listener.local_addr().expect("it listens");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'static str) {
+    let _ = stream.write_all(greeting.as_bytes());
+    let mut lines = BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines();
+    while let Some(Ok(line)) = lines.next() {
+        let upper = line.to_ascii_uppercase();
+        if stream.write_all(format!("{}\r\n", reply(&upper)).as_bytes()).is_err() || upper == "QUIT" {
+            return;
+        }
+    }
+}
+
+fn closed(stream: TcpStream) {
+    answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| match line.split([' ', ':']).next() {
+        Some("EHLO") => "250-mx.example.net\r\n250 PIPELINING",
+        Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
+        Some("RCPT") => "454 4.7.1 <x>: Relay access denied",
+        Some("QUIT") => "221 2.0.0 Bye",
+        _ => "250 2.1.0 Ok",
+    });
+}
+
+fn accepting(stream: TcpStream) {
+    answer(stream, "220 mx.example.net ESMTP\r\n", |line| if line == "QUIT" { "221 bye" } else { "250 ok" });
+}
+
+fn blocking(stream: TcpStream) {
+    answer(stream, "220 mx.example.net ESMTP\r\n", |line| match line {
+        "QUIT" => "221 bye",
+        line if line.starts_with("RCPT") => {
+            "554 5.7.1 Service unavailable; Client host [127.0.0.1] blocked using zen.spamhaus.org"
+        }
+        _ => "250 ok",
+    });
+}
+
+fn web(mut stream: TcpStream) {
+    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+}
+
+fn silent(mut stream: TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+fn endless_line(mut stream: TcpStream) {
+    while stream.write_all(&[b'2'; 65_536]).is_ok() {}
+}
+
+fn endless_reply(mut stream: TcpStream) {
+    let lines = b"220-mx.example.net ESMTP\r\n".repeat(1000);
+    while stream.write_all(&lines).is_ok() {}
+}
+
+/// What a run of the command gave.
+struct Ran {
+    code: Option<i32>,
+    said: String,
+    took: Duration,
+    peak_kib: u64,
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    let started = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_norelay"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the executable is built");
+    let (sender, receiver) = mpsc::channel();
+    for mut pipe in [
+        Box::new(child.stdout.take().expect("standard output is piped")) as Box<dyn Read + Send>,
+        Box::new(child.stderr.take().expect("standard error is piped")),
+    ] {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = pipe.read_to_string(&mut text);
+            let _ = sender.send(text);
+        });
+    }
+    let mut peak_kib = 0;
+    let status = format!("/proc/{}/status", child.id());
+    let code = loop {
+        peak_kib = peak_kib.max(resident_kib(&status));
+        if let Some(exit) = child.try_wait().expect("a child can be waited for") {
+            break exit.code();
+        }
+        std::thread::yield_now();
+    };
+    let took = started.elapsed();
+    let said: Vec<String> = receiver.iter().take(2).collect();
+    Ran { code, said: said.concat(), took, peak_kib }
+}
+
+/// The most memory that a process has had resident, in KiB; 0 once it is gone.
+fn resident_kib(status: &str) -> u64 {
+    let text = std::fs::read_to_string(status).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or_default()
+}
+
+/// Name, server, exit code, words of the answer, the longest that it may take in seconds.
+const SERVERS: &[(&str, Serve, i32, &str, u64)] = &[
+    ("closed", closed, 0, "\nAll tests performed, no relays accepted.\n", 10),
+    ("accepts everything", accepting, 2, "VERDICT suspect", 10),
+    ("blocks us", blocking, 2, "blacklist", 10),
+    ("a web server", web, 4, "not an SMTP reply", 10),
+    ("silent", silent, 4, "no answer in time to the greeting", 15),
+    ("a line without end", endless_line, 4, "a line without an end", 10),
+    ("a reply without end", endless_reply, 4, "a reply without an end", 10),
+];
+
+#[test]
+fn every_kind_of_server_has_its_exit_code_within_bounds() {
+    for (name, serve, code, words, seconds) in SERVERS {
+        let address = listen(*serve).to_string();
+        let ran = run(&[
+            "test",
+            &address,
+            "--profile",
+            "classic",
+            "--timeout",
+            "3s",
+            "--wait",
+            "5s",
+            "--domain",
+            "probe.test",
+        ]);
+        assert_eq!(ran.code, Some(*code), "{name}: {}", ran.said);
+        let unfolded = ran.said.replace("\n       ", " ").replace("\n         ", " ");
+        assert!(ran.said.contains(words) || unfolded.contains(words), "{name}: {}", ran.said);
+        assert!(ran.took < Duration::from_secs(*seconds), "{name}: {:?}", ran.took);
+        assert!((1..64 * 1024).contains(&ran.peak_kib), "{name}: {} KiB", ran.peak_kib);
+    }
+}
+
+#[test]
+fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
+    for (arguments, words) in [
+        (&["test", "a..b"][..], "is not a host name"),
+        (&["test", "127.0.0.1:0"], "port from 1 to 65535"),
+        (&["test", "127.0.0.1", "--only", "nonsense"], "There is no test \"nonsense\""),
+        (&["test", "127.0.0.1", "--only", "ctl-postmaster"], "No relay test is left to run"),
+        (&["test", "127.0.0.1", "--domain", "-"], "is not a host name"),
+        (&["test", "127.0.0.1", "--log", "/nowhere/log"], "can't be written"),
+        (&["test", "--resume", "/nowhere/log"], "can't be read"),
+        (&["replay", "/nowhere/log"], "can't be read"),
+        (&["replay", "/dev/null"], "holds no event"),
+        (&["explain", "nonsense"], "There is no test"),
+    ] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.said.lines().count()), (Some(3), 1), "{arguments:?}: {}", ran.said);
+        assert!(ran.said.contains(words) && ran.said.trim_end().ends_with('.'), "{arguments:?}: {}", ran.said);
+    }
+    for arguments in
+        [&["test"][..], &["test", "x", "--wait", "soon"], &["test", "x", "--receive", "127.0.0.1:0"], &["x"]]
+    {
+        assert_eq!(run(arguments).code, Some(3), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_can_not_be_reached_is_exit_code_4() {
+    let unused =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has ports");
+    for (target, words) in [(unused.to_string(), "connection refused"), ("[fe80::1]:25".to_owned(), "no connection")] {
+        let ran = run(&["test", &target, "--timeout", "3s", "--domain", "probe.test"]);
+        assert_eq!(ran.code, Some(4), "{target}: {}", ran.said);
+        assert!(
+            ran.said.contains("Could not connect, test failed") && ran.said.contains(words),
+            "{target}: {}",
+            ran.said
+        );
+    }
+}
+
+#[test]
+fn a_stored_log_gives_the_same_verdict() {
+    let address = listen(closed).to_string();
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let log = folder.join("test-command.jsonl");
+    let _ = std::fs::remove_file(&log);
+    let shown = log.to_string_lossy().into_owned();
+    let ran = run(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--log", &shown]);
+    let replayed = run(&["replay", &shown]);
+    assert_eq!((ran.code, replayed.code), (Some(0), Some(0)), "{}", replayed.said);
+    assert_eq!(ran.said, replayed.said);
+}
