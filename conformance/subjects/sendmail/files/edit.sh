@@ -2,10 +2,10 @@
 
 configuration=/etc/mail/sendmail.mc
 
-# Debian's sendmail greets after five seconds and takes ten connections in ten minutes from
-# a client. The default scenario keeps that; in the others it would hide what they are about.
-sed -i 's/^GreetPause:[[:space:]].*/GreetPause: 0/
-    s/^ClientRate:[[:space:]].*/ClientRate: 0/' /etc/mail/access
+# Debian's sendmail greets after a second and takes ten connections in ten minutes from a
+# client. The default scenario keeps that; in the others it would hide what they are about.
+sed -i "s/\`greet_pause', \`1000'/\`greet_pause', \`0'/" "$configuration"
+sed -i '/^ClientRate:[[:space:]]/d' /etc/mail/access
 
 # Puts standard input among the features.
 features() {
