@@ -61,6 +61,10 @@ pub struct Scenario {
     /// Seconds after which a run of norelay is killed and the scenario has failed.
     #[serde(default = "default_time_limit")]
     pub time_limit: u64,
+    /// Whether each run of norelay gets a server of its own: one that remembers its clients
+    /// for minutes would hold the first run against the second.
+    #[serde(default)]
+    pub fresh: bool,
     /// Further options of `norelay test`.
     #[serde(default)]
     pub options: Vec<String>,
@@ -101,7 +105,8 @@ pub struct Expectation {
     pub verdict: Verdicts,
     /// The same without a receiver; the first again where it's left out.
     pub without_receiver: Option<Verdicts>,
-    /// Tests that must be proved by arrival, on at least one path.
+    /// Tests that relay and share a cause: one must be proved by arrival, on at least one path,
+    /// and the others accepted, since norelay sends one message a cause.
     #[serde(default)]
     pub relayed: Vec<String>,
     /// Tests that relay: each must be `relayed` or, as messages are few, `accepted`.
@@ -228,6 +233,33 @@ fn read<T: for<'text> Deserialize<'text>>(path: &Path) -> Outcome<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The README's table, as the files have it.
+    fn table() -> String {
+        let mut table =
+            String::from("| subject | scenario | what it is | verdict | without a receiver |\n|---|---|---|---|---|\n");
+        for (subject, name, scenario) in scenarios().expect("the scenarios are well-formed") {
+            let (with, without) = (&scenario.expect.verdict, scenario.expect.without_receiver());
+            let row = [subject, name, scenario.summary.clone(), with.text(), without.text()];
+            table.push_str(&format!("| {} |\n", row.join(" | ")));
+        }
+        table
+    }
+
+    #[test]
+    fn the_readme_has_the_table_of_the_scenarios() {
+        let path = home().join("README.md");
+        let text = fs::read_to_string(&path).expect("there is a README");
+        let (start, end) = ("<!-- scenarios -->\n", "<!-- /scenarios -->");
+        let from = text.find(start).expect("the README has the start mark") + start.len();
+        let to = text.find(end).expect("the README has the end mark");
+        if text[from..to] == table() {
+            return;
+        }
+        let text = format!("{}{}{}", &text[..from], table(), &text[to..]);
+        fs::write(&path, text).expect("the README can be written");
+        panic!("the README's table was out of date; it has been written anew");
+    }
 
     #[test]
     fn every_scenario_can_be_read_and_names_known_subjects() {

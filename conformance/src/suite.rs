@@ -72,33 +72,19 @@ fn absent(store: &Store, subject: &str, scenario: &Scenario) -> Outcome<Option<S
 }
 
 fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenario: &Scenario) -> Outcome<()> {
-    let started = Instant::now();
-    let stage = Stage::set(store, subject, scenario)?;
-    if std::env::var_os("CONFORMANCE_SHOW").is_some() {
-        eprintln!("{title} is set up after {:.1?}", started.elapsed());
-    }
+    let mut stage = Stage::set(store, subject, scenario)?;
     let complaints = match judge {
         Judge::Witness => stage.hear_witness(scenario)?,
         Judge::Norelay(executable) => {
             let mut complaints = stage.run_norelay(executable, scenario, false)?;
+            if complaints.is_empty() && scenario.fresh {
+                stage = Stage::set(store, subject, scenario)?;
+            }
             complaints.extend(stage.run_norelay(executable, scenario, true)?);
             complaints
         }
     };
-    if complaints.is_empty() {
-        return Ok(());
-    }
-    let kept = store.failed().join(title.replace("::", "-"));
-    let mut logs = String::new();
-    for node in &stage.nodes {
-        node.keep_logs(&kept)?;
-        logs.push_str(&last_lines(&node.logs(), SHOWN_LINES));
-    }
-    fs::write(kept.join("complaints"), complaints.join("\n")).doing(|| format!("write to {}", kept.display()))?;
-    Err(Failure::new(
-        format!("agree with {title}"),
-        format!("{}\n{logs}\nwhole logs: {}", complaints.join("\n"), kept.display()),
-    ))
+    if complaints.is_empty() { Ok(()) } else { Err(stage.disagreement(title, &complaints)?) }
 }
 
 /// A world with its servers running. The nodes go before their world.
@@ -129,6 +115,20 @@ impl Stage {
         server.await_ready(&stage.world, 25, scenario.ready)?;
         stage.nodes.extend([server, dns]);
         Ok(stage)
+    }
+
+    /// The failure of a scenario, with the servers' logs, which are kept whole as well.
+    fn disagreement(&self, title: &str, complaints: &[String]) -> Outcome<Failure> {
+        let kept = self.store.failed().join(title.replace("::", "-"));
+        let mut logs = String::new();
+        for node in &self.nodes {
+            node.keep_logs(&kept)?;
+            logs.push_str(&last_lines(&node.logs(), SHOWN_LINES));
+        }
+        let complaints = complaints.join("\n");
+        fs::write(kept.join("complaints"), &complaints).doing(|| format!("write to {}", kept.display()))?;
+        let cause = format!("{complaints}\n{logs}\nwhole logs: {}", kept.display());
+        Ok(Failure::new(format!("agree with {title}"), cause))
     }
 
     fn start(&self, name: &str, place: crate::world::Place, configure: &str) -> Outcome<Node> {
