@@ -4,17 +4,20 @@
 //! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans them, each with a reason).
 //! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
 //! - Imports run one way:
-//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ check ◄ blacklist ◄ explain ◄ render` (a test reads the imports).
+//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the imports).
 
 pub mod blacklist;
 pub mod catalogue;
 pub mod check;
+pub mod diagnosis;
 pub mod event;
 pub mod explain;
 pub mod mta;
 pub mod octets;
+pub mod posture;
 pub mod proof;
 pub mod reception;
+pub mod remedy;
 pub mod render;
 pub mod replay;
 pub mod report;

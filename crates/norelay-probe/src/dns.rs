@@ -21,6 +21,7 @@ use hickory_resolver::{
     },
 };
 use norelay_core::blacklist::Failure;
+use tokio::time::{Instant, timeout_at};
 
 /// More records than any honest answer has.
 const MAX_RECORDS: usize = 64;
@@ -47,6 +48,7 @@ pub struct Dns {
     resolver: TokioResolver,
     servers: Vec<SocketAddr>,
     patience: Duration,
+    deadline: Option<Instant>,
 }
 
 impl Dns {
@@ -69,7 +71,13 @@ impl Dns {
         }
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options(patience);
-        Ok(Self { resolver: builder.build().map_err(no_resolver)?, servers, patience })
+        Ok(Self { resolver: builder.build().map_err(no_resolver)?, servers, patience, deadline: None })
+    }
+
+    /// The same, for questions that must all be answered by then; later ones are unfinished at once.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// The resolvers that are asked.
@@ -86,9 +94,13 @@ impl Dns {
         let mut name = Name::from_ascii(name).map_err(|_| Failure::Malformed)?;
         // A final dot: otherwise the library would try it under the machine's search list.
         name.set_fqdn(true);
-        let answer = tokio::time::timeout(self.patience, self.resolver.lookup(name, kind)).await;
-        match answer {
-            Err(_) => Err(Failure::TimedOut),
+        let now = Instant::now();
+        let (end, late) = match self.deadline {
+            Some(deadline) if deadline < now + self.patience => (deadline, Failure::Unfinished),
+            _ => (now + self.patience, Failure::TimedOut),
+        };
+        match timeout_at(end, self.resolver.lookup(name, kind)).await {
+            Err(_) => Err(late),
             Ok(Ok(lookup)) => Ok(lookup.answers().iter().take(MAX_RECORDS).cloned().collect()),
             Ok(Err(error)) => match failure(&error) {
                 Some(failure) => Err(failure),
@@ -104,6 +116,23 @@ impl Dns {
     pub async fn a(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let records = self.records(name, RecordType::A).await?;
         Ok(records.iter().filter_map(|record| record.data.ip_addr()).collect())
+    }
+
+    /// The addresses of a name, of both families.
+    ///
+    /// # Errors
+    /// Nobody could say for one of the families, and the other has none.
+    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let (four, six) = tokio::join!(self.records(name, RecordType::A), self.records(name, RecordType::AAAA));
+        let found = |records: &Result<Vec<Record>, Failure>| {
+            let records = records.as_deref().unwrap_or_default();
+            records.iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>()
+        };
+        let addresses = [found(&four), found(&six)].concat();
+        match four.and(six) {
+            Err(failure) if addresses.is_empty() => Err(failure),
+            _ => Ok(addresses),
+        }
     }
 
     /// The texts of a name, the character-strings of each joined (RFC 7208 section 3.3).

@@ -12,6 +12,7 @@ pub mod drive;
 pub mod key_file;
 pub mod mailbox;
 pub mod network;
+pub mod posture;
 pub mod receipts;
 pub mod receive;
 pub mod record;

@@ -177,17 +177,18 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
 
 /// The tests, worst first, then the controls.
 fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
-    let titles: [(&'static str, &[Weight]); 5] = [
+    let titles: [(&'static str, &[Weight]); 6] = [
         ("Relayed", &[Weight::Proof]),
         ("Accepted", &[Weight::Suspicion]),
         ("Unclear", &[Weight::Unknown]),
         ("Local delivery", &[Weight::LocalDelivery]),
         ("Denied", &[Weight::Denial]),
+        ("Not offered", &[Weight::NotOffered]),
     ];
     let view = |row: &Row<'_>| test_view(report, row, mta);
     let scored = titles.into_iter().map(|(title, weights)| {
         let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
-        Group { title, folded: title == "Denied", tests: tests.map(view).collect() }
+        Group { title, folded: matches!(title, "Denied" | "Not offered"), tests: tests.map(view).collect() }
     });
     let controls = rows.iter().filter(|row| row.is_control()).map(view).collect();
     let groups = scored.chain([Group { title: "Controls", folded: true, tests: controls }]);
@@ -202,6 +203,7 @@ fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
         Weight::Proof => "bad",
         Weight::Suspicion | Weight::Unknown => "doubt",
         Weight::Denial | Weight::LocalDelivery => "good",
+        Weight::NotOffered => "faint",
     };
     TestView {
         number: row.judged.test.number,

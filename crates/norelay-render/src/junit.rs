@@ -1,8 +1,8 @@
 //! For continuous integration: JUnit's XML, a suite a path and a case a test, before them one case for the verdict.
 //!
 //! A test passes only where relaying was denied (or a control explains the acceptance as local delivery). A proof and a
-//! suspicion are failures; what has no answer about relaying is an error, never a skip, because skips count as passes.
-//! Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't carry is escaped before.
+//! suspicion are failures; what has no answer about relaying is an error, never a skip, because skips count as passes;
+//! a skip is only what the server offers no way to try. Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't carry is escaped before.
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight},
@@ -66,13 +66,18 @@ fn status(kind: Option<NonSuccessKind>, class: &str, message: &str) -> TestCaseS
 }
 
 fn case(report: &Report, row: &Row<'_>) -> TestCase {
+    let name = format!("{} {}", row.judged.test.number, row.judged.test.id);
+    if row.judged.weight == Weight::NotOffered {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(row.line());
+        return TestCase::new(name, status);
+    }
     let kind = match row.judged.weight {
-        Weight::Denial | Weight::LocalDelivery => None,
+        Weight::Denial | Weight::LocalDelivery | Weight::NotOffered => None,
         Weight::Proof | Weight::Suspicion => Some(NonSuccessKind::Failure),
         Weight::Unknown => Some(NonSuccessKind::Error),
     };
     let line = row.line();
-    let name = format!("{} {}", row.judged.test.number, row.judged.test.id);
     let mut case = TestCase::new(name, status(kind, row.weight(), &line));
     case.set_classname(harmless(&row.way.to_string()));
     case.set_time(std::time::Duration::from_millis(row.judged.elapsed_ms));

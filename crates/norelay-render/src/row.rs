@@ -117,6 +117,7 @@ impl<'a> Row<'a> {
             Weight::Unknown => "unclear",
             Weight::Denial => "denied",
             Weight::LocalDelivery => "local delivery",
+            Weight::NotOffered => "not offered",
         }
     }
 }

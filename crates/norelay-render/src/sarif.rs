@@ -147,6 +147,7 @@ fn test_result(row: &Row<'_>, rule_index: usize) -> SarifResult {
         Weight::Suspicion => ("fail", "warning"),
         Weight::Unknown => ("open", "none"),
         Weight::Denial | Weight::LocalDelivery => ("pass", "none"),
+        Weight::NotOffered => ("notApplicable", "none"),
     };
     let id = row.judged.test.id;
     SarifResult {

@@ -364,6 +364,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         message: Some(Octets::from(letter.text)),
         pipelining: false,
         farewell: true,
+        chunking: false,
     };
     let way = Path { host: None, address, port: 25, security: Security::Plain };
     let step_tests = vec![None; transaction.steps.len()];

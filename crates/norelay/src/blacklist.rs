@@ -2,7 +2,11 @@
 //!
 //! Exit codes: 0 not listed, 1 listed, 2 could not tell, 3 usage.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use norelay_core::{
@@ -26,6 +30,8 @@ use crate::{
 
 /// Where the keys may stand, for those who keep no file.
 const KEYS: &str = "NORELAY_BLACKLIST_KEYS";
+/// Where the name of the file may stand.
+pub const KEY_FILE: &str = "NORELAY_BLACKLIST_KEY_FILE";
 
 /// What to look up, and where.
 #[derive(clap::Args)]
@@ -42,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_resolver)]
     resolver: Option<SocketAddr>,
     /// The file with the keys of lists that need one
-    #[arg(long, value_name = "FILE", env = "NORELAY_BLACKLIST_KEY_FILE")]
+    #[arg(long, value_name = "FILE", env = KEY_FILE)]
     key_file: Option<PathBuf>,
     /// How long a target may take, with all lists
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
@@ -123,25 +129,10 @@ impl Arguments {
         Ok(Options {
             resolver: self.resolver,
             lists: self.list.clone(),
-            keys: self.keys()?,
+            keys: keys(self.key_file.as_deref())?,
             timeout: self.timeout,
             ..Options::default()
         })
-    }
-
-    /// From the file and the environment; neither is ever an argument, which every user of the machine could see.
-    fn keys(&self) -> Result<Keys, Complaint> {
-        let mut text = std::env::var(KEYS).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join("\n");
-        Keys::parse(&text).map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
-        if let Some(path) = &self.key_file {
-            let file = key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
-            Keys::parse(&file).map_err(|error| {
-                Complaint::usage(format!("The key file {} can't be used: {error}.", path.display()))
-            })?;
-            // The file comes first: the environment is for what it doesn't have, or to try another key.
-            text = format!("{file}\n{text}");
-        }
-        Keys::parse(&text).map_err(|error| Complaint::usage(format!("The keys can't be used: {error}.")))
     }
 
     fn render(&self, survey: &Survey) -> String {
@@ -152,4 +143,23 @@ impl Arguments {
             Format::Csv => csv(survey),
         }
     }
+}
+
+/// The keys of lists, from a file and from the environment; never from an argument, which every user of the machine
+/// could see.
+pub fn keys(file: Option<&Path>) -> Result<Keys, Complaint> {
+    let in_environment = std::env::var(KEYS).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join("\n");
+    Keys::parse(&in_environment).map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
+    let in_file = match file {
+        Some(path) => {
+            let text = key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
+            let unusable = |error| Complaint::usage(format!("The key file {} can't be used: {error}.", path.display()));
+            Keys::parse(&text).map_err(unusable)?;
+            text
+        }
+        None => String::new(),
+    };
+    // The environment comes last: it is for what the file doesn't have, or to try another key.
+    Keys::parse(&format!("{in_file}\n{in_environment}"))
+        .map_err(|error| Complaint::usage(format!("The keys can't be used: {error}.")))
 }

@@ -14,6 +14,7 @@ mod progress;
 mod receive;
 mod replay;
 mod run;
+mod surroundings;
 mod test;
 
 use std::process::ExitCode;

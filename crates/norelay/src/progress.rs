@@ -1,6 +1,7 @@
 //! What is seen while a run goes on: a line a test as it finishes, the waits, and with `--verbose` the dialogue.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{IsTerminal, Write},
     sync::{Mutex, PoisonError},
@@ -9,6 +10,8 @@ use std::{
 use norelay_core::{
     check::verdict,
     event::{Event, Record, Wait},
+    explain::Explanation,
+    mta,
     render::{
         text::{self, Style},
         transcript,
@@ -29,13 +32,15 @@ struct State {
     report: Report,
     file: Option<File>,
     file_error: Option<String>,
+    /// The explanations that were shown already: each is worth reading once.
+    explained: HashSet<String>,
 }
 
 impl Progress {
     /// Shows live lines on a terminal, transcripts where `verbose`; appends every record to `file` at once. `log` is
     /// what a run that is resumed has already.
     pub fn new(verbose: bool, file: Option<File>, log: Vec<Record>) -> Self {
-        let state = State { file, report: Report::of(&log), log, file_error: None };
+        let state = State { file, report: Report::of(&log), log, file_error: None, explained: HashSet::new() };
         Self { verbose, live: std::io::stderr().is_terminal(), state: Mutex::new(state) }
     }
 
@@ -45,14 +50,14 @@ impl Progress {
         (state.log.clone(), state.file_error.clone())
     }
 
-    fn show(&self, state: &State, record: &Record) {
+    fn show(&self, state: &mut State, record: &Record) {
         match &record.event {
             Event::Ended { dialogue, .. } => {
                 let Some(dialogue) = state.report.dialogues.get(dialogue) else { return };
                 if self.verbose {
-                    for line in transcript::lines(dialogue) {
-                        anstream::eprintln!("{line}");
-                    }
+                    let mta = mta::identify(&state.report, dialogue.path);
+                    let lines = transcript::explained(dialogue, mta.as_ref().map(|mta| mta.name));
+                    print_explained(&lines, &mut state.explained);
                 }
                 if self.live || self.verbose {
                     let judgement = verdict::judge(&state.report);
@@ -81,6 +86,17 @@ impl Progress {
     }
 }
 
+/// A transcript, with the explanations that are not among those `seen` below their lines.
+fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut HashSet<String>) {
+    for (line, explanation) in lines {
+        anstream::eprintln!("{line}");
+        let explanation = explanation.as_ref().map(Explanation::to_string);
+        if let Some(explanation) = explanation.filter(|explanation| seen.insert(explanation.clone())) {
+            anstream::eprintln!("{:13}\x1b[2m# {explanation}\x1b[0m", "");
+        }
+    }
+}
+
 impl Sink for Progress {
     fn record(&self, record: &Record) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,6 +109,6 @@ impl Sink for Progress {
                 state.file = None;
             }
         }
-        self.show(&state, record);
+        self.show(&mut state, record);
     }
 }

@@ -18,7 +18,7 @@ use norelay_probe::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Complaint, identity, progress::Progress, replay, test::Arguments};
+use crate::{Complaint, identity, progress::Progress, replay, surroundings::Surroundings, test::Arguments};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -28,6 +28,7 @@ pub struct Session {
     second_domain: String,
     helo: Option<String>,
     receipts: Option<ReceiptSource>,
+    surroundings: Surroundings,
     stop: watch::Receiver<bool>,
 }
 
@@ -59,7 +60,9 @@ impl Session {
             None => identity::own_domain(&resolver).await.unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
         };
         let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
-        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, stop: stopped_by_user() })
+        let surroundings = Surroundings::new(&arguments.surroundings, arguments.resolver)?;
+        let stop = stopped_by_user();
+        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, surroundings, stop })
     }
 
     /// Tests one target.
@@ -80,14 +83,23 @@ impl Session {
                 let local_domain = self.local_domain(arguments, target, &exchangers).await;
                 let address_typed = matches!(target.host, Host::Address(_));
                 let request = Request {
-                    local_domain,
+                    local_domain: local_domain.clone(),
                     address_typed,
                     target: text.to_owned(),
                     ports: arguments.ports(target),
                     ..self.request(arguments, tests, run, key)
                 };
                 let network = Arc::new(arguments.network());
-                scan::scan(request, exchangers, network, progress.clone(), receipts, self.stop.clone()).await;
+                let scan =
+                    scan::scan(request, exchangers.clone(), network, progress.clone(), receipts, self.stop.clone());
+                let mut stop = self.stop.clone();
+                let besides = async {
+                    tokio::select! {
+                        () = self.surroundings.look(local_domain.as_deref(), &exchangers, progress.as_ref()) => {}
+                        _ = stop.wait_for(|stop| *stop) => {}
+                    }
+                };
+                tokio::join!(scan, besides);
             }
         }
         Ok(self.log_of(&progress))

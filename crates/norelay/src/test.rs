@@ -12,7 +12,7 @@ use norelay_probe::{network::Internet, scan::Family, target::Target};
 use crate::{
     Complaint, explain,
     output::{self, Color, Format, Presented},
-    run,
+    run, surroundings,
 };
 
 /// What to test, and how.
@@ -102,6 +102,9 @@ pub struct Arguments {
     /// all that are as bad or worse
     #[arg(long, value_name = "FINDINGS", value_delimiter = ',')]
     fail_on: Vec<String>,
+    /// What to look up besides
+    #[command(flatten)]
+    pub surroundings: surroundings::Arguments,
     /// Show the dialogue while it goes on
     #[arg(long, short)]
     pub verbose: bool,

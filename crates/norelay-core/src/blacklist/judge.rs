@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Impact, Listing, Sense, Source, Why, by_zone};
+use super::{Impact, Listing, Sense, Source, Why, by_zone, reading::Entry};
 use crate::{check::Verdict, event::Event, octets::Octets};
 
 /// What stands in the place of a key.
@@ -215,33 +215,43 @@ fn way_off(reading: &Reading) -> Vec<String> {
     steps
 }
 
-/// The run as events of a relay test: one for each list that was asked and has something to say, and one for the whole.
+/// The run as events of a relay test: one for each list that lists or vouches, or that matters and is unknown, and one
+/// for the whole. Their wording stands with the other findings'.
 #[must_use]
 pub fn notes(survey: &Survey, path: Option<u8>) -> Vec<Event> {
     let note = |tag: &str, arguments: Vec<Octets>| Event::Noted { path, tag: tag.to_owned(), arguments };
     let target = || Octets::from(survey.target.as_str());
-    let of = |reading: &Reading| {
-        let zone = Octets::from(reading.zone.as_str());
-        match &reading.listing {
-            Listing::Listed { entries, reasons } => {
-                let tag = match reading.listing.is_against() {
-                    true => "blacklist.listed",
-                    false => "blacklist.vouched",
-                };
-                let codes = entries.iter().map(|entry| entry.answer.to_string()).collect::<Vec<_>>().join(" ");
-                let mut arguments = vec![target(), zone, Octets::from(reading.impact.as_str()), Octets::from(codes)];
-                arguments.extend(reasons.first().cloned());
-                Some(note(tag, arguments))
-            }
-            Listing::Unknown { why, .. } => Some(note(
-                "blacklist.unknown",
-                vec![target(), zone, Octets::from(reading.impact.as_str()), Octets::from(why.as_str())],
-            )),
-            Listing::NotListed | Listing::Dead { .. } | Listing::NeedsKey => None,
-        }
+    let about = |reading: &Reading, tag: &str, words: Octets| {
+        let (zone, impact) = (Octets::from(reading.zone.as_str()), Octets::from(reading.impact.as_str()));
+        note(tag, vec![target(), zone, impact, words])
     };
-    let whole = note("blacklist.summary", vec![target(), Octets::from(judge(survey).summary)]);
+    let of = |reading: &Reading| match &reading.listing {
+        Listing::Listed { entries, reasons } => {
+            let tag = match reading.listing.is_against() {
+                true if reading.impact >= Impact::Medium => "blacklist_listed",
+                true => "blacklist_listed_little",
+                false => "blacklist_vouched",
+            };
+            Some(about(reading, tag, words(entries, reasons)))
+        }
+        Listing::Unknown { why, .. } if reading.impact >= Impact::Medium => {
+            Some(about(reading, "blacklist_unknown", Octets::from(why.clause())))
+        }
+        _ => None,
+    };
+    let whole = note("blacklist_summary", vec![target(), Octets::from(judge(survey).summary)]);
     survey.readings.iter().filter_map(of).chain([whole]).collect()
+}
+
+/// `127.0.0.4 (XBL: …), "the list's own words"`
+fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
+    let entries = entries.iter().map(|entry| match &entry.meaning {
+        Some(meaning) => format!("{} ({meaning})", entry.answer).into_bytes(),
+        None => entry.answer.to_string().into_bytes(),
+    });
+    // The octets stay what they are: they are made harmless where they are shown.
+    let reasons = reasons.iter().map(|reason| [b"\"", reason.as_bytes(), b"\""].concat());
+    Octets::from(entries.chain(reasons).collect::<Vec<_>>().join(&b", "[..]))
 }
 
 #[cfg(test)]
@@ -346,25 +356,35 @@ mod tests {
 
     #[test]
     fn a_run_becomes_notes() {
+        let reason = [Octets::from(&b"see \x1b[31m"[..])];
+        let answer = Answer::Addresses(vec![[127, 0, 0, 4].into(), [127, 0, 0, 11].into()]);
         let readings = vec![
-            listed("zen.spamhaus.org"),
-            reading("all.s5h.net", Listing::unknown(Why::Quota)),
+            reading("zen.spamhaus.org", read(by_zone("zen.spamhaus.org"), &answer, &reason)),
+            listed("all.s5h.net"),
+            listed("wl.mailspike.net"),
+            reading("bl.spamcop.net", Listing::unknown(Why::Quota)),
+            reading("rbl.interserver.net", Listing::unknown(Why::Quota)),
             reading("psbl.surriel.com", Listing::NotListed),
         ];
-        let notes = notes(&survey(readings), Some(2));
-        let shown: Vec<_> = notes
-            .iter()
-            .map(|event| match event {
-                Event::Noted { path, tag, arguments } => format!("{path:?} {tag} {arguments:?}"),
-                other => panic!("{other:?}"),
-            })
+        let records: Vec<_> = notes(&survey(readings), None)
+            .into_iter()
+            .map(|event| crate::event::Record::new(jiff::Timestamp::UNIX_EPOCH, event))
             .collect();
+        let report = crate::report::Report::of(&records);
+        let findings = crate::check::finding::findings(&report, &crate::check::verdict::judge(&report));
+        let shown: Vec<_> = findings.iter().map(|finding| format!("{} {}", finding.tag, finding.text)).collect();
         assert_eq!(
             shown,
             [
-                r#"Some(2) blacklist.listed ["192.0.2.1", "zen.spamhaus.org", "high", "127.0.0.2"]"#,
-                r#"Some(2) blacklist.unknown ["192.0.2.1", "all.s5h.net", "low", "quota"]"#,
-                r#"Some(2) blacklist.summary ["192.0.2.1", "192.0.2.1 is listed: on 1 of 2 lists that answered; 1 could not be told."]"#,
+                "blacklist_listed 192.0.2.1 is on the blacklist zen.spamhaus.org (high impact): 127.0.0.4 (XBL: hijacked or \
+                 infected, an open proxy), 127.0.0.11 (PBL: Spamhaus says that it should not send mail directly), \
+                 \"see \\x1b[31m\". First make sure that the relay is closed; norelay blacklist then shows the way off.",
+                "blacklist_listed_little 192.0.2.1 is on the blacklist all.s5h.net (low impact), which few receivers heed: \
+                 127.0.0.2.",
+                "blacklist_unknown What the blacklist bl.spamcop.net (high impact) says of 192.0.2.1 is not known: this \
+                 resolver has asked it too much.",
+                "blacklist_vouched The whitelist wl.mailspike.net vouches for 192.0.2.1: 127.0.0.2.",
+                "blacklist_summary 192.0.2.1 is listed: on 2 of 4 lists that answered; 2 could not be told.",
             ]
         );
     }

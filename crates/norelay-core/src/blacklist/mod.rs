@@ -15,6 +15,7 @@ pub mod query;
 pub mod reading;
 mod table;
 pub mod target;
+mod why;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +23,10 @@ pub use self::{
     judge::{Judgement, Reading, State, Survey, advice, judge, notes},
     public::is_public_resolver,
     query::{Enquiry, Keys, Planned, SelfTest, plan},
-    reading::{Answer, Entry, Failure, Health, Listing, Why, health, read},
+    reading::{Answer, Entry, Health, Listing, health, read},
     table::LISTS,
     target::{NoTarget, Target},
+    why::{Failure, Why},
 };
 
 /// What can be looked up in a list.

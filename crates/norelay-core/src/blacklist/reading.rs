@@ -9,7 +9,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blacklist, Meaning, Sense, Source, judge::BLACKED_OUT};
+use super::{
+    Blacklist, Meaning, Sense, Source,
+    judge::BLACKED_OUT,
+    why::{Failure, Why},
+};
 use crate::octets::Octets;
 
 /// More addresses than any list gives for one name.
@@ -28,126 +32,6 @@ pub enum Answer {
     Nothing,
     /// No answer.
     Failed(Failure),
-}
-
-/// Why there was no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Nothing came in time.
-    TimedOut,
-    /// The resolver could not find out (SERVFAIL).
-    ServerFailure,
-    /// The resolver would not (REFUSED, NOTIMP …).
-    Refused,
-    /// The resolver could not be reached.
-    Unreachable,
-    /// What came was no DNS.
-    Malformed,
-    /// The time of the whole run was over.
-    Unfinished,
-}
-
-/// Why nothing is known about a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Why {
-    /// Its test entry is not there.
-    SelfTestMissed,
-    /// What must never be listed is listed.
-    ListsEverything,
-    /// The answer is none that a list can give.
-    Rewritten,
-    /// No answer came in time.
-    TimedOut,
-    /// The resolver failed to find out.
-    ServerFailure,
-    /// The resolver refused to find out.
-    Refused,
-    /// The resolver could not be reached.
-    Unreachable,
-    /// What came was no DNS.
-    Malformed,
-    /// The list doesn't answer public resolvers.
-    PublicResolver,
-    /// The list was asked too much.
-    Quota,
-    /// The list says that the zone's name is mistyped.
-    TypingError,
-    /// The list doesn't take the key.
-    KeyRejected,
-    /// The list doesn't have this kind of thing.
-    WrongKind,
-    /// The list refuses to answer.
-    NotAllowed,
-    /// The text is no DNS zone.
-    NoSuchZone,
-    /// The name would be too long for DNS.
-    NameTooLong,
-    /// The time of the whole run was over before it answered.
-    Unfinished,
-}
-
-impl Why {
-    /// The word in outputs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SelfTestMissed => "self_test_missed",
-            Self::ListsEverything => "lists_everything",
-            Self::Rewritten => "rewritten",
-            Self::TimedOut => "timed_out",
-            Self::ServerFailure => "server_failure",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Malformed => "malformed",
-            Self::PublicResolver => "public_resolver",
-            Self::Quota => "quota",
-            Self::TypingError => "typing_error",
-            Self::KeyRejected => "key_rejected",
-            Self::WrongKind => "wrong_kind",
-            Self::NotAllowed => "not_allowed",
-            Self::NoSuchZone => "no_such_zone",
-            Self::NameTooLong => "name_too_long",
-            Self::Unfinished => "unfinished",
-        }
-    }
-
-    /// The reason as a clause.
-    #[must_use]
-    pub fn clause(self) -> &'static str {
-        match self {
-            Self::SelfTestMissed => "its test entry is missing: it is dead, or doesn't answer this resolver",
-            Self::ListsEverything => "it lists what must never be listed: it is dead, or lists everybody",
-            Self::Rewritten => "the answer is no list's: a resolver on the way rewrites answers",
-            Self::TimedOut => "no answer in time",
-            Self::ServerFailure => "the resolver got no answer from it",
-            Self::Refused => "the resolver refuses to ask it",
-            Self::Unreachable => "the resolver can't be reached",
-            Self::Malformed => "what came was no DNS",
-            Self::PublicResolver => "it doesn't answer public resolvers",
-            Self::Quota => "this resolver has asked it too much",
-            Self::TypingError => "it says that its zone's name is mistyped",
-            Self::KeyRejected => "it doesn't take the key",
-            Self::WrongKind => "it doesn't list this kind of thing",
-            Self::NotAllowed => "it refuses to answer this resolver",
-            Self::NoSuchZone => "that is no DNS zone",
-            Self::NameTooLong => "the name would be too long for DNS",
-            Self::Unfinished => "the run's time was over",
-        }
-    }
-}
-
-impl From<Failure> for Why {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::TimedOut => Self::TimedOut,
-            Failure::ServerFailure => Self::ServerFailure,
-            Failure::Refused => Self::Refused,
-            Failure::Unreachable => Self::Unreachable,
-            Failure::Malformed => Self::Malformed,
-            Failure::Unfinished => Self::Unfinished,
-        }
-    }
 }
 
 /// One answer of a list that lists.

@@ -67,7 +67,9 @@ fn is_numeric(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-fn is_private(address: IpAddr) -> bool {
+/// Whether an address is of no use on the Internet: private, loopback, link-local, multicast or unspecified.
+#[must_use]
+pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             v4.is_private()

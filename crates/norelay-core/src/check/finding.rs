@@ -102,6 +102,51 @@ kinds! {
     "sender_refused" Info "The server refuses {0} as a sender for its own sake. Tests that are not about the sender were asked again from {1}.";
     "unresolved" Error "{0}";
     "sender_substituted" Info "The message of test {0} was sent as {1} and came as {2}: the server or one after it rewrites senders.";
+
+    // Blacklists.
+    "blacklist_listed" Warning "{0} is on the blacklist {1} ({2} impact): {3}. First make sure that the relay is closed; norelay blacklist then shows the way off.";
+    "blacklist_listed_little" Notice "{0} is on the blacklist {1} ({2} impact), which few receivers heed: {3}.";
+    "blacklist_unknown" Info "What the blacklist {1} ({2} impact) says of {0} is not known: {3}.";
+    "blacklist_vouched" Info "The whitelist {1} vouches for {0}: {3}.";
+    "blacklist_summary" Info "{1}";
+
+    // Posture.
+    "mx_null_among_others" Error "{0} has a null MX among others: it must stand alone (RFC 7505 section 3).";
+    "mx_is_address" Error "The MX of {0} names the address {1}: it must name a host (RFC 5321 section 5.1).";
+    "mx_without_address" Error "The MX {1} of {0} has no address: no mail can be brought to it.";
+    "mx_private_address" Error "The MX {1} of {0} has the address {2}, which isn't used on the Internet: mail from outside can't be brought to it, and whoever shares such an address may get it.";
+    "spf_several" Error "{0} has {1} SPF records: receivers take that for an error, and none of them counts (RFC 7208 section 4.5).";
+    "spf_invalid" Error "The SPF record of {0} can't be read: {1}. It says: {2}";
+    "spf_too_many_lookups" Error "The SPF record of {0} takes {1} look-ups; after ten, receivers give up with an error (RFC 7208 section 4.6.4).";
+    "spf_broken_below" Error "The SPF record of {0} leads to an error: {1}.";
+    "spf_allows_all" Error "The SPF record of {0} lets everybody send in its name (+all).";
+    "dmarc_invalid" Error "The DMARC record of {0} can't be read, so that receivers ignore it: {1}. It says: {2}";
+    "mx_is_alias" Warning "The MX {1} of {0} is an alias of {2}: it must be a host's own name (RFC 2181 section 10.3).";
+    "spf_missing" Warning "{0} has no SPF record: receivers can't tell who may send in its name.";
+    "dmarc_missing" Warning "{0} has no DMARC record: nobody is told what to do with mail that is sent in its name.";
+    "dmarc_several" Warning "{0} has {1} DMARC records: receivers ignore them all (RFC 7489 section 6.6.3).";
+    "mta_sts_invalid" Warning "The MTA-STS record of {0} can't be used: {1}. It says: {2}";
+    "tls_rpt_invalid" Warning "The TLS-RPT record of {0} can't be used: {1}. It says: {2}";
+    "dane_invalid" Warning "A TLSA record of {0} can't be used: {1} (RFC 7672 section 3.1).";
+    "reverse_name_missing" Warning "{0} has no reverse name (PTR): many receivers refuse mail from such addresses.";
+    "reverse_name_unconfirmed" Warning "{0} is named {1}, which leads to {2} and not back: receivers don't believe such a name.";
+    "mx_missing" Notice "{0} has no MX record: its mail goes to its own address (RFC 5321 section 5.1).";
+    "spf_decides_nothing" Notice "The SPF record of {0} says nothing about senders that it doesn't name: it lacks -all or ~all at its end.";
+    "spf_uses_ptr" Notice "The SPF record of {0} uses ptr, which is slow and should not be used (RFC 7208 section 5.5).";
+    "dmarc_none" Notice "The DMARC policy of {0} is none: mail that fails is delivered all the same.";
+    "dmarc_partial" Notice "The DMARC policy of {0} is for {1} per cent of the mail that fails.";
+    "mta_sts_missing" Notice "{0} has no MTA-STS record: whoever sits on the line can make senders do without TLS.";
+    "posture_unknown" Info "What the DNS says about {0} of {1} is not known: {2}.";
+    "mx_null" Info "{0} says that it takes no mail (RFC 7505).";
+    "dmarc_without_reports" Info "The DMARC record of {0} asks for no reports (rua=): abuse of the name stays unseen.";
+    "tls_rpt_missing" Info "{0} has no TLS-RPT record: senders can't report that TLS failed.";
+    "dane_missing" Info "The mail exchangers of {0} have no TLSA records (DANE).";
+    "spf_found" Info "The SPF record of {0} can be read: {1}";
+    "dmarc_found" Info "The DMARC policy of {0} is {1}.";
+    "mta_sts_found" Info "{0} has an MTA-STS record; the policy itself was not fetched.";
+    "tls_rpt_found" Info "{0} has a TLS-RPT record.";
+    "dane_found" Info "{0} has {1} usable TLSA records; neither their signatures nor the certificate were compared.";
+    "reverse_name_confirmed" Info "{0} is named {1}, which leads back to it.";
 }
 
 /// A fact about a run: which kind, where, and its particulars.

@@ -88,8 +88,8 @@ clues! {
         Certain Seen Greeting "220 * ESMTP Proxmox*" => "proxmox-mail-gateway";
         Likely Seen Order "PIPELINING SIZE ENHANCEDSTATUSCODES 8BITMIME DSN";
         Likely Seen Order "PIPELINING ETRN ENHANCEDSTATUSCODES 8BITMIME DSN";
-        Likely Seen Mail "250 2.1.0 Ok";
-        Likely Seen Rcpt "250 2.1.5 Ok";
+        Possible Seen Mail "250 2.1.0 Ok";
+        Possible Seen Rcpt "250 2.1.5 Ok";
         Likely Seen Any "454 4.7.1 <*>: Relay access denied";
         Likely Seen Any "554 5.7.1 <*>: Relay access denied";
         Likely Seen Any "450 4.1.8 <*>: Sender address rejected: Domain not found";
@@ -118,6 +118,8 @@ clues! {
         Likely Seen Rcpt "250 Accepted";
         Likely Seen Any "550 relay not permitted";
         Likely Seen Any "550 Restricted characters in address";
+        Likely Seen Any "550 restricted characters in address" => "debian";
+        Likely Seen Any "550 Sender verification failed" => "debian";
         Likely Seen Any "501 <*>: sender address must contain a domain";
         Likely Seen Any "501 <*>: recipient address must contain a domain";
         Likely Seen Any "501 <*>: domain literals not allowed";
@@ -401,6 +403,7 @@ clues! {
     }
     "mailpit" {
         Certain Seen Greeting "220 * Mailpit ESMTP Service ready";
+        Likely Seen Hello "250 * greets *";
     }
     "mailhog" {
         Certain Seen Greeting "220 * ESMTP MailHog";

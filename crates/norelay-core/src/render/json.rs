@@ -16,6 +16,7 @@ use crate::{
     catalogue,
     check::verdict::Judgement,
     check::{Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding, verdict},
+    diagnosis::{self, Diagnosis, Technique},
     event::{MailExchanger, Receipt},
     mta::{self, Mta},
     octets::Octets,
@@ -57,7 +58,8 @@ struct Document<'a> {
     paths: Vec<PathDocument<'a>>,
     receipts: Vec<ReceiptDocument<'a>>,
     findings: Vec<Finding>,
-    diagnosis: Vec<Value>,
+    diagnosis: Vec<Diagnosis>,
+    techniques: Vec<Technique>,
     misfits: u64,
 }
 
@@ -171,7 +173,8 @@ impl<'a> Document<'a> {
             paths: paths.map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged)).collect(),
             receipts: report.receipts.iter().map(|(at, receipt)| ReceiptDocument::of(*at, receipt)).collect(),
             findings: finding::findings(report, judgement),
-            diagnosis: Vec::new(),
+            diagnosis: diagnosis::diagnose(report, judgement),
+            techniques: diagnosis::techniques(report, judgement),
             misfits: report.misfits,
         }
     }
@@ -205,7 +208,7 @@ impl<'a> PathDocument<'a> {
             verdict: judged.verdict,
             why: &judged.why,
             mta: mta::identify(report, index),
-            seen_as: None,
+            seen_as: diagnosis::seen_as(report, index),
             tests: documents(&judged.tests),
             controls: documents(&judged.controls),
         }

@@ -4,11 +4,11 @@
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::Profile,
+    catalogue::{Profile, Words, by_id},
     event::{Event, Path, Receipt, Record, Run},
     octets::Octets,
     report::Report,
-    smtp::{End, Purpose, Reply, Security, Stage},
+    smtp::{End, Hello, Purpose, Reply, Security, Stage},
     token::{Role, RunId, Token},
 };
 
@@ -19,12 +19,32 @@ pub struct Story {
     records: Vec<Record>,
     paths: u8,
     dialogues: u32,
+    greeting: String,
+    hello: String,
 }
 
 /// `454 4.7.1 no`, lines parted by ` / `.
 pub fn reply(text: &str) -> Reply {
     let code = text[..3].parse().expect("a reply begins with a code");
     Reply { code, lines: text[3..].trim_start_matches([' ', '-']).split(" / ").map(Octets::from).collect() }
+}
+
+/// What the templates of the catalogue stand for.
+fn words() -> Words {
+    Words {
+        user: "nruabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        sender: "nrsabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        unknown: "nrxabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        domain: "probe.example".to_owned(),
+        second_domain: Some("second.example".to_owned()),
+        helo: "probe.example".to_owned(),
+        host: Some("mx.target.example".to_owned()),
+        literal: Some("[192.0.2.7]".to_owned()),
+        local_domain: Some("target.example".to_owned()),
+        local_user: "postmaster".to_owned(),
+        receiver: Some("198.51.100.9".to_owned()),
+        ..Words::default()
+    }
 }
 
 impl Story {
@@ -40,7 +60,13 @@ impl Story {
             local_domain: Some("target.example".to_owned()),
             receiving,
         };
-        let mut story = Self { records: Vec::new(), paths: 0, dialogues: 0 };
+        let mut story = Self {
+            records: Vec::new(),
+            paths: 0,
+            dialogues: 0,
+            greeting: "220 mx.target.example ESMTP Postfix".to_owned(),
+            hello: "250 mx.target.example".to_owned(),
+        };
         story.tell(Event::RunStarted(run));
         story
     }
@@ -68,6 +94,8 @@ impl Story {
         let dialogue = self.dialogues;
         self.dialogues += 1;
         self.tell(Event::Opened { dialogue, path, tests: vec![test.to_owned()], proof, attempt: 0 });
+        let local = "198.51.100.9:40000".parse().expect("an address and a port");
+        self.tell(Event::Connected { dialogue, after_ms: 0, local });
         for (stage, sent, answer) in lines {
             if !sent.is_empty() {
                 let line = Octets::from(*sent);
@@ -102,8 +130,47 @@ impl Story {
         self.dialogue(path, test, false, &lines);
     }
 
+    /// A test, said in full as the catalogue has it, whose question was answered so.
+    pub fn asked(&mut self, path: u8, test: &str, answer: &str) {
+        self.said(path, test, answer, &[]);
+    }
+
+    /// A test whose message was accepted and came back, with the trace that the server put on it.
+    pub fn relayed(&mut self, path: u8, test: &str, peer: &str, trace: &str) {
+        self.said(path, test, "250 fine", &[]);
+        let message = [(Stage::Data, "DATA", "354 go"), (Stage::EndOfData, "Subject: x", "250 fine")];
+        self.said(path, test, "250 fine", &message);
+        let number = by_id(test).expect("the catalogue has the test").number;
+        self.receipt(path, number, peer, trace);
+    }
+
+    fn said(&mut self, path: u8, test: &str, answer: &str, after: &[(Stage, &str, &str)]) {
+        let test = by_id(test).expect("the catalogue has the test");
+        let transaction = test.transaction(&words(), Security::Plain).expect("the words are known");
+        let hello = match &transaction.hello {
+            Hello::Ehlo(name) => Some((Stage::Ehlo, format!("EHLO {name}"))),
+            Hello::Helo(name) => Some((Stage::Helo, format!("HELO {name}"))),
+            Hello::Silent => None,
+        };
+        let mut lines = vec![(Stage::Greeting, String::new(), self.greeting.clone())];
+        lines.extend(hello.map(|(stage, line)| (stage, line, self.hello.clone())));
+        let last = transaction.steps.len() - 1;
+        for (index, step) in transaction.steps.iter().enumerate() {
+            let reply = if index == last { answer } else { "250 fine" };
+            lines.push((step.stage, step.line.to_text(), reply.to_owned()));
+        }
+        let lines: Vec<_> = lines.iter().map(|(stage, sent, reply)| (*stage, sent.as_str(), reply.as_str())).collect();
+        self.dialogue(path, test.id, !after.is_empty(), &[&lines[..], after].concat());
+    }
+
+    /// What the server says from now on when a client comes and introduces itself.
+    pub fn server(&mut self, greeting: &str, hello: &str) {
+        self.greeting = greeting.to_owned();
+        self.hello = hello.to_owned();
+    }
+
     /// A message that came, for the test with this number.
-    pub fn receipt(&mut self, path: u8, test: u8, peer: &str) {
+    pub fn receipt(&mut self, path: u8, test: u8, peer: &str, trace: &str) {
         self.tell(Event::Received(Receipt {
             token: Token { run: RUN, path, test, role: Role::Recipient },
             message_token: true,
@@ -112,7 +179,7 @@ impl Story {
             tls: false,
             reverse_path: "<s@probe.example>".into(),
             forward_path: "<u@probe.example>".into(),
-            received: Vec::new(),
+            received: vec![trace.into()],
             size: 1,
         }));
     }

@@ -36,6 +36,8 @@ pub enum Zone<'a> {
     Refuses(&'a str),
     /// SERVFAIL.
     Fails(&'a str),
+    /// NXDOMAIN to all that no other zone holds; not beside a zone that fails.
+    NothingElse,
 }
 
 /// The running server.
@@ -161,6 +163,7 @@ fn configuration(address: SocketAddr, zones: &[Zone<'_>]) -> String {
             Zone::Everything(zone, data) => {
                 local(zone, "redirect", &mut data.iter().map(|data| format!("{zone}. {data}")))
             }
+            Zone::NothingElse => local("", "static", &mut std::iter::empty()),
             Zone::Refuses(zone) => local(zone, "refuse", &mut std::iter::empty()),
             // A zone that never came from its primary has no answer: SERVFAIL at once.
             Zone::Fails(zone) => {

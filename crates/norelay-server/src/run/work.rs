@@ -282,6 +282,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned, report: &Report) -> scan
         local_domain: pinned.local_domain.clone(),
         local_user: "postmaster".to_owned(),
         helo: identity.helo.clone(),
+        receivers: Vec::new(),
         ports: pinned.ports.iter().flat_map(|port| ways(*port)).collect(),
         family: Family::Any,
         reply_timeout: seconds(config.test.timeout),

@@ -4,19 +4,13 @@
 //! - The number of an event in the log is the number of a message, so a reader that lost its connection goes on where it
 //!   was (`Last-Event-ID`), and one that comes late sees everything from the start.
 //! - One task follows a run, however many watch it, and at most [`PACE`] passes between what happens and what is shown.
-//! - Streams are bounded, over all and for each client.
+//! - Streams are bounded, over all and for each user network (`limit`).
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -32,6 +26,7 @@ use super::{
     parts::Rendered,
     problem,
     result::job_of,
+    start,
     view::Phase,
 };
 use crate::{AppState, Asker};
@@ -42,45 +37,6 @@ const PACE: Duration = Duration::from_millis(300);
 const CHECK: Duration = Duration::from_secs(5);
 /// A message at least this often keeps proxies from closing the stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const MOST_STREAMS: usize = 4096;
-/// A whole team behind one address watches one result; a loop that opens streams does not get on.
-const MOST_STREAMS_OF_CLIENT: usize = 256;
-
-/// How many streams each client has open.
-#[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One stream's place.
-struct Place {
-    streams: Streams,
-    client: IpAddr,
-}
-
-impl Streams {
-    fn take(&self, client: IpAddr) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let of_client = open.entry(client).or_default();
-        if all >= MOST_STREAMS || *of_client >= MOST_STREAMS_OF_CLIENT {
-            return None;
-        }
-        *of_client += 1;
-        Some(Place { streams: self.clone(), client })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_client) = open.get_mut(&self.client) {
-            *of_client -= 1;
-            if *of_client == 0 {
-                open.remove(&self.client);
-            }
-        }
-    }
-}
-
 #[derive(Deserialize)]
 pub struct After {
     #[serde(default)]
@@ -100,8 +56,9 @@ pub async fn live(
         Ok(job) => job,
         Err(response) => return response,
     };
-    let Some(place) = pages.streams.take(asker.address) else {
-        return StatusCode::TOO_MANY_REQUESTS.into_response();
+    let place = match state.runs.stream_place(&asker) {
+        Ok(place) => place,
+        Err(refusal) => return start::refused(&state, refusal),
     };
     let fold = pages.folds.of(job.id);
     let receiver = fold.watch(&state).await;

@@ -43,7 +43,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Clone)]
 pub struct Pages {
     folds: fold::Folds,
-    streams: live::Streams,
     since: Timestamp,
 }
 
@@ -56,7 +55,7 @@ impl Pages {
 
 /// The pages' routes.
 pub fn router(state: AppState) -> Router<AppState> {
-    let pages = Pages { folds: fold::Folds::default(), streams: live::Streams::default(), since: Timestamp::now() };
+    let pages = Pages { folds: fold::Folds::default(), since: Timestamp::now() };
     Router::new()
         .route("/", get(start::home).post(start::ask))
         .route("/t/{id}", get(result::show))

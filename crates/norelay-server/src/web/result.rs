@@ -46,6 +46,7 @@ struct ResultPage<'a> {
     address: String,
     seq: i64,
     over: bool,
+    yours: bool,
     recent: bool,
     again_at: Option<Timestamp>,
     compared: Option<Compared>,
@@ -94,6 +95,7 @@ struct DeletePage<'a> {
 pub async fn show(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
+    asker: Asker,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -103,7 +105,7 @@ pub async fn show(
         Err(response) => return response,
     };
     match ending {
-        None => page(&state, &pages, &job, query.as_deref().unwrap_or_default()).await,
+        None => page(&state, &pages, &asker, &job, query.as_deref().unwrap_or_default()).await,
         Some(ending) => download(&state, &pages, &job, ending).await,
     }
 }
@@ -114,7 +116,7 @@ pub async fn job_of(state: &AppState, id: &str) -> Result<Job, Response> {
     state.store.job(id).await.map_err(|error| problem::of_store(state, &error))
 }
 
-async fn page(state: &AppState, pages: &Pages, job: &Job, query: &str) -> Response {
+async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: &str) -> Response {
     let fold = pages.folds.of(job.id);
     let shown = match fold.rendered(state, job).await {
         Ok(shown) => shown,
@@ -133,6 +135,7 @@ async fn page(state: &AppState, pages: &Pages, job: &Job, query: &str) -> Respon
         address: format!("{}/t/{}", pages.url(state), job.id),
         seq: shown.seq,
         over,
+        yours: state.runs.may_change(asker, job),
         recent: query.contains("recent"),
         again_at: start::again_at(state, job),
         compared,
@@ -336,11 +339,14 @@ fn with_controls(test: String) -> Vec<String> {
 }
 
 /// `POST /t/{id}/stop`
-pub async fn stop(State(state): State<AppState>, Path(id): Path<String>) -> Response {
+pub async fn stop(State(state): State<AppState>, asker: Asker, Path(id): Path<String>) -> Response {
     let job = match job_of(&state, &id).await {
         Ok(job) => job,
         Err(response) => return response,
     };
+    if !state.runs.may_change(&asker, &job) {
+        return not_yours(&state);
+    }
     match state.runs.stop(job.id).await {
         Ok(()) => Redirect::to(&format!("/t/{}", job.id)).into_response(),
         Err(error) => problem::of_store(&state, &error),
@@ -361,13 +367,17 @@ pub async fn confirm_delete(State(state): State<AppState>, Path(id): Path<String
 pub async fn delete(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
+    asker: Asker,
     Path(id): Path<String>,
 ) -> Response {
     let job = match job_of(&state, &id).await {
         Ok(job) => job,
         Err(response) => return response,
     };
-    match state.store.delete_job(job.id).await {
+    if !state.runs.may_change(&asker, &job) {
+        return not_yours(&state);
+    }
+    match state.runs.delete(job.id).await {
         Ok(()) => {
             pages.folds.forget(job.id);
             problem::problem(
@@ -379,4 +389,9 @@ pub async fn delete(
         }
         Err(error) => problem::of_store(&state, &error),
     }
+}
+
+fn not_yours(state: &AppState) -> Response {
+    let says = "Only who asked for a test, from the network that it was asked from, can stop it or delete its result.";
+    problem::problem(state, StatusCode::FORBIDDEN, "Not yours to change", says)
 }

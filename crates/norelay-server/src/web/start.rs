@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use norelay_core::catalogue::Profile;
 use serde::Deserialize;
 
@@ -140,17 +140,26 @@ fn begun(state: &AppState, outcome: Result<Started, Refusal>) -> Response {
     match outcome {
         Ok(Started::New(job)) => Redirect::to(&format!("/t/{}", job.id)).into_response(),
         Ok(Started::Recent(job)) => Redirect::to(&format!("/t/{}?recent", job.id)).into_response(),
-        Err(Refusal::Limited { why, until }) => problem::too_many(state, &why, until),
-        Err(Refusal::Store(error)) => problem::of_store(state, &error),
-        Err(Refusal::Malformed(why)) => {
+        Err(refusal) => refused(state, refusal),
+    }
+}
+
+/// The page that says why something isn't done.
+pub fn refused(state: &AppState, refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Limited { why, until } => problem::too_many(state, &why, until),
+        Refusal::Store(error) => problem::of_store(state, &error),
+        Refusal::Malformed(why) => {
             problem::problem(state, StatusCode::UNPROCESSABLE_ENTITY, "This can’t be tested", &why)
         }
-        Err(Refusal::Forbidden(why)) => problem::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why),
+        Refusal::Forbidden(why) => problem::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why),
     }
 }
 
 /// When the target of a result may be tested again, where that is not yet.
 #[must_use]
-pub fn again_at(_state: &AppState, _job: &Job) -> Option<Timestamp> {
-    None
+pub fn again_at(state: &AppState, job: &Job) -> Option<Timestamp> {
+    let pause = SignedDuration::from_mins(i64::from(state.config.limits.target_minutes));
+    let until = job.created.saturating_add(pause).ok()?;
+    (state.config.public && until > Timestamp::now()).then_some(until)
 }

@@ -110,6 +110,7 @@ fn tally(paths: &[PathJudgement]) -> String {
         (Weight::Suspicion, "accepted"),
         (Weight::Unknown, "without an answer about relaying"),
         (Weight::LocalDelivery, "delivered locally"),
+        (Weight::NotOffered, "not offered"),
         (Weight::Denial, "refused"),
     ];
     let counts: Vec<_> = kinds

@@ -65,6 +65,7 @@ pub fn of_test(judged: &TestJudgement) -> (Mark, &'static str) {
     match (&judged.outcome, judged.weight) {
         (Outcome::Relayed { .. }, _) => (OPEN, "Relayed"),
         (_, Weight::LocalDelivery) => (CLOSED, "Delivered locally"),
+        (_, Weight::NotOffered) => (QUIET, "Not offered"),
         (Outcome::Accepted { stage: Stage::EndOfData, .. }, _) => (SUSPECT, "Message accepted"),
         (Outcome::Accepted { .. }, _) => (SUSPECT, "Recipient accepted"),
         (Outcome::Refused { .. }, Weight::Denial) => (CLOSED, "Refused"),

@@ -240,6 +240,7 @@ pub fn groups(rows: Vec<Row>) -> Vec<Group> {
             "Delivered locally",
             "Accepted as an address of the server's own, as the controls show.",
         ),
+        (Weight::NotOffered, "Not offered", "The server does not offer what these try, so nobody can use it."),
         (Weight::Denial, "Refused", "As it should be."),
     ];
     let mut groups: Vec<Group> =

@@ -1,0 +1,277 @@
+//! Why a server relays: named from which questions it said yes to and which it refused.
+//!
+//! Rules:
+//! - A cause is a comparison: what was accepted beside what was refused. Without the other half it is only possible.
+//! - What explains more explains it alone: where the plain question is accepted, nothing is said of senders and signs,
+//!   and where a sender is enough, nothing of the signs that were asked with it.
+//! - Tests are found by their ids and groups, so that a new row of the catalogue counts without a change here.
+
+mod compare;
+mod seen;
+mod sentence;
+mod technique;
+
+use serde::Serialize;
+
+pub use self::{
+    seen::seen_as,
+    technique::{Technique, techniques},
+};
+use crate::{
+    catalogue::{Group, RelayTest},
+    check::{
+        Hops, Outcome,
+        verdict::{Judgement, PathJudgement, TestJudgement, Weight},
+    },
+    mta::{self, Confidence},
+    remedy::{self, Cause},
+    report::Report,
+};
+
+/// A cause, what shows it, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The cause.
+    pub cause: Cause,
+    /// Certain where a message came back and the comparison was answered, likely where it was only accepted, possible
+    /// where something of the comparison is missing.
+    pub confidence: Confidence,
+    /// The paths that show it, by index.
+    pub paths: Vec<u8>,
+    /// The comparisons, a sentence each.
+    pub evidence: Vec<String>,
+    /// What it is not, a sentence each.
+    pub rules_out: Vec<String>,
+    /// The key of the remedy that helps most often, where the server's software is known.
+    pub remedy: Option<String>,
+    /// The keys of all that help.
+    pub remedies: Vec<String>,
+}
+
+/// The tests whose cause is another than their group's.
+static EXCEPTIONS: &[(&str, Cause)] = &[
+    ("null-sender", Cause::TrustsNullSender),
+    ("double-bounce-sender", Cause::TrustsNullSender),
+    ("mx-backup-trap", Cause::BackupMxLoose),
+    ("mx-primary-trap", Cause::BackupMxLoose),
+    ("imceasmtp-host", Cause::EncapsulatedAddress),
+    ("imceasmtp-domain", Cause::EncapsulatedAddress),
+    ("srs0-forged", Cause::EncapsulatedAddress),
+    ("srs1-forged", Cause::EncapsulatedAddress),
+    ("verp-encoded", Cause::EncapsulatedAddress),
+    ("x400-dda", Cause::EncapsulatedAddress),
+    ("no-helo", Cause::SessionState),
+    ("ehlo-plain", Cause::SessionState),
+    ("plain-bdat", Cause::SessionState),
+    ("qmqp-open", Cause::PortWithoutRelayCheck),
+    ("qmtp-open", Cause::PortWithoutRelayCheck),
+    ("xclient-loopback", Cause::TrustsXclient),
+    ("xclient-login", Cause::TrustsXclient),
+];
+
+/// The cause that an acceptance of a test points to; `None` for the plain question, which needs other paths beside it.
+fn cause_of(test: &RelayTest) -> Option<Cause> {
+    if let Some((_, cause)) = EXCEPTIONS.iter().find(|(id, _)| *id == test.id) {
+        return Some(*cause);
+    }
+    match test.group {
+        Group::Sender => Some(Cause::TrustsSenderDomain),
+        Group::Percent => Some(Cause::PercentHack),
+        Group::At => Some(Cause::DoubleAt),
+        Group::Route => Some(Cause::SourceRoute),
+        Group::Bang => Some(Cause::BangPath),
+        Group::Syntax => Some(Cause::AddressSyntax),
+        Group::RecipientDomain => Some(Cause::RecipientDomainTooWide),
+        Group::Hello => Some(Cause::TrustsHeloName),
+        Group::Path => Some(Cause::TrustsTls),
+        Group::State => Some(Cause::SessionState),
+        Group::Auth => Some(Cause::TrustsAnyCredentials),
+        Group::Proxy => Some(Cause::TrustsProxyHeader),
+        Group::Plain | Group::Control | Group::Adjacent => None,
+    }
+}
+
+/// What a server said to a test on a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Relayed, or accepted and not explained as local delivery.
+    Yes,
+    /// Refused as relaying.
+    No,
+    /// No answer about relaying, or not asked.
+    None,
+}
+
+fn answer(judged: &TestJudgement) -> Answer {
+    match (&judged.outcome, judged.weight) {
+        (Outcome::Relayed { .. }, _) | (Outcome::Accepted { .. }, Weight::Suspicion) => Answer::Yes,
+        (Outcome::Refused { .. }, Weight::Denial) => Answer::No,
+        _ => Answer::None,
+    }
+}
+
+/// One path of a run, with all that is known of it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    report: &'a Report,
+    judgement: &'a Judgement,
+    index: u8,
+    path: &'a PathJudgement,
+}
+
+impl<'a> View<'a> {
+    fn test(&self, id: &str) -> Option<&'a TestJudgement> {
+        self.path.tests.iter().chain(&self.path.controls).find(|judged| judged.test.id == id)
+    }
+
+    fn answer(&self, id: &str) -> Answer {
+        self.test(id).map_or(Answer::None, answer)
+    }
+
+    /// The tests with a yes, in display order.
+    fn accepted(&self) -> impl Iterator<Item = &'a TestJudgement> {
+        self.path.tests.iter().filter(|judged| answer(judged) == Answer::Yes)
+    }
+
+    /// The other paths of the run.
+    fn others(&self) -> impl Iterator<Item = View<'a>> {
+        views(self.report, self.judgement).filter(move |other| other.index != self.index)
+    }
+}
+
+fn views<'a>(report: &'a Report, judgement: &'a Judgement) -> impl Iterator<Item = View<'a>> {
+    (0..=u8::MAX).zip(&judgement.paths).map(move |(index, path)| View { report, judgement, index, path })
+}
+
+/// The causes of what a run found; none where nothing was accepted.
+#[must_use]
+pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
+    let mut found: Vec<Diagnosis> = Vec::new();
+    for view in views(report, judgement) {
+        for diagnosis in of_path(view) {
+            match found.iter_mut().find(|known| known.cause == diagnosis.cause) {
+                Some(known) => known.join(diagnosis),
+                None => found.push(diagnosis),
+            }
+        }
+    }
+    found.sort_by_key(|diagnosis| std::cmp::Reverse(diagnosis.confidence));
+    found
+}
+
+fn of_path(view: View<'_>) -> Vec<Diagnosis> {
+    let mut found = match view.answer("foreign-to-foreign") {
+        Answer::Yes => vec![compare::plain(view)],
+        Answer::No | Answer::None => by_group(view),
+    };
+    found.extend(multi_hop(view));
+    found
+}
+
+/// The causes of what was accepted beside a plain question that was not, one for each kind.
+fn by_group(view: View<'_>) -> Vec<Diagnosis> {
+    let mut causes: Vec<(Cause, Vec<&TestJudgement>)> = Vec::new();
+    let unexplained = view.accepted().filter(|judged| !is_explained(view, judged));
+    for (cause, judged) in unexplained.filter_map(|judged| Some((cause_of(judged.test)?, judged))) {
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, tests)) => tests.push(judged),
+            None => causes.push((cause, vec![judged])),
+        }
+    }
+    causes.into_iter().map(|(cause, tests)| by_comparison(view, cause, &tests)).collect()
+}
+
+/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds nothing.
+fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
+    judged.test.group != Group::Sender
+        && view
+            .accepted()
+            .any(|other| other.test.group == Group::Sender && other.test.reverse_path == judged.test.reverse_path)
+}
+
+fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> Diagnosis {
+    let beside = baseline(view, accepted);
+    let mut evidence: Vec<String> =
+        accepted.iter().map(|judged| sentence::accepted(view, judged, beside.map(|beside| beside.1))).collect();
+    evidence.extend(beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
+    let confidence = match (accepted.iter().any(|judged| judged.weight == Weight::Proof), beside) {
+        (_, None) => Confidence::Possible,
+        (true, Some(_)) => Confidence::Certain,
+        (false, Some(_)) => Confidence::Likely,
+    };
+    Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause))
+}
+
+/// The refusal to set beside what was accepted: the plain question with the same sender, where there is one.
+fn baseline<'a>(view: View<'a>, accepted: &[&TestJudgement]) -> Option<(&'a TestJudgement, &'a TestJudgement)> {
+    let plain = view.test("foreign-to-foreign").filter(|judged| answer(judged) == Answer::No)?;
+    let reverse_path = accepted.first().map(|judged| judged.test.reverse_path);
+    let same_sender = view.path.tests.iter().find(|judged| {
+        judged.test.group == Group::Sender
+            && Some(judged.test.reverse_path) == reverse_path
+            && answer(judged) == Answer::No
+    });
+    let is_about_sender = accepted.first().is_some_and(|judged| judged.test.group == Group::Sender);
+    let is_foreign = reverse_path == Some(plain.test.reverse_path);
+    match same_sender {
+        Some(same) if !is_about_sender => Some((plain, same)),
+        _ if is_about_sender || is_foreign => Some((plain, plain)),
+        _ => None,
+    }
+}
+
+/// Mail that came back from another host than it was given to.
+fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
+    let evidence: Vec<String> = view
+        .path
+        .tests
+        .iter()
+        .filter_map(|judged| match &judged.outcome {
+            Outcome::Relayed { from, hops: Hops::Multihop } => Some(sentence::multi_hop(judged, *from)),
+            _ => None,
+        })
+        .collect();
+    let found = !evidence.is_empty();
+    found.then(|| Diagnosis::new(view, Cause::MultiHop, Confidence::Certain, evidence, Vec::new()))
+}
+
+impl Diagnosis {
+    /// The cause as a sentence: `The server relays for every client (certain).`
+    #[must_use]
+    pub fn headline(&self) -> String {
+        format!("The server {} ({}).", self.cause.clause(), self.confidence.word())
+    }
+
+    fn new(
+        view: View<'_>,
+        cause: Cause,
+        confidence: Confidence,
+        evidence: Vec<String>,
+        rules_out: Vec<String>,
+    ) -> Self {
+        let software = mta::identify(view.report, view.index);
+        let servers = software.iter().flat_map(|mta| mta.distribution.into_iter().chain([mta.name]));
+        let remedies: Vec<String> =
+            servers.flat_map(|server| remedy::find(server, cause)).map(remedy::Remedy::key).collect();
+        let paths = vec![view.index];
+        Self { cause, confidence, paths, evidence, rules_out, remedy: remedies.first().cloned(), remedies }
+    }
+
+    /// Takes in the same cause of another path.
+    fn join(&mut self, other: Self) {
+        self.confidence = self.confidence.max(other.confidence);
+        self.paths.extend(other.paths);
+        for (known, more) in [
+            (&mut self.evidence, other.evidence),
+            (&mut self.rules_out, other.rules_out),
+            (&mut self.remedies, other.remedies),
+        ] {
+            more.into_iter().for_each(|one| {
+                if !known.contains(&one) {
+                    known.push(one);
+                }
+            });
+        }
+        self.remedy = self.remedies.first().cloned();
+    }
+}

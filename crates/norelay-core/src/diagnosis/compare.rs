@@ -1,0 +1,121 @@
+//! The plain question, accepted on one path: compared with the others, to tell who is trusted there.
+
+use std::net::IpAddr;
+
+use super::{Answer, Diagnosis, View, seen, sentence};
+use crate::{check::verdict::Weight, event::Path, mta::Confidence, remedy::Cause, smtp::Security};
+
+/// A cause, and the sentences that show it.
+type Ground = (Cause, Vec<String>);
+
+/// Why the plain question was accepted on a path.
+pub(super) fn plain(view: View<'_>) -> Diagnosis {
+    let proven = view.test("foreign-to-foreign").is_some_and(|judged| judged.weight == Weight::Proof);
+    let grounds: &[fn(View<'_>) -> Option<Ground>] = &[lost_address, one_domain, one_family, under_tls, one_port];
+    let found = grounds.iter().find_map(|ground| ground(view));
+    let (cause, mut evidence) = found.unwrap_or_else(|| (Cause::TrustsEveryone, Vec::new()));
+    if let Some(judged) = view.test("foreign-to-foreign") {
+        evidence.insert(0, sentence::accepted(view, judged, None));
+    }
+    let mut rules_out = sentence::rules_out(view, cause);
+    if cause == Cause::TrustsEveryone {
+        rules_out.extend(everywhere(view));
+        evidence.extend(from_inside(view));
+    }
+    let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
+    Diagnosis::new(view, cause, confidence, evidence, rules_out)
+}
+
+fn way<'a>(view: View<'a>) -> Option<&'a Path> {
+    view.report.paths.get(usize::from(view.index)).map(|facts| &facts.way)
+}
+
+/// The server says that it sees another address than ours, and one that it may trust.
+fn lost_address(view: View<'_>) -> Option<Ground> {
+    let seen = seen::misseen(view.report, view.index)?;
+    Some((Cause::LostClientAddress, vec![sentence::misseen(seen)]))
+}
+
+/// A second foreign domain was refused: it is ours that is permitted.
+fn one_domain(view: View<'_>) -> Option<Ground> {
+    let second = view.test("ctl-second-foreign").filter(|judged| sentence::is_refusal_of_relaying(judged))?;
+    let domain = view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default();
+    let comparison = format!(
+        "A recipient at {domain} was accepted, one at another foreign domain refused ({}).",
+        sentence::reply_of(second)
+    );
+    let traps = ["mx-backup-trap", "mx-primary-trap"];
+    let by_mx = traps.iter().any(|id| view.answer(id) == Answer::Yes);
+    Some((if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide }, vec![comparison]))
+}
+
+/// The other address family is closed: the relay check works where the client's address arrives.
+fn one_family(view: View<'_>) -> Option<Ground> {
+    let ours = way(view)?;
+    let other = refusing(view, |other| {
+        is_v6(other.address) != is_v6(ours.address) && (other.port, other.security) == (ours.port, ours.security)
+    })?;
+    let comparison = format!(
+        "Accepted over {} ({ours}), refused over {} ({}): {}.",
+        family(ours.address),
+        family(other.1.address),
+        other.1,
+        other.2
+    );
+    Some((Cause::LostClientAddress, vec![comparison]))
+}
+
+/// The same port is closed in the clear.
+fn under_tls(view: View<'_>) -> Option<Ground> {
+    let ours = way(view)?;
+    let other = refusing(view, |other| {
+        (other.address, other.port) == (ours.address, ours.port)
+            && other.security == Security::Plain
+            && ours.security == Security::StartTls
+    })?;
+    let comparison = format!("Accepted under TLS ({ours}), refused in the clear: {}.", other.2);
+    Some((Cause::TrustsTls, vec![comparison]))
+}
+
+/// Another port of the same address is closed.
+fn one_port(view: View<'_>) -> Option<Ground> {
+    let ours = way(view)?;
+    let other = refusing(view, |other| other.address == ours.address && other.port != ours.port)?;
+    let comparison =
+        format!("Accepted on port {} of {}, refused on port {}: {}.", ours.port, ours.address, other.1.port, other.2);
+    Some((Cause::PortWithoutRelayCheck, vec![comparison]))
+}
+
+/// A path of this kind that refused the plain question, and its reply.
+fn refusing<'a>(view: View<'a>, is_kind: impl Fn(&Path) -> bool) -> Option<(View<'a>, &'a Path, String)> {
+    view.others().find_map(|other| {
+        let path = way(other).filter(|path| is_kind(path))?;
+        let judged = other.test("foreign-to-foreign").filter(|judged| super::answer(judged) == Answer::No)?;
+        Some((other, path, sentence::reply_of(judged)))
+    })
+}
+
+/// That the other paths are open as well.
+fn everywhere(view: View<'_>) -> Option<String> {
+    let open = view.others().filter(|other| other.answer("foreign-to-foreign") == Answer::Yes).count();
+    (open > 0 && open + 1 == view.judgement.paths.len())
+        .then(|| "It isn't one port or address family: the plain test was accepted on every path.".to_owned())
+}
+
+/// That we may be no stranger.
+fn from_inside(view: View<'_>) -> Option<String> {
+    let ours = way(view)?.address;
+    let dialogues = view.report.dialogues.values().filter(|dialogue| dialogue.path == view.index);
+    let local = dialogues.filter_map(|dialogue| dialogue.local).map(|local| local.ip()).next()?;
+    (seen::is_private(local) && seen::is_private(ours)).then(|| {
+        format!("We asked from {local}, an address of a private network: the server may know it. Ask from outside to be sure.")
+    })
+}
+
+fn is_v6(address: IpAddr) -> bool {
+    address.to_canonical().is_ipv6()
+}
+
+fn family(address: IpAddr) -> &'static str {
+    if is_v6(address) { "IPv6" } else { "IPv4" }
+}

@@ -1,0 +1,166 @@
+//! The sentences of a diagnosis: what was accepted beside what was refused, and what that rules out.
+
+use std::net::IpAddr;
+
+use super::{Answer, View, answer};
+use crate::{
+    catalogue::Group,
+    check::{Outcome, Reason, verdict::TestJudgement},
+    octets::harmless,
+    remedy::Cause,
+    smtp::Stage,
+    token,
+};
+
+const MAX_SHOWN: usize = 160;
+const MAX_LINE: usize = 120;
+
+/// Where only one half of a comparison is known.
+pub(super) const NO_COMPARISON: &str =
+    "What it refuses is not known (the plain test has no answer about relaying), so it may as well trust everybody.";
+
+/// That a test was accepted and, beside it, what was refused.
+pub(super) fn accepted(view: View<'_>, judged: &TestJudgement, beside: Option<&TestJudgement>) -> String {
+    let verb = match &judged.outcome {
+        Outcome::Relayed { .. } => "Relayed",
+        _ => "Accepted",
+    };
+    let what = with(view, judged, true);
+    let number = judged.test.number;
+    let (what, refused) = match beside {
+        // Who is compared with a foreign sender is told by the sender.
+        Some(plain) if judged.test.group == Group::Sender => {
+            (what, format!(", refused with a foreign one (test {}: {})", plain.test.number, reply_of(plain)))
+        }
+        Some(plain) => {
+            (what, format!(", refused {} (test {}: {})", with(view, plain, false), plain.test.number, reply_of(plain)))
+        }
+        None => (what, String::new()),
+    };
+    format!("{verb} {what} (test {number}){refused}.")
+}
+
+/// What distinguishes a test, as it was said.
+fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
+    let said = |stage| line_said(view, judged, stage);
+    let recipient = || said(Stage::Rcpt).map_or_else(|| judged.test.title().to_owned(), |line| path_in(&line));
+    match judged.test.group {
+        Group::Sender if is_accepted => format!("with {}", sender(said(Stage::Mail))),
+        Group::Hello => match said(Stage::Helo).or_else(|| said(Stage::Ehlo)) {
+            Some(hello) => format!("after {hello}"),
+            None => "without HELO".to_owned(),
+        },
+        Group::Auth => {
+            let mechanism = said(Stage::Auth).and_then(|line| line.split(' ').nth(1).map(str::to_owned));
+            format!("after AUTH {} with credentials that nobody has", mechanism.unwrap_or_default())
+        }
+        Group::Proxy | Group::State | Group::Path => format!("in test \"{}\"", judged.test.title()),
+        Group::Plain if !is_accepted => format!("plain {}", recipient()),
+        _ => format!("{} with {}", recipient(), sender(said(Stage::Mail))),
+    }
+}
+
+/// `a sender at mail.example.net`, `no sender`, `a sender without a domain`.
+fn sender(mail: Option<String>) -> String {
+    let Some(path) = mail.as_deref().map(path_in) else { return "another sender".to_owned() };
+    let inner = path.trim_start_matches('<').split('>').next().unwrap_or_default();
+    match inner.rsplit_once('@') {
+        _ if inner.is_empty() => "no sender (<>)".to_owned(),
+        Some((_, domain)) => format!("a sender at {domain}"),
+        None => "a sender without a domain".to_owned(),
+    }
+}
+
+/// The line that was said for a test at a stage, harmless and without tokens.
+fn line_said(view: View<'_>, judged: &TestJudgement, stage: Stage) -> Option<String> {
+    let dialogues = judged.dialogues.iter().rev().filter_map(|number| view.report.dialogues.get(number));
+    let line = dialogues
+        .flat_map(|dialogue| dialogue.answers_for(judged.test.id).filter(|exchange| exchange.stage == stage).last())
+        .find_map(|exchange| exchange.sent.clone())?;
+    let shown: String = without_tokens(&harmless(&line.1.to_text())).chars().take(MAX_LINE).collect();
+    Some(shown)
+}
+
+/// What follows `MAIL FROM:` or `RCPT TO:`.
+fn path_in(line: &str) -> String {
+    line.split_once(':').map_or(line, |(_, path)| path).to_owned()
+}
+
+/// A token says nothing to a reader: `user` stands for it.
+fn without_tokens(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("nr") {
+        let (before, candidate) = rest.split_at(start);
+        shown.push_str(before);
+        let letters = candidate.bytes().take_while(|octet| matches!(octet, b'a'..=b'z' | b'2'..=b'7')).count();
+        if letters >= token::LENGTH {
+            shown.push_str("user");
+            rest = &candidate[token::LENGTH..];
+        } else {
+            shown.push_str("nr");
+            rest = &candidate[2..];
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The reply that refused a test.
+pub(super) fn reply_of(judged: &TestJudgement) -> String {
+    let reply = match &judged.outcome {
+        Outcome::Refused { reply, .. } | Outcome::Accepted { reply, .. } | Outcome::Deferred { reply, .. } => reply,
+        _ => return judged.outcome.word().to_owned(),
+    };
+    let text = without_tokens(&reply.to_string());
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Whether a control was refused as relaying; controls have no weight of their own.
+pub(super) fn is_refusal_of_relaying(judged: &TestJudgement) -> bool {
+    matches!(&judged.outcome, Outcome::Refused { reason: Reason::RelayDenied | Reason::AuthRequired, .. })
+}
+
+/// That a server sees us as somebody else.
+pub(super) fn misseen((seen, ours): (IpAddr, IpAddr)) -> String {
+    format!("The server saw us come from {seen}; we came from {ours}.")
+}
+
+/// That a message took a further hop.
+pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
+    let number = judged.test.number;
+    format!("The message of test {number} came from {from}, to which the server had handed it on.")
+}
+
+/// What a single refusal shows not to be the cause.
+static RULED_OUT: &[(&str, Cause, &str)] = &[
+    ("foreign-to-foreign", Cause::TrustsEveryone, "It doesn't relay for every client"),
+    ("null-sender", Cause::TrustsNullSender, "Naming no sender isn't enough"),
+    ("target-host-sender", Cause::TrustsSenderDomain, "A sender at the server's own name isn't enough"),
+    ("local-domain-sender", Cause::TrustsSenderDomain, "A sender in its own mail domain isn't enough"),
+    ("helo-localhost", Cause::TrustsHeloName, "Saying HELO localhost isn't enough"),
+    ("auth-plain-random", Cause::TrustsAnyCredentials, "Credentials that nobody has aren't enough"),
+    ("ctl-second-foreign", Cause::TrustsEveryone, "Not every foreign domain is a permitted recipient"),
+];
+
+/// What the answers on a path show not to be the cause.
+pub(super) fn rules_out(view: View<'_>, cause: Cause) -> Vec<String> {
+    let mut ruled_out: Vec<String> = RULED_OUT
+        .iter()
+        .filter(|(_, ruled_out, _)| *ruled_out != cause)
+        .filter_map(|(id, _, sentence)| {
+            let judged = view.test(id)?;
+            let is_refused =
+                answer(judged) == Answer::No || (judged.test.is_control() && is_refusal_of_relaying(judged));
+            is_refused.then(|| format!("{sentence} (test {} was refused).", judged.test.number))
+        })
+        .collect();
+    let second = view.test("ctl-second-foreign").map(|judged| &judged.outcome);
+    if cause == Cause::TrustsEveryone && matches!(second, Some(Outcome::Accepted { .. } | Outcome::Relayed { .. })) {
+        ruled_out.push("It isn't our domain that is permitted: another foreign domain was accepted too.".to_owned());
+    }
+    ruled_out
+}

@@ -1,0 +1,362 @@
+//! Posture: what the DNS says about a mail domain and its servers, apart from relaying.
+//!
+//! Rules:
+//! - A note is a fact; its level and its words stand with the other findings' in `check/finding.rs`.
+//! - What could not be looked up is said to be unknown, never to be missing.
+//! - Nothing here changes a relay verdict.
+
+pub mod policy;
+pub mod spf;
+
+use std::net::IpAddr;
+
+use crate::{
+    blacklist::{Failure, Why},
+    event::Event,
+    octets::Octets,
+};
+use policy::Tlsa;
+use spf::{Qualifier, Records};
+
+/// What a look-up gave; nothing found is an empty list.
+pub type Looked<T> = Result<T, Failure>;
+/// Texts of TXT records.
+pub type Texts = Vec<Octets>;
+
+/// What was looked up about a mail domain.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// Its mail exchangers.
+    pub exchangers: Looked<Vec<Exchanger>>,
+    /// The texts of the domain and of the domains that its SPF record leads to.
+    pub spf: Records,
+    /// The texts at `_dmarc`.
+    pub dmarc: Looked<Texts>,
+    /// The texts at `_dmarc` of the registered domain, where that is another.
+    pub dmarc_above: Option<Looked<Texts>>,
+    /// The texts at `_mta-sts`.
+    pub mta_sts: Looked<Texts>,
+    /// The texts at `_smtp._tls`.
+    pub tls_rpt: Looked<Texts>,
+}
+
+/// A mail exchanger of a domain.
+#[derive(Clone, Debug)]
+pub struct Exchanger {
+    /// Its name without the final dot; empty in a null MX (RFC 7505).
+    pub host: String,
+    /// What it is an alias of, if it is one.
+    pub alias: Looked<Option<String>>,
+    /// Its addresses.
+    pub addresses: Looked<Vec<IpAddr>>,
+    /// The TLSA records of its port 25.
+    pub tlsa: Looked<Vec<Tlsa>>,
+}
+
+/// What was looked up about a server's address.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The address.
+    pub address: IpAddr,
+    /// Its names (PTR), each with the addresses that it leads to.
+    pub names: Looked<Vec<(String, Looked<Vec<IpAddr>>)>>,
+}
+
+/// One fact: its kind, and its particulars in the order that its wording needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The kind.
+    pub tag: &'static str,
+    /// The particulars.
+    pub arguments: Vec<Octets>,
+}
+
+impl Note {
+    fn new<const N: usize>(tag: &'static str, arguments: [&str; N]) -> Self {
+        Self { tag, arguments: arguments.map(Octets::from).to_vec() }
+    }
+
+    fn unknown(what: &str, of: &str, failure: Failure) -> Self {
+        Self::new("posture_unknown", [what, of, Why::from(failure).clause()])
+    }
+
+    /// The note as an event of a run, about a path where it is about one.
+    #[must_use]
+    pub fn event(self, path: Option<u8>) -> Event {
+        Event::Noted { path, tag: self.tag.to_owned(), arguments: self.arguments }
+    }
+}
+
+/// What is worth knowing about a domain.
+#[must_use]
+pub fn notes(domain: &Domain) -> Vec<Note> {
+    let mut notes = exchanger_notes(domain);
+    notes.extend(spf_notes(domain));
+    notes.extend(dmarc_notes(domain));
+    notes.extend(record_note(&STS, &domain.name, &domain.mta_sts));
+    notes.extend(record_note(&RPT, &domain.name, &domain.tls_rpt));
+    notes.extend(dane_notes(domain));
+    notes
+}
+
+fn exchanger_notes(domain: &Domain) -> Vec<Note> {
+    let name = domain.name.as_str();
+    let exchangers = match &domain.exchangers {
+        Ok(exchangers) => exchangers,
+        Err(failure) => return vec![Note::unknown("the MX records", name, *failure)],
+    };
+    let is_null = |exchanger: &Exchanger| exchanger.host.is_empty();
+    match exchangers.as_slice() {
+        [] => return vec![Note::new("mx_missing", [name])],
+        [only] if is_null(only) => return vec![Note::new("mx_null", [name])],
+        _ => {}
+    }
+    let mut notes = Vec::new();
+    if exchangers.iter().any(is_null) {
+        notes.push(Note::new("mx_null_among_others", [name]));
+    }
+    notes.extend(
+        exchangers.iter().filter(|exchanger| !is_null(exchanger)).flat_map(|exchanger| sanity(name, exchanger)),
+    );
+    notes
+}
+
+/// RFC 5321 section 5.1, RFC 2181 section 10.3.
+fn sanity(domain: &str, exchanger: &Exchanger) -> Vec<Note> {
+    let host = exchanger.host.as_str();
+    if !is_host(host) {
+        return vec![Note::new("mx_is_address", [domain, host])];
+    }
+    let mut notes = Vec::new();
+    match &exchanger.alias {
+        Ok(Some(alias)) => notes.push(Note::new("mx_is_alias", [domain, host, alias])),
+        Ok(None) => {}
+        Err(failure) => notes.push(Note::unknown("an alias", host, *failure)),
+    }
+    match &exchanger.addresses {
+        Ok(addresses) if addresses.is_empty() => notes.push(Note::new("mx_without_address", [domain, host])),
+        Ok(addresses) => notes.extend(
+            addresses
+                .iter()
+                .filter(|address| is_of_no_use(**address))
+                .map(|address| Note::new("mx_private_address", [domain, host, &address.to_string()])),
+        ),
+        Err(failure) => notes.push(Note::unknown("the addresses", host, *failure)),
+    }
+    notes
+}
+
+/// Whether the name of an exchanger can be a host's: the root of a null MX and an address written as a name can't.
+#[must_use]
+pub fn is_host(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.bytes().any(|octet| !octet.is_ascii_digit()))
+}
+
+/// Nobody elsewhere on the Internet can send to it.
+fn is_of_no_use(address: IpAddr) -> bool {
+    crate::blacklist::target::is_private(address.to_canonical())
+}
+
+fn spf_notes(domain: &Domain) -> Vec<Note> {
+    let name = domain.name.as_str();
+    let texts = match domain.spf.get(&name.to_ascii_lowercase()) {
+        Some(Ok(texts)) => texts,
+        Some(Err(failure)) => return vec![Note::unknown("the SPF record", name, *failure)],
+        None => return vec![Note::unknown("the SPF record", name, Failure::Unfinished)],
+    };
+    let texts: Vec<_> = texts.iter().map(Octets::to_text).collect();
+    let records: Vec<_> = texts.iter().filter(|text| spf::is_record(text)).collect();
+    let almost = texts.iter().find(|text| begins_with(text, "v=spf1"));
+    match (records.as_slice(), almost) {
+        ([], Some(almost)) => vec![Note::new("spf_invalid", [name, "it does not begin with \"v=spf1 \"", almost])],
+        ([], None) => vec![Note::new("spf_missing", [name])],
+        ([record], _) => spf_record_notes(domain, record),
+        (several, _) => vec![Note::new("spf_several", [name, &several.len().to_string()])],
+    }
+}
+
+fn begins_with(text: &str, start: &str) -> bool {
+    text.trim_start().get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+}
+
+fn spf_record_notes(domain: &Domain, record: &str) -> Vec<Note> {
+    let name = domain.name.as_str();
+    let spf = match spf::parse(record) {
+        Ok(spf) => spf,
+        Err(why) => return vec![Note::new("spf_invalid", [name, &why, record])],
+    };
+    let mut notes = Vec::new();
+    let tree = spf::tree(name, &domain.spf);
+    if tree.lookups > spf::MAX_LOOKUPS {
+        notes.push(Note::new("spf_too_many_lookups", [name, &tree.lookups.to_string()]));
+    }
+    notes.extend(tree.faults.iter().map(|fault| Note::new("spf_broken_below", [name, fault])));
+    let unknown = domain.spf.iter().filter_map(|(below, texts)| texts.as_ref().err().map(|failure| (below, failure)));
+    notes.extend(unknown.map(|(below, failure)| Note::unknown("the SPF record", below, *failure)));
+    match (spf.all, &spf.redirect) {
+        (Some(Qualifier::Pass), _) => notes.push(Note::new("spf_allows_all", [name])),
+        (Some(Qualifier::Neutral), _) | (None, None) => notes.push(Note::new("spf_decides_nothing", [name])),
+        _ => {}
+    }
+    if spf.uses_ptr {
+        notes.push(Note::new("spf_uses_ptr", [name]));
+    }
+    if notes.is_empty() {
+        notes.push(Note::new("spf_found", [name, record]));
+    }
+    notes
+}
+
+fn dmarc_notes(domain: &Domain) -> Vec<Note> {
+    let name = domain.name.as_str();
+    let is_record = |text: &Octets| policy::is_dmarc(&text.to_text());
+    let own = match &domain.dmarc {
+        Ok(texts) => texts,
+        Err(failure) => return vec![Note::unknown("the DMARC record", name, *failure)],
+    };
+    let is_own = own.iter().any(|text| is_record(text) || begins_with(&text.to_text(), "v=dmarc"));
+    let texts = match (&domain.dmarc_above, is_own) {
+        (Some(Ok(above)), false) => above,
+        (Some(Err(failure)), false) => return vec![Note::unknown("the DMARC record above", name, *failure)],
+        _ => own,
+    };
+    let records: Vec<_> = texts.iter().filter(|text| is_record(text)).map(Octets::to_text).collect();
+    let almost = texts.iter().map(Octets::to_text).find(|text| begins_with(text, "v=dmarc"));
+    match (records.as_slice(), almost) {
+        ([], Some(almost)) => vec![Note::new("dmarc_invalid", [name, "it does not begin with \"v=DMARC1;\"", &almost])],
+        ([], None) => vec![Note::new("dmarc_missing", [name])],
+        ([record], _) => dmarc_record_notes(name, record, !is_own),
+        (several, _) => vec![Note::new("dmarc_several", [name, &several.len().to_string()])],
+    }
+}
+
+fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<Note> {
+    let dmarc = match policy::dmarc(record) {
+        Ok(dmarc) => dmarc,
+        Err(why) => return vec![Note::new("dmarc_invalid", [name, &why, record])],
+    };
+    // What is said above holds here by its policy for subdomains.
+    let policy = dmarc.subdomain_policy.as_ref().filter(|_| is_above).unwrap_or(&dmarc.policy);
+    let mut notes = Vec::new();
+    if policy == "none" {
+        notes.push(Note::new("dmarc_none", [name]));
+    } else if dmarc.percent < 100 {
+        notes.push(Note::new("dmarc_partial", [name, &dmarc.percent.to_string()]));
+    }
+    if !dmarc.reports {
+        notes.push(Note::new("dmarc_without_reports", [name]));
+    }
+    if notes.is_empty() {
+        notes.push(Note::new("dmarc_found", [name, policy]));
+    }
+    notes
+}
+
+/// A kind of record of which there may be one or none.
+struct Single {
+    what: &'static str,
+    start: &'static str,
+    is_record: fn(&str) -> bool,
+    read: fn(&str) -> Result<(), String>,
+    missing: &'static str,
+    invalid: &'static str,
+    found: &'static str,
+}
+
+const STS: Single = Single {
+    what: "the MTA-STS record",
+    start: "v=STSv1",
+    is_record: policy::is_mta_sts,
+    read: policy::mta_sts,
+    missing: "mta_sts_missing",
+    invalid: "mta_sts_invalid",
+    found: "mta_sts_found",
+};
+
+const RPT: Single = Single {
+    what: "the TLS-RPT record",
+    start: "v=TLSRPTv1",
+    is_record: policy::is_tls_rpt,
+    read: policy::tls_rpt,
+    missing: "tls_rpt_missing",
+    invalid: "tls_rpt_invalid",
+    found: "tls_rpt_found",
+};
+
+fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<Note> {
+    let texts: Vec<_> = match texts {
+        Ok(texts) => texts.iter().map(Octets::to_text).collect(),
+        Err(failure) => return Some(Note::unknown(kind.what, name, *failure)),
+    };
+    let records: Vec<_> = texts.iter().filter(|text| (kind.is_record)(text)).collect();
+    let almost = texts.iter().find(|text| begins_with(text, kind.start));
+    let start = format!("it does not begin with \"{};\"", kind.start);
+    Some(match (records.as_slice(), almost) {
+        ([], Some(almost)) => Note::new(kind.invalid, [name, &start, almost]),
+        ([], None) => Note::new(kind.missing, [name]),
+        ([record], _) => match (kind.read)(record) {
+            Ok(()) => Note::new(kind.found, [name]),
+            Err(why) => Note::new(kind.invalid, [name, &why, record]),
+        },
+        (several, _) => {
+            Note::new(kind.invalid, [name, "there are several records, so senders ignore them", several[0]])
+        }
+    })
+}
+
+fn dane_notes(domain: &Domain) -> Vec<Note> {
+    let exchangers = domain.exchangers.as_deref().unwrap_or_default();
+    let exchangers = exchangers.iter().filter(|exchanger| is_host(&exchanger.host));
+    let (mut notes, mut count) = (Vec::new(), 0);
+    for exchanger in exchangers {
+        count += 1;
+        let records = match &exchanger.tlsa {
+            Ok(records) => records,
+            Err(failure) => {
+                notes.push(Note::unknown("the TLSA records", &exchanger.host, *failure));
+                continue;
+            }
+        };
+        let faults: Vec<_> = records.iter().filter_map(Tlsa::fault).collect();
+        notes.extend(faults.iter().map(|fault| Note::new("dane_invalid", [&exchanger.host, fault])));
+        if records.len() > faults.len() {
+            notes.push(Note::new("dane_found", [&exchanger.host, &(records.len() - faults.len()).to_string()]));
+        }
+    }
+    if notes.is_empty() && count > 0 {
+        notes.push(Note::new("dane_missing", [&domain.name]));
+    }
+    notes
+}
+
+/// What is worth knowing about a server's address: a reverse name that leads back to it.
+#[must_use]
+pub fn host_notes(host: &Host) -> Vec<Note> {
+    let address = host.address.to_string();
+    let names = match &host.names {
+        Ok(names) => names,
+        Err(failure) => return vec![Note::unknown("the reverse name", &address, *failure)],
+    };
+    let leads_back = |forward: &Looked<Vec<IpAddr>>| {
+        forward
+            .as_ref()
+            .is_ok_and(|addresses| addresses.iter().any(|back| back.to_canonical() == host.address.to_canonical()))
+    };
+    if let Some((name, _)) = names.iter().find(|(_, forward)| leads_back(forward)) {
+        return vec![Note::new("reverse_name_confirmed", [&address, name])];
+    }
+    match names.as_slice() {
+        [] => vec![Note::new("reverse_name_missing", [&address])],
+        [(name, Err(failure)), ..] => vec![Note::unknown("the addresses", name, *failure)],
+        [(name, Ok(forward)), ..] => {
+            let forward: Vec<_> = forward.iter().map(ToString::to_string).collect();
+            let forward = if forward.is_empty() { "no address".to_owned() } else { forward.join(", ") };
+            vec![Note::new("reverse_name_unconfirmed", [&address, name, &forward])]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

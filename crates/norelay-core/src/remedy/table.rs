@@ -1,0 +1,110 @@
+//! The table. One line a remedy; its document is `catalogue/remedy/<server>/<name>.md`. A server's remedies stand
+//! together, and of those for one cause the most usual stands first.
+
+use super::{Cause, Remedy};
+
+macro_rules! remedies {
+    ($($server:literal $name:literal $($cause:ident)+;)*) => {
+        /// Every remedy.
+        pub static REMEDIES: &[Remedy] = &[$(Remedy {
+            server: $server,
+            name: $name,
+            causes: &[$(Cause::$cause),+],
+            document: include_str!(concat!("../../catalogue/remedy/", $server, "/", $name, ".md")),
+        }),*];
+    };
+}
+
+#[rustfmt::skip]
+remedies! {
+    "postfix" "mynetworks" TrustsEveryone LostClientAddress;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck;
+    "postfix" "submission" PortWithoutRelayCheck TrustsTls;
+    "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "postfix" "backup-mx" BackupMxLoose;
+    "postfix" "relay-domains" RecipientDomainTooWide;
+    "postfix" "xclient" TrustsXclient;
+    "postfix" "proxy-protocol" TrustsProxyHeader;
+    "postfix" "client-certificates" TrustsTls;
+    "postfix" "sasl" TrustsAnyCredentials;
+    "postfix" "client-address" LostClientAddress;
+
+    "exim" "relay-hosts" TrustsEveryone;
+    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState;
+    "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose;
+    "exim" "submission" PortWithoutRelayCheck TrustsTls;
+    "exim" "proxy-protocol" TrustsProxyHeader TrustsXclient;
+    "exim" "authenticators" TrustsAnyCredentials;
+    "exim" "client-address" LostClientAddress;
+
+    "sendmail" "relay-features" TrustsEveryone PortWithoutRelayCheck;
+    "sendmail" "relay-from" TrustsSenderDomain;
+    "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsHeloName SessionState;
+    "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose;
+    "sendmail" "authentication" TrustsAnyCredentials TrustsTls;
+    "sendmail" "client-address" LostClientAddress;
+
+    "opensmtpd" "match-any" TrustsEveryone;
+    "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
+    "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose;
+    "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls TrustsProxyHeader TrustsXclient TrustsAnyCredentials SessionState;
+    "opensmtpd" "client-address" LostClientAddress;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        mta::{CLUES, NAMES},
+        remedy::{Role, by_key, servers},
+    };
+
+    #[test]
+    fn every_document_is_whole() {
+        for remedy in REMEDIES {
+            let key = remedy.key();
+            assert!(remedy.document.starts_with("# "), "{key}: no title");
+            assert!(remedy.document.contains("\n## What it may break\n"), "{key}: it may break nothing?");
+            let documentation = remedy.documentation();
+            assert!(documentation.is_some_and(|address| address.starts_with("https://")), "{key}: no documentation");
+            assert!(std::ptr::eq(by_key(&key).expect("the key is its own"), remedy));
+        }
+    }
+
+    #[test]
+    fn every_block_can_be_read() {
+        for remedy in REMEDIES {
+            let blocks = remedy.blocks().unwrap_or_else(|fault| panic!("{}: {fault}", remedy.key()));
+            let changes = blocks.iter().any(|block| matches!(block.role, Role::Apply { .. } | Role::Run));
+            let has_steps = remedy.document.contains("\n## Steps\n\n1. ");
+            assert!(changes || has_steps, "{}: nothing to do", remedy.key());
+            for block in &blocks {
+                let Role::Apply { files, .. } = &block.role else { continue };
+                assert!(files.iter().all(|file| file.starts_with('/') || file.starts_with("./")), "{}", remedy.key());
+                assert!(block.edit("x\n").is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn servers_are_known_and_stand_together() {
+        let names: BTreeSet<&str> = NAMES.iter().map(|known| known.name).collect();
+        let distributions: BTreeSet<&str> = CLUES.iter().filter_map(|clue| clue.distribution).collect();
+        let mut seen = BTreeSet::new();
+        for server in servers() {
+            assert!(seen.insert(server), "{server} stands in two places");
+            assert!(
+                names.contains(server) || distributions.contains(server) || PACKAGINGS.contains(&server),
+                "{server}"
+            );
+        }
+    }
+
+    /// Ways to run a server that nothing on the wire tells.
+    const PACKAGINGS: &[&str] = &["docker", "docker-mailserver", "kubernetes", "mailu", "zimbra", "iredmail", "plesk"];
+}

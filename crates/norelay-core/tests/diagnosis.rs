@@ -1,0 +1,267 @@
+//! What was accepted beside what was refused names the cause.
+
+mod story;
+
+use norelay_core::{
+    check::verdict::judge,
+    diagnosis::{Diagnosis, diagnose, seen_as, techniques},
+    report::Report,
+    smtp::Security,
+};
+use story::Story;
+
+const NO: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
+const YES: &str = "250 2.1.5 Ok";
+const LISTED: &str = "554 5.7.1 Client host blocked using zen.spamhaus.org";
+
+/// `id=yes`, `id=no`, `id=listed` or `id=back` (accepted, and its message came back).
+fn one_path(answers: &[&str]) -> Report {
+    let mut story = Story::begin(true);
+    let ids: Vec<&str> = answers.iter().map(|answer| answer.split('=').next().expect("an id")).collect();
+    let path = story.path("192.0.2.7", 25, Security::Plain, &ids);
+    for answer in answers {
+        let (id, word) = answer.split_once('=').expect("id=answer");
+        match word {
+            "yes" => story.asked(path, id, YES),
+            "no" => story.asked(path, id, NO),
+            "listed" => story.asked(path, id, LISTED),
+            "back" => story.relayed(path, id, "192.0.2.7:30000", "from probe.example (x [198.51.100.9]) by mx"),
+            "around" => story.relayed(path, id, "203.0.113.5:30000", "from probe.example (x [198.51.100.9]) by mx"),
+            other => panic!("{other}"),
+        }
+    }
+    story.end()
+}
+
+fn words(found: &[Diagnosis]) -> Vec<String> {
+    let mut words: Vec<String> =
+        found.iter().map(|found| format!("{} {}", found.cause, found.confidence.word())).collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn answers_on_one_path_name_the_cause() {
+    for (answers, expected) in [
+        (&["foreign-to-foreign=no", "null-sender=no"][..], &[][..]),
+        (&["foreign-to-foreign=listed", "null-sender=listed"], &[]),
+        (&["foreign-to-foreign=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=back"], &["trusts_everyone certain"]),
+        (&["foreign-to-foreign=yes", "null-sender=yes", "percent-host=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=yes", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=no", "null-sender=yes"], &["trusts_null_sender likely"]),
+        (&["foreign-to-foreign=no", "null-sender=back"], &["trusts_null_sender certain"]),
+        (&["foreign-to-foreign=listed", "null-sender=yes"], &["trusts_null_sender possible"]),
+        (&["foreign-to-foreign=no", "target-host-sender=yes"], &["trusts_sender_domain likely"]),
+        (&["foreign-to-foreign=no", "bare-sender=yes"], &["trusts_sender_domain likely"]),
+        (&["foreign-to-foreign=no", "local-user-sender=back"], &["trusts_sender_domain certain"]),
+        (
+            &["foreign-to-foreign=no", "null-sender=yes", "target-host-sender=yes"],
+            &["trusts_null_sender likely", "trusts_sender_domain likely"],
+        ),
+        // The sender of tests 6 to 17 explains what they accept.
+        (
+            &["foreign-to-foreign=no", "target-host-sender=yes", "source-route-host=yes", "percent-host=yes"],
+            &["trusts_sender_domain likely"],
+        ),
+        // With a foreign sender the sign is the cause.
+        (
+            &["foreign-to-foreign=no", "target-host-sender=yes", "percent-domain=yes"],
+            &["percent_hack likely", "trusts_sender_domain likely"],
+        ),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=yes"], &["percent_hack likely"]),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=back"], &["percent_hack certain"]),
+        (
+            &["foreign-to-foreign=no", "target-host-sender=no", "percent-host=around"],
+            &["multi_hop certain", "percent_hack certain"],
+        ),
+        // Whether the sender alone would do was not answered.
+        (&["foreign-to-foreign=no", "target-host-sender=listed", "percent-host=yes"], &["percent_hack possible"]),
+        (&["foreign-to-foreign=no", "percent-host=yes"], &["percent_hack possible"]),
+        (&["foreign-to-foreign=no", "percent-domain=yes"], &["percent_hack likely"]),
+        (&["foreign-to-foreign=no", "bang-domain=yes"], &["bang_path likely"]),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "bang-bare=yes", "bang-ip=yes"], &["bang_path likely"]),
+        (&["foreign-to-foreign=no", "source-route-domain=yes"], &["source_route likely"]),
+        (&["foreign-to-foreign=no", "double-at-domain=yes", "quoted-at-domain=yes"], &["double_at likely"]),
+        (&["foreign-to-foreign=no", "imceasmtp-domain=yes"], &["encapsulated_address likely"]),
+        (&["foreign-to-foreign=no", "srs0-forged=yes"], &["encapsulated_address likely"]),
+        (&["foreign-to-foreign=no", "no-brackets=yes"], &["address_syntax likely"]),
+        (&["foreign-to-foreign=no", "local-domain-as-label=yes"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=no", "double-at-foreign-last=yes"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=no", "helo-localhost=yes"], &["trusts_helo_name likely"]),
+        (&["foreign-to-foreign=no", "no-helo=yes"], &["session_state likely"]),
+        (&["foreign-to-foreign=no", "piggyback-recipient=yes"], &["session_state likely"]),
+        (&["foreign-to-foreign=no", "auth-plain-random=yes"], &["trusts_any_credentials likely"]),
+        (&["foreign-to-foreign=no", "auth-anonymous=back"], &["trusts_any_credentials certain"]),
+        (&["foreign-to-foreign=no", "after-failed-auth=yes"], &["session_state likely"]),
+        (&["foreign-to-foreign=no", "xclient-loopback=yes"], &["trusts_xclient likely"]),
+        (&["foreign-to-foreign=no", "proxy-v1-loopback=yes"], &["trusts_proxy_header likely"]),
+        // What a control explains as local delivery, or shows beside the relay question, is no cause.
+        (&["foreign-to-foreign=no", "ctl-local-nx=yes", "ctl-postmaster=yes"], &[]),
+        (&["foreign-to-foreign=no", "spoof-local-to-local=yes"], &[]),
+    ] {
+        let report = one_path(answers);
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(words(&found), expected, "{answers:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn paths_beside_each_other_name_the_cause() {
+    type Told = (&'static str, u16, Security, &'static str);
+    let (v4, v6) = ("192.0.2.7", "2001:db8::7");
+    let plain = Security::Plain;
+    for (paths, expected) in [
+        (&[(v4, 25, plain, NO), (v6, 25, plain, YES)][..], &["lost_client_address likely"][..]),
+        (&[(v4, 25, plain, YES), (v6, 25, plain, NO)], &["lost_client_address likely"]),
+        (&[(v4, 25, plain, YES), (v6, 25, plain, YES)], &["trusts_everyone likely"]),
+        (&[(v4, 25, plain, YES), (v6, 25, plain, LISTED)], &["trusts_everyone likely"]),
+        (&[(v4, 25, plain, NO), (v4, 587, plain, YES)], &["port_without_relay_check likely"]),
+        (&[(v4, 25, plain, NO), (v4, 2525, plain, YES)], &["port_without_relay_check likely"]),
+        (&[(v4, 25, plain, NO), (v4, 25, Security::StartTls, YES)], &["trusts_tls likely"]),
+        (&[(v4, 25, plain, NO), (v4, 465, Security::Tls, YES)], &["port_without_relay_check likely"]),
+        (&[(v4, 25, plain, NO), (v4, 587, plain, NO)], &[]),
+        (&[(v4, 25, plain, NO), ("192.0.2.8", 25, plain, YES)], &["trusts_everyone likely"]),
+    ] as [(&[Told], &[&str]); 10]
+    {
+        let mut story = Story::begin(false);
+        for (address, port, security, answer) in paths {
+            let path = story.path(address, *port, *security, &["foreign-to-foreign"]);
+            story.asked(path, "foreign-to-foreign", answer);
+        }
+        let report = story.end();
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(words(&found), expected, "{paths:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_server_that_sees_another_address_has_lost_ours() {
+    for (hello, trace, seen, expected) in [
+        (
+            "250 mx.target.example Hello probe.example [172.22.1.1]",
+            None,
+            Some("172.22.1.1"),
+            "lost_client_address likely",
+        ),
+        (
+            "250 mx.target.example Hello probe.example [198.51.100.9]",
+            None,
+            Some("198.51.100.9"),
+            "trusts_everyone likely",
+        ),
+        (
+            "250 mx.target.example Hello probe.example [203.0.113.77]",
+            None,
+            Some("203.0.113.77"),
+            "trusts_everyone likely",
+        ),
+        ("250 mx.target.example", None, None, "trusts_everyone likely"),
+        (
+            "250 mx.target.example",
+            Some("from probe.example (unknown [10.0.2.100]) by mx"),
+            Some("10.0.2.100"),
+            "lost_client_address certain",
+        ),
+        (
+            "250 mx.target.example",
+            Some("from probe.example (mx [192.0.2.7]) by mx"),
+            Some("192.0.2.7"),
+            "lost_client_address certain",
+        ),
+        (
+            "250 mx.target.example",
+            Some("from probe.example (x [198.51.100.9]) by mx"),
+            Some("198.51.100.9"),
+            "trusts_everyone certain",
+        ),
+    ] {
+        let mut story = Story::begin(true);
+        story.server("220 mx.target.example ESMTP", hello);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        match trace {
+            Some(trace) => story.relayed(path, "foreign-to-foreign", "192.0.2.7:30000", trace),
+            None => story.asked(path, "foreign-to-foreign", YES),
+        }
+        let report = story.end();
+        assert_eq!(seen_as(&report, path).map(|address| address.to_string()).as_deref(), seen, "{hello} {trace:?}");
+        assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{hello} {trace:?}");
+    }
+}
+
+#[test]
+fn evidence_is_said_in_comparisons() {
+    for (answers, sentence) in [
+        (
+            &["foreign-to-foreign=no", "target-host-sender=yes"][..],
+            "Accepted with a sender at mx.target.example (test 4), refused with a foreign one (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+        ),
+        (
+            &["foreign-to-foreign=no", "null-sender=back"],
+            "Relayed with no sender (<>) (test 3), refused with a foreign one (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+        ),
+        (
+            &["foreign-to-foreign=no", "percent-domain=yes"],
+            "Accepted <user%probe.example@target.example> with a sender at probe.example (test 32), refused plain <user@probe.example> (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+        ),
+        (
+            &["foreign-to-foreign=no", "helo-localhost=yes"],
+            "Accepted after HELO localhost (test 96), refused plain <user@probe.example> (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+        ),
+    ] {
+        let report = one_path(answers);
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(found[0].evidence[0], sentence);
+    }
+}
+
+#[test]
+fn remedies_are_those_of_the_servers_software() {
+    for (greeting, answers, expected) in [
+        ("220 mx ESMTP Postfix", &["foreign-to-foreign=yes"][..], Some("postfix/mynetworks")),
+        ("220 mx ESMTP Exim 4.96 Tue", &["foreign-to-foreign=yes"], Some("exim/relay-hosts")),
+        (
+            "220 mx ESMTP Sendmail 8.17/8.17;",
+            &["foreign-to-foreign=no", "target-host-sender=yes"],
+            Some("sendmail/relay-from"),
+        ),
+        ("220 mx ESMTP OpenSMTPD", &["foreign-to-foreign=no", "null-sender=yes"], Some("opensmtpd/match-sender")),
+        ("220 mx ESMTP", &["foreign-to-foreign=yes"], None),
+    ] {
+        let mut story = Story::begin(false);
+        story.server(greeting, "250 mx");
+        let ids: Vec<&str> = answers.iter().map(|answer| answer.split('=').next().expect("an id")).collect();
+        let path = story.path("192.0.2.7", 25, Security::Plain, &ids);
+        for answer in answers {
+            let (id, word) = answer.split_once('=').expect("id=answer");
+            story.asked(path, id, if word == "yes" { "250 fine" } else { "550 relaying denied" });
+        }
+        let report = story.end();
+        assert_eq!(diagnose(&report, &judge(&report))[0].remedy.as_deref(), expected, "{greeting}");
+    }
+}
+
+#[test]
+fn techniques_are_told_with_their_weakness() {
+    for (reply, technique, has_warning) in [
+        ("554 5.7.1 <x>: Relay access denied", "relay_check", false),
+        ("454 4.7.1 <x>: Relay access denied", "relay_check_temporary", true),
+        ("530 5.7.0 Authentication required", "authentication", false),
+        ("550 5.1.1 User unknown", "unknown_user", false),
+        ("553 5.1.8 Domain of sender address does not exist", "sender_check", true),
+        ("554 blocked using zen.spamhaus.org", "reputation", true),
+        ("450 4.2.0 Greylisted", "greylisting", true),
+        ("452 4.5.3 too many recipients", "rate_limit", true),
+        ("550 Unrouteable address", "recipient_lookup", true),
+        ("550 no", "unexplained", false),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.asked(path, "foreign-to-foreign", reply);
+        let report = story.end();
+        let shown = techniques(&report, &judge(&report));
+        let told: Vec<_> = shown.iter().map(|shown| (shown.technique, shown.warning.is_some())).collect();
+        assert_eq!(told, [(technique, has_warning)], "{reply}");
+    }
+}

@@ -1,0 +1,156 @@
+//! Looks up what the DNS says about a mail domain and its servers; what it means is `norelay_core::posture`'s.
+//!
+//! Rules:
+//! - DNS only: nothing is fetched, and no server is connected to.
+//! - Everything is bounded: exchangers, records, names, time.
+
+use std::net::IpAddr;
+
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use norelay_core::{
+    blacklist::target::reversed,
+    event::Event,
+    octets::Octets,
+    posture::{Domain, Exchanger, Host, Looked, Texts, host_notes, is_host, notes, policy::Tlsa, spf},
+};
+use tokio::task::JoinSet;
+
+use crate::dns::Dns;
+
+/// A domain with more exchangers than this is a trap or a mistake.
+const MAX_EXCHANGERS: usize = 16;
+/// An address with more names than this is as good as one without.
+const MAX_NAMES: usize = 8;
+
+/// What is worth knowing about a domain and about addresses, as events of a run: each address with the path that it
+/// is on, where there is one.
+pub async fn examine(dns: &Dns, domain: Option<&str>, addresses: &[(Option<u8>, IpAddr)]) -> Vec<Event> {
+    let mut hosts = JoinSet::new();
+    for (index, (path, address)) in addresses.iter().copied().enumerate() {
+        let dns = dns.clone();
+        hosts.spawn(async move { (index, path, host(&dns, address).await) });
+    }
+    let mut events = Vec::new();
+    if let Some(name) = domain {
+        events.extend(notes(&self::domain(dns, name).await).into_iter().map(|note| note.event(None)));
+    }
+    let mut hosts = hosts.join_all().await;
+    hosts.sort_by_key(|(index, ..)| *index);
+    for (_, path, host) in hosts {
+        events.extend(host_notes(&host).into_iter().map(|note| note.event(path)));
+    }
+    events
+}
+
+/// Looks up a domain.
+pub async fn domain(dns: &Dns, name: &str) -> Domain {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let (exchangers, spf, dmarc, dmarc_above, mta_sts, tls_rpt) = tokio::join!(
+        exchangers(dns, &name),
+        spf_records(dns, &name),
+        texts(dns, format!("_dmarc.{name}")),
+        dmarc_above(dns, &name),
+        texts(dns, format!("_mta-sts.{name}")),
+        texts(dns, format!("_smtp._tls.{name}")),
+    );
+    Domain { name, exchangers, spf, dmarc, dmarc_above, mta_sts, tls_rpt }
+}
+
+async fn texts(dns: &Dns, name: String) -> Looked<Texts> {
+    Ok(dns.txt(&name).await?.into_iter().map(Octets::from).collect())
+}
+
+/// RFC 7489 section 6.6.3: a domain without a record of its own has the registered domain's.
+async fn dmarc_above(dns: &Dns, name: &str) -> Option<Looked<Texts>> {
+    let registered = psl::domain_str(name).filter(|registered| *registered != name)?;
+    Some(texts(dns, format!("_dmarc.{registered}")).await)
+}
+
+async fn spf_records(dns: &Dns, name: &str) -> spf::Records {
+    let mut records = spf::Records::new();
+    while let Some(wanted) = spf::wanted(name, &records) {
+        let found = texts(dns, wanted.clone()).await;
+        records.insert(wanted, found);
+    }
+    records
+}
+
+async fn exchangers(dns: &Dns, name: &str) -> Looked<Vec<Exchanger>> {
+    let mut hosts: Vec<_> = dns
+        .records(name, RecordType::MX)
+        .await?
+        .into_iter()
+        .filter_map(|record| match record.data {
+            RData::MX(mx) => Some((mx.preference, text(&mx.exchange))),
+            _ => None,
+        })
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts.truncate(MAX_EXCHANGERS);
+    let mut tasks = JoinSet::new();
+    for (index, (_, host)) in hosts.into_iter().enumerate() {
+        let dns = dns.clone();
+        tasks.spawn(async move { (index, exchanger(&dns, host).await) });
+    }
+    let mut found = tasks.join_all().await;
+    found.sort_by_key(|(index, _)| *index);
+    Ok(found.into_iter().map(|(_, exchanger)| exchanger).collect())
+}
+
+async fn exchanger(dns: &Dns, host: String) -> Exchanger {
+    // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to ask.
+    if !is_host(&host) {
+        return Exchanger { host, alias: Ok(None), addresses: Ok(Vec::new()), tlsa: Ok(Vec::new()) };
+    }
+    let (alias, addresses, tlsa) = tokio::join!(alias(dns, &host), dns.addresses(&host), tlsa(dns, &host));
+    Exchanger { host, alias, addresses, tlsa }
+}
+
+async fn alias(dns: &Dns, host: &str) -> Looked<Option<String>> {
+    let records = dns.records(host, RecordType::CNAME).await?;
+    Ok(records.into_iter().find_map(|record| match record.data {
+        RData::CNAME(alias) => Some(text(&alias)),
+        _ => None,
+    }))
+}
+
+/// RFC 7672 section 2.2.3: at the port of the exchanger.
+async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
+    let records = dns.records(&format!("_25._tcp.{host}"), RecordType::TLSA).await?;
+    let tlsa = records.into_iter().filter_map(|record| match record.data {
+        RData::TLSA(tlsa) => Some(Tlsa {
+            usage: tlsa.cert_usage.into(),
+            selector: tlsa.selector.into(),
+            matching: tlsa.matching.into(),
+            length: tlsa.cert_data.len(),
+        }),
+        _ => None,
+    });
+    Ok(tlsa.collect())
+}
+
+/// Looks up the names of an address, and where they lead.
+pub async fn host(dns: &Dns, address: IpAddr) -> Host {
+    let address = address.to_canonical();
+    let zone = if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
+    let records = match dns.records(&format!("{}.{zone}", reversed(address)), RecordType::PTR).await {
+        Ok(records) => records,
+        Err(failure) => return Host { address, names: Err(failure) },
+    };
+    let pointed = records.into_iter().filter_map(|record| match record.data {
+        RData::PTR(name) => Some(text(&name)),
+        _ => None,
+    });
+    let mut names = Vec::new();
+    for name in pointed.take(MAX_NAMES) {
+        let forward = dns.addresses(&name).await;
+        names.push((name, forward));
+    }
+    Host { address, names: Ok(names) }
+}
+
+/// A name without its final dot, in lower case; octets that are no letters stay escaped (RFC 1035 section 5.1).
+fn text(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}

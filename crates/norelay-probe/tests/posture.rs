@@ -1,0 +1,211 @@
+//! Mail domains in order and out of order, served by a real DNS server on loopback.
+
+mod dns;
+
+use std::{net::IpAddr, time::Duration};
+
+use dns::{Unbound, Zone};
+use norelay_core::event::Event;
+use norelay_probe::{dns::Dns, posture};
+use tokio::time::Instant;
+
+/// A domain, its zone, and the notes that are to be made of it.
+type Row = (&'static str, Zone<'static>, &'static [&'static str]);
+
+const ROWS: &[Row] = &[
+    (
+        "good.example",
+        Zone::Holds(
+            "good.example",
+            &[
+                "good.example. MX 10 mx.good.example.",
+                "good.example. TXT \"v=spf1 include:\" \"_spf.good.example -all\"",
+                "_spf.good.example. TXT \"v=spf1 ip4:192.0.2.0/24 ~all\"",
+                "_dmarc.good.example. TXT \"v=DMARC1; p=reject; rua=mailto:d@good.example\"",
+                "_mta-sts.good.example. TXT \"v=STSv1; id=20261124\"",
+                "_smtp._tls.good.example. TXT \"v=TLSRPTv1; rua=mailto:t@good.example\"",
+                "mx.good.example. A 192.0.2.25",
+                "mx.good.example. AAAA 2001:db8::25",
+                "_25._tcp.mx.good.example. TLSA 3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ],
+        ),
+        &[
+            "spf_found good.example; v=spf1 include:_spf.good.example -all",
+            "dmarc_found good.example; reject",
+            "mta_sts_found good.example",
+            "tls_rpt_found good.example",
+            "dane_found mx.good.example; 1",
+        ],
+    ),
+    (
+        "bare.example",
+        Zone::Holds("bare.example", &["bare.example. A 192.0.2.1"]),
+        &[
+            "mx_missing bare.example",
+            "spf_missing bare.example",
+            "dmarc_missing bare.example",
+            "mta_sts_missing bare.example",
+            "tls_rpt_missing bare.example",
+        ],
+    ),
+    (
+        "null.example",
+        Zone::Holds("null.example", &["null.example. MX 0 .", "null.example. TXT \"v=spf1 -all\""]),
+        &[
+            "mx_null null.example",
+            "spf_found null.example; v=spf1 -all",
+            "dmarc_missing null.example",
+            "mta_sts_missing null.example",
+            "tls_rpt_missing null.example",
+        ],
+    ),
+    (
+        "wrong.example",
+        Zone::Holds(
+            "wrong.example",
+            &[
+                "wrong.example. MX 10 alias.wrong.example.",
+                "wrong.example. MX 20 inside.wrong.example.",
+                "wrong.example. MX 30 192.0.2.25.",
+                "wrong.example. MX 40 nowhere.wrong.example.",
+                "wrong.example. MX 50 .",
+                "alias.wrong.example. CNAME real.wrong.example.",
+                "real.wrong.example. A 192.0.2.26",
+                "inside.wrong.example. A 10.0.0.25",
+                "wrong.example. TXT \"v=spf1 ip4:300.1.1.1 -all\"",
+                "_dmarc.wrong.example. TXT \"v=DMARC1; p=block\"",
+                "_mta-sts.wrong.example. TXT \"v=STSv1\"",
+                "_smtp._tls.wrong.example. TXT \"v=TLSRPTv1; rua=t@wrong.example\"",
+                "_25._tcp.inside.wrong.example. TLSA 1 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ],
+        ),
+        &[
+            "mx_null_among_others wrong.example",
+            "mx_is_alias wrong.example; alias.wrong.example; real.wrong.example",
+            "mx_private_address wrong.example; inside.wrong.example; 10.0.0.25",
+            "mx_is_address wrong.example; 192.0.2.25",
+            "mx_without_address wrong.example; nowhere.wrong.example",
+            "spf_invalid wrong.example; \"ip4:300.1.1.1\": that is no address of this kind; v=spf1 ip4:300.1.1.1 -all",
+            "dmarc_invalid wrong.example; \"p=block\" is not one of none, quarantine, reject; v=DMARC1; p=block",
+            "mta_sts_invalid wrong.example; there is no id; v=STSv1",
+            "tls_rpt_invalid wrong.example; \"rua=t@wrong.example\" is no mailto: or https:// address; v=TLSRPTv1; rua=t@wrong.example",
+            "dane_invalid inside.wrong.example; certificate usage 1 is not for mail: only 2 and 3 are",
+        ],
+    ),
+    (
+        "sub.loop.example",
+        Zone::Holds(
+            "loop.example",
+            &[
+                "sub.loop.example. MX 10 sub.loop.example.",
+                "sub.loop.example. A 192.0.2.2",
+                "sub.loop.example. TXT \"v=spf1 include:sub.loop.example -all\"",
+                "_dmarc.loop.example. TXT \"v=DMARC1; p=reject; sp=quarantine; rua=mailto:d@loop.example\"",
+            ],
+        ),
+        &[
+            "spf_broken_below sub.loop.example; sub.loop.example includes itself",
+            "dmarc_found sub.loop.example; quarantine",
+            "mta_sts_missing sub.loop.example",
+            "tls_rpt_missing sub.loop.example",
+            "dane_missing sub.loop.example",
+        ],
+    ),
+    (
+        "fails.example",
+        Zone::Fails("fails.example"),
+        &[
+            "posture_unknown the MX records; fails.example; the resolver got no answer from it",
+            "posture_unknown the SPF record; fails.example; the resolver got no answer from it",
+            "posture_unknown the DMARC record; fails.example; the resolver got no answer from it",
+            "posture_unknown the MTA-STS record; fails.example; the resolver got no answer from it",
+            "posture_unknown the TLS-RPT record; fails.example; the resolver got no answer from it",
+        ],
+    ),
+];
+
+fn shown(events: &[Event]) -> Vec<String> {
+    let show = |event: &Event| match event {
+        Event::Noted { tag, arguments, .. } => {
+            let arguments: Vec<_> =
+                arguments.iter().map(|argument| argument.to_string().replace("\\\\", "\\")).collect();
+            format!("{tag} {}", arguments.join("; "))
+        }
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(show).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn domains_are_seen_as_the_dns_shows_them() {
+    let server = Unbound::start(&ROWS.iter().map(|row| row.1).collect::<Vec<_>>());
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    for (domain, _, expected) in ROWS {
+        assert_eq!(shown(&posture::examine(&dns, Some(domain), &[]).await), *expected, "{domain}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reverse_names_are_followed_forth_and_back() {
+    let server = Unbound::start(&[
+        Zone::Holds(
+            "2.0.192.in-addr.arpa",
+            &[
+                "25.2.0.192.in-addr.arpa. PTR mx.names.example.",
+                "26.2.0.192.in-addr.arpa. PTR other.names.example.",
+                "28.2.0.192.in-addr.arpa. PTR mx.fails.example.",
+            ],
+        ),
+        Zone::Holds(
+            "8.b.d.0.1.0.0.2.ip6.arpa",
+            &["5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mx.names.example."],
+        ),
+        Zone::Holds(
+            "names.example",
+            &[
+                "mx.names.example. A 192.0.2.25",
+                "mx.names.example. AAAA 2001:db8::25",
+                "other.names.example. A 192.0.2.99",
+            ],
+        ),
+        Zone::Fails("fails.example"),
+    ]);
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let addresses = ["192.0.2.25", "2001:db8::25", "192.0.2.26", "192.0.2.27", "192.0.2.28"];
+    let addresses: Vec<(Option<u8>, IpAddr)> =
+        (0..).zip(addresses).map(|(path, address)| (Some(path), address.parse().expect("an address"))).collect();
+    let events = posture::examine(&dns, None, &addresses).await;
+    assert_eq!(
+        shown(&events),
+        [
+            "reverse_name_confirmed 192.0.2.25; mx.names.example",
+            "reverse_name_confirmed 2001:db8::25; mx.names.example",
+            "reverse_name_unconfirmed 192.0.2.26; other.names.example; 192.0.2.99",
+            "reverse_name_missing 192.0.2.27",
+            "posture_unknown the addresses; mx.fails.example; the resolver got no answer from it",
+        ]
+    );
+    let paths: Vec<_> = events
+        .iter()
+        .map(|event| match event {
+            Event::Noted { path, .. } => *path,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(paths, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_domain_is_unknown_when_the_time_is_over() {
+    let server = Unbound::start(&[Zone::Silent("silent.example", &[])]);
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let (started, time) = (Instant::now(), Duration::from_millis(400));
+    let events = posture::examine(&dns.until(started + time), Some("silent.example"), &[]).await;
+    assert!(started.elapsed() < time + Duration::from_millis(400), "{:?}", started.elapsed());
+    let shown = shown(&events);
+    assert_eq!(shown.len(), 5, "{shown:?}");
+    assert!(
+        shown.iter().all(|note| note.starts_with("posture_unknown") && note.ends_with("the run's time was over")),
+        "{shown:?}"
+    );
+}
