@@ -77,7 +77,7 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
         Judge::Witness => stage.hear_witness(scenario)?,
         Judge::Norelay(executable) => {
             let mut complaints = stage.run_norelay(executable, scenario, false)?;
-            if complaints.is_empty() && scenario.fresh {
+            if scenario.fresh {
                 stage = Stage::set(store, subject, scenario)?;
             }
             complaints.extend(stage.run_norelay(executable, scenario, true)?);
