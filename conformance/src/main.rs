@@ -1,2 +1,163 @@
-//! skeleton
-fn main() {}
+//! norelay against real mail servers, each in a network namespace of its own.
+//!
+//! The executable runs itself several times over:
+//! * as called by a person or CI, it provides layers with this machine's network;
+//! * `inside`, in namespaces of its own for network, mounts and processes, it runs the
+//!   trials; when it ends, however it ends, the kernel takes all of it away;
+//! * `ready` and `witness`, in a tester's network, are its eyes there.
+
+mod data;
+mod failure;
+mod journal;
+mod layer;
+mod node;
+mod process;
+mod report;
+mod sink;
+mod suite;
+mod witness;
+mod world;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use failure::{Doing, Failure, Outcome};
+use libtest_mimic::Arguments;
+use suite::Judge;
+
+/// Scenarios at once, unless `--test-threads` says otherwise: they wait more than they work.
+const THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let role = arguments.get(1).map(String::as_str);
+    let done = match role {
+        Some("inside") => inside(&arguments[2..]),
+        Some("ready") => ready(&arguments[2..]),
+        Some("witness") => testify(&arguments[2..]),
+        _ => outside(&arguments[1..]),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("norelay-conformance: {failure}");
+        ExitCode::from(101)
+    })
+}
+
+/// What a person or CI asked for.
+struct Request {
+    judge: Judge,
+    subject: Option<String>,
+    /// Arguments for the test harness: filters and the like.
+    harness: Vec<String>,
+}
+
+impl Request {
+    fn read(arguments: &[String]) -> Self {
+        let mut request = Self {
+            judge: Judge::Norelay(default_executable()),
+            subject: std::env::var("SUBJECT").ok().filter(|subject| !subject.is_empty()),
+            harness: vec!["norelay-conformance".into()],
+        };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--witness" => request.judge = Judge::Witness,
+                "--norelay" => {
+                    let path = rest.next().map(PathBuf::from).unwrap_or_default();
+                    request.judge = Judge::Norelay(path);
+                }
+                _ => request.harness.push(argument.clone()),
+            }
+        }
+        request
+    }
+}
+
+/// The norelay that was built beside this executable.
+fn default_executable() -> PathBuf {
+    std::env::var_os("NORELAY").map(PathBuf::from).unwrap_or_else(|| {
+        let ourselves = std::env::current_exe().unwrap_or_default();
+        ourselves.with_file_name("norelay")
+    })
+}
+
+/// Provides the layers, then runs the suite in namespaces that end with this process.
+fn outside(arguments: &[String]) -> Outcome<ExitCode> {
+    let request = Request::read(arguments);
+    let listing = Arguments::from_iter(&request.harness).list;
+    if !listing {
+        check_executable(&request.judge)?;
+        layer::provide_tools()?;
+        provide_layers(request.subject.as_deref())?;
+    }
+    let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
+    for folder in ["/run/netns", world::ROOM] {
+        std::fs::create_dir_all(folder).doing(|| format!("make {folder}"))?;
+    }
+    let mut inner = Command::new(ourselves);
+    inner.arg("inside").args(arguments);
+    let mut inner = layer::isolated_with_network(&inner);
+    let status = inner.stdin(Stdio::null()).status().doing(|| "enter namespaces".into())?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101)))
+}
+
+fn check_executable(judge: &Judge) -> Outcome<()> {
+    match judge {
+        Judge::Norelay(path) if !path.is_file() => {
+            Err(Failure::new(format!("find {}", path.display()), "build norelay, or give --norelay"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the layers that the chosen scenarios need. One that can't be had is named; its
+/// scenarios are left out, and in CI the run fails.
+fn provide_layers(subject: Option<&str>) -> Outcome<()> {
+    let mut needed = BTreeSet::from(["dns".to_owned()]);
+    for (name, _, scenario) in data::scenarios()? {
+        if subject.is_none_or(|subject| subject == name) {
+            needed.extend(scenario.hub.map(|hub| hub.subject));
+            needed.insert(name);
+        }
+    }
+    let store = layer::Store::open()?;
+    for name in needed {
+        let subject = data::subject(&name)?;
+        if let Err(failure) = store.provide(&subject) {
+            eprintln!("skipped: {} can't be had: {failure}", subject.title);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the trials; this process is the first of its process namespace.
+fn inside(arguments: &[String]) -> Outcome<ExitCode> {
+    let request = Request::read(arguments);
+    for folder in ["/run/netns", world::ROOM] {
+        let mut mount = Command::new("mount");
+        process::run(mount.args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]))?;
+    }
+    let trials = suite::trials(&request.judge, request.subject.as_deref())?;
+    let mut arguments = Arguments::from_iter(request.harness);
+    arguments.test_threads = arguments.test_threads.or(Some(THREADS));
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+/// `ready ADDRESS greeting|connect SECONDS`
+fn ready(arguments: &[String]) -> Outcome<ExitCode> {
+    let [address, how, limit] = arguments else {
+        return Err(Failure::new("wait for a server", "three arguments are needed"));
+    };
+    let limit = suite::patience(Some(limit));
+    witness::await_ready(address, how == "greeting", limit).map(|()| ExitCode::SUCCESS)
+}
+
+/// `witness SECONDS`
+#[expect(clippy::print_stdout, reason = "the testimony goes to the trial that asked for it")]
+fn testify(arguments: &[String]) -> Outcome<ExitCode> {
+    let testimony = witness::testify(suite::patience(arguments.first()))?;
+    let text = serde_json::to_string(&testimony).doing(|| "write the testimony".into())?;
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,289 @@
+//! The suite's data: subjects (servers that can be had) and scenarios (ways to set one up).
+//!
+//! Rules:
+//! * a scenario is one file, `scenarios/SUBJECT/NAME.toml`, and nothing about it stands
+//!   in code;
+//! * an unknown field is an error, so that a misspelt expectation can't pass unseen.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::failure::{Doing, Failure, Outcome};
+
+/// A mail server from Debian packages (or another program that a world needs).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The name that people call it by.
+    pub title: String,
+    /// The Debian packages of its layer.
+    pub packages: Vec<String>,
+    /// Answers to the questions of those packages, for `debconf-set-selections`.
+    #[serde(default)]
+    pub preseed: String,
+    /// Shell commands that make a fresh installation listen on the network and host
+    /// `target.test`, and change nothing else.
+    #[serde(default)]
+    pub settle: String,
+    /// Shell commands that start it.
+    pub start: String,
+    /// Where its programs look for the system log, relative to the root.
+    #[serde(default = "default_journals")]
+    pub journals: Vec<String>,
+}
+
+/// One way to set up a server, and what norelay must say about it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence for the table in the README.
+    pub summary: String,
+    /// Shell commands that turn the distribution's default into this scenario.
+    #[serde(default)]
+    pub configure: String,
+    /// A second server, `hub.target.test`.
+    pub hub: Option<Hub>,
+    /// Further DNS records, in zone file syntax.
+    #[serde(default)]
+    pub records: String,
+    /// How to know that the server is up.
+    #[serde(default)]
+    pub ready: Ready,
+    /// What norelay is pointed at.
+    #[serde(default = "default_target")]
+    pub target: String,
+    /// How long norelay waits for mail to arrive and for greylisting to end.
+    #[serde(default = "default_wait")]
+    pub wait: String,
+    /// Seconds after which a run of norelay is killed and the scenario has failed.
+    #[serde(default = "default_time_limit")]
+    pub time_limit: u64,
+    /// Whether each run of norelay gets a server of its own: one that remembers its clients
+    /// for minutes would hold the first run against the second.
+    #[serde(default)]
+    pub fresh: bool,
+    /// Further options of `norelay test`.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Seconds that the witness gives a message to arrive.
+    #[serde(default = "default_patience")]
+    pub patience: u64,
+    /// What must come out.
+    pub expect: Expectation,
+}
+
+/// A second server behind the first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// Its subject.
+    pub subject: String,
+    /// As in the scenario.
+    #[serde(default)]
+    pub configure: String,
+}
+
+/// When a server counts as started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// It greets with 220.
+    #[default]
+    Greeting,
+    /// It accepts a connection (a greeting may be late on purpose).
+    Connect,
+}
+
+/// What norelay must find.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The verdicts that are right with a receiver: one, but where two are equally true.
+    pub verdict: Verdicts,
+    /// The same without a receiver; the first again where it's left out.
+    pub without_receiver: Option<Verdicts>,
+    /// Tests that relay and share a cause: one must be proved by arrival, on at least one path,
+    /// and the others accepted, since norelay sends one message a cause.
+    #[serde(default)]
+    pub relayed: Vec<String>,
+    /// Tests that relay: each must be `relayed` or, as messages are few, `accepted`.
+    #[serde(default)]
+    pub accepted: Vec<String>,
+    /// Tests that must be refused, and the reason.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
+    /// The same for tests that are refused only after RCPT, which takes a receiver to see.
+    #[serde(default)]
+    pub refused_late: BTreeMap<String, String>,
+    /// Reasons that some test or control must have been refused or deferred for.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// Findings that must be there.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// Whether every one of the seventeen must have an answer.
+    #[serde(default = "default_true")]
+    pub all_answered: bool,
+}
+
+/// One verdict or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Verdicts {
+    /// Only this one is right.
+    One(String),
+    /// Each of these is right.
+    Several(Vec<String>),
+}
+
+impl Verdicts {
+    /// Whether a verdict is among the right ones.
+    pub fn allow(&self, verdict: &str) -> bool {
+        match self {
+            Self::One(one) => one == verdict,
+            Self::Several(several) => several.iter().any(|one| one == verdict),
+        }
+    }
+
+    /// For people: `closed` or `closed or suspect`.
+    pub fn text(&self) -> String {
+        match self {
+            Self::One(one) => one.clone(),
+            Self::Several(several) => several.join(" or "),
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether this server is an open relay in truth.
+    pub fn relays(&self) -> bool {
+        self.verdict.allow("open")
+    }
+
+    /// The verdicts that are right when norelay has no receiver.
+    pub fn without_receiver(&self) -> &Verdicts {
+        self.without_receiver.as_ref().unwrap_or(&self.verdict)
+    }
+}
+
+fn default_journals() -> Vec<String> {
+    vec!["dev/log".into()]
+}
+
+fn default_target() -> String {
+    "mx.target.test".into()
+}
+
+fn default_wait() -> String {
+    "8s".into()
+}
+
+fn default_time_limit() -> u64 {
+    60
+}
+
+fn default_patience() -> u64 {
+    4
+}
+
+fn default_true() -> bool {
+    true
+}
+
+/// The folder of this package, where the data lies.
+pub fn home() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Reads one subject.
+pub fn subject(name: &str) -> Outcome<Subject> {
+    read(&home().join("subjects").join(name).join("subject.toml"))
+}
+
+/// Reads every scenario: (subject, name, scenario), sorted.
+pub fn scenarios() -> Outcome<Vec<(String, String, Scenario)>> {
+    let mut found = Vec::new();
+    for subject in names(&home().join("scenarios"))? {
+        for file in names(&home().join("scenarios").join(&subject))? {
+            let path = home().join("scenarios").join(&subject).join(&file);
+            let name = file.trim_end_matches(".toml").to_owned();
+            found.push((subject.clone(), name, read(&path)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The names in a folder, sorted.
+fn names(folder: &Path) -> Outcome<Vec<String>> {
+    let entries = fs::read_dir(folder).doing(|| format!("list {}", folder.display()))?;
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read<T: for<'text> Deserialize<'text>>(path: &Path) -> Outcome<T> {
+    let text = fs::read_to_string(path).doing(|| format!("read {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| Failure::new(format!("read {}", path.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The README's table, as the files have it.
+    fn table() -> String {
+        let mut table =
+            String::from("| subject | scenario | what it is | verdict | without a receiver |\n|---|---|---|---|---|\n");
+        for (subject, name, scenario) in scenarios().expect("the scenarios are well-formed") {
+            let (with, without) = (&scenario.expect.verdict, scenario.expect.without_receiver());
+            let row = [subject, name, scenario.summary.clone(), with.text(), without.text()];
+            table.push_str(&format!("| {} |\n", row.join(" | ")));
+        }
+        table
+    }
+
+    #[test]
+    fn the_readme_has_the_table_of_the_scenarios() {
+        let path = home().join("README.md");
+        let text = fs::read_to_string(&path).expect("there is a README");
+        let (start, end) = ("<!-- scenarios -->\n", "<!-- /scenarios -->");
+        let from = text.find(start).expect("the README has the start mark") + start.len();
+        let to = text.find(end).expect("the README has the end mark");
+        if text[from..to] == table() {
+            return;
+        }
+        let text = format!("{}{}{}", &text[..from], table(), &text[to..]);
+        fs::write(&path, text).expect("the README can be written");
+        panic!("the README's table was out of date; it has been written anew");
+    }
+
+    #[test]
+    fn every_scenario_can_be_read_and_names_known_subjects() {
+        for (name, _, scenario) in scenarios().expect("the scenarios are well-formed") {
+            subject(&name).expect("the scenario's folder is named after a subject");
+            if let Some(hub) = scenario.hub {
+                subject(&hub.subject).expect("the hub is a subject");
+            }
+        }
+    }
+
+    #[test]
+    fn no_relaying_scenario_may_be_closed_and_no_other_may_be_open() {
+        for (subject, name, scenario) in scenarios().expect("the scenarios are well-formed") {
+            let expect = &scenario.expect;
+            let without = expect.without_receiver();
+            assert!(!without.allow("open"), "{subject}/{name}: there is no proof without a receiver");
+            if expect.relays() {
+                assert_eq!(expect.verdict.text(), "open", "{subject}/{name}: only open is right");
+                assert!(!without.allow("closed"), "{subject}/{name} relays and is not closed");
+                assert!(!expect.relayed.is_empty(), "{subject}/{name} names no proof");
+            } else {
+                assert!(expect.relayed.is_empty(), "{subject}/{name} proves what isn't so");
+            }
+        }
+    }
+}

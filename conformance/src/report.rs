@@ -1,0 +1,191 @@
+//! Holds what came out against what was expected. Pure: text in, complaints out.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::data::{Expectation, Verdicts};
+use crate::witness::Testimony;
+
+/// Exit codes that are promised for each verdict (design.md section 2).
+const EXIT_CODES: [(&str, i32); 5] =
+    [("closed", 0), ("open", 1), ("suspect", 2), ("inconclusive", 2), ("unreachable", 4)];
+
+/// The seventeen.
+const CLASSIC: usize = 17;
+
+/// One run of norelay.
+pub struct Run<'run> {
+    /// Its report.
+    pub report: &'run Value,
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Whether it had a receiver.
+    pub with_receiver: bool,
+}
+
+impl Run<'_> {
+    /// Everything in which norelay's report differs from what is true.
+    pub fn complaints(&self, expect: &Expectation) -> Vec<String> {
+        let mut complaints = self.verdict_complaints(expect);
+        if expect.all_answered {
+            complaints.extend(self.unanswered());
+        }
+        complaints.extend(self.reason_complaints(expect));
+        if self.with_receiver {
+            complaints.extend(self.proof_complaints(expect));
+        }
+        complaints
+    }
+
+    fn verdict_complaints(&self, expect: &Expectation) -> Vec<String> {
+        let right: &Verdicts = if self.with_receiver { &expect.verdict } else { expect.without_receiver() };
+        let verdict = self.report["verdict"].as_str().unwrap_or("missing");
+        let mut complaints = Vec::new();
+        if !right.allow(verdict) {
+            complaints.push(format!("the verdict is {verdict}, not {}", right.text()));
+        }
+        let promised = EXIT_CODES.iter().find(|(name, _)| *name == verdict).map(|(_, code)| *code);
+        if promised.is_none() || self.code != promised {
+            complaints.push(format!("the exit code is {:?} for {verdict}", self.code));
+        }
+        complaints
+    }
+
+    /// Tests without an answer of the server, on any path.
+    fn unanswered(&self) -> Vec<String> {
+        let answers = ["relayed", "accepted", "refused", "deferred"];
+        let mut complaints = Vec::new();
+        // A path that answers the first test like another need not be asked the rest.
+        if !items(&self.report["paths"]).iter().any(|path| items(&path["tests"]).len() >= CLASSIC) {
+            complaints.push("no path has the seventeen".into());
+        }
+        for path in items(&self.report["paths"]) {
+            let tests = items(&path["tests"]);
+            for test in tests {
+                let outcome = test["outcome"].as_str().unwrap_or("missing");
+                if !answers.contains(&outcome) {
+                    complaints.push(format!("{} is {outcome} on {}", test["id"], path["address"]));
+                }
+            }
+        }
+        complaints
+    }
+
+    fn reason_complaints(&self, expect: &Expectation) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let late = expect.refused_late.iter().filter(|_| self.with_receiver);
+        for (id, reason) in expect.refused.iter().chain(late) {
+            for test in self.tests().filter(|test| test["id"] == id.as_str()) {
+                if test["outcome"] != "refused" || test["reason"] != reason.as_str() {
+                    let found = format!("{} for {}", test["outcome"], test["reason"]);
+                    complaints.push(format!("{id} is {found}, not refused for {reason}"));
+                }
+            }
+        }
+        for reason in &expect.reasons {
+            if !self.tests().any(|test| test["reason"] == reason.as_str()) {
+                complaints.push(format!("no test has the reason {reason}"));
+            }
+        }
+        complaints
+    }
+
+    fn proof_complaints(&self, expect: &Expectation) -> Vec<String> {
+        let mut best: BTreeMap<&str, &str> = BTreeMap::new();
+        for test in self.tests() {
+            let (id, outcome) = (&test["id"], &test["outcome"]);
+            let (Some(id), Some(outcome)) = (id.as_str(), outcome.as_str()) else { continue };
+            let entry = best.entry(id).or_insert(outcome);
+            if outcome == "relayed" {
+                *entry = outcome;
+            }
+        }
+        let mut complaints = Vec::new();
+        let outcome = |id: &String| best.get(id.as_str()).copied().unwrap_or("missing");
+        if !expect.relayed.is_empty() && !expect.relayed.iter().any(|id| outcome(id) == "relayed") {
+            complaints.push(format!("none of {} is proved by arrival", expect.relayed.join(", ")));
+        }
+        for id in expect.relayed.iter().chain(&expect.accepted) {
+            if !["relayed", "accepted"].contains(&outcome(id)) {
+                complaints.push(format!("{id} is {}, not accepted", outcome(id)));
+            }
+        }
+        let findings = items(&self.report["findings"]);
+        for tag in &expect.findings {
+            if !findings.iter().any(|finding| finding["tag"] == tag.as_str()) {
+                complaints.push(format!("the finding {tag} is missing"));
+            }
+        }
+        complaints
+    }
+
+    fn tests(&self) -> impl Iterator<Item = &Value> {
+        items(&self.report["paths"]).iter().flat_map(|path| items(&path["tests"]))
+    }
+}
+
+/// Everything in which a scenario is not what its file claims.
+pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for sight in &testimony.tests {
+        if sight.arrived && !expect.relays() {
+            complaints.push(format!("{} arrived though the server must not relay", sight.id));
+        }
+        if expect.relayed.contains(&sight.id) && !sight.arrived {
+            complaints.push(format!("{} did not arrive: {}", sight.id, sight.reply));
+        }
+        if expect.accepted.contains(&sight.id) && !sight.taken {
+            complaints.push(format!("{} was not taken: {}", sight.id, sight.reply));
+        }
+        let refused = [&expect.refused, &expect.refused_late];
+        if refused.iter().any(|refused| refused.contains_key(&sight.id)) && sight.taken {
+            complaints.push(format!("{} was taken: {}", sight.id, sight.reply));
+        }
+    }
+    if expect.findings.iter().any(|tag| tag == "backscatter") && testimony.bounces == 0 {
+        complaints.push("nothing bounced".into());
+    }
+    complaints
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn complaints(expect: &str, outcome: &str, verdict: &str, code: i32) -> Vec<String> {
+        let expect: Expectation = toml::from_str(expect).expect("the row is well-formed");
+        let tests: Vec<Value> = (0..17)
+            .map(|number| {
+                json!({"id": format!("test-{number}"), "outcome": outcome,
+                "reason": "relay_denied"})
+            })
+            .collect();
+        let report = json!({"verdict": verdict, "findings": [],
+            "paths": [{"address": "192.0.2.7", "tests": tests}]});
+        Run { report: &report, code: Some(code), with_receiver: true }.complaints(&expect)
+    }
+
+    #[test]
+    fn each_difference_is_a_complaint() {
+        let rows = [
+            ("verdict = 'closed'", "refused", "closed", 0, 0),
+            ("verdict = 'closed'", "refused", "closed", 2, 1),
+            ("verdict = 'closed'", "interrupted", "closed", 0, 17),
+            ("verdict = ['closed', 'suspect']", "refused", "open", 1, 1),
+            ("verdict = 'open'\nrelayed = ['test-3']", "accepted", "open", 1, 1),
+            ("verdict = 'open'\nrelayed = ['test-3']", "relayed", "open", 1, 0),
+            ("verdict = 'closed'\nrefused.test-3 = 'syntax'", "refused", "closed", 0, 1),
+            ("verdict = 'closed'\nfindings = ['backscatter']", "refused", "closed", 0, 1),
+        ];
+        for (expect, outcome, verdict, code, count) in rows {
+            let found = complaints(expect, outcome, verdict, code);
+            assert_eq!(found.len(), count, "{expect} / {outcome}: {found:?}");
+        }
+    }
+}

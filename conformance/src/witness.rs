@@ -1,0 +1,262 @@
+//! The witness: a second opinion on a scenario that shares no code with norelay.
+//!
+//! It asks the seventeen questions with its own dialogue, sends a message wherever it
+//! may, and looks at what arrives. A scenario that isn't what it claims to be is found
+//! here, before norelay is blamed (or praised) for its verdict.
+//!
+//! Rule: patient and simple; two connections at once, one test each.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Outcome};
+use crate::sink::{Arrival, Sink};
+use crate::world::{MX, TESTER};
+
+/// Seconds that a reply may take.
+const REPLY_LIMIT: Duration = Duration::from_secs(30);
+/// How often a test that was put off or interrupted is tried again.
+const TRIES: u32 = 6;
+/// The first pause before it is; the next ones grow.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// (id, reverse-path, forward-path); `S` and `R` stand for the token local parts, `H` for
+/// the host, `I` for its address literal and `D` for the probe domain, each in braces.
+const TESTS: [(&str, &str, &str); 17] = [
+    ("foreign-to-foreign", "{S}@{D}", "{R}@{D}"),
+    ("bare-sender", "{S}", "{R}@{D}"),
+    ("null-sender", "", "{R}@{D}"),
+    ("target-host-sender", "{S}@{H}", "{R}@{D}"),
+    ("target-ip-sender", "{S}@{I}", "{R}@{D}"),
+    ("percent-host", "{S}@{H}", "{R}%{D}@{H}"),
+    ("percent-ip", "{S}@{H}", "{R}%{D}@{I}"),
+    ("quoted-at", "{S}@{H}", "\"{R}@{D}\""),
+    ("quoted-percent", "{S}@{H}", "\"{R}%{D}\""),
+    ("double-at-host", "{S}@{H}", "{R}@{D}@{H}"),
+    ("quoted-at-host", "{S}@{H}", "\"{R}@{D}\"@{H}"),
+    ("double-at-ip", "{S}@{H}", "{R}@{D}@{I}"),
+    ("source-route-host", "{S}@{H}", "@{H}:{R}@{D}"),
+    ("source-route-ip", "{S}@{H}", "@{I}:{R}@{D}"),
+    ("bang-bare", "{S}@{H}", "{D}!{R}"),
+    ("bang-host", "{S}@{H}", "{D}!{R}@{H}"),
+    ("bang-ip", "{S}@{H}", "{D}!{R}@{I}"),
+];
+
+/// What the witness saw of one test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sight {
+    /// The test's id.
+    pub id: String,
+    /// The last reply, with the command that it answered.
+    pub reply: String,
+    /// Whether the server took the whole message.
+    pub taken: bool,
+    /// Whether the message arrived at the probe domain.
+    pub arrived: bool,
+}
+
+/// Everything that the witness saw.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Testimony {
+    /// One entry a test.
+    pub tests: Vec<Sight>,
+    /// Messages that came to a token sender instead: bounces.
+    pub bounces: usize,
+    /// The answer to `RCPT TO:<postmaster@target.test>`, which must be accepted.
+    pub postmaster: String,
+}
+
+impl Testimony {
+    /// A line a test, for people.
+    pub fn text(&self) -> String {
+        let mark = |is_so: bool, word: &'static str| if is_so { word } else { "" };
+        let mut text = String::new();
+        for sight in &self.tests {
+            let (taken, arrived) = (mark(sight.taken, "taken"), mark(sight.arrived, "arrived"));
+            text.push_str(&format!("  {:20} {taken:5} {arrived:7} {}\n", sight.id, sight.reply));
+        }
+        text.push_str(&format!("  bounces: {}\n  postmaster: {}", self.bounces, self.postmaster));
+        text
+    }
+}
+
+/// Runs in the tester's namespace and prints the testimony as JSON.
+pub fn testify(patience: Duration) -> Outcome<Testimony> {
+    let sink = Sink::listen(&format!("{}:25", TESTER.ipv4))?;
+    let sights: Vec<Sight> = thread::scope(|scope| {
+        let halves = [0, 1].map(|half| {
+            scope.spawn(move || {
+                let numbers = (half..TESTS.len()).step_by(2);
+                numbers.map(|number| (number, ask(number))).collect::<Vec<_>>()
+            })
+        });
+        let mut asked: Vec<_> = halves.into_iter().filter_map(|half| half.join().ok()).flatten().collect();
+        asked.sort_by_key(|(number, _)| *number);
+        asked.into_iter().map(|(_, sight)| sight).collect()
+    });
+    let taken = sights.iter().filter(|sight| sight.taken).count();
+    let arrivals = sink.wait(patience, |arrivals| arrivals.len() >= taken);
+    Ok(conclude(sights, &arrivals))
+}
+
+fn conclude(mut tests: Vec<Sight>, arrivals: &[Arrival]) -> Testimony {
+    let paths: Vec<&String> = arrivals.iter().flat_map(|mail| &mail.forward_paths).collect();
+    let seen: BTreeSet<usize> =
+        (0..tests.len()).filter(|number| paths.iter().any(|path| path.contains(&recipient(*number)))).collect();
+    for (number, sight) in tests.iter_mut().enumerate() {
+        sight.arrived = seen.contains(&number);
+    }
+    let bounces = paths.iter().filter(|path| path.contains("sender")).count();
+    let postmaster = transact("witness@probe.test", "postmaster@target.test", false);
+    let postmaster = postmaster.map_or_else(|failure| failure.to_string(), |(reply, _)| reply);
+    Testimony { tests, bounces, postmaster }
+}
+
+fn recipient(number: usize) -> String {
+    format!("token{number:02}r")
+}
+
+/// Whether some test was put off for good; the others then are not tried again.
+static HOPELESS: AtomicBool = AtomicBool::new(false);
+
+/// Asks one test until there is an answer that isn't for later.
+fn ask(number: usize) -> Sight {
+    let (id, from, to) = TESTS[number];
+    let words = |text: &str| {
+        text.replace("{S}", &format!("sender{number:02}s"))
+            .replace("{R}", &recipient(number))
+            .replace("{D}", "probe.test")
+            .replace("{H}", MX.host)
+            .replace("{I}", &format!("[{}]", MX.ipv4))
+    };
+    let mut sight = Sight { id: id.into(), reply: String::new(), taken: false, arrived: false };
+    for attempt in 1..=TRIES {
+        match transact(&words(from), &words(to), true) {
+            Ok((reply, taken)) => (sight.reply, sight.taken) = (reply, taken),
+            Err(failure) => sight.reply = format!("421 {failure}"),
+        }
+        if !is_for_later(&sight.reply) || HOPELESS.load(Ordering::Relaxed) {
+            break;
+        }
+        HOPELESS.fetch_or(attempt == TRIES, Ordering::Relaxed);
+        thread::sleep(PAUSE * attempt);
+    }
+    sight
+}
+
+fn is_for_later(reply: &str) -> bool {
+    let text = reply.to_lowercase();
+    text.contains("421 ") || text.contains("greylist") || text.contains("try again")
+}
+
+/// One transaction on a fresh connection: the last reply, and whether the message was taken.
+fn transact(from: &str, to: &str, with_message: bool) -> Outcome<(String, bool)> {
+    let mut dialogue = Dialogue::open()?;
+    let commands = [
+        (format!("EHLO {}", TESTER.host), "2"),
+        (format!("MAIL FROM:<{from}>"), "2"),
+        (format!("RCPT TO:<{to}>"), "2"),
+        ("DATA".to_owned(), "3"),
+        (message(to), "2"),
+    ];
+    let count = if with_message { commands.len() } else { 3 };
+    let mut last = String::new();
+    for (command, wanted) in &commands[..count] {
+        let reply = dialogue.say(command)?;
+        let verb = command.split([' ', ':']).next().unwrap_or_default();
+        let verb = if verb == "From" { "dot" } else { verb };
+        last = format!("{verb}: {reply}");
+        if !reply.starts_with(wanted) {
+            return Ok((last, false));
+        }
+    }
+    Ok((last, with_message))
+}
+
+fn message(to: &str) -> String {
+    format!("From: witness@probe.test\r\nSubject: witness\r\n\r\nA test, meant for {to}.\r\n.")
+}
+
+/// A client's side of one connection.
+struct Dialogue {
+    input: BufReader<TcpStream>,
+    output: TcpStream,
+}
+
+impl Dialogue {
+    fn open() -> Outcome<Self> {
+        let failed = |error: std::io::Error| Failure::new("connect", error);
+        let output = TcpStream::connect((MX.ipv4, 25)).map_err(failed)?;
+        output.set_read_timeout(Some(REPLY_LIMIT)).map_err(failed)?;
+        let input = BufReader::new(output.try_clone().map_err(failed)?);
+        let mut dialogue = Self { input, output };
+        let greeting = dialogue.reply()?;
+        if greeting.starts_with("220") {
+            return Ok(dialogue);
+        }
+        Err(Failure::new("be greeted", greeting))
+    }
+
+    fn say(&mut self, command: &str) -> Outcome<String> {
+        let sent = self.output.write_all(format!("{command}\r\n").as_bytes());
+        sent.map_err(|error| Failure::new("send", error))?;
+        self.reply()
+    }
+
+    /// The last line of a reply, which may have several (RFC 5321 section 4.2.1).
+    fn reply(&mut self) -> Outcome<String> {
+        loop {
+            let mut line = String::new();
+            let length = self.input.read_line(&mut line);
+            if length.map_err(|error| Failure::new("read a reply", error))? == 0 {
+                return Err(Failure::new("read a reply", "the server closed the connection"));
+            }
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Ok(line.trim_end().to_owned());
+            }
+        }
+    }
+}
+
+/// Waits until a server answers: the suite's way to know that an instance has started.
+pub fn await_ready(address: &str, greeting: bool, limit: Duration) -> Outcome<()> {
+    let deadline = Instant::now() + limit;
+    let mut last = String::from("it was never tried");
+    while Instant::now() < deadline {
+        match answers(address, greeting) {
+            Ok(()) => return Ok(()),
+            Err(error) => last = error.to_string(),
+        }
+        // The interval of a poll, not a wait for something to have happened.
+        thread::sleep(Duration::from_millis(25));
+    }
+    Err(Failure::new(format!("reach {address} within {} s", limit.as_secs()), last))
+}
+
+fn answers(address: &str, greeting: bool) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    if !greeting {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(REPLY_LIMIT))?;
+    let mut line = String::new();
+    let mut input = BufReader::new(stream.try_clone()?);
+    input.read_line(&mut line)?;
+    if !line.starts_with("220") {
+        return Err(std::io::Error::other(format!("it greeted with {line:?}")));
+    }
+    // Leaving without QUIT would be an error in the server's log.
+    while line.as_bytes().get(3) == Some(&b'-') {
+        line.clear();
+        input.read_line(&mut line)?;
+    }
+    stream.write_all(b"QUIT\r\n")?;
+    line.clear();
+    input.read_line(&mut line).map(drop)
+}
