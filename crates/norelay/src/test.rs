@@ -17,6 +17,7 @@ use crate::{
 
 /// What to test, and how.
 #[derive(clap::Args)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "the documentation is the help text, where brackets are brackets")]
 pub struct Arguments {
     /// Host names, mail domains (their mail exchangers), or addresses; HOST:PORT and [ADDRESS]:PORT work too
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "TARGET")]
