@@ -11,10 +11,10 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::{FromRequestParts, Request},
     http::StatusCode,
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use ipnet::IpNet;
@@ -114,19 +114,24 @@ impl Requests {
 }
 
 /// Turns away who asks too often. In private mode nobody is counted.
+///
+/// # Errors
+/// Too many requests, or a key that doesn't work.
 pub async fn turn_away(
-    State((state, requests)): State<(AppState, Requests)>,
-    asker: Asker,
+    state: &AppState,
+    requests: &Requests,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let asker = Asker::from_request_parts(&mut parts, state).await?;
     if state.config.public
         && let Err(until) = requests.count(address::user_network(asker.address))
     {
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests from your network: slow down.");
-        return problem.until(until).into_response();
+        let says = "Too many requests from your network: slow down.";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, says).until(until));
     }
-    next.run(request).await
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use norelay_core::event::{Event, MailExchanger, Receipt, Record, TlsFacts};
+use norelay_core::{
+    event::{Event, MailExchanger, Receipt, Record, TlsFacts},
+    report::Report,
+};
 use norelay_probe::{
     network::{AnyStream, Internet, Network},
     record::Sink,
@@ -20,15 +23,24 @@ use tokio::sync::{mpsc, watch};
 
 /// Makes a test: every fact goes to the sink, the last one is the end of the run.
 pub trait Tester: Send + Sync + 'static {
-    /// Tests the exchangers, and nothing but their addresses, until the end or until `stop` becomes true.
-    fn test(
-        &self,
-        request: scan::Request,
-        exchangers: Vec<MailExchanger>,
-        sink: Arc<dyn Sink>,
-        receipts: Option<mpsc::Receiver<Receipt>>,
-        stop: watch::Receiver<bool>,
-    ) -> BoxFuture<'static, ()>;
+    /// Makes an assignment until its end, or until it is stopped.
+    fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()>;
+}
+
+/// One test to be made.
+pub struct Assignment {
+    /// What is asked.
+    pub request: scan::Request,
+    /// The exchangers; nothing but their addresses is connected to.
+    pub exchangers: Vec<MailExchanger>,
+    /// What an attempt before this one has found out.
+    pub known: Report,
+    /// Where every fact goes.
+    pub sink: Arc<dyn Sink>,
+    /// The messages that come, where messages are to be sent.
+    pub receipts: Option<mpsc::Receiver<Receipt>>,
+    /// Becomes true when it is to end.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// A tester that tests nothing: every run ends as it begins.
@@ -36,15 +48,8 @@ pub trait Tester: Send + Sync + 'static {
 pub struct Nobody;
 
 impl Tester for Nobody {
-    fn test(
-        &self,
-        _request: scan::Request,
-        _exchangers: Vec<MailExchanger>,
-        sink: Arc<dyn Sink>,
-        _receipts: Option<mpsc::Receiver<Receipt>>,
-        _stop: watch::Receiver<bool>,
-    ) -> BoxFuture<'static, ()> {
-        sink.record(&Record::new(Timestamp::now(), Event::RunFinished { stopped: false }));
+    fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
+        assignment.sink.record(&Record::new(Timestamp::now(), Event::RunFinished { stopped: false }));
         Box::pin(std::future::ready(()))
     }
 }
@@ -54,17 +59,15 @@ impl Tester for Nobody {
 pub struct Probe(pub Internet);
 
 impl Tester for Probe {
-    fn test(
-        &self,
-        request: scan::Request,
-        exchangers: Vec<MailExchanger>,
-        sink: Arc<dyn Sink>,
-        receipts: Option<mpsc::Receiver<Receipt>>,
-        stop: watch::Receiver<bool>,
-    ) -> BoxFuture<'static, ()> {
+    fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
+        let Assignment { request, exchangers, known, sink, receipts, stop } = assignment;
         let fence = Arc::new(Fence::around(self.0.clone(), &exchangers));
         Box::pin(async move {
-            scan::scan(request, exchangers, fence, sink, receipts, stop).await;
+            // Before the first dialogue the paths may not all have been recorded: then they are planned anew, alike.
+            let _ = match known.dialogues.is_empty() {
+                true => scan::scan(request, exchangers, fence, sink, receipts, stop).await,
+                false => scan::resume(request, known, fence, sink, receipts, stop).await,
+            };
         })
     }
 }

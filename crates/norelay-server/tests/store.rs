@@ -57,6 +57,7 @@ contract! {
     a_receipt_may_come_late
     the_oldest_job_is_claimed_once
     a_target_is_tested_by_one_job_at_a_time
+    an_interrupted_job_takes_no_more
     orphans_are_found
     jobs_of_a_target_are_listed
     the_same_request_twice_is_one_job
@@ -367,6 +368,21 @@ async fn a_target_is_tested_by_one_job_at_a_time(store: Store) {
     assert_eq!(claim(&store).await, None, "the second shares an address with the third");
     store.finish(third.id, State::Finished, None, now()).await.expect("answered");
     assert_eq!(claim(&store).await.map(|(job, _)| job.id), Some(second.id));
+}
+
+async fn an_interrupted_job_takes_no_more(store: Store) {
+    let (job, lease) = running(&store, "a").await;
+    store.append(&lease, &[note("x")]).await.expect("kept");
+    let end = || Record::new(now(), Event::RunFinished { stopped: true });
+    let stored = store.interrupt(job.id, end()).await.expect("answered").expect("it was running");
+    assert_eq!((stored.seq, &stored.record.event), (2, &Event::RunFinished { stopped: true }));
+    assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost);
+    assert_eq!(store.interrupt(job.id, end()).await.expect("answered"), None, "it is over");
+    assert_eq!(store.job(job.id).await.expect("kept").state, State::Interrupted);
+    let queued = new_job("b", &[]);
+    create(&store, &queued).await;
+    assert!(store.interrupt(queued.id, end()).await.expect("answered").is_some());
+    assert_eq!(claim(&store).await, None);
 }
 
 async fn orphans_are_found(store: Store) {

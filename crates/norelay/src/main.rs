@@ -15,6 +15,8 @@ mod progress;
 mod receive;
 mod replay;
 mod run;
+#[cfg(feature = "server")]
+mod serve;
 mod surroundings;
 mod test;
 
@@ -45,6 +47,9 @@ enum Command {
     Receive(Box<receive::Arguments>),
     /// Judge a stored event log again; sends nothing
     Replay(replay::Arguments),
+    /// Serve the web page, the API and the receiver in one process
+    #[cfg(feature = "server")]
+    Serve(Box<serve::Arguments>),
 }
 
 /// A command that can't do what it was asked: one sentence, and the exit code.
@@ -82,6 +87,8 @@ fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(&arguments),
             Command::Receive(arguments) => receive::run(*arguments).await,
             Command::Replay(arguments) => replay::run(&arguments),
+            #[cfg(feature = "server")]
+            Command::Serve(arguments) => serve::run(*arguments).await,
         }
     });
     // A look-up or a connection that is still under way is not waited for.

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use self::live::Live;
 use crate::{
-    Asker, Config, Job, JobId, Request, State, Store, StoreError, Stored,
+    Asker, Config, Job, JobId, Request, Store, StoreError, Stored,
     limit::{StreamPlace, Streams},
     permission::{Permission, Permit},
     store::{Created, Idempotency, Lease, NewJob, Origin, Pinned, Scope},
@@ -348,9 +348,11 @@ impl Shared {
     /// Ends a job that no worker ends: its log gets its last record.
     async fn end(&self, id: JobId, stopped: bool) -> Result<(), StoreError> {
         let record = Record::new(Timestamp::now(), Event::RunFinished { stopped });
-        let stored = self.parts.store.append_note(id, record).await?;
-        self.parts.store.finish(id, State::Interrupted, None, Timestamp::now()).await?;
-        self.live.publish(id, &[stored]);
+        if let Some(stored) = self.parts.store.interrupt(id, record).await? {
+            self.live.publish(id, &[stored]);
+            // A worker that has just begun with it learns that it is over.
+            self.live.stop(id, work::Stop::Lost);
+        }
         self.settle(id).await
     }
 

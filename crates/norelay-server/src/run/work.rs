@@ -16,7 +16,6 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     event::{Event, Record},
-    report::Report,
     smtp::Security,
 };
 use norelay_probe::{
@@ -25,15 +24,11 @@ use norelay_probe::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{
-    Shared,
-    live::Running,
-    queue,
-    resume::{self, Continuation},
-};
+use super::{Shared, live::Running, queue, resume::Continuation};
 use crate::{
     Job, State, StoreError, Stored, permission,
     store::{Appended, Lease, Pinned},
+    tester::Assignment,
 };
 
 /// Records that wait for the store: some minutes of a busy run.
@@ -128,18 +123,20 @@ async fn work(
     let pinned = shared.parts.store.pinned(job.id).await?;
     let report = shared.parts.store.report(job.id).await?;
     let continuation = Continuation::of(&report);
-    let request = request(shared, job, &pinned, &report);
-    // What came before this attempt is news to its scan.
-    for (_, receipt) in &report.receipts {
-        shared.live.hand_receipt(job.id, receipt);
-    }
+    let request = request(shared, job, &pinned);
     let (records, waiting_records) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let sink = Arc::new(Tap { records, waiting: waiting.clone(), stop: stop.clone() });
-    let receipts = job.request.proof.then_some(receipts);
-    let testing = async {
-        shared.parts.tester.test(request, pinned.exchangers, sink, receipts, stopped(stop)).await;
+    let assignment = Assignment {
+        request,
+        exchangers: pinned.exchangers,
+        known: report,
+        sink,
+        receipts: job.request.proof.then_some(receipts),
+        stop: stopped(stop),
     };
+    // The sink goes with the assignment: when the test is over, the writer sees the end.
+    let testing = shared.parts.tester.test(assignment);
     let mut writer = Writer { shared: shared.clone(), lease, last: job.last, stop: stop.clone() };
     let writing = writer.write(waiting_records, waiting, continuation);
     tokio::select! {
@@ -199,7 +196,7 @@ impl Writer<'_> {
             // A run that is handed over isn't over.
             let keep = |record: &Record| !(is_handed_over && record.event == Event::RunFinished { stopped: true });
             let ends = batch.iter().any(|record| record.event == Event::RunFinished { stopped: false });
-            let fitting: Vec<_> = batch.drain(..).filter(keep).filter_map(|record| continuation.fit(record)).collect();
+            let fitting: Vec<_> = batch.drain(..).filter(keep).filter(|record| continuation.fits(record)).collect();
             if fitting.is_empty() {
                 continue;
             }
@@ -264,7 +261,7 @@ impl Writer<'_> {
 }
 
 /// What the scan is asked to do.
-fn request(shared: &Shared, job: &Job, pinned: &Pinned, report: &Report) -> scan::Request {
+fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
     let super::Parts { config, identity, .. } = &shared.parts;
     let tests = permission::choose(&job.request).unwrap_or_default();
     let seconds = |duration: jiff::SignedDuration| duration.unsigned_abs();
@@ -274,7 +271,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned, report: &Report) -> scan
         target: job.request.target.clone(),
         address_typed: pinned.address_typed,
         profile: job.request.profile,
-        tests: resume::left(report, tests),
+        tests,
         every_path: !job.request.only.is_empty(),
         domain: identity.domain.clone(),
         domain_given: identity.domain_given,

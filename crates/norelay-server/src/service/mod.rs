@@ -70,7 +70,7 @@ pub async fn serve(
 ) -> Result<(), Unservable> {
     crate::metrics::begin();
     let config = Arc::new(config);
-    let store = open(&config).await?;
+    let store = open_store(&config).await?;
     let _lock = lock(&config.data)?;
     let names: Arc<dyn Names> =
         Arc::new(Dns::new(config.test.resolver).map_err(|error| Unservable(error.to_string()))?);
@@ -112,7 +112,11 @@ pub async fn serve(
     Ok(())
 }
 
-async fn open(config: &Config) -> Result<Store, Unservable> {
+/// Opens the store that the settings name.
+///
+/// # Errors
+/// It can't be opened.
+pub async fn open_store(config: &Config) -> Result<Store, Unservable> {
     let opened = match &config.database {
         Some(url) => {
             std::fs::create_dir_all(&config.data).map_err(|error| {

@@ -119,6 +119,29 @@ impl Store {
         Ok(stored)
     }
 
+    /// Ends a job that is queued or running, with the last record of its log, in one step: its worker, if it has one, can add
+    /// nothing any more. Gives none where the job was over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn interrupt(&self, id: JobId, record: Record) -> Result<Option<Stored>, StoreError> {
+        const END: &str = "UPDATE jobs SET state = 'interrupted', finished = $1, worker = NULL, lease = NULL, last = last + 1 \
+             WHERE id = $2 AND state IN ('queued', 'running') RETURNING last";
+        let at = millis(record.at);
+        let stored: Option<Stored> = transact!(self, |tx| {
+            let last: Option<(i64,)> = sqlx::query_as(END).bind(at).bind(&id.0[..]).fetch_optional(&mut *tx).await?;
+            match last {
+                Some((last,)) => {
+                    let stored = Stored::new(last, record);
+                    insert!(tx, id, &stored);
+                    Some(stored)
+                }
+                None => None,
+            }
+        });
+        Ok(stored)
+    }
+
     /// Records a message that came, once: as an event in the log of its run's job. Gives the job and the record,
     /// or none where it was recorded before.
     ///

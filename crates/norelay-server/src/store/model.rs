@@ -66,12 +66,14 @@ impl<'de> Deserialize<'de> for JobId {
 }
 
 /// What a user asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// A host name, a mail domain, a mail address, an address, each with `:PORT` if wanted.
+    #[schema(example = "mail.example.net")]
     pub target: String,
     /// The tests.
+    #[schema(value_type = String, example = "classic")]
     pub profile: Profile,
     /// Only these tests, by id; none: all of the profile.
     pub only: Vec<String>,

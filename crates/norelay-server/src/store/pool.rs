@@ -74,6 +74,7 @@ impl Pools {
     /// The database in a folder of our own.
     pub(super) async fn sqlite(folder: &Path) -> Result<Self, StoreError> {
         make_private_folder(folder)?;
+        make_private_file(&folder.join(FILE))?;
         let options = sqlite_options(&folder.join(FILE));
         let write =
             SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options.clone()).await?;
@@ -127,6 +128,13 @@ fn sqlite_options(file: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
+}
+
+/// Makes the file for its owner alone: SQLite gives the files beside it the same rights.
+fn make_private_file(file: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = fs::File::options().create(true).append(true).mode(0o600).open(file);
+    made.map(drop).map_err(|error| StoreError::Setting(format!("the file {} can't be made: {error}", file.display())))
 }
 
 /// Makes the folder, for its owner alone.

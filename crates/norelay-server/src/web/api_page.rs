@@ -43,7 +43,7 @@ pub async fn api(State(state): State<AppState>) -> Response {
 
 /// The OpenAPI document.
 fn document() -> Value {
-    Value::Null
+    serde_json::to_value(crate::api::document()).unwrap_or_default()
 }
 
 fn operations(document: &Value) -> Vec<Operation> {

@@ -34,13 +34,13 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     next.run(request).await
 }
 
-fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+pub(crate) fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned);
     named.or_else(|| uri.authority().map(ToString::to_string))
 }
 
 /// Whether a form comes from a page of ours.
-fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) -> bool {
+pub(crate) fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) -> bool {
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let is_from_us = |origin: &str| {
         let origin_host = origin.split_once("://").map(|(_, host)| host);
@@ -54,7 +54,7 @@ fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) ->
 }
 
 /// Whether a `Host` is an address, `localhost` or the name in the settings.
-fn is_ours(config: &Config, host: &str) -> bool {
+pub(crate) fn is_ours(config: &Config, host: &str) -> bool {
     let name = name_of(host);
     let is_address = name.parse::<IpAddr>().is_ok()
         || name
@@ -62,7 +62,9 @@ fn is_ours(config: &Config, host: &str) -> bool {
             .and_then(|rest| rest.strip_suffix(']'))
             .is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok());
     let configured = config.url.as_deref().and_then(|url| url.split_once("://")).map(|(_, rest)| name_of(rest));
+    let is_listed = config.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
     is_address
+        || is_listed
         || name.eq_ignore_ascii_case("localhost")
         || configured.is_some_and(|ours| ours.eq_ignore_ascii_case(name))
 }

@@ -10,7 +10,7 @@ pub mod assets;
 mod catalogue;
 mod documents;
 mod fold;
-mod guard;
+pub(crate) mod guard;
 mod live;
 mod markdown;
 mod parts;

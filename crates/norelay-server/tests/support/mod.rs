@@ -6,6 +6,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod http;
+pub mod mail;
+
 use std::{
     fs,
     path::{Path, PathBuf},

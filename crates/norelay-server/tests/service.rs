@@ -1,0 +1,262 @@
+//! The whole service in this process, over real connections: a test from the request to the report.
+
+mod support;
+
+use std::{net::SocketAddr, path::Path, sync::mpsc};
+
+use norelay_server::{
+    config::{Config, Layers},
+    service::{self, Addresses},
+};
+use serde_json::{Value, json};
+use support::{
+    Folder,
+    http::{self, get, post},
+    mail::MailServer,
+};
+
+/// A service in a thread of its own.
+struct Running {
+    http: SocketAddr,
+    receiver: Option<SocketAddr>,
+    connect_back: Option<SocketAddr>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
+    let data = folder.to_str().expect("the folder's name is ours");
+    let fixed = [
+        ("data", data),
+        ("listen", "127.0.0.1:0"),
+        ("test.timeout", "20s"),
+        ("test.wait", "20s"),
+        ("test.domain", "probe.example"),
+    ];
+    let all = fixed.iter().chain(settings);
+    all.fold(Layers::default(), |layers, (name, value)| layers.flag(name, value).expect("the settings are ours"))
+        .config()
+        .expect("the settings are ours")
+}
+
+fn start(folder: &Path, settings: &[(&str, &str)]) -> Running {
+    let config = config(folder, settings);
+    let (ready, is_ready) = mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let stop = async { drop(stopped.await) };
+        let ready = move |addresses: &Addresses| ready.send(addresses.clone()).expect("the test waits");
+        runtime.expect("a runtime starts").block_on(service::serve(config, ready, stop)).expect("it can be served");
+    });
+    let addresses = is_ready.recv().expect("the service starts");
+    Running {
+        http: addresses.http.expect("pages are served"),
+        receiver: addresses.receiver.first().copied(),
+        connect_back: addresses.connect_back.first().copied(),
+        stop: Some(stop),
+        thread: Some(thread),
+    }
+}
+
+impl Running {
+    fn test(&self, request: &Value) -> String {
+        let answer = post(self.http, "/api/v1/tests", request);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert!(answer.header("location").expect("it has a place").starts_with("/api/v1/tests/"));
+        answer.json()["id"].as_str().expect("it has a name").to_owned()
+    }
+
+    /// Follows a test to its end; gives the records.
+    fn follow(&self, id: &str) -> Vec<Value> {
+        let answer = get(self.http, &format!("/api/v1/tests/{id}/events"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.ends_with("event: end\ndata: {}\n\n"), "{}", answer.body);
+        http::records(&answer)
+    }
+
+    fn shown(&self, id: &str) -> Value {
+        get(self.http, &format!("/api/v1/tests/{id}")).json()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(std::thread::JoinHandle::join);
+        assert!(std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()), "the service ends well");
+    }
+}
+
+fn is(record: &Value, event: &str) -> bool {
+    record["event"] == event
+}
+
+#[test]
+fn a_closed_server_is_closed() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[]);
+    let server = MailServer::closed();
+    let id = service.test(&json!({"target": server.address.to_string()}));
+    let records = service.follow(&id);
+    assert!(is(&records[0], "run_started") && is(records.last().expect("there are some"), "run_finished"));
+    let shown = service.shown(&id);
+    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
+    let report = |format: &str| get(service.http, &format!("/api/v1/tests/{id}/report/{format}"));
+    assert!(report("text").body.contains("All tests performed, no relays accepted."), "{}", report("text").body);
+    assert_eq!(report("json").json()["verdict"], "closed");
+    assert_eq!(report("jsonl").body.lines().count(), records.len());
+    for (format, kind) in
+        [("csv", "text/csv"), ("junit", "application/xml"), ("sarif", "application/sarif+json"), ("html", "text/html")]
+    {
+        assert!(report(format).header("content-type").expect("it has a type").starts_with(kind), "{format}");
+    }
+    assert_eq!(report("pdf").status, 404);
+    // A second look gives the same, and what was seen already isn't given again.
+    assert_eq!(service.follow(&id), records);
+    let rest = get(service.http, &format!("/api/v1/tests/{id}/events?since={}", records.len() - 1));
+    assert_eq!(http::records(&rest).len(), 1);
+    let last = format!("Last-Event-ID: {}", records.len());
+    assert!(
+        http::records(&http::ask(service.http, "GET", &format!("/api/v1/tests/{id}/events"), &[&last], "")).is_empty()
+    );
+}
+
+#[test]
+fn an_open_relay_is_proved_by_what_comes_back() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[("receiver.listen", "127.0.0.1:0")]);
+    let server = MailServer::open(service.receiver.expect("the receiver listens"));
+    let id = service.test(&json!({"target": server.address.to_string(), "proof": true}));
+    let records = service.follow(&id);
+    let received = records.iter().filter(|record| is(record, "received")).count();
+    assert!((1..=3).contains(&received), "{received} messages came");
+    let shown = service.shown(&id);
+    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("open")), "{shown}");
+}
+
+#[test]
+fn without_proof_nothing_goes_past_rcpt() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[("receiver.listen", "127.0.0.1:0")]);
+    let server = MailServer::open(service.receiver.expect("the receiver listens"));
+    let id = service.test(&json!({"target": server.address.to_string()}));
+    let records = service.follow(&id);
+    assert!(!records.iter().any(|record| record["stage"] == "data" || is(record, "received")));
+    assert_eq!(service.shown(&id)["verdict"], "suspect");
+}
+
+#[test]
+fn a_run_goes_on_after_a_graceful_stop() {
+    let folder = Folder::new("service");
+    let server = MailServer::start(None, 5);
+    let service = start(folder.path(), &[]);
+    let id = service.test(&json!({"target": server.address.to_string()}));
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.recipients() < 6 {
+        assert!(std::time::Instant::now() < patience, "the test does not get on");
+        std::thread::yield_now();
+    }
+    drop(service);
+    server.raise();
+    let service = start(folder.path(), &[]);
+    let records = service.follow(&id);
+    let shown = service.shown(&id);
+    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
+    assert_eq!(records.iter().filter(|record| is(record, "run_started")).count(), 1);
+    assert_eq!(records.iter().filter(|record| is(record, "run_finished")).count(), 1);
+    let dialogues: Vec<_> =
+        records.iter().filter(|record| is(record, "opened")).map(|record| record["dialogue"].as_u64()).collect();
+    let mut unique = dialogues.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), dialogues.len(), "each dialogue has its own number");
+}
+
+#[test]
+fn a_run_is_stopped_and_deleted() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[]);
+    let server = MailServer::start(None, 3);
+    let id = service.test(&json!({"target": server.address.to_string()}));
+    assert_eq!(post(service.http, &format!("/api/v1/tests/{id}/stop"), &json!({})).status, 202);
+    let records = service.follow(&id);
+    assert_eq!(records.last().expect("there are some")["stopped"], true);
+    assert_eq!(service.shown(&id)["state"], "interrupted");
+    let path = format!("/api/v1/tests/{id}");
+    assert_eq!(http::ask(service.http, "DELETE", &path, &[], "").status, 204);
+    assert_eq!(http::ask(service.http, "DELETE", &path, &[], "").status, 404);
+    assert_eq!(get(service.http, &path).status, 404);
+    assert_eq!(get(service.http, &format!("{path}/events")).status, 404);
+    server.raise();
+}
+
+#[test]
+fn a_test_that_runs_elsewhere_learns_what_came() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[("receiver.listen", "127.0.0.1:0")]);
+    let made = post(service.http, "/api/v1/receptions", &json!({"target": "mail.example.net"}));
+    assert_eq!(made.status, 201, "{made:?}");
+    let made = made.json();
+    let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
+    assert_eq!(text("domain"), "probe.example");
+    let octets = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("the key is hexadecimal");
+    let key = norelay_core::token::TokenKey::new(octets.try_into().expect("the key has 32 octets"));
+    let run = text("run").parse().expect("a run's name");
+    let mint = |role| key.mint(norelay_core::token::Token { run, path: 0, test: 1, role });
+    let path = format!("/api/v1/receptions/{}/receipts", text("id"));
+    assert_eq!(get(service.http, &path).json(), json!([]));
+    let token = mint(norelay_core::token::Role::Recipient);
+    let waiting = {
+        let (to, path) = (service.http, format!("{path}?wait=30"));
+        std::thread::spawn(move || get(to, &path).json())
+    };
+    let recipient = format!("RCPT TO:<{token}@probe.example>");
+    let receiver = service.receiver.expect("the receiver listens");
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &[recipient], "Subject: x\r\n\r\nx\r\n").expect("it is taken");
+    let came = waiting.join().expect("the client ends well");
+    assert_eq!(came[0]["receipt"]["token"]["test"], 1, "{came}");
+    assert_eq!(get(service.http, &format!("{path}?since={}", came[0]["number"])).json(), json!([]));
+    // Another run's token, made with this run's key, opens nothing.
+    let forged = key.mint(norelay_core::token::Token {
+        run: norelay_core::token::RunId(7),
+        path: 0,
+        test: 1,
+        role: norelay_core::token::Role::Recipient,
+    });
+    let forged = format!("RCPT TO:<{forged}@probe.example>");
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &[forged], "x\r\n").expect_err("it is refused");
+    assert_eq!(
+        get(service.http, &format!("/api/v1/receptions/{}/receipts", text("id")))
+            .json()
+            .as_array()
+            .expect("a list")
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn whoever_connects_back_proves_the_address() {
+    let folder = Folder::new("service");
+    let service = start(folder.path(), &[("connect-back.listen", "127.0.0.1:0")]);
+    let mut told = String::new();
+    let mut door = std::net::TcpStream::connect(service.connect_back.expect("it listens")).expect("it listens");
+    std::io::Read::read_to_string(&mut door, &mut told).expect("it tells");
+    assert!(told.contains("Your address is 127.0.0.1."), "{told}");
+    let code = told.lines().find_map(|line| line.strip_prefix("Your code is ")).expect("there is a code");
+    let proved = post(service.http, "/api/v1/proofs/connect", &json!({"code": format!(" {} ", code.to_uppercase())}));
+    assert_eq!((proved.status, &proved.json()["subject"]), (201, &json!("127.0.0.1/32")), "{proved:?}");
+    assert_eq!(post(service.http, "/api/v1/proofs/connect", &json!({"code": code})).status, 403, "a code counts once");
+    assert_eq!(get(service.http, "/api/v1/proofs").json().as_array().expect("a list").len(), 1);
+}
+
+#[test]
+fn one_folder_has_one_service() {
+    let folder = Folder::new("service");
+    let _service = start(folder.path(), &[]);
+    let second = config(folder.path(), &[]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let error = runtime.block_on(service::serve(second, |_| {}, async {})).expect_err("the folder is taken");
+    assert!(error.to_string().contains("Another norelay serve uses the data folder"), "{error}");
+}
