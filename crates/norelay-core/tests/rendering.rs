@@ -8,7 +8,7 @@ use norelay_core::{
     report::Report,
 };
 
-const LOGS: [(&str, &str, &str); 7] = [
+const LOGS: [(&str, &str, &str); 8] = [
     ("closed", include_str!("logs/closed.jsonl"), "closed"),
     ("open", include_str!("logs/open.jsonl"), "open"),
     ("multihop", include_str!("logs/multihop.jsonl"), "open"),
@@ -16,6 +16,7 @@ const LOGS: [(&str, &str, &str); 7] = [
     ("inconclusive", include_str!("logs/inconclusive.jsonl"), "inconclusive"),
     ("unreachable", include_str!("logs/unreachable.jsonl"), "unreachable"),
     ("hostile", include_str!("logs/hostile.jsonl"), "suspect"),
+    ("no-starttls", include_str!("logs/no-starttls.jsonl"), "closed"),
 ];
 
 fn records(log: &str) -> Vec<Record> {

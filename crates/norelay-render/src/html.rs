@@ -9,7 +9,7 @@ use norelay_core::{
     check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
     mta,
     octets::harmless,
-    render::{dialogues_of, transcript, transcript::Speaker},
+    render::{dialogues_of, transcript, transcript::Speaker, verdict_of},
     report::{Dialogue, Report},
 };
 use sha2::{Digest, Sha256};
@@ -164,7 +164,7 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
         index: path,
         way: way.map(ToString::to_string).unwrap_or_default(),
         host: way.and_then(|way| way.host.as_deref()).map(harmless).unwrap_or_default(),
-        verdict: shown(judged.verdict),
+        verdict: Shown { word: verdict_of(report, path, judged), ..shown(judged.verdict) },
         why: judged.why.iter().map(|why| harmless(why)).collect(),
         relayed: count(&[Weight::Proof]),
         accepted: count(&[Weight::Suspicion]),

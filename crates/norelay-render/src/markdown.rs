@@ -7,7 +7,7 @@ use norelay_core::{
     check::{Judgement, Verdict, Weight, finding},
     mta,
     octets::harmless,
-    render::{dialogues_of, transcript},
+    render::{dialogues_of, transcript, verdict_of},
     report::Report,
 };
 
@@ -57,7 +57,7 @@ fn paths(report: &Report, judgement: &Judgement) -> String {
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             prose(&facts.way.to_string()),
             prose(&mta),
-            judged.verdict.word(),
+            verdict_of(report, path, judged),
             count(&[Weight::Proof]),
             count(&[Weight::Suspicion]),
             count(&[Weight::Denial, Weight::LocalDelivery]),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../schema/norelay.report.1.json");
 
-const LOGS: [(&str, &str); 7] = [
+const LOGS: [(&str, &str); 8] = [
     ("closed", include_str!("../../norelay-core/tests/logs/closed.jsonl")),
     ("open", include_str!("../../norelay-core/tests/logs/open.jsonl")),
     ("multihop", include_str!("../../norelay-core/tests/logs/multihop.jsonl")),
@@ -14,6 +14,7 @@ const LOGS: [(&str, &str); 7] = [
     ("inconclusive", include_str!("../../norelay-core/tests/logs/inconclusive.jsonl")),
     ("unreachable", include_str!("../../norelay-core/tests/logs/unreachable.jsonl")),
     ("hostile", include_str!("../../norelay-core/tests/logs/hostile.jsonl")),
+    ("no-starttls", include_str!("../../norelay-core/tests/logs/no-starttls.jsonl")),
 ];
 
 /// Takes no keys but those listed.

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     outcome::Outcome,
     reason::Reason,
-    verdict::clause,
-    verdict::{Judgement, PathJudgement, TestJudgement, Verdict},
+    verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
 };
 use crate::{
     catalogue,
@@ -229,7 +228,7 @@ fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) 
     facts.extend(answer_facts(index, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
         facts.extend(violation_facts(report, index));
-    } else if paths > 1 {
+    } else if paths > 1 && verdict::not_offered(report, index).is_none() {
         // Where there is but one path, the summary says it already.
         let why = judged.why.first().cloned().unwrap_or_else(|| "no connection was tried".to_owned());
         facts.push(Fact::new("path_unreachable", Some(index), [why]));

@@ -154,8 +154,12 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts) -> PathJudgement {
     controls.sort_by_key(|judged| judged.test.number);
     let shown = Controls::shown_by(&controls);
     let has_starttls_twin = report.paths.iter().any(|other| is_starttls_twin(&facts.way, &other.way));
+    let is_no_path = not_offered(report, index).is_some();
     for judged in &mut tests {
         judged.weight = weigh(report, index, judged, shown, has_starttls_twin);
+        if is_no_path && matches!(judged.outcome, Outcome::NotRun { .. }) {
+            judged.weight = Weight::NotOffered;
+        }
     }
     let verdict = verdict_of(report, index, &tests);
     PathJudgement { verdict, why: reasons_why(report, index, verdict, &tests), tests, controls }
@@ -354,8 +358,9 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
     clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
 }
 
-/// The keyword without which the path doesn't exist, where the server offers none.
-fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
+/// The keyword without which the path doesn't exist, where the server doesn't offer it.
+#[must_use]
+pub fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
     let is_starttls =
         report.paths.get(usize::from(index)).is_some_and(|facts| facts.way.security == Security::StartTls);
     let mut ends = report.dialogues.values().filter(|dialogue| dialogue.path == index).filter_map(|dialogue| {

@@ -13,11 +13,20 @@ pub mod text;
 pub mod transcript;
 
 use crate::{
-    check::{Outcome, TestJudgement},
+    check::{Outcome, PathJudgement, TestJudgement, Verdict, verdict},
     report::{Dialogue, Report},
     smtp::{Cause, Reply, Stage},
     token,
 };
+
+/// A path's verdict as a word for people: a path that the server doesn't offer is not out of reach.
+#[must_use]
+pub fn verdict_of(report: &Report, path: u8, judged: &PathJudgement) -> &'static str {
+    match verdict::not_offered(report, path) {
+        Some(_) if judged.verdict == Verdict::Unreachable => "not offered",
+        _ => judged.verdict.word(),
+    }
+}
 
 /// A reply's text in one line, without code and enhanced status code, harmless to show.
 #[must_use]

@@ -9,7 +9,7 @@ pub mod blacklist;
 
 use std::collections::BTreeMap;
 
-use super::{dialogues_of, json::sent_at, reply_of, reply_words, without_tokens};
+use super::{dialogues_of, json::sent_at, reply_of, reply_words, verdict_of, without_tokens};
 use crate::{
     check::{
         Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
@@ -225,19 +225,19 @@ fn duration(ms: i64) -> String {
 
 fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
     let width = report.paths.iter().map(|facts| facts.way.to_string().len()).max().unwrap_or_default();
-    for (facts, judged) in report.paths.iter().zip(&judgement.paths) {
-        path_line(page, facts, judged, width);
+    for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
+        path_line(page, facts, judged, shown(judged.verdict, verdict_of(report, index, judged)), width);
     }
 }
 
-fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, width: usize) {
+fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, verdict: &str, width: usize) {
     let address = pad(&facts.way.to_string(), width);
     let counts = match judged.verdict {
         Verdict::Unreachable => String::new(),
         _ => format!("  {}", counts(&judged.tests)),
     };
     page.put(Ink::Plain, &format!("  {address}  "));
-    page.put(Ink::of(judged.verdict), &pad(shown(judged.verdict), "inconclusive".len()));
+    page.put(Ink::of(judged.verdict), &pad(verdict, "inconclusive".len()));
     page.put(Ink::Plain, &counts);
     let said = match judged.verdict {
         Verdict::Unreachable => judged.why.first().cloned(),
@@ -257,11 +257,11 @@ fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, width: 
 }
 
 /// Verdicts that somebody must act on are written large.
-fn shown(verdict: Verdict) -> &'static str {
+fn shown(verdict: Verdict, word: &'static str) -> &'static str {
     match verdict {
         Verdict::OpenRelay => "OPEN",
         Verdict::Suspect => "SUSPECT",
-        other => other.word(),
+        _ => word,
     }
 }
 
@@ -326,7 +326,7 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
         return;
     }
     page.end();
-    page.put(Ink::of(judged.verdict), shown(judged.verdict));
+    page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
     page.line(Ink::Bold, &format!("  {}", facts.way));
     for judged in judged.tests.iter().filter(|judged| judged.weight == Weight::Proof) {
         test_line(page, judged);
