@@ -105,11 +105,12 @@ impl Site {
     }
 }
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/tests",
     "/tests/percent-host",
     "/fix",
+    "/fix/postfix",
     "/blacklist",
     "/api",
     "/about/scanner",

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -131,18 +131,6 @@ pub async fn status(State(state): State<AppState>, Extension(pages): Extension<P
 struct Later<'a> {
     shell: Shell,
     says: &'a str,
-}
-
-/// `GET /fix`
-pub async fn fix(State(state): State<AppState>) -> Response {
-    let says = "Here will be how to close each mail server, with the lines that do it.";
-    let shell = Shell { index: false, ..Shell::new(&state, "/fix", "Fix an open relay") };
-    shell::page(StatusCode::OK, &Later { shell, says })
-}
-
-/// `GET /fix/{mta}`
-pub async fn fix_one(State(state): State<AppState>, Path(_mta): Path<String>) -> Response {
-    fix(State(state)).await
 }
 
 /// `GET /blacklist`

@@ -10,12 +10,19 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser
 /// The document without its first heading, which is the page's title.
 #[must_use]
 pub fn render(document: &str) -> String {
+    render_below(document, HeadingLevel::H2)
+}
+
+/// As [`render`], for a document whose title has a level below the page's: its sections get the level below that.
+#[must_use]
+pub fn render_below(document: &str, sections: HeadingLevel) -> String {
     let body = match document.split_once('\n') {
         Some((first, rest)) if first.starts_with("# ") => rest,
         _ => document,
     };
     let mut events = Vec::new();
     let mut dialogue: Option<String> = None;
+    let mut within_block = false;
     for event in Parser::new_ext(body, Options::ENABLE_TABLES) {
         match (event, &mut dialogue) {
             (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) if is_dialogue(&language) => {
@@ -26,7 +33,18 @@ pub fn render(document: &str) -> String {
                 dialogue = None;
             }
             (Event::Text(text), Some(lines)) => lines.push_str(&text),
-            (event, _) => events.push(safe(event)),
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(role))), _) if purpose(&role).is_some() => {
+                let purpose = purpose(&role).unwrap_or_default();
+                events.push(Event::Html(CowStr::from(caption(&purpose))));
+                within_block = true;
+                events.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)));
+            }
+            (Event::End(TagEnd::CodeBlock), _) if within_block => {
+                within_block = false;
+                events.push(Event::End(TagEnd::CodeBlock));
+                events.push(Event::Html(CowStr::from("</div>\n")));
+            }
+            (event, _) => events.push(safe(event, sections)),
         }
     }
     let mut page = String::new();
@@ -39,7 +57,7 @@ fn is_dialogue(language: &str) -> bool {
 }
 
 /// An event without markup of the document's own, dangerous links, or a second title.
-fn safe(event: Event) -> Event {
+fn safe(event: Event, sections: HeadingLevel) -> Event {
     match event {
         Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
         Event::Start(Tag::Link { link_type, dest_url, title, id }) if !is_harmless(&dest_url) => {
@@ -47,12 +65,54 @@ fn safe(event: Event) -> Event {
             Event::Start(Tag::Link { link_type, dest_url: CowStr::from("#"), title, id })
         }
         Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => Event::Text(CowStr::from("")),
-        Event::Start(Tag::Heading { level: HeadingLevel::H1, id, classes, attrs }) => {
-            Event::Start(Tag::Heading { level: HeadingLevel::H2, id, classes, attrs })
+        Event::Start(Tag::Heading { level, id, classes, attrs }) => {
+            Event::Start(Tag::Heading { level: lowered(level, sections), id, classes, attrs })
         }
-        Event::End(TagEnd::Heading(HeadingLevel::H1)) => Event::End(TagEnd::Heading(HeadingLevel::H2)),
+        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lowered(level, sections))),
         event => event,
     }
+}
+
+/// A heading's level where sections, which documents write as the second, have another.
+fn lowered(level: HeadingLevel, sections: HeadingLevel) -> HeadingLevel {
+    let below = (level as usize).saturating_sub(HeadingLevel::H2 as usize);
+    HeadingLevel::try_from(sections as usize + below).unwrap_or(HeadingLevel::H6)
+}
+
+/// What a remedy's block is for, in words.
+fn purpose(role: &str) -> Option<String> {
+    let word = |name: &str| {
+        let (_, rest) = role.split_once(&format!("{name}="))?;
+        match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().map(str::to_owned),
+            None => rest.split(' ').next().map(str::to_owned),
+        }
+    };
+    let what = match role.split(' ').next()? {
+        "apply" => {
+            let how = match word("mode")?.as_str() {
+                "set" => "Set in".to_owned(),
+                "append" => "Add at the end of".to_owned(),
+                "remove" => "Take out of".to_owned(),
+                "insert" => format!("Insert before the line “{}” in", word("before")?),
+                _ => "Write as the whole of".to_owned(),
+            };
+            format!("{how} {}", word("file")?.replace(',', " or "))
+        }
+        "run" => "Run as root".to_owned(),
+        "reload" => "Have the server read it".to_owned(),
+        "check" => "Look at what it has read".to_owned(),
+        _ => return None,
+    };
+    Some(match word("variant") {
+        Some(variant) => format!("{what} ({variant}):"),
+        None => format!("{what}:"),
+    })
+}
+
+fn caption(purpose: &str) -> String {
+    let Ok(purpose) = escape(purpose, Html);
+    format!("<div class=\"block\"><p>{purpose}</p>\n")
 }
 
 fn is_harmless(address: &str) -> bool {

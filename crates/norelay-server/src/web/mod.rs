@@ -9,6 +9,7 @@ mod api_page;
 pub mod assets;
 mod catalogue;
 mod documents;
+mod fix;
 mod fold;
 pub(crate) mod guard;
 mod live;
@@ -67,8 +68,8 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/t/{id}/delete", get(result::confirm_delete).post(result::delete))
         .route("/tests", get(catalogue::tests))
         .route("/tests/{id}", get(catalogue::test))
-        .route("/fix", get(documents::fix))
-        .route("/fix/{mta}", get(documents::fix_one))
+        .route("/fix", get(fix::fix))
+        .route("/fix/{mta}", get(fix::server))
         .route("/blacklist", get(documents::blacklist))
         .route("/api", get(api_page::api))
         .route("/about/scanner", get(documents::scanner))

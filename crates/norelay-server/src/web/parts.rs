@@ -7,11 +7,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use norelay_core::check::findings;
+use norelay_core::{
+    check::findings,
+    diagnosis::{Technique, techniques},
+};
 
 use super::view::{
     Phase, Seen,
-    advice::{self, Step},
+    advice::{self, Step, Why},
     card::{self, Card},
     particulars::{self, Fact},
     tests::{self, Group, Row},
@@ -72,6 +75,7 @@ struct VerdictPart {
 #[template(path = "part/advice.html")]
 struct AdvicePart {
     steps: Vec<Step>,
+    causes: Vec<Why>,
 }
 
 #[derive(Template)]
@@ -106,6 +110,7 @@ struct TestsPart {
 #[template(path = "part/particulars.html")]
 struct ParticularsPart {
     findings: Vec<(&'static str, String)>,
+    techniques: Vec<Technique>,
     facts: Vec<Fact>,
 }
 
@@ -119,13 +124,14 @@ pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Resu
     let say = announcement(&card);
     let mut made: Vec<(String, String, Option<&'static str>)> = vec![
         ("verdict".to_owned(), VerdictPart { card }.render()?, None),
-        ("advice".to_owned(), AdvicePart { steps: advice::steps(seen) }.render()?, None),
+        ("advice".to_owned(), AdvicePart { steps: advice::steps(seen), causes: advice::causes(seen) }.render()?, None),
         ("paths".to_owned(), PathsPart { id, ways: ways::ways(seen), over }.render()?, None),
     ];
     let list = render_tests(id, seen, &mut made)?;
     made.push(("tests".to_owned(), list, None));
     let findings = if over { worth_knowing(seen) } else { Vec::new() };
-    let particulars = ParticularsPart { findings, facts: particulars::particulars(seen) };
+    let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
+    let particulars = ParticularsPart { findings, techniques, facts: particulars::particulars(seen) };
     made.push(("particulars".to_owned(), particulars.render()?, None));
     let parts = made.into_iter().map(|(id, html, within)| dated(id, html, within, seq, before)).collect();
     Ok(Rendered { seq, phase: seen.phase, say, parts })

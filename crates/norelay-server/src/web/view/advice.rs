@@ -4,14 +4,13 @@
 //! - Steps follow from the verdict and from the reasons in the report, never from a server's self-description alone.
 //! - A closed server needs no advice.
 
-use std::collections::BTreeSet;
-
 use norelay_core::{
-    catalogue::Group,
     check::{
         Outcome, Reason, Verdict,
         verdict::{TestJudgement, Weight},
     },
+    diagnosis::{Diagnosis, diagnose},
+    mta, remedy,
     smtp::Cause,
 };
 
@@ -28,6 +27,40 @@ pub struct Step {
 
 fn step(what: &'static str, how: impl Into<String>) -> Step {
     Step { what, how: how.into() }
+}
+
+/// Why a server relays, and what helps.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// The cause, as a sentence.
+    pub headline: String,
+    /// The comparisons that show it.
+    pub evidence: Vec<String>,
+    /// What it is not.
+    pub rules_out: Vec<String>,
+    /// What helps: address of the page, title, server.
+    pub remedies: Vec<(String, &'static str, &'static str)>,
+}
+
+/// The causes, the surest first.
+#[must_use]
+pub fn causes(seen: Seen) -> Vec<Why> {
+    if seen.phase != Phase::Over && seen.judgement.verdict != Verdict::OpenRelay {
+        return Vec::new();
+    }
+    diagnose(seen.report, seen.judgement).iter().map(why).collect()
+}
+
+fn why(diagnosis: &Diagnosis) -> Why {
+    let remedies = diagnosis.remedies.iter().filter_map(|key| remedy::by_key(key));
+    let remedies =
+        remedies.map(|one| (format!("/fix/{}#{}", one.server, one.name), one.title(), mta::title_of(one.server)));
+    Why {
+        headline: diagnosis.headline(),
+        evidence: diagnosis.evidence.clone(),
+        rules_out: diagnosis.rules_out.clone(),
+        remedies: remedies.collect(),
+    }
 }
 
 /// The steps, most urgent first.
@@ -51,10 +84,12 @@ fn worst(seen: Seen<'_>, weight: Weight) -> impl Iterator<Item = &TestJudgement>
 }
 
 fn open(seen: Seen) -> Vec<Step> {
-    let groups: BTreeSet<Group> = worst(seen, Weight::Proof).map(|judged| judged.test.group).collect();
-    let is_partial = seen.judgement.paths.iter().any(|path| path.verdict != Verdict::OpenRelay);
+    let close = match causes(seen).is_empty() {
+        true => "See the tests below: each opens to the dialogue that was relayed.",
+        false => "Below is why it relays, as the tests show it, and what puts that right.",
+    };
     vec![
-        step("Close it now.", cause(&groups, is_partial)),
+        step("Close it now.", close),
         step(
             "Look through the queue before you let it go on.",
             "An open relay is found within hours. Remove messages that aren't your users', and check whether your \
@@ -62,38 +97,6 @@ fn open(seen: Seen) -> Vec<Step> {
         ),
         step("Test again.", "Run this test again after the change: closed is closed only when every path refuses."),
     ]
-}
-
-fn cause(groups: &BTreeSet<Group>, is_partial: bool) -> String {
-    if groups.contains(&Group::Plain) && is_partial {
-        return "The plainest request was relayed on some paths and not on others. Most often the server doesn't see \
-                the client's real address on those paths (a container proxy, IPv6 without its own rules, NAT, a load \
-                balancer) and takes strangers for its own network. Make the real address visible, or take the \
-                proxy's address out of the trusted networks."
-            .to_owned();
-    }
-    if groups.contains(&Group::Plain) {
-        return "The plainest request was relayed: no trick was needed. Allow relaying only for the networks and the \
-                authenticated users that are yours, and refuse every other recipient that isn't of your own domains. \
-                If the trusted networks look right, check which client address the server's log shows for this test."
-            .to_owned();
-    }
-    let trust = groups.iter().find_map(|group| match group {
-        Group::Sender => Some(
-            "It trusts the sender's address, which anybody can write. Grant relaying by client \
-                               address or authentication only.",
-        ),
-        Group::Percent | Group::Bang | Group::Route | Group::At | Group::Syntax => Some(
-            "It rewrites routed addresses after the relay check, or a server behind it does and trusts it. \
-                  Refuse percent signs, exclamation marks, source routes and second at signs in recipients, on both.",
-        ),
-        Group::RecipientDomain => Some("Its list of permitted recipient domains is too wide."),
-        Group::Hello => Some("It trusts the name given with HELO, which anybody can write."),
-        Group::Auth => Some("It accepts credentials that nobody should have."),
-        Group::Proxy => Some("It lets strangers say what a proxy would say. Restrict that to the proxy's address."),
-        _ => None,
-    });
-    trust.unwrap_or("See the tests below: each opens to the dialogue that was relayed.").to_owned()
 }
 
 fn suspect(seen: Seen) -> Vec<Step> {

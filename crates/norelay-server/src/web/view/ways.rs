@@ -2,7 +2,7 @@
 
 use norelay_core::{
     check::Verdict,
-    mta,
+    diagnosis, mta,
     octets::harmless,
     report::{Dialogue, Report},
     smtp::{Security, Stage},
@@ -37,6 +37,8 @@ pub struct Way {
     pub why: Vec<String>,
     /// Which software the server is, and how sure that is.
     pub mta: String,
+    /// As whom the server sees us, where it told.
+    pub seen_as: String,
     /// How the server greets.
     pub greeting: String,
     /// How long its dialogues took together.
@@ -72,6 +74,7 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
         mta: mta::identify(seen.report, index).map(|mta| harmless(&mta.to_string())).unwrap_or_default(),
+        seen_as: diagnosis::seen_as(seen.report, index).map(|address| address.to_string()).unwrap_or_default(),
         greeting: of_path().find_map(greeting).unwrap_or_default(),
         took: time::length(of_path().map(|dialogue| dialogue.elapsed_ms).sum()),
         target: place.clone(),
