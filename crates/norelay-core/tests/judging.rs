@@ -4,7 +4,7 @@ mod story;
 
 use norelay_core::{
     check::{Verdict, verdict::judge},
-    smtp::{Security, Stage},
+    smtp::{End, Security, Stage},
 };
 use story::Story;
 
@@ -38,4 +38,63 @@ fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
         }
         assert_eq!(judge(&story.end()).verdict, expected, "{answer:?} {control:?}");
     }
+}
+
+/// The door is shut to the name, the credentials or the header that a test tries.
+#[test]
+fn a_test_may_be_refused_in_its_own_kind() {
+    let postmaster = Some((Stage::Rcpt, "250 ok"));
+    for (test, answer, control, expected) in [
+        ("auth-plain-random", (Stage::Auth, "535 5.7.8 no"), None, Verdict::Closed),
+        ("auth-plain-random", (Stage::Auth, "504 no such mechanism"), None, Verdict::Closed),
+        ("auth-plain-random", (Stage::Auth, "454 4.7.0 temporary failure"), None, Verdict::Inconclusive),
+        ("xclient-loopback", (Stage::Other, "550 5.7.0 insufficient authorization"), None, Verdict::Closed),
+        ("rcpt-before-mail", (Stage::Rcpt, "503 5.5.1 need MAIL"), None, Verdict::Closed),
+        ("foreign-to-foreign", (Stage::Rcpt, "503 5.5.1 need MAIL"), None, Verdict::Inconclusive),
+        ("no-helo", (Stage::Mail, "503 5.5.1 HELO first"), None, Verdict::Closed),
+        ("helo-localhost", (Stage::Helo, "550 5.7.1 go away"), None, Verdict::Inconclusive),
+        ("helo-localhost", (Stage::Helo, "550 5.7.1 go away"), postmaster, Verdict::Closed),
+        ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), None, Verdict::Inconclusive),
+        ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), postmaster, Verdict::Closed),
+        ("proxy-v1-loopback", (Stage::Greeting, "554 SMTP synchronization error"), postmaster, Verdict::Closed),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-postmaster"]);
+        let before: &[_] = match answer.0 {
+            Stage::Greeting => &[],
+            _ => &[(Stage::Greeting, "", "220 mx.target.example")],
+        };
+        story.dialogue_ending(path, test, &[before, &[(answer.0, "…", answer.1)]].concat(), End::Answered);
+        if let Some((stage, reply)) = control {
+            story.answered(path, "ctl-postmaster", stage, reply);
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{test} {answer:?} {control:?}");
+    }
+}
+
+#[test]
+fn what_is_not_offered_is_no_doubt_and_no_acquittal() {
+    for (others, expected) in [(&["foreign-to-foreign"][..], Verdict::Closed), (&[], Verdict::Inconclusive)] {
+        let mut story = Story::begin(false);
+        let tests = [others, &["xclient-loopback"]].concat();
+        let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
+        for test in others {
+            story.answered(path, test, Stage::Rcpt, "550 relaying denied");
+        }
+        let lines = [(Stage::Greeting, "", "220 mx.target.example"), (Stage::Ehlo, "EHLO x", "250 mx.target.example")];
+        story.dialogue_ending(path, "xclient-loopback", &lines, End::NotOffered("XCLIENT".to_owned()));
+        assert_eq!(judge(&story.end()).verdict, expected);
+    }
+}
+
+/// Adjacent rows are worth knowing and no relaying.
+#[test]
+fn what_is_adjacent_is_not_scored() {
+    let mut story = Story::begin(false);
+    let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "spoof-local-to-local"]);
+    story.answered(path, "foreign-to-foreign", Stage::Rcpt, "550 relaying denied");
+    story.answered(path, "spoof-local-to-local", Stage::Rcpt, "250 ok");
+    let judgement = judge(&story.end());
+    assert_eq!(judgement.verdict, Verdict::Closed);
+    assert_eq!(judgement.paths[0].controls.len(), 1);
 }

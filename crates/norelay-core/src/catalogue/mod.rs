@@ -190,6 +190,15 @@ impl RelayTest {
             })
     }
 
+    /// The EHLO keyword without which it can't be asked, with its parameters, if any.
+    #[must_use]
+    pub fn requirement(&self) -> Option<&'static str> {
+        self.dialogue.iter().find_map(|line| match line {
+            Line::Requires(keyword) => Some(*keyword),
+            _ => None,
+        })
+    }
+
     /// Whether a template of it has this word, `{word}`.
     #[must_use]
     pub fn uses(&self, word: &str) -> bool {

@@ -230,6 +230,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bystanders_get_no_message() {
+        let spared = |id: &str| crate::catalogue::by_id(id).expect("the id is in the table").spares_bystanders();
+        for id in
+            ["foreign-to-foreign", "percent-domain", "data-after-refused", "second-transaction", "rcpt-before-mail"]
+        {
+            assert!(spared(id), "{id}");
+        }
+        for id in ["piggyback-recipient", "comma-list", "spoof-local-to-local", "ctl-postmaster", "backscatter"] {
+            assert!(!spared(id), "{id}");
+        }
+    }
+
+    #[test]
     fn numbers_and_ids_are_unique_and_in_order() {
         assert!(TESTS.is_sorted_by(|a, b| a.number < b.number));
         let mut ids: Vec<_> = TESTS.iter().map(|test| test.id).collect();

@@ -114,6 +114,22 @@ impl Story {
         self.tell(Event::Ended { dialogue, after_ms: 3, end: End::Answered });
     }
 
+    /// Opens a connection for a test, says the lines of its steps, and ends it in this way.
+    pub fn dialogue_ending(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
+        self.dialogue(path, test, false, lines);
+        let ended = self.records.last_mut().expect("a dialogue has an end");
+        if let Event::Ended { end: of, .. } = &mut ended.event {
+            *of = end;
+        }
+        for record in &mut self.records {
+            if let Event::Replied { dialogue, stage: Stage::Auth | Stage::Other, purpose, .. } = &mut record.event
+                && *dialogue + 1 == self.dialogues
+            {
+                *purpose = Some(Purpose::Question);
+            }
+        }
+    }
+
     /// A test whose RCPT (or MAIL) was answered so.
     pub fn answered(&mut self, path: u8, test: &str, stage: Stage, answer: &str) {
         let mut lines = vec![

@@ -1,5 +1,5 @@
 //! One host: the whole profile on the first path that speaks, the plain test on the others, and the whole profile on those
-//! that answer it differently.
+//! that answer it differently; the others are asked what they offer and the first one doesn't.
 //!
 //! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them.
 
@@ -9,7 +9,7 @@ use norelay_core::{
     catalogue::RelayTest,
     check::verdict::{self, Verdict, Weight},
     event::{Event, Path},
-    smtp::Cause,
+    smtp::{Capabilities, Cause, Stage},
 };
 use tokio::task::JoinSet;
 
@@ -64,12 +64,31 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
     let plain = first_tests(&context.request);
     path::scan_path(context, index, way.clone(), plain.clone()).await;
     let (weight, of_first) = (plain_weight(context, index), plain_weight(context, first));
-    if has_spoken(context, index) && weight != of_first && weight != Some(Weight::Denial) {
-        let is_asked = |test: &&'static RelayTest| plain.iter().any(|asked| asked.number == test.number);
-        let rest: Vec<_> = context.request.tests.iter().copied().filter(|test| !is_asked(test)).collect();
+    if !has_spoken(context, index) {
+        return;
+    }
+    let differs = weight != of_first && weight != Some(Weight::Denial);
+    let (offered, offered_first) = (offered(context, index), offered(context, first));
+    let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
+    let is_new = |test: &RelayTest| {
+        test.requirement().is_some_and(|keyword| offered.offers(keyword) && !offered_first.offers(keyword))
+    };
+    let tests = context.request.tests.iter().copied();
+    let rest: Vec<_> = tests.filter(|test| !is_asked(test) && (differs || is_new(test))).collect();
+    if !rest.is_empty() {
         context.recorder.record(Event::TestsAdded { path: index, tests: ids(&rest) });
         path::scan_path(context, index, way, rest).await;
     }
+}
+
+/// What the server offers on a path: under TLS, what it offers there.
+fn offered<N: Network>(context: &Context<N>, index: u8) -> Capabilities {
+    context.recorder.look(|report| {
+        let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+        let hellos = of_path.flat_map(|dialogue| &dialogue.exchanges).filter(|exchange| exchange.stage == Stage::Ehlo);
+        let mut replies = hellos.filter_map(|exchange| exchange.reply.as_ref()).filter(|reply| reply.is_positive());
+        replies.next_back().map(Capabilities::from_reply).unwrap_or_default()
+    })
 }
 
 /// Why another path at the same address and port was given up, if nothing there takes connections.

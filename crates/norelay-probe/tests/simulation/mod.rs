@@ -1,5 +1,7 @@
 //! A simulated network: connections are pipes in memory, time is virtual, servers are scripts.
 
+#![allow(dead_code, reason = "each suite looks at other things")]
+
 use std::{
     future::Future,
     io,
@@ -20,9 +22,10 @@ use norelay_core::{
     smtp::Security,
     token::{RunId, TokenKey},
 };
+pub use norelay_probe::scan::Request;
 use norelay_probe::{
     network::{AnyStream, Network},
-    scan::{self, Family, Request},
+    scan::{self, Family},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream},
