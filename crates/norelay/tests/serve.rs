@@ -1,0 +1,327 @@
+//! `norelay serve` as a process: what a kill, a lost database and slow clients do to it.
+//!
+//! The mail server under test lets some questions pass and makes the others wait, so that every kill is in mid-run.
+
+#![cfg(feature = "server")]
+
+#[path = "../../norelay-server/tests/support/mod.rs"]
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use support::{
+    Folder, Postgres,
+    http::{self, get, post},
+    mail::MailServer,
+};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Service {
+    process: Child,
+    http: SocketAddr,
+}
+
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("it is bound")
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_norelay"));
+    command.arg("serve").arg("--data").arg(folder).env_remove("NORELAY_CONFIG").stdin(Stdio::null());
+    command
+}
+
+/// Starts a service whose receiver keeps its address over restarts.
+fn start(folder: &Path, receiver: SocketAddr, database: Option<&str>) -> Service {
+    let http = free_address();
+    let mut command = command(folder);
+    command.args(["--listen", &http.to_string(), "--receive", &receiver.to_string(), "--domain", "probe.example"]);
+    command.args(["--set", "test.timeout=60s", "--set", "test.wait=60s", "--set", "log.level=warn"]);
+    if let Some(database) = database {
+        command.env("NORELAY_DATABASE", database);
+    }
+    let process = command.stdout(Stdio::null()).spawn().expect("the executable was built");
+    let mut service = Service { process, http };
+    until("the service listens", || {
+        assert!(service.process.try_wait().expect("it is ours").is_none(), "the service has ended");
+        TcpStream::connect(service.http).is_ok()
+    });
+    service
+}
+
+impl Service {
+    /// As `kill -9`.
+    fn kill(mut self) {
+        self.process.kill().expect("it is ours");
+        self.process.wait().expect("it is ours");
+    }
+
+    fn follow(&self, id: &str) -> Vec<Value> {
+        let answer = get(self.http, &format!("/api/v1/tests/{id}/events"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        http::records(&answer)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let given_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < given_up, "not within {PATIENCE:?}: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn count(records: &[Value], event: &str) -> usize {
+    records.iter().filter(|record| record["event"] == event).count()
+}
+
+/// Kills a service twice in mid-run; in the end everything is there, once.
+fn survives_kills(folder: &Path, database: Option<&str>) {
+    let receiver = free_address();
+    let server = MailServer::start(Some(receiver), 6);
+    let service = start(folder, receiver, database);
+    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string(), "proof": true}));
+    assert_eq!(made.status, 201, "{made:?}");
+    let id = made.json()["id"].as_str().expect("it has a name").to_owned();
+    until("the run is under way", || server.recipients() > 6);
+    let before = {
+        let log = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
+        log.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    service.kill();
+    let asked = server.recipients();
+    let service = start(folder, receiver, database);
+    until("the run goes on", || server.recipients() > asked);
+    service.kill();
+    server.raise();
+    let service = start(folder, receiver, database);
+    let records = service.follow(&id);
+    let after = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
+    let after: Vec<_> = after.lines().collect();
+    assert_eq!(after[..before.len()], before, "what was shown stays");
+    let shown = get(service.http, &format!("/api/v1/tests/{id}")).json();
+    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("open")), "{shown}");
+    assert_eq!(
+        (count(&records, "run_started"), count(&records, "run_finished"), count(&records, "resolved")),
+        (1, 1, 1)
+    );
+    let receipts: Vec<_> = records.iter().filter(|record| record["event"] == "received").collect();
+    assert!(!receipts.is_empty());
+    for (index, receipt) in receipts.iter().enumerate() {
+        let same = |other: &&&Value| {
+            ["token", "forward_path", "received", "size"].iter().all(|field| other[*field] == receipt[*field])
+        };
+        assert!(!receipts[..index].iter().any(|other| same(&other)), "a message is reported twice: {receipt}");
+    }
+    let mut dialogues: Vec<_> =
+        records.iter().filter(|record| record["event"] == "opened").map(|record| record["dialogue"].as_u64()).collect();
+    let opened = dialogues.len();
+    dialogues.sort_unstable();
+    dialogues.dedup();
+    assert_eq!(dialogues.len(), opened, "each dialogue has its own number");
+}
+
+#[test]
+fn sqlite_survives_kills_in_mid_run() {
+    let folder = Folder::new("serve");
+    survives_kills(folder.path(), None);
+}
+
+#[test]
+fn postgres_survives_kills_in_mid_run() {
+    let (folder, postgres) = (Folder::new("serve"), Postgres::start());
+    survives_kills(folder.path(), Some(&postgres.database("norelay")));
+}
+
+#[test]
+fn messages_that_come_while_the_service_is_down_come_later() {
+    let folder = Folder::new("serve");
+    let receiver = free_address();
+    let service = start(folder.path(), receiver, None);
+    let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
+    let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
+    service.kill();
+    let key = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("hexadecimal");
+    let key = norelay_core::token::TokenKey::new(key.try_into().expect("32 octets"));
+    let role = norelay_core::token::Role::Recipient;
+    let token =
+        key.mint(norelay_core::token::Token { run: text("run").parse().expect("a run"), path: 0, test: 1, role });
+    let recipient = [format!("RCPT TO:<{token}@probe.example>")];
+    let hand_on = || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
+    hand_on().expect_err("nobody is there");
+    let service = start(folder.path(), receiver, None);
+    let receipts =
+        |service: &Service| get(service.http, &format!("/api/v1/receptions/{}/receipts?wait=20", text("id"))).json();
+    hand_on().expect("it is taken");
+    assert_eq!(receipts(&service).as_array().expect("a list").len(), 1);
+    // Its sender didn't hear the answer, and sends it again: to this process, and to the next.
+    hand_on().expect("it is taken");
+    service.kill();
+    let service = start(folder.path(), receiver, None);
+    hand_on().expect("it is taken");
+    assert_eq!(receipts(&service).as_array().expect("a list").len(), 1);
+}
+
+#[test]
+fn a_database_that_goes_away_and_comes_back_loses_nothing() {
+    let (folder, mut postgres) = (Folder::new("serve"), Postgres::start());
+    let database = postgres.database("norelay");
+    let receiver = free_address();
+    let server = MailServer::start(None, 5);
+    let service = start(folder.path(), receiver, Some(&database));
+    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
+    let id = made["id"].as_str().expect("it has a name").to_owned();
+    until("the run is under way", || server.recipients() > 5);
+    postgres.kill();
+    assert_eq!(get(service.http, "/healthz").status, 503);
+    assert_eq!(post(service.http, "/api/v1/tests", &json!({"target": "127.0.0.1:9"})).status, 503);
+    // The run goes on while the database is away, and its records wait.
+    server.raise();
+    until("the run has asked everything", || server.recipients() > 17);
+    postgres.resume();
+    until("the service is well", || get(service.http, "/healthz").status == 200);
+    let records = service.follow(&id);
+    assert_eq!(count(&records, "run_finished"), 1);
+    assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
+}
+
+#[test]
+fn slow_and_huge_requests_are_cut_off() {
+    let folder = Folder::new("serve");
+    let service = start(folder.path(), free_address(), None);
+    let mut slow = TcpStream::connect(service.http).expect("it listens");
+    slow.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ").expect("it can be written");
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    drop(slow.read_to_end(&mut rest));
+    assert!(begun.elapsed() < Duration::from_secs(40), "a head that never ends is cut off: {:?}", begun.elapsed());
+    let mut huge = TcpStream::connect(service.http).expect("it listens");
+    huge.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    let field = format!("X-A: {}\r\n", "a".repeat(1 << 20));
+    drop(huge.write_all(format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{field}\r\n").as_bytes()));
+    let mut answer = Vec::new();
+    drop(huge.read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let body = json!({"target": "x".repeat(1 << 20)});
+    assert_eq!(post(service.http, "/api/v1/tests", &body).status, 413);
+    assert_eq!(get(service.http, "/healthz").status, 200);
+}
+
+#[test]
+fn settings_are_checked_and_secrets_are_not_said() {
+    let folder = Folder::new("serve");
+    let check = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let output =
+            command(folder.path()).arg("--check-config").args(arguments).envs(variables.iter().copied()).output();
+        let output = output.expect("the executable was built");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!said.contains("secret-word"), "{said}");
+        (output.status.code(), said)
+    };
+    assert_eq!(check(&[], &[]), (Some(0), "The settings are in order.\n".to_owned()));
+    for (arguments, variables, part) in [
+        (&["--public"][..], &[][..], "Public mode needs url"),
+        (&["--set", "no.such=1"], &[], "There is no setting"),
+        (&["--set", "limits.running"], &[], "NAME=VALUE"),
+        (&["--config", "/no/such/file"], &[], "can't be read"),
+        (&[], &[("NORELAY_LIMITS_RUNNING", "0")], "at least 1"),
+        (&[], &[("NORELAY_DATABASE", "mysql://norelay:secret-word@db/")], "database must begin"),
+        (&["--receive", "127.0.0.1:2525"], &[], "needs test.domain"),
+    ] {
+        let (code, said) = check(arguments, variables);
+        assert!(code == Some(3) && said.contains(part), "{arguments:?} {variables:?}: {code:?} {said}");
+    }
+    // The address of a database that isn't there: the service says so without the password.
+    let variable = ("NORELAY_DATABASE", "postgres://norelay:secret-word@127.0.0.1:1/norelay");
+    let output = command(folder.path()).envs([variable]).output().expect("the executable was built");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(3) && said.contains("The store can't be opened") && !said.contains("secret-word"),
+        "{said}"
+    );
+}
+
+/// As the operators' document says: copied while in use, put back into an empty folder.
+#[test]
+fn a_backup_of_sqlite_is_restored() {
+    let folder = Folder::new("serve");
+    let service = start(folder.path(), free_address(), None);
+    let id = post(service.http, "/api/v1/tests", &json!({"target": "127.0.0.1:9"})).json()["id"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    let records = service.follow(&id);
+    let restored = Folder::new("restored");
+    let copy = restored.path().join("norelay.sqlite3");
+    let output = command(folder.path()).arg("--backup").arg(&copy).output().expect("the executable was built");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = command(folder.path()).arg("--backup").arg(&copy).output().expect("the executable was built");
+    assert_eq!(again.status.code(), Some(3), "a copy is not written over");
+    service.kill();
+    std::fs::copy(folder.path().join("token.key"), restored.path().join("token.key")).expect("the key is there");
+    let service = start(restored.path(), free_address(), None);
+    assert_eq!(service.follow(&id), records);
+}
+
+#[test]
+fn a_backup_of_postgres_is_restored() {
+    let (folder, postgres) = (Folder::new("serve"), Postgres::start());
+    let database = postgres.database("norelay");
+    let service = start(folder.path(), free_address(), Some(&database));
+    let id = post(service.http, "/api/v1/tests", &json!({"target": "127.0.0.1:9"})).json()["id"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    let records = service.follow(&id);
+    let dump = postgres
+        .client("pg_dump")
+        .args(["--format=custom", "norelay"])
+        .output()
+        .expect("pg_dump is part of PostgreSQL");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    service.kill();
+    let restored = postgres.database("restored");
+    let mut restore = postgres
+        .client("pg_restore")
+        .args(["--dbname=restored"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("pg_restore is part of PostgreSQL");
+    restore.stdin.take().expect("it is piped").write_all(&dump.stdout).expect("it reads");
+    assert!(restore.wait().expect("it ends").success());
+    let service = start(folder.path(), free_address(), Some(&restored));
+    assert_eq!(service.follow(&id), records);
+}
+
+#[test]
+fn a_key_is_made_on_the_command_line() {
+    let folder = Folder::new("serve");
+    let mut command = command(folder.path());
+    let output = command.args(["--new-key", "first", "--scopes", "admin,test", "--networks", "192.0.2.0/24"]).output();
+    let output = output.expect("the executable was built");
+    let key = String::from_utf8(output.stdout).expect("a key is ASCII");
+    assert!(output.status.success() && key.starts_with("norelay_"), "{}", String::from_utf8_lossy(&output.stderr));
+    let service = start(folder.path(), free_address(), None);
+    let bearer = format!("Authorization: Bearer {}", key.trim());
+    let listed = http::ask(service.http, "GET", "/api/v1/keys", &[&bearer], "").json();
+    assert_eq!((&listed[0]["name"], &listed[0]["scopes"]), (&json!("first"), &json!(["admin", "test"])), "{listed}");
+}
