@@ -286,6 +286,7 @@ clues! {
     "james" {
         Certain Seen Greeting "220 * SMTP Server (JAMES SMTP Server*) ready*";
         Certain Seen Greeting "220 * SMTP Server (JAMES SMTP Server {v}) ready*";
+        Certain Seen Greeting "220 Apache JAMES awesome SMTP Server";
         Likely Seen Any "550 5.7.1 Requested action not taken: relaying denied";
         Likely Seen Mail "250 2.1.0 Sender <*> OK";
         Likely Seen Rcpt "250 2.1.5 Recipient <*> OK";

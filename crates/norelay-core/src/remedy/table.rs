@@ -52,6 +52,60 @@ remedies! {
     "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose;
     "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls TrustsProxyHeader TrustsXclient TrustsAnyCredentials SessionState;
     "opensmtpd" "client-address" LostClientAddress;
+
+    "courier" "smtpaccess" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
+    "courier" "acceptmailfor" RecipientDomainTooWide BackupMxLoose;
+    "courier" "authentication" TrustsAnyCredentials;
+
+    "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
+    "haraka" "recipients" RecipientDomainTooWide TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
+    "haraka" "proxies" TrustsXclient TrustsProxyHeader;
+    "haraka" "authentication" TrustsAnyCredentials;
+
+    "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender PortWithoutRelayCheck;
+    "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
+    "exchange" "accepted-domains" RecipientDomainTooWide;
+
+    "exchange-online" "connectors" TrustsEveryone TrustsSenderDomain TrustsTls LostClientAddress;
+
+    "hmailserver" "ip-ranges" TrustsEveryone TrustsSenderDomain LostClientAddress;
+
+    "qmail" "rcpthosts" TrustsEveryone RecipientDomainTooWide;
+    "qmail" "relayclient" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
+    "qmail" "percenthack" PercentHack;
+    "qmail" "authentication" TrustsAnyCredentials;
+
+    "mailcow" "client-address" LostClientAddress TrustsEveryone;
+    "docker" "client-address" LostClientAddress;
+    "docker-mailserver" "client-address" LostClientAddress TrustsEveryone;
+    "mailu" "client-address" LostClientAddress TrustsEveryone TrustsProxyHeader;
+    "kubernetes" "client-address" LostClientAddress;
+    "mail-in-a-box" "client-address" LostClientAddress TrustsEveryone;
+    "zimbra" "mynetworks" TrustsEveryone LostClientAddress;
+    "iredmail" "mynetworks" TrustsEveryone LostClientAddress;
+    "proxmox-mail-gateway" "networks" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide;
+    "cpanel" "exim-configuration" TrustsEveryone LostClientAddress;
+    "plesk" "relaying" TrustsEveryone LostClientAddress;
+
+    "mdaemon" "relay-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "mailenable" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "smartermail" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "stalwart" "allow-relaying" TrustsEveryone LostClientAddress TrustsSenderDomain TrustsProxyHeader;
+    "james" "smtp-server" TrustsEveryone LostClientAddress TrustsSenderDomain;
+    "kerio" "relay-control" TrustsEveryone LostClientAddress;
+    "icewarp" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "domino" "relay-controls" TrustsEveryone RecipientDomainTooWide LostClientAddress;
+    "groupwise" "relay" TrustsEveryone LostClientAddress;
+    "communigate" "relaying" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "powermta" "sources" TrustsEveryone LostClientAddress;
+    "kumomta" "relay-hosts" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "mailerq" "listeners" TrustsEveryone LostClientAddress;
+    "barracuda" "relay" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "fortimail" "access-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "cisco-esa" "recipient-access-table" TrustsEveryone RecipientDomainTooWide LostClientAddress;
+    "sophos" "relaying" TrustsEveryone LostClientAddress;
+    "axigen" "acceptance-routing" TrustsEveryone LostClientAddress;
+    "forcepoint" "relay-control" TrustsEveryone RecipientDomainTooWide TrustsSenderDomain;
 }
 
 #[cfg(test)]
