@@ -55,6 +55,9 @@ pub struct Scenario {
     /// What norelay is pointed at.
     #[serde(default = "default_target")]
     pub target: String,
+    /// Which tests norelay runs.
+    #[serde(default = "default_profile")]
+    pub profile: String,
     /// How long norelay waits for mail to arrive and for greylisting to end.
     #[serde(default = "default_wait")]
     pub wait: String,
@@ -175,6 +178,10 @@ fn default_journals() -> Vec<String> {
 
 fn default_target() -> String {
     "mx.target.test".into()
+}
+
+fn default_profile() -> String {
+    "classic".into()
 }
 
 fn default_wait() -> String {

@@ -189,7 +189,7 @@ impl Stage {
         if with_receiver {
             command.args(["--receive", &format!("{}:25", TESTER.ipv4)]);
         }
-        command.args(["--wait", &scenario.wait]).args(&scenario.options);
+        command.args(["--profile", &scenario.profile, "--wait", &scenario.wait]).args(&scenario.options);
         command
     }
 }
