@@ -6,6 +6,7 @@
 //! - Imports run one way:
 //!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the imports).
 
+pub mod batch;
 pub mod blacklist;
 pub mod catalogue;
 pub mod check;

@@ -41,6 +41,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// At most so many connections in such a time.
     pub pace: Option<(usize, Duration)>,
+    /// Tests that were answered on this path before: a server that has answered is there, and may shut us out.
+    pub answered: u32,
 }
 
 /// What to do now.
@@ -148,7 +150,7 @@ impl Scheduler {
             jobs: vec![Job::default(); jobs],
             order: (0..jobs).collect(),
             window: limits.window.clamp(1, limits.max_window.max(1)),
-            answered: 0,
+            answered: limits.answered,
             troubles: 0,
             breaks: 0,
             quiet_until: Duration::ZERO,
@@ -360,7 +362,8 @@ mod tests {
     use super::*;
     use crate::smtp::Reply;
 
-    const LIMITS: Limits = Limits { window: 2, max_window: 8, deadline: Duration::from_secs(300), pace: None };
+    const LIMITS: Limits =
+        Limits { window: 2, max_window: 8, deadline: Duration::from_secs(300), pace: None, answered: 0 };
     const QUICK: Duration = Duration::from_millis(10);
 
     fn closing() -> Ending {

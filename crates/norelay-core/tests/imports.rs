@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "mta",
     "remedy",
     "diagnosis",
+    "batch",
     "proof",
     "schedule",
     "reception",

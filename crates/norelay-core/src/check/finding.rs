@@ -253,7 +253,8 @@ fn control_facts(index: u8, judged: &PathJudgement, report: &Report) -> Vec<Fact
         facts.push(Fact::new("postmaster_refused", Some(index), [reply.to_string()]));
     }
     let first = judged.tests.iter().find(|judged| judged.test.id == "foreign-to-foreign").map(|judged| &judged.outcome);
-    if is_accepted("ctl-second-foreign") && matches!(first, Some(Outcome::Refused { .. })) {
+    // The control goes no further than RCPT: only a refusal there can be compared with it.
+    if is_accepted("ctl-second-foreign") && matches!(first, Some(Outcome::Refused { stage: Stage::Rcpt, .. })) {
         let domain = report.run.as_ref().map(|run| run.domain.clone()).unwrap_or_default();
         facts.push(Fact::new("second_domain_accepted", Some(index), [domain]));
     }

@@ -80,6 +80,13 @@ impl Outcome {
         if let Some((exchange, reply)) = answers.iter().find_map(|exchange| exchange.decisive_refusal()) {
             return Self::negative(exchange, reply);
         }
+        // On a shared connection a test keeps its answer, whatever becomes of those after it.
+        let own = answers.iter().filter(|exchange| exchange.test.is_some() && exchange.stage == Stage::Rcpt);
+        if let Some(reply) =
+            own.filter_map(|exchange| exchange.reply.as_ref()).find(|reply| reply.is_positive() && !dialogue.proof)
+        {
+            return Self::Accepted { stage: Stage::Rcpt, reply: reply.clone() };
+        }
         match &dialogue.end {
             Some(End::Answered) => Self::positive(&answers),
             Some(End::NotOffered(keyword)) => Self::NotRun { why: format!("the server does not offer {keyword}") },

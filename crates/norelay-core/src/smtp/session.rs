@@ -161,6 +161,7 @@ pub struct Session {
     next_step: usize,
     turns_said: usize,
     accepted_recipients: usize,
+    mail_refused: bool,
     securing: bool,
     secured: bool,
     quitting: bool,
@@ -185,6 +186,7 @@ impl Session {
             next_step: 0,
             turns_said: 0,
             accepted_recipients: 0,
+            mail_refused: false,
             securing: false,
             secured,
             quitting: false,
@@ -449,6 +451,14 @@ impl Session {
             }
             let index = self.next_step;
             self.next_step += 1;
+            // Where another transaction follows, its recipient is not asked for after a refused MAIL.
+            if step.stage == Stage::Rcpt
+                && step.purpose == Purpose::Attempt
+                && self.mail_refused
+                && self.in_flight.is_empty()
+            {
+                continue;
+            }
             self.turns_said = 0;
             if step.stage == Stage::Mail {
                 self.accepted_recipients = 0;
@@ -475,6 +485,9 @@ impl Session {
             ReplyClass::PositiveIntermediate => return self.misplaced(step.stage, reply),
             ReplyClass::PositiveCompletion if step.stage == Stage::Rcpt => self.accepted_recipients += 1,
             _ => {}
+        }
+        if step.stage == Stage::Mail {
+            self.mail_refused = reply.is_negative();
         }
         if reply.is_negative() && step.purpose != Purpose::Attempt {
             return self.end(now, End::Answered);

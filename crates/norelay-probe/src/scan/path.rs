@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
+    batch,
     catalogue::{Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
     check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
@@ -28,6 +29,8 @@ use crate::{
 /// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
 const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
+/// Tests on one connection, where a server bears it: sendmail's default limit is ten connections in ten minutes.
+const MAX_SHARING: usize = 10;
 /// fail2ban's usual limit is five refusals in ten minutes.
 const SLOW: (usize, Duration) = (4, Duration::from_secs(600));
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
@@ -67,22 +70,21 @@ pub async fn scan_path<N: Network>(
         // Refused credentials are what bans are made of: they come last.
         None => FIRST.len() + usize::from(test.group == Group::Auth || test.id.ends_with("-auth")),
     });
-    let scheduler = Scheduler::new(tests.len(), scan.limits());
-    let blocked = work(&scan, scheduler, |job: Start| {
-        let scan = scan.clone();
-        let test = tests[job.job];
-        async move { scan.ask(test, job).await }
-    })
-    .await;
+    let blocked = match context.request.concurrency {
+        // The user has set the pace.
+        Some(_) => scan.clone().ask_all(tests, scan.limits()).await,
+        None => scan.clone().scout_and_ask(tests).await,
+    };
     if let Some(cause) = blocked {
         context.recorder.record(Event::GivenUp { path: index, cause });
     }
 }
 
-/// Whether a test was answered before the run was stopped.
+/// Whether the latest dialogue of a test has answered it: now, or before the run was stopped.
 fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
     context.recorder.look(|report| {
-        report.dialogues_of(index, test.id).any(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())
+        let latest = report.dialogues_of(index, test.id).last();
+        latest.is_some_and(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())
     })
 }
 
@@ -145,7 +147,55 @@ impl<N: Network> PathScan<N> {
             max_window: request.concurrency.unwrap_or(MAX_WINDOW),
             deadline: request.wait,
             pace: request.slow.then_some(SLOW),
+            answered: 0,
         }
+    }
+
+    /// Looks at the server with the first tests, without waiting for anything, before it gets many connections.
+    async fn scout_and_ask(self: Arc<Self>, mut tests: Vec<&'static RelayTest>) -> Option<Cause> {
+        let rest = tests.split_off(tests.len().min(WINDOW));
+        let scouting = Limits { deadline: Duration::ZERO, ..self.limits() };
+        let shut = self.clone().ask_all(tests.clone(), scouting).await;
+        // Whoever is shut out for the moment may come in later: that is for the scheduler with time to wait.
+        if shut.is_some()
+            && !matches!(shut, Some(Cause::Closing { .. } | Cause::Disconnected { .. } | Cause::Blocked { .. }))
+        {
+            return shut;
+        }
+        let scouts = tests.len();
+        tests.retain(|test| !is_answered(&self.context, self.index, test));
+        let answered = scouts - tests.len();
+        tests.extend(rest);
+        let limits = self.limits();
+        let window = limits.window + answered;
+        let answered = u32::try_from(answered).unwrap_or_default();
+        self.ask_all(tests, Limits { window, answered, ..limits }).await
+    }
+
+    /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
+    async fn ask_all(self: Arc<Self>, tests: Vec<&'static RelayTest>, limits: Limits) -> Option<Cause> {
+        let groups = self.groups(tests);
+        work(&self, Scheduler::new(groups.len(), limits), |job: Start| {
+            let (scan, tests) = (self.clone(), groups[job.job].clone());
+            async move { scan.ask(tests, job).await }
+        })
+        .await
+    }
+
+    /// The tests by connection: one each, but for a server that counts connections and bears many questions on one.
+    fn groups(&self, tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
+        let bears_many = self.context.recorder.look(|report| {
+            let greetings = report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
+            greetings
+                .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+                .any(|greeting| greeting.text().contains(" Sendmail "))
+        });
+        if !bears_many {
+            return tests.into_iter().map(|test| vec![test]).collect();
+        }
+        let (shared, alone): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| batch::can_share(test));
+        let shared = shared.chunks(MAX_SHARING).map(<[_]>::to_vec);
+        shared.chain(alone.into_iter().map(|test| vec![test])).collect()
     }
 
     fn announce(&self, until: Duration, why: Why) {
@@ -160,25 +210,52 @@ impl<N: Network> PathScan<N> {
         self.context.recorder.record(Event::Waiting { path: Some(self.index), test: None, until, why });
     }
 
-    /// Asks one test; where the sender is refused for its own sake and isn't what the test is about, again with a
-    /// stranger's.
-    async fn ask(&self, test: &'static RelayTest, job: Start) -> Ending {
-        let outcome = match self.transaction(test, self.sender_for(test), job) {
-            Some(transaction) => self.converse(test, transaction, job.attempt).await,
-            None => return Ending::Answered,
-        };
-        if !self.is_about_the_sender(test, &outcome) {
-            return ending(&outcome);
+    /// Asks tests on one connection; where a sender is refused for its own sake and isn't what the test is about, again
+    /// with a stranger's on a second.
+    async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> Ending {
+        let unanswered =
+            tests.into_iter().filter(|test| job.attempt == 0 || !is_answered(&self.context, self.index, test));
+        let asked: Vec<_> = unanswered.map(|test| (test, self.sender_for(test))).collect();
+        let outcomes = self.ask_from(&asked, job).await;
+        let about_sender = outcomes.iter().filter(|(test, sender, outcome)| is_about_the_sender(test, sender, outcome));
+        let again: Vec<_> = about_sender.map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
+        for (test, _) in &again {
+            self.note_refused_sender(test);
         }
-        let senders = || self.refused_senders.lock().unwrap_or_else(PoisonError::into_inner);
-        if senders().insert(test.reverse_path) {
+        let second = self.ask_from(&again, job).await;
+        let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
+        let first = outcomes.iter().filter(|(test, ..)| !is_again(test));
+        let open =
+            first.chain(&second).map(|(_, _, outcome)| ending(outcome)).find(|ending| *ending != Ending::Answered);
+        open.unwrap_or(Ending::Answered)
+    }
+
+    /// Asks tests from the senders that stand beside them; what can't be asked for want of a word is left out.
+    async fn ask_from(&self, asked: &[Asked], job: Start) -> Vec<(&'static RelayTest, &'static str, Outcome)> {
+        let made =
+            asked.iter().filter_map(|(test, sender)| Some((*test, *sender, self.transaction(test, sender, job)?)));
+        let made: Vec<_> = made.collect();
+        let tests: Vec<String> = made.iter().map(|(test, ..)| test.id.to_owned()).collect();
+        let senders: Vec<_> = made.iter().map(|(test, sender, _)| (*test, *sender)).collect();
+        let mut transactions: Vec<_> = made.into_iter().map(|(test, _, transaction)| (test, transaction)).collect();
+        let (transaction, step_tests) = match transactions.len() {
+            0 => return Vec::new(),
+            1 => (transactions.remove(0).1, Vec::new()),
+            _ => match batch::join(transactions) {
+                Some(joined) => joined,
+                None => return Vec::new(),
+            },
+        };
+        let number = self.converse(tests, transaction, step_tests, job.attempt).await;
+        senders.into_iter().map(|(test, sender)| (test, sender, self.outcome(number, test.id))).collect()
+    }
+
+    fn note_refused_sender(&self, test: &RelayTest) {
+        let mut refused = self.refused_senders.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.insert(test.reverse_path) {
             let arguments = vec![test.reverse_path.into(), FOREIGN_SENDER.into()];
             let tag = "sender_refused".to_owned();
             self.context.recorder.record(Event::Noted { path: Some(self.index), tag, arguments });
-        }
-        match self.transaction(test, FOREIGN_SENDER, job) {
-            Some(transaction) => ending(&self.converse(test, transaction, job.attempt).await),
-            None => Ending::Answered,
         }
     }
 
@@ -189,18 +266,6 @@ impl<N: Network> PathScan<N> {
             true => FOREIGN_SENDER,
             false => test.reverse_path,
         }
-    }
-
-    /// Whether a refusal may be about a sender that the test is not about.
-    fn is_about_the_sender(&self, test: &RelayTest, outcome: &Outcome) -> bool {
-        let may_be = match outcome {
-            Outcome::Refused { stage: Stage::Mail, reason, .. } => *reason != Reason::AuthRequired,
-            Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => {
-                matches!(reason, Reason::SenderDomain | Reason::Policy | Reason::Unclassified)
-            }
-            _ => false,
-        };
-        may_be && !test.is_about_sender() && self.sender_for(test) != FOREIGN_SENDER
     }
 
     /// What to say for a test, unless a word is missing, which is recorded.
@@ -242,15 +307,22 @@ impl<N: Network> PathScan<N> {
         self.made(test, test.transaction(&words, self.way.security))
     }
 
-    async fn converse(&self, test: &RelayTest, mut transaction: Transaction, attempt: u32) -> Outcome {
+    /// Has a dialogue; until one has shown that the server gives one reply a command, it waits for QUIT's.
+    async fn converse(
+        &self,
+        tests: Vec<String>,
+        mut transaction: Transaction,
+        step_tests: Vec<Option<String>>,
+        attempt: u32,
+    ) -> u32 {
         transaction.farewell = !self.orderly.load(Ordering::Relaxed);
-        let number = self.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), false, attempt).await;
+        let number = self.dialogue(tests, transaction, step_tests, false, attempt).await;
         let said_farewell = self.context.recorder.look(|report| {
             let farewell = report.dialogues.get(&number).and_then(|dialogue| dialogue.reply_at(Stage::Quit));
             farewell.is_some_and(|reply| reply.code == 221)
         });
         self.orderly.fetch_or(said_farewell, Ordering::Relaxed);
-        self.outcome(number, test.id)
+        number
     }
 
     /// What a dialogue says about a test.
@@ -275,6 +347,21 @@ impl<N: Network> PathScan<N> {
         let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout };
         drive::drive(self.context.network.clone(), &self.context.recorder, dialogue).await
     }
+}
+
+/// A test, and the template of the sender that it is asked from.
+type Asked = (&'static RelayTest, &'static str);
+
+/// Whether a refusal may be about a sender that the test is not about.
+fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome) -> bool {
+    let may_be = match outcome {
+        Outcome::Refused { stage: Stage::Mail, reason, .. } => *reason != Reason::AuthRequired,
+        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => {
+            matches!(reason, Reason::SenderDomain | Reason::Policy | Reason::Unclassified)
+        }
+        _ => false,
+    };
+    may_be && !test.is_about_sender() && sender != FOREIGN_SENDER
 }
 
 /// What an outcome means for the scheduler.

@@ -32,15 +32,27 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Paths and tests whose message was accepted.
 pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8)>>>;
 
-/// Sends the messages that prove.
+/// DATA that is refused sends no message; still there is an end to asking.
+const MAX_REFUSED: usize = 12;
+
+/// Sends the messages that prove: as many as the user allows, not counting those that the server didn't take.
 pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
-    let proofs = proof::choose(candidates(context), context.request.max_messages);
-    for proof in proofs {
+    let mut left = context.request.max_messages;
+    for proof in proof::choose(candidates(context), left + MAX_REFUSED) {
+        if left == 0 {
+            return;
+        }
         send(context, &proof, Wording::Plain, delivered).await;
         if was_filtered(context, &proof) {
             send(context, &proof, Wording::Neutral, delivered).await;
         }
+        left -= usize::from(was_taken(&proof, delivered));
     }
+}
+
+fn was_taken(proof: &Proof, delivered: &Delivered) -> bool {
+    let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner);
+    proof.candidates.iter().any(|candidate| delivered.contains(&(proof.path, candidate.test.number)))
 }
 
 /// The tests whose recipients were accepted.
@@ -73,7 +85,7 @@ pub async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording:
     };
     let scan = PathScan::new(context, proof.path, way.clone());
     let deadline = context.started.elapsed() + context.request.wait;
-    let limits = Limits { window: 1, max_window: 1, deadline, pace: None };
+    let limits = Limits { window: 1, max_window: 1, deadline, pace: None, answered: 1 };
     let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
     let (transaction, step_tests) = proof.transaction(text(context, proof, &way, wording));
     path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
