@@ -7,9 +7,16 @@ use askama::Template;
 use data_encoding::BASE64;
 use norelay_core::{
     check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
+    diagnosis::{self, Diagnosis, Technique},
     mta,
     octets::harmless,
-    render::{dialogues_of, transcript, transcript::Speaker, verdict_of},
+    render::{
+        dialogues_of,
+        fix::{self, Fix},
+        transcript,
+        transcript::Speaker,
+        verdict_of,
+    },
     report::{Dialogue, Report},
 };
 use sha2::{Digest, Sha256};
@@ -34,6 +41,8 @@ struct Page {
     verdict: Shown,
     summary: String,
     paths: Vec<PathView>,
+    causes: Vec<CauseView>,
+    techniques: Vec<Technique>,
     findings: Vec<FindingView>,
     particulars: Vec<(&'static str, String)>,
 }
@@ -107,6 +116,14 @@ struct LineView {
     closed: &'static str,
 }
 
+struct CauseView {
+    clause: &'static str,
+    confidence: &'static str,
+    evidence: Vec<String>,
+    rules_out: Vec<String>,
+    fix: Option<Fix>,
+}
+
 struct FindingView {
     level: &'static str,
     class: &'static str,
@@ -130,6 +147,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
         paths,
+        causes: diagnosis::diagnose(report, judgement).into_iter().map(|found| cause_view(report, found)).collect(),
+        techniques: diagnosis::techniques(report, judgement),
         findings: findings.iter().map(|finding| finding_view(report, finding)).collect(),
         particulars: particulars(report),
     };
@@ -263,6 +282,16 @@ fn transcript_view((place, of): (usize, usize), dialogue: &Dialogue, mta: Option
         }
     });
     TranscriptView { caption, lines: lines.collect() }
+}
+
+fn cause_view(report: &Report, found: Diagnosis) -> CauseView {
+    CauseView {
+        clause: found.cause.clause(),
+        confidence: found.confidence.word(),
+        fix: fix::fix_of(report, &found),
+        evidence: found.evidence.iter().map(|sentence| harmless(sentence)).collect(),
+        rules_out: found.rules_out.iter().map(|sentence| harmless(sentence)).collect(),
+    }
 }
 
 fn finding_view(report: &Report, finding: &Finding) -> FindingView {

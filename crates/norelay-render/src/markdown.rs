@@ -5,9 +5,9 @@
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight, finding},
-    mta,
+    diagnosis, mta,
     octets::harmless,
-    render::{dialogues_of, transcript, verdict_of},
+    render::{dialogues_of, fix, transcript, verdict_of},
     report::Report,
 };
 
@@ -28,6 +28,7 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
             matters.iter().for_each(|row| text.push_str(&test(report, row)));
         }
     }
+    text.push_str(&causes(report, judgement));
     text.push_str(&findings(report, judgement));
     text.push_str(&footer(report));
     text
@@ -82,6 +83,35 @@ fn test(report: &Report, row: &Row<'_>) -> String {
     match lines.is_empty() {
         true => text.push_str(&format!("{}\n", prose(&row.line()))),
         false => text.push_str(&block(&lines)),
+    }
+    text
+}
+
+fn causes(report: &Report, judgement: &Judgement) -> String {
+    let mut text = String::new();
+    for found in diagnosis::diagnose(report, judgement) {
+        let clause = format!("the server {} ({})", found.cause.clause(), found.confidence.word());
+        text.push_str(&format!("\n## Cause: {}\n\n", prose(&clause)));
+        let sentences = found.evidence.iter().chain(&found.rules_out);
+        sentences.for_each(|sentence| text.push_str(&format!("* {}\n", prose(sentence))));
+        if let Some(fix) = fix::fix_of(report, &found) {
+            text.push_str(&format!("\n### Fix: {}\n", prose(fix.title)));
+            for step in &fix.steps {
+                text.push_str(&format!("\n{}:\n\n{}", prose(&step.heading), block(&step.lines)));
+            }
+            text.push_str(&format!("\nMore: {}", code(&fix.command)));
+            fix.documentation.iter().for_each(|address| text.push_str(&format!(", <{address}>")));
+            text.push('\n');
+        }
+    }
+    let techniques = diagnosis::techniques(report, judgement);
+    let mut techniques = techniques.iter().map(|found| (found.text, found.warning.unwrap_or_default())).peekable();
+    if techniques.peek().is_some() {
+        text.push_str("\n## How it refuses\n\n");
+        techniques.for_each(|(sentence, warning)| {
+            let line = format!("* {} {}", prose(sentence), prose(warning));
+            text.push_str(&format!("{}\n", line.trim_end()));
+        });
     }
     text
 }

@@ -6,6 +6,7 @@
 //! - Nothing from the network can act in the medium where it is shown.
 
 pub mod blacklist;
+pub mod fix;
 mod harmless_json;
 pub mod json;
 pub mod json_lines;

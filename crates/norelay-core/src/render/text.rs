@@ -7,14 +7,25 @@
 
 pub mod blacklist;
 
+mod page;
+
 use std::collections::BTreeMap;
 
-use super::{dialogues_of, json::sent_at, reply_of, reply_words, verdict_of, without_tokens};
+pub use self::page::Style;
+use self::page::{Ink, Page, WIDTH, cut, pad};
+
+use super::{
+    dialogues_of,
+    fix::{self, Fix},
+    json::sent_at,
+    reply_of, reply_words, verdict_of, without_tokens,
+};
 use crate::{
     check::{
         Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
         verdict::{self, Judgement},
     },
+    diagnosis,
     event::Receipt,
     mta,
     octets::{Octets, harmless},
@@ -22,149 +33,27 @@ use crate::{
     smtp::{Reply, Stage},
 };
 
-const WIDTH: usize = 80;
 /// A trace longer than this is a loop or an attack; the JSON has all of it.
 const MAX_RECEIVED: usize = 10;
-
-/// Whether styles are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// Plain text.
-    #[default]
-    Plain,
-    /// With ANSI styles (ECMA-48 "select graphic rendition").
-    Ansi,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ink {
-    Plain,
-    Faint,
-    Bold,
-    Good,
-    Doubtful,
-    Bad,
-}
-
-impl Ink {
-    fn of(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::OpenRelay => Self::Bad,
-            Verdict::Closed => Self::Good,
-            Verdict::Suspect | Verdict::Inconclusive | Verdict::Unreachable => Self::Doubtful,
-        }
-    }
-
-    fn code(self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Faint => Some("2"),
-            Self::Bold => Some("1"),
-            Self::Good => Some("32"),
-            Self::Doubtful => Some("33"),
-            Self::Bad => Some("1;31"),
-        }
-    }
-}
-
-/// Text being written.
-struct Page {
-    style: Style,
-    text: String,
-}
-
-impl Page {
-    fn put(&mut self, ink: Ink, text: &str) {
-        let text = harmless(text);
-        match ink.code().filter(|_| self.style == Style::Ansi && !text.is_empty()) {
-            Some(code) => {
-                self.text.push_str("\x1b[");
-                self.text.push_str(code);
-                self.text.push('m');
-                self.text.push_str(&text);
-                self.text.push_str("\x1b[0m");
-            }
-            None => self.text.push_str(&text),
-        }
-    }
-
-    fn end(&mut self) {
-        let end = self.text.trim_end_matches(' ').len();
-        self.text.truncate(end);
-        self.text.push('\n');
-    }
-
-    fn line(&mut self, ink: Ink, text: &str) {
-        self.put(ink, text);
-        self.end();
-    }
-
-    /// A paragraph after a label, its further lines set under the first.
-    fn paragraph(&mut self, label: &str, ink: Ink, text: &str) {
-        let indent = label.chars().count();
-        let mut before = label.to_owned();
-        for line in wrap(&harmless(text), WIDTH.saturating_sub(indent)) {
-            self.put(Ink::Plain, &before);
-            self.line(ink, &line);
-            before = " ".repeat(indent);
-        }
-    }
-}
-
-/// Breaks a text at its spaces; a word that is longer than a line is broken where the line ends.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(20);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut rest: Vec<char> = word.chars().collect();
-        let used = lines.last().map_or(0, |line| line.chars().count());
-        if used > 0 && used + 1 + rest.len() > width {
-            lines.push(String::new());
-        }
-        while !rest.is_empty() {
-            let Some(line) = lines.last_mut() else { break };
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            let room = width.saturating_sub(line.chars().count());
-            line.extend(rest.drain(..room.min(rest.len())));
-            if !rest.is_empty() {
-                lines.push(String::new());
-            }
-        }
-    }
-    lines
-}
-
-/// The text, cut to a width with `…`.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
-}
-
-fn pad(text: &str, width: usize) -> String {
-    let missing = width.saturating_sub(text.chars().count());
-    format!("{text}{}", " ".repeat(missing))
-}
+/// More comparisons than this convince nobody further.
+const MAX_SENTENCES: usize = 3;
 
 /// The report as text.
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page::new(style);
     heading(&mut page, report, judgement);
     paths(&mut page, report, judgement);
     for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
         matters(&mut page, report, index, facts, judged);
     }
+    causes(&mut page, report, judgement);
     findings(&mut page, report, &finding::findings(report, judgement));
     page.end();
     page.put(Ink::Bold, "VERDICT ");
     page.line(Ink::of(judgement.verdict), judgement.verdict.word());
     page.paragraph("", Ink::Plain, &judgement.summary);
-    page.text
+    page.into_text()
 }
 
 /// One test as one line, for showing it when it is finished.
@@ -176,9 +65,9 @@ pub fn progress(judged: &TestJudgement) -> String {
 /// As [`progress`], with a style.
 #[must_use]
 pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page::new(style);
     test_line(&mut page, judged);
-    page.text.trim_end().to_owned()
+    page.into_text().trim_end().to_owned()
 }
 
 /// What the paths' servers are, each once.
@@ -432,6 +321,54 @@ fn unclear(page: &mut Page, judged: &PathJudgement) {
     }
 }
 
+/// Why the server relays and what closes it; of a closed server, what its way of refusing lacks.
+fn causes(page: &mut Page, report: &Report, judgement: &Judgement) {
+    let mut fixes: Vec<&str> = Vec::new();
+    for diagnosis in diagnosis::diagnose(report, judgement) {
+        page.end();
+        let clause = format!("the server {} ({}).", diagnosis.cause.clause(), diagnosis.confidence.word());
+        page.paragraph("CAUSE    ", Ink::Bad, &format!("{}: {clause}", diagnosis.cause));
+        sentences(page, &diagnosis.evidence);
+        sentences(page, &diagnosis.rules_out);
+        let Some(fix) = fix::fix_of(report, &diagnosis) else { continue };
+        if fixes.contains(&fix.title) {
+            page.paragraph("FIX      ", Ink::Bold, &format!("as above: {} ({})", fix.title, fix.command));
+        } else {
+            remedy(page, &fix);
+            fixes.push(fix.title);
+        }
+    }
+    let is_closed = judgement.verdict == Verdict::Closed;
+    for technique in diagnosis::techniques(report, judgement).iter().filter(|_| is_closed) {
+        if let Some(warning) = technique.warning {
+            page.end();
+            page.paragraph("refusals ", Ink::Plain, &format!("{} {warning}", technique.text));
+        }
+    }
+}
+
+/// The first sentences of a list that is whole in the JSON.
+fn sentences(page: &mut Page, sentences: &[String]) {
+    for sentence in sentences.iter().take(MAX_SENTENCES) {
+        page.paragraph("         ", Ink::Plain, &without_tokens(sentence));
+    }
+    if let Some(more @ 1..) = sentences.len().checked_sub(MAX_SENTENCES) {
+        page.line(Ink::Faint, &format!("         … and {more} more"));
+    }
+}
+
+fn remedy(page: &mut Page, fix: &Fix) {
+    page.paragraph("FIX      ", Ink::Bold, &format!("{} ({})", fix.title, fix.command));
+    for step in &fix.steps {
+        page.paragraph("         ", Ink::Plain, &format!("{}:", step.heading));
+        // Lines to copy are not broken.
+        step.lines.iter().for_each(|line| page.line(Ink::Plain, &format!("           {line}")));
+    }
+    if let Some(documentation) = fix.documentation {
+        page.line(Ink::Faint, &format!("         {documentation}"));
+    }
+}
+
 fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
     for (number, finding) in findings.iter().enumerate() {
         if number == 0 {
@@ -448,18 +385,6 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_wrapped_at_spaces_and_long_words_anywhere() {
-        for (text, width, expected) in [
-            ("", 20, &[""][..]),
-            ("one two three four five six", 20, &["one two three four", "five six"]),
-            ("aaaaaaaaaaaaaaaaaaaaaaaaabc", 20, &["aaaaaaaaaaaaaaaaaaaa", "aaaaabc"]),
-            ("x aaaaaaaaaaaaaaaaaaaaa y", 20, &["x", "aaaaaaaaaaaaaaaaaaaa", "a y"]),
-        ] {
-            assert_eq!(wrap(text, width), expected, "{text}");
-        }
-    }
 
     #[test]
     fn addresses_are_left_out_of_typical_refusals() {

@@ -16,7 +16,7 @@ const ZONE: usize = 34;
 /// The run as text. `relay` is the verdict of the relay test, where there was one.
 #[must_use]
 pub fn render(survey: &Survey, judgement: &Judgement, relay: Option<Verdict>, style: Style) -> String {
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page::new(style);
     heading(&mut page, survey, judgement);
     listed(&mut page, survey, relay);
     vouched(&mut page, survey);
@@ -24,7 +24,7 @@ pub fn render(survey: &Survey, judgement: &Judgement, relay: Option<Verdict>, st
     zones(&mut page, "NEEDS A KEY (--key-file), not asked", &named(survey, |listing| *listing == Listing::NeedsKey));
     zones(&mut page, "NOT LISTED", &named(survey, |listing| *listing == Listing::NotListed));
     dead(&mut page, survey);
-    page.text
+    page.into_text()
 }
 
 fn heading(page: &mut Page, survey: &Survey, judgement: &Judgement) {

@@ -1,0 +1,85 @@
+//! The remedy of a diagnosis as steps that somebody can take: what to change where, what to run, what to look at.
+
+use crate::{
+    diagnosis::Diagnosis,
+    mta,
+    octets::harmless,
+    remedy::{self, Block, Mode, Role},
+    report::Report,
+};
+
+/// A remedy in steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// What it does.
+    pub title: &'static str,
+    /// The command that prints it with all that is to be known about it.
+    pub command: String,
+    /// The address of the official documentation.
+    pub documentation: Option<&'static str>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is to be done with the lines.
+    pub heading: String,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+/// The remedy that helps most often against a diagnosed cause, for the packaging that the server shows.
+#[must_use]
+pub fn fix_of(report: &Report, diagnosis: &Diagnosis) -> Option<Fix> {
+    let remedy = remedy::by_key(diagnosis.remedy.as_deref()?)?;
+    let software = diagnosis.paths.iter().find_map(|path| mta::identify(report, *path));
+    let blocks = remedy.blocks().unwrap_or_default();
+    Some(Fix {
+        title: remedy.title(),
+        command: format!("norelay fix {} {}", remedy.server, diagnosis.cause.word()),
+        documentation: remedy.documentation(),
+        steps: of_packaging(&blocks, software.and_then(|mta| mta.distribution)).map(step).collect(),
+    })
+}
+
+/// The blocks for a packaging, and those for the plain software whose role it has no own block for.
+fn of_packaging<'a>(
+    blocks: &'a [Block<'static>],
+    packaging: Option<&'a str>,
+) -> impl Iterator<Item = &'a Block<'static>> {
+    let is_own = move |block: &Block<'_>| block.variant.is_some() && block.variant == packaging;
+    blocks.iter().filter(move |block| {
+        let has_own = blocks.iter().any(|other| is_own(other) && kind(&other.role) == kind(&block.role));
+        is_own(block) || (block.variant.is_none() && !has_own)
+    })
+}
+
+fn kind(role: &Role<'_>) -> u8 {
+    match role {
+        // What is changed in a file and what is changed by a command are one kind: the change.
+        Role::Apply { .. } | Role::Run => 0,
+        Role::Reload => 1,
+        Role::Check => 2,
+    }
+}
+
+fn step(block: &Block<'static>) -> Step {
+    let heading = match &block.role {
+        Role::Apply { files, mode } => {
+            let how = match mode {
+                Mode::Set => "set".to_owned(),
+                Mode::Append => "add".to_owned(),
+                Mode::Remove => "take out".to_owned(),
+                Mode::Insert { before } => format!("add, before the first line like \"{before}\""),
+                Mode::Write => "write this and nothing else".to_owned(),
+            };
+            format!("In {}, {how}", files.join(" or "))
+        }
+        Role::Run => "Run".to_owned(),
+        Role::Reload => "Make the server read it".to_owned(),
+        Role::Check => "Look at what it has read".to_owned(),
+    };
+    Step { heading, lines: block.lines.iter().map(|line| harmless(line)).collect() }
+}
