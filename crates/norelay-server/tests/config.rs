@@ -131,3 +131,36 @@ fn secrets_are_not_shown_and_may_come_from_a_file() {
     );
     assert!(!format!("{config:?}").contains("secret-word"));
 }
+
+/// The example shows every setting, and each of its lines works when its mark is taken away.
+#[test]
+fn the_example_file_shows_every_setting() {
+    let example = include_str!("../../../packaging/norelay.toml");
+    load(example, &[], &[]).expect("the example works as it is");
+    let settings: String = example
+        .lines()
+        .map(|line| {
+            let is_setting = line
+                .strip_prefix('#')
+                .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()) && rest.contains(" = "));
+            format!("{}\n", if is_setting { &line[1..] } else { line })
+        })
+        .collect();
+    let table: toml::Table = settings.parse().expect("the example is TOML");
+    for key in KEYS {
+        let found = match key.name.split_once('.') {
+            None => table.get(key.name),
+            Some((section, name)) => table.get(section).and_then(|section| section.get(name)),
+        };
+        assert!(found.is_some(), "{} is not in the example", key.name);
+    }
+    let shown = settings.replace("database-file =", "#database-file =");
+    let config = load(&shown, &[], &[]).expect("every example can be a setting");
+    let defaults = Config::default();
+    assert_eq!(
+        format!("{:?}", config.limits),
+        format!("{:?}", defaults.limits),
+        "the example's limits are the defaults"
+    );
+    assert_eq!((config.listen, config.retention_days), (defaults.listen, defaults.retention_days));
+}
