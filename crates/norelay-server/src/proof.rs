@@ -313,10 +313,12 @@ fn letter(state: &AppState, domain: &str, code: &str) -> Letter {
         "From: norelay <{sender}>\r\nTo: postmaster@{domain}\r\nDate: {date}\r\nMessage-ID: <{}@{}>\r\n\
          Subject: norelay: a code that proves that this server is yours\r\nAuto-Submitted: auto-generated\r\n\
          MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
-         Somebody asked {service} to test this mail server for open relaying\r\n\
-         and says to be in charge of it. If that is you, type this code there:\r\n\r\n    {code}\r\n\r\n\
+         Somebody asked {service}\r\n\
+         to test this mail server for open relaying, and says to be in charge of it.\r\n\
+         If that is you, type this code there:\r\n\r\n    {code}\r\n\r\n\
          It counts for {} minutes. If it isn't you, do nothing: without the code\r\n\
-         no message is sent through your server. {service}/optout\r\nsays how to be left alone.\r\n",
+         no message is sent through your server. How to be left alone is said at\r\n\
+         {service}/optout\r\n",
         JobId::random(),
         identity.domain,
         CODE_LIFE.as_mins(),

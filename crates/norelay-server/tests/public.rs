@@ -482,3 +482,84 @@ async fn metrics_are_for_listed_networks_and_not_through_a_proxy() {
     assert_ne!(site.ask("127.0.0.1", "GET", "/metrics", &[], "").await.status, 403);
     assert_eq!(site.ask("198.51.100.1", "GET", "/healthz", &[], "").await.status, 200);
 }
+
+/// A mailer that keeps the last letter.
+#[derive(Default)]
+struct Letterbox(std::sync::Mutex<Vec<(std::net::IpAddr, norelay_server::proof::Letter)>>);
+
+impl norelay_server::proof::Mailer for Letterbox {
+    fn mail(
+        &self,
+        address: std::net::IpAddr,
+        letter: norelay_server::proof::Letter,
+    ) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
+        self.0.lock().expect("nobody panicked").push((address, letter));
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn control_is_shown_by_a_code_that_went_through_the_server() {
+    use norelay_server::{Asker, Refusal, proof};
+
+    let receiver = norelay_server::config::Receiver {
+        listen: vec!["127.0.0.1:25".parse().expect("an address")],
+        ..Default::default()
+    };
+    let site = Site::new(Config { receiver, ..unlimited() }).await;
+    site.book.host("owner.example", &["8.8.8.8", "10.0.0.1"]);
+    let (letters, address) = (Letterbox::default(), "8.8.8.8".parse().expect("an address"));
+    let asker = Asker::anonymous(USER.parse().expect("an address"));
+    let other = Asker::anonymous("198.51.100.1".parse().expect("an address"));
+    for (domain, through, part) in [
+        ("owner.example", "9.9.9.9", "not a mail exchanger"),
+        ("owner.example", "10.0.0.1", "private"),
+        ("a b", "8.8.8.8", "not a host name"),
+        ("nowhere.example", "8.8.8.8", "was not found"),
+    ] {
+        let refused =
+            proof::mail_code(&site.state, &letters, &asker, domain, through.parse().expect("an address")).await;
+        let why = match refused.expect_err("it is refused") {
+            Refusal::Malformed(why) | Refusal::Forbidden(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why.contains(part), "{domain} {through}: {why}");
+    }
+    assert!(letters.0.lock().expect("nobody panicked").is_empty(), "nothing was mailed");
+    let challenge =
+        proof::mail_code(&site.state, &letters, &asker, "Owner.Example", address).await.expect("it is mailed");
+    let (through, letter) = letters.0.lock().expect("nobody panicked")[0].clone();
+    assert_eq!((through, letter.forward_path.as_str()), (address, "<postmaster@owner.example>"));
+    assert!(
+        letter.text.is_ascii() && letter.text.split("\r\n").all(|line| line.len() < 78 && !line.contains(['\r', '\n'])),
+        "{}",
+        letter.text
+    );
+    let code = letter.text.lines().find_map(|line| line.strip_prefix("    ")).expect("it has the code").to_owned();
+    let check =
+        async |asker: &Asker, code: &str| proof::check_mailed(&site.state, asker, challenge.id, code).await.is_ok();
+    assert!(!check(&asker, &"a".repeat(26)).await, "a wrong code");
+    assert!(!check(&other, &code).await, "somebody else with the code");
+    assert!(check(&asker, &format!(" {} ", code.to_uppercase())).await);
+    assert!(!check(&asker, &code).await, "a code counts once");
+    let proof =
+        async |target: &str| site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true})).await.status;
+    assert_eq!((proof("9.9.9.9").await, proof("8.8.8.8").await), (403, 201));
+
+    // After five wrong answers the right one comes too late, and after three letters there are no more that day.
+    let challenge =
+        proof::mail_code(&site.state, &letters, &asker, "owner.example", address).await.expect("it is mailed");
+    let code = letters.0.lock().expect("nobody panicked")[1]
+        .1
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix("    ").map(str::to_owned))
+        .expect("it has the code");
+    for _ in 0..5 {
+        assert!(proof::check_mailed(&site.state, &asker, challenge.id, "wrong").await.is_err());
+    }
+    assert!(proof::check_mailed(&site.state, &asker, challenge.id, &code).await.is_err());
+    proof::mail_code(&site.state, &letters, &asker, "owner.example", address).await.expect("the third");
+    let fourth = proof::mail_code(&site.state, &letters, &other, "owner.example", address).await;
+    assert!(matches!(fourth, Err(Refusal::Limited { .. })), "{fourth:?}");
+}

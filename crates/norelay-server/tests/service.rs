@@ -260,3 +260,42 @@ fn one_folder_has_one_service() {
     let error = runtime.block_on(service::serve(second, |_| {}, async {})).expect_err("the folder is taken");
     assert!(error.to_string().contains("Another norelay serve uses the data folder"), "{error}");
 }
+
+#[test]
+fn pages_are_served_under_tls() {
+    let folder = Folder::new("tls");
+    let made =
+        rcgen::generate_simple_self_signed(vec!["norelay.example".to_owned()]).expect("a certificate can be made");
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("the folder is ours");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("the folder is ours");
+    let text = |path: &std::path::PathBuf| path.to_str().expect("UTF-8").to_owned();
+    let service = start(folder.path(), &[("tls.certificate", &text(&certificate)), ("tls.key", &text(&key))]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let answer = runtime.block_on(async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let stream = tokio::net::TcpStream::connect(service.http).await.expect("it listens");
+        let address = service.http.ip();
+        let (mut stream, facts) =
+            norelay_probe::secure::handshake(Box::new(stream), Some("norelay.example"), address).await.expect("TLS");
+        assert!(facts.version.starts_with("TLSv1"), "{facts:?}");
+        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("it reads");
+        let mut answer = String::new();
+        drop(stream.read_to_string(&mut answer).await);
+        answer
+    });
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_a_sentence() {
+    let folder = Folder::new("tls");
+    let nothing = folder.path().join("nothing.pem");
+    std::fs::write(&nothing, "").expect("the folder is ours");
+    let nothing = nothing.to_str().expect("UTF-8");
+    let config = config(folder.path(), &[("tls.certificate", nothing), ("tls.key", nothing)]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let error = runtime.block_on(service::serve(config, |_| {}, async {})).expect_err("there is no certificate");
+    assert!(error.to_string().contains("TLS certificate"), "{error}");
+}
