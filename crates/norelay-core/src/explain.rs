@@ -259,6 +259,8 @@ mod tests {
         let words = Words {
             domain: "d.example".into(),
             second_domain: Some("e.example".into()),
+            backup_trap: Some("backup.d.example".into()),
+            primary_trap: Some("primary.d.example".into()),
             host: Some("mx.example".into()),
             literal: Some("[192.0.2.7]".into()),
             local_domain: Some("l.example".into()),

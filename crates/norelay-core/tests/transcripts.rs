@@ -40,6 +40,8 @@ fn words(test: &RelayTest) -> Words {
         local_user: "postmaster".into(),
         own_address: Some("198.51.100.9".into()),
         receiver: Some(receiver.into()),
+        backup_trap: Some("backup.probe.example".into()),
+        primary_trap: Some("primary.probe.example".into()),
         credentials: Some(Credentials { user: "alice".into(), password: "secret".into(), mechanism: Mechanism::Plain }),
     }
 }

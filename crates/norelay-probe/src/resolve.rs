@@ -18,7 +18,10 @@ use hickory_resolver::{
 };
 use norelay_core::event::MailExchanger;
 
-use crate::target::{Host, Target};
+use crate::{
+    scan::Traps,
+    target::{Host, Target},
+};
 
 /// A domain with more exchangers than this is a trap or a mistake; the most preferred are taken.
 const MAX_EXCHANGERS: usize = 16;
@@ -241,6 +244,19 @@ impl Resolver {
         }
     }
 
+    /// The domains `backup` and `primary` below the probe domain, where their MX records name the target after the
+    /// receiver, and before it.
+    pub async fn traps(&self, domain: &str, exchangers: &[MailExchanger]) -> Traps {
+        let targets: Vec<&str> = exchangers.iter().filter_map(|exchanger| exchanger.name.as_deref()).collect();
+        let trap = async |label: &str, target_first| {
+            let name = format!("{label}.{domain}");
+            let records = self.mx(&name).await.ok()?;
+            trap(name, records, &targets, target_first)
+        };
+        let (backup, primary) = tokio::join!(trap("backup", false), trap("primary", true));
+        Traps { backup, primary }
+    }
+
     /// The mail domain that a host most likely serves: the longest of its name and the domains above it that has the
     /// host as an exchanger.
     pub async fn domain_served_by(&self, host: &str) -> Option<String> {
@@ -258,6 +274,19 @@ impl Resolver {
     }
 }
 
+/// The domain, if the MX records in `records` name the target and another host, the target first or not.
+fn trap(domain: String, mut records: Vec<(u16, String)>, targets: &[&str], target_first: bool) -> Option<String> {
+    records.sort();
+    let is_target = |(_, host): &(u16, String)| targets.contains(&host.as_str());
+    let (first, rest) = records.split_first()?;
+    let (ours, theirs) = (rest.iter().any(|record| !is_target(record)), rest.iter().any(is_target));
+    let is_trap = match target_first {
+        true => is_target(first) && ours,
+        false => !is_target(first) && theirs,
+    };
+    is_trap.then_some(domain)
+}
+
 fn none_or_failed(name: &str, error: &NetError) -> Result<(), ResolveError> {
     match error.is_no_records_found() {
         true => Ok(()),
@@ -271,4 +300,25 @@ fn fqdn(name: &str) -> String {
 
 fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traps_name_the_target_and_another_host() {
+        let target = ["mx.target.example"];
+        for (records, backup, primary) in [
+            (&[(10, "in.probe.example"), (20, "mx.target.example")][..], true, false),
+            (&[(20, "in.probe.example"), (10, "mx.target.example")], false, true),
+            (&[(10, "mx.target.example")], false, false),
+            (&[(10, "in.probe.example")], false, false),
+            (&[], false, false),
+        ] {
+            let records: Vec<_> = records.iter().map(|(preference, host)| (*preference, (*host).to_owned())).collect();
+            let is_trap = |target_first| trap("x".to_owned(), records.clone(), &target, target_first).is_some();
+            assert_eq!((is_trap(false), is_trap(true)), (backup, primary), "{records:?}");
+        }
+    }
 }

@@ -89,6 +89,7 @@ impl Session {
                     address_typed,
                     target: text.to_owned(),
                     ports: arguments.ports(target),
+                    traps: self.traps(tests, &exchangers).await,
                     ..self.request(arguments, tests, run, key)
                 };
                 let network = Arc::new(arguments.network());
@@ -129,6 +130,7 @@ impl Session {
             domain: run.domain,
             domain_given: run.domain_given,
             local_domain: run.local_domain,
+            traps: self.traps(&tests, &report.exchangers).await,
             ..self.request(arguments, &tests, run.run, key)
         };
         let progress = Arc::new(Progress::new(arguments.verbose, log_file(Some(path))?, old));
@@ -168,6 +170,18 @@ impl Session {
         Ok(())
     }
 
+    /// The domains of ours that name the target as an exchanger, where some test asks for them.
+    async fn traps(
+        &self,
+        tests: &[&'static RelayTest],
+        exchangers: &[norelay_core::event::MailExchanger],
+    ) -> scan::Traps {
+        match tests.iter().any(|test| test.uses("backup_trap") || test.uses("primary_trap")) {
+            true => self.resolver.traps(&self.domain, exchangers).await,
+            false => scan::Traps::default(),
+        }
+    }
+
     /// What is the same for every target.
     fn request(&self, arguments: &Arguments, tests: &[&'static RelayTest], run: RunId, key: TokenKey) -> Request {
         let (concurrency, slow) = arguments.concurrency();
@@ -185,6 +199,7 @@ impl Session {
             local_user: arguments.local_user.clone(),
             helo: self.helo.clone(),
             receivers: arguments.receive.iter().filter(|at| at.port() == 25).map(SocketAddr::ip).collect(),
+            traps: scan::Traps::default(),
             ports: Vec::new(),
             family: arguments.family(),
             every_path: arguments.every_path,

@@ -131,6 +131,8 @@ tests! {
     60 "local-domain-in-localpart" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}.{local_domain}@{domain}>" PLAIN;
     61 "upper-case-domain" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{upper:{domain}}>" PLAIN;
     62 "trailing-dot" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{domain}.>" PLAIN;
+    63 "mx-backup-trap" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{backup_trap}>" PLAIN;
+    64 "mx-primary-trap" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@{primary_trap}>" PLAIN;
     65 "receiver-literal" Standard RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[{v4:{receiver}}]>" PLAIN;
     66 "receiver-literal-v6" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[IPv6:{v6:{receiver}}]>" PLAIN;
     67 "receiver-literal-mapped" Thorough RecipientDomain Strong "<{sender}@{domain}>" "<{user}@[IPv6:::ffff:{v4:{receiver}}]>" PLAIN;

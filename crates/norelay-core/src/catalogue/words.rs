@@ -43,6 +43,10 @@ pub struct Words {
     pub own_address: Option<String>,
     /// The receiver's address, without brackets.
     pub receiver: Option<String>,
+    /// A domain of ours with the receiver as its first mail exchanger and the target as the next.
+    pub backup_trap: Option<String>,
+    /// A domain of ours with the target as its first mail exchanger and the receiver as the next.
+    pub primary_trap: Option<String>,
     /// The user whose mail must still go out, where one is given.
     #[serde(skip)]
     pub credentials: Option<Credentials>,
@@ -108,6 +112,8 @@ impl Words {
             "local_user" => Some(self.local_user.clone()),
             "own_address" => self.own_address.clone(),
             "receiver" => self.receiver.clone(),
+            "backup_trap" => self.backup_trap.clone(),
+            "primary_trap" => self.primary_trap.clone(),
             "authenticated_user" => self.authenticated_user(),
             _ => None,
         }

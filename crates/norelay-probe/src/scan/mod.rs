@@ -68,6 +68,8 @@ pub struct Request {
     pub helo: Option<String>,
     /// Where a receiver listens on port 25; an unspecified address stands for our own.
     pub receivers: Vec<IpAddr>,
+    /// Domains of ours that name the target as a mail exchanger.
+    pub traps: Traps,
     /// The ports and how they are protected.
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
@@ -86,6 +88,15 @@ pub struct Request {
     pub max_messages: usize,
     /// A user whose mail must still go out, where one is given.
     pub credentials: Option<Credentials>,
+}
+
+/// Domains below the probe domain whose MX records name the receiver and the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traps {
+    /// With the receiver first.
+    pub backup: Option<String>,
+    /// With the target first.
+    pub primary: Option<String>,
 }
 
 /// Which address families to test.

@@ -51,6 +51,8 @@ pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &Rel
         local_user: request.local_user.clone(),
         own_address: context.network.source(to).map(|address| address.to_string()),
         receiver: receiver(request, test).map(|address| address.to_string()),
+        backup_trap: request.traps.backup.clone(),
+        primary_trap: request.traps.primary.clone(),
         credentials: None,
     }
 }
@@ -65,7 +67,9 @@ fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
 pub fn knows_own(request: &Request, test: &RelayTest) -> bool {
     let has_receiver = !test.uses("receiver") || receiver(request, test).is_some();
     let has_second = !test.is_scored() || !test.uses("second_domain") || request.second_domain.is_some();
-    has_receiver && has_second
+    let has_backup = !test.uses("backup_trap") || request.traps.backup.is_some();
+    let has_primary = !test.uses("primary_trap") || request.traps.primary.is_some();
+    has_receiver && has_second && has_backup && has_primary
 }
 
 /// The addresses of the receivers, our own in the place of an unspecified one: `[::]` hears both families.

@@ -22,7 +22,7 @@ use norelay_core::{
     smtp::Security,
     token::{RunId, TokenKey},
 };
-pub use norelay_probe::scan::Request;
+pub use norelay_probe::scan::{Request, Traps};
 use norelay_probe::{
     network::{AnyStream, Network},
     scan::{self, Family},
@@ -91,6 +91,7 @@ pub fn request() -> Request {
         local_domain: Some("target.example".into()),
         local_user: "postmaster".into(),
         receivers: Vec::new(),
+        traps: Traps::default(),
         helo: Some("tester.probe.example".into()),
         ports: vec![(25, Security::Plain)],
         family: Family::Any,

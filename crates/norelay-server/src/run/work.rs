@@ -280,6 +280,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         local_user: "postmaster".to_owned(),
         helo: identity.helo.clone(),
         receivers: config.receiver.listen.iter().filter(|at| at.port() == 25).map(std::net::SocketAddr::ip).collect(),
+        traps: scan::Traps::default(),
         ports: pinned.ports.iter().flat_map(|port| ways(*port)).collect(),
         family: Family::Any,
         reply_timeout: seconds(config.test.timeout),
