@@ -207,6 +207,9 @@ pub struct Run {
     pub local_domain: Option<String>,
     /// Whether a receiver can see what comes back.
     pub receiving: bool,
+    /// The address that the server should see us come from, where the user said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_as_expected: Option<IpAddr>,
 }
 
 /// A host that takes mail for a domain.

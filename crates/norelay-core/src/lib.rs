@@ -4,7 +4,8 @@
 //! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans them, each with a reason).
 //! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
 //! - Imports run one way:
-//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the imports).
+//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the
+//!   imports).
 
 pub mod batch;
 pub mod blacklist;
@@ -23,5 +24,6 @@ pub mod render;
 pub mod replay;
 pub mod report;
 pub mod schedule;
+pub mod seen;
 pub mod smtp;
 pub mod token;

@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "event",
     "reason",
     "report",
+    "seen",
     "check",
     "mta",
     "remedy",

@@ -209,6 +209,7 @@ impl Session {
             slow,
             max_messages: arguments.messages,
             credentials: self.credentials.clone(),
+            seen_as_expected: arguments.seen_as_expected,
         }
     }
 
@@ -241,6 +242,7 @@ impl Session {
             helo: self.helo.clone().unwrap_or_default(),
             local_domain: arguments.local_domain.clone(),
             receiving: false,
+            seen_as_expected: arguments.seen_as_expected,
         });
         let arguments = vec![error.to_string().into()];
         let noted = Event::Noted { path: None, tag: "unresolved".to_owned(), arguments };

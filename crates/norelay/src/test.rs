@@ -78,6 +78,9 @@ pub struct Arguments {
     /// The address to connect from
     #[arg(long, value_name = "ADDRESS")]
     source_ip: Option<IpAddr>,
+    /// The address that the server should see us come from, where an address translator stands between
+    #[arg(long, value_name = "ADDRESS")]
+    pub seen_as_expected: Option<IpAddr>,
     /// The name to say with EHLO
     #[arg(long, value_name = "NAME")]
     pub helo: Option<String>,

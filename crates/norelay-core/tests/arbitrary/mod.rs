@@ -78,6 +78,7 @@ fn run() -> impl Strategy<Value = Run> {
             helo: "probe.example".to_owned(),
             local_domain,
             receiving,
+            seen_as_expected: receiving.then_some([203, 0, 113, 9].into()),
         },
     )
 }

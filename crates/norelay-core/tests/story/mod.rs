@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each suite tells its stories with other words")]
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::{Profile, Words, by_id},
@@ -21,6 +23,10 @@ pub struct Story {
     dialogues: u32,
     greeting: String,
     hello: String,
+    /// Our end of the connections.
+    pub connected: SocketAddr,
+    /// What the answers to commands other than MAIL and RCPT are for.
+    pub purpose: Option<Purpose>,
 }
 
 /// `454 4.7.1 no`, lines parted by ` / `.
@@ -49,16 +55,21 @@ fn words() -> Words {
 
 impl Story {
     pub fn begin(receiving: bool) -> Self {
+        Self::begin_with(receiving, Profile::Classic)
+    }
+
+    pub fn begin_with(receiving: bool, profile: Profile) -> Self {
         let run = Run {
             run: RUN,
             target: "mx.target.example".to_owned(),
             version: "0".to_owned(),
-            profile: Profile::Classic,
+            profile,
             domain: "probe.example".to_owned(),
             domain_given: true,
             helo: "probe.example".to_owned(),
             local_domain: Some("target.example".to_owned()),
             receiving,
+            seen_as_expected: None,
         };
         let mut story = Self {
             records: Vec::new(),
@@ -66,6 +77,8 @@ impl Story {
             dialogues: 0,
             greeting: "220 mx.target.example ESMTP Postfix".to_owned(),
             hello: "250 mx.target.example".to_owned(),
+            connected: ([198, 51, 100, 9], 40_000).into(),
+            purpose: None,
         };
         story.tell(Event::RunStarted(run));
         story
@@ -94,14 +107,14 @@ impl Story {
         let dialogue = self.dialogues;
         self.dialogues += 1;
         self.tell(Event::Opened { dialogue, path, tests: vec![test.to_owned()], proof, attempt: 0 });
-        let local = "198.51.100.9:40000".parse().expect("an address and a port");
-        self.tell(Event::Connected { dialogue, after_ms: 0, local });
+        self.tell(Event::Connected { dialogue, after_ms: 0, local: self.connected });
         for (stage, sent, answer) in lines {
             if !sent.is_empty() {
                 let line = Octets::from(*sent);
                 self.tell(Event::Sent { dialogue, after_ms: 1, stage: *stage, test: None, line });
             }
-            let purpose = matches!(stage, Stage::Mail | Stage::Rcpt).then_some(Purpose::Question);
+            let asks = matches!(stage, Stage::Mail | Stage::Rcpt).then_some(Purpose::Question);
+            let purpose = asks.or(self.purpose.filter(|_| *stage == Stage::Other));
             self.tell(Event::Replied {
                 dialogue,
                 after_ms: 2,

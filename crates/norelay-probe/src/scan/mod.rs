@@ -88,6 +88,8 @@ pub struct Request {
     pub max_messages: usize,
     /// A user whose mail must still go out, where one is given.
     pub credentials: Option<Credentials>,
+    /// The address that the server should see us come from, where the user said it.
+    pub seen_as_expected: Option<IpAddr>,
 }
 
 /// Domains below the probe domain whose MX records name the receiver and the target.
@@ -239,6 +241,7 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         helo: helo.map(|address| words::helo(context, SocketAddr::new(*address, 25))).unwrap_or_default(),
         local_domain: request.local_domain.clone(),
         receiving: context.receiving,
+        seen_as_expected: request.seen_as_expected,
     }));
     context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
     let tests = ids(&host::first_tests(request));

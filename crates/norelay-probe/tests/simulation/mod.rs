@@ -102,6 +102,7 @@ pub fn request() -> Request {
         slow: false,
         max_messages: 3,
         credentials: None,
+        seen_as_expected: None,
     }
 }
 

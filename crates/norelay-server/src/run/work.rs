@@ -289,6 +289,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         slow: false,
         max_messages: config.test.messages as usize,
         credentials: None,
+        seen_as_expected: None,
     }
 }
 
