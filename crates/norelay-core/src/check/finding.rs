@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    adjacent,
     outcome::Outcome,
     reason::Reason,
     verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
@@ -81,10 +82,18 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "client_address_lost" Error "The server sees our connections come from {0}, {1}, and not from {2}: its clients' addresses are lost on the way, and what it grants to {0} it grants to everybody ({3}: \"{4}\").";
     "injected_before_tls" Error "The server sent text in the clear after its answer to STARTTLS (seen on {0}). Whoever sits on the line can do the same (CVE-2011-0411 and its kin).";
     "second_domain_accepted" Warning "The server refused recipients at {0} and accepted one at another foreign domain: its list of permitted domains is wider than it should be, or names domains that are not its own.";
     "unproven_arrival" Warning "A message with the token of test {0} came from {1}, which introduced itself as \"{2}\", but it is no proof: {3}.";
     "backscatter" Warning "The server accepted test {0} and then sent a bounce to the sender's address (it came from {1}). Spammers use such servers to write to the senders whom they forge: refuse unknown recipients during the dialogue instead.";
+    "client_address_changed" Warning "The server sees our connections come from {0}, {1}, and not from {2}: a proxy or an address translator stands between, and what the server decides by address it decides for that one ({3}: \"{4}\").";
+    "turn_accepted" Warning "TURN is accepted ({0}): a stranger can have the mail that waits for somebody else (RFC 5321 appendix F.1).";
+    "lmtp_exposed" Warning "LHLO is accepted ({0}): this is an LMTP server, which must not be reachable from outside (RFC 2033 section 5).";
+    "local_sender_spoofed" Notice "Mail from a stranger that claims to come from the server's own domain is accepted for a user of it ({0}): colleagues and superiors can be forged.";
+    "user_disclosed" Notice "{0} tells strangers which users exist: \"{1}\" for one who does, \"{2}\" for one who doesn't (RFC 5321 section 7.3).";
+    "etrn_accepted" Notice "ETRN for a domain that cannot exist is accepted ({0}): strangers can make the server run its queue (RFC 1985).";
+    "bare_postmaster_refused" Notice "Mail to <postmaster>, without a domain, was refused: {0}. Every server must accept it (RFC 5321 section 4.5.1).";
     "auth_in_clear" Warning "AUTH {0} is offered without TLS: passwords travel in the clear (RFC 4954 section 4).";
     "protocol_violation" Warning "The server broke the protocol on {0}, first so: {1}. Nothing that it said afterwards was believed.";
     "accepts_impossible_domain" Notice "A recipient at a domain that cannot exist was accepted: the server takes everything (a sink or a honeypot), or sends everything on. Only a message that comes back can tell which.";
@@ -102,6 +111,10 @@ kinds! {
     "user_mail_goes_out" Info "Legitimate mail still goes out: a user authenticated, and {0}.";
     "user_mail_refused" Error "Legitimate mail does not go out: for the user who was given, {0}.";
     "sender_refused" Info "The server refuses {0} as a sender for its own sake. Tests that are not about the sender were asked again from {1}.";
+    "unresolvable_sender_accepted" Info "A sender at a domain that cannot exist is accepted ({0}): nobody could be told if the message can't be delivered.";
+    "recipients_enumerable" Info "Users who don't exist are refused (\"{0}\") and those who do are accepted: right, and yet strangers can find out who exists by asking. A limit on refused recipients slows them down.";
+    "greeting_name_differs" Info "The server at {0} is named {1} in the DNS and calls itself {2}: if it sends mail as well, some receivers trust it less.";
+    "client_address_translated" Info "Our connections leave from {2}, and the server sees them come from {0} ({3}: \"{4}\"): an address translator stands on our side. If {0} is not our public address, name that with --seen-as-expected.";
     "unresolved" Error "{0}";
     "sender_substituted" Info "The message of test {0} was sent as {1} and came as {2}: the server or one after it rewrites senders.";
 
@@ -153,14 +166,14 @@ kinds! {
 
 /// A fact about a run: which kind, where, and its particulars.
 #[derive(Debug)]
-struct Fact {
-    tag: String,
+pub(super) struct Fact {
+    pub(super) tag: String,
     path: Option<u8>,
     arguments: Vec<String>,
 }
 
 impl Fact {
-    fn new(tag: &str, path: Option<u8>, arguments: impl Into<Vec<String>>) -> Self {
+    pub(super) fn new(tag: &str, path: Option<u8>, arguments: impl Into<Vec<String>>) -> Self {
         Self { tag: tag.to_owned(), path, arguments: arguments.into() }
     }
 
@@ -197,6 +210,7 @@ pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
     for (index, path) in (0..=u8::MAX).zip(&judgement.paths) {
         facts.extend(path_facts(report, index, path, judgement.paths.len()));
     }
+    facts.extend(adjacent::facts(report, judgement));
     facts.extend(offer_facts(report));
     facts.extend(user_facts(judgement));
     facts.extend(receipt_facts(report, judgement));
@@ -339,9 +353,9 @@ fn offers(dialogue: &Dialogue, security: Security) -> Vec<(&'static str, Vec<Str
     facts
 }
 
-/// Mechanisms that send the password itself (RFC 4616; LOGIN has no RFC).
+/// Mechanisms that send the password or a bearer's token itself (RFC 4616, RFC 7628; LOGIN and XOAUTH2 have no RFC).
 fn is_legible(mechanism: &str) -> bool {
-    ["PLAIN", "LOGIN"].iter().any(|legible| mechanism.eq_ignore_ascii_case(legible))
+    ["PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"].iter().any(|legible| mechanism.eq_ignore_ascii_case(legible))
 }
 
 /// Whether the mail of a user who authenticates still goes out.

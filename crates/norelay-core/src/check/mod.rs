@@ -5,6 +5,7 @@
 //! - What was interrupted, deferred or refused for another reason is never a pass.
 //! - Facts and their wording are apart: an [`Outcome`] has no adjectives.
 
+mod adjacent;
 pub mod finding;
 pub mod outcome;
 pub mod reason;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Answer, Diagnosis, View, seen, sentence};
-use crate::{check::verdict::Weight, event::Path, mta::Confidence, remedy::Cause, smtp::Security};
+use crate::{check::verdict::Weight, event::Path, mta::Confidence, remedy::Cause, seen::is_inside, smtp::Security};
 
 /// A cause, and the sentences that show it.
 type Ground = (Cause, Vec<String>);
@@ -107,7 +107,7 @@ fn from_inside(view: View<'_>) -> Option<String> {
     let ours = way(view)?.address;
     let dialogues = view.report.dialogues.values().filter(|dialogue| dialogue.path == view.index);
     let local = dialogues.filter_map(|dialogue| dialogue.local).map(|local| local.ip()).next()?;
-    (seen::is_private(local) && seen::is_private(ours)).then(|| {
+    (is_inside(local) && is_inside(ours)).then(|| {
         format!("We asked from {local}, an address of a private network: the server may know it. Ask from outside to be sure.")
     })
 }

@@ -30,6 +30,7 @@ use crate::{
     mta,
     octets::{Octets, harmless},
     report::{PathFacts, Report},
+    seen::{self, Meaning},
     smtp::{Reply, Stage},
 };
 
@@ -116,7 +117,15 @@ fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
     let width = report.paths.iter().map(|facts| facts.way.to_string().len()).max().unwrap_or_default();
     for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
         path_line(page, facts, judged, shown(judged.verdict, verdict_of(report, index, judged)), width);
+        seen_line(page, report, index);
     }
+}
+
+/// Which address the server takes for ours, where it isn't ours.
+fn seen_line(page: &mut Page, report: &Report, index: u8) {
+    let seen = seen::on_path(report, index).filter(|seen| matches!(seen.meaning, Meaning::Lost(_)));
+    let Some((seen, due)) = seen.and_then(|seen| Some((seen.sighting.address, seen.due?))) else { return };
+    page.line(Ink::Doubtful, &format!("      seen as {seen}, not {due}"));
 }
 
 fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, verdict: &str, width: usize) {

@@ -242,8 +242,10 @@ fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
     }
 }
 
-/// An address that is good for nothing outside of its own network.
-fn is_inside(address: IpAddr) -> bool {
+/// Whether an address means nothing outside of its own network or machine.
+#[must_use]
+pub fn is_inside(address: IpAddr) -> bool {
+    let address = address.to_canonical();
     is_private(address) || is_link_local(address) || address.is_loopback()
 }
 

@@ -1,0 +1,150 @@
+//! Facts beside the question of relaying: the address that the server sees, what the adjacent tests showed, names.
+//!
+//! Rules:
+//! - Nothing here bears on the relay verdict.
+//! - A test is known by its id; one that the catalogue doesn't have (yet) gives no fact.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use super::{
+    finding::Fact,
+    outcome::Outcome,
+    reason::Reason,
+    verdict::{Judgement, PathJudgement, TestJudgement},
+};
+use crate::{
+    catalogue::Profile,
+    octets::Octets,
+    report::Report,
+    seen::{self, Loss, Meaning},
+    smtp::{Reply, Stage},
+};
+
+/// The tag of the note that an address has a name in the DNS which leads back to it: the address and the name.
+const REVERSE_NAME: &str = "reverse_name_confirmed";
+
+/// Adjacent tests whose acceptance is worth knowing, and the kind of finding that it makes.
+const ACCEPTANCES: &[(&str, &str)] = &[
+    ("spoof-local-to-local", "local_sender_spoofed"),
+    ("etrn-open", "etrn_accepted"),
+    ("turn-open", "turn_accepted"),
+    ("unresolvable-sender", "unresolvable_sender_accepted"),
+    ("lmtp-exposed", "lmtp_exposed"),
+];
+
+/// Tests that ask for a user whom nobody has and then for one who exists, and the verb that they ask with.
+const DISCLOSURES: &[(&str, &str)] = &[("vrfy-disclosure", "VRFY"), ("expn-disclosure", "EXPN")];
+
+/// All of them, for all paths.
+pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut translated = BTreeSet::new();
+    for (index, judged) in (0..=u8::MAX).zip(&judgement.paths) {
+        facts.extend(address_facts(report, index, &mut translated));
+        facts.extend(test_facts(index, judged));
+        facts.extend(disclosure_facts(report, index, judged));
+        facts.extend(recipient_facts(report, index, judged));
+    }
+    facts.extend(name_facts(report));
+    facts
+}
+
+/// What the server sees in the place of our address; a translation on our side once for each address.
+fn address_facts(report: &Report, index: u8, translated: &mut BTreeSet<IpAddr>) -> Option<Fact> {
+    let seen = seen::on_path(report, index)?;
+    let address = seen.sighting.address;
+    let (tag, whose) = match seen.meaning {
+        Meaning::Lost(Loss::Other) => ("client_address_changed", Loss::Other.clause()),
+        Meaning::Lost(loss) => ("client_address_lost", loss.clause()),
+        Meaning::Translated if translated.insert(address) => ("client_address_translated", ""),
+        Meaning::Translated | Meaning::Unknown | Meaning::Ours => return None,
+    };
+    let arguments = [
+        address.to_string(),
+        whose.to_owned(),
+        seen.due.map(|due| due.to_string()).unwrap_or_default(),
+        seen.sighting.source.clause().to_owned(),
+        seen.sighting.evidence.to_string(),
+    ];
+    Some(Fact::new(tag, Some(index), arguments))
+}
+
+fn all(judged: &PathJudgement) -> impl Iterator<Item = &TestJudgement> {
+    judged.tests.iter().chain(&judged.controls)
+}
+
+fn find<'a>(judged: &'a PathJudgement, id: &str) -> Option<&'a TestJudgement> {
+    all(judged).find(|judged| judged.test.id == id)
+}
+
+fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
+    let accepted = ACCEPTANCES.iter().filter_map(|(id, tag)| match &find(judged, id)?.outcome {
+        Outcome::Accepted { reply, .. } => Some(Fact::new(tag, Some(index), [reply.to_string()])),
+        _ => None,
+    });
+    let bare = find(judged, "ctl-bare-postmaster").and_then(|judged| match &judged.outcome {
+        Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
+            Some(Fact::new("bare_postmaster_refused", Some(index), [reply.to_string()]))
+        }
+        _ => None,
+    });
+    accepted.chain(bare).collect()
+}
+
+/// VRFY and EXPN, where a user who exists gets another answer than one whom nobody has.
+fn disclosure_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
+    let disclosed = DISCLOSURES.iter().filter_map(|(id, verb)| {
+        let dialogues = find(judged, id)?.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+        let pairs = dialogues.filter_map(|dialogue| {
+            let mut replies = dialogue.answers_for(id).filter(|exchange| exchange.stage == Stage::Other);
+            Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
+        });
+        let (nobody, somebody) = pairs.into_iter().find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
+        Some(Fact::new("user_disclosed", Some(index), [(*verb).to_owned(), somebody.to_string(), nobody.to_string()]))
+    });
+    disclosed.collect()
+}
+
+/// A command that isn't known or isn't allowed says nothing about users.
+fn tells_apart(nobody: &Reply, somebody: &Reply) -> bool {
+    somebody.is_positive() && matches!(nobody.code, 550..=559)
+}
+
+/// What every correct server does, worth a word only where the run asked for more than relaying.
+fn recipient_facts(report: &Report, index: u8, judged: &PathJudgement) -> Option<Fact> {
+    let is_thorough = report.run.as_ref().is_some_and(|run| run.profile >= Profile::Standard);
+    let outcome = |id| find(judged, id).map(|judged| &judged.outcome);
+    match (outcome("ctl-local-nx"), outcome("ctl-postmaster")) {
+        (Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }), Some(Outcome::Accepted { .. }))
+            if is_thorough =>
+        {
+            Some(Fact::new("recipients_enumerable", Some(index), [reply.to_string()]))
+        }
+        _ => None,
+    }
+}
+
+/// The names of the server's addresses in the DNS, against the name that the server gives itself.
+fn name_facts(report: &Report) -> Vec<Fact> {
+    let noted = report.notes.iter().filter(|note| note.tag == REVERSE_NAME);
+    let facts = noted.filter_map(|note| {
+        let [address, name] = note.arguments.as_slice() else { return None };
+        let (address, name) = (address.to_string(), name.to_string());
+        let own = name_in_greeting(report, address.parse().ok()?)?;
+        let differs = !own.eq_ignore_ascii_case(name.trim_end_matches('.'));
+        differs.then(|| Fact::new("greeting_name_differs", None, [address, name, own]))
+    });
+    facts.collect()
+}
+
+/// The name that the server at an address gives itself in its greeting (RFC 5321 section 4.3.1), where it is one.
+fn name_in_greeting(report: &Report, address: IpAddr) -> Option<String> {
+    let is_there = |path: u8| report.paths.get(usize::from(path)).is_some_and(|facts| facts.way.address == address);
+    let dialogues = report.dialogues.values().filter(|dialogue| is_there(dialogue.path));
+    dialogues.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting)).find_map(|greeting| {
+        let text = greeting.lines.first().map(Octets::to_text).filter(|_| greeting.is_positive())?;
+        let name = text.split_whitespace().next()?.trim_end_matches('.').to_owned();
+        let is_of_name = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+        (name.contains('.') && name.len() <= 255 && name.bytes().all(is_of_name)).then_some(name)
+    })
+}

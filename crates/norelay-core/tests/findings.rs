@@ -1,0 +1,225 @@
+//! What is worth knowing beside the verdict: each kind of finding from the facts that make it.
+
+mod story;
+
+use norelay_core::{
+    catalogue,
+    check::{Finding, Verdict, findings, judge},
+    event::{Event, TlsFacts},
+    octets::Octets,
+    report::Report,
+    smtp::{Purpose, Security, Stage},
+};
+use story::{Story, reply};
+
+const TAGS: &[&str] = &[
+    "auth_in_clear",
+    "bare_postmaster_refused",
+    "certificate_trouble",
+    "client_address_changed",
+    "client_address_lost",
+    "client_address_translated",
+    "etrn_accepted",
+    "lmtp_exposed",
+    "local_sender_spoofed",
+    "postmaster_refused",
+    "recipients_enumerable",
+    "greeting_name_differs",
+    "starttls_not_offered",
+    "turn_accepted",
+    "unresolvable_sender_accepted",
+    "user_disclosed",
+];
+
+/// The findings of the kinds that are tested here, as `level tag`.
+fn found(report: &Report) -> Vec<String> {
+    let shown = |finding: &Finding| format!("{} {}", finding.level.word(), finding.tag);
+    let findings = findings(report, &judge(report));
+    findings.iter().filter(|finding| TAGS.contains(&finding.tag.as_str())).map(shown).collect()
+}
+
+fn text_of(report: &Report, tag: &str) -> String {
+    let findings = findings(report, &judge(report));
+    findings.into_iter().find(|finding| finding.tag == tag).map(|finding| finding.text).unwrap_or_default()
+}
+
+/// A connection of ours from `local`, greeted with `hello`, whose recipient is refused with `answer`.
+fn greeted(local: &str, hello: &str, answer: &str) -> Report {
+    let mut story = Story::begin(false);
+    let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+    story.connected = local.parse().expect("an address and a port");
+    let lines = [
+        (Stage::Greeting, "", "220 mx.target.example"),
+        (Stage::Ehlo, "EHLO probe.example", hello),
+        (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 fine"),
+        (Stage::Rcpt, "RCPT TO:<u@probe.example>", answer),
+    ];
+    story.dialogue(path, "foreign-to-foreign", false, &lines);
+    story.end()
+}
+
+#[test]
+fn a_lost_address_is_found_where_relaying_is_refused() {
+    const DENIED: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
+    for (local, hello, answer, expected) in [
+        ("203.0.113.9:4000", "250-mx Hello probe.example [203.0.113.9] / STARTTLS", DENIED, &[][..]),
+        ("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", DENIED, &["error client_address_lost"]),
+        ("203.0.113.9:4000", "250-mx Hello x [192.0.2.7] / STARTTLS", DENIED, &["error client_address_lost"]),
+        ("203.0.113.9:4000", "250-mx Hello x [198.51.100.77] / STARTTLS", DENIED, &["warning client_address_changed"]),
+        ("192.168.1.5:4000", "250-mx Hello x [203.0.113.9] / STARTTLS", DENIED, &["info client_address_translated"]),
+        ("192.168.1.5:4000", "250-mx Hello x [127.0.0.1] / STARTTLS", DENIED, &["error client_address_lost"]),
+        (
+            "203.0.113.9:4000",
+            "250-mx / STARTTLS",
+            "550-(probe.example) [10.0.0.1]:41233 is not permitted to relay through this server",
+            &["error client_address_lost"],
+        ),
+        ("203.0.113.9:4000", "250-mx / STARTTLS", DENIED, &[]),
+    ] {
+        let report = greeted(local, hello, answer);
+        assert_eq!((found(&report), judge(&report).verdict), (strings(expected), Verdict::Closed), "{hello} {answer}");
+    }
+    let report = greeted("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", DENIED);
+    assert_eq!(
+        text_of(&report, "client_address_lost"),
+        "The server sees our connections come from 172.22.1.1, by its looks the gateway of a container or private \
+         network, and not from 203.0.113.9: its clients' addresses are lost on the way, and what it grants to \
+         172.22.1.1 it grants to everybody (its answer to our introduction: \"mx Hello x [172.22.1.1]\")."
+    );
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn offers_in_the_clear() {
+    for (hello, expected) in [
+        ("250-mx / STARTTLS / AUTH CRAM-MD5", &[][..]),
+        ("250-mx / STARTTLS / AUTH PLAIN LOGIN", &["warning auth_in_clear"]),
+        ("250-mx / STARTTLS / AUTH=LOGIN", &["warning auth_in_clear"]),
+        ("250-mx / STARTTLS / AUTH XOAUTH2", &["warning auth_in_clear"]),
+        ("250-mx / AUTH CRAM-MD5", &["notice starttls_not_offered"]),
+        ("250 mx", &["notice starttls_not_offered"]),
+    ] {
+        assert_eq!(found(&greeted("203.0.113.9:4000", hello, "550 Relaying denied")), strings(expected), "{hello}");
+    }
+}
+
+#[test]
+fn troubles_of_a_certificate() {
+    let mut story = Story::begin(false);
+    let path = story.path("192.0.2.7", 465, Security::Tls, &["foreign-to-foreign"]);
+    let tls = TlsFacts {
+        subject: Some("CN=mx\x1b[31m.example".into()),
+        troubles: vec!["it expired on 2025-01-01".into(), "it is signed by itself".into()],
+        ..TlsFacts::default()
+    };
+    story.tell(Event::Opened { dialogue: 9, path, tests: Vec::new(), proof: false, attempt: 0 });
+    story.tell(Event::Secured { dialogue: 9, after_ms: 1, tls });
+    let report = story.end();
+    assert_eq!(found(&report), ["notice certificate_trouble"]);
+    assert_eq!(
+        text_of(&report, "certificate_trouble"),
+        "The certificate of CN=mx\\x1b[31m.example: it expired on 2025-01-01; it is signed by itself."
+    );
+}
+
+#[test]
+fn adjacent_tests() {
+    for (id, stage, answer, expected) in [
+        ("ctl-postmaster", Stage::Rcpt, "550 5.1.1 no such user", "notice postmaster_refused"),
+        ("ctl-postmaster", Stage::Rcpt, "554 5.7.1 Client host [198.51.100.9] blocked using zen.spamhaus.org", ""),
+        ("ctl-postmaster", Stage::Rcpt, "250 ok", ""),
+        ("ctl-bare-postmaster", Stage::Rcpt, "550 5.1.1 no such user", "notice bare_postmaster_refused"),
+        ("spoof-local-to-local", Stage::Rcpt, "250 ok", "notice local_sender_spoofed"),
+        ("spoof-local-to-local", Stage::Rcpt, "550 5.7.1 not yours", ""),
+        ("unresolvable-sender", Stage::Rcpt, "250 ok", "info unresolvable_sender_accepted"),
+        ("etrn-open", Stage::Other, "250 queuing", "notice etrn_accepted"),
+        ("etrn-open", Stage::Other, "458 unable to queue", ""),
+        ("turn-open", Stage::Other, "502 no", ""),
+        ("turn-open", Stage::Other, "250 turning", "warning turn_accepted"),
+        ("lmtp-exposed", Stage::Other, "250 mx", "warning lmtp_exposed"),
+    ] {
+        assert!(catalogue::by_id(id).is_some(), "{id}");
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[id]);
+        let hello = (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS");
+        let asked = (stage, "…", answer);
+        story.purpose = Some(Purpose::Question);
+        story.dialogue(path, id, false, &[hello, asked]);
+        let expected: Vec<_> = [expected].into_iter().filter(|expected| !expected.is_empty()).collect();
+        assert_eq!(found(&story.end()), strings(&expected), "{id} {answer}");
+    }
+}
+
+#[test]
+fn users_who_are_told_apart() {
+    for (id, verb) in [("vrfy-disclosure", "VRFY"), ("expn-disclosure", "EXPN")] {
+        for (nobody, somebody, is_told) in [
+            ("550 5.1.1 unknown", "250 2.1.5 <postmaster@target.example>", true),
+            ("550 5.1.1 unknown", "252 2.0.0 postmaster", true),
+            ("252 2.5.2 Cannot VRFY user", "252 2.5.2 Cannot VRFY user", false),
+            ("250 nobody", "250 postmaster", false),
+            ("502 5.5.1 disabled", "502 5.5.1 disabled", false),
+            ("550 no", "550 no", false),
+            ("502 5.5.1 not so", "250 ok", false),
+        ] {
+            assert!(catalogue::by_id(id).is_some(), "{id}");
+            let mut story = Story::begin(false);
+            let path = story.path("192.0.2.7", 25, Security::Plain, &[id]);
+            let hello = (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS");
+            let asked = [hello, (Stage::Other, "… nobody", nobody), (Stage::Other, "… postmaster", somebody)];
+            story.dialogue(path, id, false, &asked);
+            let report = story.end();
+            assert_eq!(
+                found(&report),
+                if is_told { &["notice user_disclosed"][..] } else { &[] },
+                "{nobody} {somebody}"
+            );
+            if is_told {
+                let text = text_of(&report, "user_disclosed");
+                assert!(text.contains(verb) && text.contains(&reply(somebody).to_string()), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_addresses() {
+    for (tag, name, expected) in [
+        ("reverse_name_confirmed", "mx.target.example", &[][..]),
+        ("reverse_name_confirmed", "MX.target.example.", &[]),
+        ("reverse_name_confirmed", "host7.provider.example", &["info greeting_name_differs"]),
+        ("reverse_name_unconfirmed", "host7.provider.example", &[]),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        let lines = [
+            (Stage::Greeting, "", "220 mx.target.example ESMTP"),
+            (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS"),
+            (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 Relaying denied"),
+        ];
+        story.dialogue(path, "foreign-to-foreign", false, &lines);
+        for address in ["192.0.2.7", "192.0.2.99", "nonsense"] {
+            let arguments = [address, name].map(Octets::from).to_vec();
+            story.tell(Event::Noted { path: None, tag: tag.to_owned(), arguments });
+        }
+        story.tell(Event::Noted { path: None, tag: tag.to_owned(), arguments: Vec::new() });
+        assert_eq!(found(&story.end()), strings(expected), "{name}");
+    }
+}
+
+#[test]
+fn enumeration_is_mentioned_only_where_more_was_asked_than_relaying() {
+    use catalogue::Profile::{Classic, Standard};
+    for (profile, expected) in [(Classic, &[][..]), (Standard, &["info recipients_enumerable"])] {
+        let mut story = Story::begin_with(false, profile);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["ctl-local-nx", "ctl-postmaster"]);
+        let hello = (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS");
+        for (id, answer) in [("ctl-local-nx", "550 5.1.1 User unknown"), ("ctl-postmaster", "250 ok")] {
+            story.dialogue(path, id, false, &[hello, (Stage::Rcpt, "RCPT TO:<x>", answer)]);
+        }
+        assert_eq!(found(&story.end()), strings(expected));
+    }
+}
