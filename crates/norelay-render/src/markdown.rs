@@ -20,6 +20,7 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
     let mut text = format!("# {} {}: {}\n\n", mark(judgement.verdict), prose(target), judgement.verdict.word());
     text.push_str(&format!("{}\n\n", prose(&judgement.summary)));
     text.push_str(&paths(report, judgement));
+    text.push_str(&causes(report, judgement));
     for path in 0..=u8::MAX {
         let rows = of_path(report, judgement, path);
         let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
@@ -28,7 +29,6 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
             matters.iter().for_each(|row| text.push_str(&test(report, row)));
         }
     }
-    text.push_str(&causes(report, judgement));
     text.push_str(&findings(report, judgement));
     text.push_str(&footer(report));
     text

@@ -27,10 +27,22 @@ fn hostile(format: Format) -> String {
     rendered(LOGS[6].1, format)
 }
 
+/// The text without what begins with a line that starts like `from` and goes on as long as `goes_on`.
+fn without(text: &str, from: &str, goes_on: impl Fn(&str) -> bool) -> String {
+    let mut is_out = false;
+    let kept = text.lines().filter(|line| {
+        is_out = line.starts_with(from) || (is_out && goes_on(line));
+        !is_out
+    });
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
 /// The catalogue's documents are others' to change: their words are left out of the snapshots.
 fn without_documents(format: Format, text: &str) -> String {
     match format {
+        Format::Markdown => without(text, "### Fix", |line| !line.starts_with("#")),
         Format::Html => {
+            let text = without(text, "<h3>Fix", |line| line != "</section>");
             // What shows the software is in the order of the clues' table.
             let lines = text.lines().filter(|line| !line.starts_with("<li>it "));
             let lines = lines.map(|line| if line.starts_with("<p>") { "<p>(title or sentence)</p>" } else { line });

@@ -17,7 +17,7 @@ pub struct Fix {
     pub command: String,
     /// The address of the official documentation.
     pub documentation: Option<&'static str>,
-    /// The steps, in order.
+    /// The steps, in order; none where the change is made in windows and menus: the document says which.
     pub steps: Vec<Step>,
 }
 
@@ -82,4 +82,33 @@ fn step(block: &Block<'static>) -> Step {
         Role::Check => "Look at what it has read".to_owned(),
     };
     Step { heading, lines: block.lines.iter().map(|line| harmless(line)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(role: Role<'static>, variant: Option<&'static str>, line: &'static str) -> Block<'static> {
+        Block { role, variant, lines: vec![line] }
+    }
+
+    #[test]
+    fn a_packaging_gets_its_own_change_and_the_plain_rest() {
+        let apply = Role::Apply { files: vec!["/etc/x", "/etc/y"], mode: Mode::Insert { before: "end *" } };
+        let blocks = [
+            block(apply, None, "a"),
+            block(Role::Run, Some("debian"), "b"),
+            block(Role::Run, Some("docker"), "c"),
+            block(Role::Reload, None, "d"),
+            block(Role::Check, None, "e"),
+            block(Role::Check, Some("docker"), "f"),
+        ];
+        for (packaging, expected) in
+            [(None, "ade"), (Some("debian"), "bde"), (Some("docker"), "cdf"), (Some("unheard of"), "ade")]
+        {
+            let lines: String = of_packaging(&blocks, packaging).flat_map(|block| block.lines.clone()).collect();
+            assert_eq!(lines, expected, "{packaging:?}");
+        }
+        assert_eq!(step(&blocks[0]).heading, "In /etc/x or /etc/y, add, before the first line like \"end *\"");
+    }
 }
