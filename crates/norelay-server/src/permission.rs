@@ -93,6 +93,7 @@ impl Permission {
         let too_slow =
             |_| Refusal::Malformed(format!("{} could not be looked up in time: try again.", shown(&request.target)));
         let pinned = tokio::time::timeout(RESOLUTION, resolving).await.map_err(too_slow)??;
+        self.check_own_receiver(&pinned).await?;
         self.check_opt_outs(&pinned).await?;
         if self.config.public {
             self.check_rights(asker, request, &pinned).await?;
@@ -137,6 +138,23 @@ impl Permission {
             ))),
             (true, None) => Err(Refusal::Malformed("No mail exchanger of this target has an address.".to_owned())),
         }
+    }
+
+    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
+    async fn check_own_receiver(&self, pinned: &Pinned) -> Result<(), Refusal> {
+        let listen = &self.config.receiver.listen;
+        let Some(domain) = self.config.test.domain.clone().filter(|_| !listen.is_empty()) else { return Ok(()) };
+        let is_own_port = listen.iter().any(|own| pinned.ports.contains(&own.port()));
+        let is_here = is_own_port && pinned.addresses().any(address::is_of_this_machine);
+        let target = Target { host: Host::MailDomain(domain.clone()), port: None };
+        let receivers = self.names.exchangers(&target).await.unwrap_or_default();
+        let mut own = receivers.iter().flat_map(|exchanger| &exchanger.addresses);
+        if is_here || own.any(|own| pinned.addresses().any(|address| address == *own)) {
+            return Err(Refusal::Forbidden(format!(
+                "This server takes the mail of the probe domain {domain} itself, so that nothing could be told."
+            )));
+        }
+        Ok(())
     }
 
     async fn check_opt_outs(&self, pinned: &Pinned) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ mod identity;
 mod output;
 mod password;
 mod progress;
+mod proof_service;
 mod receive;
 mod replay;
 mod run;

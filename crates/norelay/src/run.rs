@@ -18,7 +18,14 @@ use norelay_probe::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Complaint, identity, password, progress::Progress, replay, surroundings::Surroundings, test::Arguments};
+use crate::{
+    Complaint, identity, password,
+    progress::Progress,
+    proof_service::{self, ProofService, Reception},
+    replay,
+    surroundings::Surroundings,
+    test::Arguments,
+};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -28,6 +35,7 @@ pub struct Session {
     second_domain: String,
     helo: Option<String>,
     receipts: Option<ReceiptSource>,
+    service: Option<ProofService>,
     surroundings: Surroundings,
     credentials: Option<Credentials>,
     stop: watch::Receiver<bool>,
@@ -55,6 +63,11 @@ impl Session {
         let given = named(&arguments.domain)?;
         let second_domain = named(&arguments.second_domain)?.unwrap_or_else(|| identity::SECOND_DOMAIN.to_owned());
         let helo = arguments.helo.clone().or_else(identity::host_name);
+        let service = match arguments.receiver.as_deref().filter(|receiver| proof_service::is_url(receiver)) {
+            Some(url) => Some(ProofService::find(url).await?),
+            None => None,
+        };
+        let given = service.as_ref().map(|service| service.domain.clone()).or(given);
         let domain_given = given.is_some();
         let domain = match given {
             Some(domain) => domain,
@@ -64,7 +77,18 @@ impl Session {
         let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
         let surroundings = Surroundings::new(&arguments.surroundings, arguments.resolver)?;
         let stop = stopped_by_user();
-        Ok(Self { resolver, domain, domain_given, second_domain, helo, receipts, surroundings, credentials, stop })
+        Ok(Self {
+            resolver,
+            domain,
+            domain_given,
+            second_domain,
+            helo,
+            receipts,
+            service,
+            surroundings,
+            credentials,
+            stop,
+        })
     }
 
     /// Tests one target.
@@ -76,8 +100,17 @@ impl Session {
         target: &Target,
     ) -> Result<Log, Complaint> {
         let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
-        let run = RunId(rand::random());
-        let (key, receipts) = self.key_and_receipts(run)?;
+        let (run, key, receipts) = match &self.service {
+            Some(service) => {
+                let Reception { run, key, receipts } = service.begin(text).await?;
+                (run, key, Some(receipts))
+            }
+            None => {
+                let run = RunId(rand::random());
+                let (key, receipts) = self.key_and_receipts(run)?;
+                (run, key, receipts)
+            }
+        };
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
             Ok(exchangers) => {
@@ -111,6 +144,9 @@ impl Session {
     /// Goes on with the run whose log is in a file; what it does is appended there.
     pub async fn resume(&self, arguments: &Arguments, path: &Path) -> Result<Log, Complaint> {
         let old = replay::read(path)?;
+        if self.service.is_some() {
+            return Err(Complaint::usage("A run whose messages went to a service can't be resumed: start it anew."));
+        }
         let report = Report::of(&old);
         let shown = path.display();
         let (Some(run), false) = (report.run.clone(), report.paths.is_empty()) else {
@@ -155,7 +191,7 @@ impl Session {
 
     /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
     async fn refuse_own_receiver(&self, exchangers: &[norelay_core::event::MailExchanger]) -> Result<(), Complaint> {
-        if self.receipts.is_none() {
+        if self.receipts.is_none() && self.service.is_none() {
             return Ok(());
         }
         for (_, host) in self.resolver.mx(&self.domain).await.unwrap_or_default() {
@@ -273,7 +309,11 @@ fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Re
             let name = name.unwrap_or(domain);
             key.and_then(|key| ReceiptSource::here(&arguments.receive, name, &[domain.to_owned()], key)).map(Some)
         }
-        (Some(spool), Some(key_file)) => ReceiptSource::spool(Path::new(spool), key_file).map(Some),
+        (Some(url), _) if proof_service::is_url(url) => Ok(None),
+        (Some(spool), Some(key_file)) if arguments.domain.is_some() => {
+            ReceiptSource::spool(Path::new(spool), key_file).map(Some)
+        }
+        (Some(_), _) => return Err(Complaint::usage("A spool needs --domain and --key-file as well.")),
         _ => Ok(None),
     };
     source.map_err(|error| Complaint::usage(error.to_string()))

@@ -62,8 +62,9 @@ pub struct Arguments {
     /// Run the built-in receiver here while testing: proof by a message that comes back
     #[arg(long, value_name = "ADDR:PORT", requires = "domain")]
     pub receive: Vec<SocketAddr>,
-    /// A receiver that runs elsewhere: the spool file that `norelay receive` writes
-    #[arg(long, value_name = "SPOOL", requires_all = ["domain", "key_file"], conflicts_with = "receive")]
+    /// A receiver that runs elsewhere: the spool file that `norelay receive` writes (with --domain and --key-file), or the
+    /// address of a `norelay serve`, https://… (NORELAY_API_KEY holds its key, if it wants one)
+    #[arg(long, value_name = "SPOOL|URL", conflicts_with = "receive")]
     pub receiver: Option<String>,
     /// The key file that the receiver elsewhere uses; with --receive, the key of the built-in one, so that a resumed run
     /// knows its messages

@@ -202,6 +202,44 @@ fn a_database_that_goes_away_and_comes_back_loses_nothing() {
     assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
 }
 
+/// A laptop tests, the service's receiver proves.
+#[test]
+fn a_test_elsewhere_is_proved_by_the_service() {
+    let folder = Folder::new("serve");
+    let receiver = free_address();
+    let service = start(folder.path(), receiver, None);
+    let url = format!("http://{}/", service.http);
+    let test = |server: &MailServer, url: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_norelay"));
+        command.args(["test", &server.address.to_string(), "--receiver", url, "--output", "json", "--wait", "30s"]);
+        let output = command.output().expect("the executable was built");
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).expect("UTF-8"),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, report, said) = test(&MailServer::open(receiver), &url);
+    assert_eq!(code, Some(1), "{report} {said}");
+    let report: Value = serde_json::from_str(&report).expect("the report is JSON");
+    assert_eq!(report["verdict"], "open");
+    assert_eq!(test(&MailServer::closed(), &url).0, Some(0), "a closed server stays closed");
+    for url in ["http://127.0.0.1:9/", "https://127.0.0.1:9", "http://[::1"] {
+        let (code, _, said) = test(&MailServer::closed(), url);
+        assert!(code == Some(3) && said.contains("The receiver") && said.ends_with(".\n"), "{code:?} {said}");
+    }
+}
+
+#[test]
+fn the_own_receiver_is_not_tested() {
+    let folder = Folder::new("serve");
+    let receiver = free_address();
+    let service = start(folder.path(), receiver, None);
+    let answer = post(service.http, "/api/v1/tests", &json!({"target": receiver.to_string()}));
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.body.contains("takes the mail of the probe domain"), "{answer:?}");
+}
+
 #[test]
 fn slow_and_huge_requests_are_cut_off() {
     let folder = Folder::new("serve");

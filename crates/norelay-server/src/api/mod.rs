@@ -11,6 +11,7 @@ mod keys;
 mod opt_outs;
 mod proofs;
 mod receptions;
+mod service;
 mod stream;
 mod tests;
 
@@ -61,7 +62,8 @@ const TIMEOUT: Duration = Duration::from_secs(90);
         (name = "receptions", description = "A test runs elsewhere; this service's receiver proves."),
         (name = "proofs", description = "Show that a server is yours."),
         (name = "opt-outs", description = "Networks that are not tested."),
-        (name = "keys", description = "API keys.")
+        (name = "keys", description = "API keys."),
+        (name = "service", description = "What this service is.")
     )
 )]
 struct Document;
@@ -98,6 +100,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(opt_outs::list, opt_outs::create, opt_outs::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(service::show))
 }
 
 /// The OpenAPI document, with the paths as clients see them.

@@ -1,0 +1,198 @@
+//! A `norelay serve` elsewhere as the receiver of a test here: `norelay test --receiver https://…`.
+//!
+//! A machine behind a translator can ask a server, but nothing can come back to it. The service gives it the name and the
+//! key of a run and tells what came.
+//!
+//! Rules:
+//! - The service is believed only as far as its tokens are genuine: a receipt whose forward-path has no token of this run is
+//!   left out.
+//! - When the service doesn't answer, it is asked again until the test is over; what came stays there.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use norelay_core::{
+    event::Receipt,
+    token::{RunId, TokenKey},
+};
+use reqwest::{Client, RequestBuilder, Url};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::Complaint;
+
+/// The variable with the API key, if the service wants one.
+const KEY_VARIABLE: &str = "NORELAY_API_KEY";
+/// How long an answer may take, beyond what it was asked to wait.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the service is asked to wait for a message, in seconds.
+const WAIT: u32 = 20;
+/// After an error.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Receipts that wait for the run.
+const MAX_AWAITED: usize = 256;
+
+/// The service.
+pub struct ProofService {
+    client: Client,
+    url: Url,
+    key: Option<String>,
+    /// The probe domain, whose mail comes to the service.
+    pub domain: String,
+}
+
+/// What the service does for one run.
+pub struct Reception {
+    /// The run's name.
+    pub run: RunId,
+    /// The run's own key.
+    pub key: TokenKey,
+    /// The messages that come.
+    pub receipts: mpsc::Receiver<Receipt>,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    domain: String,
+    receives: bool,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+    run: RunId,
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct Arrived {
+    number: i64,
+    #[serde(rename = "at")]
+    _at: Timestamp,
+    receipt: Receipt,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+/// Whether the text names a service, and not a file.
+pub fn is_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+impl ProofService {
+    /// Asks the service what it is.
+    pub async fn find(url: &str) -> Result<Self, Complaint> {
+        let wrong = |error: String| Complaint::usage(format!("The receiver {url} can't be used: {error}."));
+        let base =
+            Url::parse(&format!("{}/api/v1/", url.trim_end_matches('/'))).map_err(|error| wrong(error.to_string()))?;
+        let client = Client::builder().timeout(TIMEOUT + Duration::from_secs(WAIT.into())).build();
+        let client = client.map_err(|error| wrong(error.to_string()))?;
+        let key = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+        let mut service = Self { client, url: base, key, domain: String::new() };
+        let described: Described = answer(service.get("service")).await.map_err(wrong)?;
+        if !described.receives {
+            return Err(wrong("it has no receiver".to_owned()));
+        }
+        let domain = norelay_probe::target::host_name(&described.domain);
+        service.domain = domain.map_err(|error| wrong(error.to_string()))?;
+        Ok(service)
+    }
+
+    /// Begins a run. To be called within a tokio runtime.
+    pub async fn begin(&self, target: &str) -> Result<Reception, Complaint> {
+        let wrong = |error: String| Complaint::usage(format!("The receiver {} did not begin: {error}.", self.url));
+        let wanted = self.authorized(self.client.post(self.at("receptions"))).json(&json!({"target": target}));
+        let made: Made = answer(wanted).await.map_err(wrong)?;
+        let octets = HEXLOWER.decode(made.key.as_bytes()).ok().and_then(|octets| octets.try_into().ok());
+        let key = TokenKey::new(octets.ok_or_else(|| wrong("its key is none".to_owned()))?);
+        let (sender, receipts) = mpsc::channel(MAX_AWAITED);
+        let follower = Follower {
+            client: self.client.clone(),
+            url: self.at(&format!("receptions/{}/receipts", made.id)),
+            api_key: self.key.clone(),
+            run: made.run,
+            key: key.clone(),
+        };
+        tokio::spawn(follower.follow(sender));
+        Ok(Reception { run: made.run, key, receipts })
+    }
+
+    fn at(&self, path: &str) -> Url {
+        self.url.join(path).expect("the paths are ours, and ids have letters and digits")
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.authorized(self.client.get(self.at(path)))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+}
+
+struct Follower {
+    client: Client,
+    url: Url,
+    api_key: Option<String>,
+    run: RunId,
+    key: TokenKey,
+}
+
+impl Follower {
+    /// Hands on what comes until nobody awaits it.
+    async fn follow(self, receipts: mpsc::Sender<Receipt>) {
+        let mut since = 0;
+        while !receipts.is_closed() {
+            let mut request = self.client.get(self.url.clone()).query(&[("since", since), ("wait", WAIT.into())]);
+            if let Some(key) = &self.api_key {
+                request = request.bearer_auth(key);
+            }
+            let arrived: Vec<Arrived> = tokio::select! {
+                arrived = answer(request) => match arrived {
+                    Ok(arrived) => arrived,
+                    Err(_) => {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                },
+                () = receipts.closed() => return,
+            };
+            for Arrived { number, receipt, .. } in arrived {
+                since = since.max(number);
+                let is_genuine = receipt.token.run == self.run
+                    && self.key.find(receipt.forward_path.as_bytes()) == Some(receipt.token);
+                if is_genuine && receipts.send(receipt).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The answer, or a clause that says what is wrong.
+async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, String> {
+    let response = request.send().await.map_err(|error| clause(&error))?;
+    let status = response.status();
+    if status.is_success() {
+        return response.json().await.map_err(|_| "its answer is not understood".to_owned());
+    }
+    let says = response.json::<Problem>().await.map(|problem| problem.detail);
+    Err(says.map_or_else(|_| format!("it answers {status}"), |says| says.trim_end_matches('.').to_owned()))
+}
+
+/// The innermost cause: the outer ones name the address, which the sentence has already.
+fn clause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    norelay_core::octets::Octets::from(cause.to_string()).to_string()
+}
