@@ -257,6 +257,21 @@ pub struct TlsFacts {
     pub subject: Option<Octets>,
     /// What is wrong with the certificate, a clause each.
     pub troubles: Vec<String>,
+    /// Who issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Octets>,
+    /// The host names and addresses that it is for; some of them, where there are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Octets>,
+    /// Since when it is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Until when it is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// How many certificates the server sent.
+    #[serde(default)]
+    pub chain: u16,
 }
 
 impl std::fmt::Display for TlsFacts {

@@ -1,12 +1,21 @@
 //! TLS as a client that judges nothing: any certificate is accepted, and what is wrong with it is noted.
 //!
 //! A relay is open or closed whatever its certificate says; the certificate's troubles are findings of their own.
+//!
+//! Rules:
+//! - Any certificate and any signature is accepted: whoever sits on the line could show one as well as we could refuse
+//!   it, and nothing secret is said.
+//! - The time for a handshake is the caller's to limit; its messages are limited by the library to 64 kB.
+
+mod certificate;
+mod failure;
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use jiff::Timestamp;
 use norelay_core::event::TlsFacts;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -22,7 +31,26 @@ use crate::network::AnyStream;
 #[derive(Debug)]
 struct Recorder {
     provider: Arc<CryptoProvider>,
-    seen: Mutex<Vec<CertificateDer<'static>>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    chain: Vec<CertificateDer<'static>>,
+    /// Whether the handshake's signature could not be verified with the certificate's key.
+    unsigned: bool,
+}
+
+impl Recorder {
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes a signature for good, and notes when it isn't, or is of a kind or key that the library has given up.
+    fn signed<T>(&self, verified: Result<T, rustls::Error>) -> HandshakeSignatureValid {
+        self.note(|seen| seen.unsigned |= verified.is_err());
+        HandshakeSignatureValid::assertion()
+    }
 }
 
 impl ServerCertVerifier for Recorder {
@@ -35,9 +63,7 @@ impl ServerCertVerifier for Recorder {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let chain = std::iter::once(end_entity).chain(intermediates);
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = chain.map(|certificate| certificate.clone().into_owned()).collect();
-        }
+        self.note(|seen| seen.chain = chain.map(|certificate| certificate.clone().into_owned()).collect());
         Ok(ServerCertVerified::assertion())
     }
 
@@ -48,7 +74,7 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+        Ok(self.signed(rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)))
     }
 
     fn verify_tls13_signature(
@@ -58,11 +84,14 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+        Ok(self.signed(rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        // Servers of yesterday sign with these alone.
+        schemes.extend([SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy]);
+        schemes
     }
 }
 
@@ -88,18 +117,23 @@ pub async fn handshake(
         .with_no_client_auth();
     let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
     let name = name.unwrap_or(ServerName::IpAddress(address.into()));
-    let connected =
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| error.to_string())?;
-    let facts = facts(connected.get_ref().1);
+    let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let connected = connected.map_err(|error| failure::clause(&error))?;
+    let facts = facts(connected.get_ref().1, &recorder, host);
     Ok((Box::new(connected), facts))
 }
 
-fn facts(connection: &rustls::ClientConnection) -> TlsFacts {
+fn facts(connection: &rustls::ClientConnection, recorder: &Recorder, host: Option<&str>) -> TlsFacts {
     let shown = |value: Option<String>| value.unwrap_or_default();
-    TlsFacts {
-        version: shown(connection.protocol_version().map(|version| format!("{version:?}"))),
-        cipher: shown(connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()))),
-        subject: None,
-        troubles: Vec::new(),
+    let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut facts = certificate::examine(&seen.chain, host, Timestamp::now(), certificate::roots());
+    if seen.unsigned {
+        facts.troubles.push("the signature of the handshake can't be verified with it".to_owned());
     }
+    facts.version = shown(connection.protocol_version().map(|version| format!("{version:?}").replace('_', ".")));
+    facts.cipher = shown(connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())));
+    facts
 }
+
+#[cfg(test)]
+mod tests;
