@@ -109,3 +109,27 @@ impl<N: Network> Network for Fence<N> {
         self.network.source(to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fence_lets_through_what_was_permitted_alone() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let internet = Internet { source_address: None, connect_timeout: std::time::Duration::from_secs(5) };
+        let exchanger = |address: &str| MailExchanger {
+            name: None,
+            preference: None,
+            addresses: vec![address.parse().expect("an address")],
+        };
+        let open = Fence::around(internet.clone(), &[exchanger("192.0.2.7"), exchanger("127.0.0.1")]);
+        assert!(open.connect(address).await.is_ok());
+        for other in ["192.0.2.7", "::ffff:127.0.0.1", "127.0.0.2"] {
+            let fence = Fence::around(internet.clone(), &[exchanger(other)]);
+            let refused = fence.connect(address).await.err().expect("it is not permitted");
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{other}");
+        }
+    }
+}

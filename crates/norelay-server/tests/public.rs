@@ -563,3 +563,25 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
     let fourth = proof::mail_code(&site.state, &letters, &other, "owner.example", address).await;
     assert!(matches!(fourth, Err(Refusal::Limited { .. })), "{fourth:?}");
 }
+
+#[tokio::test]
+async fn event_streams_are_not_hoarded() {
+    use axum::{body::Body, extract::ConnectInfo, http::Request};
+    use tower::ServiceExt;
+
+    let site = Site::new(limits(Limits { streams_per_network: 2, ..Limits::default() })).await;
+    site.let_end(false);
+    let id = site.test(USER, "8.8.8.8").await.id();
+    let open = async |from: &str| {
+        let peer = std::net::SocketAddr::new(from.parse().expect("an address"), 40_000);
+        let request = Request::builder().uri(format!("/api/v1/tests/{id}/events")).header("host", "norelay.example");
+        let request = request.extension(ConnectInfo(peer)).body(Body::empty()).expect("a request");
+        site.router.clone().oneshot(request).await.expect("the router answers")
+    };
+    let (first, second) = (open("2001:db8::1").await, open("2001:db8::2").await);
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    assert_eq!(open("2001:db8::3").await.status().as_u16(), 429, "the same /64");
+    assert_eq!(open("198.51.100.1").await.status().as_u16(), 200);
+    drop(first);
+    assert_eq!(open("2001:db8::3").await.status().as_u16(), 200, "a place was given back");
+}

@@ -351,6 +351,33 @@ fn a_backup_of_postgres_is_restored() {
 }
 
 #[test]
+fn the_log_holds_no_secrets() {
+    let folder = Folder::new("serve");
+    let made = command(folder.path()).args(["--new-key", "secret"]).output().expect("the executable was built");
+    let key = String::from_utf8(made.stdout).expect("a key is ASCII").trim().to_owned();
+    let (http, receiver) = (free_address(), free_address());
+    let log = folder.path().join("log");
+    let mut command = command(folder.path());
+    command.args(["--listen", &http.to_string(), "--receive", &receiver.to_string(), "--domain", "probe.example"]);
+    command.args(["--set", "log.level=debug", "--set", "log.format=json"]);
+    let stderr = std::fs::File::create(&log).expect("the folder is ours");
+    let process = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the executable was built");
+    let service = Service { process, http };
+    until("the service listens", || TcpStream::connect(http).is_ok());
+    let bearer = format!("Authorization: Bearer {key}");
+    let body = json!({"target": "127.0.0.1:9"}).to_string();
+    assert_eq!(http::ask(http, "POST", "/api/v1/tests", &[&bearer], &body).status, 201);
+    let reception = post(http, "/api/v1/receptions", &json!({"target": "x"})).json();
+    drop(service);
+    let log = std::fs::read_to_string(&log).expect("there is a log");
+    let master = std::fs::read_to_string(folder.path().join("token.key")).expect("there is a key");
+    assert!(log.contains("test queued"), "{log}");
+    for secret in [&key[key.len() - 52..], reception["key"].as_str().expect("a key"), master.trim()] {
+        assert!(!log.contains(secret), "a secret is in the log");
+    }
+}
+
+#[test]
 fn a_key_is_made_on_the_command_line() {
     let folder = Folder::new("serve");
     let mut command = command(folder.path());
