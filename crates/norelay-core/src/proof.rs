@@ -23,6 +23,8 @@ pub struct Candidate {
     pub path: u8,
     /// The test.
     pub test: &'static RelayTest,
+    /// The template of the sender that it was accepted from.
+    pub sender: &'static str,
     /// Its transaction, as it was accepted.
     pub transaction: Transaction,
 }
@@ -68,7 +70,7 @@ impl Proof {
             && self.candidates.len() < MAX_RECIPIENTS
             && [first.test, candidate.test].iter().all(|test| test.dialogue == PLAIN)
             && first.transaction.hello == candidate.transaction.hello
-            && first.transaction.steps.first() == candidate.transaction.steps.first()
+            && first.sender == candidate.sender
     }
 
     /// Most telling first: what can't be local delivery, the plain question, what proves most tests, then by number.
@@ -214,7 +216,7 @@ mod tests {
     fn candidate(path: u8, id: &str) -> Candidate {
         let words = Words {
             user: format!("u-{id}"),
-            sender: "s".into(),
+            sender: format!("s-{id}"),
             domain: "probe.example".into(),
             helo: "h.probe.example".into(),
             host: Some("mx.example".into()),
@@ -223,7 +225,7 @@ mod tests {
         };
         let test = catalogue::by_id(id).expect("the id is in the table");
         let transaction = test.transaction(&words, Security::Plain).expect("the words suffice");
-        Candidate { path, test, transaction }
+        Candidate { path, test, sender: test.reverse_path, transaction }
     }
 
     fn chosen(candidates: &[(u8, &str)], budget: usize) -> Vec<String> {

@@ -131,6 +131,8 @@ struct Controls {
     takes_any_local_part: bool,
     /// Postmaster of the hosted domain is accepted: not everything from us is refused.
     takes_postmaster: bool,
+    /// The probe domain is the user's own: it takes mail.
+    probe_domain_exists: bool,
 }
 
 /// Judges the facts of a run.
@@ -152,7 +154,7 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts) -> PathJudgement {
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
     controls.sort_by_key(|judged| judged.test.number);
-    let shown = Controls::shown_by(&controls);
+    let shown = Controls::shown_by(report, &controls);
     let has_starttls_twin = report.paths.iter().any(|other| is_starttls_twin(&facts.way, &other.way));
     let is_no_path = not_offered(report, index).is_some();
     for judged in &mut tests {
@@ -227,13 +229,14 @@ fn is_same_host(a: IpAddr, b: IpAddr) -> bool {
 }
 
 impl Controls {
-    fn shown_by(controls: &[TestJudgement]) -> Self {
+    fn shown_by(report: &Report, controls: &[TestJudgement]) -> Self {
         let accepts = |id| {
             controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
         };
         Self {
             takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
             takes_postmaster: accepts("ctl-postmaster"),
+            probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
         }
     }
 }
@@ -303,7 +306,14 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, ha
         Reason::Policy | Reason::Unclassified => {
             (stage == Stage::Rcpt && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
         }
-        Reason::Reputation | Reason::Greylisted | Reason::RateLimited | Reason::RecipientDomain => false,
+        // An encapsulated address at the server's own domain that it can't route, while the probe domain exists.
+        Reason::RecipientDomain => {
+            at_recipient
+                && test.group == Group::Syntax
+                && test.strength == Strength::Weak
+                && controls.probe_domain_exists
+        }
+        Reason::Reputation | Reason::Greylisted | Reason::RateLimited => false,
     }
 }
 

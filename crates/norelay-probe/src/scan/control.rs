@@ -52,7 +52,10 @@ async fn ask<N: Network>(
     let scan = PathScan::new(context, index, way.clone());
     let Some(transaction) = scan.authenticated_transaction(test, credentials) else { return true };
     if context.receiving {
-        let proof = Proof { path: index, candidates: vec![Candidate { path: index, test, transaction }] };
+        let proof = Proof {
+            path: index,
+            candidates: vec![Candidate { path: index, test, sender: test.reverse_path, transaction }],
+        };
         proof::send(context, &proof, Wording::Plain, delivered).await;
     } else {
         scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), false, 0).await;

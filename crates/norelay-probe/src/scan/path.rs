@@ -287,8 +287,8 @@ impl<N: Network> PathScan<N> {
         made.ok()
     }
 
-    /// What to say for a test that was accepted, for its proof.
-    pub fn accepted_transaction(&self, test: &'static RelayTest) -> Option<Transaction> {
+    /// What to say for a test that was accepted, for its proof, and the template of its sender.
+    pub fn accepted_transaction(&self, test: &'static RelayTest) -> Option<(&'static str, Transaction)> {
         let substituted = self.context.recorder.look(|report| {
             let mut notes = report.notes.iter().filter(|note| note.tag == "sender_refused");
             notes.any(|note| {
@@ -297,7 +297,8 @@ impl<N: Network> PathScan<N> {
             })
         });
         let sender = if substituted && !test.is_about_sender() { FOREIGN_SENDER } else { test.reverse_path };
-        self.transaction(test, sender, Start { job: 0, attempt: 0, pipelining: false, helo: false })
+        let job = Start { job: 0, attempt: 0, pipelining: false, helo: false };
+        Some((sender, self.transaction(test, sender, job)?))
     }
 
     /// What to say for a user who authenticates.

@@ -72,8 +72,8 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
     accepted
         .into_iter()
         .filter_map(|(path, way, test)| {
-            let transaction = PathScan::new(context, path, way).accepted_transaction(test)?;
-            Some(Candidate { path, test, transaction })
+            let (sender, transaction) = PathScan::new(context, path, way).accepted_transaction(test)?;
+            Some(Candidate { path, test, sender, transaction })
         })
         .collect()
 }
