@@ -20,7 +20,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{AppState, Asker, Refusal, address, config::Limits, problem::Problem};
+use crate::{AppState, Asker, Config, Refusal, address, config::Limits, problem::Problem};
 
 /// The event streams that are open.
 #[derive(Clone, Debug)]
@@ -44,10 +44,12 @@ pub struct StreamPlace {
 }
 
 impl Streams {
-    /// So many as the settings allow.
+    /// So many as the settings allow; in private mode one network may have them all.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
-        Self { open: Arc::default(), of_network: limits.streams_per_network, of_all: limits.streams }
+    pub fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        let of_network = if config.public { limits.streams_per_network } else { limits.streams };
+        Self { open: Arc::default(), of_network, of_all: limits.streams }
     }
 
     /// A place, if there is one.
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn streams_are_counted_by_network_and_given_back() {
-        let streams = Streams::new(&Limits { streams_per_network: 2, streams: 3, ..Limits::default() });
+        let limits = Limits { streams_per_network: 2, streams: 3, ..Limits::default() };
+        let streams = Streams::new(&Config { public: true, limits, ..Config::default() });
         let first = streams.enter(&asker("2001:db8::1")).expect("there is place");
         let second = streams.enter(&asker("2001:db8::ffff:1")).expect("there is place");
         assert!(streams.enter(&asker("2001:db8::2")).is_err(), "the same /64");

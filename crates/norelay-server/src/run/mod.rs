@@ -140,7 +140,7 @@ impl Runs {
             wake: Notify::new(),
             stopping,
             tasks: TaskTracker::new(),
-            streams: Streams::new(&parts.config.limits),
+            streams: Streams::new(&parts.config),
             parts,
         };
         Self { shared: Arc::new(shared) }
