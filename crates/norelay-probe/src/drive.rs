@@ -25,8 +25,11 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long a last QUIT may take to be written; it is not waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Why a handshake failed that had no end in time.
+pub const TOO_LONG: &str = "it took too long";
+
 /// One dialogue to be had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialogue {
     /// The index of the path.
     pub path: u8,
@@ -143,7 +146,7 @@ impl<N: Network> Driver<'_, N> {
         let host = self.dialogue.way.host.as_deref();
         let limit = HANDSHAKE.min(self.dialogue.reply_timeout);
         let secured = timeout(limit, self.network.secure(stream, host, self.dialogue.way.address)).await;
-        let (stream, tls) = secured.map_err(|_| "it took too long".to_owned())??;
+        let (stream, tls) = secured.map_err(|_| TOO_LONG.to_owned())??;
         self.recorder.record(Event::Secured { dialogue: self.number, after_ms: self.after_ms(), tls });
         Ok(stream)
     }

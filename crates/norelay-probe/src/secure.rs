@@ -9,6 +9,7 @@
 
 mod certificate;
 mod failure;
+pub(crate) mod old;
 
 use std::{
     net::IpAddr,

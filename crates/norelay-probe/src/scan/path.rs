@@ -16,14 +16,15 @@ use norelay_core::{
     check::{Outcome, Reason, reason},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
-    smtp::{Cause, Hello, Stage, Transaction},
+    smtp::{Cause, End, Hello, Stage, Transaction},
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::OnceCell, task::JoinSet, time::Instant};
 
 use super::{Context, words};
 use crate::{
     drive::{self, Dialogue},
     network::Network,
+    secure::old::Inquiry,
 };
 
 /// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
@@ -54,6 +55,8 @@ pub struct PathScan<N> {
     refused_senders: Mutex<HashSet<&'static str>>,
     /// Whether a whole dialogue has shown that the server gives one reply a command.
     orderly: AtomicBool,
+    /// Once a TLS handshake has failed: what the server speaks, as a clause, where that is too old for us.
+    too_old: OnceCell<Option<String>>,
 }
 
 /// Asks tests on a path.
@@ -135,7 +138,8 @@ impl<N: Network> PathScan<N> {
     /// The scan of a path of which nothing is known yet.
     pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
         let (refused_senders, orderly) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { context: context.clone(), index, way, refused_senders, orderly })
+        let too_old = OnceCell::new();
+        Arc::new(Self { context: context.clone(), index, way, refused_senders, orderly, too_old })
     }
 
     fn limits(&self) -> Limits {
@@ -346,7 +350,35 @@ impl<N: Network> PathScan<N> {
         let (path, way) = (self.index, self.way.clone());
         let reply_timeout = self.context.request.reply_timeout;
         let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout };
-        drive::drive(self.context.network.clone(), &self.context.recorder, dialogue).await
+        let (network, recorder) = (&self.context.network, &self.context.recorder);
+        if let Some(Some(answer)) = self.too_old.get() {
+            return drive::drive(Arc::new(Inquiry::answered(network.clone(), answer)), recorder, dialogue).await;
+        }
+        let number = drive::drive(network.clone(), recorder, dialogue.clone()).await;
+        match self.tls_failure(number) {
+            Some(failure) if failure != drive::TOO_LONG => self.inquire(dialogue, &failure).await.unwrap_or(number),
+            _ => number,
+        }
+    }
+
+    fn tls_failure(&self, number: u32) -> Option<String> {
+        self.context.recorder.look(|report| match report.dialogues.get(&number)?.end.as_ref()? {
+            End::Interrupted(Cause::TlsFailed { error }) => Some(error.clone()),
+            _ => None,
+        })
+    }
+
+    /// Asks once, on a connection of its own, what a server speaks whose handshake failed; says that dialogue's number,
+    /// if it told.
+    async fn inquire(&self, dialogue: Dialogue, failure: &str) -> Option<u32> {
+        let mut number = None;
+        let inquire = async {
+            let inquiry = Arc::new(Inquiry::new(self.context.network.clone(), failure));
+            number = Some(drive::drive(inquiry.clone(), &self.context.recorder, dialogue).await);
+            inquiry.found()
+        };
+        let answer = self.too_old.get_or_init(|| inquire).await;
+        number.filter(|_| answer.is_some())
     }
 }
 

@@ -187,11 +187,12 @@ fn weak_key(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// RFC 6151 (MD5) and RFC 9155 (SHA-1); what signs itself proves nothing by it anyhow.
+/// RFC 6151 (MD5) and RFC 9155 (SHA-1); by what signs itself, nothing is proved anyhow.
 fn weak_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     let kind =
         x509_parser::objects::oid2sn(certificate.signature_algorithm.oid(), x509_parser::objects::oid_registry());
-    let kind = kind.ok()?.to_ascii_lowercase();
+    let signs_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
+    let kind = kind.ok().filter(|_| !signs_itself)?.to_ascii_lowercase();
     let hash = [("md2", "MD2"), ("md5", "MD5"), ("sha1", "SHA-1"), ("sha-1", "SHA-1")];
     hash.iter().find(|(mark, _)| kind.contains(mark)).map(|(_, hash)| format!("it is signed with {hash}"))
 }
