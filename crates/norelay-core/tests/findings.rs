@@ -88,6 +88,26 @@ fn a_lost_address_is_found_where_relaying_is_refused() {
     );
 }
 
+#[test]
+fn a_lost_address_is_said_once_for_each_address_and_port() {
+    for (local, hello, expected) in [
+        ("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", "error client_address_lost"),
+        ("192.168.1.5:4000", "250-mx Hello x [203.0.113.9] / STARTTLS", "info client_address_translated"),
+    ] {
+        let mut story = Story::begin(false);
+        story.connected = local.parse().expect("an address and a port");
+        let ways = [("192.0.2.7", 25, Security::Plain), ("192.0.2.7", 25, Security::StartTls)];
+        for (address, port, security) in ways.into_iter().chain([("192.0.2.7", 587, Security::Plain)]) {
+            let path = story.path(address, port, security, &["foreign-to-foreign"]);
+            let hello = (Stage::Ehlo, "EHLO probe.example", hello);
+            let refused = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 Relaying denied");
+            story.dialogue(path, "foreign-to-foreign", false, &[hello, refused]);
+        }
+        let times = if expected.contains("lost") { 2 } else { 1 };
+        assert_eq!(found(&story.end()), vec![expected; times]);
+    }
+}
+
 fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }

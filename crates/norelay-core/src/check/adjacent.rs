@@ -4,7 +4,10 @@
 //! - Nothing here bears on the relay verdict.
 //! - A test is known by its id; one that the catalogue doesn't have (yet) gives no fact.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::{
     finding::Fact,
@@ -38,9 +41,9 @@ const DISCLOSURES: &[(&str, &str)] = &[("vrfy-disclosure", "VRFY"), ("expn-discl
 /// All of them, for all paths.
 pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mut translated = BTreeSet::new();
+    let mut known = BTreeSet::new();
     for (index, judged) in (0..=u8::MAX).zip(&judgement.paths) {
-        facts.extend(address_facts(report, index, &mut translated));
+        facts.extend(address_facts(report, index, &mut known));
         facts.extend(test_facts(index, judged));
         facts.extend(disclosure_facts(report, index, judged));
         facts.extend(recipient_facts(report, index, judged));
@@ -49,15 +52,20 @@ pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     facts
 }
 
-/// What the server sees in the place of our address; a translation on our side once for each address.
-fn address_facts(report: &Report, index: u8, translated: &mut BTreeSet<IpAddr>) -> Option<Fact> {
+/// What the server sees in the place of our address: once for each of its addresses and ports, and a translation on our
+/// side once for all of them.
+fn address_facts(report: &Report, index: u8, known: &mut BTreeSet<(IpAddr, Option<SocketAddr>)>) -> Option<Fact> {
     let seen = seen::on_path(report, index)?;
     let address = seen.sighting.address;
+    let way = report.paths.get(usize::from(index)).map(|facts| SocketAddr::new(facts.way.address, facts.way.port));
+    if !known.insert((address, way.filter(|_| seen.meaning != Meaning::Translated))) {
+        return None;
+    }
     let (tag, whose) = match seen.meaning {
         Meaning::Lost(Loss::Other) => ("client_address_changed", Loss::Other.clause()),
         Meaning::Lost(loss) => ("client_address_lost", loss.clause()),
-        Meaning::Translated if translated.insert(address) => ("client_address_translated", ""),
-        Meaning::Translated | Meaning::Unknown | Meaning::Ours => return None,
+        Meaning::Translated => ("client_address_translated", ""),
+        Meaning::Unknown | Meaning::Ours => return None,
     };
     let arguments = [
         address.to_string(),
