@@ -116,7 +116,7 @@
   });
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details.test:not([open])")];
+    closed = [...document.querySelectorAll("details.test.ill:not([open])")];
     closed.forEach((one) => one.setAttribute("open", ""));
   });
   addEventListener("afterprint", () => closed.forEach((one) => one.removeAttribute("open")));

@@ -363,3 +363,49 @@ async fn probing_is_described_for_machines() {
         assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
     }
 }
+
+#[tokio::test]
+async fn control_is_shown_by_forms() {
+    let site = Site::new(Config { public: true, ..Config::default() }).await;
+    let ours = [("sec-fetch-site", "same-origin")];
+    let page = site.get("/verify?domain=example.net").await;
+    assert!(page.body.contains("<code>_norelay.example.net</code>"), "{}", page.body);
+    assert!(page.body.contains("<code>norelay-verify="));
+    for (address, form, status, within) in [
+        ("/verify/dns", "domain=example.net", StatusCode::FORBIDDEN, "There is no TXT record"),
+        ("/verify/mail", "domain=example.net&address=x", StatusCode::UNPROCESSABLE_ENTITY, "Type the address"),
+        ("/verify/mailed", "id=x&code=y", StatusCode::UNPROCESSABLE_ENTITY, "Have a code mailed first."),
+        ("/verify/connect", "code=abc", StatusCode::FORBIDDEN, "This code is wrong"),
+        ("/optout", "network=x", StatusCode::UNPROCESSABLE_ENTITY, "Type a network"),
+        (
+            "/optout",
+            "network=192.0.2.0/24&what=out",
+            StatusCode::FORBIDDEN,
+            "Nothing shows yet that 192.0.2.0/24 is yours",
+        ),
+        ("/optout", "network=192.0.2.7&what=in", StatusCode::FORBIDDEN, "192.0.2.7/32 is yours"),
+    ] {
+        let answer = site.ask(Method::POST, address, &ours, form).await;
+        assert_eq!(answer.status, status, "{address} {form}: {}", answer.body);
+        assert!(answer.body.contains(within), "{address} {form}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn strangers_choose_nothing_but_the_target() {
+    let public = Site::new(Config { public: true, ..Config::default() }).await;
+    assert!(!public.get("/").await.body.contains("name=\"profile\""));
+    let private = Site::private().await;
+    let page = private.get("/").await.body;
+    assert!(page.contains("name=\"profile\"") && page.contains("name=\"ports\""));
+    assert!(!page.contains("name=\"proof\""), "without a receiver there is nothing to prove with");
+}
+
+#[tokio::test]
+async fn the_api_is_described_without_scripts() {
+    let site = Site::private().await;
+    let page = site.get("/api").await.body;
+    for within in ["<code>/api/v1/tests</code>", "POST", "DELETE", "target: string"] {
+        assert!(page.contains(within), "{within}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The API's description, for readers: made from the OpenAPI document, without scripts.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::Value;
@@ -38,13 +40,11 @@ struct Parameter {
 /// `GET /api`
 pub async fn api(State(state): State<AppState>) -> Response {
     let shell = Shell::new(&state, "/api", "API");
-    shell::page(StatusCode::OK, &ApiPage { shell, operations: operations(&document()) })
+    shell::page(StatusCode::OK, &ApiPage { shell, operations: operations(&DOCUMENT) })
 }
 
 /// The OpenAPI document.
-fn document() -> Value {
-    serde_json::to_value(crate::api::document()).unwrap_or_default()
-}
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crate::api::document()).unwrap_or_default());
 
 fn operations(document: &Value) -> Vec<Operation> {
     let paths = document.get("paths").and_then(Value::as_object);

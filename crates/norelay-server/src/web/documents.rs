@@ -80,31 +80,6 @@ pub async fn privacy(State(state): State<AppState>) -> Response {
 }
 
 #[derive(Template)]
-#[template(path = "pages/optout.html")]
-struct OptOut<'a> {
-    shell: Shell,
-    contact: Option<&'a str>,
-}
-
-/// `GET /optout`
-pub async fn opt_out(State(state): State<AppState>) -> Response {
-    let shell = Shell::new(&state, "/optout", "Opt out");
-    shell::page(StatusCode::OK, &OptOut { shell, contact: state.config.contact.as_deref() })
-}
-
-#[derive(Template)]
-#[template(path = "pages/verify.html")]
-struct Verify {
-    shell: Shell,
-}
-
-/// `GET /verify`
-pub async fn verify(State(state): State<AppState>) -> Response {
-    let shell = Shell::new(&state, "/verify", "Proof of control");
-    shell::page(StatusCode::OK, &Verify { shell })
-}
-
-#[derive(Template)]
 #[template(path = "pages/status.html")]
 struct Status {
     shell: Shell,

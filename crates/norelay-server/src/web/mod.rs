@@ -14,11 +14,13 @@ mod fold;
 pub(crate) mod guard;
 mod live;
 mod markdown;
+mod opt_out;
 mod parts;
 mod problem;
 pub mod result;
 pub mod shell;
 pub mod start;
+mod verify;
 pub mod view;
 
 use axum::{
@@ -75,8 +77,12 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/about/scanner", get(documents::scanner))
         .route("/about/accuracy", get(documents::accuracy))
         .route("/privacy", get(documents::privacy))
-        .route("/optout", get(documents::opt_out))
-        .route("/verify", get(documents::verify))
+        .route("/optout", get(opt_out::show).post(opt_out::change))
+        .route("/verify", get(verify::verify))
+        .route("/verify/dns", post(verify::dns))
+        .route("/verify/mail", post(verify::mail))
+        .route("/verify/mailed", post(verify::mailed))
+        .route("/verify/connect", post(verify::connect))
         .route("/status", get(documents::status))
         .route("/.well-known/probing.txt", get(documents::probing))
         .route("/robots.txt", get(documents::robots))

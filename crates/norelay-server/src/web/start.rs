@@ -39,7 +39,11 @@ struct Home<'a> {
     target: &'a str,
     profile: &'a str,
     ports: &'a str,
+    /// Whether the options are shown: in private mode, and to who has shown control over something.
+    options: bool,
     opened: bool,
+    receiver: bool,
+    proof: bool,
     problem: &'a str,
     sources: &'a [String],
     recent: Vec<Recent>,
@@ -61,14 +65,24 @@ pub struct Asked {
     target: String,
     profile: String,
     ports: String,
+    /// A box that is ticked, `yes`; one that isn't sends nothing.
+    proof: String,
 }
 
 /// `GET /`
-pub async fn home(State(state): State<AppState>) -> Response {
-    front(&state, &Asked::default(), StatusCode::OK, "").await
+pub async fn home(State(state): State<AppState>, asker: Asker) -> Response {
+    // Who may have it proven, wants it proven.
+    let asked = Asked { proof: "yes".to_owned(), ..Asked::default() };
+    front(&state, &asker, &asked, StatusCode::OK, "").await
 }
 
-async fn front(state: &AppState, asked: &Asked, status: StatusCode, problem: &str) -> Response {
+/// Whether who asks may choose more than the target.
+async fn has_options(state: &AppState, asker: &Asker) -> bool {
+    !state.config.public
+        || state.store.owned_by(&asker.bucket(), Timestamp::now()).await.is_ok_and(|owned| !owned.is_empty())
+}
+
+async fn front(state: &AppState, asker: &Asker, asked: &Asked, status: StatusCode, problem: &str) -> Response {
     let recent = match state.config.public {
         true => Vec::new(),
         false => state.store.recent_jobs(RECENT).await.unwrap_or_default(),
@@ -79,6 +93,9 @@ async fn front(state: &AppState, asked: &Asked, status: StatusCode, problem: &st
         target: &asked.target,
         profile,
         ports: &asked.ports,
+        options: has_options(state, asker).await,
+        receiver: !state.config.receiver.listen.is_empty(),
+        proof: asked.proof == "yes",
         opened: !asked.ports.is_empty() || profile != "standard",
         problem,
         sources: &state.config.source,
@@ -98,18 +115,19 @@ fn recent_line(job: Job) -> Recent {
 
 /// `POST /`
 pub async fn ask(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
-    let request = match request_of(&state, &asked) {
+    let options = has_options(&state, &asker).await;
+    let request = match request_of(&state, &asked, options) {
         Ok(request) => request,
-        Err(problem) => return front(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await,
+        Err(problem) => return front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await,
     };
     match state.runs.start(&asker, request).await {
-        Err(Refusal::Malformed(why)) => front(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
-        Err(Refusal::Forbidden(why)) => front(&state, &asked, StatusCode::FORBIDDEN, &why).await,
+        Err(Refusal::Malformed(why)) => front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+        Err(Refusal::Forbidden(why)) => front(&state, &asker, &asked, StatusCode::FORBIDDEN, &why).await,
         outcome => begun(&state, outcome),
     }
 }
 
-fn request_of(state: &AppState, asked: &Asked) -> Result<Request, String> {
+fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request, String> {
     let target = asked.target.trim();
     if target.is_empty() {
         return Err("Type the name or the address of a mail server, or a domain.".to_owned());
@@ -123,11 +141,12 @@ fn request_of(state: &AppState, asked: &Asked) -> Result<Request, String> {
     let ports: Option<Vec<u16>> = words.iter().map(|word| word.parse().ok().filter(|port| *port > 0)).collect();
     let ports = ports.filter(|ports| ports.len() <= MOST_PORTS);
     let ports = ports.ok_or("Ports are numbers from 1 to 65535, separated by commas, at most sixteen of them.")?;
-    // In public mode strangers choose nothing but the target.
-    match state.config.public {
-        true => Ok(Request { target: target.to_owned(), ..Request::default() }),
-        false => Ok(Request { target: target.to_owned(), profile, ports, ..Request::default() }),
-    }
+    let proof = asked.proof == "yes" && !state.config.receiver.listen.is_empty();
+    // Strangers choose nothing but the target.
+    Ok(match options {
+        true => Request { target: target.to_owned(), profile, ports, proof, ..Request::default() },
+        false => Request { target: target.to_owned(), ..Request::default() },
+    })
 }
 
 /// Begins a test that is asked for from a result's page, and goes to its page.

@@ -34,6 +34,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is neither refused, nor a control.
+    #[must_use]
+    pub fn is_ill(&self) -> bool {
+        matches!(self.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
+    }
+
     /// Whether anything was said for it.
     #[must_use]
     pub fn has_talk(&self) -> bool {
