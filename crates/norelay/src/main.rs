@@ -8,6 +8,7 @@
 
 mod blacklist;
 mod explain;
+mod fix;
 mod identity;
 mod output;
 mod password;
@@ -44,6 +45,8 @@ enum Command {
     Blacklist(blacklist::Arguments),
     /// Explain the tests: the whole catalogue, or one test
     Explain(explain::Arguments),
+    /// Show the remedies: the servers, or what closes one of them
+    Fix(fix::Arguments),
     /// Receive what comes back, for tests that run elsewhere
     Receive(Box<receive::Arguments>),
     /// Judge a stored event log again; sends nothing
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Test(arguments) => test::run(*arguments).await,
             Command::Blacklist(arguments) => blacklist::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
+            Command::Fix(arguments) => fix::run(&arguments),
             Command::Receive(arguments) => receive::run(*arguments).await,
             Command::Replay(arguments) => replay::run(&arguments),
             #[cfg(feature = "server")]

@@ -174,6 +174,8 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         (&["replay", "/nowhere/log"], "can't be read"),
         (&["replay", "/dev/null"], "holds no event"),
         (&["explain", "nonsense"], "There is no test"),
+        (&["fix", "nonsense"], "There are no remedies"),
+        (&["fix", "postfix", "nonsense"], "There is no cause"),
     ] {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.said.lines().count()), (Some(3), 1), "{arguments:?}: {}", ran.said);
@@ -183,6 +185,19 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         [&["test"][..], &["test", "x", "--wait", "soon"], &["test", "x", "--receive", "127.0.0.1:0"], &["x"]]
     {
         assert_eq!(run(arguments).code, Some(3), "{arguments:?}");
+    }
+}
+
+#[test]
+fn remedies_are_shown_by_server_and_cause() {
+    for (arguments, words) in [
+        (&["fix"][..], "opensmtpd"),
+        (&["fix", "postfix"], "mynetworks"),
+        (&["fix", "Postfix", "percent_hack"], "allow_untrusted_routing = no"),
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        assert!(ran.said.contains(words), "{}", ran.said);
     }
 }
 
