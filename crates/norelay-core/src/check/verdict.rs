@@ -198,7 +198,7 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
 fn arrival(report: &Report, index: u8, facts: &PathFacts, test: &RelayTest) -> Option<Outcome> {
     report.receipts.iter().filter(|(_, receipt)| is_for(receipt, index, test)).find_map(|(_, receipt)| {
         let from = receipt.peer.ip().to_canonical();
-        let hops = if is_same_host(from, facts.way.address) { Hops::Direct } else { Hops::Multihop };
+        let hops = if is_of_target(report, facts, from) { Hops::Direct } else { Hops::Multihop };
         (hops == Hops::Direct || receipt.message_token).then_some(Outcome::Relayed { from, hops })
     })
 }
@@ -218,6 +218,12 @@ fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
         && token.role == Role::Recipient
         && token.path == index
         && token.test == test.number
+}
+
+/// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
+fn is_of_target(report: &Report, facts: &PathFacts, address: IpAddr) -> bool {
+    let own = report.paths.iter().filter(|path| path.way.host.is_some() && path.way.host == facts.way.host);
+    own.chain([facts]).any(|path| is_same_host(address, path.way.address))
 }
 
 /// The same address or, for IPv6, the same /64.
