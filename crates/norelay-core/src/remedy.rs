@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    block::{Block, Fault, Mode, Role},
+    block::{Block, Fault, Mode, Purpose, Role, Side},
     table::REMEDIES,
 };
 
@@ -124,6 +124,22 @@ impl Remedy {
     /// The first block that isn't one; the tests hold that there is none.
     pub fn blocks(&self) -> Result<Vec<Block<'static>>, Fault> {
         block::parse(self.document)
+    }
+
+    /// The blocks for one packaging (`debian`), or for the plain software: a packaging's own changes, reloads and checks
+    /// stand for the plain ones.
+    ///
+    /// # Errors
+    /// As [`Remedy::blocks`].
+    pub fn blocks_for(&self, variant: Option<&str>) -> Result<Vec<Block<'static>>, Fault> {
+        let blocks = self.blocks()?;
+        let is_for = |block: &Block<'_>| variant.is_some() && block.variant == variant;
+        let own: Vec<_> = blocks.iter().filter(|block| is_for(block)).map(|block| block.role.purpose()).collect();
+        let wanted = blocks.into_iter().filter(|block| match own.contains(&block.role.purpose()) {
+            true => is_for(block),
+            false => block.variant.is_none(),
+        });
+        Ok(wanted.collect())
     }
 
     /// The address of the maker's documentation.

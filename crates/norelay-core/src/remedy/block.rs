@@ -31,6 +31,29 @@ pub enum Role<'a> {
     Check,
 }
 
+/// What a block does, whatever it does it with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It changes the configuration.
+    Change,
+    /// It makes the server read it.
+    Reload,
+    /// It shows it.
+    Check,
+}
+
+impl Role<'_> {
+    /// What it does.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::Apply { .. } | Self::Run => Purpose::Change,
+            Self::Reload => Purpose::Reload,
+            Self::Check => Purpose::Check,
+        }
+    }
+}
+
 /// How the lines of a block change a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode<'a> {
@@ -39,15 +62,27 @@ pub enum Mode<'a> {
     Set,
     /// Comes last, if it isn't there yet.
     Append,
-    /// The rows of lines that are like the block's, blanks around them aside, are taken out; `*` stands for anything.
+    /// The rows of lines that are like the block's, blanks around them aside, are taken out; `*` stands for anything,
+    /// `\*` for an asterisk.
     Remove,
-    /// Comes before the first line that is like this one.
+    /// Comes before or after the first line that is like this one; last where there is none.
     Insert {
+        /// On which side of it.
+        side: Side,
         /// The line, `*` standing for anything.
-        before: &'a str,
+        line: &'a str,
     },
     /// Is all that the file holds.
     Write,
+}
+
+/// On which side of a line an insertion goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Above it.
+    Before,
+    /// Below it.
+    After,
 }
 
 /// What is wrong with a block.
@@ -93,7 +128,7 @@ pub(super) fn parse(document: &str) -> Result<Vec<Block<'_>>, Fault> {
 /// What stands behind the fence: a role, and words with values, in quotation marks where they hold blanks.
 fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static str> {
     let (name, mut rest) = opening.split_once(' ').unwrap_or((opening, ""));
-    let (mut file, mut mode, mut before, mut variant) = (None, None, None, None);
+    let (mut file, mut mode, mut before, mut after, mut variant) = (None, None, None, None, None);
     if !matches!(name, "apply" | "run" | "reload" | "check") {
         return Ok(None);
     }
@@ -103,6 +138,7 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
             "file" => &mut file,
             "mode" => &mut mode,
             "before" => &mut before,
+            "after" => &mut after,
             "variant" => &mut variant,
             _ => return Err("an attribute is unknown"),
         };
@@ -111,7 +147,7 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
     }
     let role = match (name, file, mode) {
         ("apply", Some(file), Some(mode)) => {
-            Role::Apply { files: file.split(',').collect(), mode: mode_of(mode, before)? }
+            Role::Apply { files: file.split(',').collect(), mode: mode_of(mode, before, after)? }
         }
         ("apply", ..) => return Err("a change needs file= and mode="),
         (_, Some(_), _) | (_, _, Some(_)) => return Err("commands have no file and no mode"),
@@ -122,15 +158,16 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
     Ok(Some((role, variant)))
 }
 
-fn mode_of<'a>(mode: &str, before: Option<&'a str>) -> Result<Mode<'a>, &'static str> {
-    match (mode, before) {
-        ("insert", Some(before)) => Ok(Mode::Insert { before }),
-        ("insert", None) => Err("an insertion needs before="),
-        (_, Some(_)) => Err("only an insertion has before="),
-        ("set", _) => Ok(Mode::Set),
-        ("append", _) => Ok(Mode::Append),
-        ("remove", _) => Ok(Mode::Remove),
-        ("write", _) => Ok(Mode::Write),
+fn mode_of<'a>(mode: &str, before: Option<&'a str>, after: Option<&'a str>) -> Result<Mode<'a>, &'static str> {
+    match (mode, before, after) {
+        ("insert", Some(line), None) => Ok(Mode::Insert { side: Side::Before, line }),
+        ("insert", None, Some(line)) => Ok(Mode::Insert { side: Side::After, line }),
+        ("insert", ..) => Err("an insertion needs before= or after="),
+        (_, Some(_), _) | (_, _, Some(_)) => Err("only an insertion has before= or after="),
+        ("set", ..) => Ok(Mode::Set),
+        ("append", ..) => Ok(Mode::Append),
+        ("remove", ..) => Ok(Mode::Remove),
+        ("write", ..) => Ok(Mode::Write),
         _ => Err("the mode is unknown"),
     }
 }
@@ -157,8 +194,9 @@ impl Block<'_> {
                 lines.extend(missing);
             }
             Mode::Remove => remove(&mut lines, &self.lines),
-            Mode::Insert { before } => {
-                let place = lines.iter().position(|line| is_like(before, line)).unwrap_or(lines.len());
+            Mode::Insert { side, line } => {
+                let found = lines.iter().position(|present| is_like(line, present));
+                let place = found.map_or(lines.len(), |at| at + usize::from(*side == Side::After));
                 lines.splice(place..place, self.lines.iter().copied());
             }
             Mode::Write => lines.clone_from(&self.lines),
@@ -220,10 +258,14 @@ fn remove(lines: &mut Vec<&str>, wanted: &[&str]) {
     }
 }
 
-/// Whether a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*` for anything.
+/// What stands for an asterisk of the line while lines are compared.
+const ASTERISK: &str = "\u{1}";
+
+/// Whether a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*` for anything, `\*` for
+/// an asterisk.
 fn is_like(pattern: &str, line: &str) -> bool {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (pattern, line) = (words(pattern), words(line));
+    let (pattern, line) = (words(&pattern.replace("\\*", ASTERISK)), words(&line.replace('*', ASTERISK)));
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
     let parts: Vec<&str> = parts.collect();
@@ -268,6 +310,8 @@ mod tests {
             ("mode=remove", "a", "a\na\nb\n", "b\n"),
             ("mode=insert before=\"match *\"", "new", "x\nmatch a\nmatch b\n", "x\nnew\nmatch a\nmatch b\n"),
             ("mode=insert before=none", "new", "x\n", "x\nnew\n"),
+            ("mode=insert after=acl:", "new", "x\nacl:\n  y\nacl:\n", "x\nacl:\nnew\n  y\nacl:\n"),
+            ("mode=insert after=acl:", "new", "x\nacl:\n", "x\nacl:\nnew\n"),
             ("mode=write", "a", "b\nc\n", "a\n"),
         ] {
             assert_eq!(edited(opening, content, text), expected, "{opening} {content:?} {text:?}");
@@ -285,6 +329,10 @@ mod tests {
             ("a*a", "a", false),
             ("a*b*c", "axbxc", true),
             ("a*b*c", "axcxb", false),
+            ("a = \\*", "a = *", true),
+            ("a = \\*", "a = 1", false),
+            ("a*", "a*", true),
+            ("*b", "*b", true),
             ("FEATURE(`x')*", "FEATURE(`x')dnl", true),
         ] {
             assert_eq!(is_like(pattern, line), expected, "{pattern} {line}");
@@ -297,8 +345,9 @@ mod tests {
             ("```apply file=/f mode=set\na = 1", "line 1: the block has no end"),
             ("x\n```apply file=/f\na\n```", "line 2: a change needs file= and mode="),
             ("```apply file=/f mode=odd\na\n```", "line 1: the mode is unknown"),
-            ("```apply file=/f mode=insert\na\n```", "line 1: an insertion needs before="),
-            ("```apply file=/f mode=set before=x\na\n```", "line 1: only an insertion has before="),
+            ("```apply file=/f mode=insert\na\n```", "line 1: an insertion needs before= or after="),
+            ("```apply file=/f mode=insert before=a after=b\na\n```", "line 1: an insertion needs before= or after="),
+            ("```apply file=/f mode=set before=x\na\n```", "line 1: only an insertion has before= or after="),
             ("```apply file=/f mode=set odd=1\na\n```", "line 1: an attribute is unknown"),
             ("```apply file\na\n```", "line 1: an attribute is not word=value"),
             ("```reload file=/f\na\n```", "line 1: commands have no file and no mode"),

@@ -18,11 +18,11 @@ macro_rules! remedies {
 #[rustfmt::skip]
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
-    "postfix" "backup-mx" BackupMxLoose;
     "postfix" "relay-domains" RecipientDomainTooWide;
+    "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
     "postfix" "xclient" TrustsXclient;
     "postfix" "proxy-protocol" TrustsProxyHeader;
     "postfix" "client-certificates" TrustsTls;
@@ -143,6 +143,22 @@ mod tests {
                 assert!(block.edit("x\n").is_some());
             }
         }
+    }
+
+    #[test]
+    fn a_packaging_has_its_own_changes() {
+        let remedy = by_key("exim/relay-hosts").expect("it is in the table");
+        let files = |variant| {
+            let blocks = remedy.blocks_for(variant).expect("the blocks are blocks");
+            let applied = blocks.iter().find_map(|block| match &block.role {
+                Role::Apply { files, .. } => files.first().copied(),
+                _ => None,
+            });
+            (applied, blocks.iter().filter(|block| block.role == Role::Check).count())
+        };
+        assert_eq!(files(Some("debian")), (Some("/etc/exim4/update-exim4.conf.conf"), 1));
+        assert_eq!(files(None), (Some("/etc/exim/exim.conf"), 1));
+        assert_eq!(files(Some("freebsd")), files(None));
     }
 
     #[test]

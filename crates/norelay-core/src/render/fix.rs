@@ -4,7 +4,7 @@ use crate::{
     diagnosis::Diagnosis,
     mta,
     octets::harmless,
-    remedy::{self, Block, Mode, Role},
+    remedy::{self, Block, Mode, Role, Side},
     report::Report,
 };
 
@@ -72,7 +72,8 @@ fn step(block: &Block<'static>) -> Step {
                 Mode::Set => "set".to_owned(),
                 Mode::Append => "add".to_owned(),
                 Mode::Remove => "take out".to_owned(),
-                Mode::Insert { before } => format!("add, before the first line like \"{before}\""),
+                Mode::Insert { side: Side::Before, line } => format!("add, before the first line like \"{line}\""),
+                Mode::Insert { side: Side::After, line } => format!("add, after the first line like \"{line}\""),
                 Mode::Write => "write this and nothing else".to_owned(),
             };
             format!("In {}, {how}", files.join(" or "))
@@ -94,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_packaging_gets_its_own_change_and_the_plain_rest() {
-        let apply = Role::Apply { files: vec!["/etc/x", "/etc/y"], mode: Mode::Insert { before: "end *" } };
+        let apply =
+            Role::Apply { files: vec!["/etc/x", "/etc/y"], mode: Mode::Insert { side: Side::Before, line: "end *" } };
         let blocks = [
             block(apply, None, "a"),
             block(Role::Run, Some("debian"), "b"),

@@ -94,7 +94,10 @@ fn purpose(role: &str) -> Option<String> {
                 "set" => "Set in".to_owned(),
                 "append" => "Add at the end of".to_owned(),
                 "remove" => "Take out of".to_owned(),
-                "insert" => format!("Insert before the line “{}” in", word("before")?),
+                "insert" => match word("before") {
+                    Some(line) => format!("Insert before the line “{line}” in"),
+                    None => format!("Insert after the line “{}” in", word("after")?),
+                },
                 _ => "Write as the whole of".to_owned(),
             };
             format!("{how} {}", word("file")?.replace(',', " or "))
