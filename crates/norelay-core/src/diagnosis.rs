@@ -160,12 +160,16 @@ pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
 }
 
 fn of_path(view: View<'_>) -> Vec<Diagnosis> {
-    let mut found = match view.answer("foreign-to-foreign") {
-        Answer::Yes => vec![compare::plain(view)],
-        Answer::No | Answer::None => by_group(view),
-    };
-    found.extend(multi_hop(view));
-    found
+    let around = multi_hop(view);
+    match view.answer("foreign-to-foreign") {
+        // By which way it went on is no cause where everything is taken.
+        Answer::Yes => {
+            let mut found = compare::plain(view);
+            found.evidence.extend(around.into_iter().flat_map(|around| around.evidence));
+            vec![found]
+        }
+        Answer::No | Answer::None => by_group(view).into_iter().chain(around).collect(),
+    }
 }
 
 /// The causes of what was accepted beside a plain question that was not, one for each kind.
@@ -181,8 +185,12 @@ fn by_group(view: View<'_>) -> Vec<Diagnosis> {
     causes.into_iter().map(|(cause, tests)| by_comparison(view, cause, &tests)).collect()
 }
 
-/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds nothing.
+/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds nothing. Whoever lets
+/// any password in had no failed authentication.
 fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
+    if judged.test.id == "after-failed-auth" {
+        return view.accepted().any(|other| other.test.group == Group::Auth);
+    }
     judged.test.group != Group::Sender
         && view
             .accepted()

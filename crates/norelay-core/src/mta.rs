@@ -230,14 +230,20 @@ fn contradiction<'a, 'b>(ours: &[Hit<'_>], theirs: &'b [Hit<'a>]) -> Option<&'b 
 fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], rivals: &[&Hit<'_>]) -> Mta {
     let mut by_weight: Vec<&Hit<'_>> = shown.iter().collect();
     by_weight.sort_by_key(|hit| std::cmp::Reverse(strength(hit.clue)));
-    let evidence = by_weight.iter().map(|hit| hit.clause());
+    let mut evidence = Vec::new();
+    for clause in by_weight.iter().map(|hit| hit.clause()) {
+        // One line can show several things.
+        if evidence.len() < MAX_EVIDENCE && !evidence.contains(&clause) {
+            evidence.push(clause);
+        }
+    }
     let against = rivals.iter().map(|hit| format!("but {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
     Mta {
         name,
         version: by_weight.iter().find_map(|hit| hit.version.clone()),
         distribution: by_weight.iter().find_map(|hit| hit.clue.distribution),
         confidence,
-        evidence: evidence.take(MAX_EVIDENCE).chain(against.take(MAX_EVIDENCE)).collect(),
+        evidence: evidence.into_iter().chain(against.take(MAX_EVIDENCE)).collect(),
     }
 }
 

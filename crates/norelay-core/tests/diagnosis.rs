@@ -48,6 +48,7 @@ fn answers_on_one_path_name_the_cause() {
         (&["foreign-to-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=back"], &["trusts_everyone certain"]),
         (&["foreign-to-foreign=yes", "null-sender=yes", "percent-host=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=around"], &["trusts_everyone certain"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide likely"]),
         (&["foreign-to-foreign=no", "null-sender=yes"], &["trusts_null_sender likely"]),
@@ -95,6 +96,11 @@ fn answers_on_one_path_name_the_cause() {
         (&["foreign-to-foreign=no", "auth-plain-random=yes"], &["trusts_any_credentials likely"]),
         (&["foreign-to-foreign=no", "auth-anonymous=back"], &["trusts_any_credentials certain"]),
         (&["foreign-to-foreign=no", "after-failed-auth=yes"], &["session_state likely"]),
+        // No authentication fails there.
+        (
+            &["foreign-to-foreign=no", "after-failed-auth=yes", "auth-plain-random=yes"],
+            &["trusts_any_credentials likely"],
+        ),
         (&["foreign-to-foreign=no", "xclient-loopback=yes"], &["trusts_xclient likely"]),
         (&["foreign-to-foreign=no", "proxy-v1-loopback=yes"], &["trusts_proxy_header likely"]),
         // What a control explains as local delivery, or shows beside the relay question, is no cause.
@@ -133,6 +139,45 @@ fn paths_beside_each_other_name_the_cause() {
         let report = story.end();
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), expected, "{paths:?}: {found:#?}");
+    }
+}
+
+/// The path under TLS behaves like the one in the clear, and is asked the plain question alone.
+#[test]
+fn a_path_that_is_asked_less_has_the_cause_of_its_twin() {
+    for (address, second, expected) in [
+        ("192.0.2.7", NO, "recipient_domain_too_wide likely"),
+        ("2001:db8::7", NO, "recipient_domain_too_wide likely"),
+        ("192.0.2.7", YES, "trusts_everyone likely"),
+    ] {
+        let mut story = Story::begin(false);
+        let first = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-second-foreign"]);
+        let twin = story.path(address, 25, Security::StartTls, &["foreign-to-foreign"]);
+        story.asked(first, "foreign-to-foreign", YES);
+        story.asked(first, "ctl-second-foreign", second);
+        story.asked(twin, "foreign-to-foreign", YES);
+        let report = story.end();
+        assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{address} {second}");
+    }
+}
+
+/// What is taken over IPv6 may go on over IPv4.
+#[test]
+fn another_address_of_the_host_is_no_other_server() {
+    for (host, from, expected) in [
+        ("192.0.2.7", "192.0.2.7:30000", &["percent_hack certain"][..]),
+        ("2001:db8::7", "192.0.2.7:30000", &["percent_hack certain"]),
+        ("2001:db8::7", "192.0.2.8:30000", &["multi_hop certain", "percent_hack certain"]),
+    ] {
+        let mut story = Story::begin(true);
+        let ids = ["foreign-to-foreign", "target-host-sender", "percent-host"];
+        story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        let path = story.path(host, 25, Security::StartTls, &ids);
+        story.asked(path, "foreign-to-foreign", NO);
+        story.asked(path, "target-host-sender", NO);
+        story.relayed(path, "percent-host", from, "from probe.example (x [198.51.100.9]) by mx");
+        let report = story.end();
+        assert_eq!(words(&diagnose(&report, &judge(&report))), expected, "{host} {from}");
     }
 }
 

@@ -37,8 +37,15 @@ fn lost_address(view: View<'_>) -> Option<Ground> {
 }
 
 /// A second foreign domain was refused: it is ours that is permitted.
-fn one_domain(view: View<'_>) -> Option<Ground> {
-    let second = view.test("ctl-second-foreign").filter(|judged| sentence::is_refusal_of_relaying(judged))?;
+fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
+    let asked = |view: View<'a>| view.test("ctl-second-foreign").filter(|judged| !judged.dialogues.is_empty());
+    // A path that behaves like another is asked less.
+    let twins = view.others().filter(|other| {
+        way(*other).zip(way(view)).is_some_and(|(other, ours)| is_same_host(other, ours))
+            && other.answer("foreign-to-foreign") == Answer::Yes
+    });
+    let second = asked(view).or_else(|| twins.filter_map(asked).next());
+    let second = second.filter(|judged| sentence::is_refusal_of_relaying(judged))?;
     let domain = view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default();
     let comparison = format!(
         "A recipient at {domain} was accepted, one at another foreign domain refused ({}).",
@@ -110,6 +117,10 @@ fn from_inside(view: View<'_>) -> Option<String> {
     (is_inside(local) && is_inside(ours)).then(|| {
         format!("We asked from {local}, an address of a private network: the server may know it. Ask from outside to be sure.")
     })
+}
+
+fn is_same_host(a: &Path, b: &Path) -> bool {
+    a.address == b.address || (a.host.is_some() && a.host == b.host)
 }
 
 fn is_v6(address: IpAddr) -> bool {
