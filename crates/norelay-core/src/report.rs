@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     event::{Event, MailExchanger, Path, Receipt, Record, Run, TlsFacts, VERSION, Wait},
     octets::Octets,
-    smtp::{Cause, End, Purpose, Reply, Stage},
+    smtp::{Capabilities, Cause, End, Purpose, Reply, Security, Stage},
 };
 
 /// More than 255 paths, or 20,000 connections, are no test of a server.
@@ -126,6 +126,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Whether it answers one of several tests that share the connection.
+    #[must_use]
+    pub fn is_own_answer(&self) -> bool {
+        self.test.is_some() && self.purpose != Some(Purpose::Aside)
+    }
+
     /// The refusal that ends the question, if this is one.
     #[must_use]
     pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
@@ -134,9 +140,9 @@ impl Exchange {
         let decides = match self.stage {
             Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
                 // In a proof several recipients are asked for: each is an attempt, and decides for its own test.
-                self.test.is_some() || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
+                self.is_own_answer() || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
             }
-            Stage::Data => self.purpose != Some(Purpose::Attempt),
+            Stage::Data => !matches!(self.purpose, Some(Purpose::Attempt | Purpose::Aside)),
             Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::EndOfData => true,
             Stage::Rset | Stage::Quit => false,
         };
@@ -169,6 +175,17 @@ impl Dialogue {
     #[must_use]
     pub fn has_delivered(&self) -> bool {
         self.reply_at(Stage::EndOfData).is_some_and(Reply::is_positive)
+    }
+
+    /// What the server offered under the protection that the dialogue is for: not what it offered before STARTTLS, nor to
+    /// one who had sent a PROXY header or XCLIENT.
+    fn offered(&self, security: Security) -> Option<Capabilities> {
+        let has_preface =
+            self.exchanges.first().is_some_and(|first| first.stage == Stage::Greeting && first.sent.is_some());
+        let is_before = |exchange: &&Exchange| security == Security::StartTls && exchange.stage != Stage::StartTls;
+        let mut hellos = self.exchanges.iter().skip_while(is_before).filter(|exchange| exchange.purpose.is_none());
+        let reply = hellos.find(|exchange| exchange.stage == Stage::Ehlo)?.reply.as_ref();
+        reply.filter(|reply| !has_preface && reply.is_positive()).map(Capabilities::from_reply)
     }
 
     fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<String>, line: Octets) {
@@ -297,6 +314,20 @@ impl Report {
             _ => {}
         }
         true
+    }
+
+    /// What the server offered on a path, connection by connection, under the path's own protection.
+    pub fn offers_on(&self, path: u8) -> impl DoubleEndedIterator<Item = Capabilities> {
+        let security = self.paths.get(usize::from(path)).map(|facts| facts.way.security);
+        let of_path = self.dialogues.values().filter(move |dialogue| dialogue.path == path);
+        of_path.filter_map(move |dialogue| dialogue.offered(security?))
+    }
+
+    /// Whether the server has said what it offers on a path, and never was this keyword among it.
+    #[must_use]
+    pub fn never_offers(&self, path: u8, keyword: &str) -> bool {
+        let mut offers = self.offers_on(path).peekable();
+        offers.peek().is_some() && !offers.any(|offered| offered.offers(keyword))
     }
 
     /// The dialogues of a test on a path, oldest first.

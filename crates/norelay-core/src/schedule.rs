@@ -103,6 +103,8 @@ pub enum Ending {
     },
     /// Without an answer.
     Interrupted(Cause),
+    /// Without a connection: there was nothing to ask.
+    NotAsked,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -226,6 +228,10 @@ impl Scheduler {
             }
             Ending::Deferred { reason, retry_after } => self.deferred(index, *reason, *retry_after, took, now),
             Ending::Interrupted(cause) => self.interrupted(index, cause, now),
+            Ending::NotAsked => {
+                self.starts.pop_back();
+                None
+            }
         };
         let again = again.filter(|not_before| *not_before <= self.limits.deadline && self.blocked.is_none());
         let job = &mut self.jobs[index];

@@ -2,9 +2,14 @@
 
 mod simulation;
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
 use norelay_core::{
-    catalogue,
-    check::{Outcome, Verdict},
+    catalogue::{self, Group, Profile},
+    check::{Outcome, Verdict, verdict::Weight},
     smtp::Security,
 };
 use simulation::{answering, closed, request, run};
@@ -14,7 +19,8 @@ use simulation::{answering, closed, request, run};
 async fn a_path_is_asked_what_only_it_offers() {
     let tests = ["foreign-to-foreign", "auth-plain-random", "auth-login-random", "percent-host"];
     let tests: Vec<_> = tests.iter().filter_map(|id| catalogue::by_id(id)).collect();
-    let asked = tests.len();
+    // Nothing is asked of the first path that it doesn't offer.
+    let asked = 2;
     let server = answering("220 mx.target.example ESMTP\r\n", move |number, line| {
         let is_second_path = number >= asked;
         match line {
@@ -44,6 +50,65 @@ async fn a_path_is_asked_what_only_it_offers() {
     assert_eq!(of(1), [("foreign-to-foreign", "refused"), ("auth-plain-random", "accepted")]);
     assert!(matches!(ran.judgement.paths[1].tests[1].outcome, Outcome::Accepted { .. }));
     assert_eq!((ran.judgement.paths[0].verdict, ran.judgement.verdict), (Verdict::Closed, Verdict::Suspect));
+    assert_eq!(ran.connections, asked + 2);
+}
+
+/// What isn't offered on a path in the clear is still asked under TLS, and what one connection of several offers is asked.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_offered_is_known_by_path_protection_and_connection() {
+    let tests = ["foreign-to-foreign", "ctl-postmaster", "percent-host", "auth-plain-random"];
+    let tests: Vec<_> = tests.iter().filter_map(|id| catalogue::by_id(id)).collect();
+    for (name, ways, offering, expected) in [
+        ("never", vec![Security::Plain], &[][..], vec![("not_run", Weight::NotOffered)]),
+        // A second machine behind the same address has it, and the one that was asked hasn't: nothing is known.
+        ("by another machine", vec![Security::Plain], &[1], vec![("not_run", Weight::Unknown)]),
+        ("in turn", vec![Security::Plain], &[1, 3], vec![("refused", Weight::Denial)]),
+        (
+            "under TLS only",
+            vec![Security::Plain, Security::StartTls],
+            &[],
+            vec![("not_run", Weight::NotOffered), ("refused", Weight::Denial)],
+        ),
+    ] {
+        let secured = Mutex::new(BTreeSet::new());
+        let server = answering("220 mx.target.example ESMTP\r\n", move |number, line| {
+            let mut secured = secured.lock().expect("no test panics with it");
+            match line {
+                "EHLO tester.probe.example" if offering.contains(&number) || secured.contains(&number) => {
+                    "250-mx\r\n250 AUTH PLAIN\r\n".to_owned()
+                }
+                "EHLO tester.probe.example" => "250-mx\r\n250 STARTTLS\r\n".to_owned(),
+                line if line.starts_with("AUTH") => "535 5.7.8 no\r\n".to_owned(),
+                line => {
+                    if line == "HANDSHAKE" {
+                        secured.insert(number);
+                    }
+                    closed(line)
+                }
+            }
+        });
+        let ports = ways.into_iter().map(|security| (25, security)).collect();
+        let ran = run(simulation::Request { tests: tests.clone(), ports, ..request() }, server, None).await;
+        let tests = ran.judgement.paths.iter().flat_map(|path| &path.tests);
+        let of_auth: Vec<_> = tests
+            .filter(|judged| judged.test.group == Group::Auth)
+            .map(|judged| (judged.outcome.word(), judged.weight))
+            .collect();
+        assert_eq!(of_auth, expected, "{name}");
+    }
+}
+
+/// Where the server doesn't offer STARTTLS in the clear, the path under it isn't tried a second time in the same words.
+#[tokio::test(start_paused = true)]
+async fn a_path_that_is_not_offered_costs_no_connection() {
+    let tests = ["foreign-to-foreign", "ctl-postmaster"];
+    let tests: Vec<_> = tests.iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let server = answering("220 mx.target.example ESMTP\r\n", |_, line| closed(line));
+    let ports = vec![(25, Security::Plain), (25, Security::StartTls)];
+    let ran = run(simulation::Request { tests, ports, ..request() }, server, None).await;
+    let verdicts: Vec<_> = ran.judgement.paths.iter().map(|path| path.verdict).collect();
+    assert_eq!((verdicts, ran.connections), (vec![Verdict::Closed, Verdict::Unreachable], 2));
+    assert_eq!(ran.judgement.paths[1].why, ["the server does not offer STARTTLS"]);
 }
 
 /// What can't be asked for want of a receiver's address is left out, and is no doubt about the server.
@@ -63,4 +128,21 @@ async fn tests_that_need_what_we_have_not_are_left_out() {
         assert_eq!(asked, expected);
         assert_eq!(ran.judgement.verdict, Verdict::Closed);
     }
+}
+
+/// Debian's sendmail takes ten connections in ten minutes, whatever is asked on them.
+#[tokio::test(start_paused = true)]
+async fn ten_connections_are_enough_for_a_server_that_counts_them() {
+    let greeting = "220 mx.target.example ESMTP Sendmail 8.17.1.9/8.17.1.9/Debian-2; Tue, 24 Nov 2026 11:40:54 GMT\r\n";
+    let inner = answering(greeting, |_, line| closed(line));
+    let server: simulation::Server =
+        Arc::new(move |number, stream| if number < 10 { inner(number, stream) } else { None });
+    let tests = catalogue::select(Profile::Standard).collect();
+    let ports = vec![(25, Security::Plain), (25, Security::StartTls)];
+    let ran = run(simulation::Request { tests, ports, profile: Profile::Standard, ..request() }, server, None).await;
+    assert_eq!(
+        (ran.judgement.verdict, ran.judgement.summary.as_str()),
+        (Verdict::Closed, "All tests performed, no relays accepted.")
+    );
+    assert!(ran.connections <= 10, "{} connections", ran.connections);
 }

@@ -81,11 +81,13 @@ impl Outcome {
             return Self::negative(exchange, reply);
         }
         // On a shared connection a test keeps its answer, whatever becomes of those after it.
-        let own = answers.iter().filter(|exchange| exchange.test.is_some() && exchange.stage == Stage::Rcpt);
-        if let Some(reply) =
-            own.filter_map(|exchange| exchange.reply.as_ref()).find(|reply| reply.is_positive() && !dialogue.proof)
-        {
-            return Self::Accepted { stage: Stage::Rcpt, reply: reply.clone() };
+        let own = answers.iter().filter(|exchange| exchange.is_own_answer() && !dialogue.proof);
+        let mut accepted = own.filter_map(|exchange| {
+            let is_question = matches!(exchange.stage, Stage::Rcpt | Stage::Other);
+            Some((exchange.stage, exchange.reply.as_ref().filter(|reply| is_question && reply.is_positive())?))
+        });
+        if let Some((stage, reply)) = accepted.next_back() {
+            return Self::Accepted { stage, reply: reply.clone() };
         }
         match &dialogue.end {
             Some(End::Answered) => Self::positive(&answers),

@@ -264,16 +264,20 @@ fn weigh(report: &Report, index: u8, judged: &TestJudgement, controls: Controls,
                 Weight::Unknown
             }
         }
-        Outcome::NotRun { .. } if is_not_offered(report, judged) => Weight::NotOffered,
+        Outcome::NotRun { .. } if is_not_offered(report, index, judged) => Weight::NotOffered,
         Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
     }
 }
 
-/// Whether the server said that it doesn't know what the test tries. STARTTLS is another matter: without it the whole
-/// path is untried.
-fn is_not_offered(report: &Report, judged: &TestJudgement) -> bool {
+/// Whether the server doesn't know what the test tries: it said so on this path, under its protection, and never otherwise.
+/// STARTTLS is another matter: without it the whole path is untried.
+fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
     let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
-    matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(keyword)) if keyword != "STARTTLS")
+    let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(keyword)) if keyword != "STARTTLS");
+    let offers = || report.offers_on(index).peekable();
+    judged.test.requirement().is_some_and(|keyword| {
+        (is_said || offers().peek().is_some()) && !offers().any(|offered| offered.offers(keyword))
+    })
 }
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
@@ -374,15 +378,22 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
     clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
 }
 
-/// The keyword without which the path doesn't exist, where the server doesn't offer it.
+/// The keyword without which the path doesn't exist, where the server doesn't offer it: neither on the path, nor, where
+/// that wasn't tried, in the same words in the clear on its twin.
 #[must_use]
 pub fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
-    let is_starttls =
-        report.paths.get(usize::from(index)).is_some_and(|facts| facts.way.security == Security::StartTls);
+    let way = &report.paths.get(usize::from(index))?.way;
     let mut ends = report.dialogues.values().filter(|dialogue| dialogue.path == index).filter_map(|dialogue| {
         dialogue.end.as_ref().map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
     });
-    (is_starttls && ends.next().is_some_and(|first| first && ends.all(|next| next))).then_some("STARTTLS")
+    let is_missing = match ends.next() {
+        Some(first) => first && ends.all(|next| next),
+        None => {
+            let mut twins = (0..=u8::MAX).zip(&report.paths).filter(|(_, other)| is_starttls_twin(&other.way, way));
+            twins.any(|(twin, _)| report.never_offers(twin, "STARTTLS"))
+        }
+    };
+    (way.security == Security::StartTls && is_missing).then_some("STARTTLS")
 }
 
 fn last_cause(report: &Report, index: u8) -> Option<String> {

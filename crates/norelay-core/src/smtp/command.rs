@@ -112,6 +112,8 @@ pub enum Purpose {
     Condition,
     /// Whatever the answer is, the next step follows.
     Attempt,
+    /// As an attempt, on a connection for several questions: it answers none of them.
+    Aside,
     /// The question itself: a refusal ends the transaction and is its answer.
     Question,
 }

@@ -453,7 +453,7 @@ impl Session {
             self.next_step += 1;
             // Where another transaction follows, its recipient is not asked for after a refused MAIL.
             if step.stage == Stage::Rcpt
-                && step.purpose == Purpose::Attempt
+                && matches!(step.purpose, Purpose::Attempt | Purpose::Aside)
                 && self.mail_refused
                 && self.in_flight.is_empty()
             {
@@ -489,7 +489,7 @@ impl Session {
         if step.stage == Stage::Mail {
             self.mail_refused = reply.is_negative();
         }
-        if reply.is_negative() && step.purpose != Purpose::Attempt {
+        if reply.is_negative() && matches!(step.purpose, Purpose::Condition | Purpose::Question) {
             return self.end(now, End::Answered);
         }
         self.advance(now);

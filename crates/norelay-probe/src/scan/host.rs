@@ -9,7 +9,7 @@ use norelay_core::{
     catalogue::RelayTest,
     check::verdict::{self, Verdict, Weight},
     event::{Event, Path},
-    smtp::{Capabilities, Cause, Stage},
+    smtp::Cause,
 };
 use tokio::task::JoinSet;
 
@@ -62,33 +62,29 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
         return context.recorder.record(Event::GivenUp { path: index, cause });
     }
     let plain = first_tests(&context.request);
+    if let Some(keyword) = context.recorder.look(|report| verdict::not_offered(report, index)) {
+        let why = format!("the server does not offer {keyword}");
+        let not_run = |test: String| Event::NotRun { path: index, test, why: why.clone() };
+        return ids(&plain).into_iter().for_each(|test| context.recorder.record(not_run(test)));
+    }
     path::scan_path(context, index, way.clone(), plain.clone()).await;
     let (weight, of_first) = (plain_weight(context, index), plain_weight(context, first));
     if !has_spoken(context, index) {
         return;
     }
     let differs = weight != of_first && weight != Some(Weight::Denial);
-    let (offered, offered_first) = (offered(context, index), offered(context, first));
     let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
-    let is_new = |test: &RelayTest| {
-        test.requirement().is_some_and(|keyword| offered.offers(keyword) && !offered_first.offers(keyword))
+    let offers = |path: u8, keyword: &str| {
+        context.recorder.look(|report| report.offers_on(path).any(|offered| offered.offers(keyword)))
     };
+    let is_new =
+        |test: &RelayTest| test.requirement().is_some_and(|keyword| offers(index, keyword) && !offers(first, keyword));
     let tests = context.request.tests.iter().copied();
     let rest: Vec<_> = tests.filter(|test| !is_asked(test) && (differs || is_new(test))).collect();
     if !rest.is_empty() {
         context.recorder.record(Event::TestsAdded { path: index, tests: ids(&rest) });
         path::scan_path(context, index, way, rest).await;
     }
-}
-
-/// What the server offers on a path: under TLS, what it offers there.
-fn offered<N: Network>(context: &Context<N>, index: u8) -> Capabilities {
-    context.recorder.look(|report| {
-        let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
-        let hellos = of_path.flat_map(|dialogue| &dialogue.exchanges).filter(|exchange| exchange.stage == Stage::Ehlo);
-        let mut replies = hellos.filter_map(|exchange| exchange.reply.as_ref()).filter(|reply| reply.is_positive());
-        replies.next_back().map(Capabilities::from_reply).unwrap_or_default()
-    })
 }
 
 /// Why another path at the same address and port was given up, if nothing there takes connections.

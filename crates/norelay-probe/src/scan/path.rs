@@ -30,8 +30,9 @@ use crate::{
 /// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
 const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
-/// Tests on one connection, where a server bears it: sendmail's default limit is ten connections in ten minutes.
-const MAX_SHARING: usize = 10;
+/// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
+/// limit that thirty refused transactions on one would meet.
+const MAX_SHARING: usize = 30;
 /// fail2ban's usual limit is five refusals in ten minutes.
 const SLOW: (usize, Duration) = (4, Duration::from_secs(600));
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
@@ -71,7 +72,9 @@ pub async fn scan_path<N: Network>(
     tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
         Some(place) => place,
         // Refused credentials are what bans are made of: they come last.
-        None => FIRST.len() + usize::from(test.group == Group::Auth || test.id.ends_with("-auth")),
+        None if test.group == Group::Auth || test.id.ends_with("-auth") => FIRST.len() + 2,
+        // By then many connections have shown what the server offers.
+        None => FIRST.len() + usize::from(test.requirement().is_some()),
     });
     let blocked = match context.request.concurrency {
         // The user has set the pace.
@@ -189,17 +192,17 @@ impl<N: Network> PathScan<N> {
     /// The tests by connection: one each, but for a server that counts connections and bears many questions on one.
     fn groups(&self, tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
         let bears_many = self.context.recorder.look(|report| {
-            let greetings = report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
-            greetings
-                .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+            let is_here = |way: &Path| (way.address, way.port) == (self.way.address, self.way.port);
+            let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_here(&facts.way)).collect();
+            let here =
+                report.dialogues.values().filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
+            here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
                 .any(|greeting| greeting.text().contains(" Sendmail "))
         });
-        if !bears_many {
-            return tests.into_iter().map(|test| vec![test]).collect();
+        match bears_many {
+            true => batch::groups(tests, MAX_SHARING),
+            false => tests.into_iter().map(|test| vec![test]).collect(),
         }
-        let (shared, alone): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| batch::can_share(test));
-        let shared = shared.chunks(MAX_SHARING).map(<[_]>::to_vec);
-        shared.chain(alone.into_iter().map(|test| vec![test])).collect()
     }
 
     fn announce(&self, until: Duration, why: Why) {
@@ -219,8 +222,12 @@ impl<N: Network> PathScan<N> {
     async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> Ending {
         let unanswered =
             tests.into_iter().filter(|test| job.attempt == 0 || !is_answered(&self.context, self.index, test));
-        let asked: Vec<_> = unanswered.map(|test| (test, self.sender_for(test))).collect();
+        let asked: Vec<_> =
+            unanswered.filter(|test| self.is_offered(test)).map(|test| (test, self.sender_for(test))).collect();
         let outcomes = self.ask_from(&asked, job).await;
+        if outcomes.is_empty() {
+            return Ending::NotAsked;
+        }
         let about_sender = outcomes.iter().filter(|(test, sender, outcome)| is_about_the_sender(test, sender, outcome));
         let again: Vec<_> = about_sender.map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
         for (test, _) in &again {
@@ -232,6 +239,18 @@ impl<N: Network> PathScan<N> {
         let open =
             first.chain(&second).map(|(_, _, outcome)| ending(outcome)).find(|ending| *ending != Ending::Answered);
         open.unwrap_or(Ending::Answered)
+    }
+
+    /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
+    fn is_offered(&self, test: &RelayTest) -> bool {
+        let lacks = |keyword: &&str| self.context.recorder.look(|report| report.never_offers(self.index, keyword));
+        let Some(keyword) = test.requirement().filter(lacks) else { return true };
+        self.not_run(test, format!("the server does not offer {keyword}"));
+        false
+    }
+
+    fn not_run(&self, test: &RelayTest, why: String) {
+        self.context.recorder.record(Event::NotRun { path: self.index, test: test.id.to_owned(), why });
     }
 
     /// Asks tests from the senders that stand beside them; what can't be asked for want of a word is left out.
@@ -285,8 +304,7 @@ impl<N: Network> PathScan<N> {
 
     fn made(&self, test: &RelayTest, made: Result<Transaction, MissingWord>) -> Option<Transaction> {
         if let Err(missing) = &made {
-            let why = format!("nothing is known that could stand for {{{}}}", missing.0);
-            self.context.recorder.record(Event::NotRun { path: self.index, test: test.id.to_owned(), why });
+            self.not_run(test, format!("nothing is known that could stand for {{{}}}", missing.0));
         }
         made.ok()
     }
