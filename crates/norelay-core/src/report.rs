@@ -126,6 +126,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Whether it is another answer to what was answered before.
+    #[must_use]
+    pub fn is_further(&self) -> bool {
+        self.sent.is_none() && !matches!(self.stage, Stage::Greeting | Stage::Quit)
+    }
+
     /// Whether it answers one of several tests that share the connection.
     #[must_use]
     pub fn is_own_answer(&self) -> bool {

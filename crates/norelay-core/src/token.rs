@@ -71,6 +71,8 @@ pub enum Role {
     Message,
     /// A local part that no server has: for controls.
     Unknown,
+    /// A forward-path within the text of a message: a message that comes to it was cut out of that one.
+    Inner,
 }
 
 /// What a token says.
@@ -97,6 +99,7 @@ impl Token {
             Role::Sender => 1,
             Role::Message => 2,
             Role::Unknown => 3,
+            Role::Inner => 4,
         };
         claim
     }
@@ -108,6 +111,7 @@ impl Token {
             1 => Role::Sender,
             2 => Role::Message,
             3 => Role::Unknown,
+            4 => Role::Inner,
             _ => return None,
         };
         Some(Self { run: RunId(u64::from_be_bytes(run)), path, test, role })

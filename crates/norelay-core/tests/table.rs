@@ -23,12 +23,14 @@ fn besides(test: &RelayTest) -> String {
         Line::NoHello => Some("no HELO".to_owned()),
         Line::Requires(keyword) => Some(format!("if {keyword} is offered")),
         Line::Chunking => Some("BDAT".to_owned()),
+        Line::BehindStartTls => Some("behind `STARTTLS`, in the clear".to_owned()),
+        Line::Smuggle(end) => Some(format!("a text with {} before commands and another text", code(end))),
         Line::Credentials => Some("AUTH as a user".to_owned()),
         Line::Say(_, _, line) => Some(code(line)),
         Line::Exchange(_, line, turns) => {
             Some([&[*line], *turns].concat().into_iter().map(code).collect::<Vec<_>>().join(" "))
         }
-        Line::Mail | Line::Rcpt => None,
+        Line::Mail | Line::Rcpt | Line::Ambiguous => None,
     });
     said.collect::<Vec<_>>().join(", ")
 }

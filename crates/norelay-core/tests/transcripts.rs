@@ -30,6 +30,8 @@ fn words(test: &RelayTest) -> Words {
         user: "relaytest".into(),
         sender: "spamtest".into(),
         unknown: "nobody-knows".into(),
+        inner: "innertest".into(),
+        text_token: "texttoken".into(),
         domain: "probe.example".into(),
         second_domain: Some("second.example".into()),
         helo: "tester.probe.example".into(),
@@ -86,7 +88,8 @@ impl Run {
         let security = if says("C: STARTTLS") { Security::StartTls } else { Security::Plain };
         let mut transaction = test.transaction(&words(test), security).expect("the words of the documents suffice");
         let data_steps = test.dialogue.iter().filter(|line| matches!(line, Line::Say(Stage::Data, ..))).count();
-        if transcript.lines.iter().filter(|line| **line == "C: DATA").count() > data_steps {
+        let says_data = transcript.lines.iter().filter(|line| **line == "C: DATA").count() > data_steps;
+        if says_data && transaction.message.is_none() {
             transaction.message = Some(MESSAGE.into());
         }
         let mut session = Session::new(transaction.clone(), TIMEOUT);

@@ -367,6 +367,8 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         pipelining: false,
         farewell: true,
         chunking: false,
+        injects: false,
+        ambiguous: false,
     };
     let way = Path { host: None, address, port: 25, security: Security::Plain };
     let step_tests = vec![None; transaction.steps.len()];

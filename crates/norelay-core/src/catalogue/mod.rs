@@ -5,6 +5,7 @@
 //! - A test is data. What it says is made from templates and [`Words`]; a word that isn't known makes a test that isn't run.
 
 mod credentials;
+mod smuggling;
 mod table;
 pub mod words;
 
@@ -114,6 +115,12 @@ pub enum Line {
     Requires(&'static str),
     /// BDAT in the place of DATA.
     Chunking,
+    /// The next line travels in the clear, right behind STARTTLS.
+    BehindStartTls,
+    /// The server may take a line for two, and answer twice.
+    Ambiguous,
+    /// A text with these octets before other commands and a second text.
+    Smuggle(&'static str),
     /// AUTH with the credentials of a user, where the run has some.
     Credentials,
 }
@@ -190,11 +197,18 @@ impl RelayTest {
             })
     }
 
+    /// Whether it sends a message at once: it can only be judged by what arrives.
+    #[must_use]
+    pub fn sends_message(&self) -> bool {
+        self.dialogue.iter().any(|line| matches!(line, Line::Smuggle(_)))
+    }
+
     /// The EHLO keyword without which it can't be asked, with its parameters, if any.
     #[must_use]
     pub fn requirement(&self) -> Option<&'static str> {
         self.dialogue.iter().find_map(|line| match line {
             Line::Requires(keyword) => Some(*keyword),
+            Line::BehindStartTls => Some("STARTTLS"),
             _ => None,
         })
     }
@@ -209,9 +223,8 @@ impl RelayTest {
             || self.dialogue.iter().any(|line| match line {
                 Line::Preface(text) | Line::Helo(text) | Line::Say(_, _, text) => has(text),
                 Line::Exchange(_, text, turns) => has(text) || turns.iter().any(|turn| has(turn)),
-                Line::NoHello | Line::Mail | Line::Rcpt | Line::Requires(_) | Line::Chunking | Line::Credentials => {
-                    false
-                }
+                Line::Smuggle(_) => has(smuggling::TEXT),
+                _ => false,
             })
     }
 
@@ -242,6 +255,8 @@ impl RelayTest {
             pipelining: true,
             farewell: false,
             chunking: false,
+            injects: false,
+            ambiguous: false,
         };
         let mut requires = None;
         for line in self.dialogue {
@@ -264,6 +279,20 @@ impl RelayTest {
                 }
                 Line::Chunking => {
                     made.chunking = true;
+                    continue;
+                }
+                Line::BehindStartTls => {
+                    made.injects = true;
+                    made.security = Security::StartTls;
+                    continue;
+                }
+                Line::Ambiguous => {
+                    made.ambiguous = true;
+                    continue;
+                }
+                Line::Smuggle(end) => {
+                    made.ambiguous = true;
+                    made.message = Some(words.expand(&smuggling::TEXT.replace("{end}", end))?);
                     continue;
                 }
                 Line::Credentials => {

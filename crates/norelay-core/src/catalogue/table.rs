@@ -18,6 +18,8 @@ const SMTPUTF8: &[Line] = &[Requires("SMTPUTF8"), Mail, Rcpt];
 /// A recipient that the server must take, before the one in question.
 const LOCAL_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{local_user}@{local_domain}>");
 const FIRST_MAIL: Line = Say(Stage::Mail, Attempt, "MAIL FROM:<{sender}@{domain}>");
+/// A token of ours, which no server has to take.
+const TOKEN_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{user}@{domain}>");
 const DATA: Line = Say(Stage::Data, Attempt, "DATA");
 /// The other verbs of RFC 821 that begin a transaction.
 const SOML: Line = Say(Stage::Mail, Attempt, "SOML FROM:<{sender}@{domain}>");
@@ -163,6 +165,8 @@ tests! {
     90 "hibit-at" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xc0{domain}@{local_domain}>" PLAIN;
     91 "hibit-percent" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xa5{domain}@{local_domain}>" PLAIN;
     92 "nul-truncation" Intrusive Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}\\x00@{local_domain}>" PLAIN;
+    93 "bare-cr-command" Intrusive Syntax Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>\\x0dRCPT TO:<{user}@{domain}>" &[Ambiguous, Mail, Rcpt];
+    94 "bare-lf-command" Intrusive Syntax Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>\\x0aRCPT TO:<{user}@{domain}>" &[Ambiguous, Mail, Rcpt];
     95 "overlong-path" Intrusive Syntax Strong "<{sender}@{domain}>" "<{fill:{user}@{domain}}.{local_domain}>" PLAIN;
 
     // Trust in the name given with HELO.
@@ -220,6 +224,14 @@ tests! {
     146 "expn-disclosure" Standard Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Attempt, "EXPN {unknown}"), Say(Stage::Other, Question, "EXPN {local_user}")];
     147 "etrn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Requires("ETRN"), Say(Stage::Other, Question, "ETRN {unknown}.invalid")];
     148 "turn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Question, "TURN")];
+    150 "starttls-injection" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[BehindStartTls, Say(Stage::Other, Question, "NOOP")];
+    151 "smuggle-lf-dot-lf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0a.\\x0a")];
+    152 "smuggle-lf-dot-crlf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0a.\\x0d\\x0a")];
+    153 "smuggle-cr-dot-crlf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0d.\\x0d\\x0a")];
+    154 "smuggle-cr-dot-cr" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0d.\\x0d")];
+    155 "smuggle-lf-dot-cr" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0a.\\x0d")];
+    156 "smuggle-cr-dot-lf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0d.\\x0a")];
+    157 "smuggle-crlf-nul-dot-crlf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0d\\x0a\\x00.\\x0d\\x0a")];
     158 "unresolvable-sender" Standard Adjacent Weak "<{sender}@{unknown}.invalid>" "<{local_user}@{local_domain}>" PLAIN;
     159 "lmtp-exposed" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[NoHello, Say(Stage::Other, Question, "LHLO {helo}")];
 
@@ -239,7 +251,15 @@ mod tests {
         {
             assert!(spared(id), "{id}");
         }
-        for id in ["piggyback-recipient", "comma-list", "spoof-local-to-local", "ctl-postmaster", "backscatter"] {
+        for id in [
+            "piggyback-recipient",
+            "comma-list",
+            "bare-lf-command",
+            "smuggle-lf-dot-lf",
+            "spoof-local-to-local",
+            "ctl-postmaster",
+            "backscatter",
+        ] {
             assert!(!spared(id), "{id}");
         }
     }

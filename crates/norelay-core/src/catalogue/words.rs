@@ -23,6 +23,10 @@ pub struct Words {
     pub sender: String,
     /// The token that stands for a user whom nobody has.
     pub unknown: String,
+    /// The token that stands for the recipient of a message within another.
+    pub inner: String,
+    /// The token of a text.
+    pub text_token: String,
     /// The probe domain, whose mail norelay's receiver gets.
     pub domain: String,
     /// A second foreign domain that has nothing to do with the first.
@@ -100,6 +104,8 @@ impl Words {
             "user" => Some(self.user.clone()),
             "sender" => Some(self.sender.clone()),
             "unknown" => Some(self.unknown.clone()),
+            "inner" => Some(self.inner.clone()),
+            "text_token" => Some(self.text_token.clone()),
             "domain" => Some(self.domain.clone()),
             "second_domain" => self.second_domain.clone(),
             "helo" => Some(self.helo.clone()),

@@ -21,6 +21,7 @@ use crate::{
     report::Report,
     seen::{self, Loss, Meaning},
     smtp::{Reply, Stage},
+    token::Role,
 };
 
 /// The tag of the note that an address has a name in the DNS which leads back to it: the address and the name.
@@ -33,6 +34,7 @@ const ACCEPTANCES: &[(&str, &str)] = &[
     ("turn-open", "turn_accepted"),
     ("unresolvable-sender", "unresolvable_sender_accepted"),
     ("lmtp-exposed", "lmtp_exposed"),
+    ("starttls-injection", "starttls_injection"),
 ];
 
 /// Tests that ask for a user whom nobody has and then for one who exists, and the verb that they ask with.
@@ -47,6 +49,7 @@ pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
         facts.extend(test_facts(index, judged));
         facts.extend(disclosure_facts(report, index, judged));
         facts.extend(recipient_facts(report, index, judged));
+        facts.extend(smuggling_facts(report, index, judged));
     }
     facts.extend(name_facts(report));
     facts
@@ -116,6 +119,39 @@ fn disclosure_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<F
 /// A command that isn't known or isn't allowed says nothing about users.
 fn tells_apart(nobody: &Reply, somebody: &Reply) -> bool {
     somebody.is_positive() && matches!(nobody.code, 550..=559)
+}
+
+/// Texts that became two messages, by what came; and texts whose end was seen too early, by what was answered.
+fn smuggling_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
+    let asked = all(judged).filter(|judged| judged.test.sends_message());
+    let has_come = |judged: &&TestJudgement| {
+        let tokens =
+            report.receipts.iter().filter(|(_, receipt)| receipt.message_token).map(|(_, receipt)| receipt.token);
+        tokens.into_iter().any(|token| (token.path, token.test, token.role) == (index, judged.test.number, Role::Inner))
+    };
+    let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);
+    let early: Vec<_> =
+        others.into_iter().filter_map(|judged| Some((judged.test.id, further_answers(report, judged)?))).collect();
+    let mut facts = Vec::new();
+    if !come.is_empty() {
+        let ids: Vec<_> = come.iter().map(|judged| judged.test.id).collect();
+        facts.push(Fact::new("smuggling", Some(index), [ids.join(", ")]));
+    }
+    if let Some((_, first)) = early.first() {
+        let ids: Vec<_> = early.iter().map(|(id, _)| *id).collect();
+        facts.push(Fact::new("early_end_of_data", Some(index), [ids.join(", "), first.clone()]));
+    }
+    facts
+}
+
+/// What the server answered after it had answered the text, if it did.
+fn further_answers(report: &Report, judged: &TestJudgement) -> Option<String> {
+    let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+    let further = dialogues
+        .flat_map(|dialogue| &dialogue.exchanges)
+        .filter(|exchange| exchange.stage == Stage::EndOfData && exchange.is_further());
+    let replies: Vec<_> = further.filter_map(|exchange| Some(exchange.reply.as_ref()?.to_string())).collect();
+    (!replies.is_empty()).then(|| replies.join(" / "))
 }
 
 /// What every correct server does, worth a word only where the run asked for more than relaying.

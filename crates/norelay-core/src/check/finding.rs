@@ -84,6 +84,9 @@ macro_rules! kinds {
 kinds! {
     "client_address_lost" Error "The server sees our connections come from {0}, {1}, and not from {2}: its clients' addresses are lost on the way, and what it grants to {0} it grants to everybody ({3}: \"{4}\").";
     "injected_before_tls" Error "The server sent text in the clear after its answer to STARTTLS (seen on {0}). Whoever sits on the line can do the same (CVE-2011-0411 and its kin).";
+    "starttls_injection" Error "A command sent in the clear, right behind STARTTLS, was answered under TLS ({0}): whoever sits on the line can put commands in front of a user's and so have his mail and password (CVE-2011-0411 and its kin).";
+    "smuggling" Error "A second message, hidden in the text of a first one, came as a message of its own (tests: {0}). Whoever can have a text sent to this server can forge mail that seems to come from there (SMTP smuggling: CVE-2023-51764, CVE-2023-51765, CVE-2023-51766).";
+    "early_end_of_data" Warning "The server took something else than <CR><LF>.<CR><LF> for the end of a text, and answered what stood behind it as commands (tests: {0}; it said: {1}). Messages can be smuggled in by that (CVE-2023-51764 and its kin); none has come here.";
     "second_domain_accepted" Warning "The server refused recipients at {0} and accepted one at another foreign domain: its list of permitted domains is wider than it should be, or names domains that are not its own.";
     "unproven_arrival" Warning "A message with the token of test {0} came from {1}, which introduced itself as \"{2}\", but it is no proof: {3}.";
     "backscatter" Warning "The server accepted test {0} and then sent a bounce to the sender's address (it came from {1}). Spammers use such servers to write to the senders whom they forge: refuse unknown recipients during the dialogue instead.";
@@ -385,6 +388,9 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
         let from = receipt.peer.ip().to_canonical().to_string();
         let is_null = receipt.reverse_path.as_bytes().starts_with(b"<>");
         let fact = |tag, arguments: Vec<String>| Some(Fact::new(tag, Some(token.path), arguments));
+        if judged.is_some_and(|judged| judged.test.sends_message()) && token.role == Role::Recipient {
+            return None;
+        }
         match (token.role, judged.map(|judged| &judged.outcome)) {
             (Role::Sender, _) if is_null => fact("backscatter", vec![test, from]),
             (Role::Sender, _) => fact("auto_reply", vec![test, from]),

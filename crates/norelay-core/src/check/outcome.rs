@@ -76,7 +76,7 @@ impl Outcome {
         if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
             return Self::Interrupted { cause: cause.clone() };
         }
-        let answers: Vec<&Exchange> = dialogue.answers_for(test).collect();
+        let answers = once(dialogue.answers_for(test));
         if let Some((exchange, reply)) = answers.iter().find_map(|exchange| exchange.decisive_refusal()) {
             return Self::negative(exchange, reply);
         }
@@ -124,7 +124,7 @@ impl Outcome {
         });
         match accepted {
             Some((stage, reply)) => Self::Accepted { stage, reply: reply.clone() },
-            None => Self::NotRun { why: "the server's answers left nothing to ask".to_owned() },
+            None => Self::NotRun { why: why_not_asked(answers).to_owned() },
         }
     }
 
@@ -160,5 +160,32 @@ impl Outcome {
             Self::Interrupted { .. } => "interrupted",
             Self::NotRun { .. } => "not_run",
         }
+    }
+}
+
+/// Where a server answers a line or a text more than once, it has taken it for several: the last answer to a recipient is
+/// about the one behind the other, and the first one to a text is about that text.
+fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
+    let mut kept: Vec<&Exchange> = Vec::new();
+    for exchange in answers {
+        match (exchange.stage, exchange.is_further()) {
+            (Stage::EndOfData, true) => continue,
+            (Stage::Rcpt, true) => {
+                if let Some(before) = kept.iter().rposition(|kept| kept.stage == Stage::Rcpt) {
+                    kept.remove(before);
+                }
+            }
+            _ => {}
+        }
+        kept.push(exchange);
+    }
+    kept
+}
+
+fn why_not_asked(answers: &[&Exchange]) -> &'static str {
+    let is_unanswered = |exchange: &&&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
+    match answers.iter().find(is_unanswered) {
+        Some(_) => "the server left it unanswered",
+        None => "the server's answers left nothing to ask",
     }
 }

@@ -132,7 +132,7 @@ impl Reception {
     /// The token of a forward-path, if it is one that mail can come to.
     fn token_of(&self, forward_path: &Octets) -> Option<Token> {
         let token = self.key.find(forward_path.as_bytes())?;
-        matches!(token.role, Role::Recipient | Role::Sender).then_some(token)
+        matches!(token.role, Role::Recipient | Role::Sender | Role::Inner).then_some(token)
     }
 
     /// Whether a path names one of our domains anywhere, or no host name at all (a bare token, or one at an address).

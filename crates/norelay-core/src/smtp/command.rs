@@ -175,4 +175,10 @@ pub struct Transaction {
     pub farewell: bool,
     /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it that CHUNKING is offered.
     pub chunking: bool,
+    /// Whether the first step travels in the clear, right behind STARTTLS: then nothing else is said, and only an answer to
+    /// it under TLS counts.
+    pub injects: bool,
+    /// Whether a server may take one line, or one text, for several: then the text is sent as it is, with its own end, and
+    /// all that the server answers until QUIT's 221 belongs to what was asked last.
+    pub ambiguous: bool,
 }

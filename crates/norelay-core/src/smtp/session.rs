@@ -8,6 +8,7 @@
 //! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
 //!   octets gains no time by it, and writes count as waiting.
 //! - QUIT is said and, unless the transaction asks for it, not waited for.
+//! - What is injected behind STARTTLS needs no answer: without one, the dialogue is over.
 //! - A server that takes no preface answers it as a command: a refusal that could be that answer is taken for it, and
 //!   ends the dialogue, so that no later answer is credited to the wrong command.
 //!
@@ -24,6 +25,9 @@ use super::{
     reply::{Reply, ReplyClass, ReplyReader, Violation},
 };
 use crate::octets::Octets;
+
+/// How long an answer to what was injected before TLS is waited for: a server that kept the line has it at hand.
+const INJECTED: Duration = Duration::from_secs(3);
 
 /// What stands in an event in the place of a secret.
 pub const BLACKED_OUT: &str = "********";
@@ -166,6 +170,7 @@ pub struct Session {
     secured: bool,
     quitting: bool,
     last_was_positive: bool,
+    last_answered: Option<(Stage, Option<usize>)>,
     ended: bool,
 }
 
@@ -191,6 +196,7 @@ impl Session {
             secured,
             quitting: false,
             last_was_positive: false,
+            last_answered: None,
             ended: false,
         }
     }
@@ -211,6 +217,10 @@ impl Session {
             if self.ended {
                 return;
             }
+            if self.securing && self.transaction.injects {
+                // The answer to our own line, in the clear: the server didn't keep it.
+                return self.hang_up(End::Answered);
+            }
             if self.securing {
                 return self.violated(Violation::InjectedBeforeTls);
             }
@@ -229,13 +239,19 @@ impl Session {
             self.secured = true;
             // RFC 3207 section 4.2: everything learnt in the clear is forgotten.
             self.capabilities = Capabilities::default();
-            self.say_hello(now);
+            match self.transaction.injects {
+                true => self.await_injected(now),
+                false => self.say_hello(now),
+            }
         }
     }
 
     /// The handshake failed.
     pub fn handle_tls_failure(&mut self, error: String) {
-        self.interrupt(Cause::TlsFailed { error });
+        match self.transaction.injects {
+            true => self.hang_up(End::Answered),
+            false => self.interrupt(Cause::TlsFailed { error }),
+        }
     }
 
     /// The connection closed (`error` is `None`) or broke, in reading or in writing.
@@ -243,6 +259,7 @@ impl Session {
         match self.stage() {
             // Many servers close without a 221.
             Stage::Quit => self.hang_up(End::Answered),
+            _ if self.awaits_injected() => self.hang_up(End::Answered),
             stage => self.interrupt(Cause::Disconnected { stage, error }),
         }
     }
@@ -252,6 +269,7 @@ impl Session {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             match self.stage() {
                 Stage::Quit => self.hang_up(End::Answered),
+                _ if self.awaits_injected() => self.hang_up(End::Answered),
                 stage => self.interrupt(Cause::TimedOut { stage }),
             }
         }
@@ -332,7 +350,28 @@ impl Session {
         self.expect(now, stage, step);
     }
 
+    /// Whether STARTTLS was accepted, and with it went the line that may be answered now.
+    fn awaits_injected(&self) -> bool {
+        self.transaction.injects && (self.securing || self.secured)
+    }
+
+    /// The injected line is the only one in flight: what comes now answers it.
+    fn await_injected(&mut self, now: Duration) {
+        self.in_flight.push_back(InFlight { stage: Stage::Other, step: Some(0), transmitted: true });
+        self.next_step = 1;
+        self.deadline = Some(now.saturating_add(INJECTED.min(self.reply_timeout)));
+    }
+
+    /// Another answer to what was asked last.
+    fn take_further(&mut self, reply: Reply) {
+        let (stage, step) = self.last_answered.unwrap_or((Stage::Greeting, None));
+        self.events.push_back(SessionEvent::Replied { stage, step, reply });
+    }
+
     fn handle_reply(&mut self, now: Duration, reply: Reply) {
+        if self.transaction.ambiguous && self.quitting && !matches!(reply.code, 221 | 421) {
+            return self.take_further(reply);
+        }
         let Some(InFlight { stage, step, .. }) = self.in_flight.pop_front_if(|command| command.transmitted) else {
             return self.take_unasked(reply);
         };
@@ -350,6 +389,7 @@ impl Session {
         }
         if stage != Stage::Quit {
             self.last_was_positive = reply.is_positive();
+            self.last_answered = Some((stage, step));
         }
         match (stage, step) {
             (Stage::Greeting, _) => self.take_greeting(now, reply),
@@ -417,9 +457,18 @@ impl Session {
             self.advance(now);
         } else if self.capabilities.offers("STARTTLS") {
             self.say(now, Stage::StartTls, None, &"STARTTLS".into());
+            self.inject();
         } else {
             self.end(now, End::NotOffered("STARTTLS".to_owned()));
         }
+    }
+
+    /// The first step travels in the clear, where it does.
+    fn inject(&mut self) {
+        let Some(step) = self.transaction.steps.first().filter(|_| self.transaction.injects) else { return };
+        self.output.extend_from_slice(step.line.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+        self.events.push_back(SessionEvent::Sent { stage: step.stage, step: Some(0), line: step.line.clone() });
     }
 
     fn take_starttls(&mut self, now: Duration, reply: Reply) {
@@ -524,7 +573,10 @@ impl Session {
     fn take_data(&mut self, now: Duration, reply: Reply) {
         match (reply.class(), self.transaction.message.clone()) {
             (ReplyClass::PositiveIntermediate, Some(message)) => {
-                self.output.extend_from_slice(&dot_stuffed(message.as_bytes()));
+                match self.transaction.ambiguous {
+                    true => self.output.extend_from_slice(message.as_bytes()),
+                    false => self.output.extend_from_slice(&dot_stuffed(message.as_bytes())),
+                }
                 self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: message });
                 self.expect(now, Stage::EndOfData, None);
             }
@@ -551,7 +603,7 @@ impl Session {
         if self.ended {
             return;
         }
-        if end == End::Answered && self.transaction.farewell {
+        if end == End::Answered && (self.transaction.farewell || self.transaction.ambiguous) {
             // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
             self.quitting = true;
             return self.say(now, Stage::Quit, None, &"QUIT".into());
@@ -615,6 +667,8 @@ mod tests {
             pipelining: true,
             farewell: false,
             chunking: false,
+            injects: false,
+            ambiguous: false,
         }
     }
 

@@ -10,6 +10,7 @@ mod control;
 mod host;
 mod path;
 mod proof;
+mod smuggle;
 mod words;
 
 use std::{
@@ -222,6 +223,7 @@ async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailE
     if context.receiving {
         proof::prove(context, &delivered).await;
     }
+    smuggle::smuggle(context, &delivered).await;
     control::check_user(context, &delivered).await;
     proof::wait(context, &delivered).await;
 }

@@ -68,7 +68,7 @@ pub async fn scan_path<N: Network>(
     mut tests: Vec<&'static RelayTest>,
 ) {
     let scan = PathScan::new(context, index, way);
-    tests.retain(|test| !is_answered(context, index, test));
+    tests.retain(|test| !test.sends_message() && !is_answered(context, index, test));
     tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
         Some(place) => place,
         // Refused credentials are what bans are made of: they come last.
@@ -323,6 +323,11 @@ impl<N: Network> PathScan<N> {
         Some((sender, self.transaction(test, sender, job)?))
     }
 
+    /// What to say for a test that sends a message at once.
+    pub fn whole_transaction(&self, test: &'static RelayTest) -> Option<Transaction> {
+        self.transaction(test, test.reverse_path, Start { job: 0, attempt: 0, pipelining: false, helo: false })
+    }
+
     /// What to say for a user who authenticates.
     pub fn authenticated_transaction(&self, test: &'static RelayTest, credentials: Credentials) -> Option<Transaction> {
         let words = words::words(&self.context, self.index, &self.way, test);
@@ -354,6 +359,11 @@ impl<N: Network> PathScan<N> {
             Some(dialogue) => Outcome::of(dialogue, test),
             None => Outcome::Interrupted { cause: Cause::Stopped },
         })
+    }
+
+    /// What a dialogue shows; nothing, where there was none.
+    pub fn dialogue_of<T: Default>(&self, number: u32, show: impl FnOnce(&norelay_core::report::Dialogue) -> T) -> T {
+        self.context.recorder.look(|report| report.dialogues.get(&number).map(show).unwrap_or_default())
     }
 
     /// Has a dialogue; says its number.

@@ -29,8 +29,8 @@ use crate::network::Network;
 /// Once one message has come back the verdict is known; the others get this long for the sake of the diagnosis.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Paths and tests whose message was accepted.
-pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8)>>>;
+/// Paths and tests whose message was accepted, and the role of the address that it must come to.
+pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8, Role)>>>;
 
 /// DATA that is refused sends no message; still there is an end to asking.
 const MAX_REFUSED: usize = 12;
@@ -52,7 +52,7 @@ pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered)
 
 fn was_taken(proof: &Proof, delivered: &Delivered) -> bool {
     let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner);
-    proof.candidates.iter().any(|candidate| delivered.contains(&(proof.path, candidate.test.number)))
+    proof.candidates.iter().any(|candidate| delivered.contains(&(proof.path, candidate.test.number, Role::Recipient)))
 }
 
 /// The tests whose recipients were accepted.
@@ -95,7 +95,8 @@ pub async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording:
             let number = scan.dialogue(ids.clone(), transaction, step_tests, true, job.attempt).await;
             let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
             let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
-            let numbers = taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number));
+            let numbers =
+                taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
             delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
             let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
             unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome))
@@ -160,9 +161,12 @@ pub async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) 
         let notified = context.arrived.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
-        let arrived: BTreeSet<(u8, u8)> = context.recorder.look(|report| {
+        let arrived: BTreeSet<(u8, u8, Role)> = context.recorder.look(|report| {
             let tokens = report.receipts.iter().map(|(_, receipt)| receipt.token);
-            tokens.filter(|token| token.role == Role::Recipient).map(|token| (token.path, token.test)).collect()
+            tokens
+                .filter(|token| token.role != Role::Sender)
+                .map(|token| (token.path, token.test, token.role))
+                .collect()
         });
         if delivered.is_subset(&arrived) {
             return;

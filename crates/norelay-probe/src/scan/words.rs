@@ -41,6 +41,8 @@ pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &Rel
         user: token(Role::Recipient),
         sender: token(Role::Sender),
         unknown: token(Role::Unknown),
+        inner: token(Role::Inner),
+        text_token: token(Role::Message),
         domain: request.domain.clone(),
         second_domain: request.second_domain.clone(),
         helo: helo(context, to),

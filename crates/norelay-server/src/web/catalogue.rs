@@ -90,10 +90,12 @@ fn said(test: &RelayTest, line: &Line) -> Option<String> {
     match line {
         Line::Preface(preface) => Some((*preface).to_owned()),
         Line::Helo(name) => Some(format!("HELO {name}")),
-        Line::NoHello | Line::Requires(_) | Line::Chunking => None,
+        Line::BehindStartTls => Some("STARTTLS".to_owned()),
+        Line::Smuggle(end) => Some(format!("… {end}MAIL FROM:…")),
         Line::Credentials => Some("AUTH ********".to_owned()),
         Line::Mail => Some(format!("MAIL FROM:{}", test.reverse_path)),
         Line::Rcpt => Some(format!("RCPT TO:{}", test.forward_path)),
         Line::Say(_, _, line) | Line::Exchange(_, line, _) => Some((*line).to_owned()),
+        _ => None,
     }
 }
