@@ -7,7 +7,8 @@
 //!   is believed after a violation.
 //! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
 //!   octets gains no time by it, and writes count as waiting.
-//! - QUIT is said and, unless the transaction asks for it, not waited for.
+//! - QUIT is said and, unless the transaction asks for it, not waited for. Where it is and PIPELINING is offered, it
+//!   travels with the last recipient, if nothing else can follow: then its reply costs no time.
 //! - What is injected behind STARTTLS needs no answer: without one, the dialogue is over.
 //! - A server that takes no preface answers it as a command: a refusal that could be that answer is taken for it, and
 //!   ends the dialogue, so that no later answer is credited to the wrong command.
@@ -168,6 +169,7 @@ pub struct Session {
     mail_refused: bool,
     securing: bool,
     secured: bool,
+    quit_said: bool,
     quitting: bool,
     last_was_positive: bool,
     last_answered: Option<(Stage, Option<usize>)>,
@@ -194,6 +196,7 @@ impl Session {
             mail_refused: false,
             securing: false,
             secured,
+            quit_said: false,
             quitting: false,
             last_was_positive: false,
             last_answered: None,
@@ -486,12 +489,7 @@ impl Session {
     /// Says the next step, and those that may travel with it.
     fn advance(&mut self, now: Duration) {
         loop {
-            let Some(step) = self.transaction.steps.get(self.next_step).cloned() else {
-                if self.in_flight.is_empty() {
-                    self.say_data_or_end(now);
-                }
-                return;
-            };
+            let Some(step) = self.transaction.steps.get(self.next_step).cloned() else { return self.conclude(now) };
             if !self.in_flight.is_empty() && !self.may_join(&step) {
                 return;
             }
@@ -516,13 +514,39 @@ impl Session {
         }
     }
 
-    /// RFC 2920 section 3.1: MAIL and RCPT may follow one another without waiting.
+    /// All steps are said: what follows, now or with them.
+    fn conclude(&mut self, now: Duration) {
+        let Transaction { farewell, ambiguous, message, .. } = &self.transaction;
+        let is_last = *farewell && !ambiguous && message.is_none() && !self.quit_said;
+        match self.in_flight.as_slices() {
+            ([], []) => self.say_data_or_end(now),
+            ([command], []) if command.stage == Stage::Quit => self.end(now, End::Answered),
+            _ if is_last
+                && self.may_pipeline()
+                && self.in_flight.back().is_some_and(|last| last.stage == Stage::Rcpt) =>
+            {
+                self.say_quit(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// RFC 2920 section 3.1: RSET, MAIL and RCPT may follow one another without waiting.
+    fn may_pipeline(&self) -> bool {
+        let is_envelope = |command: &InFlight| matches!(command.stage, Stage::Rset | Stage::Mail | Stage::Rcpt);
+        self.transaction.pipelining && self.capabilities.offers("PIPELINING") && self.in_flight.iter().all(is_envelope)
+    }
+
+    /// A recipient may; another transaction where it follows whatever the answers are.
     fn may_join(&self, step: &Step) -> bool {
-        let only_envelope = self.in_flight.iter().all(|command| matches!(command.stage, Stage::Mail | Stage::Rcpt));
-        self.transaction.pipelining
-            && self.capabilities.offers("PIPELINING")
-            && step.stage == Stage::Rcpt
-            && only_envelope
+        let follows_anyway = matches!(step.stage, Stage::Rset | Stage::Mail)
+            && matches!(step.purpose, Purpose::Attempt | Purpose::Aside);
+        (step.stage == Stage::Rcpt || follows_anyway) && self.may_pipeline()
+    }
+
+    fn say_quit(&mut self, now: Duration) {
+        self.quit_said = true;
+        self.say(now, Stage::Quit, None, &"QUIT".into());
     }
 
     fn take_answer(&mut self, now: Duration, index: usize, reply: Reply) {
@@ -606,7 +630,10 @@ impl Session {
         if end == End::Answered && (self.transaction.farewell || self.transaction.ambiguous) {
             // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
             self.quitting = true;
-            return self.say(now, Stage::Quit, None, &"QUIT".into());
+            if !self.quit_said {
+                self.say_quit(now);
+            }
+            return;
         }
         if self.in_flight.is_empty() {
             self.output.extend_from_slice(b"QUIT\r\n");
@@ -721,6 +748,20 @@ mod tests {
                 "Answered",
             ],
         );
+    }
+
+    #[test]
+    fn tests_that_share_a_connection_travel_together_where_pipelining_is_offered() {
+        let one = [Step::mail(&"<a@probe.example>".into()), Step::rcpt(Purpose::Question, &"<b@probe.example>".into())];
+        let again = [Step::new(Stage::Rset, Purpose::Attempt, "RSET")];
+        let steps = one.iter().chain(&again).chain(&one).cloned();
+        let steps = steps.map(|step| Step { purpose: Purpose::Attempt, ..step }).collect();
+        let mut seen = Vec::new();
+        let shared = Transaction { steps, farewell: true, ..plain() };
+        let answers = "250 ok\r\n550 no\r\n250 ok\r\n501 no\r\n503 no\r\n221 bye\r\n";
+        run(shared, &["220 mx\r\n", OFFERS, answers], &mut seen);
+        let said: String = seen.iter().map(|line| line.chars().take(4).collect::<String>() + "|").collect();
+        assert_eq!(said, "S: 2|C: E|S: 2|C: M|C: R|C: R|C: M|C: R|C: Q|S: 2|S: 5|S: 2|S: 5|S: 5|S: 2|Answ|");
     }
 
     #[test]
