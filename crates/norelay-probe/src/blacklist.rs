@@ -131,6 +131,18 @@ impl Blacklists {
         }
     }
 
+    /// Asks the lists about several targets at once, in their order: a list is tested once and asked about each.
+    pub async fn surveys(&self, targets: &[Target]) -> Vec<Survey> {
+        let mut tasks = JoinSet::new();
+        for (index, target) in targets.iter().cloned().enumerate() {
+            let lists = self.clone();
+            tasks.spawn(async move { (index, lists.survey(&target).await) });
+        }
+        let mut surveys = tasks.join_all().await;
+        surveys.sort_by_key(|(index, _)| *index);
+        surveys.into_iter().map(|(_, survey)| survey).collect()
+    }
+
     /// In the order of the plan.
     async fn readings(&self, planned: Vec<Planned>, started: Instant, deadline: Instant) -> Vec<Reading> {
         let mut tasks = JoinSet::new();

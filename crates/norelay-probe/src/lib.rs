@@ -20,4 +20,5 @@ pub mod resolve;
 pub mod scan;
 pub mod secure;
 pub mod spool;
+pub mod surroundings;
 pub mod target;

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use norelay_core::{catalogue::Profile, smtp::Security};
+
 /// A target as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -20,6 +22,25 @@ pub enum Host {
     MailDomain(String),
     /// An address.
     Address(IpAddr),
+}
+
+impl Target {
+    /// The ports to test and how each is protected: the port that was typed, else the chosen ones, else those of mail.
+    #[must_use]
+    pub fn ways(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {
+        let ports = match (self.port, chosen.is_empty()) {
+            (Some(port), _) => vec![port],
+            (None, false) => chosen.to_vec(),
+            // The seventeen were for port 25 in the clear.
+            (None, true) if profile == Profile::Classic => return vec![(25, Security::Plain)],
+            (None, true) => vec![25, 465, 587],
+        };
+        let ways = ports.into_iter().flat_map(|port| match port {
+            465 => vec![(port, Security::Tls)],
+            _ => vec![(port, Security::Plain), (port, Security::StartTls)],
+        });
+        ways.collect()
+    }
 }
 
 /// The text can't be a target. Says what to type instead.

@@ -89,6 +89,14 @@ pub struct Test {
     pub wait: SignedDuration,
     /// How many messages may be sent for the proof of one test.
     pub messages: u32,
+    /// The address that servers should see us come from, behind an address translator.
+    pub seen_as_expected: Option<IpAddr>,
+    /// Whether DNS blacklists are asked beside a test.
+    pub blacklists: bool,
+    /// A file with the keys of blacklists that need one.
+    pub blacklist_key_file: Option<PathBuf>,
+    /// Whether it is looked at what the DNS says about domain and addresses beside a test.
+    pub posture: bool,
     /// Ports that strangers may have tested.
     pub public_ports: Vec<u16>,
     /// Networks that are tested although they aren't public.
@@ -101,6 +109,8 @@ pub struct Test {
 pub struct Receiver {
     /// Where it listens; nowhere: no receiver.
     pub listen: Vec<SocketAddr>,
+    /// The addresses under which others reach it at port 25; without them, those that it listens on.
+    pub addresses: Vec<IpAddr>,
     /// The file of the key that tokens are made with; without it, `token.key` in the data folder.
     pub key_file: Option<PathBuf>,
     /// The name that it greets with; without it, the machine's.
@@ -237,6 +247,10 @@ impl Default for Test {
             timeout: SignedDuration::from_secs(60),
             wait: SignedDuration::from_mins(5),
             messages: 3,
+            seen_as_expected: None,
+            blacklists: true,
+            blacklist_key_file: None,
+            posture: true,
             public_ports: vec![25, 465, 587],
             allow_networks: Vec::new(),
         }

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use norelay_core::event::MailExchanger;
 use norelay_probe::{
     resolve::{ResolveError, Resolver},
+    scan::Traps,
     target::Target,
 };
 
@@ -19,6 +20,9 @@ pub trait Names: Send + Sync + 'static {
 
     /// The name of an address that leads back to it.
     fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>>;
+
+    /// The domains below the probe domain that name the target as an exchanger, before or after our receiver.
+    fn traps<'a>(&'a self, domain: &'a str, exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps>;
 
     /// The TXT records of a name.
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>>;
@@ -53,6 +57,10 @@ impl Names for Dns {
         Box::pin(self.0.name_of(address))
     }
 
+    fn traps<'a>(&'a self, domain: &'a str, exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+        Box::pin(self.0.traps(domain, exchangers))
+    }
+
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
         Box::pin(self.0.texts(name))
     }
@@ -73,6 +81,10 @@ impl Names for NoNames {
 
     fn name_of(&self, _address: IpAddr) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
+    }
+
+    fn traps<'a>(&'a self, _domain: &'a str, _exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+        Box::pin(std::future::ready(Traps::default()))
     }
 
     fn texts<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {

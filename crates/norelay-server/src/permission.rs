@@ -9,14 +9,21 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use norelay_core::catalogue::{self, Profile, RelayTest};
-use norelay_probe::target::{Host, Target};
+use norelay_core::{
+    catalogue::{self, Profile, RelayTest},
+    event::MailExchanger,
+    smtp::Security,
+};
+use norelay_probe::{
+    scan::Traps,
+    target::{Host, Target},
+};
 
 use crate::{
     Asker, Config, Job, Refusal, Request, State, Store,
     address::{self, Rule},
     names::Names,
-    store::{Budget, Pinned, Scope, Subject},
+    store::{Budget, OnePath, Pinned, Scope, Subject},
 };
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -83,17 +90,23 @@ impl Permission {
             .target
             .parse()
             .map_err(|error: norelay_probe::target::NotATarget| Refusal::Malformed(error.to_string()))?;
-        let ports = ports(request, &target)?;
+        let ways = self.ways(request, &target)?;
         if request.proof && self.config.receiver.listen.is_empty() {
             return Err(Refusal::Malformed(
                 "This service has no receiver, so that it can't prove anything by arrival.".to_owned(),
             ));
         }
-        let resolving = self.resolve(&target, ports);
+        let resolving = async {
+            let pinned = self.resolve(&target, ways).await?;
+            self.check_own_receiver(&pinned).await?;
+            Ok(pinned)
+        };
         let too_slow =
             |_| Refusal::Malformed(format!("{} could not be looked up in time: try again.", shown(&request.target)));
-        let pinned = tokio::time::timeout(RESOLUTION, resolving).await.map_err(too_slow)??;
-        self.check_own_receiver(&pinned).await?;
+        let mut pinned = tokio::time::timeout(RESOLUTION, resolving).await.map_err(too_slow)??;
+        if let Some(path) = &request.path {
+            keep_one(&mut pinned, path)?;
+        }
         self.check_opt_outs(&pinned).await?;
         if self.config.public {
             self.check_rights(asker, request, &pinned).await?;
@@ -101,7 +114,7 @@ impl Permission {
         Ok(pinned)
     }
 
-    async fn resolve(&self, target: &Target, ports: Vec<u16>) -> Result<Pinned, Refusal> {
+    async fn resolve(&self, target: &Target, ways: Vec<(u16, Security)>) -> Result<Pinned, Refusal> {
         let unresolved = |error: norelay_probe::resolve::ResolveError| Refusal::Malformed(error.to_string());
         let mut exchangers = self.names.exchangers(target).await.map_err(unresolved)?;
         let local_domain = match &target.host {
@@ -131,7 +144,8 @@ impl Permission {
         match (exchangers.is_empty(), refused.first()) {
             (false, _) => {
                 let address_typed = matches!(target.host, Host::Address(_));
-                Ok(Pinned { exchangers, refused, local_domain, address_typed, ports })
+                let traps = self.traps(&exchangers).await;
+                Ok(Pinned { exchangers, refused, local_domain, address_typed, ways, traps })
             }
             (true, Some((address, class))) => Err(Refusal::Forbidden(format!(
                 "{address} is {class}: this service tests public addresses of others only."
@@ -140,11 +154,30 @@ impl Permission {
         }
     }
 
+    /// Traps prove nothing without a receiver, and there are none where the probe domain isn't ours.
+    async fn traps(&self, exchangers: &[MailExchanger]) -> Traps {
+        match &self.config.test.domain {
+            Some(domain) if !self.config.receiver.listen.is_empty() => self.names.traps(domain, exchangers).await,
+            _ => Traps::default(),
+        }
+    }
+
+    fn ways(&self, request: &Request, target: &Target) -> Result<Vec<(u16, Security)>, Refusal> {
+        let is_default = request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
+        let mut ports = if is_default { self.config.test.public_ports.clone() } else { request.ports.clone() };
+        ports.sort_unstable();
+        ports.dedup();
+        if ports.contains(&0) || target.port == Some(0) || ports.len() > MAX_PORTS {
+            return Err(Refusal::Malformed(format!("Ports are from 1 to 65535, at most {MAX_PORTS} of them.")));
+        }
+        Ok(target.ways(&ports, request.profile))
+    }
+
     /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
     async fn check_own_receiver(&self, pinned: &Pinned) -> Result<(), Refusal> {
         let listen = &self.config.receiver.listen;
         let Some(domain) = self.config.test.domain.clone().filter(|_| !listen.is_empty()) else { return Ok(()) };
-        let is_own_port = listen.iter().any(|own| pinned.ports.contains(&own.port()));
+        let is_own_port = listen.iter().any(|own| pinned.ways.iter().any(|(port, _)| *port == own.port()));
         let is_here = is_own_port && pinned.addresses().any(address::is_of_this_machine);
         let target = Target { host: Host::MailDomain(domain.clone()), port: None };
         let receivers = self.names.exchangers(&target).await.unwrap_or_default();
@@ -174,7 +207,7 @@ impl Permission {
         let needs = [
             (request.proof, "Proof by a message that comes back"),
             (!is_for_strangers(request), "The thorough profile"),
-            (!pinned.ports.iter().all(|port| self.config.test.public_ports.contains(port)), "This port"),
+            (!pinned.ways.iter().all(|(port, _)| self.config.test.public_ports.contains(port)), "This port"),
         ];
         let Some((_, what)) = needs.into_iter().find(|(is_asked, _)| *is_asked) else { return Ok(()) };
         if self.controls(asker, pinned).await? {
@@ -274,7 +307,7 @@ impl Permission {
                     .store
                     .pinned(job.id)
                     .await
-                    .is_ok_and(|other| other.addresses().eq(pinned.addresses()) && other.ports == pinned.ports)
+                    .is_ok_and(|other| other.addresses().eq(pinned.addresses()) && other.ways == pinned.ways)
             {
                 return Ok(Some(job));
             }
@@ -389,16 +422,18 @@ pub fn choose(request: &Request) -> Result<Vec<&'static RelayTest>, Refusal> {
     }
 }
 
-fn ports(request: &Request, target: &Target) -> Result<Vec<u16>, Refusal> {
-    let mut ports = match (target.port, request.ports.is_empty()) {
-        (Some(port), _) => vec![port],
-        (None, true) => vec![25],
-        (None, false) => request.ports.clone(),
-    };
-    ports.sort_unstable();
-    ports.dedup();
-    if ports.contains(&0) || ports.len() > MAX_PORTS {
-        return Err(Refusal::Malformed(format!("Ports are from 1 to 65535, at most {MAX_PORTS} of them.")));
+/// Leaves one path of what was found.
+fn keep_one(pinned: &mut Pinned, path: &OnePath) -> Result<(), Refusal> {
+    for exchanger in &mut pinned.exchangers {
+        exchanger.addresses.retain(|address| *address == path.address);
     }
-    Ok(ports)
+    pinned.exchangers.retain(|exchanger| !exchanger.addresses.is_empty());
+    pinned.ways.retain(|way| *way == (path.port, path.security));
+    match pinned.exchangers.is_empty() || pinned.ways.is_empty() {
+        false => Ok(()),
+        true => Err(Refusal::Malformed(format!(
+            "{}:{} ({}) is no longer a path of this target: test the target anew.",
+            path.address, path.port, path.security
+        ))),
+    }
 }

@@ -18,6 +18,7 @@ use norelay_probe::{
     network::{AnyStream, Internet, Network},
     record::Sink,
     scan,
+    surroundings::{Surroundings, Wanted},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -33,6 +34,8 @@ pub struct Assignment {
     pub request: scan::Request,
     /// The exchangers; nothing but their addresses is connected to.
     pub exchangers: Vec<MailExchanger>,
+    /// Whether to look at what is around: blacklists and posture.
+    pub surroundings: bool,
     /// What an attempt before this one has found out.
     pub known: Report,
     /// Where every fact goes.
@@ -56,18 +59,55 @@ impl Tester for Nobody {
 
 /// The probe, over the real network.
 #[derive(Clone, Debug)]
-pub struct Probe(pub Internet);
+pub struct Probe {
+    /// The way out.
+    pub network: Internet,
+    /// The DNS resolver; the machine's own where none is given.
+    pub resolver: Option<SocketAddr>,
+    /// What is looked up beside a test.
+    pub wanted: Wanted,
+}
+
+impl Probe {
+    /// Looks at what is around, until it has, or the test is stopped.
+    async fn look_around(
+        &self,
+        domain: Option<&str>,
+        exchangers: &[MailExchanger],
+        sink: &dyn Sink,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        match Surroundings::new(self.wanted.clone(), self.resolver) {
+            Err(error) => tracing::warn!(%error, "nothing is looked up beside the test"),
+            Ok(surroundings) => tokio::select! {
+                () = surroundings.look(domain, exchangers, sink) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            },
+        }
+    }
+}
 
 impl Tester for Probe {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        let Assignment { request, exchangers, known, sink, receipts, stop } = assignment;
-        let fence = Arc::new(Fence::around(self.0.clone(), &exchangers));
+        let Assignment { request, exchangers, surroundings, known, sink, receipts, stop } = assignment;
+        let fence = Arc::new(Fence::around(self.network.clone(), &exchangers));
+        let probe = self.clone();
         Box::pin(async move {
-            // Before the first dialogue the paths may not all have been recorded: then they are planned anew, alike.
-            let _ = match known.dialogues.is_empty() {
-                true => scan::scan(request, exchangers, fence, sink, receipts, stop).await,
-                false => scan::resume(request, known, fence, sink, receipts, stop).await,
+            let (domain, around) = (request.local_domain.clone(), exchangers.clone());
+            let (notes, stopped) = (sink.clone(), stop.clone());
+            let testing = async move {
+                // Before the first dialogue the paths may not all have been recorded: then they are planned anew, alike.
+                match known.dialogues.is_empty() {
+                    true => drop(scan::scan(request, exchangers, fence, sink, receipts, stop).await),
+                    false => drop(scan::resume(request, known, fence, sink, receipts, stop).await),
+                }
             };
+            let looking = async {
+                if surroundings {
+                    probe.look_around(domain.as_deref(), &around, notes.as_ref(), stopped).await;
+                }
+            };
+            tokio::join!(testing, looking);
         })
     }
 }

@@ -115,7 +115,7 @@ fn new_job(target: &str, addresses: &[&str]) -> NewJob {
 fn pinned(addresses: &[&str]) -> Pinned {
     let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
     let exchanger = MailExchanger { name: Some("mx\0.example".to_owned()), preference: Some(10), addresses };
-    Pinned { exchangers: vec![exchanger], ports: vec![25], ..Pinned::default() }
+    Pinned { exchangers: vec![exchanger], ways: vec![(25, norelay_core::smtp::Security::Plain)], ..Pinned::default() }
 }
 
 async fn create(store: &Store, new: &NewJob) {

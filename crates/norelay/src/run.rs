@@ -14,6 +14,7 @@ use norelay_probe::{
     record::Sink,
     resolve::{ResolveError, Resolver},
     scan::{self, Request},
+    surroundings::Surroundings,
     target::{Host, Target},
 };
 use tokio::sync::{mpsc, watch};
@@ -22,8 +23,7 @@ use crate::{
     Complaint, identity, password,
     progress::Progress,
     proof_service::{self, ProofService, Reception},
-    replay,
-    surroundings::Surroundings,
+    replay, surroundings,
     test::Arguments,
 };
 
@@ -75,7 +75,7 @@ impl Session {
         };
         let credentials = password::credentials(arguments)?;
         let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
-        let surroundings = Surroundings::new(&arguments.surroundings, arguments.resolver)?;
+        let surroundings = surroundings::prepare(&arguments.surroundings, arguments.resolver)?;
         let stop = stopped_by_user();
         Ok(Self {
             resolver,

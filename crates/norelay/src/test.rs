@@ -197,18 +197,7 @@ impl Arguments {
 
     /// The ports, and how each is protected.
     pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
-        let ports = match (target.port, self.port.is_empty()) {
-            (Some(port), _) => vec![port],
-            (None, false) => self.port.clone(),
-            // The seventeen were for port 25 in the clear.
-            (None, true) if self.profile() == Profile::Classic => return vec![(25, Security::Plain)],
-            (None, true) => vec![25, 465, 587],
-        };
-        let ways = ports.into_iter().flat_map(|port| match port {
-            465 => vec![(port, Security::Tls)],
-            _ => vec![(port, Security::Plain), (port, Security::StartTls)],
-        });
-        ways.collect()
+        target.ways(&self.port, self.profile())
     }
 
     /// The address families.

@@ -167,6 +167,30 @@ kinds! {
     "reverse_name_confirmed" Info "{0} is named {1}, which leads back to it.";
 }
 
+/// What a finding is about; they are shown apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The server, as the relay test saw it.
+    Relay,
+    /// DNS blacklists.
+    Blacklists,
+    /// What the DNS says about the domain and the addresses.
+    Posture,
+}
+
+/// How the tags of posture begin.
+const POSTURE: [&str; 8] = ["mx_", "spf_", "dmarc_", "mta_sts_", "tls_rpt_", "dane_", "posture_", "reverse_name_"];
+
+/// The topic of a tag.
+#[must_use]
+pub fn topic(tag: &str) -> Topic {
+    match tag {
+        _ if tag.starts_with("blacklist_") => Topic::Blacklists,
+        _ if POSTURE.iter().any(|prefix| tag.starts_with(prefix)) => Topic::Posture,
+        _ => Topic::Relay,
+    }
+}
+
 /// A fact about a run: which kind, where, and its particulars.
 #[derive(Debug)]
 pub(super) struct Fact {

@@ -94,7 +94,7 @@ pub struct Request {
 }
 
 /// Domains below the probe domain whose MX records name the receiver and the target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traps {
     /// With the receiver first.
     pub backup: Option<String>,

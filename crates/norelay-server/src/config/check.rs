@@ -2,9 +2,23 @@
 
 use std::path::Path;
 
-use norelay_probe::target;
+use norelay_core::blacklist::Keys;
+use norelay_probe::{key_file, target};
 
 use super::{Config, Misconfigured, Secret};
+
+impl Config {
+    /// The keys of blacklists.
+    ///
+    /// # Errors
+    /// Their file can't be read.
+    pub fn blacklist_keys(&self) -> Result<Keys, Misconfigured> {
+        let Some(file) = &self.test.blacklist_key_file else { return Ok(Keys::default()) };
+        let wrong = |why: String| Misconfigured(format!("The file {} can't be used: {why}.", file.display()));
+        let text = key_file::read_text(file).map_err(|error| Misconfigured(error.to_string()))?;
+        Keys::parse(&text).map_err(|error| wrong(error.to_string()))
+    }
+}
 
 /// A file with a secret is small.
 const MAX_SECRET: u64 = 4_096;
@@ -21,6 +35,7 @@ pub(super) fn check(config: &mut Config) -> Result<(), Misconfigured> {
     check_url(config)?;
     check_database(config)?;
     check_pairs(config)?;
+    config.blacklist_keys()?;
     if config.public { check_public(config) } else { Ok(()) }
 }
 

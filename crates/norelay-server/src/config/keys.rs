@@ -65,9 +65,14 @@ keys! {
     "test.timeout" Text "How long a reply may take; 60s by default.";
     "test.wait" Text "How long to wait for deferred answers and for messages to come back; 5m by default.";
     "test.messages" Number "How many messages may be sent for the proof of one test; 3 by default.";
+    "test.seen-as-expected" Text "The address that servers should see tests come from, where an address translator stands between.";
+    "test.blacklists" Flag "Whether DNS blacklists are asked beside a test; true by default.";
+    "test.blacklist-key-file" Text "A file with the keys of blacklists that need one, a line ZONE=KEY each.";
+    "test.posture" Flag "Whether it is looked at what the DNS says about domain and addresses beside a test; true by default.";
     "test.public-ports" Numbers "Ports that strangers may have tested; 25,465,587 by default.";
     "test.allow-networks" Texts "Networks that are tested although they aren't public; none by default.";
     "receiver.listen" Texts "Where the receiver listens, such as [::]:25; nowhere by default: then nothing is proved.";
+    "receiver.addresses" Texts "The addresses under which others reach the receiver at port 25; those that it listens on by default.";
     "receiver.key-file" Text "The file of the key that tokens are made with; token.key in the data folder by default.";
     "receiver.name" Text "The name that the receiver greets with; the machine's by default.";
     "connect-back.listen" Texts "Where the service listens that tells whoever connects their own address, as a proof of control; nowhere by default.";

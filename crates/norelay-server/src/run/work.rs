@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,8 +16,9 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
+    check::finding::{self, Topic},
     event::{Event, Record},
-    smtp::Security,
+    report::Report,
 };
 use norelay_probe::{
     record::Sink,
@@ -26,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Shared, live::Running, queue, resume::Continuation};
 use crate::{
-    Job, State, StoreError, Stored, permission,
+    Job, Request, State, StoreError, Stored, config, permission,
     store::{Appended, Lease, Pinned},
     tester::Assignment,
 };
@@ -130,6 +132,7 @@ async fn work(
     let assignment = Assignment {
         request,
         exchangers: pinned.exchangers,
+        surroundings: is_whole(&job.request) && !has_surroundings(&report),
         known: report,
         sink,
         receipts: job.request.proof.then_some(receipts),
@@ -272,16 +275,16 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         address_typed: pinned.address_typed,
         profile: job.request.profile,
         tests,
-        every_path: !job.request.only.is_empty(),
+        every_path: !is_whole(&job.request),
         domain: identity.domain.clone(),
         domain_given: identity.domain_given,
         second_domain: Some(config.test.second_domain.clone()),
         local_domain: pinned.local_domain.clone(),
         local_user: "postmaster".to_owned(),
         helo: identity.helo.clone(),
-        receivers: config.receiver.listen.iter().filter(|at| at.port() == 25).map(std::net::SocketAddr::ip).collect(),
-        traps: scan::Traps::default(),
-        ports: pinned.ports.iter().flat_map(|port| ways(*port)).collect(),
+        receivers: receivers(&config.receiver),
+        traps: pinned.traps.clone(),
+        ports: pinned.ways.clone(),
         family: Family::Any,
         reply_timeout: seconds(config.test.timeout),
         wait: seconds(config.test.wait),
@@ -289,15 +292,24 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         slow: false,
         max_messages: config.test.messages as usize,
         credentials: None,
-        seen_as_expected: None,
+        seen_as_expected: config.test.seen_as_expected,
     }
 }
 
-/// How a port is protected: 465 by TLS from the start, 587 in the clear and after STARTTLS.
-fn ways(port: u16) -> Vec<(u16, Security)> {
-    match port {
-        465 => vec![(port, Security::Tls)],
-        587 => vec![(port, Security::Plain), (port, Security::StartTls)],
-        _ => vec![(port, Security::Plain)],
+/// Whether it is the whole target that is tested, and not one test or one path of it again.
+fn is_whole(request: &Request) -> bool {
+    request.only.is_empty() && request.path.is_none()
+}
+
+/// Whether an attempt before this one has looked at what is around.
+fn has_surroundings(report: &Report) -> bool {
+    report.notes.iter().any(|note| finding::topic(&note.tag) != Topic::Relay)
+}
+
+/// Where others reach the receiver at port 25.
+fn receivers(receiver: &config::Receiver) -> Vec<IpAddr> {
+    match receiver.addresses.is_empty() {
+        true => receiver.listen.iter().filter(|at| at.port() == 25).map(std::net::SocketAddr::ip).collect(),
+        false => receiver.addresses.clone(),
     }
 }

@@ -20,11 +20,13 @@ use std::{
     time::Duration,
 };
 
-use norelay_probe::{key_file, network::Internet};
+use norelay_probe::{key_file, network::Internet, surroundings::Wanted};
 use tokio::task::JoinSet;
 
 use crate::{
-    AppState, Config, Runs, Store, connect_back,
+    AppState, Config, Runs, Store,
+    config::Misconfigured,
+    connect_back,
     names::{Dns, Names},
     permission::Permission,
     run::Parts,
@@ -81,7 +83,7 @@ pub async fn serve(
         config: config.clone(),
         store: store.clone(),
         permission: Permission::new(config.clone(), store.clone(), names.clone()),
-        tester: Arc::new(Probe(network)),
+        tester: Arc::new(Probe { network, resolver: config.test.resolver, wanted: wanted(&config)? }),
         identity: identity::find(&config, names.as_ref()).await,
         key: key.clone(),
         worker: worker(&config),
@@ -110,6 +112,15 @@ pub async fn serve(
     }
     store.close().await;
     Ok(())
+}
+
+/// What is looked up beside a test.
+fn wanted(config: &Config) -> Result<Wanted, Unservable> {
+    let blacklists = match config.test.blacklists {
+        true => Some(config.blacklist_keys().map_err(|Misconfigured(sentence)| Unservable(sentence))?),
+        false => None,
+    };
+    Ok(Wanted { blacklists, posture: config.test.posture })
 }
 
 /// Opens the store that the settings name.

@@ -25,7 +25,8 @@ pub use self::{
     limits::{Budget, Exceeded},
     log::{Appended, Lease, MAX_RECORDS},
     model::{
-        ApiKey, Challenge, Job, JobId, NotAJobId, OptOut, Origin, Owner, Pinned, Request, Scope, State, Stored, Subject,
+        ApiKey, Challenge, Job, JobId, NotAJobId, OnePath, OptOut, Origin, Owner, Pinned, Request, Scope, State,
+        Stored, Subject,
     },
 };
 

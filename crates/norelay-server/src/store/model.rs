@@ -9,8 +9,10 @@ use norelay_core::{
     catalogue::Profile,
     check::Verdict,
     event::{MailExchanger, Record},
+    smtp::Security,
     token::RunId,
 };
+use norelay_probe::scan::Traps;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -79,10 +81,27 @@ pub struct Request {
     pub only: Vec<String>,
     /// Not these tests, by id.
     pub skip: Vec<String>,
-    /// The ports; none: 25.
+    /// The ports; none: 25, 465 and 587, and 25 alone for the classic tests.
     pub ports: Vec<u16>,
+    /// Only this path; none: all of the target's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<OnePath>,
     /// Whether messages are sent for proof (needs a receiver and, in public mode, proof of control).
     pub proof: bool,
+}
+
+/// One of the paths to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnePath {
+    /// One of its addresses.
+    #[schema(value_type = String, example = "192.0.2.7")]
+    pub address: IpAddr,
+    /// One of its ports.
+    pub port: u16,
+    /// How the connection is protected: `plain`, `starttls` or `tls`.
+    #[schema(value_type = String, example = "starttls")]
+    pub security: Security,
 }
 
 /// What was found about a target when its test was permitted. It is not looked up again: a name can't point elsewhere later.
@@ -96,8 +115,10 @@ pub struct Pinned {
     pub local_domain: Option<String>,
     /// Whether an address was typed.
     pub address_typed: bool,
-    /// The ports, as they were permitted.
-    pub ports: Vec<u16>,
+    /// The ports, as they were permitted, and how each is protected.
+    pub ways: Vec<(u16, Security)>,
+    /// Domains of ours that name the target as a mail exchanger.
+    pub traps: Traps,
 }
 
 impl Pinned {

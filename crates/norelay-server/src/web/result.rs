@@ -33,7 +33,7 @@ use super::{
         time,
     },
 };
-use crate::{AppState, Asker, Job, JobId, Request, Stored};
+use crate::{AppState, Asker, Job, JobId, Request, Stored, store::OnePath};
 
 #[derive(Template)]
 #[template(path = "result.html")]
@@ -328,14 +328,16 @@ pub async fn again(
         Ok(job) => job,
         Err(response) => return response,
     };
-    let mut request = Request { only: again.test.map(with_controls).unwrap_or_default(), ..job.request.clone() };
+    let only = again.test.map(with_controls).unwrap_or_default();
+    let mut request = Request { only, path: None, ..job.request.clone() };
     if let Some(index) = again.path {
         let place = |seen: Seen| {
-            let path = seen.report.paths.get(usize::from(index))?;
-            Some(std::net::SocketAddr::new(path.way.address, path.way.port).to_string())
+            let way = &seen.report.paths.get(usize::from(index))?.way;
+            Some(OnePath { address: way.address, port: way.port, security: way.security })
         };
         match pages.folds.of(job.id).look(&state, &job, place).await {
-            Ok(Some(target)) => request = Request { target, ports: Vec::new(), ..request },
+            // The target stays what was typed: the hosted domain and the server's name come from it.
+            Ok(path @ Some(_)) => request.path = path,
             Ok(None) => return problem::not_found(&state),
             Err(error) => return unshown(&state, &error),
         }

@@ -1,5 +1,7 @@
 //! A service without a network: names are what a test says, and tests are made by nobody.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
@@ -15,11 +17,12 @@ use axum::{
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use norelay_core::{
-    event::{Event, MailExchanger, Record},
+    event::{Event, MailExchanger, Path, Record},
     token::TokenKey,
 };
 use norelay_probe::{
     resolve::ResolveError,
+    scan::{self, Traps},
     target::{Host, Target},
 };
 use norelay_server::{
@@ -95,6 +98,11 @@ impl Names for Book {
         Box::pin(std::future::ready(name))
     }
 
+    fn traps<'a>(&'a self, domain: &'a str, _exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+        let traps = Traps { backup: Some(format!("backup.{domain}")), primary: None };
+        Box::pin(std::future::ready(traps))
+    }
+
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
         let texts = self.texts.lock().expect("nobody panicked").get(name).cloned();
         Box::pin(std::future::ready(Ok(texts.unwrap_or_default())))
@@ -104,12 +112,15 @@ impl Names for Book {
 /// A tester that writes down what it is asked, and ends when it may.
 pub struct Clerk {
     pub assignments: Mutex<Vec<Vec<MailExchanger>>>,
+    pub requests: Mutex<Vec<scan::Request>>,
     may_end: watch::Sender<bool>,
 }
 
 impl Tester for Clerk {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
         self.assignments.lock().expect("nobody panicked").push(assignment.exchangers.clone());
+        record_paths(&assignment);
+        self.requests.lock().expect("nobody panicked").push(assignment.request.clone());
         let mut may_end = self.may_end.subscribe();
         Box::pin(async move {
             let mut stop = assignment.stop.clone();
@@ -119,6 +130,21 @@ impl Tester for Clerk {
             };
             assignment.sink.record(&Record::new(Timestamp::now(), Event::RunFinished { stopped }));
         })
+    }
+}
+
+/// The paths, as the probe would plan them.
+fn record_paths(assignment: &Assignment) {
+    let addresses = assignment.exchangers.iter().flat_map(|exchanger| {
+        exchanger.addresses.iter().map(|address| (exchanger.name.clone(), *address)).collect::<Vec<_>>()
+    });
+    let ways = addresses.flat_map(|(host, address)| {
+        let ports = assignment.request.ports.iter();
+        ports.map(move |(port, security)| Path { host: host.clone(), address, port: *port, security: *security })
+    });
+    for (path, way) in (0..).zip(ways) {
+        let event = Event::PathAdded { path, way, tests: Vec::new() };
+        assignment.sink.record(&Record::new(Timestamp::now(), event));
     }
 }
 
@@ -166,7 +192,11 @@ impl Site {
         let store = Store::sqlite(folder.path()).await.expect("a fresh folder is usable");
         let config = Arc::new(config);
         let book: Arc<Book> = Arc::default();
-        let clerk = Arc::new(Clerk { assignments: Mutex::default(), may_end: watch::channel(true).0 });
+        let clerk = Arc::new(Clerk {
+            assignments: Mutex::default(),
+            requests: Mutex::default(),
+            may_end: watch::channel(true).0,
+        });
         let runs = Runs::of(Parts {
             config: config.clone(),
             store: store.clone(),

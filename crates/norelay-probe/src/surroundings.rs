@@ -1,0 +1,84 @@
+//! What is looked up around a relay test, as events of the same run: DNS blacklists and posture.
+//!
+//! Rules:
+//! - It goes on beside the relay test, never delays it by more than its own time, and changes no verdict.
+//! - Nothing is looked up unless it was asked for.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use norelay_core::{
+    blacklist::{Keys, Target, notes, target::is_private},
+    event::{Event, MailExchanger, Record},
+};
+use tokio::time::Instant;
+
+use crate::{
+    blacklist::{self, Blacklists, Options},
+    dns::{Dns, NoResolver},
+    posture,
+    record::Sink,
+};
+
+/// The longest that it may take, and how long one question of it.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More addresses than this are a farm, whose lists nobody reads.
+const MAX_ADDRESSES: usize = 8;
+
+/// What to look up besides.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The DNS blacklists, with the keys of those that need one.
+    pub blacklists: Option<Keys>,
+    /// What the DNS says about the domain and the addresses.
+    pub posture: bool,
+}
+
+/// What looks it up, for one run or for a few one after the other.
+pub struct Surroundings {
+    blacklists: Option<Blacklists>,
+    dns: Option<Dns>,
+}
+
+impl Surroundings {
+    /// Prepares what is wanted, to be asked of the given resolver or the machine's own.
+    ///
+    /// # Errors
+    /// There is no resolver.
+    pub fn new(wanted: Wanted, resolver: Option<SocketAddr>) -> Result<Self, NoResolver> {
+        let options = |keys| Options { resolver, keys, timeout: TIMEOUT, ..Options::default() };
+        let blacklists = wanted.blacklists.map(|keys| Blacklists::new(options(keys))).transpose()?;
+        let dns = wanted.posture.then(|| Dns::new(resolver, PATIENCE)).transpose()?;
+        Ok(Self { blacklists, dns })
+    }
+
+    /// Looks everything up and records it.
+    pub async fn look(&self, domain: Option<&str>, exchangers: &[MailExchanger], sink: &dyn Sink) {
+        let addresses: BTreeSet<IpAddr> = exchangers.iter().flat_map(|exchanger| exchanger.addresses.clone()).collect();
+        let addresses: Vec<_> = addresses.into_iter().take(MAX_ADDRESSES).collect();
+        let (listings, posture) = tokio::join!(self.listings(domain, &addresses), self.posture(domain, &addresses));
+        for event in listings.into_iter().chain(posture) {
+            sink.record(&Record::new(jiff::Timestamp::now(), event));
+        }
+    }
+
+    async fn listings(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
+        let Some(lists) = &self.blacklists else { return Vec::new() };
+        // No list knows an address that isn't used on the Internet.
+        let addresses =
+            addresses.iter().filter(|address| !is_private(**address)).map(|address| Target::Address(*address));
+        let domain = domain.and_then(|domain| blacklist::target(domain).ok());
+        let targets: Vec<_> = addresses.chain(domain).collect();
+        lists.surveys(&targets).await.iter().flat_map(|survey| notes(survey, None)).collect()
+    }
+
+    async fn posture(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
+        let Some(dns) = &self.dns else { return Vec::new() };
+        let addresses: Vec<_> = addresses.iter().map(|address| (None, *address)).collect();
+        posture::examine(&dns.until(Instant::now() + TIMEOUT), domain, &addresses).await
+    }
+}
