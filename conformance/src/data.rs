@@ -127,6 +127,9 @@ pub struct Expectation {
     /// Findings that must be there.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// Findings that must not be there.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// Whether every one of the seventeen must have an answer.
     #[serde(default = "default_true")]
     pub all_answered: bool,

@@ -117,6 +117,11 @@ impl Run<'_> {
                 complaints.push(format!("the finding {tag} is missing"));
             }
         }
+        for tag in &expect.absent {
+            if findings.iter().any(|finding| finding["tag"] == tag.as_str()) {
+                complaints.push(format!("the finding {tag} is wrong"));
+            }
+        }
         complaints
     }
 
@@ -171,7 +176,7 @@ mod tests {
                 "reason": "relay_denied"})
             })
             .collect();
-        let report = json!({"verdict": verdict, "findings": [],
+        let report = json!({"verdict": verdict, "findings": [{"tag": "blocked"}],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});
         Run { report: &report, code: Some(code), with_receiver: true }.complaints(&expect)
     }
@@ -187,6 +192,7 @@ mod tests {
             ("verdict = 'open'\nrelayed = ['test-3']", "relayed", "open", 1, 0),
             ("verdict = 'closed'\nrefused.test-3 = 'syntax'", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nfindings = ['backscatter']", "refused", "closed", 0, 1),
+            ("verdict = 'closed'\nabsent = ['blocked', 'backscatter']", "refused", "closed", 0, 1),
         ];
         for (expect, outcome, verdict, code, count) in rows {
             let found = complaints(expect, outcome, verdict, code);

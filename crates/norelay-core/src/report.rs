@@ -210,7 +210,12 @@ impl Dialogue {
             exchange.reply = Some(reply);
         } else if self.exchanges.len() < MAX_EXCHANGES {
             let replied_ms = Some(after_ms);
-            self.exchanges.push(Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) });
+            let further = Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) };
+            // A further answer comes before that to QUIT, which may have been said already.
+            let is_open = |exchange: &Exchange| exchange.stage == Stage::Quit && exchange.reply.is_none();
+            let end = self.exchanges.len();
+            let place = if self.exchanges.last().is_some_and(is_open) { end - 1 } else { end };
+            self.exchanges.insert(place, further);
         }
     }
 }

@@ -72,6 +72,52 @@ fn a_test_may_be_refused_in_its_own_kind() {
     }
 }
 
+/// Exim calls a user whom nobody has unrouteable, as it does a domain that takes no mail: only the same words for both say
+/// that a recipient was taken for a local one.
+#[test]
+fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
+    const UNROUTEABLE: &str = "550 Unrouteable address";
+    for (test, nobody, expected) in [
+        ("route-via-foreign", UNROUTEABLE, Verdict::Closed),
+        ("percent-domain", UNROUTEABLE, Verdict::Closed),
+        ("route-via-foreign", "550 5.1.1 User unknown", Verdict::Inconclusive),
+        // It is at the probe domain, which may be what can't be routed.
+        ("foreign-to-foreign", UNROUTEABLE, Verdict::Inconclusive),
+        ("source-route-domain", UNROUTEABLE, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
+        story.answered(path, test, Stage::Rcpt, UNROUTEABLE);
+        story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
+        story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
+        assert_eq!(judge(&story.end()).verdict, expected, "{test} {nobody}");
+    }
+}
+
+/// A server that takes one line for two answers twice: the last answer is the one about the foreign recipient.
+#[test]
+fn a_line_that_is_taken_for_two_is_judged_by_its_last_answer() {
+    for (answers, expected) in [
+        (&["250 ok", "454 4.7.1 Relay access denied"][..], Verdict::Closed),
+        (&["550 5.1.1 User unknown", "250 ok"], Verdict::Suspect),
+        (&["250 ok", "250 ok"], Verdict::Suspect),
+        (&["250 ok"], Verdict::Suspect),
+        (&["555 5.5.4 Unsupported option: RCPT"], Verdict::Closed),
+        // OpenSMTPD's; elsewhere such words say that it was too much.
+        (&["500 5.5.1 Invalid command: Pipelining not supported"], Verdict::Closed),
+        (&["450 4.7.1 Too many commands"], Verdict::Inconclusive),
+        (&["550 5.7.1 Client host blocked using zen.spamhaus.org"], Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["bare-lf-command"]);
+        let mut lines =
+            vec![(Stage::Greeting, "", "220 mx"), (Stage::Rcpt, "RCPT TO:<a@b>\\x0aRCPT TO:<c@d>", answers[0])];
+        lines.extend(answers[1..].iter().map(|answer| (Stage::Rcpt, "", *answer)));
+        story.dialogue(path, "bare-lf-command", false, &lines);
+        assert_eq!(judge(&story.end()).verdict, expected, "{answers:?}");
+    }
+}
+
 #[test]
 fn what_is_not_offered_is_no_doubt_and_no_acquittal() {
     for (others, expected) in [(&["foreign-to-foreign"][..], Verdict::Closed), (&[], Verdict::Inconclusive)] {

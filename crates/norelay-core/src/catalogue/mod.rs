@@ -197,6 +197,12 @@ impl RelayTest {
             })
     }
 
+    /// Whether a server may take one of its lines for two.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.dialogue.contains(&Line::Ambiguous)
+    }
+
     /// Whether it sends a message at once: it can only be judged by what arrives.
     #[must_use]
     pub fn sends_message(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::{Path, Receipt},
     report::{PathFacts, Report},
-    smtp::{End, Security, Stage},
+    smtp::{End, Reply, Security, Stage},
     token::Role,
 };
 
@@ -126,13 +126,15 @@ pub struct TestJudgement {
 
 /// What the controls of a path show.
 #[derive(Clone, Copy, Debug, Default)]
-struct Controls {
+struct Controls<'a> {
     /// A user whom nobody has is accepted: the server takes any local part.
     takes_any_local_part: bool,
     /// Postmaster of the hosted domain is accepted: not everything from us is refused.
     takes_postmaster: bool,
     /// The probe domain is the user's own: it takes mail.
     probe_domain_exists: bool,
+    /// How a user whom nobody has is refused.
+    nobody: Option<&'a Reply>,
 }
 
 /// Judges the facts of a run.
@@ -234,8 +236,9 @@ fn is_same_host(a: IpAddr, b: IpAddr) -> bool {
     }
 }
 
-impl Controls {
-    fn shown_by(report: &Report, controls: &[TestJudgement]) -> Self {
+impl<'a> Controls<'a> {
+    fn shown_by(report: &Report, controls: &'a [TestJudgement]) -> Self {
+        let nobody = controls.iter().find(|judged| judged.test.id == "ctl-local-nx");
         let accepts = |id| {
             controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
         };
@@ -243,18 +246,29 @@ impl Controls {
             takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
             takes_postmaster: accepts("ctl-postmaster"),
             probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
+            nobody: nobody.and_then(|judged| match &judged.outcome {
+                Outcome::Refused { reply, .. } => Some(reply),
+                _ => None,
+            }),
         }
     }
 }
 
-fn weigh(report: &Report, index: u8, judged: &TestJudgement, controls: Controls, has_starttls_twin: bool) -> Weight {
+fn weigh(
+    report: &Report,
+    index: u8,
+    judged: &TestJudgement,
+    controls: Controls<'_>,
+    has_starttls_twin: bool,
+) -> Weight {
     match &judged.outcome {
         Outcome::Relayed { .. } => Weight::Proof,
         Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
         Outcome::Accepted { .. } => Weight::Suspicion,
         Outcome::Refused { stage, reason, reply } => {
             if denies(judged.test, *stage, *reason, controls, has_starttls_twin)
-                || refuses_in_kind(judged.test.group, *stage, *reason, reply.code, controls)
+                || refuses_in_kind(judged.test, *stage, *reason, reply.code, controls)
+                || is_taken_for_nobody(judged.test, *stage, reply, controls)
             {
                 Weight::Denial
             } else if matches!(stage, Stage::Data | Stage::EndOfData) {
@@ -282,7 +296,7 @@ fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
 /// not come in all the time that the run waited.
-fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, controls: Controls) -> bool {
+fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, controls: Controls<'_>) -> bool {
     let was_sent = report.dialogues_of(index, judged.test.id).any(|(_, dialogue)| {
         dialogue.proof
             && dialogue.has_delivered()
@@ -298,7 +312,7 @@ fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, control
 }
 
 /// Whether a refusal says that relaying is denied, in words or by comparison.
-fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, has_starttls_twin: bool) -> bool {
+fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls<'_>, has_starttls_twin: bool) -> bool {
     let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
     let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
     let odd_recipient = !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
@@ -329,12 +343,15 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls, ha
 
 /// Whether a refusal answers a test that is about more than addresses: the name, the credentials, the proxy's word or
 /// the odd order that it tries were turned down.
-fn refuses_in_kind(group: Group, stage: Stage, reason: Reason, code: u16, controls: Controls) -> bool {
+fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, controls: Controls<'_>) -> bool {
+    let group = test.group;
     let is_at_the_door = matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
     let is_order = code == 503;
     match (group, stage) {
         // Who sends a header talks before his turn, and may be refused for that.
         (Group::Proxy, _) if is_at_the_door => controls.takes_postmaster,
+        // A line that is no command, because of what stands in it, was not taken for two (RFC 5321 section 4.2.4).
+        (_, Stage::Rcpt) if test.is_ambiguous() && matches!(code, 500..=504 | 555) => true,
         _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
         (Group::Auth, Stage::Auth) | (Group::Proxy, Stage::Other) => reason != Reason::Reputation,
         (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail) if is_order => true,
@@ -342,6 +359,18 @@ fn refuses_in_kind(group: Group, stage: Stage, reason: Reason, code: u16, contro
         (Group::Hello, Stage::Helo | Stage::Mail | Stage::Rcpt) => controls.takes_postmaster,
         _ => false,
     }
+}
+
+/// Whether a recipient that reads as one of the server's own domain was refused in the very words in which a user is whom
+/// nobody has there: then it was taken for such a one. (Exim calls both unrouteable, as it does a domain that takes no mail.)
+fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: Controls<'_>) -> bool {
+    let is_local = test.forward_path.ends_with("@{local_domain}>");
+    let is_same = |nobody: &Reply| (nobody.code, nobody.text()) == (reply.code, reply.text());
+    stage == Stage::Rcpt
+        && is_local
+        && controls.probe_domain_exists
+        && controls.takes_postmaster
+        && controls.nobody.is_some_and(is_same)
 }
 
 fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {

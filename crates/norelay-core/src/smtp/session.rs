@@ -601,7 +601,9 @@ impl Session {
                     true => self.output.extend_from_slice(message.as_bytes()),
                     false => self.output.extend_from_slice(&dot_stuffed(message.as_bytes())),
                 }
-                self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: message });
+                let text = message.as_bytes();
+                let shown = text.strip_suffix(b".\r\n").filter(|_| self.transaction.ambiguous).unwrap_or(text).into();
+                self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: shown });
                 self.expect(now, Stage::EndOfData, None);
             }
             (ReplyClass::PositiveCompletion, _) => self.misplaced(Stage::Data, reply),

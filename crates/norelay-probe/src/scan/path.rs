@@ -76,12 +76,17 @@ pub async fn scan_path<N: Network>(
         // By then many connections have shown what the server offers.
         None => FIRST.len() + usize::from(test.requirement().is_some()),
     });
+    let asked = tests.clone();
     let blocked = match context.request.concurrency {
         // The user has set the pace.
         Some(_) => scan.clone().ask_all(tests, scan.limits()).await,
         None => scan.clone().scout_and_ask(tests).await,
     };
     if let Some(cause) = blocked {
+        // What is known without asking is said.
+        for test in asked.into_iter().filter(|test| !is_answered(context, index, test)) {
+            scan.note_not_offered(test);
+        }
         context.recorder.record(Event::GivenUp { path: index, cause });
     }
 }
@@ -243,10 +248,15 @@ impl<N: Network> PathScan<N> {
 
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
     fn is_offered(&self, test: &RelayTest) -> bool {
+        self.note_not_offered(test).is_none()
+    }
+
+    /// The keyword that a test needs and the server has never offered on this path; says so.
+    fn note_not_offered(&self, test: &RelayTest) -> Option<&'static str> {
         let lacks = |keyword: &&str| self.context.recorder.look(|report| report.never_offers(self.index, keyword));
-        let Some(keyword) = test.requirement().filter(lacks) else { return true };
+        let keyword = test.requirement().filter(lacks)?;
         self.not_run(test, format!("the server does not offer {keyword}"));
-        false
+        Some(keyword)
     }
 
     fn not_run(&self, test: &RelayTest, why: String) {
