@@ -104,7 +104,8 @@ def main():
     norelay, arguments = os.environ["NORELAY_BENCHED"], sys.argv[1:]
     if "--receive" in arguments:
         os.execv(norelay, [norelay, *arguments])
-    ours = [norelay, *arguments, "-4"]
+    own_log = arguments.index("--log")
+    ours = [norelay, *arguments[:own_log], *arguments[own_log + 2 :], "-4"]
     with tempfile.TemporaryDirectory() as folder:
         logs = {"norelay": f"{folder}/norelay", "norelay --concurrency 24": f"{folder}/concurrent"}
         programs = {

@@ -130,6 +130,13 @@ pub struct Expectation {
     /// Findings that must not be there.
     #[serde(default)]
     pub absent: Vec<String>,
+    /// The most connections that one path may take.
+    pub connections_at_most: Option<usize>,
+    /// The most seconds that a run may take.
+    pub seconds_at_most: Option<f64>,
+    /// Words that the server's own log must not have, in lower case: they tell of a limit that was met.
+    #[serde(default)]
+    pub log_without: Vec<String>,
     /// Whether every one of the seventeen must have an answer.
     #[serde(default = "default_true")]
     pub all_answered: bool,

@@ -124,6 +124,17 @@ impl Node {
         text
     }
 
+    /// Whether it is the server of a place.
+    pub fn is_at(&self, place: Place) -> bool {
+        self.place.name == place.name
+    }
+
+    /// All that it has logged: the system log, and log files of its own.
+    pub fn whole_logs(&self) -> String {
+        let logs = self.own_logs().into_iter().chain([self.folder.join("journal")]);
+        logs.map(|log| String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()).collect()
+    }
+
     /// Keeps the whole logs of a failed scenario.
     pub fn keep_logs(&self, folder: &Path) -> Outcome<()> {
         fs::create_dir_all(folder).doing(|| format!("make {}", folder.display()))?;

@@ -22,6 +22,10 @@ pub struct Run<'run> {
     pub code: Option<i32>,
     /// Whether it had a receiver.
     pub with_receiver: bool,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Its event log, JSON lines.
+    pub log: &'run str,
 }
 
 impl Run<'_> {
@@ -34,6 +38,19 @@ impl Run<'_> {
         complaints.extend(self.reason_complaints(expect));
         if self.with_receiver {
             complaints.extend(self.proof_complaints(expect));
+        }
+        complaints.extend(self.pace_complaints(expect));
+        complaints
+    }
+
+    fn pace_complaints(&self, expect: &Expectation) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let connections = connections(self.log).into_values().max().unwrap_or_default();
+        if let Some(most) = expect.connections_at_most.filter(|most| connections == 0 || connections > *most) {
+            complaints.push(format!("{connections} connections on one path, not 1 to {most}"));
+        }
+        if let Some(most) = expect.seconds_at_most.filter(|most| self.seconds > *most) {
+            complaints.push(format!("it took {:.1} s, not at most {most}", self.seconds));
         }
         complaints
     }
@@ -135,6 +152,26 @@ impl Run<'_> {
     }
 }
 
+/// How many connections each path took, by an event log.
+pub fn connections(log: &str) -> BTreeMap<u64, usize> {
+    let mut paths = BTreeMap::new();
+    for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if let (Some("opened"), Some(path)) = (event["event"].as_str(), event["path"].as_u64()) {
+            *paths.entry(path).or_default() += 1;
+        }
+    }
+    paths
+}
+
+/// The lines of a server's log that tell of a limit that was met.
+pub fn limits_met(log: &str, expect: &Expectation) -> Vec<String> {
+    let tells = |line: &&str| {
+        let line = line.to_lowercase();
+        expect.log_without.iter().any(|words| line.contains(words))
+    };
+    log.lines().filter(tells).map(|line| format!("the server's log has: {line}")).collect()
+}
+
 /// Everything in which a scenario is not what its file claims.
 pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -178,7 +215,8 @@ mod tests {
             .collect();
         let report = json!({"verdict": verdict, "findings": [{"tag": "blocked"}],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});
-        Run { report: &report, code: Some(code), with_receiver: true }.complaints(&expect)
+        let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3);
+        Run { report: &report, code: Some(code), with_receiver: true, seconds: 5.0, log: &log }.complaints(&expect)
     }
 
     #[test]
@@ -193,10 +231,19 @@ mod tests {
             ("verdict = 'closed'\nrefused.test-3 = 'syntax'", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nfindings = ['backscatter']", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nabsent = ['blocked', 'backscatter']", "refused", "closed", 0, 1),
+            ("verdict = 'closed'\nconnections_at_most = 3\nseconds_at_most = 5.0", "refused", "closed", 0, 0),
+            ("verdict = 'closed'\nconnections_at_most = 2\nseconds_at_most = 4.9", "refused", "closed", 0, 2),
         ];
         for (expect, outcome, verdict, code, count) in rows {
             let found = complaints(expect, outcome, verdict, code);
             assert_eq!(found.len(), count, "{expect} / {outcome}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_was_met_is_seen_in_the_log() {
+        let expect = toml::from_str("verdict = 'closed'\nlog_without = ['too many', ' 421 ']").expect("well-formed");
+        let log = "connect from x\nwarning: Too many connections\nqueue 4210\n";
+        assert_eq!(limits_met(log, &expect), ["the server's log has: warning: Too many connections"]);
     }
 }

@@ -19,7 +19,7 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::layer::Store;
 use crate::node::{Node, Plan};
 use crate::process::last_lines;
-use crate::report::{Run, contradictions};
+use crate::report::{Run, connections, contradictions, limits_met};
 use crate::witness::Testimony;
 use crate::world::{DNS, HUB, MX, TESTER, World};
 
@@ -78,9 +78,11 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
         Judge::Norelay(executable) => {
             let mut complaints = stage.run_norelay(executable, scenario, false)?;
             if scenario.fresh {
+                complaints.extend(stage.limits_met(scenario));
                 stage = Stage::set(store, subject, scenario)?;
             }
             complaints.extend(stage.run_norelay(executable, scenario, true)?);
+            complaints.extend(stage.limits_met(scenario));
             complaints
         }
     };
@@ -162,16 +164,19 @@ impl Stage {
         let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
         command.args(["--signal=KILL", &limit]);
         let inner = self.norelay(executable, scenario, with_receiver);
-        command.arg(inner.get_program()).args(inner.get_args());
+        let log = self.world.room().join(format!("events-{with_receiver}"));
+        command.arg(inner.get_program()).args(inner.get_args()).arg("--log").arg(&log);
         let started = Instant::now();
         let output =
             command.stdin(std::process::Stdio::null()).output().doing(|| format!("start {}", executable.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let report: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let run = Run { report: &report, code: output.status.code(), with_receiver };
+        let seconds = started.elapsed().as_secs_f64();
+        let log = fs::read_to_string(log).unwrap_or_default();
+        let run = Run { report: &report, code: output.status.code(), with_receiver, seconds, log: &log };
         if std::env::var_os("CONFORMANCE_SHOW").is_some() {
-            let (verdict, time) = (&report["verdict"], started.elapsed());
-            eprintln!("{verdict} after {time:.1?}: {}", report["summary"]);
+            let (verdict, connections) = (&report["verdict"], connections(&log));
+            eprintln!("{verdict} after {seconds:.1} s, connections by path {connections:?}: {}", report["summary"]);
         }
         let mut complaints = run.complaints(&scenario.expect);
         if !complaints.is_empty() {
@@ -181,6 +186,12 @@ impl Stage {
             complaints.push(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         Ok(complaints)
+    }
+
+    /// The lines of the tested server's own log that no server would write who has time for us.
+    fn limits_met(&self, scenario: &Scenario) -> Vec<String> {
+        let server = self.nodes.iter().find(|node| node.is_at(MX));
+        server.map(|server| limits_met(&server.whole_logs(), &scenario.expect)).unwrap_or_default()
     }
 
     fn norelay(&self, executable: &PathBuf, scenario: &Scenario, with_receiver: bool) -> Command {
