@@ -1,8 +1,8 @@
-# mount.sh DIRECTORY LOWER FILES HOST ADDRESS
+# mount.sh DIRECTORY LOWER FILES HOST ADDRESS SHARED
 #
 # One instance's file system: the layers below, what it writes in memory above.
 set -eu
-directory=$1 lower=$2 files=$3 host=$4 address=$5
+directory=$1 lower=$2 files=$3 host=$4 address=$5 shared=$6
 
 mkdir -p "$directory/upper" "$directory/work" "$directory/root"
 root=$directory/root
@@ -17,7 +17,10 @@ echo "nameserver 192.0.2.53" > "$root/etc/resolv.conf"
 printf '127.0.0.1 localhost\n::1 localhost\n%s %s %s\n' \
     "$address" "$host" "${host%%.*}" > "$root/etc/hosts"
 echo "${host%%.*}" > "$root/etc/hostname"
+# Here services are started, stopped and made to read their configuration, as on any machine.
+rm -f "$root/usr/sbin/policy-rc.d"
+mkdir -p "$root/usr/local/lib/conformance"
+cp -a "$shared/." "$root/usr/local/lib/conformance"
 if [ -d "$files" ]; then
-    mkdir -p "$root/usr/local/lib/conformance"
     cp -a "$files/." "$root/usr/local/lib/conformance"
 fi

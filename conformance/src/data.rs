@@ -19,6 +19,9 @@ use crate::failure::{Doing, Failure, Outcome};
 pub struct Subject {
     /// The name that people call it by.
     pub title: String,
+    /// The name that norelay's fingerprint must give it, whatever the scenario; none where a
+    /// subject is no mail server.
+    pub mta: Option<String>,
     /// The Debian packages of its layer.
     pub packages: Vec<String>,
     /// Answers to the questions of those packages, for `debconf-set-selections`.
@@ -74,6 +77,10 @@ pub struct Scenario {
     /// Seconds that the witness gives a message to arrive.
     #[serde(default = "default_patience")]
     pub patience: u64,
+    /// Whether the scenario has the user alice with the password `right`, who must be able to
+    /// send mail after the remedy was applied.
+    #[serde(default)]
+    pub user: bool,
     /// What must come out.
     pub expect: Expectation,
 }
@@ -124,6 +131,12 @@ pub struct Expectation {
     /// Reasons that some test or control must have been refused or deferred for.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// The causes that norelay must name, the true one first: all of them, and no other.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// The cause that must be named without a receiver, where it takes a message to tell; the
+    /// first of the others where it's left out.
+    pub cause_without_receiver: Option<String>,
     /// Findings that must be there.
     #[serde(default)]
     pub findings: Vec<String>,
@@ -298,8 +311,10 @@ mod tests {
                 assert_eq!(expect.verdict.text(), "open", "{subject}/{name}: only open is right");
                 assert!(!without.allow("closed"), "{subject}/{name} relays and is not closed");
                 assert!(!expect.relayed.is_empty(), "{subject}/{name} names no proof");
+                assert!(!expect.causes.is_empty(), "{subject}/{name} names no cause");
             } else {
                 assert!(expect.relayed.is_empty(), "{subject}/{name} proves what isn't so");
+                assert!(expect.causes.is_empty(), "{subject}/{name} has a cause for what isn't so");
             }
         }
     }

@@ -6,6 +6,7 @@
 //!   trials; when it ends, however it ends, the kernel takes all of it away;
 //! * `ready` and `witness`, in a tester's network, are its eyes there.
 
+mod cure;
 mod data;
 mod failure;
 mod journal;
@@ -14,6 +15,7 @@ mod node;
 mod process;
 mod report;
 mod sink;
+mod stage;
 mod suite;
 mod witness;
 mod world;
@@ -132,6 +134,7 @@ fn provide_layers(subject: Option<&str>) -> Outcome<()> {
 }
 
 /// Runs the trials; this process is the first of its process namespace.
+#[expect(clippy::print_stdout, reason = "the table belongs to the results, which are printed")]
 fn inside(arguments: &[String]) -> Outcome<ExitCode> {
     let request = Request::read(arguments);
     for folder in ["/run/netns", world::ROOM] {
@@ -141,7 +144,9 @@ fn inside(arguments: &[String]) -> Outcome<ExitCode> {
     let trials = suite::trials(&request.judge, request.subject.as_deref())?;
     let mut arguments = Arguments::from_iter(request.harness);
     arguments.test_threads = arguments.test_threads.or(Some(THREADS));
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    print!("{}", cure::table());
+    Ok(conclusion.exit_code())
 }
 
 /// `ready ADDRESS greeting|connect SECONDS`

@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,12 +25,15 @@ const POLL: Duration = Duration::from_millis(10);
 /// How many lines of each log a failure report shows.
 const SHOWN_LINES: usize = 40;
 
+/// What the instance's processes are told.
+const ENVIRONMENT: [(&str, &str); 3] = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C")];
+
 /// A running server.
 pub struct Node {
     folder: PathBuf,
     place: Place,
     // Dropped before the file system is taken away.
-    process: Option<Guarded>,
+    process: Option<Mutex<Guarded>>,
 }
 
 /// What to run in an instance.
@@ -65,19 +69,19 @@ impl Node {
             .arg(first.get_program())
             .args(first.get_args())
             .env_clear()
-            .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C")])
+            .envs(ENVIRONMENT)
             .envs([("IPV4", place.ipv4), ("IPV6", place.ipv6)])
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn()
             .doing(|| format!("start {}", plan.subject.title))?;
-        node.process = Some(Guarded(child));
+        node.process = Some(Mutex::new(Guarded(child)));
         Ok(node)
     }
 
     /// Waits until the server answers on a port, and fails with its logs if it doesn't.
-    pub fn await_ready(&mut self, world: &World, port: u16, ready: Ready) -> Outcome<()> {
+    pub fn await_ready(&self, world: &World, port: u16, ready: Ready) -> Outcome<()> {
         let how = match ready {
             Ready::Greeting => "greeting",
             Ready::Connect => "connect",
@@ -102,9 +106,35 @@ impl Node {
         Err(Failure::new(format!("start {}", self.place.host), format!("{cause}\n{}", self.logs())))
     }
 
+    /// Runs shell commands in the instance as root; gives what they wrote.
+    pub fn run(&self, commands: &str) -> Outcome<String> {
+        let first = self.first_process()?;
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &first, "--mount", "--uts", "--ipc", "--net", "--pid", "--root"]);
+        command.env_clear().envs(ENVIRONMENT);
+        command.args(["sh", "-c", &format!("exec 2>&1\ncd /root\n{commands}")]);
+        run(&mut command)
+    }
+
+    /// Where a file of the instance lies.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.root().join(file.trim_start_matches('/'))
+    }
+
+    /// The number of the instance's first process, as this process namespace counts.
+    fn first_process(&self) -> Outcome<String> {
+        let Some(process) = &self.process else { return Err(Failure::new("find an instance", "it has ended")) };
+        let outer = process.lock().unwrap_or_else(PoisonError::into_inner).0.id();
+        let list = format!("/proc/{outer}/task/{outer}/children");
+        let children = fs::read_to_string(&list).doing(|| format!("read {list}"))?;
+        let first = children.split_whitespace().next().map(str::to_owned);
+        first.ok_or_else(|| Failure::new("find an instance's first process", "it has none"))
+    }
+
     /// How the first process ended, if it has.
-    fn ended(&mut self) -> Outcome<Option<ExitStatus>> {
-        let Some(process) = self.process.as_mut() else { return Ok(None) };
+    fn ended(&self) -> Outcome<Option<ExitStatus>> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
         process.0.try_wait().doing(|| "look after a server".into())
     }
 
@@ -161,7 +191,8 @@ impl Node {
     fn mount(&self, plan: &Plan<'_>) -> Outcome<()> {
         let folder = self.folder.display().to_string();
         let files = home().join("subjects").join(plan.name).join("files").display().to_string();
-        let arguments = [&folder, plan.lower, &files, self.place.host, self.place.ipv4];
+        let shared = home().join("world/files").display().to_string();
+        let arguments = [&folder, plan.lower, &files, self.place.host, self.place.ipv4, &shared];
         run(&mut script(include_str!("../shell/mount.sh"), &arguments)).map(drop)
     }
 }

@@ -26,6 +26,8 @@ pub struct Run<'run> {
     pub seconds: f64,
     /// Its event log, JSON lines.
     pub log: &'run str,
+    /// The name that the fingerprint must give the server.
+    pub mta: Option<&'run str>,
 }
 
 impl Run<'_> {
@@ -36,6 +38,8 @@ impl Run<'_> {
             complaints.extend(self.unanswered());
         }
         complaints.extend(self.reason_complaints(expect));
+        complaints.extend(self.fingerprint_complaints());
+        complaints.extend(self.cause_complaints(expect));
         if self.with_receiver {
             complaints.extend(self.proof_complaints(expect));
         }
@@ -108,6 +112,33 @@ impl Run<'_> {
         complaints
     }
 
+    /// Paths on which the server was taken for another one, or not known.
+    fn fingerprint_complaints(&self) -> Vec<String> {
+        let Some(expected) = self.mta else { return Vec::new() };
+        let wrong = self.paths().filter(|path| path["mta"]["name"] != expected);
+        let text = |path: &Value| {
+            format!("the server on {} port {} is {}, not {expected}", path["address"], path["port"], path["mta"])
+        };
+        wrong.map(text).collect()
+    }
+
+    /// Causes that are missing or not true. Without a receiver nothing is known of further hops.
+    fn cause_complaints(&self, expect: &Expectation) -> Vec<String> {
+        let named: Vec<&str> =
+            items(&self.report["diagnosis"]).iter().filter_map(|found| found["cause"].as_str()).collect();
+        let first = expect.cause_without_receiver.as_ref().or(expect.causes.first());
+        let expected: Vec<&String> =
+            if self.with_receiver { expect.causes.iter().collect() } else { first.into_iter().collect() };
+        let missing = expected.into_iter().filter(|cause| !named.contains(&cause.as_str()));
+        let mut complaints: Vec<String> =
+            missing.map(|cause| format!("the cause {cause} is not named, but {}", named.join(", "))).collect();
+        if self.with_receiver && expect.relays() {
+            let untrue = named.iter().filter(|named| !expect.causes.iter().any(|cause| cause == *named));
+            complaints.extend(untrue.map(|named| format!("the cause {named} is named and not true")));
+        }
+        complaints
+    }
+
     fn proof_complaints(&self, expect: &Expectation) -> Vec<String> {
         let mut best: BTreeMap<&str, &str> = BTreeMap::new();
         for test in self.tests() {
@@ -172,6 +203,34 @@ pub fn limits_met(log: &str, expect: &Expectation) -> Vec<String> {
     log.lines().filter(tells).map(|line| format!("the server's log has: {line}")).collect()
 }
 
+/// What is wrong with a run after the remedy was applied: the server must be closed, and the
+/// user who was there must still send.
+pub fn left_open(report: &Value, user: bool) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if report["verdict"] != "closed" {
+        complaints.push(format!("after the remedy the verdict is {}: {}", report["verdict"], report["summary"]));
+    }
+    if user && !mail_arrived(report) {
+        complaints.push("after the remedy an authenticated user's mail doesn't arrive".into());
+    }
+    complaints
+}
+
+/// What became of an authenticated user's mail, for the table.
+pub fn user_mail(report: &Value, user: bool) -> &'static str {
+    match (user, mail_arrived(report)) {
+        (false, _) => "not asked",
+        (true, true) => "arrives",
+        (true, false) => "lost",
+    }
+}
+
+/// Whether an authenticated user's message came out.
+fn mail_arrived(report: &Value) -> bool {
+    let mut controls = items(&report["paths"]).iter().flat_map(|path| items(&path["controls"]));
+    controls.any(|control| control["id"] == "ctl-authenticated" && control["outcome"] == "relayed")
+}
+
 /// Everything in which a scenario is not what its file claims.
 pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -216,7 +275,8 @@ mod tests {
         let report = json!({"verdict": verdict, "findings": [{"tag": "blocked"}],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});
         let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3);
-        Run { report: &report, code: Some(code), with_receiver: true, seconds: 5.0, log: &log }.complaints(&expect)
+        Run { report: &report, code: Some(code), with_receiver: true, seconds: 5.0, log: &log, mta: None }
+            .complaints(&expect)
     }
 
     #[test]

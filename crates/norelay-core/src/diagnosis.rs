@@ -26,6 +26,7 @@ use crate::{
     mta::{self, Confidence},
     remedy::{self, Cause},
     report::Report,
+    smtp::Stage,
 };
 
 /// A cause, what shows it, and what helps.
@@ -168,8 +169,26 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
             found.evidence.extend(around.into_iter().flat_map(|around| around.evidence));
             vec![found]
         }
-        Answer::No | Answer::None => by_group(view).into_iter().chain(around).collect(),
+        Answer::No | Answer::None => match late_check(view) {
+            Some(late) => vec![late],
+            None => by_group(view).into_iter().chain(around).collect(),
+        },
     }
+}
+
+/// The plain question was refused only after RCPT, alone in its message, and what shared a message with others came back:
+/// neither the senders nor the signs of those tests need have made the difference.
+fn late_check(view: View<'_>) -> Option<Diagnosis> {
+    let plain = view.test("foreign-to-foreign")?;
+    let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else { return None };
+    let messages = view.report.dialogues.values().filter(|dialogue| dialogue.path == view.index && dialogue.proof);
+    let shared = messages.filter(|dialogue| dialogue.tests.len() > 1).find_map(|dialogue| {
+        let mut came = view.path.tests.iter().filter(|judged| judged.weight == Weight::Proof);
+        let came = came.find(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))?;
+        Some((came, dialogue.tests.len()))
+    });
+    let evidence = vec![sentence::late(plain, shared?)];
+    Some(Diagnosis::new(view, Cause::LateRelayCheck, Confidence::Likely, evidence, Vec::new()))
 }
 
 /// The causes of what was accepted beside a plain question that was not, one for each kind.

@@ -68,6 +68,7 @@ causes! {
     EncapsulatedAddress "encapsulated_address" "unpacks an address from a local part and sends the mail there";
     RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that it takes mail for";
     BackupMxLoose "backup_mx_loose" "takes mail for every domain whose MX records name it";
+    LateRelayCheck "late_relay_check" "checks relaying only after RCPT, where a message with several recipients escapes it";
     SessionState "session_state" "forgets its check in the course of a session";
     MultiHop "multi_hop" "hands mail to a server that relays whatever comes from it";
 }

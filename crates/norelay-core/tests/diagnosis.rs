@@ -6,7 +6,7 @@ use norelay_core::{
     check::verdict::judge,
     diagnosis::{Diagnosis, diagnose, seen_as, techniques},
     report::Report,
-    smtp::Security,
+    smtp::{Security, Stage},
 };
 use story::Story;
 
@@ -308,5 +308,21 @@ fn techniques_are_told_with_their_weakness() {
         let shown = techniques(&report, &judge(&report));
         let told: Vec<_> = shown.iter().map(|shown| (shown.technique, shown.warning.is_some())).collect();
         assert_eq!(told, [(technique, has_warning)], "{reply}");
+    }
+}
+
+#[test]
+fn a_check_that_several_recipients_escape_is_not_taken_for_a_trusted_sender() {
+    for (companions, expected) in [(1, "late_relay_check likely"), (0, "trusts_sender_domain certain")] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "target-host-sender"]);
+        story.answered(path, "foreign-to-foreign", Stage::Data, NO);
+        let trace = "from probe.example (x [198.51.100.9]) by mx";
+        story.relayed(path, "target-host-sender", "192.0.2.7:30000", trace);
+        let mut report = story.end();
+        let proofs = report.dialogues.values_mut().filter(|dialogue| dialogue.proof);
+        proofs.for_each(|dialogue| dialogue.tests.extend(vec!["percent-host".to_owned(); companions]));
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(words(&found), [expected], "{companions} companions: {found:#?}");
     }
 }

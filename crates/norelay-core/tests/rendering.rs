@@ -68,7 +68,8 @@ fn text_without_documents(text: &str) -> String {
 }
 
 fn json_without_documents(json: &str) -> String {
-    let json = without(json, "\"title\": ", |_| true);
+    let json = without(json, "\"fixes\": ", |line| line.starts_with("    }"));
+    let json = without(&json, "\"title\": ", |_| true);
     let json = without(&json, "\"remedy\": ", |_| true);
     without(&json, "\"remedies\": ", |line| line.trim_start().starts_with('}'))
 }

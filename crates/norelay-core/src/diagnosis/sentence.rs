@@ -129,6 +129,17 @@ pub(super) fn misseen((seen, ours): (IpAddr, IpAddr)) -> String {
     format!("The server saw us come from {seen}; we came from {ours}.")
 }
 
+/// That a relay check comes too late for a message with several recipients.
+pub(super) fn late(plain: &TestJudgement, (came, recipients): (&TestJudgement, usize)) -> String {
+    format!(
+        "Relayed a message with {recipients} recipients (test {} among them), refused one with a single recipient, and \
+         only after RCPT (test {}: {}).",
+        came.test.number,
+        plain.test.number,
+        reply_of(plain)
+    )
+}
+
 /// That a message took a further hop.
 pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
     let number = judged.test.number;

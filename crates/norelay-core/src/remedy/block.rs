@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A fenced block that a machine can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block<'a> {
@@ -32,7 +34,8 @@ pub enum Role<'a> {
 }
 
 /// What a block does, whatever it does it with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// It changes the configuration.
     Change,
@@ -74,6 +77,38 @@ pub enum Mode<'a> {
     },
     /// Is all that the file holds.
     Write,
+}
+
+impl Mode<'_> {
+    /// The word that stands for it in a document and in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Append => "append",
+            Self::Remove => "remove",
+            Self::Insert { .. } => "insert",
+            Self::Write => "write",
+        }
+    }
+
+    /// The mode that a word stands for, with the pattern of an insertion.
+    ///
+    /// # Errors
+    /// What is wrong, as a clause.
+    pub fn of<'a>(word: &str, before: Option<&'a str>, after: Option<&'a str>) -> Result<Mode<'a>, &'static str> {
+        match (word, before, after) {
+            ("insert", Some(line), None) => Ok(Mode::Insert { side: Side::Before, line }),
+            ("insert", None, Some(line)) => Ok(Mode::Insert { side: Side::After, line }),
+            ("insert", ..) => Err("an insertion needs before= or after="),
+            (_, Some(_), _) | (_, _, Some(_)) => Err("only an insertion has before= or after="),
+            ("set", ..) => Ok(Mode::Set),
+            ("append", ..) => Ok(Mode::Append),
+            ("remove", ..) => Ok(Mode::Remove),
+            ("write", ..) => Ok(Mode::Write),
+            _ => Err("the mode is unknown"),
+        }
+    }
 }
 
 /// On which side of a line an insertion goes.
@@ -147,7 +182,7 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
     }
     let role = match (name, file, mode) {
         ("apply", Some(file), Some(mode)) => {
-            Role::Apply { files: file.split(',').collect(), mode: mode_of(mode, before, after)? }
+            Role::Apply { files: file.split(',').collect(), mode: Mode::of(mode, before, after)? }
         }
         ("apply", ..) => return Err("a change needs file= and mode="),
         (_, Some(_), _) | (_, _, Some(_)) => return Err("commands have no file and no mode"),
@@ -156,20 +191,6 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
         _ => Role::Check,
     };
     Ok(Some((role, variant)))
-}
-
-fn mode_of<'a>(mode: &str, before: Option<&'a str>, after: Option<&'a str>) -> Result<Mode<'a>, &'static str> {
-    match (mode, before, after) {
-        ("insert", Some(line), None) => Ok(Mode::Insert { side: Side::Before, line }),
-        ("insert", None, Some(line)) => Ok(Mode::Insert { side: Side::After, line }),
-        ("insert", ..) => Err("an insertion needs before= or after="),
-        (_, Some(_), _) | (_, _, Some(_)) => Err("only an insertion has before= or after="),
-        ("set", ..) => Ok(Mode::Set),
-        ("append", ..) => Ok(Mode::Append),
-        ("remove", ..) => Ok(Mode::Remove),
-        ("write", ..) => Ok(Mode::Write),
-        _ => Err("the mode is unknown"),
-    }
 }
 
 fn attribute(text: &str) -> Option<(&str, &str, &str)> {

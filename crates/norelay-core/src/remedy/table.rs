@@ -19,7 +19,7 @@ macro_rules! remedies {
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck LateRelayCheck;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "postfix" "relay-domains" RecipientDomainTooWide;
     "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
@@ -30,7 +30,7 @@ remedies! {
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
-    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState;
+    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState LateRelayCheck;
     "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;

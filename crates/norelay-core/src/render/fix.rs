@@ -1,16 +1,20 @@
 //! The remedy of a diagnosis as steps that somebody can take: what to change where, what to run, what to look at.
 
+use serde::Serialize;
+
 use crate::{
     diagnosis::Diagnosis,
     mta,
     octets::harmless,
-    remedy::{self, Block, Mode, Role, Side},
+    remedy::{self, Block, Mode, Purpose, Remedy, Role, Side},
     report::Report,
 };
 
 /// A remedy in steps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fix {
+    /// Its key, `postfix/mynetworks`.
+    pub key: String,
     /// What it does.
     pub title: &'static str,
     /// The command that prints it with all that is to be known about it.
@@ -21,52 +25,91 @@ pub struct Fix {
     pub steps: Vec<Step>,
 }
 
-/// One step of a remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One step of a remedy. `catalogue/remedy/README.md` says what each mode does with the lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What is to be done with the lines.
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The packaging that it is for, where the remedy has steps for several and the server doesn't show which it is; or
+    /// the one that it shows.
+    pub packaging: Option<&'static str>,
+    /// What is to be done with the lines, for people.
     pub heading: String,
+    /// The files to change, each that exists where there are several; none where the lines are commands for a root shell.
+    pub files: Vec<String>,
+    /// How the lines change them: `set`, `append`, `remove`, `insert` or `write`.
+    pub mode: Option<&'static str>,
+    /// The pattern of the line that they are inserted before.
+    pub before: Option<String>,
+    /// The pattern of the line that they are inserted after.
+    pub after: Option<String>,
     /// The lines.
     pub lines: Vec<String>,
 }
 
-/// The remedy that helps most often against a diagnosed cause, for the packaging that the server shows.
+/// The remedies that help against a diagnosed cause, for the packaging that the server shows, or for all where it shows
+/// none; the one that helps most often first.
+#[must_use]
+pub fn fixes_of(report: &Report, diagnosis: &Diagnosis) -> Vec<Fix> {
+    let software = diagnosis.paths.iter().find_map(|path| mta::identify(report, *path));
+    let packaging = software.and_then(|mta| mta.distribution);
+    let remedies = diagnosis.remedies.iter().filter_map(|key| remedy::by_key(key));
+    remedies.map(|remedy| of_remedy(remedy, diagnosis, packaging)).collect()
+}
+
+/// The remedy that helps most often.
 #[must_use]
 pub fn fix_of(report: &Report, diagnosis: &Diagnosis) -> Option<Fix> {
-    let remedy = remedy::by_key(diagnosis.remedy.as_deref()?)?;
-    let software = diagnosis.paths.iter().find_map(|path| mta::identify(report, *path));
-    let blocks = remedy.blocks().unwrap_or_default();
-    Some(Fix {
+    fixes_of(report, diagnosis).into_iter().next()
+}
+
+fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&str>) -> Fix {
+    let blocks = match packaging {
+        Some(_) => remedy.blocks_for(packaging),
+        None => remedy.blocks(),
+    };
+    let blocks = blocks.unwrap_or_default();
+    Fix {
+        key: remedy.key(),
         title: remedy.title(),
         command: format!("norelay fix {} {}", remedy.server, diagnosis.cause.word()),
         documentation: remedy.documentation(),
-        steps: of_packaging(&blocks, software.and_then(|mta| mta.distribution)).map(step).collect(),
-    })
-}
-
-/// The blocks for a packaging, and those for the plain software whose role it has no own block for.
-fn of_packaging<'a>(
-    blocks: &'a [Block<'static>],
-    packaging: Option<&'a str>,
-) -> impl Iterator<Item = &'a Block<'static>> {
-    let is_own = move |block: &Block<'_>| block.variant.is_some() && block.variant == packaging;
-    blocks.iter().filter(move |block| {
-        let has_own = blocks.iter().any(|other| is_own(other) && kind(&other.role) == kind(&block.role));
-        is_own(block) || (block.variant.is_none() && !has_own)
-    })
-}
-
-fn kind(role: &Role<'_>) -> u8 {
-    match role {
-        // What is changed in a file and what is changed by a command are one kind: the change.
-        Role::Apply { .. } | Role::Run => 0,
-        Role::Reload => 1,
-        Role::Check => 2,
+        steps: blocks.iter().map(|block| step(block, &blocks)).collect(),
     }
 }
 
-fn step(block: &Block<'static>) -> Step {
-    let heading = match &block.role {
+/// One block of a remedy as a step, and where it applies if others stand beside it for another packaging.
+fn step(block: &Block<'static>, all: &[Block<'static>]) -> Step {
+    let purpose = block.role.purpose();
+    let mut beside = all.iter().filter(|other| other.role.purpose() == purpose);
+    let place = match block.variant {
+        _ if !beside.any(|other| other.variant != block.variant) => String::new(),
+        Some(packaging) => format!("{}: ", capitalised(packaging)),
+        None => "Others: ".to_owned(),
+    };
+    let (files, mode, before, after) = match &block.role {
+        Role::Apply { files, mode } => {
+            let (before, after) = match mode {
+                Mode::Insert { side: Side::Before, line } => (Some(harmless(line)), None),
+                Mode::Insert { side: Side::After, line } => (None, Some(harmless(line))),
+                _ => (None, None),
+            };
+            (files.iter().map(|file| harmless(file)).collect(), Some(mode.word()), before, after)
+        }
+        Role::Run | Role::Reload | Role::Check => (Vec::new(), None, None, None),
+    };
+    let lines = block.lines.iter().map(|line| harmless(line)).collect();
+    let heading = format!("{place}{}", heading(&block.role));
+    Step { purpose, packaging: block.variant, heading, files, mode, before, after, lines }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn heading(role: &Role<'_>) -> String {
+    match role {
         Role::Apply { files, mode } => {
             let how = match mode {
                 Mode::Set => "set".to_owned(),
@@ -81,36 +124,34 @@ fn step(block: &Block<'static>) -> Step {
         Role::Run => "Run".to_owned(),
         Role::Reload => "Make the server read it".to_owned(),
         Role::Check => "Look at what it has read".to_owned(),
-    };
-    Step { heading, lines: block.lines.iter().map(|line| harmless(line)).collect() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn block(role: Role<'static>, variant: Option<&'static str>, line: &'static str) -> Block<'static> {
-        Block { role, variant, lines: vec![line] }
+    fn block(variant: Option<&'static str>, role: Role<'static>) -> Block<'static> {
+        Block { role, variant, lines: vec!["a"] }
     }
 
     #[test]
-    fn a_packaging_gets_its_own_change_and_the_plain_rest() {
-        let apply =
+    fn a_step_says_to_people_and_to_machines_what_is_done() {
+        let role =
             Role::Apply { files: vec!["/etc/x", "/etc/y"], mode: Mode::Insert { side: Side::Before, line: "end *" } };
-        let blocks = [
-            block(apply, None, "a"),
-            block(Role::Run, Some("debian"), "b"),
-            block(Role::Run, Some("docker"), "c"),
-            block(Role::Reload, None, "d"),
-            block(Role::Check, None, "e"),
-            block(Role::Check, Some("docker"), "f"),
-        ];
-        for (packaging, expected) in
-            [(None, "ade"), (Some("debian"), "bde"), (Some("docker"), "cdf"), (Some("unheard of"), "ade")]
-        {
-            let lines: String = of_packaging(&blocks, packaging).flat_map(|block| block.lines.clone()).collect();
-            assert_eq!(lines, expected, "{packaging:?}");
-        }
-        assert_eq!(step(&blocks[0]).heading, "In /etc/x or /etc/y, add, before the first line like \"end *\"");
+        let step = step(&block(None, role), &[]);
+        assert_eq!(step.heading, "In /etc/x or /etc/y, add, before the first line like \"end *\"");
+        assert_eq!((step.purpose, step.mode), (Purpose::Change, Some("insert")));
+        assert_eq!((step.before.as_deref(), step.after, step.files.len()), (Some("end *"), None, 2));
+    }
+
+    #[test]
+    fn where_the_packaging_is_not_known_each_step_says_for_whom_it_is() {
+        let blocks = [block(Some("debian"), Role::Reload), block(None, Role::Reload), block(None, Role::Check)];
+        let headings: Vec<_> = blocks.iter().map(|block| step(block, &blocks).heading).collect();
+        assert_eq!(
+            headings,
+            ["Debian: Make the server read it", "Others: Make the server read it", "Look at what it has read"]
+        );
     }
 }

@@ -11,7 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Serializer, Value};
 
-use super::{dialogues_of, harmless_json::Harmless, reply_of, reply_words, stage_of, transcript};
+use super::{
+    dialogues_of,
+    fix::{self, Fix},
+    harmless_json::Harmless,
+    reply_of, reply_words, stage_of, transcript,
+};
 use crate::{
     catalogue,
     check::verdict::Judgement,
@@ -58,9 +63,17 @@ struct Document<'a> {
     paths: Vec<PathDocument<'a>>,
     receipts: Vec<ReceiptDocument<'a>>,
     findings: Vec<Finding>,
-    diagnosis: Vec<Diagnosis>,
+    diagnosis: Vec<DiagnosisDocument>,
     techniques: Vec<Technique>,
     misfits: u64,
+}
+
+/// A cause, with what helps as a machine can read it.
+#[derive(Serialize)]
+struct DiagnosisDocument {
+    #[serde(flatten)]
+    diagnosis: Diagnosis,
+    fixes: Vec<Fix>,
 }
 
 /// What the run was asked to do, and by which norelay.
@@ -173,7 +186,10 @@ impl<'a> Document<'a> {
             paths: paths.map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged)).collect(),
             receipts: report.receipts.iter().map(|(at, receipt)| ReceiptDocument::of(*at, receipt)).collect(),
             findings: finding::findings(report, judgement),
-            diagnosis: diagnosis::diagnose(report, judgement),
+            diagnosis: diagnosis::diagnose(report, judgement)
+                .into_iter()
+                .map(|diagnosis| DiagnosisDocument { fixes: fix::fixes_of(report, &diagnosis), diagnosis })
+                .collect(),
             techniques: diagnosis::techniques(report, judgement),
             misfits: report.misfits,
         }

@@ -339,12 +339,17 @@ fn causes(page: &mut Page, report: &Report, judgement: &Judgement) {
         page.paragraph("CAUSE    ", Ink::Bad, &format!("{}: {clause}", diagnosis.cause));
         sentences(page, &diagnosis.evidence);
         sentences(page, &diagnosis.rules_out);
-        let Some(fix) = fix::fix_of(report, &diagnosis) else { continue };
-        if fixes.contains(&fix.title) {
-            page.paragraph("FIX      ", Ink::Bold, &format!("as above: {} ({})", fix.title, fix.command));
+        let found = fix::fixes_of(report, &diagnosis);
+        let Some((first, further)) = found.split_first() else { continue };
+        if fixes.contains(&first.title) {
+            page.paragraph("FIX      ", Ink::Bold, &format!("as above: {} ({})", first.title, first.command));
         } else {
-            remedy(page, &fix);
-            fixes.push(fix.title);
+            remedy(page, first);
+            fixes.push(first.title);
+        }
+        if let Some(next) = further.first() {
+            let sentence = format!("If it still relays after that: {} ({}).", next.title, next.command);
+            page.paragraph("         ", Ink::Plain, &sentence);
         }
     }
     let is_closed = judgement.verdict == Verdict::Closed;

@@ -1,0 +1,223 @@
+//! A stage: a world with its servers running, and what norelay and the witness say of them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::data::{self, Ready, Scenario};
+use crate::failure::{Doing, Failure, Outcome};
+use crate::layer::Store;
+use crate::node::{Node, Plan};
+use crate::process::last_lines;
+use crate::report::{Run, connections, contradictions, limits_met};
+use crate::witness::Testimony;
+use crate::world::{DNS, HUB, MX, Place, TESTER, World};
+
+/// How many of the servers' lines a failure shows.
+const SHOWN_LINES: usize = 60;
+/// How long a server may take until it has read a changed configuration: some do it after the
+/// command that asks for it has ended.
+const RELOAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// A world with its servers running. The nodes go before their world.
+pub struct Stage {
+    nodes: Vec<Node>,
+    world: World,
+    store: Arc<Store>,
+}
+
+/// What came of a run of norelay.
+pub struct Heard {
+    /// Its report, or nothing.
+    pub report: Value,
+    with_receiver: bool,
+    code: Option<i32>,
+    seconds: f64,
+    /// Its event log, JSON lines.
+    log: String,
+    /// Its standard output and standard error.
+    said: [String; 2],
+}
+
+impl Heard {
+    /// norelay's mistakes, with its report.
+    pub fn complaints(&self, scenario: &Scenario, mta: Option<&str>) -> Vec<String> {
+        let run = Run {
+            report: &self.report,
+            code: self.code,
+            with_receiver: self.with_receiver,
+            mta,
+            seconds: self.seconds,
+            log: &self.log,
+        };
+        let how = if self.with_receiver { "with a receiver:" } else { "without a receiver:" };
+        self.explained(how, run.complaints(&scenario.expect))
+    }
+
+    /// Complaints with the report that they are about, where there are any.
+    pub fn explained(&self, how: &str, mut complaints: Vec<String>) -> Vec<String> {
+        if !complaints.is_empty() {
+            complaints.insert(0, how.into());
+            complaints.extend(self.said.clone());
+        }
+        complaints
+    }
+
+    /// The verdict's word.
+    pub fn verdict(&self) -> String {
+        self.report["verdict"].as_str().unwrap_or("missing").to_owned()
+    }
+
+    /// Whether it says closed.
+    pub fn is_closed(&self) -> bool {
+        self.report["verdict"] == "closed"
+    }
+}
+
+impl Stage {
+    /// Starts everything.
+    pub fn set(store: &Arc<Store>, subject: &str, scenario: &Scenario) -> Outcome<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("w{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut stage = Self { nodes: Vec::new(), world: World::new(&name)?, store: Arc::clone(store) };
+        let records = format!(
+            "cat > /etc/nsd/root.zone <<'END'\n{}\n{}\nEND\n",
+            include_str!("../world/root.zone"),
+            scenario.records
+        );
+        let dns = stage.start("dns", DNS, &records)?;
+        dns.await_ready(&stage.world, 53, Ready::Connect)?;
+        let server = stage.start(subject, MX, &scenario.configure)?;
+        if let Some(hub) = &scenario.hub {
+            let node = stage.start(&hub.subject, HUB, &hub.configure)?;
+            node.await_ready(&stage.world, 25, Ready::Greeting)?;
+            stage.nodes.push(node);
+        }
+        server.await_ready(&stage.world, 25, scenario.ready)?;
+        stage.nodes.extend([server, dns]);
+        Ok(stage)
+    }
+
+    /// The failure of a scenario, with the servers' logs, which are kept whole as well.
+    pub fn disagreement(&self, title: &str, complaints: &[String]) -> Outcome<Failure> {
+        let kept = self.store.failed().join(title.replace("::", "-"));
+        let mut logs = String::new();
+        for node in &self.nodes {
+            node.keep_logs(&kept)?;
+            logs.push_str(&last_lines(&node.logs(), SHOWN_LINES));
+        }
+        let complaints = complaints.join("\n");
+        fs::write(kept.join("complaints"), &complaints).doing(|| format!("write to {}", kept.display()))?;
+        let cause = format!("{complaints}\n{logs}\nwhole logs: {}", kept.display());
+        Ok(Failure::new(format!("agree with {title}"), cause))
+    }
+
+    fn start(&self, name: &str, place: Place, configure: &str) -> Outcome<Node> {
+        let subject = data::subject(name)?;
+        let lower = self.store.lower(&subject);
+        let missing = || Failure::new(format!("find {}", subject.title), "its layer is missing");
+        let lower = lower.ok_or_else(missing)?;
+        Node::start(&self.world, place, &Plan { name, subject: &subject, lower: &lower, configure })
+    }
+
+    /// The witness's complaints about the scenario itself.
+    pub fn hear_witness(&self, scenario: &Scenario) -> Outcome<Vec<String>> {
+        let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
+        let mut command = self.world.at(TESTER);
+        command.arg(ourselves).args(["witness", &scenario.patience.to_string()]);
+        let text = crate::process::run(&mut command)?;
+        let testimony: Testimony = serde_json::from_str(&text).doing(|| "read the testimony".into())?;
+        let mut complaints = contradictions(&testimony, &scenario.expect);
+        if !complaints.is_empty() {
+            complaints.push(testimony.text());
+        } else if std::env::var_os("CONFORMANCE_SHOW").is_some() {
+            eprintln!("{}\n{}", scenario.summary, testimony.text());
+        }
+        Ok(complaints)
+    }
+
+    /// Runs norelay, with further options.
+    pub fn hear(
+        &self,
+        executable: &Path,
+        scenario: &Scenario,
+        with_receiver: bool,
+        further: &[String],
+    ) -> Outcome<Heard> {
+        let mut command = Command::new("timeout");
+        // What stands in for norelay to measure it takes its time.
+        let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
+        command.args(["--signal=KILL", &limit]);
+        let inner = self.norelay(executable, scenario, with_receiver);
+        let log = self.world.room().join("events");
+        command.arg(inner.get_program()).args(inner.get_args()).args(further).arg("--log").arg(&log);
+        let started = Instant::now();
+        let output = command.stdin(Stdio::null()).output().doing(|| format!("start {}", executable.display()))?;
+        let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        let report: Value = serde_json::from_str(&said[0]).unwrap_or(Value::Null);
+        let seconds = started.elapsed().as_secs_f64();
+        let events = fs::read_to_string(&log).unwrap_or_default();
+        // The next run's log is its own.
+        let _ = fs::remove_file(&log);
+        if std::env::var_os("CONFORMANCE_SHOW").is_some() {
+            let (verdict, connections) = (&report["verdict"], connections(&events));
+            eprintln!("{verdict} after {seconds:.1} s, connections by path {connections:?}: {}", report["summary"]);
+        }
+        Ok(Heard { report, with_receiver, code: output.status.code(), seconds, log: events, said })
+    }
+
+    /// Runs norelay on a server that has been told to read a remedy, until it has.
+    pub fn hear_cured(&self, executable: &Path, scenario: &Scenario) -> Outcome<Heard> {
+        let asked = Instant::now();
+        let options = self.options_after(scenario)?;
+        self.server()?.await_ready(&self.world, 25, scenario.ready)?;
+        loop {
+            let heard = self.hear(executable, scenario, true, &options)?;
+            if heard.is_closed() || asked.elapsed() > RELOAD_LIMIT {
+                return Ok(heard);
+            }
+        }
+    }
+
+    /// The options that let alice send mail after the remedy.
+    fn options_after(&self, scenario: &Scenario) -> Outcome<Vec<String>> {
+        if !scenario.user {
+            return Ok(Vec::new());
+        }
+        let file = self.world.room().join("password");
+        fs::write(&file, "right\n").doing(|| "write a password".into())?;
+        let file = file.display().to_string();
+        // A password goes over TLS alone, which the classic profile leaves out unless it is given a port.
+        let port = (scenario.profile == "classic").then_some(["--port", "25"]);
+        let options = ["--auth", "alice", "--password-file", &file].into_iter().chain(port.into_iter().flatten());
+        Ok(options.map(str::to_owned).collect())
+    }
+
+    /// The lines of the tested server's own log that no server would write who has time for us.
+    pub fn limits_met(&self, scenario: &Scenario) -> Vec<String> {
+        self.server().map(|server| limits_met(&server.whole_logs(), &scenario.expect)).unwrap_or_default()
+    }
+
+    /// The server under test.
+    pub fn server(&self) -> Outcome<&Node> {
+        let server = self.nodes.iter().find(|node| node.is_at(MX));
+        server.ok_or_else(|| Failure::new("find the server", "it was never started"))
+    }
+
+    fn norelay(&self, executable: &Path, scenario: &Scenario, with_receiver: bool) -> Command {
+        let mut command = self.world.at(TESTER);
+        command.arg(executable).args(["test", &scenario.target, "--domain", "probe.test"]);
+        command.args(["--resolver", DNS.ipv4, "--helo", TESTER.host]);
+        command.args(["--local-domain", "target.test", "--output", "json"]);
+        if with_receiver {
+            command.args(["--receive", &format!("{}:25", TESTER.ipv4)]);
+        }
+        command.args(["--profile", &scenario.profile, "--wait", &scenario.wait]).args(&scenario.options);
+        command
+    }
+}
