@@ -12,6 +12,7 @@ pub mod asker;
 pub mod config;
 pub mod connect_back;
 pub mod limit;
+pub mod lookup;
 pub mod metrics;
 pub mod names;
 pub mod permission;

@@ -107,7 +107,7 @@ impl Permission {
         if let Some(path) = &request.path {
             keep_one(&mut pinned, path)?;
         }
-        self.check_opt_outs(&pinned).await?;
+        self.check_opt_outs(pinned.addresses()).await?;
         if self.config.public {
             self.check_rights(asker, request, &pinned).await?;
         }
@@ -190,8 +190,43 @@ impl Permission {
         Ok(())
     }
 
-    async fn check_opt_outs(&self, pinned: &Pinned) -> Result<(), Refusal> {
-        for address in pinned.addresses() {
+    /// Whether an address may be looked up in blacklists: whatever may be tested. A domain has no owner to ask.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn may_look_up(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        if let Some((address, class)) = address.and_then(|address| Some((address, self.rule.objection(address)?))) {
+            return Err(Refusal::Forbidden(format!(
+                "{address} is {}: this service looks up public addresses only.",
+                class.clause()
+            )));
+        }
+        self.check_opt_outs(address.into_iter()).await
+    }
+
+    /// Spends what a look-up in blacklists costs: as many an hour as tests, from budgets of their own.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub async fn spend_look_up(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
+        if !self.config.public {
+            return Ok(());
+        }
+        let mut costs = self.costs_of_asker(asker);
+        for cost in &mut costs {
+            cost.budget.bucket.insert_str(0, "look-up:");
+        }
+        self.pay(&costs, now).await
+    }
+
+    async fn pay(&self, costs: &[Cost], now: Timestamp) -> Result<(), Refusal> {
+        let budgets: Vec<Budget> = costs.iter().map(|cost| cost.budget.clone()).collect();
+        let spent = self.store.spend(now, &budgets).await.map_err(Refusal::Store)?;
+        spent.map_err(|exceeded| limited(costs[exceeded.index].why, exceeded.until))
+    }
+
+    async fn check_opt_outs(&self, addresses: impl Iterator<Item = IpAddr>) -> Result<(), Refusal> {
+        for address in addresses {
             if let Some(opt_out) = self.store.opt_out_of(address).await.map_err(Refusal::Store)? {
                 return Err(Refusal::Forbidden(format!(
                     "The owner of {} doesn't want its servers to be tested from here.",
@@ -287,11 +322,8 @@ impl Permission {
             self.check_one_at_a_time(asker, now).await?;
         }
         let costs = self.costs(asker, &pinned, is_owner);
-        let budgets: Vec<Budget> = costs.iter().map(|cost| cost.budget.clone()).collect();
-        match self.store.spend(now, &budgets).await.map_err(Refusal::Store)? {
-            Ok(()) => Ok(Permit::Test(pinned)),
-            Err(exceeded) => Err(limited(costs[exceeded.index].why, exceeded.until)),
-        }
+        self.pay(&costs, now).await?;
+        Ok(Permit::Test(pinned))
     }
 
     /// The last job with the same question about the same addresses, if it is so young that there is no other.
@@ -323,7 +355,7 @@ impl Permission {
         Err(limited("One test at a time: yours is still running.", now + SignedDuration::from_secs(30)))
     }
 
-    fn costs(&self, asker: &Asker, pinned: &Pinned, is_owner: bool) -> Vec<Cost> {
+    fn costs_of_asker(&self, asker: &Asker) -> Vec<Cost> {
         let limits = &self.config.limits;
         let mut costs = match &asker.key {
             Some(key) => {
@@ -339,6 +371,12 @@ impl Permission {
             ],
         };
         costs.push(Cost::hourly("all".to_owned(), limits.hourly, "This service has used up its tests for this hour."));
+        costs
+    }
+
+    fn costs(&self, asker: &Asker, pinned: &Pinned, is_owner: bool) -> Vec<Cost> {
+        let limits = &self.config.limits;
+        let mut costs = self.costs_of_asker(asker);
         if !is_owner {
             let pause = SignedDuration::from_mins(limits.target_minutes.into());
             let mut networks: Vec<_> = pinned.addresses().map(address::target_network).collect();

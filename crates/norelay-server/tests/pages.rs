@@ -11,7 +11,12 @@ use axum::{
     http::{Method, Request as HttpRequest, StatusCode, header},
 };
 use jiff::{SignedDuration, Timestamp};
-use norelay_core::{check::judge, event::Record, report::Report, token::RunId};
+use norelay_core::{
+    check::judge,
+    event::{Event, Record},
+    report::Report,
+    token::RunId,
+};
 use norelay_server::{
     AppState, Config, JobId, Request, Runs, State, Store,
     store::{NewJob, Origin, Pinned},
@@ -51,11 +56,17 @@ impl Site {
 
     /// Keeps a log of the core's tests as a job; with `lines`, a job that still runs.
     async fn keep(&self, log: &str, lines: Option<usize>) -> JobId {
+        self.keep_with(log, lines, Vec::new()).await
+    }
+
+    /// The same, with more events at the end.
+    async fn keep_with(&self, log: &str, lines: Option<usize>, more: Vec<Event>) -> JobId {
         let file = format!("{}/../norelay-core/tests/logs/{log}.jsonl", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).expect("the core's logs");
         let lines_wanted = lines.unwrap_or(usize::MAX);
-        let records: Vec<Record> =
+        let mut records: Vec<Record> =
             text.lines().take(lines_wanted).map(|line| serde_json::from_str(line).expect("a record")).collect();
+        records.extend(more.into_iter().map(|event| Record::new(Timestamp::now(), event)));
         let report = Report::of(&records);
         let run = report.run.clone().expect("a log begins with its run");
         let id = JobId::random();
@@ -341,6 +352,77 @@ async fn an_empty_form_says_what_to_type() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
         assert!(answer.body.contains("aria-invalid=\"true\""), "{form}");
         assert!(answer.body.contains("id=\"problem\""), "{form}");
+    }
+}
+
+/// The id of the page's element, and what stands in it.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let start =
+        page.find(&format!("aria-labelledby=\"{heading}\"")).unwrap_or_else(|| panic!("no {heading} in {page}"));
+    let end = page[start..].find("</section>").map_or(page.len(), |end| start + end);
+    &page[start..end]
+}
+
+#[tokio::test]
+async fn blacklists_and_posture_stand_apart_from_the_verdict() {
+    let site = Site::private().await;
+    let note = |tag: &str, arguments: &[&str]| Event::Noted {
+        path: None,
+        tag: tag.to_owned(),
+        arguments: arguments.iter().map(|&argument| argument.into()).collect(),
+    };
+    let notes = vec![
+        note("blacklist_listed", &["192.0.2.7", "bl.example", "high", "127.0.0.2, \"<b>spam</b>\""]),
+        note("blacklist_unknown", &["192.0.2.7", "slow.example", "medium", "it gave no answer in time"]),
+        note("blacklist_summary", &["192.0.2.7", "192.0.2.7 is listed: on 1 of 20 lists that answered."]),
+        note("spf_missing", &["example.net"]),
+        note("tls_rpt_found", &["example.net"]),
+    ];
+    let id = site.keep_with("closed", None, notes).await;
+    let page = site.get(&format!("/t/{id}")).await.body;
+    assert!(page.contains("All tests performed, no relays accepted."), "it changes no verdict");
+    let lists = section(&page, "lists");
+    for within in [
+        "192.0.2.7 is on the blacklist bl.example (high impact)",
+        "&#60;b&#62;spam",
+        "on 1 of 20 lists",
+        "1 answer is missing",
+        "slow.example",
+        "Every list about 192.0.2.7",
+    ] {
+        assert!(lists.contains(within), "{within}: {lists}");
+    }
+    assert!(lists.contains(&format!("name=\"test\" value=\"{id}\"")), "so that the way off can be shown");
+    let posture = section(&page, "posture");
+    assert!(posture.contains("example.net has no SPF record") && posture.contains("1 further entry"), "{posture}");
+    assert!(!page.contains("aria-labelledby=\"worth\"") || !section(&page, "worth").contains("SPF"), "{page}");
+}
+
+#[tokio::test]
+async fn a_result_has_every_format() {
+    let site = Site::private().await;
+    for log in ["closed", "open", "hostile", "unreachable"] {
+        let id = site.keep(log, None).await;
+        let page = site.get(&format!("/t/{id}")).await.body;
+        for (ending, kind, begins) in [
+            ("txt", "text/plain", ""),
+            ("html", "text/html", "<!DOCTYPE html>"),
+            ("md", "text/markdown", "#"),
+            ("json", "application/json", "{"),
+            ("csv", "text/csv", ""),
+            ("junit", "application/xml", "<?xml"),
+            ("sarif", "application/", "{"),
+            ("nagios", "text/plain", "NORELAY "),
+            ("jsonl", "application/jsonl", "{"),
+        ] {
+            let address = format!("/t/{id}.{ending}");
+            assert!(page.contains(&format!("href=\"{address}\"")), "{ending} is offered");
+            let answer = site.get(&address).await;
+            assert_eq!(answer.status, StatusCode::OK, "{address}");
+            let media = answer.headers["content-type"].to_str().expect("a media type").to_owned();
+            assert!(media.starts_with(kind), "{ending}: {media}");
+            assert!(answer.body.starts_with(begins) && answer.body.len() > 20, "{ending}: {}", answer.body);
+        }
     }
 }
 

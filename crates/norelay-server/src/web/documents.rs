@@ -101,20 +101,6 @@ pub async fn status(State(state): State<AppState>, Extension(pages): Extension<P
     shell::page(StatusCode::OK, &Status { shell, well: database.is_ok(), facts })
 }
 
-#[derive(Template)]
-#[template(path = "pages/later.html")]
-struct Later<'a> {
-    shell: Shell,
-    says: &'a str,
-}
-
-/// `GET /blacklist`
-pub async fn blacklist(State(state): State<AppState>) -> Response {
-    let says = "Here will be whether your address is on the DNS blacklists that matter, each of them tested before it is believed.";
-    let shell = Shell { index: false, ..Shell::new(&state, "/blacklist", "Blacklists") };
-    shell::page(StatusCode::OK, &Later { shell, says })
-}
-
 /// `GET /.well-known/probing.txt` (RFC 9511 section 3.2)
 pub async fn probing(State(state): State<AppState>, Extension(pages): Extension<Pages>) -> Response {
     let url = pages.url(&state);

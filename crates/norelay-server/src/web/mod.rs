@@ -7,6 +7,7 @@
 
 mod api_page;
 pub mod assets;
+mod blacklist;
 mod catalogue;
 mod documents;
 mod fix;
@@ -33,7 +34,7 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use crate::AppState;
+use crate::{AppState, lookup::Lookups};
 
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
@@ -46,6 +47,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Clone)]
 pub struct Pages {
     folds: fold::Folds,
+    lookups: Lookups,
     since: Timestamp,
 }
 
@@ -58,7 +60,7 @@ impl Pages {
 
 /// The pages' routes.
 pub fn router(state: AppState) -> Router<AppState> {
-    let pages = Pages { folds: fold::Folds::default(), since: Timestamp::now() };
+    let pages = Pages { folds: fold::Folds::default(), lookups: Lookups::default(), since: Timestamp::now() };
     Router::new()
         .route("/", get(start::home).post(start::ask))
         .route("/t/{id}", get(result::show))
@@ -72,7 +74,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/tests/{id}", get(catalogue::test))
         .route("/fix", get(fix::fix))
         .route("/fix/{mta}", get(fix::server))
-        .route("/blacklist", get(documents::blacklist))
+        .route("/blacklist", get(blacklist::show).post(blacklist::look_up))
         .route("/api", get(api_page::api))
         .route("/about/scanner", get(documents::scanner))
         .route("/about/accuracy", get(documents::accuracy))

@@ -7,15 +7,13 @@
 use std::sync::Arc;
 
 use askama::Template;
-use norelay_core::{
-    check::findings,
-    diagnosis::{Technique, techniques},
-};
+use norelay_core::diagnosis::{Technique, techniques};
 
 use super::view::{
     Phase, Seen,
     advice::{self, Step, Why},
     card::{self, Card},
+    findings::{self, Findings},
     particulars::{self, Fact},
     tests::{self, Group, Row},
     ways::{self, Way},
@@ -108,8 +106,9 @@ struct TestsPart {
 
 #[derive(Template)]
 #[template(path = "part/particulars.html")]
-struct ParticularsPart {
-    findings: Vec<(&'static str, String)>,
+struct ParticularsPart<'a> {
+    id: &'a str,
+    found: Findings,
     techniques: Vec<Technique>,
     facts: Vec<Fact>,
 }
@@ -129,9 +128,9 @@ pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Resu
     ];
     let list = render_tests(id, seen, &mut made)?;
     made.push(("tests".to_owned(), list, None));
-    let findings = if over { worth_knowing(seen) } else { Vec::new() };
+    let found = if over { findings::of(seen) } else { Findings::default() };
     let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
-    let particulars = ParticularsPart { findings, techniques, facts: particulars::particulars(seen) };
+    let particulars = ParticularsPart { id, found, techniques, facts: particulars::particulars(seen) };
     made.push(("particulars".to_owned(), particulars.render()?, None));
     let parts = made.into_iter().map(|(id, html, within)| dated(id, html, within, seq, before)).collect();
     Ok(Rendered { seq, phase: seen.phase, say, parts })
@@ -195,16 +194,6 @@ fn spend(budget: &mut usize, row: &Row) -> bool {
         *budget -= cost;
     }
     fits
-}
-
-fn worth_knowing(seen: Seen) -> Vec<(&'static str, String)> {
-    use norelay_core::check::Level;
-    let word = |level| match level {
-        Level::Error => "Must be changed",
-        Level::Warning => "Should be changed",
-        Level::Notice | Level::Info => "",
-    };
-    findings(seen.report, seen.judgement).into_iter().map(|finding| (word(finding.level), finding.text)).collect()
 }
 
 /// What a screen reader says: the verdict, or how far the run is in quarters, so that it isn't a torrent.

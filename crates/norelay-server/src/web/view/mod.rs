@@ -8,6 +8,7 @@
 pub mod advice;
 pub mod card;
 pub mod compare;
+pub mod findings;
 pub mod mark;
 pub mod particulars;
 pub mod proof;
