@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test of a document reads the document, and writes it when asked to")]
 
-use norelay_core::catalogue::{Line, RelayTest, TESTS};
+use norelay_core::catalogue::{Line, RelayTest, TESTS, Way};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/catalogue.md");
 const BEGIN: &str = "<!-- The table begins: made from the catalogue, not by hand. -->\n";
@@ -23,6 +23,13 @@ fn besides(test: &RelayTest) -> String {
         Line::NoHello => Some("no HELO".to_owned()),
         Line::Requires(keyword) => Some(format!("if {keyword} is offered")),
         Line::Chunking => Some("BDAT".to_owned()),
+        Line::OnPath(Way::V6) => Some("over IPv6".to_owned()),
+        Line::OnPath(Way::StartTls) => Some("under STARTTLS".to_owned()),
+        Line::OnPath(Way::Ports(ports)) => {
+            let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+            Some(format!("at port {}", ports.join(", ")))
+        }
+        Line::ClientCertificate(_) => Some("under TLS, with a client's certificate".to_owned()),
         Line::BehindStartTls => Some("behind `STARTTLS`, in the clear".to_owned()),
         Line::Smuggle(end) => Some(format!("a text with {} before commands and another text", code(end))),
         Line::Credentials => Some("AUTH as a user".to_owned()),

@@ -1,4 +1,4 @@
-//! The receiver's certificate: made when it starts, signed by itself, kept nowhere.
+//! Certificates signed by themselves, made when they are needed and kept nowhere: the receiver's, and one to show as a client.
 //!
 //! Servers that relay mail verify nothing by default (RFC 7435: opportunistic security); the certificate is there so that
 //! a server that insists on encryption can deliver at all.
@@ -37,7 +37,7 @@ pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn self_signed(name: &str, domains: &[String]) -> Result<CertifiedKey<KeyPair>, rcgen::Error> {
+pub(crate) fn self_signed(name: &str, domains: &[String]) -> Result<CertifiedKey<KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     let names = std::iter::once(name).chain(domains.iter().map(String::as_str));
     params.subject_alt_names = names.filter_map(|name| Some(rcgen::SanType::DnsName(name.try_into().ok()?))).collect();

@@ -9,6 +9,7 @@
 
 mod certificate;
 mod failure;
+pub mod identity;
 pub(crate) mod old;
 
 use std::{
@@ -26,6 +27,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
+use self::identity::ClientIdentity;
 use crate::network::AnyStream;
 
 /// Accepts every certificate and keeps what it saw.
@@ -105,6 +107,16 @@ pub async fn handshake(
     host: Option<&str>,
     address: IpAddr,
 ) -> Result<(AnyStream, TlsFacts), String> {
+    handshake_as(stream, host, address, None).await
+}
+
+/// As [`handshake`], with a certificate of our own for a server that asks for one.
+async fn handshake_as(
+    stream: AnyStream,
+    host: Option<&str>,
+    address: IpAddr,
+    identity: Option<&ClientIdentity>,
+) -> Result<(AnyStream, TlsFacts), String> {
     let mut provider = aws_lc_rs::default_provider();
     // Big ClientHellos with ML-KEM key shares break some servers' STARTTLS.
     provider.kx_groups.retain(|group| !format!("{:?}", group.name()).contains("MLKEM"));
@@ -114,8 +126,11 @@ pub async fn handshake(
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(recorder.clone())
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(recorder.clone());
+    let config = match identity.map(ClientIdentity::parts) {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(|error| error.to_string())?,
+        None => config.with_no_client_auth(),
+    };
     let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
     let name = name.unwrap_or(ServerName::IpAddress(address.into()));
     let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

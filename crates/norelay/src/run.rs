@@ -14,6 +14,7 @@ use norelay_probe::{
     record::Sink,
     resolve::{ResolveError, Resolver},
     scan::{self, Request},
+    secure::identity::ClientIdentity,
     surroundings::Surroundings,
     target::{Host, Target},
 };
@@ -38,6 +39,7 @@ pub struct Session {
     service: Option<ProofService>,
     surroundings: Surroundings,
     credentials: Option<Credentials>,
+    client_identity: Option<Arc<ClientIdentity>>,
     stop: watch::Receiver<bool>,
 }
 
@@ -74,6 +76,7 @@ impl Session {
             None => identity::own_domain(&resolver).await.unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
         };
         let credentials = password::credentials(arguments)?;
+        let client_identity = client_identity(arguments)?;
         let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
         let surroundings = surroundings::prepare(&arguments.surroundings, arguments.resolver)?;
         let stop = stopped_by_user();
@@ -87,6 +90,7 @@ impl Session {
             service,
             surroundings,
             credentials,
+            client_identity,
             stop,
         })
     }
@@ -246,6 +250,7 @@ impl Session {
             max_messages: arguments.messages,
             credentials: self.credentials.clone(),
             seen_as_expected: arguments.seen_as_expected,
+            client_identity: self.client_identity.clone(),
         }
     }
 
@@ -286,6 +291,15 @@ impl Session {
             sink.record(&Record::new(jiff::Timestamp::now(), event));
         }
     }
+}
+
+/// The certificate to show as a client.
+fn client_identity(arguments: &Arguments) -> Result<Option<Arc<ClientIdentity>>, Complaint> {
+    let (Some(certificate), Some(key)) = (&arguments.client_cert, &arguments.client_key) else { return Ok(None) };
+    let identity = ClientIdentity::read(certificate, key);
+    let identity =
+        identity.map_err(|error| Complaint::usage(format!("The client certificate can't be used: {error}.")))?;
+    Ok(Some(Arc::new(identity)))
 }
 
 /// The file that a log is appended to.

@@ -85,6 +85,13 @@ pub struct Arguments {
     /// The name to say with EHLO
     #[arg(long, value_name = "NAME")]
     pub helo: Option<String>,
+    /// A certificate to show under TLS, in PEM, with those of its authorities: whether a server trusts all that such an
+    /// authority has signed
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// The private key of the client certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
     /// The DNS resolver to ask
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_resolver)]
     pub resolver: Option<SocketAddr>,
@@ -183,6 +190,12 @@ impl Arguments {
     fn tests(&self) -> Result<Vec<&'static RelayTest>, Complaint> {
         let named = |names: &[String]| names.iter().map(|name| explain::find(name)).collect::<Result<Vec<_>, _>>();
         let (only, skip) = (named(&self.only)?, named(&self.skip)?);
+        if let Some(row) = only.iter().find(|test| test.way().is_some()) {
+            return Err(Complaint::usage(format!(
+                "{} is test 1 on certain paths: choose them with --port, -4 or -6, and ask --only foreign-to-foreign there.",
+                row.id
+            )));
+        }
         let is_in = |list: &[&RelayTest], test: &RelayTest| list.iter().any(|other| other.number == test.number);
         let chosen: Vec<_> = match only.is_empty() {
             true => catalogue::select(self.profile()).collect(),

@@ -9,7 +9,7 @@ mod smuggling;
 mod table;
 pub mod words;
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,10 @@ pub enum Line {
     Requires(&'static str),
     /// BDAT in the place of DATA.
     Chunking,
+    /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of its own.
+    OnPath(Way),
+    /// Under TLS, by a client who shows a certificate.
+    ClientCertificate(Certificate),
     /// The next line travels in the clear, right behind STARTTLS.
     BehindStartTls,
     /// The server may take a line for two, and answer twice.
@@ -123,6 +127,36 @@ pub enum Line {
     Smuggle(&'static str),
     /// AUTH with the credentials of a user, where the run has some.
     Credentials,
+}
+
+/// What a path has that the first one of the ancestor, port 25 in the clear over IPv4, hadn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// An IPv6 address.
+    V6,
+    /// STARTTLS (RFC 3207).
+    StartTls,
+    /// Such a port.
+    Ports(&'static [u16]),
+}
+
+impl Way {
+    fn is(self, address: IpAddr, port: u16, security: Security) -> bool {
+        match self {
+            Self::V6 => address.is_ipv6(),
+            Self::StartTls => security == Security::StartTls,
+            Self::Ports(ports) => ports.contains(&port),
+        }
+    }
+}
+
+/// The certificate that a client shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that it has made and signed itself.
+    SelfSigned,
+    /// One of the user's, from an authority that the server may trust.
+    Given,
 }
 
 /// The reverse-path of a stranger: a token at the probe domain.
@@ -173,6 +207,24 @@ impl RelayTest {
         self.dialogue.contains(&Line::Credentials)
     }
 
+    /// Which paths it is about, where it is no test of its own but the plain one on these paths.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        self.dialogue.iter().find_map(|line| match line {
+            Line::OnPath(way) => Some(*way),
+            _ => None,
+        })
+    }
+
+    /// The certificate that the client shows.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.dialogue.iter().find_map(|line| match line {
+            Line::ClientCertificate(certificate) => Some(*certificate),
+            _ => None,
+        })
+    }
+
     /// Whether its result counts for the relay verdict.
     #[must_use]
     pub fn is_scored(&self) -> bool {
@@ -209,12 +261,13 @@ impl RelayTest {
         self.dialogue.iter().any(|line| matches!(line, Line::Smuggle(_)))
     }
 
-    /// The EHLO keyword without which it can't be asked, with its parameters, if any.
+    /// The EHLO keyword without which it can't be asked on such a path, with its parameters, if any.
     #[must_use]
-    pub fn requirement(&self) -> Option<&'static str> {
+    pub fn requirement(&self, security: Security) -> Option<&'static str> {
         self.dialogue.iter().find_map(|line| match line {
             Line::Requires(keyword) => Some(*keyword),
-            Line::BehindStartTls => Some("STARTTLS"),
+            Line::BehindStartTls if security != Security::StartTls => Some("STARTTLS"),
+            Line::ClientCertificate(_) if security == Security::Plain => Some("STARTTLS"),
             _ => None,
         })
     }
@@ -287,6 +340,11 @@ impl RelayTest {
                     made.chunking = true;
                     continue;
                 }
+                Line::OnPath(_) => continue,
+                Line::ClientCertificate(_) => {
+                    made.security = if security == Security::Plain { Security::StartTls } else { security };
+                    continue;
+                }
                 Line::BehindStartTls => {
                     made.injects = true;
                     made.security = Security::StartTls;
@@ -333,5 +391,10 @@ pub fn by_number(number: u8) -> Option<&'static RelayTest> {
 
 /// The tests and controls of a profile, in display order.
 pub fn select(profile: Profile) -> impl Iterator<Item = &'static RelayTest> {
-    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials())
+    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials() && test.way().is_none())
+}
+
+/// The rows that the plain test answers on a path, besides its own.
+pub fn on_path(address: IpAddr, port: u16, security: Security) -> impl Iterator<Item = &'static RelayTest> {
+    TESTS.iter().filter(move |test| test.way().is_some_and(|way| way.is(address, port, security)))
 }

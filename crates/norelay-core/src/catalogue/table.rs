@@ -4,9 +4,9 @@
 //! ancestor: so `{primary}` and `{secondary}`, not "name" and "address".
 
 use super::{
-    Group,
+    Certificate, Group,
     Line::{self, *},
-    PLAIN, Profile, RelayTest, Strength,
+    PLAIN, Profile, RelayTest, Strength, Way,
 };
 use crate::smtp::{
     Purpose::{Attempt, Question},
@@ -18,6 +18,8 @@ const SMTPUTF8: &[Line] = &[Requires("SMTPUTF8"), Mail, Rcpt];
 /// A recipient that the server must take, before the one in question.
 const LOCAL_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{local_user}@{local_domain}>");
 const FIRST_MAIL: Line = Say(Stage::Mail, Attempt, "MAIL FROM:<{sender}@{domain}>");
+/// Where providers and appliances take mail, too; asked where the user names the port.
+const OTHER_PORTS: &[u16] = &[24, 26, 588, 1025, 2525, 2526, 8025, 10025];
 /// A token of ours, which no server has to take.
 const TOKEN_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{user}@{domain}>");
 const DATA: Line = Say(Stage::Data, Attempt, "DATA");
@@ -180,6 +182,13 @@ tests! {
     103 "ehlo-plain" Standard Hello Strong "<{sender}@{domain}>" "<{user}@{domain}>" PLAIN;
 
     // What comes with the path.
+    104 "plain-ipv6" Standard Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::V6), Mail, Rcpt];
+    105 "plain-starttls" Standard Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::StartTls), Mail, Rcpt];
+    106 "plain-port-465" Standard Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(&[465])), Mail, Rcpt];
+    107 "plain-port-587" Standard Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(&[587])), Mail, Rcpt];
+    108 "plain-port-2525" Standard Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(OTHER_PORTS)), Mail, Rcpt];
+    109 "plain-selfsigned-clientcert" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[ClientCertificate(Certificate::SelfSigned), Mail, Rcpt];
+    110 "plain-public-clientcert" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[ClientCertificate(Certificate::Given), Mail, Rcpt];
     111 "plain-bdat" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Chunking, Requires("CHUNKING"), Mail, Rcpt];
 
     // States that a session should have left, or never entered.

@@ -110,6 +110,7 @@ kinds! {
     "run_stopped" Notice "The run was stopped before its end: what was not asked is not known.";
     "log_damaged" Notice "{0} events of the log fitted nothing and were left out.";
     "probe_domain_fallback" Notice "No probe domain was given, so the foreign addresses are at {0}. Servers that check senders may refuse them for that alone, and no message can prove relaying: give a domain whose mail you receive (--domain).";
+    "not_asked" Info "Not asked for want of something of our own: {0}.";
     "auto_reply" Info "A message came to the sender's address of test {0} from {1} that is no bounce: an automatic answer, or somebody who read the test message.";
     "user_mail_goes_out" Info "Legitimate mail still goes out: a user authenticated, and {0}.";
     "user_mail_refused" Error "Legitimate mail does not go out: for the user who was given, {0}.";

@@ -18,7 +18,7 @@ use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::{Path, Receipt},
     report::{PathFacts, Report},
-    smtp::{End, Reply, Security, Stage},
+    smtp::{Cause, End, Reply, Security, Stage},
     token::Role,
 };
 
@@ -278,9 +278,35 @@ fn weigh(
                 Weight::Unknown
             }
         }
+        Outcome::Interrupted { cause } if refuses_certificate(report, index, judged, cause) => Weight::Denial,
         Outcome::NotRun { .. } if is_not_offered(report, index, judged) => Weight::NotOffered,
         Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
     }
+}
+
+/// Whether TLS broke: in the handshake or, as a client learns of it after his own part in TLS 1.3, right behind it.
+#[must_use]
+pub fn is_of_tls(cause: &Cause) -> bool {
+    matches!(cause, Cause::TlsFailed { .. } | Cause::Disconnected { stage: Stage::Ehlo, error: Some(_) })
+}
+
+/// Whether TLS breaks for a client who shows a certificate, and for others doesn't: then it is the certificate that is
+/// turned down.
+fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause: &Cause) -> bool {
+    let Some(way) = report.paths.get(usize::from(index)).map(|facts| &facts.way) else { return false };
+    let is_here = |path: u8| {
+        let other = report.paths.get(usize::from(path)).map(|facts| &facts.way);
+        other.is_some_and(|other| (other.address, other.port) == (way.address, way.port))
+    };
+    let shows_none = |id: &String| catalogue::by_id(id).is_some_and(|test| test.certificate().is_none());
+    judged.test.certificate().is_some()
+        && is_of_tls(cause)
+        && report.dialogues.values().any(|dialogue| {
+            is_here(dialogue.path)
+                && dialogue.tls.is_some()
+                && dialogue.tests.iter().all(shows_none)
+                && dialogue.reply_at(Stage::Mail).is_some()
+        })
 }
 
 /// Whether the server doesn't know what the test tries: it said so on this path, under its protection, and never otherwise.
@@ -289,7 +315,8 @@ fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
     let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
     let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(keyword)) if keyword != "STARTTLS");
     let offers = || report.offers_on(index).peekable();
-    judged.test.requirement().is_some_and(|keyword| {
+    let security = report.paths.get(usize::from(index)).map(|facts| facts.way.security);
+    security.and_then(|security| judged.test.requirement(security)).is_some_and(|keyword| {
         (is_said || offers().peek().is_some()) && !offers().any(|offered| offered.offers(keyword))
     })
 }

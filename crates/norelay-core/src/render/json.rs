@@ -95,6 +95,9 @@ struct PathDocument<'a> {
     address: IpAddr,
     port: u16,
     security: Security,
+    /// The rows of the catalogue that the plain test answers here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rows: Vec<&'static str>,
     verdict: Verdict,
     why: &'a [String],
     mta: Option<Mta>,
@@ -221,6 +224,7 @@ impl<'a> PathDocument<'a> {
             address: facts.way.address,
             port: facts.way.port,
             security: facts.way.security,
+            rows: catalogue::on_path(facts.way.address, facts.way.port, facts.way.security).map(|row| row.id).collect(),
             verdict: judged.verdict,
             why: &judged.why,
             mta: mta::identify(report, index),

@@ -74,11 +74,14 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
     }
     let differs = weight != of_first && weight != Some(Weight::Denial);
     let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
-    let offers = |path: u8, keyword: &str| {
-        context.recorder.look(|report| report.offers_on(path).any(|offered| offered.offers(keyword)))
+    let can_be_asked = |test: &RelayTest, path: u8| {
+        context.recorder.look(|report| {
+            let security = report.paths.get(usize::from(path)).map(|facts| facts.way.security);
+            let requirement = security.and_then(|security| test.requirement(security));
+            requirement.is_none_or(|keyword| report.offers_on(path).any(|offered| offered.offers(keyword)))
+        })
     };
-    let is_new =
-        |test: &RelayTest| test.requirement().is_some_and(|keyword| offers(index, keyword) && !offers(first, keyword));
+    let is_new = |test: &RelayTest| can_be_asked(test, index) && !can_be_asked(test, first);
     let tests = context.request.tests.iter().copied();
     let rest: Vec<_> = tests.filter(|test| !is_asked(test) && (differs || is_new(test))).collect();
     if !rest.is_empty() {

@@ -15,12 +15,12 @@ mod words;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use norelay_core::{
-    catalogue::{Credentials, Profile, RelayTest},
+    catalogue::{Certificate, Credentials, Profile, RelayTest},
     event::{Event, MailExchanger, Path, Receipt, Run},
     report::Report,
     smtp::Security,
@@ -35,6 +35,7 @@ use tokio::{
 use crate::{
     network::Network,
     record::{Recorder, Sink},
+    secure::identity::ClientIdentity,
 };
 
 /// More paths than this are not a server but a farm; a token names its path in one octet.
@@ -91,6 +92,8 @@ pub struct Request {
     pub credentials: Option<Credentials>,
     /// The address that the server should see us come from, where the user said it.
     pub seen_as_expected: Option<IpAddr>,
+    /// A certificate to show under TLS, where the user has one.
+    pub client_identity: Option<Arc<ClientIdentity>>,
 }
 
 /// Domains below the probe domain whose MX records name the receiver and the target.
@@ -127,6 +130,10 @@ impl Family {
 /// What all parts of a run share.
 struct Context<N> {
     request: Request,
+    /// The tests that are not asked for want of something of our own, with the reasons.
+    left_out: Option<String>,
+    /// The certificate that we made for ourselves, once some test shows it.
+    own_identity: OnceLock<Option<Arc<ClientIdentity>>>,
     network: Arc<N>,
     recorder: Recorder,
     started: Instant,
@@ -176,10 +183,13 @@ async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger
     let known = exchangers.clone().unwrap_or_else(|| recorder.look(|report| report.exchangers.clone()));
     request.receivers = words::receivers(&request, &known, network.as_ref());
     // What can't be asked for want of something of our own is no gap in what is known of the server.
-    let can_be_asked = |test: &&RelayTest| words::knows_own(&request, test);
+    let left_out = words::left_out(&request).filter(|_| request.profile >= Profile::Thorough);
+    let can_be_asked = |test: &&RelayTest| words::lacks(&request, test).is_none();
     request.tests = request.tests.iter().copied().filter(can_be_asked).collect();
     let context = Arc::new(Context {
         request,
+        left_out,
+        own_identity: OnceLock::new(),
         network,
         recorder,
         started: Instant::now(),
@@ -197,6 +207,20 @@ async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger
     tasks.shutdown().await;
     context.recorder.record(Event::RunFinished { stopped });
     context.recorder.look(Report::clone)
+}
+
+impl<N: Network> Context<N> {
+    /// The certificate that is shown for a test.
+    fn identity(&self, test: &RelayTest) -> Option<Arc<ClientIdentity>> {
+        match test.certificate()? {
+            Certificate::Given => self.request.client_identity.clone(),
+            Certificate::SelfSigned => {
+                let name = self.request.helo.as_deref().unwrap_or(&self.request.domain);
+                let make = || ClientIdentity::self_signed(name).ok().map(Arc::new);
+                self.own_identity.get_or_init(make).clone()
+            }
+        }
+    }
 }
 
 async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc::Receiver<Receipt>) {
@@ -246,6 +270,10 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         seen_as_expected: request.seen_as_expected,
     }));
     context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
+    if let Some(left_out) = &context.left_out {
+        let arguments = vec![left_out.as_str().into()];
+        context.recorder.record(Event::Noted { path: None, tag: "not_asked".to_owned(), arguments });
+    }
     let tests = ids(&host::first_tests(request));
     let mut count = 0;
     let mut hosts = Vec::new();

@@ -12,8 +12,8 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     batch,
-    catalogue::{Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
-    check::{Outcome, Reason, reason},
+    catalogue::{self, Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
+    check::{Outcome, Reason, reason, verdict},
     event::{Event, Path, Wait},
     schedule::{Action, Ending, Limits, Scheduler, Start, Why},
     smtp::{Cause, End, Hello, Stage, Transaction},
@@ -24,7 +24,10 @@ use super::{Context, words};
 use crate::{
     drive::{self, Dialogue},
     network::Network,
-    secure::old::Inquiry,
+    secure::{
+        identity::{ClientIdentity, Identified},
+        old::Inquiry,
+    },
 };
 
 /// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
@@ -67,14 +70,14 @@ pub async fn scan_path<N: Network>(
     way: Path,
     mut tests: Vec<&'static RelayTest>,
 ) {
-    let scan = PathScan::new(context, index, way);
+    let scan = PathScan::new(context, index, way.clone());
     tests.retain(|test| !test.sends_message() && !is_answered(context, index, test));
     tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
         Some(place) => place,
         // Refused credentials are what bans are made of: they come last.
         None if test.group == Group::Auth || test.id.ends_with("-auth") => FIRST.len() + 2,
         // By then many connections have shown what the server offers.
-        None => FIRST.len() + usize::from(test.requirement().is_some()),
+        None => FIRST.len() + usize::from(test.requirement(way.security).is_some()),
     });
     let asked = tests.clone();
     let blocked = match context.request.concurrency {
@@ -241,8 +244,10 @@ impl<N: Network> PathScan<N> {
         let second = self.ask_from(&again, job).await;
         let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
         let first = outcomes.iter().filter(|(test, ..)| !is_again(test));
-        let open =
-            first.chain(&second).map(|(_, _, outcome)| ending(outcome)).find(|ending| *ending != Ending::Answered);
+        let open = first
+            .chain(&second)
+            .map(|(test, _, outcome)| ending_of(test, outcome))
+            .find(|ending| *ending != Ending::Answered);
         open.unwrap_or(Ending::Answered)
     }
 
@@ -254,7 +259,7 @@ impl<N: Network> PathScan<N> {
     /// The keyword that a test needs and the server has never offered on this path; says so.
     fn note_not_offered(&self, test: &RelayTest) -> Option<&'static str> {
         let lacks = |keyword: &&str| self.context.recorder.look(|report| report.never_offers(self.index, keyword));
-        let keyword = test.requirement().filter(lacks)?;
+        let keyword = test.requirement(self.way.security).filter(lacks)?;
         self.not_run(test, format!("the server does not offer {keyword}"));
         Some(keyword)
     }
@@ -389,6 +394,9 @@ impl<N: Network> PathScan<N> {
         let reply_timeout = self.context.request.reply_timeout;
         let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout };
         let (network, recorder) = (&self.context.network, &self.context.recorder);
+        if let Some(identity) = self.identity(&dialogue.tests) {
+            return drive::drive(Arc::new(Identified::new(network.clone(), identity)), recorder, dialogue).await;
+        }
         if let Some(Some(answer)) = self.too_old.get() {
             return drive::drive(Arc::new(Inquiry::answered(network.clone(), answer)), recorder, dialogue).await;
         }
@@ -397,6 +405,11 @@ impl<N: Network> PathScan<N> {
             Some(failure) if failure != drive::TOO_LONG => self.inquire(dialogue, &failure).await.unwrap_or(number),
             _ => number,
         }
+    }
+
+    /// The certificate that the dialogue's test shows: such a test is alone on its connection.
+    fn identity(&self, tests: &[String]) -> Option<Arc<ClientIdentity>> {
+        tests.first().and_then(|id| catalogue::by_id(id)).and_then(|test| self.context.identity(test))
     }
 
     fn tls_failure(&self, number: u32) -> Option<String> {
@@ -433,6 +446,14 @@ fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome) -> boo
         _ => false,
     };
     may_be && !test.is_about_sender() && sender != FOREIGN_SENDER
+}
+
+/// What the outcome of a test means for the scheduler: a server that wants nothing of a certificate is there all the same.
+fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Interrupted { cause } if test.certificate().is_some() && verdict::is_of_tls(cause) => Ending::Answered,
+        _ => ending(outcome),
+    }
 }
 
 /// What an outcome means for the scheduler.

@@ -1,9 +1,12 @@
 //! The words of a run: what the templates of the catalogue stand for on one path and in one test.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use norelay_core::{
-    catalogue::{RelayTest, Words},
+    catalogue::{Certificate, RelayTest, Words},
     event::{MailExchanger, Path},
     octets::Octets,
     report::Report,
@@ -65,13 +68,38 @@ fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
     request.receivers.iter().copied().find(|address| address.is_ipv6() == is_v6)
 }
 
-/// Whether a test's words about ourselves are known; what is said of the server may still turn out while it is asked.
-pub fn knows_own(request: &Request, test: &RelayTest) -> bool {
-    let has_receiver = !test.uses("receiver") || receiver(request, test).is_some();
-    let has_second = !test.is_scored() || !test.uses("second_domain") || request.second_domain.is_some();
-    let has_backup = !test.uses("backup_trap") || request.traps.backup.is_some();
-    let has_primary = !test.uses("primary_trap") || request.traps.primary.is_some();
-    has_receiver && has_second && has_backup && has_primary
+/// What of our own a test needs and the run hasn't, as a clause; what is said of the server may still turn out while it is
+/// asked.
+pub fn lacks(request: &Request, test: &RelayTest) -> Option<&'static str> {
+    let needs = |word: &str| test.uses(word);
+    let needs_certificate = test.certificate() == Some(Certificate::Given);
+    [
+        (needs("receiver") && receiver(request, test).is_none(), "no receiver's address of that family is known"),
+        (test.is_scored() && needs("second_domain") && request.second_domain.is_none(), "there is no second domain"),
+        (
+            needs("backup_trap") && request.traps.backup.is_none(),
+            "no domain of ours has the server as its second exchanger",
+        ),
+        (
+            needs("primary_trap") && request.traps.primary.is_none(),
+            "no domain of ours has the server as its first exchanger",
+        ),
+        (needs_certificate && request.client_identity.is_none(), "no client certificate was given"),
+    ]
+    .into_iter()
+    .find_map(|(is_missing, clause)| is_missing.then_some(clause))
+}
+
+/// The tests that are left out for want of something of our own, by what it is: `receiver-literal (no receiver …)`.
+pub fn left_out(request: &Request) -> Option<String> {
+    let mut by_clause: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for test in &request.tests {
+        if let Some(clause) = lacks(request, test) {
+            by_clause.entry(clause).or_default().push(test.id);
+        }
+    }
+    let shown: Vec<_> = by_clause.into_iter().map(|(clause, ids)| format!("{} ({clause})", ids.join(", "))).collect();
+    (!shown.is_empty()).then(|| shown.join("; "))
 }
 
 /// The addresses of the receivers, our own in the place of an unspecified one: `[::]` hears both families.
