@@ -4,7 +4,14 @@
 //! - What is handed over for sending is recorded before it is written, so that no receipt can come before its record.
 //! - The session's deadline covers connecting, writing, the TLS handshake and reading.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use norelay_core::{
     event::{Event, Path},
@@ -12,6 +19,7 @@ use norelay_core::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -47,6 +55,23 @@ pub struct Dialogue {
     pub step_tests: Vec<Option<String>>,
     /// How long a reply may take.
     pub reply_timeout: Duration,
+    /// What it shares with the other dialogues of its path, if anything.
+    pub farewells: Option<Arc<Farewells>>,
+}
+
+/// What the dialogues of a path tell each other of their ends.
+#[derive(Debug)]
+pub struct Farewells {
+    /// Whether one has shown, by the reply to QUIT, that the server gives one reply a command: no other need wait for it.
+    pub orderly: AtomicBool,
+    /// A permit for each dialogue that has come to where only the reply to QUIT is awaited.
+    pub leaving: Semaphore,
+}
+
+impl Default for Farewells {
+    fn default() -> Self {
+        Self { orderly: AtomicBool::new(false), leaving: Semaphore::new(0) }
+    }
 }
 
 /// Has a dialogue, from connecting to the end; says its number.
@@ -120,6 +145,11 @@ impl<N: Network> Driver<'_, N> {
                 }
                 continue;
             }
+            if session.is_leaving()
+                && let Some(farewells) = self.dialogue.farewells.take()
+            {
+                farewells.leaving.add_permits(1);
+            }
             self.exchange(session, &mut stream, &output, &mut buffer).await;
         }
     }
@@ -136,7 +166,12 @@ impl<N: Network> Driver<'_, N> {
         }
         match timeout_at(deadline, stream.read(buffer)).await {
             Ok(Ok(0)) => session.handle_disconnect(None),
-            Ok(Ok(length)) => session.handle_input(self.opened.elapsed(), &buffer[..length]),
+            Ok(Ok(length)) => {
+                if self.dialogue.farewells.as_ref().is_some_and(|farewells| farewells.orderly.load(Ordering::Relaxed)) {
+                    session.skip_farewell();
+                }
+                session.handle_input(self.opened.elapsed(), &buffer[..length]);
+            }
             Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
             Err(_) => session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
         }

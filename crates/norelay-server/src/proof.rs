@@ -381,6 +381,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         transaction,
         step_tests,
         reply_timeout: REPLY_TIMEOUT,
+        farewells: None,
     };
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let hearing = heard.clone();

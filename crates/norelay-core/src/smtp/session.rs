@@ -309,6 +309,17 @@ impl Session {
         self.ended
     }
 
+    /// The reply to QUIT need not be waited for, whatever the transaction asks.
+    pub fn skip_farewell(&mut self) {
+        self.transaction.farewell = false;
+    }
+
+    /// Whether nothing is awaited any more but the reply to QUIT.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        !self.ended && self.in_flight.front().is_some_and(|command| command.stage == Stage::Quit)
+    }
+
     /// What the server offered in its latest EHLO reply.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {

@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -22,7 +20,7 @@ use tokio::{sync::OnceCell, task::JoinSet, time::Instant};
 
 use super::{Context, words};
 use crate::{
-    drive::{self, Dialogue},
+    drive::{self, Dialogue, Farewells},
     network::Network,
     secure::{
         identity::{ClientIdentity, Identified},
@@ -57,10 +55,9 @@ pub struct PathScan<N> {
     way: Path,
     /// Templates of reverse-paths that the server refuses for their own sake.
     refused_senders: Mutex<HashSet<&'static str>>,
-    /// Whether a whole dialogue has shown that the server gives one reply a command.
-    orderly: AtomicBool,
     /// Once a TLS handshake has failed: what the server speaks, as a clause, where that is too old for us.
     too_old: OnceCell<Option<String>>,
+    farewells: Arc<Farewells>,
 }
 
 /// Asks tests on a path.
@@ -148,9 +145,8 @@ where
 impl<N: Network> PathScan<N> {
     /// The scan of a path of which nothing is known yet.
     pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
-        let (refused_senders, orderly) = (Mutex::default(), AtomicBool::new(false));
-        let too_old = OnceCell::new();
-        Arc::new(Self { context: context.clone(), index, way, refused_senders, orderly, too_old })
+        let (refused_senders, too_old, farewells) = (Mutex::default(), OnceCell::new(), Arc::default());
+        Arc::new(Self { context: context.clone(), index, way, refused_senders, too_old, farewells })
     }
 
     fn limits(&self) -> Limits {
@@ -170,7 +166,13 @@ impl<N: Network> PathScan<N> {
     async fn scout_and_ask(self: Arc<Self>, mut tests: Vec<&'static RelayTest>) -> Option<Cause> {
         let rest = tests.split_off(tests.len().min(WINDOW));
         let scouting = Limits { deadline: Duration::ZERO, ..self.limits() };
-        let shut = self.clone().ask_all(tests.clone(), scouting).await;
+        let mut scouts = pin!(self.clone().ask_all(tests.clone(), scouting));
+        let all_leaving = self.farewells.leaving.acquire_many(u32::try_from(tests.len()).unwrap_or(u32::MAX));
+        let shut = tokio::select! {
+            biased;
+            shut = &mut scouts => shut,
+            _ = all_leaving => return self.ask_beside(scouts, tests, rest).await,
+        };
         // Whoever is shut out for the moment may come in later: that is for the scheduler with time to wait.
         if shut.is_some()
             && !matches!(shut, Some(Cause::Closing { .. } | Cause::Disconnected { .. } | Cause::Blocked { .. }))
@@ -179,12 +181,32 @@ impl<N: Network> PathScan<N> {
         }
         let scouts = tests.len();
         tests.retain(|test| !is_answered(&self.context, self.index, test));
-        let answered = scouts - tests.len();
+        let limits = self.limits_after(scouts - tests.len());
         tests.extend(rest);
+        self.ask_all(tests, limits).await
+    }
+
+    /// Asks the rest while the first tests, which have their answers, await the reply to QUIT; and those again whose
+    /// answers were none after all.
+    async fn ask_beside(
+        self: &Arc<Self>,
+        scouts: impl Future<Output = Option<Cause>>,
+        mut tests: Vec<&'static RelayTest>,
+        rest: Vec<&'static RelayTest>,
+    ) -> Option<Cause> {
+        let limits = self.limits_after(tests.len());
+        let (_, blocked) = tokio::join!(scouts, self.clone().ask_all(rest, limits));
+        tests.retain(|test| !is_answered(&self.context, self.index, test));
+        match blocked {
+            Some(cause) => Some(cause),
+            None => self.clone().ask_all(tests, self.limits()).await,
+        }
+    }
+
+    /// The limits once so many tests were answered.
+    fn limits_after(&self, answered: usize) -> Limits {
         let limits = self.limits();
-        let window = limits.window + answered;
-        let answered = u32::try_from(answered).unwrap_or_default();
-        self.ask_all(tests, Limits { window, answered, ..limits }).await
+        Limits { window: limits.window + answered, answered: u32::try_from(answered).unwrap_or_default(), ..limits }
     }
 
     /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
@@ -358,13 +380,13 @@ impl<N: Network> PathScan<N> {
         step_tests: Vec<Option<String>>,
         attempt: u32,
     ) -> u32 {
-        transaction.farewell = !self.orderly.load(Ordering::Relaxed);
+        transaction.farewell = !self.farewells.orderly.load(Ordering::Relaxed);
         let number = self.dialogue(tests, transaction, step_tests, false, attempt).await;
         let said_farewell = self.context.recorder.look(|report| {
             let farewell = report.dialogues.get(&number).and_then(|dialogue| dialogue.reply_at(Stage::Quit));
             farewell.is_some_and(|reply| reply.code == 221)
         });
-        self.orderly.fetch_or(said_farewell, Ordering::Relaxed);
+        self.farewells.orderly.fetch_or(said_farewell, Ordering::Relaxed);
         number
     }
 
@@ -392,7 +414,8 @@ impl<N: Network> PathScan<N> {
     ) -> u32 {
         let (path, way) = (self.index, self.way.clone());
         let reply_timeout = self.context.request.reply_timeout;
-        let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout };
+        let farewells = Some(self.farewells.clone());
+        let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout, farewells };
         let (network, recorder) = (&self.context.network, &self.context.recorder);
         if let Some(identity) = self.identity(&dialogue.tests) {
             return drive::drive(Arc::new(Identified::new(network.clone(), identity)), recorder, dialogue).await;
