@@ -70,6 +70,9 @@ static EXCEPTIONS: &[(&str, Cause)] = &[
     ("xclient-login", Cause::TrustsXclient),
 ];
 
+/// The remedies for servers that trust a client for his certificate.
+const CERTIFICATES: &str = "/client-certificates";
+
 /// The cause that an acceptance of a test points to; `None` for the plain question, which needs other paths beside it.
 fn cause_of(test: &RelayTest) -> Option<Cause> {
     if let Some((_, cause)) = EXCEPTIONS.iter().find(|(id, _)| *id == test.id) {
@@ -226,7 +229,11 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
         (true, Some(_)) => Confidence::Certain,
         (false, Some(_)) => Confidence::Likely,
     };
-    Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause))
+    let mut found = Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause));
+    if accepted.iter().all(|judged| judged.test.certificate().is_some()) {
+        found.prefer(CERTIFICATES);
+    }
+    found
 }
 
 /// The refusal to set beside what was accepted: the plain question with the same sender, where there is one.
@@ -282,6 +289,12 @@ impl Diagnosis {
             servers.flat_map(|server| remedy::find(server, cause)).map(remedy::Remedy::key).collect();
         let paths = vec![view.index];
         Self { cause, confidence, paths, evidence, rules_out, remedy: remedies.first().cloned(), remedies }
+    }
+
+    /// Puts the remedies of this name first: there are several for the cause, and the evidence is for these.
+    fn prefer(&mut self, name: &str) {
+        self.remedies.sort_by_key(|key| !key.ends_with(name));
+        self.remedy = self.remedies.first().cloned();
     }
 
     /// Takes in the same cause of another path.

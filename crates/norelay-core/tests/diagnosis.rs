@@ -102,6 +102,7 @@ fn answers_on_one_path_name_the_cause() {
             &["trusts_any_credentials likely"],
         ),
         (&["foreign-to-foreign=no", "xclient-loopback=yes"], &["trusts_xclient likely"]),
+        (&["foreign-to-foreign=no", "plain-selfsigned-clientcert=yes"], &["trusts_tls likely"]),
         (&["foreign-to-foreign=no", "proxy-v1-loopback=yes"], &["trusts_proxy_header likely"]),
         // What a control explains as local delivery, or shows beside the relay question, is no cause.
         (&["foreign-to-foreign=no", "ctl-local-nx=yes", "ctl-postmaster=yes"], &[]),
@@ -111,6 +112,14 @@ fn answers_on_one_path_name_the_cause() {
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), expected, "{answers:?}: {found:#?}");
     }
+}
+
+/// There are several remedies for trust in TLS; the one that the evidence is for comes first.
+#[test]
+fn trust_in_a_certificate_has_its_own_remedy() {
+    let report = one_path(&["foreign-to-foreign=no", "plain-public-clientcert=yes"]);
+    let found = diagnose(&report, &judge(&report));
+    assert_eq!(found[0].remedy.as_deref(), Some("postfix/client-certificates"));
 }
 
 #[test]

@@ -4,7 +4,8 @@ mod story;
 
 use norelay_core::{
     check::{Verdict, verdict::judge},
-    smtp::{End, Security, Stage},
+    event::{Event, TlsFacts},
+    smtp::{Cause, End, Security, Stage},
 };
 use story::Story;
 
@@ -115,6 +116,32 @@ fn a_line_that_is_taken_for_two_is_judged_by_its_last_answer() {
         lines.extend(answers[1..].iter().map(|answer| (Stage::Rcpt, "", *answer)));
         story.dialogue(path, "bare-lf-command", false, &lines);
         assert_eq!(judge(&story.end()).verdict, expected, "{answers:?}");
+    }
+}
+
+/// A server that breaks off TLS for a client with a certificate, and for others doesn't, has refused the certificate.
+#[test]
+fn a_certificate_may_be_refused_by_the_handshake() {
+    let alert = Cause::Disconnected { stage: Stage::Ehlo, error: Some("received fatal alert: UnknownCA".to_owned()) };
+    let silent = Cause::Disconnected { stage: Stage::Ehlo, error: None };
+    let failed = Cause::TlsFailed { error: "an alert".to_owned() };
+    for (test, cause, has_tls, expected) in [
+        ("plain-selfsigned-clientcert", &alert, true, Verdict::Closed),
+        ("plain-selfsigned-clientcert", &failed, true, Verdict::Closed),
+        ("plain-selfsigned-clientcert", &silent, true, Verdict::Inconclusive),
+        ("plain-selfsigned-clientcert", &failed, false, Verdict::Inconclusive),
+        ("null-sender", &failed, true, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(false);
+        let plain = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", test]);
+        let secured = story.path("192.0.2.7", 25, Security::StartTls, &["foreign-to-foreign"]);
+        story.answered(plain, "foreign-to-foreign", Stage::Rcpt, "550 relaying denied");
+        story.answered(secured, "foreign-to-foreign", Stage::Rcpt, "550 relaying denied");
+        if has_tls {
+            story.tell(Event::Secured { dialogue: 1, after_ms: 1, tls: TlsFacts::default() });
+        }
+        story.dialogue_ending(plain, test, &[(Stage::Greeting, "", "220 mx")], End::Interrupted(cause.clone()));
+        assert_eq!(judge(&story.end()).verdict, expected, "{test} {cause} {has_tls}");
     }
 }
 
