@@ -27,6 +27,7 @@ pub mod web;
 use std::sync::Arc;
 
 use axum::Router;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 pub use crate::{
     asker::Asker,
@@ -54,6 +55,14 @@ pub fn router(state: AppState) -> Router {
         .merge(web::router(state.clone()))
         .merge(metrics::router())
         .nest("/api/v1", api)
+        .layer(compression())
         .layer(axum::middleware::from_fn(metrics::measure))
         .with_state(state)
+}
+
+/// Text that is longer than a packet is compressed for who takes that; event streams never are, since their events must
+/// leave at once. No page has a secret beside what somebody else could have put into it, so sizes tell nothing.
+fn compression() -> CompressionLayer {
+    // The fastest level takes a result's page to a sixth; the best would to a seventh, for many times the work.
+    CompressionLayer::new().quality(CompressionLevel::Fastest)
 }

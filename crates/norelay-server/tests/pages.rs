@@ -39,6 +39,7 @@ struct Answer {
     status: StatusCode,
     headers: axum::http::HeaderMap,
     body: String,
+    octets: usize,
 }
 
 impl Site {
@@ -108,7 +109,8 @@ impl Site {
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 4 << 20).await.expect("a body");
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body: text, octets: body.len() }
     }
 
     async fn get(&self, address: &str) -> Answer {
@@ -352,6 +354,22 @@ async fn an_empty_form_says_what_to_type() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
         assert!(answer.body.contains("aria-invalid=\"true\""), "{form}");
         assert!(answer.body.contains("id=\"problem\""), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_compressed_and_event_streams_are_not() {
+    let site = Site::private().await;
+    let id = site.keep("open", None).await;
+    let takes = [("accept-encoding", "gzip, br")];
+    let plain = site.get(&format!("/t/{id}")).await.body.len();
+    let page = site.ask(Method::GET, &format!("/t/{id}"), &takes, "").await;
+    assert_eq!(page.headers["content-encoding"], "gzip");
+    assert!(page.octets * 5 < plain, "{} of {plain} octets", page.octets);
+    for address in [format!("/t/{id}/live?after=0"), format!("/api/v1/tests/{id}/events")] {
+        let stream = site.ask(Method::GET, &address, &takes, "").await;
+        assert_eq!(stream.headers["content-type"], "text/event-stream", "{address}");
+        assert!(!stream.headers.contains_key("content-encoding"), "{address}");
     }
 }
 
