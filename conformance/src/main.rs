@@ -9,6 +9,7 @@
 mod cure;
 mod data;
 mod failure;
+mod guest;
 mod journal;
 mod layer;
 mod node;
@@ -69,6 +70,10 @@ impl Request {
                     let path = rest.next().map(PathBuf::from).unwrap_or_default();
                     request.judge = Judge::Norelay(path);
                 }
+                "--guest" => {
+                    let path = rest.next().map(PathBuf::from).unwrap_or_default();
+                    request.judge = Judge::Guest(path);
+                }
                 _ => request.harness.push(argument.clone()),
             }
         }
@@ -106,8 +111,8 @@ fn outside(arguments: &[String]) -> Outcome<ExitCode> {
 
 fn check_executable(judge: &Judge) -> Outcome<()> {
     match judge {
-        Judge::Norelay(path) if !path.is_file() => {
-            Err(Failure::new(format!("find {}", path.display()), "build norelay, or give --norelay"))
+        Judge::Norelay(path) | Judge::Guest(path) if !path.is_file() => {
+            Err(Failure::new(format!("find {}", path.display()), "build it, or give another path"))
         }
         _ => Ok(()),
     }

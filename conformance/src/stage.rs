@@ -171,11 +171,21 @@ impl Stage {
         Ok(Heard { report, with_receiver, code: output.status.code(), seconds, log: events, said })
     }
 
+    /// A command in the network of a place.
+    pub fn at(&self, place: Place) -> Command {
+        self.world.at(place)
+    }
+
+    /// Waits until the server under test can be asked, again.
+    pub fn await_server(&self, scenario: &Scenario) -> Outcome<()> {
+        self.server()?.await_ready(&self.world, 25, scenario.ready)
+    }
+
     /// Runs norelay on a server that has been told to read a remedy, until it has.
     pub fn hear_cured(&self, executable: &Path, scenario: &Scenario) -> Outcome<Heard> {
         let asked = Instant::now();
         let options = self.options_after(scenario)?;
-        self.server()?.await_ready(&self.world, 25, scenario.ready)?;
+        self.await_server(scenario)?;
         loop {
             let heard = self.hear(executable, scenario, true, &options)?;
             if heard.is_closed() || asked.elapsed() > RELOAD_LIMIT {

@@ -16,6 +16,7 @@ use libtest_mimic::{Completion, Trial};
 use crate::cure::{self, Row};
 use crate::data::{self, Scenario};
 use crate::failure::{Failure, Outcome};
+use crate::guest;
 use crate::layer::Store;
 use crate::report::{left_open, user_mail};
 use crate::stage::{Heard, Stage};
@@ -25,6 +26,8 @@ use crate::stage::{Heard, Stage};
 pub enum Judge {
     /// The executable under test.
     Norelay(PathBuf),
+    /// Another program in its place.
+    Guest(PathBuf),
     /// The suite's own dialogue: are the scenarios what they claim to be?
     Witness,
 }
@@ -69,6 +72,7 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
     let mut stage = Stage::set(store, subject, scenario)?;
     let complaints = match judge {
         Judge::Witness => stage.hear_witness(scenario)?,
+        Judge::Guest(program) => guest::host(&stage, program, title, scenario)?,
         Judge::Norelay(executable) => {
             let mta = data::subject(subject)?.mta;
             let mut complaints = stage.hear(executable, scenario, false, &[])?.complaints(scenario, mta.as_deref());

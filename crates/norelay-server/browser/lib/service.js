@@ -9,10 +9,10 @@ import { program } from "./gallery.js";
 /** Starts it; gives its address, the receiver's port, and how to stop it. */
 export async function service(...settings) {
   const folder = mkdtempSync(join(tmpdir(), "norelay-service-"));
-  const set = ["test.domain=probe.test", "test.helo=tester.probe.test", "test.wait=20s", "test.timeout=10s", "log.level=error", ...settings];
+  const set = ["receiver.listen=127.0.0.1:0", "test.domain=probe.test", "test.helo=tester.probe.test", "test.wait=20s", "test.timeout=10s", "log.level=error", ...settings];
   const child = spawn(
     program("norelay"),
-    ["serve", "--listen", "127.0.0.1:0", "--receive", "127.0.0.1:0", "--data", folder, ...set.flatMap((one) => ["--set", one])],
+    ["serve", "--listen", "127.0.0.1:0", "--data", folder, ...set.flatMap((one) => ["--set", one])],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   const [found, said] = [{}, []];
