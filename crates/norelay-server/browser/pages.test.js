@@ -1,12 +1,10 @@
 // Every page in light and dark, wide and narrow: axe finds nothing, nothing overflows, nothing is loaded from elsewhere.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { sideways, violations } from "./lib/axe.js";
 import { launch, open } from "./lib/chromium.js";
 import { gallery } from "./lib/gallery.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const states = ["closed", "open", "suspect", "inconclusive", "unreachable", "hostile", "multihop"];
 const views = [
   { name: "wide, light", viewport: { width: 1200, height: 900 }, colorScheme: "light" },
@@ -41,14 +39,6 @@ const addresses = () => {
   ];
 };
 
-/** Runs axe with every rule that it has; gives what it found, in words. */
-async function violations(page) {
-  // The page's policy keeps scripts out; the debugger's protocol is no part of the page.
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
-}
-
 for (const view of views) {
   test(`every page is accessible and fits: ${view.name}`, async () => {
     const { page, context, wrongs } = await open(browser, view);
@@ -61,8 +51,7 @@ for (const view of views) {
       }
       const where = new URL(address).pathname;
       found.push(...(await violations(page)).map((one) => `${where}: ${one}`));
-      const width = await page.evaluate(() => document.documentElement.scrollWidth);
-      if (width > view.viewport.width) found.push(`${where} scrolls sideways: ${width} px`);
+      found.push(...(await sideways(page)).map((one) => `${where} ${one}`));
       found.push(...wrongs.splice(0).map((one) => `${where}: ${one}`));
     }
     assert.deepEqual(found, []);

@@ -81,6 +81,7 @@ struct AdvicePart {
 struct PathsPart<'a> {
     id: &'a str,
     ways: Vec<Way>,
+    silent: Vec<Way>,
     over: bool,
 }
 
@@ -105,11 +106,16 @@ struct TestsPart {
 }
 
 #[derive(Template)]
-#[template(path = "part/particulars.html")]
-struct ParticularsPart<'a> {
+#[template(path = "part/beside.html")]
+struct BesidePart<'a> {
     id: &'a str,
     found: Findings,
     techniques: Vec<Technique>,
+}
+
+#[derive(Template)]
+#[template(path = "part/particulars.html")]
+struct ParticularsPart {
     facts: Vec<Fact>,
 }
 
@@ -124,16 +130,22 @@ pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Resu
     let mut made: Vec<(String, String, Option<&'static str>)> = vec![
         ("verdict".to_owned(), VerdictPart { card }.render()?, None),
         ("advice".to_owned(), AdvicePart { steps: advice::steps(seen), causes: advice::causes(seen) }.render()?, None),
-        ("paths".to_owned(), PathsPart { id, ways: ways::ways(seen), over }.render()?, None),
+        ("paths".to_owned(), render_paths(id, seen, over)?, None),
     ];
     let list = render_tests(id, seen, &mut made)?;
     made.push(("tests".to_owned(), list, None));
     let found = if over { findings::of(seen) } else { Findings::default() };
     let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
-    let particulars = ParticularsPart { id, found, techniques, facts: particulars::particulars(seen) };
-    made.push(("particulars".to_owned(), particulars.render()?, None));
+    made.push(("beside".to_owned(), BesidePart { id, found, techniques }.render()?, None));
+    let facts = particulars::particulars(seen);
+    made.push(("particulars".to_owned(), ParticularsPart { facts }.render()?, None));
     let parts = made.into_iter().map(|(id, html, within)| dated(id, html, within, seq, before)).collect();
     Ok(Rendered { seq, phase: seen.phase, say, parts })
+}
+
+fn render_paths(id: &str, seen: Seen, over: bool) -> Result<String, askama::Error> {
+    let (ways, silent) = ways::ways(seen);
+    PathsPart { id, ways, silent, over }.render()
 }
 
 fn dated(id: String, html: String, within: Option<&'static str>, seq: i64, before: Option<&Rendered>) -> Part {

@@ -53,6 +53,7 @@ struct ResultPage<'a> {
     verdict: &'a str,
     advice: &'a str,
     paths: &'a str,
+    beside: &'a str,
     tests: String,
     particulars: &'a str,
 }
@@ -61,7 +62,16 @@ struct ResultPage<'a> {
 struct Compared {
     id: JobId,
     when: String,
-    changes: Vec<Change>,
+    /// Verdicts.
+    large: Vec<Change>,
+    /// Answers to tests.
+    small: Vec<Change>,
+}
+
+impl Compared {
+    fn number(&self) -> usize {
+        self.large.len() + self.small.len()
+    }
 }
 
 #[derive(Template)]
@@ -142,6 +152,7 @@ async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: 
         verdict: shown.part("verdict"),
         advice: shown.part("advice"),
         paths: shown.part("paths"),
+        beside: shown.part("beside"),
         tests: tests_of(&shown),
         particulars: shown.part("particulars"),
     };
@@ -181,7 +192,8 @@ async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared
     let judged = judge(&before);
     let now = |seen: Seen| compare::changes((&before, &judged), (seen.report, seen.judgement));
     let changes = pages.folds.of(job.id).look(state, job, now).await.ok()?;
-    Some(Compared { id: previous.id, when: time::stamp(previous.created), changes })
+    let (large, small) = changes.into_iter().partition(|change| change.is_verdict);
+    Some(Compared { id: previous.id, when: time::stamp(previous.created), large, small })
 }
 
 /// The downloads: how the address ends, and the name.

@@ -133,9 +133,9 @@ fn tally(paths: &[PathJudgement]) -> String {
     format!("{questions} on {}: {}.", count(spoken.len(), "path", "paths"), counts.join(", "))
 }
 
+/// What holds on several paths is said once.
 fn clauses(seen: Seen) -> Vec<String> {
-    let is_single = seen.judgement.paths.len() == 1;
-    let mut clauses = Vec::new();
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for (path, facts) in seen.judgement.paths.iter().zip(&seen.report.paths) {
         let is_relevant = path.verdict == seen.judgement.verdict || path.verdict == Verdict::Unreachable;
         // The proofs say it better.
@@ -143,10 +143,20 @@ fn clauses(seen: Seen) -> Vec<String> {
             continue;
         }
         for why in &path.why {
-            let why = harmless(why);
-            clauses.push(if is_single { why } else { format!("{}: {why}", path_name(&facts.way)) });
+            let (why, name) = (harmless(why), path_name(&facts.way));
+            match found.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) => names.push(name),
+                None => found.push((why, vec![name])),
+            }
         }
     }
+    let all = seen.judgement.paths.len();
+    let worded = found.into_iter().map(|(why, names)| match names.as_slice() {
+        _ if all == 1 => why,
+        [name] => format!("{name}: {why}"),
+        _ => format!("On {} of {all} paths: {why}", names.len()),
+    });
+    let mut clauses: Vec<_> = worded.collect();
     let more = clauses.len().saturating_sub(MOST_CLAUSES);
     clauses.truncate(MOST_CLAUSES);
     if more > 0 {

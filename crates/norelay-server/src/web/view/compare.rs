@@ -7,13 +7,15 @@ use norelay_core::{check::verdict::Judgement, event::Path, report::Report};
 use super::{mark, path_name};
 
 /// More changes than these are said in one line.
-const MOST: usize = 40;
+const MOST: usize = 100;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// What it is about.
     pub what: String,
+    /// Whether it is about a verdict, and not about one test.
+    pub is_verdict: bool,
     /// What was found then; empty where it wasn't there.
     pub before: String,
     /// What is found now; empty where it is no longer there.
@@ -26,7 +28,7 @@ pub fn changes(before: (&Report, &Judgement), now: (&Report, &Judgement)) -> Vec
     let mut changes = Vec::new();
     push(
         &mut changes,
-        "Verdict".to_owned(),
+        ("Verdict".to_owned(), true),
         Some(mark::of_verdict(before.1.verdict).1),
         Some(mark::of_verdict(now.1.verdict).1),
     );
@@ -36,13 +38,13 @@ pub fn changes(before: (&Report, &Judgement), now: (&Report, &Judgement)) -> Vec
     ways.dedup();
     for way in ways {
         let (old, new) = (old.get(way), new.get(way));
-        push(&mut changes, path_name(way), old.map(|old| old.0), new.map(|new| new.0));
+        push(&mut changes, (path_name(way), true), old.map(|old| old.0), new.map(|new| new.0));
         if let (Some((_, old)), Some((_, new))) = (old, new) {
             for (number, words) in new {
                 let title = norelay_core::catalogue::by_number(*number).map_or("", |test| test.title());
                 let what = format!("Test {number} ({title}) at {}", path_name(way));
                 if let Some(before) = old.get(number) {
-                    push(&mut changes, what, Some(before), Some(words));
+                    push(&mut changes, (what, false), Some(before), Some(words));
                 }
             }
         }
@@ -50,7 +52,12 @@ pub fn changes(before: (&Report, &Judgement), now: (&Report, &Judgement)) -> Vec
     let more = changes.len().saturating_sub(MOST);
     changes.truncate(MOST);
     if more > 0 {
-        changes.push(Change { what: format!("{more} further changes"), before: String::new(), now: String::new() });
+        changes.push(Change {
+            what: format!("{more} further changes"),
+            is_verdict: false,
+            before: String::new(),
+            now: String::new(),
+        });
     }
     changes
 }
@@ -69,9 +76,9 @@ fn by_path<'a>(
         .collect()
 }
 
-fn push(changes: &mut Vec<Change>, what: String, before: Option<&str>, now: Option<&str>) {
+fn push(changes: &mut Vec<Change>, (what, is_verdict): (String, bool), before: Option<&str>, now: Option<&str>) {
     if before != now {
         let word = |word: Option<&str>| word.unwrap_or("not tested").to_owned();
-        changes.push(Change { what, before: word(before), now: word(now) });
+        changes.push(Change { what, is_verdict, before: word(before), now: word(now) });
     }
 }

@@ -11,13 +11,21 @@ use norelay_core::{
     },
 };
 
-use super::Seen;
+use super::{Seen, ways};
 
 /// More addresses than this are a farm, whose lists nobody reads.
 const MAX_ADDRESSES: usize = 8;
 
-/// How much it matters, in words, and the sentence.
-pub type Line = (&'static str, String);
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters, in words; empty where little.
+    pub word: &'static str,
+    /// The sentence.
+    pub text: String,
+    /// Where, if the run has several paths.
+    pub place: String,
+}
 
 /// What is worth knowing.
 #[derive(Clone, Debug, Default)]
@@ -40,32 +48,51 @@ pub struct Findings {
 #[must_use]
 pub fn of(seen: Seen) -> Findings {
     let mut found = Findings { addresses: addresses(seen), ..Findings::default() };
-    for finding in findings(seen.report, seen.judgement) {
+    for (finding, paths) in once_each(findings(seen.report, seen.judgement)) {
         let place = match topic(&finding.tag) {
+            // The paths say so themselves.
+            Topic::Relay if finding.tag == "path_unreachable" => continue,
             Topic::Relay => &mut found.relay,
             Topic::Blacklists if finding.tag == "blacklist_unknown" => &mut found.untold,
             Topic::Blacklists => &mut found.listings,
             Topic::Posture if finding.level >= Level::Notice => &mut found.flaws,
             Topic::Posture => &mut found.order,
         };
-        place.push(line(finding));
+        place.push(line(seen, finding, &paths));
     }
     found
 }
 
-fn line(finding: Finding) -> Line {
+/// Findings that read alike on several paths are one, with the paths.
+fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<u8>)> {
+    let mut each: Vec<(Finding, Vec<u8>)> = Vec::new();
+    for finding in findings {
+        let path = finding.path;
+        match each.iter_mut().find(|(known, _)| known.tag == finding.tag && known.text == finding.text) {
+            Some((_, paths)) => paths.extend(path),
+            None => each.push((finding, path.into_iter().collect())),
+        }
+    }
+    each
+}
+
+fn line(seen: Seen, finding: Finding, paths: &[u8]) -> Line {
     let word = match finding.level {
         Level::Error => "Must be changed",
         Level::Warning => "Should be changed",
         Level::Notice | Level::Info => "",
     };
+    let place = match paths {
+        _ if seen.report.paths.len() < 2 => String::new(),
+        [] => String::new(),
+        [path] => ways::name_of(seen.report, *path),
+        _ => format!("on {} paths", paths.len()),
+    };
     // The command has its own way to go on; on a page there is a button.
-    (
-        word,
-        finding
-            .text
-            .replace(" norelay blacklist then shows the way off.", " The page of blacklists then shows the way off."),
-    )
+    let text = finding
+        .text
+        .replace("; norelay blacklist then shows the way off.", "; the page of blacklists then shows the way off.");
+    Line { word, text, place }
 }
 
 fn addresses(seen: Seen) -> Vec<String> {

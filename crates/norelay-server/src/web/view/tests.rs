@@ -3,7 +3,7 @@
 use norelay_core::{
     catalogue::RelayTest,
     check::{
-        Outcome, Reason,
+        Outcome, Reason, Verdict,
         verdict::{PathJudgement, TestJudgement, Weight},
     },
     octets::harmless,
@@ -124,6 +124,7 @@ fn rows(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, is_control: b
 fn row(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, test: &'static RelayTest, is_control: bool) -> Row {
     let mut ways: Vec<Answer> = (0..)
         .zip(&seen.judgement.paths)
+        .filter(|(_, path)| !is_silent(seen, path))
         .filter_map(|(index, path)| {
             let judged = of(path).iter().find(|judged| judged.test.number == test.number)?;
             Some(answer(seen, index, judged, is_control))
@@ -133,6 +134,13 @@ fn row(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, test: &'static
     let (mark, words) = worst_words(&ways);
     let weight = ways.first().and_then(|way| way.rank).filter(|_| !is_control);
     Row { test, mark, words, weight, ways }
+}
+
+/// Whether nothing spoke on a path while another did: then its tests were not left without an answer, there was nobody
+/// to ask.
+pub fn is_silent(seen: Seen, path: &PathJudgement) -> bool {
+    let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
+    seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
 }
 
 /// `Refused`, or `Relayed on 1 of 4 paths`.

@@ -43,14 +43,17 @@ pub struct Way {
     pub greeting: String,
     /// How long its dialogues took together.
     pub took: String,
-    /// What a test of this path alone has for a target.
-    pub target: String,
 }
 
-/// The rows.
+/// The rows; those where nobody spoke, while somebody did on another, apart.
 #[must_use]
-pub fn ways(seen: Seen) -> Vec<Way> {
-    (0..).zip(&seen.report.paths).filter_map(|(index, _)| way(seen, index)).collect()
+pub fn ways(seen: Seen) -> (Vec<Way>, Vec<Way>) {
+    let every = (0..).zip(&seen.report.paths).filter_map(|(index, _)| way(seen, index));
+    let is_silent = |way: &Way| {
+        let judged = seen.judgement.paths.get(usize::from(way.index));
+        judged.is_some_and(|judged| super::tests::is_silent(seen, judged))
+    };
+    every.partition(|way| !is_silent(way))
 }
 
 fn way(seen: Seen, index: u8) -> Option<Way> {
@@ -77,7 +80,6 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
         seen_as: diagnosis::seen_as(seen.report, index).map(|address| address.to_string()).unwrap_or_default(),
         greeting: of_path().find_map(greeting).unwrap_or_default(),
         took: time::length(of_path().map(|dialogue| dialogue.elapsed_ms).sum()),
-        target: place.clone(),
         place,
     })
 }
