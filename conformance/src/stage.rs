@@ -149,15 +149,20 @@ impl Stage {
         with_receiver: bool,
         further: &[String],
     ) -> Outcome<Heard> {
+        let mut command = self.norelay(executable, scenario, with_receiver);
+        command.args(further);
+        self.run(scenario, with_receiver, &command)
+    }
+
+    fn run(&self, scenario: &Scenario, with_receiver: bool, inner: &Command) -> Outcome<Heard> {
         let mut command = Command::new("timeout");
         // What stands in for norelay to measure it takes its time.
         let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
         command.args(["--signal=KILL", &limit]);
-        let inner = self.norelay(executable, scenario, with_receiver);
         let log = self.world.room().join("events");
-        command.arg(inner.get_program()).args(inner.get_args()).args(further).arg("--log").arg(&log);
+        command.arg(inner.get_program()).args(inner.get_args()).arg("--log").arg(&log);
         let started = Instant::now();
-        let output = command.stdin(Stdio::null()).output().doing(|| format!("start {}", executable.display()))?;
+        let output = command.stdin(Stdio::null()).output().doing(|| "start norelay".into())?;
         let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
         let report: Value = serde_json::from_str(&said[0]).unwrap_or(Value::Null);
         let seconds = started.elapsed().as_secs_f64();
@@ -192,6 +197,17 @@ impl Stage {
                 return Ok(heard);
             }
         }
+    }
+
+    /// Runs norelay on what failed before alone.
+    pub fn hear_again(&self, executable: &Path, scenario: &Scenario, before: &Heard) -> Outcome<Heard> {
+        let file = self.world.room().join("report.json");
+        fs::write(&file, &before.said[0]).doing(|| "write a report".into())?;
+        let mut command = self.world.at(TESTER);
+        command.arg(executable).args(["test", "--output", "json", "--resolver", DNS.ipv4, "--retest"]).arg(&file);
+        command.args(["--receive", &format!("{}:25", TESTER.ipv4), "--wait", &scenario.wait]);
+        command.args(beside_the_tests(&scenario.options));
+        self.run(scenario, true, &command)
     }
 
     /// The options that let alice send mail after the remedy.
@@ -230,4 +246,16 @@ impl Stage {
         command.args(["--profile", &scenario.profile, "--wait", &scenario.wait]).args(&scenario.options);
         command
     }
+}
+
+/// The options that don't say what is asked where: a report says that.
+fn beside_the_tests(options: &[String]) -> Vec<&String> {
+    let mut is_value = false;
+    let kept = options.iter().filter(|option| {
+        let chooses = ["--port", "--only", "--skip"].contains(&option.as_str());
+        let goes = chooses || is_value || *option == "--every-path";
+        is_value = chooses;
+        !goes
+    });
+    kept.collect()
 }

@@ -117,10 +117,13 @@ fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, befo
         after: after.as_ref().map_or_else(|| "no lines to apply".into(), Heard::verdict),
         user: report.map_or("", |report| user_mail(report, scenario.user)),
     });
-    Ok(match &after {
-        Some(after) => after.explained("after the remedy:", left_open(&after.report, scenario.user)),
-        None => vec!["the report prints no lines that could close it".into()],
-    })
+    let Some(after) = after else { return Ok(vec!["the report prints no lines that could close it".into()]) };
+    let mut complaints = after.explained("after the remedy:", left_open(&after.report, scenario.user));
+    if complaints.is_empty() {
+        let again = stage.hear_again(executable, scenario, before)?;
+        complaints = again.explained("asked again what failed:", left_open(&again.report, false));
+    }
+    Ok(complaints)
 }
 
 /// How long the witness waits for mail.

@@ -23,6 +23,7 @@ pub mod remedy;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod retest;
 pub mod schedule;
 pub mod seen;
 pub mod smtp;

@@ -72,6 +72,11 @@ impl PathFacts {
     }
 }
 
+/// The name and version of the report as JSON.
+pub const SCHEMA: &str = "norelay.report/1";
+/// The tag of the note that only what failed in an earlier run was asked again: which run, and how much.
+pub const RETESTED: &str = "retested";
+
 /// A fact from outside the relay dialogue.
 #[derive(Clone, Debug)]
 pub struct Note {
@@ -221,6 +226,14 @@ impl Dialogue {
 }
 
 impl Report {
+    /// The earlier run, and how much of it was asked again, where this run asked nothing else.
+    #[must_use]
+    pub fn retested(&self) -> Option<(String, String)> {
+        let note = self.notes.iter().find(|note| note.tag == RETESTED)?;
+        let [run, counts] = &note.arguments[..] else { return None };
+        Some((run.to_string(), counts.to_string()))
+    }
+
     /// Folds a whole log.
     #[must_use]
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {

@@ -16,6 +16,7 @@ mod progress;
 mod proof_service;
 mod receive;
 mod replay;
+mod retest;
 mod run;
 #[cfg(feature = "server")]
 mod serve;

@@ -6,6 +6,7 @@ use norelay_core::{
     catalogue::{self, Credentials, RelayTest},
     event::{Event, Receipt, Record, Run},
     report::Report,
+    retest::Plan,
     token::{RunId, TokenKey},
 };
 use norelay_probe::{
@@ -104,17 +105,7 @@ impl Session {
         target: &Target,
     ) -> Result<Log, Complaint> {
         let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
-        let (run, key, receipts) = match &self.service {
-            Some(service) => {
-                let Reception { run, key, receipts } = service.begin(text).await?;
-                (run, key, Some(receipts))
-            }
-            None => {
-                let run = RunId(rand::random());
-                let (key, receipts) = self.key_and_receipts(run)?;
-                (run, key, receipts)
-            }
-        };
+        let (run, key, receipts) = self.reception(text).await?;
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
             Ok(exchangers) => {
@@ -142,6 +133,28 @@ impl Session {
                 tokio::join!(scan, besides);
             }
         }
+        Ok(self.log_of(&progress))
+    }
+
+    /// Asks again what failed in an earlier run.
+    pub async fn retest(&self, arguments: &Arguments, plan: Plan) -> Result<Log, Complaint> {
+        let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
+        let (run, key, receipts) = self.reception(&plan.target).await?;
+        let exchangers = scan::exchangers_of(&plan.paths);
+        self.refuse_own_receiver(&exchangers).await?;
+        let note = plan.note();
+        let tests: BTreeSet<_> = plan.paths.iter().flat_map(|(_, tests)| tests.iter().map(|test| test.id)).collect();
+        let tests: Vec<_> = catalogue::TESTS.iter().filter(|test| tests.contains(test.id)).collect();
+        let request = Request {
+            address_typed: plan.target.parse::<Target>().is_ok_and(|target| matches!(target.host, Host::Address(_))),
+            target: plan.target,
+            profile: plan.run.profile,
+            traps: self.traps(&tests, &exchangers).await,
+            ..self.request(arguments, &tests, run, key)
+        };
+        let network = Arc::new(arguments.network());
+        let again = (plan.paths, note);
+        scan::retest(request, again, network, progress.clone(), receipts, self.stop.clone()).await;
         Ok(self.log_of(&progress))
     }
 
@@ -177,6 +190,17 @@ impl Session {
         let network = Arc::new(arguments.network());
         scan::resume(request, report, network, progress.clone(), receipts, self.stop.clone()).await;
         Ok(self.log_of(&progress))
+    }
+
+    /// A run's name and key, and where its messages are seen.
+    async fn reception(&self, target: &str) -> Result<(RunId, TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
+        if let Some(service) = &self.service {
+            let Reception { run, key, receipts } = service.begin(target).await?;
+            return Ok((run, key, Some(receipts)));
+        }
+        let run = RunId(rand::random());
+        let (key, receipts) = self.key_and_receipts(run)?;
+        Ok((run, key, receipts))
     }
 
     fn log_of(&self, progress: &Progress) -> Log {
@@ -314,6 +338,9 @@ fn log_file(path: Option<&Path>) -> Result<Option<File>, Complaint> {
 /// Where messages that come back are seen: here, elsewhere, or nowhere.
 fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Result<Option<ReceiptSource>, Complaint> {
     let source = match (&arguments.receiver, &arguments.key_file) {
+        _ if !arguments.receive.is_empty() && arguments.domain.is_none() => {
+            return Err(Complaint::usage("A receiver needs --domain: the domain whose mail comes to it."));
+        }
         (_, key_file) if !arguments.receive.is_empty() => {
             // With a key of its own, a run that is resumed knows the messages that it sent before.
             let key = match key_file {

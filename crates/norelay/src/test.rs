@@ -1,6 +1,10 @@
 //! `norelay test`: the options, and the run of each target.
 
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use norelay_core::{
     catalogue::{self, Profile, RelayTest},
@@ -12,7 +16,7 @@ use norelay_probe::{network::Internet, scan::Family, target::Target};
 use crate::{
     Complaint, explain,
     output::{self, Color, Format, Presented},
-    run, surroundings,
+    retest, run, surroundings,
 };
 
 /// What to test, and how.
@@ -20,7 +24,7 @@ use crate::{
 #[allow(rustdoc::broken_intra_doc_links, reason = "the documentation is the help text, where brackets are brackets")]
 pub struct Arguments {
     /// Host names, mail domains (their mail exchangers), or addresses; HOST:PORT and [ADDRESS]:PORT work too
-    #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "TARGET")]
+    #[arg(required_unless_present_any = ["resume", "retest"], conflicts_with_all = ["resume", "retest"], value_name = "TARGET")]
     targets: Vec<String>,
     /// Which tests to run
     #[arg(long, value_name = "PROFILE", default_value = "standard", value_parser = ["classic", "standard", "thorough", "intrusive"])]
@@ -59,8 +63,8 @@ pub struct Arguments {
     /// A user that exists in the target's domain
     #[arg(long, value_name = "USER", default_value = "postmaster")]
     pub local_user: String,
-    /// Run the built-in receiver here while testing: proof by a message that comes back
-    #[arg(long, value_name = "ADDR:PORT", requires = "domain")]
+    /// Run the built-in receiver for --domain here while testing: proof by a message that comes back
+    #[arg(long, value_name = "ADDR:PORT")]
     pub receive: Vec<SocketAddr>,
     /// A receiver that runs elsewhere: the spool file that `norelay receive` writes (with --domain and --key-file), or the
     /// address of a `norelay serve`, https://… (NORELAY_API_KEY holds its key, if it wants one)
@@ -120,6 +124,10 @@ pub struct Arguments {
     /// Go on with the run whose log is in this file; what was answered is not asked again
     #[arg(long, value_name = "FILE", conflicts_with = "log")]
     resume: Option<PathBuf>,
+    /// Ask again what failed in the run that this JSON report is of, on the paths that it failed on, and nothing else; the
+    /// verdict is about that alone
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["resume", "profile", "only", "skip", "port", "ipv4", "ipv6", "every_path"])]
+    retest: Option<PathBuf>,
     /// The format of the result
     #[arg(long, short, default_value = "text", value_parser = output::format_parser())]
     pub output: Format,
@@ -139,8 +147,11 @@ pub struct Arguments {
 }
 
 /// Tests every target; the exit code is the worst verdict's.
-pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
+pub async fn run(mut arguments: Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
+    if let Some(path) = arguments.retest.take() {
+        return retest(arguments, &path).await;
+    }
     let tests = arguments.tests()?;
     let targets = arguments.targets.iter().map(|text| text.parse::<Target>().map(|target| (text, target)));
     let targets = targets.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
@@ -162,6 +173,22 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
         }
     }
     Ok(output::exit_code(arguments.output, worst, false))
+}
+
+/// Asks again what failed in the run of a report.
+async fn retest(mut arguments: Arguments, path: &Path) -> Result<u8, Complaint> {
+    let plan = retest::read(path)?;
+    // What the earlier run was told holds for this one, unless it is told otherwise.
+    let given = plan.run.domain_given.then(|| plan.run.domain.clone());
+    arguments.domain = arguments.domain.or(given);
+    arguments.local_domain = arguments.local_domain.or_else(|| plan.run.local_domain.clone());
+    arguments.helo = arguments.helo.or_else(|| Some(plan.run.helo.clone()).filter(|helo| !helo.is_empty()));
+    arguments.targets = vec![plan.target.clone()];
+    let tests: Vec<_> = plan.paths.iter().flat_map(|(_, tests)| tests.iter().copied()).collect();
+    arguments.check_control(&tests)?;
+    let log = run::Session::begin(&arguments).await?.retest(&arguments, plan).await?;
+    let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+    Ok(output::exit_code(arguments.output, presented, log.stopped))
 }
 
 impl Arguments {

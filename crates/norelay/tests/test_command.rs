@@ -1,10 +1,15 @@
 //! `norelay test` as a user runs it: exit codes, one clear sentence, bounded time and memory.
 
 use std::{
+    cell::Cell,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -171,6 +176,8 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         (&["test", "127.0.0.1", "--domain", "-"], "is not a host name"),
         (&["test", "127.0.0.1", "--log", "/nowhere/log"], "can't be written"),
         (&["test", "--resume", "/nowhere/log"], "can't be read"),
+        (&["test", "--retest", "/nowhere/report"], "can't be read"),
+        (&["test", "--retest", "/dev/null"], "is not a report"),
         (&["replay", "/nowhere/log"], "can't be read"),
         (&["replay", "/dev/null"], "holds no event"),
         (&["explain", "nonsense"], "There is no test"),
@@ -227,4 +234,61 @@ fn a_stored_log_gives_the_same_verdict() {
     let replayed = run(&["replay", &shown]);
     assert_eq!((ran.code, replayed.code), (Some(0), Some(0)), "{}", replayed.said);
     assert_eq!(ran.said, replayed.said);
+}
+
+/// Whether the server of [`mending`] has been mended, and the envelopes that it was asked for since.
+static MENDED: AtomicBool = AtomicBool::new(false);
+static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Relays for the null sender until it is mended.
+fn mending(stream: TcpStream) {
+    let from_nobody = Cell::new(false);
+    answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| {
+        let is_mended = MENDED.load(Ordering::SeqCst);
+        if is_mended && (line.starts_with("MAIL") || line.starts_with("RCPT")) {
+            ASKED.lock().expect("no test panicked").push(line.to_owned());
+        }
+        if line.starts_with("MAIL") {
+            from_nobody.set(line.contains("<>"));
+        }
+        match line.split([' ', ':']).next() {
+            Some("EHLO") => "250 mx.example.net",
+            Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
+            Some("RCPT") if from_nobody.get() && line.contains("PROBE.TEST>") && !is_mended => "250 2.1.5 Ok",
+            Some("RCPT") => "554 5.7.1 <x>: Relay access denied",
+            Some("QUIT") => "221 2.0.0 Bye",
+            _ => "250 2.1.0 Ok",
+        }
+    });
+}
+
+#[test]
+fn what_failed_is_asked_again_and_nothing_more_is_claimed() {
+    let address = listen(mending).to_string();
+    let report = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("retest.json");
+    let shown = report.to_string_lossy().into_owned();
+    let first = run(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--output", "json"]);
+    assert_eq!(first.code, Some(2), "{}", first.said);
+    std::fs::write(&report, &first.said).expect("the folder of tests can be written to");
+
+    let again = run(&["test", "--retest", &shown]);
+    assert_eq!(again.code, Some(2), "it isn't mended yet: {}", again.said);
+    MENDED.store(true, Ordering::SeqCst);
+    let again = run(&["test", "--retest", &shown]);
+    let words = again.said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(again.code, Some(0), "{}", again.said);
+    assert!(words.contains("was asked again (1 test on 1 path), and no relay was accepted"), "{}", again.said);
+    assert!(!words.contains("All tests performed"), "{}", again.said);
+    // The null sender asks for a recipient at the probe domain once; other recipients there are controls'.
+    let asked = ASKED.lock().expect("no test panicked").clone();
+    let senders: Vec<_> = asked.iter().filter(|line| line.starts_with("MAIL") && line.contains("<>")).collect();
+    assert_eq!(senders.len(), 1, "{asked:?}");
+    assert!(asked.len() <= 2 * 6, "one test and at most five controls: {asked:?}");
+
+    let json = run(&["test", "--retest", &shown, "--output", "json"]).said;
+    assert!(json.contains("\"what\": \"1 test on 1 path\""), "{json}");
+    std::fs::write(&report, json).expect("the folder of tests can be written to");
+    let none = run(&["test", "--retest", &shown]);
+    assert_eq!((none.code, none.said.lines().count()), (Some(3), 1), "{}", none.said);
+    assert!(none.said.contains("Nothing failed in "), "{}", none.said);
 }

@@ -107,6 +107,7 @@ kinds! {
     "refused_for_reputation" Notice "Our own address or name was refused (tests: {0}): {1}. That says nothing about other strangers: test from another address.";
     "blocked" Notice "The server stopped taking our connections after {0} tests: it has probably banned our address for a while. Test again later, more slowly or from an allowed address.";
     "path_unreachable" Notice "Nothing spoke SMTP here: {0}.";
+    "retested" Notice "Only what failed in {0} was asked again: {1}. What was refused then was not asked.";
     "run_stopped" Notice "The run was stopped before its end: what was not asked is not known.";
     "log_damaged" Notice "{0} events of the log fitted nothing and were left out.";
     "probe_domain_fallback" Notice "No probe domain was given, so the foreign addresses are at {0}. Servers that check senders may refuse them for that alone, and no message can prove relaying: give a domain whose mail you receive (--domain).";

@@ -510,7 +510,14 @@ fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
 fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
     let worst = || paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| path.why.iter());
     match verdict {
-        Verdict::Closed => "All tests performed, no relays accepted.".to_owned(),
+        Verdict::Closed => match report.retested() {
+            // What was refused then wasn't asked, so nothing is said of it.
+            Some((run, what)) => format!(
+                "What failed in {run} was asked again ({what}), and no relay was accepted. Nothing else was asked: test \
+                 the whole to be sure of the rest."
+            ),
+            None => "All tests performed, no relays accepted.".to_owned(),
+        },
         Verdict::Unreachable => unreachable_summary(report, worst().next()),
         Verdict::OpenRelay => {
             "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The name and version of the promise.
-pub const SCHEMA: &str = "norelay.report/1";
+pub use crate::report::SCHEMA;
 
 /// The report as one document of JSON, set for reading, ending with a line end.
 #[must_use]
@@ -59,6 +59,7 @@ struct Document<'a> {
     verdict: Verdict,
     summary: &'a str,
     run: Option<Particulars<'a>>,
+    retested: Option<Retested>,
     exchangers: &'a [MailExchanger],
     paths: Vec<PathDocument<'a>>,
     receipts: Vec<ReceiptDocument<'a>>,
@@ -87,6 +88,13 @@ struct Particulars<'a> {
     helo: &'a str,
     local_domain: Option<&'a str>,
     receiving: bool,
+}
+
+/// What was asked again, where the run asked nothing else.
+#[derive(Serialize)]
+struct Retested {
+    run: String,
+    what: String,
 }
 
 #[derive(Serialize)]
@@ -185,6 +193,7 @@ impl<'a> Document<'a> {
             verdict: judgement.verdict,
             summary: &judgement.summary,
             run: run.map(Particulars::of),
+            retested: report.retested().map(|(run, what)| Retested { run, what }),
             exchangers: &report.exchangers,
             paths: paths.map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged)).collect(),
             receipts: report.receipts.iter().map(|(at, receipt)| ReceiptDocument::of(*at, receipt)).collect(),

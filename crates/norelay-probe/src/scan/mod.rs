@@ -152,7 +152,20 @@ pub async fn scan<N: Network>(
     stop: watch::Receiver<bool>,
 ) -> Report {
     let recorder = Recorder::new(sink);
-    begin(Begin { request, network, recorder, receipts, stop }, Some(exchangers)).await
+    begin(Begin { request, network, recorder, receipts, stop }, Plan::New(exchangers)).await
+}
+
+/// Asks certain tests on certain paths again, and nothing else; `note` says in the log why.
+pub async fn retest<N: Network>(
+    request: Request,
+    (paths, note): (Vec<(Path, Vec<&'static RelayTest>)>, Event),
+    network: Arc<N>,
+    sink: Arc<dyn Sink>,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+    stop: watch::Receiver<bool>,
+) -> Report {
+    let recorder = Recorder::new(sink);
+    begin(Begin { request, network, recorder, receipts, stop }, Plan::Again(paths, Box::new(note))).await
 }
 
 /// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
@@ -165,7 +178,7 @@ pub async fn resume<N: Network>(
     stop: watch::Receiver<bool>,
 ) -> Report {
     let recorder = Recorder::resuming(sink, report);
-    begin(Begin { request, network, recorder, receipts, stop }, None).await
+    begin(Begin { request, network, recorder, receipts, stop }, Plan::Resumed).await
 }
 
 /// What a run needs, new or resumed.
@@ -177,10 +190,47 @@ struct Begin<N> {
     stop: watch::Receiver<bool>,
 }
 
+/// Which paths a run has, and what it asks on them.
+enum Plan {
+    /// Those of the exchangers, all that is requested.
+    New(Vec<MailExchanger>),
+    /// Those of the log, what isn't answered there.
+    Resumed,
+    /// These, and these tests.
+    Again(Vec<(Path, Vec<&'static RelayTest>)>, Box<Event>),
+}
+
+impl Plan {
+    /// The exchangers whose paths they are.
+    fn exchangers(&self, recorder: &Recorder) -> Vec<MailExchanger> {
+        match self {
+            Self::New(exchangers) => exchangers.clone(),
+            Self::Resumed => recorder.look(|report| report.exchangers.clone()),
+            Self::Again(paths, _) => exchangers_of(paths),
+        }
+    }
+}
+
+/// The hosts of paths, with their addresses.
+pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
+    let mut exchangers: Vec<MailExchanger> = Vec::new();
+    for (way, _) in paths {
+        match exchangers.iter_mut().find(|exchanger| exchanger.name == way.host) {
+            Some(known) if known.addresses.contains(&way.address) => {}
+            Some(known) => known.addresses.push(way.address),
+            None => {
+                let (name, addresses) = (way.host.clone(), vec![way.address]);
+                exchangers.push(MailExchanger { name, preference: None, addresses });
+            }
+        }
+    }
+    exchangers
+}
+
 /// Runs until all is asked and has come back, or `stop` becomes true.
-async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger>>) -> Report {
+async fn begin<N: Network>(begin: Begin<N>, plan: Plan) -> Report {
     let Begin { mut request, network, recorder, receipts, mut stop } = begin;
-    let known = exchangers.clone().unwrap_or_else(|| recorder.look(|report| report.exchangers.clone()));
+    let known = plan.exchangers(&recorder);
     request.receivers = words::receivers(&request, &known, network.as_ref());
     // What can't be asked for want of something of our own is no gap in what is known of the server.
     let left_out = words::left_out(&request).filter(|_| request.profile >= Profile::Thorough);
@@ -201,7 +251,7 @@ async fn begin<N: Network>(begin: Begin<N>, exchangers: Option<Vec<MailExchanger
         tasks.spawn(take_receipts(context.clone(), receipts));
     }
     let stopped = tokio::select! {
-        () = run(&context, exchangers) => false,
+        () = run(&context, plan, known) => false,
         _ = stop.wait_for(|stop| *stop) => true,
     };
     tasks.shutdown().await;
@@ -232,17 +282,12 @@ async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc:
     }
 }
 
-async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailExchanger>>) {
-    let hosts = match exchangers {
-        Some(exchangers) => plan(context, exchangers),
-        None => plan_of_log(context),
-    };
-    let mut tasks = JoinSet::new();
-    for host in hosts {
-        let context = context.clone();
-        tasks.spawn(async move { host::scan_host(&context, host).await });
+async fn run<N: Network>(context: &Arc<Context<N>>, plan: Plan, exchangers: Vec<MailExchanger>) {
+    match plan {
+        Plan::Again(paths, note) => ask_again(context, paths, *note, exchangers).await,
+        Plan::New(_) => scan_hosts(context, plan_of(context, exchangers)).await,
+        Plan::Resumed => scan_hosts(context, plan_of_log(context)).await,
     }
-    while tasks.join_next().await.is_some() {}
     let delivered = proof::Delivered::default();
     if context.receiving {
         proof::prove(context, &delivered).await;
@@ -252,8 +297,38 @@ async fn run<N: Network>(context: &Arc<Context<N>>, exchangers: Option<Vec<MailE
     proof::wait(context, &delivered).await;
 }
 
-/// Records what will be done; gives the paths of each host.
-fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec<Vec<(u8, Path)>> {
+async fn scan_hosts<N: Network>(context: &Arc<Context<N>>, hosts: Vec<Vec<(u8, Path)>>) {
+    let mut tasks = JoinSet::new();
+    for host in hosts {
+        let context = context.clone();
+        tasks.spawn(async move { host::scan_host(&context, host).await });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Asks these tests on these paths, one path after another.
+async fn ask_again<N: Network>(
+    context: &Arc<Context<N>>,
+    paths: Vec<(Path, Vec<&'static RelayTest>)>,
+    note: Event,
+    exchangers: Vec<MailExchanger>,
+) {
+    record_start(context, exchangers);
+    context.recorder.record(note);
+    let can_be_asked = |test: &&RelayTest| words::lacks(&context.request, test).is_none();
+    let paths = (0..=u8::MAX).zip(paths);
+    let paths = paths.map(|(path, (way, tests))| (path, way, tests.into_iter().filter(can_be_asked).collect()));
+    let paths: Vec<(u8, Path, Vec<_>)> = paths.collect();
+    for (path, way, tests) in &paths {
+        context.recorder.record(Event::PathAdded { path: *path, way: way.clone(), tests: ids(tests) });
+    }
+    for (path, way, tests) in paths {
+        path::scan_path(context, path, way, tests).await;
+    }
+}
+
+/// Records that the run has begun, and against what.
+fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) {
     let request = &context.request;
     let helo =
         exchangers.iter().flat_map(|exchanger| &exchanger.addresses).find(|address| request.family.has(**address));
@@ -269,11 +344,17 @@ fn plan<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec
         receiving: context.receiving,
         seen_as_expected: request.seen_as_expected,
     }));
-    context.recorder.record(Event::Resolved { exchangers: exchangers.clone() });
+    context.recorder.record(Event::Resolved { exchangers });
+}
+
+/// Records what will be done; gives the paths of each host.
+fn plan_of<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec<Vec<(u8, Path)>> {
+    record_start(context, exchangers.clone());
     if let Some(left_out) = &context.left_out {
         let arguments = vec![left_out.as_str().into()];
         context.recorder.record(Event::Noted { path: None, tag: "not_asked".to_owned(), arguments });
     }
+    let request = &context.request;
     let tests = ids(&host::first_tests(request));
     let mut count = 0;
     let mut hosts = Vec::new();
