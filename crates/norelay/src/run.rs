@@ -360,7 +360,10 @@ fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Re
     source.map_err(|error| Complaint::usage(error.to_string()))
 }
 
-/// Becomes true at the first interrupt or request to terminate.
+/// The exit code of whoever is interrupted once more while stopping: that of a program that SIGINT ends, for a shell.
+const INTERRUPTED: i32 = 130;
+
+/// Becomes true at the first interrupt or request to terminate. What takes too long to stop ends with a second interrupt.
 pub fn stopped_by_user() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
@@ -376,6 +379,9 @@ pub fn stopped_by_user() -> watch::Receiver<bool> {
             () = terminated => {}
         }
         let _ = stop.send(true);
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(INTERRUPTED);
+        }
     });
     stopped
 }

@@ -1,9 +1,11 @@
 //! `norelay test` as a user runs it: exit codes, one clear sentence, bounded time and memory.
 
+mod servers;
+
 use std::{
     cell::Cell,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::{
         Mutex,
@@ -13,41 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a server does with one connection.
-type Serve = fn(TcpStream);
-
-/// Serves every connection to a port of loopback that nobody else has, each in a thread.
-fn listen(serve: Serve) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
-    let address = listener.local_addr().expect("it listens");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    address
-}
-
-fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'static str) {
-    let _ = stream.write_all(greeting.as_bytes());
-    let mut lines = BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines();
-    while let Some(Ok(line)) = lines.next() {
-        let upper = line.to_ascii_uppercase();
-        if stream.write_all(format!("{}\r\n", reply(&upper)).as_bytes()).is_err() || upper == "QUIT" {
-            return;
-        }
-    }
-}
-
-fn closed(stream: TcpStream) {
-    answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| match line.split([' ', ':']).next() {
-        Some("EHLO") => "250-mx.example.net\r\n250 PIPELINING",
-        Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
-        Some("RCPT") => "454 4.7.1 <x>: Relay access denied",
-        Some("QUIT") => "221 2.0.0 Bye",
-        _ => "250 2.1.0 Ok",
-    });
-}
+use servers::{Serve, answer, closed, listen};
 
 fn accepting(stream: TcpStream) {
     answer(stream, "220 mx.example.net ESMTP\r\n", |line| if line == "QUIT" { "221 bye" } else { "250 ok" });
