@@ -4,7 +4,7 @@ mod story;
 
 use norelay_core::{
     catalogue,
-    check::{Finding, Verdict, findings, judge},
+    check::{Finding, Verdict, finding::KINDS, findings, judge},
     event::{Event, TlsFacts},
     octets::Octets,
     report::Report,
@@ -25,6 +25,7 @@ const TAGS: &[&str] = &[
     "postmaster_refused",
     "recipients_enumerable",
     "greeting_name_differs",
+    "starttls_injection",
     "starttls_not_offered",
     "turn_accepted",
     "unresolvable_sender_accepted",
@@ -160,6 +161,7 @@ fn adjacent_tests() {
         ("turn-open", Stage::Other, "502 no", ""),
         ("turn-open", Stage::Other, "250 turning", "warning turn_accepted"),
         ("lmtp-exposed", Stage::Other, "250 mx", "warning lmtp_exposed"),
+        ("starttls-injection", Stage::Other, "250 ok", "error starttls_injection"),
     ] {
         assert!(catalogue::by_id(id).is_some(), "{id}");
         let mut story = Story::begin(false);
@@ -170,6 +172,30 @@ fn adjacent_tests() {
         story.dialogue(path, id, false, &[hello, asked]);
         let expected: Vec<_> = [expected].into_iter().filter(|expected| !expected.is_empty()).collect();
         assert_eq!(found(&story.end()), strings(&expected), "{id} {answer}");
+    }
+}
+
+/// Each adjacent row has a kind of finding of its own, and none of them is about relaying.
+#[test]
+fn every_adjacent_row_has_its_finding() {
+    let tag_of = |id: &str| match id {
+        "backscatter" => "backscatter",
+        "spoof-local-to-local" => "local_sender_spoofed",
+        "recipient-enumeration" => "recipients_enumerable",
+        "vrfy-disclosure" | "expn-disclosure" => "user_disclosed",
+        "etrn-open" => "etrn_accepted",
+        "turn-open" => "turn_accepted",
+        "auth-cleartext" => "auth_in_clear",
+        "starttls-injection" => "starttls_injection",
+        "unresolvable-sender" => "unresolvable_sender_accepted",
+        "lmtp-exposed" => "lmtp_exposed",
+        id if id.starts_with("smuggle-") => "smuggling",
+        id => panic!("{id} has no finding"),
+    };
+    let adjacent = catalogue::TESTS.iter().filter(|test| test.group == catalogue::Group::Adjacent);
+    for test in adjacent {
+        let known = KINDS.iter().filter(|kind| kind.tag == tag_of(test.id)).count();
+        assert_eq!((known, test.is_scored()), (1, false), "{}", test.id);
     }
 }
 

@@ -23,6 +23,9 @@ fn besides(test: &RelayTest) -> String {
         Line::NoHello => Some("no HELO".to_owned()),
         Line::Requires(keyword) => Some(format!("if {keyword} is offered")),
         Line::Chunking => Some("BDAT".to_owned()),
+        Line::ReadFrom(others) => {
+            Some(format!("read from {}", others.iter().map(|id| code(id)).collect::<Vec<_>>().join(", ")))
+        }
         Line::OnPath(Way::V6) => Some("over IPv6".to_owned()),
         Line::OnPath(Way::StartTls) => Some("under STARTTLS".to_owned()),
         Line::OnPath(Way::Ports(ports)) => {

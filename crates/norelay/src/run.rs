@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Ar
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest},
-    event::{Event, Receipt, Record, Run},
+    event::{Event, MailExchanger, Receipt, Record, Run},
     report::Report,
     retest::Plan,
     token::{RunId, TokenKey},
@@ -291,8 +291,37 @@ impl Session {
         match &target.host {
             Host::MailDomain(domain) => Some(domain.clone()),
             Host::Name(name) if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) => Some(name.clone()),
-            _ => self.resolver.domain_served_by(exchangers.first()?.name.as_deref()?).await,
+            _ => {
+                let exchanger = exchangers.first()?;
+                let served = match &exchanger.name {
+                    Some(name) => self.resolver.domain_served_by(name).await,
+                    None => None,
+                };
+                match served {
+                    Some(domain) => Some(domain),
+                    None => self.domain_of_greeting(arguments, target, exchanger).await,
+                }
+            }
         }
+    }
+
+    /// The mail domain that the server's own name leads to.
+    async fn domain_of_greeting(
+        &self,
+        arguments: &Arguments,
+        target: &Target,
+        exchanger: &MailExchanger,
+    ) -> Option<String> {
+        let (port, security) = *arguments.ports(target).first()?;
+        let way = norelay_core::event::Path {
+            host: exchanger.name.clone(),
+            address: *exchanger.addresses.first()?,
+            port,
+            security,
+        };
+        let helo = self.helo.as_deref().unwrap_or(&self.domain);
+        let name = scan::own_name(Arc::new(arguments.network()), way, helo, arguments.timeout).await?;
+        self.resolver.domain_served_by(&name).await
     }
 
     /// A target without a server is a run without a path.

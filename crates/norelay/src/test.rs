@@ -217,9 +217,9 @@ impl Arguments {
     fn tests(&self) -> Result<Vec<&'static RelayTest>, Complaint> {
         let named = |names: &[String]| names.iter().map(|name| explain::find(name)).collect::<Result<Vec<_>, _>>();
         let (only, skip) = (named(&self.only)?, named(&self.skip)?);
-        if let Some(row) = only.iter().find(|test| test.way().is_some()) {
+        if let Some(row) = only.iter().find(|test| !test.is_asked()) {
             return Err(Complaint::usage(format!(
-                "{} is test 1 on certain paths: choose them with --port, -4 or -6, and ask --only foreign-to-foreign there.",
+                "{0} is read from the answers to other tests: norelay explain {0} says which.",
                 row.id
             )));
         }

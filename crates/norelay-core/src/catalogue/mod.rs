@@ -117,6 +117,8 @@ pub enum Line {
     Chunking,
     /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of its own.
     OnPath(Way),
+    /// No dialogue of its own: it is read from the answers to these tests.
+    ReadFrom(&'static [&'static str]),
     /// Under TLS, by a client who shows a certificate.
     ClientCertificate(Certificate),
     /// The next line travels in the clear, right behind STARTTLS.
@@ -214,6 +216,12 @@ impl RelayTest {
             Line::OnPath(way) => Some(*way),
             _ => None,
         })
+    }
+
+    /// Whether it is asked by a dialogue of its own, and not answered by others'.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.dialogue.iter().any(|line| matches!(line, Line::OnPath(_) | Line::ReadFrom(_)))
     }
 
     /// The certificate that the client shows.
@@ -340,7 +348,7 @@ impl RelayTest {
                     made.chunking = true;
                     continue;
                 }
-                Line::OnPath(_) => continue,
+                Line::OnPath(_) | Line::ReadFrom(_) => continue,
                 Line::ClientCertificate(_) => {
                     made.security = if security == Security::Plain { Security::StartTls } else { security };
                     continue;
@@ -391,7 +399,7 @@ pub fn by_number(number: u8) -> Option<&'static RelayTest> {
 
 /// The tests and controls of a profile, in display order.
 pub fn select(profile: Profile) -> impl Iterator<Item = &'static RelayTest> {
-    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials() && test.way().is_none())
+    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials() && test.is_asked())
 }
 
 /// The rows that the plain test answers on a path, besides its own.

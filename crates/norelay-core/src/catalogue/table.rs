@@ -229,10 +229,12 @@ tests! {
     // Adjacent: never scored as relaying.
     142 "backscatter" Thorough Adjacent Weak "<{sender}@{domain}>" "<{unknown}@{local_domain}>" PLAIN;
     143 "spoof-local-to-local" Standard Adjacent Weak "<{local_user}@{local_domain}>" "<{local_user}@{local_domain}>" PLAIN;
+    144 "recipient-enumeration" Standard Adjacent Weak "<{sender}@{domain}>" "<{unknown}@{local_domain}>" &[ReadFrom(&["ctl-local-nx", "ctl-postmaster"]), Mail, Rcpt];
     145 "vrfy-disclosure" Standard Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Attempt, "VRFY {unknown}"), Say(Stage::Other, Question, "VRFY {local_user}")];
     146 "expn-disclosure" Standard Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Attempt, "EXPN {unknown}"), Say(Stage::Other, Question, "EXPN {local_user}")];
     147 "etrn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Requires("ETRN"), Say(Stage::Other, Question, "ETRN {unknown}.invalid")];
     148 "turn-open" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Say(Stage::Other, Question, "TURN")];
+    149 "auth-cleartext" Standard Adjacent Weak "<{sender}@{domain}>" "<{user}@{domain}>" &[ReadFrom(&["foreign-to-foreign"]), Mail, Rcpt];
     150 "starttls-injection" Thorough Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[BehindStartTls, Say(Stage::Other, Question, "NOOP")];
     151 "smuggle-lf-dot-lf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0a.\\x0a")];
     152 "smuggle-lf-dot-crlf" Intrusive Adjacent Weak "<{sender}@{domain}>" "<{local_user}@{local_domain}>" &[Mail, TOKEN_RCPT, LOCAL_RCPT, Smuggle("\\x0a.\\x0d\\x0a")];

@@ -6,8 +6,10 @@
 //! - Nothing goes past RCPT unless a receiver can see what comes back.
 //! - Stopping a run drops its connections and keeps its events.
 
+mod backscatter;
 mod control;
 mod host;
+mod introduction;
 mod path;
 mod proof;
 mod smuggle;
@@ -32,6 +34,7 @@ use tokio::{
     time::Instant,
 };
 
+pub use self::introduction::own_name;
 use crate::{
     network::Network,
     record::{Recorder, Sink},
@@ -293,6 +296,7 @@ async fn run<N: Network>(context: &Arc<Context<N>>, plan: Plan, exchangers: Vec<
         proof::prove(context, &delivered).await;
     }
     smuggle::smuggle(context, &delivered).await;
+    backscatter::provoke(context, &delivered).await;
     control::check_user(context, &delivered).await;
     proof::wait(context, &delivered).await;
 }

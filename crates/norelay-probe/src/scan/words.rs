@@ -39,7 +39,7 @@ pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &Rel
     let request = &context.request;
     let token = |role| request.key.mint(Token { run: request.run, path: index, test: test.number, role });
     let to = SocketAddr::new(way.address, way.port);
-    let host = way.host.clone().or_else(|| context.recorder.look(|report| name_in_greeting(report, index)));
+    let host = way.host.clone().or_else(|| context.recorder.look(|report| own_name(report, index)));
     Words {
         user: token(Role::Recipient),
         sender: token(Role::Sender),
@@ -117,13 +117,16 @@ pub fn receivers<N: Network>(request: &Request, exchangers: &[MailExchanger], ne
     request.receivers.iter().flat_map(known).collect()
 }
 
-/// The name that a server gives itself in its greeting (RFC 5321 section 4.3.1), where it is a name.
-pub fn name_in_greeting(report: &Report, index: u8) -> Option<String> {
-    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
-    of_path.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting)).find_map(|greeting| {
-        let text = greeting.lines.first().map(Octets::to_text)?;
-        let word = text.split_whitespace().next()?.to_owned();
-        let name = crate::target::host_name(&word).ok()?;
-        name.contains('.').then_some(name)
+/// The name that a server gives itself in its greeting or, failing that, in its reply to EHLO (RFC 5321 sections 4.2 and
+/// 4.1.1.1), where it is a name.
+pub fn own_name(report: &Report, index: u8) -> Option<String> {
+    [Stage::Greeting, Stage::Ehlo].into_iter().find_map(|stage| {
+        let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+        of_path.filter_map(|dialogue| dialogue.reply_at(stage)).find_map(|reply| {
+            let text = reply.lines.first().filter(|_| reply.is_positive()).map(Octets::to_text)?;
+            let word = text.split_whitespace().next()?.to_owned();
+            let name = crate::target::host_name(&word).ok()?;
+            name.contains('.').then_some(name)
+        })
     })
 }

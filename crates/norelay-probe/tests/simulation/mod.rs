@@ -43,6 +43,12 @@ pub struct Simulation {
     connections: AtomicUsize,
 }
 
+impl Simulation {
+    pub fn of(server: Server) -> Self {
+        Self { server, connections: AtomicUsize::new(0) }
+    }
+}
+
 impl Network for Simulation {
     async fn connect(&self, _to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
@@ -122,7 +128,7 @@ pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiv
         preference: None,
         addresses: vec![[192, 0, 2, 7].into()],
     }];
-    let network = Arc::new(Simulation { server, connections: AtomicUsize::new(0) });
+    let network = Arc::new(Simulation::of(server));
     let started = Instant::now();
     let (_stop, stopped) = watch::channel(false);
     let report = scan::scan(request, exchangers, network.clone(), Arc::new(|_: &Record| {}), receipts, stopped).await;
