@@ -41,6 +41,39 @@ fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
     }
 }
 
+/// A port for users who authenticate refuses all others alike: that it isn't our address that it dislikes, another port
+/// of the same server says.
+#[test]
+fn a_submission_service_may_refuse_whoever_is_no_user() {
+    const RECIPIENT: &str = "554 5.7.1 <u@probe.example>: Recipient address rejected: Access denied";
+    const CLIENT: &str = "554 5.7.1 <x.example[198.51.100.9]>: Client host rejected: Access denied";
+    const AUTH: &str = "250-mx.target.example / AUTH PLAIN";
+    for (port, hello, answer, postmaster, expected) in [
+        (587, AUTH, RECIPIENT, "250 ok", Verdict::Closed),
+        (465, AUTH, RECIPIENT, "250 ok", Verdict::Closed),
+        (587, AUTH, CLIENT, "250 ok", Verdict::Closed),
+        // No port for users.
+        (2525, AUTH, RECIPIENT, "250 ok", Verdict::Inconclusive),
+        (587, "250 mx.target.example", RECIPIENT, "250 ok", Verdict::Inconclusive),
+        // It may be our address.
+        (587, AUTH, RECIPIENT, CLIENT, Verdict::Inconclusive),
+        (587, AUTH, "554 5.7.1 Client host rejected: listed in dnsbl.example", "250 ok", Verdict::Inconclusive),
+        (587, AUTH, "450 4.7.1 Client host rejected: Access denied", "250 ok", Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(true);
+        let tests = ["foreign-to-foreign", "ctl-postmaster"];
+        let first = story.path("192.0.2.7", 25, Security::Plain, &tests);
+        story.answered(first, "foreign-to-foreign", Stage::Rcpt, "454 4.7.1 Relay access denied");
+        story.answered(first, "ctl-postmaster", Stage::Rcpt, postmaster);
+        let path = story.path("192.0.2.7", port, Security::Plain, &tests);
+        story.server("220 mx.target.example", hello);
+        for test in tests {
+            story.asked(path, test, answer);
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{port} {hello} {answer} {postmaster}");
+    }
+}
+
 /// The door is shut to the name, the credentials or the header that a test tries.
 #[test]
 fn a_test_may_be_refused_in_its_own_kind() {

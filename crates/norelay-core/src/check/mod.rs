@@ -9,6 +9,7 @@ mod adjacent;
 pub mod finding;
 pub mod outcome;
 pub mod reason;
+mod submission;
 pub mod verdict;
 mod wording;
 

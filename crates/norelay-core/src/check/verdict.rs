@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     outcome::{Hops, Outcome},
     reason::Reason,
+    submission,
 };
 use crate::{
     catalogue::{self, Group, RelayTest, Strength},
@@ -269,6 +270,7 @@ fn weigh(
             if denies(judged.test, *stage, *reason, controls, has_starttls_twin)
                 || refuses_in_kind(judged.test, *stage, *reason, reply.code, controls)
                 || is_taken_for_nobody(judged.test, *stage, reply, controls)
+                || submission::wants_users(report, index, *stage, *reason, reply)
             {
                 Weight::Denial
             } else if matches!(stage, Stage::Data | Stage::EndOfData) {

@@ -19,7 +19,7 @@ macro_rules! remedies {
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck LateRelayCheck;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck LateRelayCheck TrustsTls;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "postfix" "relay-domains" RecipientDomainTooWide;
     "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
@@ -27,6 +27,7 @@ remedies! {
     "postfix" "proxy-protocol" TrustsProxyHeader;
     "postfix" "client-certificates" TrustsTls;
     "postfix" "sasl" TrustsAnyCredentials;
+    "postfix" "sasl-off" TrustsAnyCredentials;
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
