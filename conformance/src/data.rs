@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::{Doing, Failure, Outcome};
 
@@ -74,6 +74,9 @@ pub struct Scenario {
     /// Further options of `norelay test`.
     #[serde(default)]
     pub options: Vec<String>,
+    /// How the witness gets a message through, where port 25 and plain words are not enough; then
+    /// none of the seventeen may arrive when it asks them there.
+    pub way_in: Option<WayIn>,
     /// Seconds that the witness gives a message to arrive.
     #[serde(default = "default_patience")]
     pub patience: u64,
@@ -94,6 +97,33 @@ pub struct Hub {
     /// As in the scenario.
     #[serde(default)]
     pub configure: String,
+}
+
+/// A dialogue that relays, for the witness.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WayIn {
+    /// Address and port; without it, port 25 of the server's IPv4 address.
+    pub address: Option<String>,
+    /// How the connection is secured.
+    pub tls: Option<Tls>,
+    /// A line to say before the greeting.
+    pub first: Option<String>,
+    /// The name to say with EHLO.
+    pub hello: Option<String>,
+    /// Commands between EHLO and MAIL.
+    #[serde(default)]
+    pub says: Vec<String>,
+}
+
+/// How a connection is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// After STARTTLS.
+    Starttls,
+    /// From its start.
+    Implicit,
 }
 
 /// When a server counts as started.

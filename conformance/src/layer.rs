@@ -16,12 +16,13 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::process::{run, script};
 
 /// What the suite itself runs: (program, Debian package).
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("debootstrap", "debootstrap"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     ("mount", "mount"),
     ("hostname", "hostname"),
+    ("openssl", "openssl"),
 ];
 
 /// Where layers are kept.

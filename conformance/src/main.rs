@@ -163,10 +163,12 @@ fn ready(arguments: &[String]) -> Outcome<ExitCode> {
     witness::await_ready(address, how == "greeting", limit).map(|()| ExitCode::SUCCESS)
 }
 
-/// `witness SECONDS`
+/// `witness SECONDS [WAY-IN]`
 #[expect(clippy::print_stdout, reason = "the testimony goes to the trial that asked for it")]
 fn testify(arguments: &[String]) -> Outcome<ExitCode> {
-    let testimony = witness::testify(suite::patience(arguments.first()))?;
+    let way_in =
+        arguments.get(1).map(|text| serde_json::from_str(text).doing(|| "read the way in".into())).transpose()?;
+    let testimony = witness::testify(suite::patience(arguments.first()), way_in.as_ref())?;
     let text = serde_json::to_string(&testimony).doing(|| "write the testimony".into())?;
     println!("{text}");
     Ok(ExitCode::SUCCESS)

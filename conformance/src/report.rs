@@ -238,7 +238,10 @@ pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String
         if sight.arrived && !expect.relays() {
             complaints.push(format!("{} arrived though the server must not relay", sight.id));
         }
-        if expect.relayed.contains(&sight.id) && !sight.arrived {
+        if testimony.way_in.is_some() && sight.arrived {
+            complaints.push(format!("{} arrived, not by the way in alone", sight.id));
+        }
+        if testimony.way_in.is_none() && expect.relayed.contains(&sight.id) && !sight.arrived {
             complaints.push(format!("{} did not arrive: {}", sight.id, sight.reply));
         }
         if expect.accepted.contains(&sight.id) && !sight.taken {
@@ -248,6 +251,10 @@ pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String
         if refused.iter().any(|refused| refused.contains_key(&sight.id)) && sight.taken {
             complaints.push(format!("{} was taken: {}", sight.id, sight.reply));
         }
+    }
+    let mut arrived = testimony.tests.iter().chain(&testimony.way_in);
+    if expect.relays() && !arrived.any(|sight| sight.arrived) {
+        complaints.push("nothing arrived though the server must relay".into());
     }
     if expect.findings.iter().any(|tag| tag == "backscatter") && testimony.bounces == 0 {
         complaints.push("nothing bounced".into());

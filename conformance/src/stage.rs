@@ -130,6 +130,9 @@ impl Stage {
         let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
         let mut command = self.world.at(TESTER);
         command.arg(ourselves).args(["witness", &scenario.patience.to_string()]);
+        if let Some(way_in) = &scenario.way_in {
+            command.arg(serde_json::to_string(way_in).doing(|| "write the way in".into())?);
+        }
         let text = crate::process::run(&mut command)?;
         let testimony: Testimony = serde_json::from_str(&text).doing(|| "read the testimony".into())?;
         let mut complaints = contradictions(&testimony, &scenario.expect);

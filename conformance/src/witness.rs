@@ -7,14 +7,16 @@
 //! Rule: patient and simple; two connections at once, one test each.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Tls, WayIn};
 use crate::failure::{Failure, Outcome};
 use crate::sink::{Arrival, Sink};
 use crate::world::{MX, TESTER};
@@ -66,6 +68,8 @@ pub struct Sight {
 pub struct Testimony {
     /// One entry a test.
     pub tests: Vec<Sight>,
+    /// What came of the scenario's way in, where it has one.
+    pub way_in: Option<Sight>,
     /// Messages that came to a token sender instead: bounces.
     pub bounces: usize,
     /// The answer to `RCPT TO:<postmaster@target.test>`, which must be accepted.
@@ -77,7 +81,7 @@ impl Testimony {
     pub fn text(&self) -> String {
         let mark = |is_so: bool, word: &'static str| if is_so { word } else { "" };
         let mut text = String::new();
-        for sight in &self.tests {
+        for sight in self.tests.iter().chain(&self.way_in) {
             let (taken, arrived) = (mark(sight.taken, "taken"), mark(sight.arrived, "arrived"));
             text.push_str(&format!("  {:20} {taken:5} {arrived:7} {}\n", sight.id, sight.reply));
         }
@@ -87,7 +91,7 @@ impl Testimony {
 }
 
 /// Runs in the tester's namespace and prints the testimony as JSON.
-pub fn testify(patience: Duration) -> Outcome<Testimony> {
+pub fn testify(patience: Duration, way_in: Option<&WayIn>) -> Outcome<Testimony> {
     let sink = Sink::listen(&format!("{}:25", TESTER.ipv4))?;
     let sights: Vec<Sight> = thread::scope(|scope| {
         let halves = [0, 1].map(|half| {
@@ -100,23 +104,30 @@ pub fn testify(patience: Duration) -> Outcome<Testimony> {
         asked.sort_by_key(|(number, _)| *number);
         asked.into_iter().map(|(_, sight)| sight).collect()
     });
-    let taken = sights.iter().filter(|sight| sight.taken).count();
+    let way_in = way_in.map(|way| attempt("the way in", ("witness@probe.test", THROUGH), way));
+    let taken = sights.iter().chain(&way_in).filter(|sight| sight.taken).count();
     let arrivals = sink.wait(patience, |arrivals| arrivals.len() >= taken);
-    Ok(conclude(sights, &arrivals))
+    Ok(conclude(sights, way_in, &arrivals))
 }
 
-fn conclude(mut tests: Vec<Sight>, arrivals: &[Arrival]) -> Testimony {
+fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, arrivals: &[Arrival]) -> Testimony {
     let paths: Vec<&String> = arrivals.iter().flat_map(|mail| &mail.forward_paths).collect();
     let seen: BTreeSet<usize> =
         (0..tests.len()).filter(|number| paths.iter().any(|path| path.contains(&recipient(*number)))).collect();
     for (number, sight) in tests.iter_mut().enumerate() {
         sight.arrived = seen.contains(&number);
     }
+    if let Some(sight) = &mut way_in {
+        sight.arrived = paths.iter().any(|path| path.contains(THROUGH));
+    }
     let bounces = paths.iter().filter(|path| path.contains("sender")).count();
-    let postmaster = transact("witness@probe.test", "postmaster@target.test", false);
+    let postmaster = transact("witness@probe.test", "postmaster@target.test", false, &WayIn::default());
     let postmaster = postmaster.map_or_else(|failure| failure.to_string(), |(reply, _)| reply);
-    Testimony { tests, bounces, postmaster }
+    Testimony { tests, way_in, bounces, postmaster }
 }
+
+/// The recipient of the scenario's way in.
+const THROUGH: &str = "through@probe.test";
 
 fn recipient(number: usize) -> String {
     format!("token{number:02}r")
@@ -135,9 +146,14 @@ fn ask(number: usize) -> Sight {
             .replace("{H}", MX.host)
             .replace("{I}", &format!("[{}]", MX.ipv4))
     };
+    attempt(id, (&words(from), &words(to)), &WayIn::default())
+}
+
+/// One test, repeated while the server puts it off.
+fn attempt(id: &str, (from, to): (&str, &str), way: &WayIn) -> Sight {
     let mut sight = Sight { id: id.into(), reply: String::new(), taken: false, arrived: false };
     for attempt in 1..=TRIES {
-        match transact(&words(from), &words(to), true) {
+        match transact(from, to, true, way) {
             Ok((reply, taken)) => (sight.reply, sight.taken) = (reply, taken),
             Err(failure) => sight.reply = format!("421 {failure}"),
         }
@@ -156,16 +172,18 @@ fn is_for_later(reply: &str) -> bool {
 }
 
 /// One transaction on a fresh connection: the last reply, and whether the message was taken.
-fn transact(from: &str, to: &str, with_message: bool) -> Outcome<(String, bool)> {
-    let mut dialogue = Dialogue::open()?;
+fn transact(from: &str, to: &str, with_message: bool, way: &WayIn) -> Outcome<(String, bool)> {
+    let mut dialogue = Dialogue::open(way)?;
+    for command in [format!("EHLO {}", way.hello.as_deref().unwrap_or(TESTER.host))].iter().chain(&way.says) {
+        dialogue.say(command)?;
+    }
     let commands = [
-        (format!("EHLO {}", TESTER.host), "2"),
         (format!("MAIL FROM:<{from}>"), "2"),
         (format!("RCPT TO:<{to}>"), "2"),
         ("DATA".to_owned(), "3"),
         (message(to), "2"),
     ];
-    let count = if with_message { commands.len() } else { 3 };
+    let count = if with_message { commands.len() } else { 2 };
     let mut last = String::new();
     for (command, wanted) in &commands[..count] {
         let reply = dialogue.say(command)?;
@@ -185,27 +203,58 @@ fn message(to: &str) -> String {
 
 /// A client's side of one connection.
 struct Dialogue {
-    input: BufReader<TcpStream>,
-    output: TcpStream,
+    input: Box<dyn BufRead>,
+    output: Box<dyn Write>,
 }
 
 impl Dialogue {
-    fn open() -> Outcome<Self> {
+    fn open(way: &WayIn) -> Outcome<Self> {
+        let address = way.address.clone().unwrap_or_else(|| format!("{}:25", MX.ipv4));
         let failed = |error: std::io::Error| Failure::new("connect", error);
-        let output = TcpStream::connect((MX.ipv4, 25)).map_err(failed)?;
-        output.set_read_timeout(Some(REPLY_LIMIT)).map_err(failed)?;
-        let input = BufReader::new(output.try_clone().map_err(failed)?);
-        let mut dialogue = Self { input, output };
-        let greeting = dialogue.reply()?;
+        let mut dialogue = match way.tls {
+            Some(tls) => Self::secured(&address, tls).map_err(failed)?,
+            None => Self::plain(&address).map_err(failed)?,
+        };
+        if let Some(first) = &way.first {
+            dialogue.tell(first)?;
+        }
+        // After STARTTLS a server doesn't greet again.
+        let greeting = if way.tls == Some(Tls::Starttls) { "220".into() } else { dialogue.reply()? };
         if greeting.starts_with("220") {
             return Ok(dialogue);
         }
         Err(Failure::new("be greeted", greeting))
     }
 
+    fn plain(address: &str) -> std::io::Result<Self> {
+        let output = TcpStream::connect(address)?;
+        output.set_read_timeout(Some(REPLY_LIMIT))?;
+        Ok(Self::over(output.try_clone()?, output))
+    }
+
+    /// A connection under TLS, by OpenSSL's own client: the opinion is to be a second one.
+    fn secured(address: &str, tls: Tls) -> std::io::Result<Self> {
+        let mut client = Command::new("timeout");
+        client.args([&REPLY_LIMIT.as_secs().to_string(), "openssl", "s_client", "-quiet", "-connect", address]);
+        client.args(if tls == Tls::Starttls { &["-starttls", "smtp"][..] } else { &[] });
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut client = client.spawn()?;
+        let (input, output) = (client.stdout.take(), client.stdin.take());
+        let missing = || std::io::Error::other("openssl has no pipes");
+        Ok(Self::over(input.ok_or_else(missing)?, output.ok_or_else(missing)?))
+    }
+
+    fn over(input: impl Read + 'static, output: impl Write + 'static) -> Self {
+        Self { input: Box::new(BufReader::new(input)), output: Box::new(output) }
+    }
+
+    fn tell(&mut self, line: &str) -> Outcome<()> {
+        let sent = self.output.write_all(format!("{line}\r\n").as_bytes()).and_then(|()| self.output.flush());
+        sent.map_err(|error| Failure::new("send", error))
+    }
+
     fn say(&mut self, command: &str) -> Outcome<String> {
-        let sent = self.output.write_all(format!("{command}\r\n").as_bytes());
-        sent.map_err(|error| Failure::new("send", error))?;
+        self.tell(command)?;
         self.reply()
     }
 
