@@ -52,7 +52,7 @@ pub fn diagnosis(report: &Value) -> Outcome<Vec<Diagnosis>> {
 }
 
 /// The remedies to apply in a round: of each cause the first that was not applied yet.
-pub fn next(diagnosis: &[Diagnosis], applied: &BTreeSet<String>) -> Vec<Fix> {
+pub fn next(diagnosis: &[Diagnosis], applied: &[String]) -> Vec<Fix> {
     let mut keys = BTreeSet::new();
     let first = |found: &Diagnosis| {
         let mut untried = found.fixes.iter().filter(|fix| fix.changes() && !applied.contains(&fix.key));
@@ -171,7 +171,7 @@ mod tests {
             fixes: keys.iter().map(|key| fix(key)).collect(),
         };
         let diagnosis = [found("a", &["x", "y"]), found("b", &["x"]), found("c", &["z"]), found("d", &["advice"])];
-        let mut applied = BTreeSet::new();
+        let mut applied = Vec::new();
         for expected in ["xz", "y", ""] {
             let round = next(&diagnosis, &applied);
             let keys: String = round.into_iter().map(|fix| fix.key).collect();

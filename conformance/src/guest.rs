@@ -7,7 +7,6 @@
 //! * a line `cure FILE` on its standard output has the remedies applied that the report in that
 //!   file prints, as `cure` does for norelay; it is answered with a line that names them.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -31,7 +30,7 @@ pub fn host(stage: &Stage, program: &Path, title: &str, scenario: &Scenario) -> 
     let (Some(lines), Some(mut answers)) = (guest.0.stdout.take(), guest.0.stdin.take()) else {
         return Err(Failure::new("talk to the guest", "it has no pipes"));
     };
-    let mut applied = BTreeSet::new();
+    let mut applied = Vec::new();
     for line in BufReader::new(lines).lines() {
         let line = line.doing(|| "read what the guest says".into())?;
         let Some(report) = line.strip_prefix("cure ") else { continue };
@@ -43,13 +42,13 @@ pub fn host(stage: &Stage, program: &Path, title: &str, scenario: &Scenario) -> 
     Ok(if status.success() { Vec::new() } else { vec![format!("{} ended with {status}", program.display())] })
 }
 
-fn cure_by(stage: &Stage, scenario: &Scenario, report: &str, applied: &mut BTreeSet<String>) -> Outcome<String> {
+fn cure_by(stage: &Stage, scenario: &Scenario, report: &str, applied: &mut Vec<String>) -> Outcome<String> {
     let text = fs::read_to_string(report).doing(|| format!("read {report}"))?;
     let report = serde_json::from_str(&text).doing(|| "read the guest's report".into())?;
     let mut keys = Vec::new();
     for fix in cure::next(&cure::diagnosis(&report)?, applied) {
         fix.apply(stage.server()?)?;
-        applied.insert(fix.key.clone());
+        applied.push(fix.key.clone());
         keys.push(fix.key);
     }
     stage.await_server(scenario)?;

@@ -6,7 +6,6 @@
 //! * a server that relays is then closed with what norelay printed, and asked again;
 //! * what fails is shown with the report and the servers' own logs.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +95,7 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
 /// server is closed; gives what is wrong when there is none left.
 fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, before: &Heard) -> Outcome<Vec<String>> {
     let diagnosis = cure::diagnosis(&before.report)?;
-    let (mut applied, mut after) = (BTreeSet::new(), None::<Heard>);
+    let (mut applied, mut after) = (Vec::new(), None::<Heard>);
     while !after.as_ref().is_some_and(Heard::is_closed) {
         let fixes = cure::next(&diagnosis, &applied);
         if fixes.is_empty() {
@@ -104,7 +103,7 @@ fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, befo
         }
         for fix in fixes {
             fix.apply(stage.server()?)?;
-            applied.insert(fix.key);
+            applied.push(fix.key);
         }
         after = Some(stage.hear_cured(executable, scenario)?);
     }
@@ -112,7 +111,7 @@ fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, befo
     cure::note(Row {
         scenario: title.into(),
         causes: diagnosis.iter().map(|found| found.cause.as_str()).collect::<Vec<_>>().join(", "),
-        remedies: applied.into_iter().collect::<Vec<_>>().join(", "),
+        remedies: applied.join(", "),
         before: before.verdict(),
         after: after.as_ref().map_or_else(|| "no lines to apply".into(), Heard::verdict),
         user: report.map_or("", |report| user_mail(report, scenario.user)),
