@@ -170,6 +170,26 @@ pub fn by_key(key: &str) -> Option<&'static Remedy> {
     REMEDIES.iter().find(|remedy| remedy.server == server && remedy.name == name)
 }
 
+/// Ways to run a server, whose names are no server's, as their makers write them.
+const PACKAGINGS: &[(&str, &str)] = &[
+    ("docker", "Docker and Podman"),
+    ("mailu", "Mailu"),
+    ("kubernetes", "Kubernetes"),
+    ("mail-in-a-box", "Mail-in-a-Box"),
+    ("zimbra", "Zimbra"),
+    ("iredmail", "iRedMail"),
+    ("proxmox-mail-gateway", "Proxmox Mail Gateway"),
+    ("cpanel", "cPanel"),
+    ("plesk", "Plesk"),
+];
+
+/// What a server or a packaging that has remedies is called.
+#[must_use]
+pub fn title_of(server: &'static str) -> &'static str {
+    let packaging = PACKAGINGS.iter().find(|(name, _)| *name == server);
+    packaging.map_or_else(|| crate::mta::title_of(server), |(_, title)| title)
+}
+
 /// The servers that have remedies, in the table's order.
 pub fn servers() -> impl Iterator<Item = &'static str> {
     let mut last = "";

@@ -1,9 +1,6 @@
 //! `norelay fix`: the remedies, for reading.
 
-use norelay_core::{
-    mta,
-    remedy::{self, Cause, Remedy},
-};
+use norelay_core::remedy::{self, Cause, Remedy};
 
 use crate::{Complaint, output};
 
@@ -53,7 +50,7 @@ fn list() -> String {
             of_server.iter().flat_map(|remedy| remedy.causes.iter().map(|cause| cause.word())).collect();
         causes.sort_unstable();
         causes.dedup();
-        format!("{server:<22} {}\n{:22} {}\n", mta::title_of(server), "", causes.join(", "))
+        format!("{server:<22} {}\n{:22} {}\n", remedy::title_of(server), "", causes.join(", "))
     });
     rows.collect()
 }

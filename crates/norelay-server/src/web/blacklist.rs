@@ -27,6 +27,7 @@ use super::{
     shell::{self, Shell},
     start,
     view::{
+        in_settings,
         mark::{self, Mark},
         time,
     },
@@ -67,7 +68,10 @@ struct Shown {
     hints: Vec<String>,
     asked: String,
     listed: Vec<Line>,
+    /// What matters, or few enough to be read.
     unknown: Vec<Line>,
+    /// The others.
+    unknown_little: Vec<Line>,
     vouched: Vec<Line>,
     clean: Vec<Line>,
     keyless: Vec<Line>,
@@ -79,6 +83,7 @@ struct Line {
     zone: String,
     operator: String,
     impact: &'static str,
+    matters: bool,
     mark: Mark,
     word: &'static str,
     /// Its answers in words, or why nothing is known.
@@ -157,6 +162,9 @@ async fn page(state: &AppState, asked: &Asked, status: StatusCode, problem: &str
     response
 }
 
+/// So many lists that could not tell are shown one by one, whether they matter or not.
+const FEW: usize = 6;
+
 fn shown(survey: &Survey, relay: Option<Verdict>) -> Shown {
     let judgement = judge(survey);
     let (mark, word) = of_state(judgement.state, judgement.worst);
@@ -165,16 +173,22 @@ fn shown(survey: &Survey, relay: Option<Verdict>) -> Shown {
         readings.sort_by_key(|reading| Reverse(reading.impact));
         readings.into_iter().map(|reading| line(reading, relay)).collect::<Vec<_>>()
     };
+    let unknown = pick(|reading| matches!(reading.listing, Listing::Unknown { .. }));
+    let (unknown, unknown_little) = match unknown.len() > FEW {
+        true => unknown.into_iter().partition(|line| line.matters),
+        false => (unknown, Vec::new()),
+    };
     Shown {
         target: harmless(&survey.target),
         mark,
         word,
         summary: harmless(&judgement.summary),
-        hints: judgement.hints.iter().map(|hint| in_settings(hint)).collect(),
+        hints: judgement.hints.iter().map(|hint| in_settings(&harmless(hint))).collect(),
         asked: format!("{} through {}", time::length(survey.elapsed_ms), survey.resolvers.join(", ")),
         listed: pick(|reading| reading.listing.is_against()),
         vouched: pick(|reading| matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()),
-        unknown: pick(|reading| matches!(reading.listing, Listing::Unknown { .. })),
+        unknown,
+        unknown_little,
         clean: pick(|reading| reading.listing == Listing::NotListed),
         keyless: pick(|reading| reading.listing == Listing::NeedsKey),
         dead: pick(|reading| matches!(reading.listing, Listing::Dead { .. })),
@@ -188,14 +202,6 @@ fn of_state(state: blacklist::State, worst: Option<Impact>) -> (Mark, &'static s
         (blacklist::State::Unknown, _) => (mark::UNKNOWN, "Could not tell"),
         (blacklist::State::NotListed, _) => (mark::CLOSED, "Not listed"),
     }
-}
-
-/// The hints name the command's options: here they are settings of the service.
-fn in_settings(hint: &str) -> String {
-    let hint = hint
-        .replace("--resolver", "the setting test.resolver")
-        .replace("--key-file", "the setting test.blacklist-key-file");
-    harmless(&hint.replace(", and --timeout long enough", ""))
 }
 
 fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
@@ -214,6 +220,7 @@ fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
         zone: harmless(&reading.zone),
         operator: reading.operator.as_deref().map(harmless).unwrap_or_default(),
         impact: impact(reading.impact),
+        matters: reading.impact >= Impact::Medium,
         mark,
         word,
         says,

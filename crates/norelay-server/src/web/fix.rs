@@ -8,10 +8,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use norelay_core::{
-    mta,
-    remedy::{self, Remedy},
-};
+use norelay_core::remedy::{self, Remedy};
 use pulldown_cmark::HeadingLevel;
 
 use super::{
@@ -53,7 +50,7 @@ struct Shown {
 pub async fn fix(State(state): State<AppState>) -> Response {
     let servers = remedy::servers().map(|server| {
         let number = remedy::remedies().iter().filter(|remedy| remedy.server == server).count();
-        (server, mta::title_of(server), super::view::count(number, "remedy", "remedies"))
+        (server, remedy::title_of(server), super::view::count(number, "remedy", "remedies"))
     });
     let shell = Shell::new(&state, "/fix", "Close an open relay");
     shell::page(StatusCode::OK, &FixPage { shell, servers: servers.collect() })
@@ -65,7 +62,7 @@ pub async fn server(State(state): State<AppState>, Path(server): Path<String>) -
     if remedies.is_empty() {
         return problem::not_found(&state);
     }
-    let title = remedy::servers().find(|known| *known == server).map_or("", mta::title_of);
+    let title = remedy::servers().find(|known| *known == server).map_or("", remedy::title_of);
     let shell = Shell::new(&state, "/fix", format!("Close an open {title}"));
     shell::page(StatusCode::OK, &ServerPage { shell, title, remedies })
 }

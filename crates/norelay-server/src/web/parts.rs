@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use askama::Template;
-use norelay_core::diagnosis::{Technique, techniques};
+use norelay_core::{
+    check::Verdict,
+    diagnosis::{Technique, techniques},
+};
 
 use super::view::{
     Phase, Seen,
@@ -72,6 +75,7 @@ struct VerdictPart {
 #[derive(Template)]
 #[template(path = "part/advice.html")]
 struct AdvicePart {
+    open: bool,
     steps: Vec<Step>,
     causes: Vec<Why>,
 }
@@ -129,7 +133,16 @@ pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Resu
     let say = announcement(&card);
     let mut made: Vec<(String, String, Option<&'static str>)> = vec![
         ("verdict".to_owned(), VerdictPart { card }.render()?, None),
-        ("advice".to_owned(), AdvicePart { steps: advice::steps(seen), causes: advice::causes(seen) }.render()?, None),
+        (
+            "advice".to_owned(),
+            AdvicePart {
+                open: seen.judgement.verdict == Verdict::OpenRelay,
+                steps: advice::steps(seen),
+                causes: advice::causes(seen),
+            }
+            .render()?,
+            None,
+        ),
         ("paths".to_owned(), render_paths(id, seen, over)?, None),
     ];
     let list = render_tests(id, seen, &mut made)?;

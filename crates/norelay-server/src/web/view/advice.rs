@@ -10,7 +10,7 @@ use norelay_core::{
         verdict::{TestJudgement, Weight},
     },
     diagnosis::{Diagnosis, diagnose},
-    mta, remedy,
+    remedy,
     smtp::Cause,
 };
 
@@ -54,7 +54,7 @@ pub fn causes(seen: Seen) -> Vec<Why> {
 fn why(diagnosis: &Diagnosis) -> Why {
     let remedies = diagnosis.remedies.iter().filter_map(|key| remedy::by_key(key));
     let remedies =
-        remedies.map(|one| (format!("/fix/{}#{}", one.server, one.name), one.title(), mta::title_of(one.server)));
+        remedies.map(|one| (format!("/fix/{}#{}", one.server, one.name), one.title(), remedy::title_of(one.server)));
     Why {
         headline: diagnosis.headline(),
         evidence: diagnosis.evidence.clone(),

@@ -11,7 +11,7 @@ use norelay_core::{
     },
 };
 
-use super::{Seen, ways};
+use super::{Seen, in_settings, ways};
 
 /// More addresses than this are a farm, whose lists nobody reads.
 const MAX_ADDRESSES: usize = 8;
@@ -88,10 +88,12 @@ fn line(seen: Seen, finding: Finding, paths: &[u8]) -> Line {
         [path] => ways::name_of(seen.report, *path),
         _ => format!("on {} paths", paths.len()),
     };
-    // The command has its own way to go on; on a page there is a button.
-    let text = finding
-        .text
-        .replace("; norelay blacklist then shows the way off.", "; the page of blacklists then shows the way off.");
+    // Other findings quote servers, whose words stay as they are.
+    let names_options = ["probe_domain_fallback", "client_address_translated", "blacklist_listed"];
+    let text = match names_options.contains(&finding.tag.as_str()) {
+        true => in_settings(&finding.text),
+        false => finding.text,
+    };
     Line { word, text, place }
 }
 

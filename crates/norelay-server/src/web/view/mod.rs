@@ -73,3 +73,17 @@ pub fn wait_words(wait: &Wait) -> &'static str {
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
+
+/// A sentence that names the command's options, in which they are settings of the service.
+#[must_use]
+pub fn in_settings(sentence: &str) -> String {
+    const SETTINGS: [(&str, &str); 6] = [
+        (", and --timeout long enough", ""),
+        ("norelay blacklist then shows", "the page of blacklists then shows"),
+        ("--resolver", "the setting test.resolver"),
+        ("--key-file", "the setting test.blacklist-key-file"),
+        ("--domain", "the setting test.domain"),
+        ("--seen-as-expected", "the setting test.seen-as-expected"),
+    ];
+    SETTINGS.iter().fold(sentence.to_owned(), |sentence, (option, setting)| sentence.replace(option, setting))
+}
