@@ -73,11 +73,13 @@ def far():
     return subprocess.Popen([sys.executable, lag, bridge], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def measure(programs, lag):
+def measure(programs):
     """Seconds by program and distance, and what each said last."""
     seconds, said = {name: {} for name in programs}, {}
+    lag = None
     for distance, turns in DISTANCES:
         if distance:
+            lag = lag or far()
             lag.stdin.write(f"{distance}\n")
             lag.stdin.flush()
             lag.stdout.readline()
@@ -113,8 +115,7 @@ def main():
             "norelay --concurrency 24": [*ours, "--concurrency", "24"],
             "nmap": ["nmap", "-n", "-Pn", "-p", "25", "--script", "smtp-open-relay", ADDRESS],
         }
-        lag = far()
-        seconds, said = measure(programs, lag)
+        seconds, said = measure(programs)
         counts = {}
         for name, log in logs.items():
             timed([*programs[name], "--log", log])

@@ -45,6 +45,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// At most so many connections in such a time.
     pub pace: Option<(usize, Duration)>,
+    /// Whether pipelining may be used.
+    pub pipelining: bool,
     /// Tests that were answered on this path before: a server that has answered is there, and may shut us out.
     pub answered: u32,
 }
@@ -87,7 +89,7 @@ pub struct Start {
     pub job: usize,
     /// How often it was run before.
     pub attempt: u32,
-    /// Whether pipelining may be used: not after a dialogue that broke.
+    /// Whether pipelining may be used: not after a dialogue that broke, nor once one has waited in vain.
     pub pipelining: bool,
     /// Whether to greet with HELO: after a server that hung up on EHLO.
     pub helo: bool,
@@ -120,6 +122,7 @@ struct Job {
     not_before: Duration,
     greylisted: bool,
     no_pipelining: bool,
+    pipelined: bool,
     helo: bool,
 }
 
@@ -209,7 +212,8 @@ impl Scheduler {
         job.state = State::Running;
         let attempt = job.attempts;
         job.attempts += 1;
-        Action::Start(Start { job: index, attempt, pipelining: !job.no_pipelining, helo: job.helo })
+        job.pipelined = self.limits.pipelining && !job.no_pipelining;
+        Action::Start(Start { job: index, attempt, pipelining: job.pipelined, helo: job.helo })
     }
 
     /// When the pace allows the next connection.
@@ -336,7 +340,12 @@ impl Scheduler {
     fn broke(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Duration> {
         self.halve();
         self.breaks += 1;
-        if self.breaks >= if self.answered == 0 { MAX_BREAKS_AT_FIRST } else { MAX_BREAKS_IN_A_ROW } {
+        let pipelined = self.jobs[index].pipelined;
+        let in_vain = matches!(cause, Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt });
+        // Some offer PIPELINING and then forget all but the first command: that is no reason to give up.
+        let at_first = self.answered == 0 && !(pipelined && in_vain);
+        self.limits.pipelining &= !in_vain;
+        if self.breaks >= if at_first { MAX_BREAKS_AT_FIRST } else { MAX_BREAKS_IN_A_ROW } {
             self.blocked = Some(cause.clone());
             return None;
         }
@@ -375,8 +384,14 @@ mod tests {
     use super::*;
     use crate::smtp::Reply;
 
-    const LIMITS: Limits =
-        Limits { window: 2, max_window: 8, deadline: Duration::from_secs(300), pace: None, answered: 0 };
+    const LIMITS: Limits = Limits {
+        window: 2,
+        max_window: 8,
+        deadline: Duration::from_secs(300),
+        pace: None,
+        pipelining: true,
+        answered: 0,
+    };
     const QUICK: Duration = Duration::from_millis(10);
 
     fn closing() -> Ending {

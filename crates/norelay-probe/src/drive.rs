@@ -30,6 +30,9 @@ use crate::{
 
 /// A TLS handshake with a server that answers at all.
 const HANDSHAKE: Duration = Duration::from_secs(30);
+/// The greeting of a server that has greeted others, at the first attempt. A connection that a full queue has lost is
+/// open for us and unknown to the server: nobody will ever say anything on it.
+const GREETING: Duration = Duration::from_secs(10);
 /// How long a last QUIT may take to be written; it is not waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -111,6 +114,9 @@ impl<N: Network> Driver<'_, N> {
             };
         }
         let mut session = Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
+        if self.dialogue.attempt == 0 && self.is_orderly() {
+            session = session.greeted_within(GREETING);
+        }
         session.start(self.opened.elapsed());
         self.talk(&mut session, stream).await
     }
@@ -167,7 +173,7 @@ impl<N: Network> Driver<'_, N> {
         match timeout_at(deadline, stream.read(buffer)).await {
             Ok(Ok(0)) => session.handle_disconnect(None),
             Ok(Ok(length)) => {
-                if self.dialogue.farewells.as_ref().is_some_and(|farewells| farewells.orderly.load(Ordering::Relaxed)) {
+                if self.is_orderly() {
                     session.skip_farewell();
                 }
                 session.handle_input(self.opened.elapsed(), &buffer[..length]);
@@ -175,6 +181,11 @@ impl<N: Network> Driver<'_, N> {
             Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
             Err(_) => session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
         }
+    }
+
+    /// Whether another dialogue of the path has gone well, from the greeting to the end.
+    fn is_orderly(&self) -> bool {
+        self.dialogue.farewells.as_ref().is_some_and(|farewells| farewells.orderly.load(Ordering::Relaxed))
     }
 
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {

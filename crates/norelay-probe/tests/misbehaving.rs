@@ -5,8 +5,11 @@ mod simulation;
 use std::{sync::Arc, time::Duration};
 
 use norelay_core::check::Verdict;
-use simulation::{Server, answering, closed};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use simulation::{NOTHING, Server, answering, closed};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
 
 const GREETING: &str = "220 mx.target.example ESMTP\r\n";
 
@@ -46,6 +49,71 @@ fn closing() -> Server {
     Arc::new(|_, stream| Some(Box::pin(async move { drop(stream) })))
 }
 
+/// A server in order that sends every octet by itself, after a pause.
+fn dripping(pause: Duration) -> Server {
+    Arc::new(move |_, stream| {
+        Some(Box::pin(async move {
+            let mut stream = BufReader::new(stream);
+            let mut said = GREETING.to_owned();
+            let mut line = String::new();
+            loop {
+                for octet in said.as_bytes() {
+                    tokio::time::sleep(pause).await;
+                    if stream.write_all(&[*octet]).await.is_err() {
+                        return;
+                    }
+                }
+                line.clear();
+                if stream.read_line(&mut line).await.is_ok_and(|length| length == 0) {
+                    return;
+                }
+                said = closed(line.trim_end());
+            }
+        }))
+    })
+}
+
+/// A server that greets after a pause, and throws out who speaks first.
+fn pausing(pause: Duration) -> Server {
+    let polite = but(|_, _| None);
+    Arc::new(move |number, mut stream| {
+        let polite = polite.clone();
+        Some(Box::pin(async move {
+            let speaks_first = tokio::time::timeout(pause, stream.read_u8()).await.is_ok();
+            match polite(number, stream).filter(|_| !speaks_first) {
+                Some(serving) => serving.await,
+                None => {}
+            }
+        }))
+    })
+}
+
+/// A server that offers PIPELINING, reads what has come, and answers the first line of it only.
+fn dropping_input() -> Server {
+    Arc::new(move |_, mut stream| {
+        Some(Box::pin(async move {
+            let _ = stream.write_all(GREETING.as_bytes()).await;
+            let mut buffer = vec![0; 4096];
+            while let Ok(length) = stream.read(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let Some(line) = text.lines().next() else { return };
+                let _ = stream.write_all(closed(line).as_bytes()).await;
+            }
+        }))
+    })
+}
+
+/// A server that takes every recipient, and answers DATA and the end of the text like this.
+fn taking(data: &'static str, end_of_data: &'static str) -> Server {
+    let reply = |text: &str| if text.is_empty() || text == NOTHING { text.to_owned() } else { format!("{text}\r\n") };
+    but(move |_, line| match line {
+        "DATA" => Some(reply(data)),
+        "END-OF-DATA" => Some(reply(end_of_data)),
+        line if line.starts_with("RCPT") => Some("250 2.1.5 ok\r\n".to_owned()),
+        _ => None,
+    })
+}
+
 /// As `closed`, but for the commands that `other` answers.
 fn but(other: impl Fn(usize, &str) -> Option<String> + Send + Sync + 'static) -> Server {
     answering(GREETING, move |number, line| other(number, line).unwrap_or_else(|| closed(line)))
@@ -82,6 +150,15 @@ fn greetings() -> Vec<Row> {
         ("IMAP", saying("* OK ready\r\n"), Unreachable, 10),
         ("TLS alert", saying(&b"\x15\x03\x01\x00\x02\x02\x46\n"[..]), Unreachable, 10),
         ("binary", saying((0..=255u8).collect::<Vec<_>>()), Unreachable, 10),
+        ("telnet", saying(&b"\xff\xfd\x18\xff\xfd\x20\r\nlogin: "[..]), Unreachable, 10),
+        ("FTP", answering("220 ProFTPD Server ready\r\n", |_, _| "500 what\r\n".to_owned()), Inconclusive, 10),
+        ("a greeting, then never a word", saying(GREETING), Inconclusive, 200),
+        (
+            "replies before their commands",
+            saying("220 mx\r\n250 mx\r\n250 ok\r\n550 no\r\n221 bye\r\n"),
+            Inconclusive,
+            10,
+        ),
         ("250 in the place of 220", saying("250 hello\r\n"), Inconclusive, 10),
         ("421", answering("421 busy\r\n", |_, line| closed(line)), Inconclusive, 120),
         ("450", answering("450 busy\r\n", |_, line| closed(line)), Inconclusive, 1200),
@@ -124,14 +201,51 @@ fn dialogues() -> Vec<Row> {
             Inconclusive,
             20,
         ),
+        (
+            "a greeting of several lines",
+            answering("220-mx\r\n220-hello\r\n220 go\r\n", |_, line| closed(line)),
+            Closed,
+            2,
+        ),
+        ("a greeting without text", answering("220\r\n", |_, line| closed(line)), Closed, 2),
+        ("a greeting after a pause", pausing(Duration::from_secs(5)), Closed, 30),
+        ("octet by octet", dripping(Duration::from_millis(10)), Closed, 20),
+        ("whole but slow", dripping(Duration::from_millis(200)), Closed, 400),
+        ("no CR", but(|_, line| foreign(line).then(|| "550 5.7.1 Relaying denied\n".to_owned())), Closed, 2),
+        ("NUL", rcpt("550 5.7.1 Relaying\0denied"), Closed, 2),
+        ("digits that are none of ASCII", rcpt("\u{ff15}\u{ff15}\u{ff10} 5.7.1 Relaying denied"), Inconclusive, 20),
+        ("a negative code", rcpt("-550 5.7.1 Relaying denied"), Inconclusive, 20),
+        ("another code in the text", rcpt("250 2.1.5 530 5.7.0 Authentication required"), Suspect, 400),
+        ("PIPELINING that is not honoured", dropping_input(), Closed, 200),
+        ("DATA though all recipients were refused", but_for("DATA", "354 go on"), Closed, 2),
         ("250 to any line", answering(GREETING, |_, _| "250 ok\r\n".to_owned()), Suspect, 400),
     ]
 }
 
+/// What becomes of messages for proof: none of these servers delivers one.
+fn texts() -> Vec<Row> {
+    use Verdict::{Closed, Suspect};
+    vec![
+        ("delivers nothing", taking("354 go on", "250 2.0.0 queued"), Suspect, 320),
+        ("refuses at DATA", taking("554 5.7.1 Relaying denied", ""), Closed, 20),
+        ("refuses after the dot", taking("354 go on", "554 5.7.1 Relaying denied"), Closed, 20),
+        ("defers after the dot", taking("354 go on", "451 4.3.0 later"), Suspect, 1200),
+        ("hangs up at DATA", taking("", ""), Suspect, 200),
+        ("hangs up after the dot", taking("354 go on", ""), Suspect, 200),
+        ("never answers the dot", taking("354 go on", NOTHING), Suspect, 1200),
+        ("queued before the text", taking("250 2.0.0 queued", ""), Suspect, 200),
+    ]
+}
+
 async fn check(rows: Vec<Row>) {
+    check_with(rows, false).await;
+}
+
+async fn check_with(rows: Vec<Row>, receiving: bool) {
     let mut wrong = Vec::new();
     for (name, server, expected, seconds) in rows {
-        let ran = simulation::run(simulation::request(), server, None).await;
+        let (_sender, receipts) = mpsc::channel(1);
+        let ran = simulation::run(simulation::request(), server, receiving.then_some(receipts)).await;
         let (verdict, took) = (ran.judgement.verdict, ran.took.as_secs());
         if verdict != expected || took > seconds || ran.connections > 100 {
             if std::env::var_os("TRANSCRIPTS").is_some() {
@@ -160,6 +274,11 @@ async fn misbehaviour_in_the_dialogue() {
     check(dialogues()).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn misbehaviour_with_a_message() {
+    check_with(texts(), true).await;
+}
+
 /// The limits of real servers (catalogue, "Session limits that hit a tester").
 #[tokio::test(start_paused = true)]
 async fn servers_that_defend_themselves() {
@@ -170,6 +289,11 @@ async fn servers_that_defend_themselves() {
     let banning = |after: usize| -> Server {
         let inner = but(|_, _| None);
         Arc::new(move |number, stream| if number < after { inner(number, stream) } else { None })
+    };
+    // The queue of a server was full: the connection is open for us, and nobody will ever say anything on it.
+    let losing = |lost: usize| -> Server {
+        let (inner, silent) = (but(|_, _| None), saying(""));
+        Arc::new(move |number, stream| if number == lost { silent(number, stream) } else { inner(number, stream) })
     };
     check(vec![
         ("greylisting", greylisting("450 4.2.0 Greylisted, see http://postgrey.example/"), Closed, 70),
@@ -186,6 +310,7 @@ async fn servers_that_defend_themselves() {
             2,
         ),
         ("a ban after six", banning(6), Inconclusive, 120),
+        ("loses a connection", losing(5), Closed, 15),
         (
             "hangs up on every third",
             but(|number, line| (number % 3 == 2 && foreign(line)).then(String::new)),

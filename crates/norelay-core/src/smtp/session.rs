@@ -157,6 +157,7 @@ struct InFlight {
 pub struct Session {
     transaction: Transaction,
     reply_timeout: Duration,
+    greeting_timeout: Duration,
     reader: ReplyReader,
     in_flight: VecDeque<InFlight>,
     output: Vec<u8>,
@@ -184,6 +185,7 @@ impl Session {
         Self {
             transaction,
             reply_timeout,
+            greeting_timeout: reply_timeout,
             reader: ReplyReader::default(),
             in_flight: VecDeque::new(),
             output: Vec::new(),
@@ -202,6 +204,12 @@ impl Session {
             last_answered: None,
             ended: false,
         }
+    }
+
+    /// Waits at most so long for the greeting: for a server that has greeted others sooner.
+    #[must_use]
+    pub fn greeted_within(self, greeting_timeout: Duration) -> Self {
+        Self { greeting_timeout: self.reply_timeout.min(greeting_timeout), ..self }
     }
 
     /// The connection stands (after the handshake, where TLS comes first). Times are counted from any fixed moment.
@@ -349,7 +357,8 @@ impl Session {
     }
 
     fn set_deadline(&mut self, now: Duration, stage: Stage) {
-        self.deadline = Some(now.saturating_add(stage.timeout().min(self.reply_timeout)));
+        let limit = if stage == Stage::Greeting { self.greeting_timeout } else { self.reply_timeout };
+        self.deadline = Some(now.saturating_add(stage.timeout().min(limit)));
     }
 
     /// Hands a line over for sending and expects its reply.

@@ -158,8 +158,18 @@ impl<N: Network> PathScan<N> {
             max_window: request.concurrency.unwrap_or(MAX_WINDOW),
             deadline: request.wait,
             pace: request.slow.then_some(SLOW),
+            pipelining: !self.has_waited_in_vain(),
             answered: 0,
         }
+    }
+
+    /// Whether some MAIL or RCPT was never answered.
+    fn has_waited_in_vain(&self) -> bool {
+        let in_vain = |end: &End| matches!(end, End::Interrupted(Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt }));
+        self.context.recorder.look(|report| {
+            let mut here = report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
+            here.any(|dialogue| dialogue.end.as_ref().is_some_and(in_vain))
+        })
     }
 
     /// Looks at the server with the first tests, without waiting for anything, before it gets many connections.

@@ -56,7 +56,7 @@ async fn send<N: Network>(
     let scan = PathScan::new(context, index, way);
     let Some(transaction) = scan.whole_transaction(test) else { return };
     let deadline = context.started.elapsed() + context.request.wait;
-    let limits = Limits { window: 1, max_window: 1, deadline, pace: None, answered: 1 };
+    let limits = Limits { window: 1, max_window: 1, deadline, pace: None, pipelining: false, answered: 1 };
     path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
         let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
         async move {

@@ -137,6 +137,9 @@ pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiv
     Ran { report, judgement, connections, took: started.elapsed() }
 }
 
+/// The answer of a server that says nothing, and goes on.
+pub const NOTHING: &str = "(nothing)";
+
 /// A server that answers by rule: `answer(line)` gives whole replies with their CRLF; an empty one hangs up.
 pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
     let answer = Arc::new(answer);
@@ -155,6 +158,9 @@ pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String 
                 }
                 let line = if in_text { "END-OF-DATA" } else { line.as_str() };
                 let reply = answer(number, line);
+                if reply == NOTHING {
+                    continue;
+                }
                 in_text = reply.starts_with("354");
                 if reply.is_empty() || writing.write_all(reply.as_bytes()).await.is_err() || line == "QUIT" {
                     return;
