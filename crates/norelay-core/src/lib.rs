@@ -16,6 +16,7 @@ pub mod event;
 pub mod explain;
 pub mod mta;
 pub mod octets;
+pub mod pace;
 pub mod posture;
 pub mod proof;
 pub mod reception;

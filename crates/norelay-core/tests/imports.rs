@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "batch",
     "proof",
     "schedule",
+    "pace",
     "reception",
     "replay",
     "blacklist",

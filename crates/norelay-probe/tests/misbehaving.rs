@@ -80,9 +80,8 @@ fn pausing(pause: Duration) -> Server {
         let polite = polite.clone();
         Some(Box::pin(async move {
             let speaks_first = tokio::time::timeout(pause, stream.read_u8()).await.is_ok();
-            match polite(number, stream).filter(|_| !speaks_first) {
-                Some(serving) => serving.await,
-                None => {}
+            if let Some(serving) = polite(number, stream).filter(|_| !speaks_first) {
+                serving.await;
             }
         }))
     })

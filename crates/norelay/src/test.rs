@@ -105,7 +105,7 @@ pub struct Arguments {
     /// How long a connection or a reply may take
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// At most four connections in ten minutes, for servers that ban whoever is refused too often
+    /// At most three refusals in ten minutes from one address, for servers that ban whoever is refused too often
     #[arg(long)]
     slow: bool,
     /// Check that this user's mail still goes out after authentication; the password comes from a prompt, or from

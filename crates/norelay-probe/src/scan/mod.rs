@@ -14,16 +14,19 @@ mod path;
 mod proof;
 mod smuggle;
 mod words;
+mod work;
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use norelay_core::{
     catalogue::{Certificate, Credentials, Profile, RelayTest},
     event::{Event, MailExchanger, Path, Receipt, Run},
+    pace::Pace,
     report::Report,
     smtp::Security,
     token::{RunId, TokenKey},
@@ -41,6 +44,8 @@ use crate::{
     secure::identity::ClientIdentity,
 };
 
+/// fail2ban's usual limit is five refusals in ten minutes.
+const SLOW: (usize, Duration) = (3, Duration::from_secs(600));
 /// More paths than this are not a server but a farm; a token names its path in one octet.
 pub const MAX_PATHS: usize = 255;
 
@@ -87,7 +92,7 @@ pub struct Request {
     pub wait: Duration,
     /// Connections at once, where the user chose it.
     pub concurrency: Option<usize>,
-    /// Whether to stay under four connections in ten minutes.
+    /// Whether to stay under four refusals in ten minutes.
     pub slow: bool,
     /// How many messages may be sent for proof.
     pub max_messages: usize,
@@ -142,6 +147,17 @@ struct Context<N> {
     started: Instant,
     receiving: bool,
     arrived: Notify,
+    /// The pace that is kept with each address of a server, where the user wants it slow.
+    paces: Mutex<HashMap<IpAddr, Pace>>,
+}
+
+impl<N> Context<N> {
+    /// When a dialogue with a server that can be refused so often may start.
+    fn slow_start(&self, address: IpAddr, refusals: usize) -> Duration {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = paces.entry(address).or_insert_with(|| Pace::new(SLOW.0, SLOW.1));
+        pace.take(refusals, self.started.elapsed())
+    }
 }
 
 /// Runs the tests against the exchangers and gives the facts. `receipts` are the messages that a receiver sees; without
@@ -248,6 +264,7 @@ async fn begin<N: Network>(begin: Begin<N>, plan: Plan) -> Report {
         started: Instant::now(),
         receiving: receipts.is_some(),
         arrived: Notify::new(),
+        paces: Mutex::default(),
     });
     let mut tasks = JoinSet::new();
     if let Some(receipts) = receipts {

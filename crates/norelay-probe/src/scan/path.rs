@@ -13,12 +13,12 @@ use norelay_core::{
     catalogue::{self, Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
     check::{Outcome, Reason, reason, verdict},
     event::{Event, Path, Wait},
-    schedule::{Action, Ending, Limits, Scheduler, Start, Why},
-    smtp::{Cause, End, Hello, Stage, Transaction},
+    schedule::{Ending, Limits, Scheduler, Start, Why},
+    smtp::{Cause, End, Hello, Stage, Step, Transaction},
 };
-use tokio::{sync::OnceCell, task::JoinSet, time::Instant};
+use tokio::sync::OnceCell;
 
-use super::{Context, words};
+use super::{Context, words, work};
 use crate::{
     drive::{self, Dialogue, Farewells},
     network::Network,
@@ -34,8 +34,6 @@ const WINDOW: usize = 2;
 /// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
 /// limit that thirty refused transactions on one would meet.
 const MAX_SHARING: usize = 30;
-/// fail2ban's usual limit is five refusals in ten minutes.
-const SLOW: (usize, Duration) = (4, Duration::from_secs(600));
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
 const FIRST: [&str; 8] = [
     "foreign-to-foreign",
@@ -50,7 +48,7 @@ const FIRST: [&str; 8] = [
 
 /// What the tasks of a path share.
 pub struct PathScan<N> {
-    context: Arc<Context<N>>,
+    pub(super) context: Arc<Context<N>>,
     index: u8,
     way: Path,
     /// Templates of reverse-paths that the server refuses for their own sake.
@@ -99,49 +97,6 @@ fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) ->
     })
 }
 
-/// Does what a scheduler says until it is done; gives the cause where the path was given up.
-pub async fn work<N, F>(
-    scan: &Arc<PathScan<N>>,
-    mut scheduler: Scheduler,
-    mut start: impl FnMut(Start) -> F,
-) -> Option<Cause>
-where
-    N: Network,
-    F: Future<Output = Ending> + Send + 'static,
-{
-    let started = scan.context.started;
-    let mut running = JoinSet::new();
-    let mut announced = None;
-    loop {
-        match scheduler.next(started.elapsed()) {
-            Action::Finish => return scheduler.blocked().cloned(),
-            Action::Start(job) => {
-                let opened = Instant::now();
-                let ending = start(job);
-                running.spawn(async move { (job.job, ending.await, opened.elapsed()) });
-            }
-            Action::Wait { until, why, .. } => {
-                if let Some(until) = until.filter(|until| announced != Some(*until)) {
-                    announced = Some(until);
-                    scan.announce(until, why);
-                }
-                let wake = async {
-                    match until {
-                        Some(until) => tokio::time::sleep_until(started + until).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    Some(Ok((job, ending, took))) = running.join_next() => {
-                        scheduler.finished(job, &ending, took, started.elapsed());
-                    }
-                    () = wake => {}
-                }
-            }
-        }
-    }
-}
-
 impl<N: Network> PathScan<N> {
     /// The scan of a path of which nothing is known yet.
     pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
@@ -153,11 +108,11 @@ impl<N: Network> PathScan<N> {
         let request = &self.context.request;
         // Without a name for the server, its first greeting must be heard before anything is asked that needs one.
         let window = if self.way.host.is_none() { 1 } else { WINDOW };
+        let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
         Limits {
             window: request.concurrency.unwrap_or(window),
-            max_window: request.concurrency.unwrap_or(MAX_WINDOW),
+            max_window: request.concurrency.unwrap_or(max_window),
             deadline: request.wait,
-            pace: request.slow.then_some(SLOW),
             pipelining: !self.has_waited_in_vain(),
             answered: 0,
         }
@@ -222,7 +177,7 @@ impl<N: Network> PathScan<N> {
     /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
     async fn ask_all(self: Arc<Self>, tests: Vec<&'static RelayTest>, limits: Limits) -> Option<Cause> {
         let groups = self.groups(tests);
-        work(&self, Scheduler::new(groups.len(), limits), |job: Start| {
+        work::work(&self, Scheduler::new(groups.len(), limits), |job: Start| {
             let (scan, tests) = (self.clone(), groups[job.job].clone());
             async move { scan.ask(tests, job).await }
         })
@@ -239,19 +194,23 @@ impl<N: Network> PathScan<N> {
             here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
                 .any(|greeting| greeting.text().contains(" Sendmail "))
         });
-        match bears_many {
+        match bears_many && !self.context.request.slow {
             true => batch::groups(tests, MAX_SHARING),
             false => tests.into_iter().map(|test| vec![test]).collect(),
         }
     }
 
-    fn announce(&self, until: Duration, why: Why) {
+    /// Tells what is waited for, and until when; a full window is nothing to tell of.
+    pub(super) fn announce(&self, until: Duration, why: Why) {
         let why = match why {
             Why::Window => return,
             Why::Greylisted => Wait::Greylisted,
             Why::Dropped => Wait::Dropped,
-            Why::Pace => Wait::Pace,
         };
+        self.tell(until, why);
+    }
+
+    fn tell(&self, until: Duration, why: Wait) {
         let left = until.saturating_sub(self.context.started.elapsed());
         let until = Timestamp::now().saturating_add(left).unwrap_or(Timestamp::MAX);
         self.context.recorder.record(Event::Waiting { path: Some(self.index), test: None, until, why });
@@ -427,6 +386,7 @@ impl<N: Network> PathScan<N> {
         let farewells = Some(self.farewells.clone());
         let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout, farewells };
         let (network, recorder) = (&self.context.network, &self.context.recorder);
+        self.keep_pace(&dialogue.transaction).await;
         if let Some(identity) = self.identity(&dialogue.tests) {
             return drive::drive(Arc::new(Identified::new(network.clone(), identity)), recorder, dialogue).await;
         }
@@ -443,6 +403,20 @@ impl<N: Network> PathScan<N> {
     /// The certificate that the dialogue's test shows: such a test is alone on its connection.
     fn identity(&self, tests: &[String]) -> Option<Arc<ClientIdentity>> {
         tests.first().and_then(|id| catalogue::by_id(id)).and_then(|test| self.context.identity(test))
+    }
+
+    /// Waits until a dialogue may be had, where the user wants it slow.
+    async fn keep_pace(&self, transaction: &Transaction) {
+        if !self.context.request.slow {
+            return;
+        }
+        let can_be_refused = |step: &&Step| matches!(step.stage, Stage::Rcpt | Stage::Auth | Stage::Other);
+        let refusals = transaction.steps.iter().filter(can_be_refused).count();
+        let start = self.context.slow_start(self.way.address, refusals);
+        if start > self.context.started.elapsed() {
+            self.tell(start, Wait::Pace);
+            tokio::time::sleep_until(self.context.started + start).await;
+        }
     }
 
     fn tls_failure(&self, number: u32) -> Option<String> {

@@ -85,10 +85,10 @@ pub async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording:
     };
     let scan = PathScan::new(context, proof.path, way.clone());
     let deadline = context.started.elapsed() + context.request.wait;
-    let limits = Limits { window: 1, max_window: 1, deadline, pace: None, pipelining: false, answered: 1 };
+    let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
     let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
     let (transaction, step_tests) = proof.transaction(text(context, proof, &way, wording));
-    path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+    super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
         let (scan, delivered, ids) = (scan.clone(), delivered.clone(), ids.clone());
         let (transaction, step_tests, path) = (transaction.clone(), step_tests.clone(), proof.path);
         async move {

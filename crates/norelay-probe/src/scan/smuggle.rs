@@ -56,8 +56,8 @@ async fn send<N: Network>(
     let scan = PathScan::new(context, index, way);
     let Some(transaction) = scan.whole_transaction(test) else { return };
     let deadline = context.started.elapsed() + context.request.wait;
-    let limits = Limits { window: 1, max_window: 1, deadline, pace: None, pipelining: false, answered: 1 };
-    path::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+    let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
+    super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
         let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
         async move {
             let number = scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt).await;

@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -82,6 +82,7 @@ impl Network for Simulation {
 /// What became of a run.
 pub struct Ran {
     pub report: Report,
+    pub records: Vec<Record>,
     pub judgement: Judgement,
     pub connections: usize,
     pub took: Duration,
@@ -131,10 +132,14 @@ pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiv
     let network = Arc::new(Simulation::of(server));
     let started = Instant::now();
     let (_stop, stopped) = watch::channel(false);
-    let report = scan::scan(request, exchangers, network.clone(), Arc::new(|_: &Record| {}), receipts, stopped).await;
+    let records = Arc::<Mutex<Vec<Record>>>::default();
+    let recording = records.clone();
+    let sink = Arc::new(move |record: &Record| recording.lock().expect("nothing panics").push(record.clone()));
+    let report = scan::scan(request, exchangers, network.clone(), sink, receipts, stopped).await;
+    let records = std::mem::take(&mut *records.lock().expect("nothing panics"));
     let judgement = verdict::judge(&report);
     let connections = network.connections.load(Ordering::Relaxed);
-    Ran { report, judgement, connections, took: started.elapsed() }
+    Ran { report, records, judgement, connections, took: started.elapsed() }
 }
 
 /// The answer of a server that says nothing, and goes on.

@@ -1,0 +1,55 @@
+//! What a scheduler says is done, here: the only place where its virtual time is the real one.
+
+use std::sync::Arc;
+
+use norelay_core::{
+    schedule::{Action, Ending, Scheduler, Start},
+    smtp::Cause,
+};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::path::PathScan;
+use crate::network::Network;
+
+/// Does what a scheduler says until it is done; gives the cause where the path was given up.
+pub async fn work<N, F>(
+    scan: &Arc<PathScan<N>>,
+    mut scheduler: Scheduler,
+    mut start: impl FnMut(Start) -> F,
+) -> Option<Cause>
+where
+    N: Network,
+    F: Future<Output = Ending> + Send + 'static,
+{
+    let started = scan.context.started;
+    let mut running = JoinSet::new();
+    let mut announced = None;
+    loop {
+        match scheduler.next(started.elapsed()) {
+            Action::Finish => return scheduler.blocked().cloned(),
+            Action::Start(job) => {
+                let opened = Instant::now();
+                let ending = start(job);
+                running.spawn(async move { (job.job, ending.await, opened.elapsed()) });
+            }
+            Action::Wait { until, why, .. } => {
+                if let Some(until) = until.filter(|until| announced != Some(*until)) {
+                    announced = Some(until);
+                    scan.announce(until, why);
+                }
+                let wake = async {
+                    match until {
+                        Some(until) => tokio::time::sleep_until(started + until).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    Some(Ok((job, ending, took))) = running.join_next() => {
+                        scheduler.finished(job, &ending, took, started.elapsed());
+                    }
+                    () = wake => {}
+                }
+            }
+        }
+    }
+}
