@@ -15,6 +15,7 @@ mod layer;
 mod node;
 mod process;
 mod report;
+mod schema;
 mod sink;
 mod stage;
 mod suite;

@@ -15,6 +15,7 @@ use crate::layer::Store;
 use crate::node::{Node, Plan};
 use crate::process::last_lines;
 use crate::report::{Run, connections, contradictions, limits_met};
+use crate::schema;
 use crate::witness::Testimony;
 use crate::world::{DNS, HUB, MX, Place, TESTER, World};
 
@@ -56,7 +57,9 @@ impl Heard {
             log: &self.log,
         };
         let how = if self.with_receiver { "with a receiver:" } else { "without a receiver:" };
-        self.explained(how, run.complaints(&scenario.expect))
+        let mut complaints = run.complaints(&scenario.expect);
+        complaints.extend(schema::complaints(&self.report));
+        self.explained(how, complaints)
     }
 
     /// Complaints with the report that they are about, where there are any.

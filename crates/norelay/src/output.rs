@@ -71,6 +71,18 @@ pub fn render(format: Format, report: &Report, judgement: &Judgement, log: &[Rec
     }
 }
 
+/// From the least to the worst.
+const LEVELS: [Level; 4] = [Level::Info, Level::Notice, Level::Warning, Level::Error];
+
+/// Reads one word of `--fail-on`: one that no finding has would never fail, and nobody would notice.
+pub fn parse_fail_on(text: &str) -> Result<String, String> {
+    let is_level = LEVELS.iter().any(|level| level.word() == text);
+    match is_level || finding::KINDS.iter().any(|kind| kind.tag == text) {
+        true => Ok(text.to_owned()),
+        false => Err("no finding has this tag, and it is no level (info, notice, warning, error)".to_owned()),
+    }
+}
+
 /// What was presented: for the exit code.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented {
@@ -85,8 +97,7 @@ pub fn present(format: Format, log: &[Record], fail_on: &[String]) -> Result<Pre
     let report = Report::of(log);
     let judgement = verdict::judge(&report);
     print(&render(format, &report, &judgement, log))?;
-    let levels = [Level::Info, Level::Notice, Level::Warning, Level::Error];
-    let worst_allowed = levels.into_iter().find(|level| fail_on.iter().any(|name| name == level.word()));
+    let worst_allowed = LEVELS.into_iter().find(|level| fail_on.iter().any(|name| name == level.word()));
     let failing = finding::findings(&report, &judgement)
         .iter()
         .any(|finding| fail_on.contains(&finding.tag) || worst_allowed.is_some_and(|level| finding.level >= level));

@@ -133,7 +133,7 @@ pub struct Arguments {
     pub output: Format,
     /// Exit with code 2 where a closed server has such a finding: tags, or a level (info, notice, warning, error) for
     /// all that are as bad or worse
-    #[arg(long, value_name = "FINDINGS", value_delimiter = ',')]
+    #[arg(long, value_name = "FINDINGS", value_delimiter = ',', value_parser = output::parse_fail_on)]
     fail_on: Vec<String>,
     /// What to look up besides
     #[command(flatten)]

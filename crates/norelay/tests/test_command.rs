@@ -158,6 +158,31 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
 }
 
 #[test]
+fn chosen_findings_make_a_closed_server_fail() {
+    let closed_server = listen(closed).to_string();
+    let open_server = listen(accepting).to_string();
+    let unreachable = "127.0.0.1:1";
+    // A closed server in the clear alone has starttls_not_offered, a notice or worse, and no error.
+    for (server, fail_on, code) in [
+        (closed_server.as_str(), "", 0),
+        (&closed_server, "--fail-on=error", 0),
+        (&closed_server, "--fail-on=backscatter,injected_before_tls", 0),
+        (&closed_server, "--fail-on=backscatter,starttls_not_offered", 2),
+        (&closed_server, "--fail-on=info", 2),
+        (&closed_server, "--fail-on=error,starttls_not_offered", 2),
+        (&closed_server, "--fail-on=warnings", 3),
+        (&open_server, "--fail-on=error", 2),
+        (unreachable, "--fail-on=error", 4),
+    ] {
+        let options =
+            ["test", server, "--profile=classic", "--domain=probe.test", "--timeout=3s", "--wait=5s", fail_on];
+        let options: Vec<_> = options.into_iter().filter(|option| !option.is_empty()).collect();
+        let ran = run(&options);
+        assert_eq!(ran.code, Some(code), "{server} {fail_on}: {}", ran.said);
+    }
+}
+
+#[test]
 fn remedies_are_shown_by_server_and_cause() {
     for (arguments, words) in [
         (&["fix"][..], "opensmtpd"),
