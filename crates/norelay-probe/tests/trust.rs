@@ -21,8 +21,16 @@ type Said = Arc<Mutex<BTreeMap<usize, Vec<String>>>>;
 
 /// A server that keeps what it hears.
 fn listening(said: &Said, answer: impl Fn(&[String], &str) -> String + Send + Sync + 'static) -> Server {
+    listening_after("220 mx.target.example ESMTP\r\n", said, answer)
+}
+
+fn listening_after(
+    greeting: &'static str,
+    said: &Said,
+    answer: impl Fn(&[String], &str) -> String + Send + Sync + 'static,
+) -> Server {
     let said = said.clone();
-    answering("220 mx.target.example ESMTP\r\n", move |number, line| {
+    answering(greeting, move |number, line| {
         let mut said = said.lock().expect("no test panics with it");
         let before = said.entry(number).or_default();
         before.push(line.to_owned());
@@ -104,6 +112,28 @@ async fn a_proxys_word_is_given_where_it_may_be_heard() {
         assert_eq!(lines().filter(|line| line.starts_with("PROXY")).count(), 2);
         let begins: Vec<_> = said.values().filter(|lines| lines.iter().any(|line| line.starts_with("PROXY"))).collect();
         assert!(begins.iter().all(|lines| lines[0].starts_with("PROXY")), "a header comes first: {begins:?}");
+    }
+}
+
+/// A port for a load balancer says nothing, or hangs up, before it has had its header: that shuts out the other tests and
+/// not those with a header.
+#[tokio::test(start_paused = true)]
+async fn a_port_that_waits_for_a_proxys_header_is_given_one() {
+    for silent in [true, false] {
+        let said = Said::default();
+        let server = listening_after("", &said, move |before, line| match line {
+            line if line.starts_with("PROXY TCP4") => "220 mx.target.example ESMTP\r\n".to_owned(),
+            line if line.starts_with("RCPT") && before[0].starts_with("PROXY") => "250 ok\r\n".to_owned(),
+            line => closed(line),
+        });
+        let server: Server = match silent {
+            true => server,
+            false => Arc::new(|_, stream| Some(Box::pin(async move { drop(stream) }))),
+        };
+        let ran = run(asked(Profile::Thorough), server, None).await;
+        let expected = if silent { Verdict::Suspect } else { Verdict::Unreachable };
+        assert_eq!(ran.judgement.verdict, expected, "{}", ran.judgement.summary);
+        assert!(ran.took.as_secs() < 600, "{:?}", ran.took);
     }
 }
 

@@ -233,6 +233,12 @@ impl RelayTest {
         })
     }
 
+    /// Whether something is said before the greeting: a proxy's header.
+    #[must_use]
+    pub fn begins_with_header(&self) -> bool {
+        self.dialogue.iter().any(|line| matches!(line, Line::Preface(_)))
+    }
+
     /// Whether its result counts for the relay verdict.
     #[must_use]
     pub fn is_scored(&self) -> bool {

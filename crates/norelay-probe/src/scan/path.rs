@@ -81,6 +81,7 @@ pub async fn scan_path<N: Network>(
         None => scan.clone().scout_and_ask(tests).await,
     };
     if let Some(cause) = blocked {
+        scan.ask_with_header(&asked).await;
         // What is known without asking is said.
         for test in asked.into_iter().filter(|test| !is_answered(context, index, test)) {
             scan.note_not_offered(test);
@@ -165,6 +166,23 @@ impl<N: Network> PathScan<N> {
         match blocked {
             Some(cause) => Some(cause),
             None => self.clone().ask_all(tests, self.limits()).await,
+        }
+    }
+
+    /// Asks once more those tests alone that begin with a proxy's header, where the server has greeted nobody who came
+    /// without: a port for a load balancer waits for it, or hangs up.
+    async fn ask_with_header(self: &Arc<Self>, tests: &[&'static RelayTest]) {
+        let (connects, greets) = self.context.recorder.look(|report| {
+            let here = || report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
+            let greeted = |code| code == Some(220);
+            let connects = here().any(|dialogue| dialogue.local.is_some());
+            (connects, here().any(|dialogue| greeted(dialogue.reply_at(Stage::Greeting).map(|reply| reply.code))))
+        });
+        let is_left = |test: &&RelayTest| test.begins_with_header() && !is_answered(&self.context, self.index, test);
+        let tests: Vec<_> = tests.iter().copied().filter(is_left).collect();
+        if connects && !greets && !tests.is_empty() {
+            let limits = Limits { deadline: Duration::ZERO, ..self.limits() };
+            self.clone().ask_all(tests, limits).await;
         }
     }
 
