@@ -31,15 +31,27 @@ async function ask(page, home, target) {
   await page.getByLabel("Host, address, domain or mail address").fill(target);
   await page.getByRole("button", { name: "Test for relay" }).click();
   await page.waitForURL(/\/t\/[a-z2-7]{26}/);
-  await page.locator(".verdict").waitFor();
   assert.match(await page.locator("#result").getAttribute("data-live"), /^\/t\/.*\/live/, "it is shown while it runs");
   await isOver(page);
+  await isSmall(page.url());
 }
 
 const isOver = (page) => page.getByRole("button", { name: "Test again", exact: true }).waitFor({ timeout: 120_000 });
 const word = (page) => page.locator(".verdict .word").textContent();
 const sentence = (page) => page.locator(".verdict .sentence").textContent();
 const shot = (page, name) => folder && page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+
+/** What the first paint of a page takes, all requests together, is little however many paths and tests it tells of. */
+async function isSmall(address) {
+  const { page, context } = await open(browser);
+  const sizes = [];
+  page.on("requestfinished", (request) => sizes.push(request.sizes().then(({ responseBodySize }) => responseBodySize)));
+  await page.goto(address, { waitUntil: "networkidle" });
+  const octets = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  assert.ok(octets > 10_000 && octets < 100 * 1024, `the first paint takes ${octets} octets`);
+  if (folder) console.error(`the first paint takes ${octets} octets in ${sizes.length} requests`);
+  await context.close();
+}
 
 /** The page of an open server leads from the verdict to the proof, to the cause, to the remedy, and to a closed one. */
 async function isOpen(page, name) {

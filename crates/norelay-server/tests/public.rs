@@ -585,3 +585,24 @@ async fn event_streams_are_not_hoarded() {
     drop(first);
     assert_eq!(open("2001:db8::3").await.status().as_u16(), 200, "a place was given back");
 }
+
+#[tokio::test]
+async fn a_result_says_when_its_target_can_be_tested_again() {
+    let site = Site::new(public()).await;
+    let form = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
+    let first = site.ask(USER, "POST", "/", &form, "target=8.8.8.8").await;
+    assert_eq!(first.status, 303, "{first:?}");
+    let page = first.headers["location"].to_str().expect("an address").to_owned();
+    site.is_over(page.trim_start_matches("/t/")).await;
+    let own = site.ask(USER, "GET", &page, &[], "").await.body;
+    assert!(own.contains("Another test of this target can be started after <time datetime=\"20"), "{own}");
+    // Who asks for the same sees that result, and why, and until when; so does who presses the button on its page.
+    for (address, body) in [("/", "target=8.8.8.8"), (&*format!("{page}/again"), "")] {
+        let again = site.ask("198.51.100.7", "POST", address, &form, body).await;
+        assert_eq!(again.headers["location"], format!("{page}?recent"), "{again:?}");
+    }
+    let recent = site.ask("198.51.100.7", "GET", &format!("{page}?recent"), &[], "").await.body;
+    assert!(recent.contains("A new test can be started after <time datetime=\"20"), "{recent}");
+    assert!(!recent.contains("/delete\""), "another's result can't be deleted");
+    assert!(own.contains("/delete\""), "one's own can");
+}
