@@ -2,6 +2,9 @@
 //!
 //! Rules:
 //! - A test failed that was relayed or accepted, or that had no answer about relaying; a refusal stands as it was.
+//! - What a server offers in the clear may be offered under TLS alone the next time: such a test is asked there too.
+//! - A submission port that is closed to strangers may say so of everything: the plain test and its control on another
+//!   port of the host are asked beside it, or its refusals couldn't be read (`check/submission.rs`).
 //! - The controls of such a path are asked again with it: without them an answer can't be read.
 
 use jiff::Timestamp;
@@ -9,10 +12,11 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{self, RelayTest},
-    check::{Verdict, Weight},
+    check::{Verdict, Weight, submission},
     event::{Event, Path},
     octets::Octets,
     report::RETESTED,
+    smtp::Security,
 };
 
 /// What is to be asked again.
@@ -25,8 +29,11 @@ pub struct Plan {
     /// The profile, the probe domain where one was given, the target's domain, the name that was said.
     pub run: Settings,
     /// The paths, each with the tests that failed and its controls.
-    pub paths: Vec<(Path, Vec<&'static RelayTest>)>,
+    pub paths: Vec<Again>,
 }
+
+/// A path, and the tests that are asked again on it.
+pub type Again = (Path, Vec<&'static RelayTest>);
 
 /// What the earlier run was told, as far as a new one should be told the same.
 #[derive(Debug, Deserialize)]
@@ -88,7 +95,9 @@ impl Plan {
         else {
             return Err(NoPlan::NotOurs);
         };
-        let paths: Vec<_> = document.paths.into_iter().filter_map(PathDocument::failed).collect();
+        let mut paths: Vec<_> = document.paths.iter().filter_map(PathDocument::failed).collect();
+        follow_under_tls(&mut paths, &document.paths);
+        compare_submission(&mut paths, &document.paths);
         match paths.is_empty() {
             true => Err(NoPlan::NothingFailed),
             false => Ok(Self { target, started: document.started, run, paths }),
@@ -111,13 +120,54 @@ impl Plan {
     }
 }
 
+/// Adds tests of what the server offered in the clear to the paths after STARTTLS that stand beside it.
+fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
+    let in_the_clear = paths.iter().filter(|(way, _)| way.security == Security::Plain);
+    let offered: Vec<_> = in_the_clear
+        .map(|(way, tests)| {
+            let tests =
+                tests.iter().copied().filter(|test| test.is_scored() && test.requirement(Security::StartTls).is_some());
+            (Path { security: Security::StartTls, ..way.clone() }, tests.collect::<Vec<_>>())
+        })
+        .filter(|(way, tests)| !tests.is_empty() && known.iter().any(|path| path.way == *way))
+        .collect();
+    for (way, tests) in offered {
+        match paths.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, asked)) => {
+                let missing = |test: &&RelayTest| !asked.iter().any(|other| other.number == test.number);
+                let more: Vec<_> = tests.into_iter().filter(missing).collect();
+                asked.extend(more);
+            }
+            None => paths.push((way, tests)),
+        }
+    }
+}
+
+/// Adds the plain test and its control on another port, where all that is asked is asked of submission ports.
+fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
+    let is_submission = |way: &Path| submission::PORTS.contains(&way.port);
+    let Some((first, _)) = paths.first().filter(|_| paths.iter().all(|(way, _)| is_submission(way))) else { return };
+    let is_beside = |path: &&PathDocument| {
+        !is_submission(&path.way)
+            && path.takes_postmaster()
+            && (path.way.address == first.address || path.way.host == first.host)
+    };
+    let beside = known.iter().find(is_beside).map(|path| path.way.clone());
+    let tests = ["foreign-to-foreign", "ctl-postmaster"].iter().filter_map(|id| catalogue::by_id(id)).collect();
+    paths.extend(beside.map(|way| (way, tests)));
+}
+
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl PathDocument {
+    fn takes_postmaster(&self) -> bool {
+        self.controls.iter().any(|control| control.id == "ctl-postmaster" && control.outcome == "accepted")
+    }
+
     /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
-    fn failed(self) -> Option<(Path, Vec<&'static RelayTest>)> {
+    fn failed(&self) -> Option<Again> {
         let failed = |test: &&TestDocument| {
             matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
                 && test.outcome != "not_run"
@@ -126,7 +176,7 @@ impl PathDocument {
         let controls = self.controls.iter().filter_map(|control| catalogue::by_id(&control.id));
         let controls = controls.filter(|control| !control.needs_credentials());
         (self.verdict != Verdict::Unreachable && !failed.is_empty())
-            .then(|| (self.way, failed.into_iter().chain(controls).collect()))
+            .then(|| (self.way.clone(), failed.into_iter().chain(controls).collect()))
     }
 }
 
@@ -134,14 +184,20 @@ impl PathDocument {
 mod tests {
     use super::*;
 
-    fn report(tests: &str) -> String {
+    fn path(port: u16, security: &str, tests: &str) -> String {
+        format!(
+            r#"{{"host": null, "address": "192.0.2.7", "port": {port}, "security": "{security}", "verdict": "open",
+            "tests": [{tests}], "controls": [{{"id": "ctl-postmaster", "weight": null, "outcome": "accepted"}},
+                                             {{"id": "ctl-authenticated", "weight": null, "outcome": "relayed"}}]}}"#
+        )
+    }
+
+    fn report(paths: &[String]) -> String {
         format!(
             r#"{{"schema": "norelay.report/1", "target": "mx.example.net", "started": "2026-01-02T03:04:05Z", "more": 1,
             "run": {{"domain": "probe.example", "domain_given": true, "helo": "t.probe.example", "local_domain": null,
-                     "profile": "classic"}},
-            "paths": [{{"host": null, "address": "192.0.2.7", "port": 25, "security": "plain", "verdict": "open", "tests": [{tests}],
-                       "controls": [{{"id": "ctl-postmaster", "weight": null, "outcome": "accepted"}},
-                                    {{"id": "ctl-authenticated", "weight": null, "outcome": "relayed"}}]}}]}}"#
+                     "profile": "classic"}}, "paths": [{}]}}"#,
+            paths.join(", ")
         )
     }
 
@@ -149,36 +205,63 @@ mod tests {
         format!(r#"{{"id": "{id}", "weight": "{weight}", "outcome": "{outcome}"}}"#)
     }
 
+    /// `25 plain: null-sender ctl-postmaster`, a path each.
+    fn asked(paths: &[String]) -> Result<Vec<String>, NoPlan> {
+        let plan = Plan::of(&report(paths))?;
+        let line = |(way, tests): &Again| {
+            let ids: Vec<_> = tests.iter().map(|test| test.id).collect();
+            format!("{} {}: {}", way.port, way.security, ids.join(" "))
+        };
+        Ok(plan.paths.iter().map(line).collect())
+    }
+
     #[test]
     fn what_failed_is_asked_again_with_the_controls() {
         let denied = test("foreign-to-foreign", "denial", "refused");
+        let again = Ok(vec!["25 plain: null-sender ctl-postmaster".to_owned()]);
+        let nothing = Err(NoPlan::NothingFailed);
         for (failed, expected) in [
-            (test("null-sender", "proof", "relayed"), Ok("null-sender ctl-postmaster")),
-            (test("null-sender", "suspicion", "accepted"), Ok("null-sender ctl-postmaster")),
-            (test("null-sender", "unknown", "refused"), Ok("null-sender ctl-postmaster")),
-            (test("null-sender", "unknown", "interrupted"), Ok("null-sender ctl-postmaster")),
-            (test("null-sender", "unknown", "not_run"), Err(NoPlan::NothingFailed)),
-            (test("null-sender", "not_offered", "not_run"), Err(NoPlan::NothingFailed)),
-            (test("null-sender", "local_delivery", "accepted"), Err(NoPlan::NothingFailed)),
-            (test("unheard-of", "proof", "relayed"), Err(NoPlan::NothingFailed)),
+            (test("null-sender", "proof", "relayed"), &again),
+            (test("null-sender", "suspicion", "accepted"), &again),
+            (test("null-sender", "unknown", "refused"), &again),
+            (test("null-sender", "unknown", "interrupted"), &again),
+            (test("null-sender", "unknown", "not_run"), &nothing),
+            (test("null-sender", "not_offered", "not_run"), &nothing),
+            (test("null-sender", "local_delivery", "accepted"), &nothing),
+            (test("unheard-of", "proof", "relayed"), &nothing),
         ] {
-            let plan = Plan::of(&report(&format!("{denied}, {failed}")));
-            let ids =
-                plan.as_ref().map(|plan| plan.paths[0].1.iter().map(|test| test.id).collect::<Vec<_>>().join(" "));
-            assert_eq!(ids.as_deref().map_err(|no| **no), expected, "{failed}");
+            assert_eq!(asked(&[path(25, "plain", &format!("{denied}, {failed}"))]), *expected, "{failed}");
         }
     }
 
     #[test]
+    fn what_was_offered_in_the_clear_is_asked_under_tls_too() {
+        let plain = path(25, "plain", &test("auth-plain-random", "proof", "relayed"));
+        let twin = path(25, "starttls", &test("foreign-to-foreign", "denial", "refused"));
+        let alone = "25 plain: auth-plain-random ctl-postmaster".to_owned();
+        assert_eq!(asked(std::slice::from_ref(&plain)), Ok(vec![alone.clone()]));
+        assert_eq!(asked(&[plain, twin]), Ok(vec![alone, "25 starttls: auth-plain-random".to_owned()]));
+    }
+
+    #[test]
+    fn a_submission_port_is_compared_with_another() {
+        let smtp = path(25, "plain", &test("foreign-to-foreign", "denial", "refused"));
+        let submission = path(587, "plain", &test("foreign-to-foreign", "proof", "relayed"));
+        let compared = ["587 plain: foreign-to-foreign ctl-postmaster", "25 plain: foreign-to-foreign ctl-postmaster"];
+        assert_eq!(asked(&[smtp, submission]), Ok(compared.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
     fn a_path_without_a_server_is_no_path() {
-        let silent = report(&test("foreign-to-foreign", "unknown", "interrupted"));
+        let silent = path(25, "plain", &test("foreign-to-foreign", "unknown", "interrupted"));
         let silent = silent.replace(r#""verdict": "open""#, r#""verdict": "unreachable""#);
-        assert_eq!(Plan::of(&silent).err(), Some(NoPlan::NothingFailed));
+        assert_eq!(asked(&[silent]), Err(NoPlan::NothingFailed));
     }
 
     #[test]
     fn what_is_no_report_is_told_apart() {
-        let other = report(&test("null-sender", "proof", "relayed")).replace("norelay.report/1", "other/1");
+        let ours = report(&[path(25, "plain", &test("null-sender", "proof", "relayed"))]);
+        let other = ours.replace("norelay.report/1", "other/1");
         for text in ["", "{}", "[]", "null", "{\"schema\": \"norelay.report/1\"}", &other] {
             assert_eq!(Plan::of(text).err(), Some(NoPlan::NotOurs), "{text}");
         }
@@ -186,8 +269,10 @@ mod tests {
 
     #[test]
     fn the_note_says_how_much_it_is() {
-        let plan = Plan::of(&report(&test("null-sender", "proof", "relayed"))).expect("there is something to ask");
-        let Event::Noted { arguments, .. } = plan.note() else { panic!("it is a note") };
+        let ours = report(&[path(25, "plain", &test("null-sender", "proof", "relayed"))]);
+        let Event::Noted { arguments, .. } = Plan::of(&ours).expect("there is something to ask").note() else {
+            panic!("it is a note")
+        };
         let arguments: Vec<_> = arguments.iter().map(Octets::to_string).collect();
         assert_eq!(arguments, ["the run of 2026-01-02T03:04:05Z", "1 test on 1 path"]);
     }

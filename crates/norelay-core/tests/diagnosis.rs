@@ -5,6 +5,7 @@ mod story;
 use norelay_core::{
     check::verdict::judge,
     diagnosis::{Diagnosis, diagnose, seen_as, techniques},
+    remedy::Cause,
     report::Report,
     smtp::{Security, Stage},
 };
@@ -40,10 +41,12 @@ fn words(found: &[Diagnosis]) -> Vec<String> {
     words
 }
 
-#[test]
-fn answers_on_one_path_name_the_cause() {
-    for (answers, expected) in [
-        (&["foreign-to-foreign=no", "null-sender=no"][..], &[][..]),
+/// What was answered on one path, and the causes that it names.
+type Row = (&'static [&'static str], &'static [&'static str]);
+
+#[rustfmt::skip]
+static ROWS: &[Row] = &[
+        (&["foreign-to-foreign=no", "null-sender=no"], &[]),
         (&["foreign-to-foreign=listed", "null-sender=listed"], &[]),
         (&["foreign-to-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=back"], &["trusts_everyone certain"]),
@@ -104,13 +107,32 @@ fn answers_on_one_path_name_the_cause() {
         (&["foreign-to-foreign=no", "xclient-loopback=yes"], &["trusts_xclient likely"]),
         (&["foreign-to-foreign=no", "plain-selfsigned-clientcert=yes"], &["trusts_tls likely"]),
         (&["foreign-to-foreign=no", "proxy-v1-loopback=yes"], &["trusts_proxy_header likely"]),
+        (&["foreign-to-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
+        (&["foreign-to-foreign=no", "mx-backup-trap=yes", "mx-primary-trap=back"], &["backup_mx_loose certain"]),
+        (&["foreign-to-foreign=yes", "ctl-second-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
         // What a control explains as local delivery, or shows beside the relay question, is no cause.
         (&["foreign-to-foreign=no", "ctl-local-nx=yes", "ctl-postmaster=yes"], &[]),
         (&["foreign-to-foreign=no", "spoof-local-to-local=yes"], &[]),
-    ] {
+];
+
+/// The causes that take more than one path, or a message, and have tests of their own below.
+static ELSEWHERE: &[Cause] =
+    &[Cause::LostClientAddress, Cause::PortWithoutRelayCheck, Cause::TrustsTls, Cause::LateRelayCheck];
+
+#[test]
+fn every_cause_is_named_somewhere() {
+    for cause in Cause::ALL.iter().filter(|cause| !ELSEWHERE.contains(cause)) {
+        let names = |named: &&str| named.split(' ').next() == Some(cause.word());
+        assert!(ROWS.iter().any(|(_, expected)| expected.iter().any(names)), "{cause}");
+    }
+}
+
+#[test]
+fn answers_on_one_path_name_the_cause() {
+    for (answers, expected) in ROWS {
         let report = one_path(answers);
         let found = diagnose(&report, &judge(&report));
-        assert_eq!(words(&found), expected, "{answers:?}: {found:#?}");
+        assert_eq!(words(&found), *expected, "{answers:?}: {found:#?}");
     }
 }
 
@@ -267,6 +289,29 @@ fn evidence_is_said_in_comparisons() {
         let report = one_path(answers);
         let found = diagnose(&report, &judge(&report));
         assert_eq!(found[0].evidence[0], sentence);
+    }
+}
+
+#[test]
+fn what_it_is_not_is_said() {
+    for (answers, sentence) in [
+        (&["foreign-to-foreign=no", "null-sender=yes"][..], "It doesn't relay for every client (test 1 was refused)."),
+        (
+            &["foreign-to-foreign=no", "null-sender=no", "target-host-sender=yes"],
+            "Naming no sender isn't enough (test 3 was refused).",
+        ),
+        (
+            &["foreign-to-foreign=no", "target-host-sender=no", "percent-host=yes"],
+            "A sender at the server's own name isn't enough (test 4 was refused).",
+        ),
+        (
+            &["foreign-to-foreign=yes", "ctl-second-foreign=yes"],
+            "It isn't our domain that is permitted: another foreign domain was accepted too.",
+        ),
+    ] {
+        let report = one_path(answers);
+        let found = diagnose(&report, &judge(&report));
+        assert!(found[0].rules_out.iter().any(|one| one == sentence), "{answers:?}: {:?}", found[0].rules_out);
     }
 }
 

@@ -9,7 +9,7 @@ mod adjacent;
 pub mod finding;
 pub mod outcome;
 pub mod reason;
-mod submission;
+pub(crate) mod submission;
 pub mod verdict;
 mod wording;
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// RFC 6409 (587) and RFC 8314 (465).
-const PORTS: [u16; 2] = [465, 587];
+pub(crate) const PORTS: [u16; 2] = [465, 587];
 
 /// What Postfix says to a client that `permit_sasl_authenticated, reject` turns away, where it stands among the
 /// restrictions on clients.

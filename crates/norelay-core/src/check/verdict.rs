@@ -410,6 +410,8 @@ fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
         // A path that the server doesn't offer is no path.
         _ if !has_spoken || not_offered(report, index).is_some() => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
+        // What failed before and isn't offered any more can't be done any more.
+        Some(Weight::NotOffered) if report.retested().is_some() => Verdict::Closed,
         Some(Weight::Unknown | Weight::NotOffered) | None => Verdict::Inconclusive,
         Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
     }

@@ -49,6 +49,8 @@ fn words() -> Words {
         local_domain: Some("target.example".to_owned()),
         local_user: "postmaster".to_owned(),
         receiver: Some("198.51.100.9".to_owned()),
+        backup_trap: Some("backup.probe.example".to_owned()),
+        primary_trap: Some("primary.probe.example".to_owned()),
         ..Words::default()
     }
 }
