@@ -151,6 +151,8 @@ pub struct Limits {
     pub streams_per_network: u32,
     /// Event streams at once.
     pub streams: u32,
+    /// HTTP connections at once of one user network, in public mode; those of trusted proxies don't count.
+    pub connections_per_network: u32,
     /// HTTP connections at once.
     pub connections: u32,
 }
@@ -270,6 +272,7 @@ impl Default for Limits {
             requests_per_minute: 300,
             streams_per_network: 20,
             streams: 1_000,
+            connections_per_network: 100,
             connections: 2_000,
         }
     }

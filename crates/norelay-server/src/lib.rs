@@ -50,9 +50,11 @@ pub struct AppState {
 
 /// Everything that is served over HTTP; the server must give it the peer's address (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
-    let api = api::router(&state);
+    // Pages and API are one budget.
+    let requests = limit::Requests::new(&state.config.limits);
+    let api = api::router(&state, requests.clone());
     Router::new()
-        .merge(web::router(state.clone()))
+        .merge(web::router(state.clone(), requests))
         .merge(metrics::router())
         .nest("/api/v1", api)
         .layer(compression())

@@ -1,4 +1,4 @@
-//! Limits of the moment: event streams and requests of one network. (What is limited by the hour is in `store::limits`.)
+//! Limits of the moment: connections, event streams and requests of one network. (What is limited by the hour is in `store::limits`.)
 //!
 //! Rules:
 //! - Who is counted is a user network, never an address: IPv6 gives everybody 2^64 of them.
@@ -22,25 +22,72 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{AppState, Asker, Config, Refusal, address, config::Limits, problem::Problem};
 
-/// The event streams that are open.
+/// So many of something at once: in all, and of one network.
 #[derive(Clone, Debug)]
-pub struct Streams {
-    open: Arc<Mutex<Open>>,
+pub struct Places {
+    taken: Arc<Mutex<Taken>>,
     of_network: u32,
     of_all: u32,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct Taken {
     by_network: HashMap<IpNet, u32>,
     all: u32,
 }
 
-/// A place among the open streams.
+/// One of the places; it is given back when it is dropped.
 #[derive(Debug)]
-pub struct StreamPlace {
-    streams: Streams,
-    network: IpNet,
+pub struct Place {
+    places: Places,
+    network: Option<IpNet>,
+}
+
+impl Places {
+    /// So many places.
+    #[must_use]
+    pub fn new(of_network: u32, of_all: u32) -> Self {
+        Self { taken: Arc::default(), of_network, of_all }
+    }
+
+    /// A place, if there is one; without a network it counts among all alone.
+    #[must_use]
+    pub fn enter(&self, network: Option<IpNet>) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all >= self.of_all {
+            return None;
+        }
+        if let Some(network) = network {
+            let of_network = taken.by_network.get(&network).copied().unwrap_or(0);
+            if of_network >= self.of_network {
+                return None;
+            }
+            taken.by_network.insert(network, of_network + 1);
+        }
+        taken.all += 1;
+        Some(Place { places: self.clone(), network })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(network) = self.network
+            && let Some(count) = taken.by_network.get_mut(&network)
+        {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_network.remove(&network);
+            }
+        }
+    }
+}
+
+/// The event streams that are open.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    places: Places,
 }
 
 impl Streams {
@@ -49,37 +96,18 @@ impl Streams {
     pub fn new(config: &Config) -> Self {
         let limits = &config.limits;
         let of_network = if config.public { limits.streams_per_network } else { limits.streams };
-        Self { open: Arc::default(), of_network, of_all: limits.streams }
+        Self { places: Places::new(of_network, limits.streams) }
     }
 
     /// A place, if there is one.
     ///
     /// # Errors
     /// There are too many.
-    pub fn enter(&self, asker: &Asker) -> Result<StreamPlace, Refusal> {
-        let network = address::user_network(asker.address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_network = open.by_network.get(&network).copied().unwrap_or(0);
-        if of_network >= self.of_network || open.all >= self.of_all {
-            let until = Timestamp::now() + SignedDuration::from_secs(30);
-            return Err(Refusal::Limited { why: "Too many event streams are open: close some.".to_owned(), until });
-        }
-        open.by_network.insert(network, of_network + 1);
-        open.all += 1;
-        Ok(StreamPlace { streams: self.clone(), network })
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all = open.all.saturating_sub(1);
-        if let Some(count) = open.by_network.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_network.remove(&self.network);
-            }
-        }
+    pub fn enter(&self, asker: &Asker) -> Result<Place, Refusal> {
+        self.places.enter(Some(address::user_network(asker.address))).ok_or_else(|| Refusal::Limited {
+            why: "Too many event streams are open: close some.".to_owned(),
+            until: Timestamp::now() + SignedDuration::from_secs(30),
+        })
     }
 }
 
@@ -156,7 +184,20 @@ mod tests {
         drop(second);
         let again = streams.enter(&asker("2001:db8::3")).expect("a place was given back");
         drop((first, third, again));
-        assert!(streams.open.lock().expect("nobody panicked").by_network.is_empty());
+        assert!(streams.places.taken.lock().expect("nobody panicked").by_network.is_empty());
+    }
+
+    #[test]
+    fn who_has_no_network_counts_among_all() {
+        let places = Places::new(1, 3);
+        let network = |address: &str| Some(address::user_network(address.parse().expect("an address")));
+        let proxied = (places.enter(None), places.enter(None));
+        assert!(proxied.0.is_some() && proxied.1.is_some());
+        let one = places.enter(network("192.0.2.1"));
+        assert!(one.is_some() && places.enter(None).is_none(), "three in all");
+        drop(proxied);
+        assert!(places.enter(network("192.0.2.2")).is_none(), "one of a network");
+        assert!(places.enter(network("198.51.100.1")).is_some());
     }
 
     #[test]

@@ -65,6 +65,8 @@ async fn show(State(state): State<AppState>, request: Request) -> Response {
     }
     match HANDLE.get() {
         Some(Some(handle)) => {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are few")]
+            metrics::gauge!("norelay_tests_running").set(state.runs.running() as f64);
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
         }

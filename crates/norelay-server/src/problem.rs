@@ -29,7 +29,7 @@ pub struct Problem {
     /// When the same may be tried again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl Problem {

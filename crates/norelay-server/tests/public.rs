@@ -302,6 +302,22 @@ async fn other_sites_pages_and_other_names_are_refused() {
 }
 
 #[tokio::test]
+async fn pages_and_api_have_one_rate() {
+    let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
+    let mut statuses = Vec::new();
+    for path in ["/", "/tests", "/api/v1/catalogue", "/t/aaaaaaaaaaaaaaaaaaaaaaaaaa", "/no/such/page", "/fix", "/"] {
+        let answer = site.ask("2001:db8::1", "GET", path, &[], "").await;
+        if answer.status == 429 {
+            assert!(answer.headers.contains_key("retry-after") && answer.body.contains("slow down"), "{answer:?}");
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 404, 404, 429, 429]);
+    assert_eq!(site.ask("2001:db8::2", "GET", "/assets/x/y.css", &[], "").await.status, 404, "these aren't counted");
+    assert_eq!(site.ask("2001:db8:0:1::1", "GET", "/", &[], "").await.status, 200, "another network");
+}
+
+#[tokio::test]
 async fn requests_have_a_rate() {
     let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
     let mut statuses = Vec::new();

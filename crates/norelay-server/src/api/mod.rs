@@ -110,9 +110,8 @@ pub fn document() -> openapi::OpenApi {
 }
 
 /// The API's routes, to be nested under `/api/v1`.
-pub fn router(state: &AppState) -> Router<AppState> {
+pub fn router(state: &AppState, requests: Requests) -> Router<AppState> {
     let (router, _) = routes().split_for_parts();
-    let requests = Requests::new(&state.config.limits);
     router
         .route("/openapi.json", get(async || Json(document())))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is no such resource: see /api."))

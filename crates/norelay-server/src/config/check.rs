@@ -93,8 +93,14 @@ fn check_pairs(config: &Config) -> Result<(), Misconfigured> {
     if !config.receiver.listen.is_empty() && config.test.domain.is_none() {
         return wrong("receiver.listen needs test.domain: the domain whose mail comes to the receiver.");
     }
-    if config.limits.running == 0 || config.limits.connections == 0 || config.retention_days == 0 {
-        return wrong("limits.running, limits.connections and retention-days must be at least 1.");
+    if config.limits.running == 0
+        || config.limits.connections == 0
+        || config.limits.connections_per_network == 0
+        || config.retention_days == 0
+    {
+        return wrong(
+            "limits.running, limits.connections, limits.connections-per-network and retention-days must be at least 1.",
+        );
     }
     if config.test.public_ports.contains(&0) {
         return wrong("test.public-ports are from 1 to 65535.");

@@ -87,6 +87,7 @@ keys! {
     "limits.requests-per-minute" Number "HTTP requests a minute of one user network; 300 by default.";
     "limits.streams-per-network" Number "Event streams at once of one user network; 20 by default.";
     "limits.streams" Number "Event streams at once; 1000 by default.";
+    "limits.connections-per-network" Number "HTTP connections at once of one user network in public mode, those of trusted proxies aside; 100 by default.";
     "limits.connections" Number "HTTP connections at once; 2000 by default.";
     "tls.certificate" Text "The certificate chain for pages and API, a PEM file; without it, plain HTTP.";
     "tls.key" Text "Its key, a PEM file.";

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use self::live::Live;
 use crate::{
     Asker, Config, Job, JobId, Request, Store, StoreError, Stored,
-    limit::{StreamPlace, Streams},
+    limit::{Place, Streams},
     permission::{Permission, Permit},
     store::{Created, Idempotency, Lease, NewJob, Origin, Pinned, Scope},
     tester::Tester,
@@ -234,11 +234,17 @@ impl Runs {
         store.job(new.id).await.map_err(Refusal::Store)
     }
 
+    /// How many tests run in this process.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.shared.live.count()
+    }
+
     /// A place for one more event stream of who asks; it is given back when it is dropped.
     ///
     /// # Errors
     /// There are too many.
-    pub fn stream_place(&self, asker: &Asker) -> Result<StreamPlace, Refusal> {
+    pub fn stream_place(&self, asker: &Asker) -> Result<Place, Refusal> {
         self.shared.streams.enter(asker)
     }
 

@@ -76,8 +76,6 @@ async fn sweep_all(shared: &Arc<Shared>) {
             Ok(gone) => tracing::info!(gone, "expired results were deleted"),
             Err(error) => tracing::warn!(%error, "expired results can't be deleted"),
         }
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are few")]
-        metrics::gauge!("norelay_tests_running").set(shared.live.count() as f64);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Pages and API over TCP, in the clear or under TLS.
 //!
 //! Rules:
-//! - A client that is slow in asking is cut off; one that is slow in listening costs one connection of a bounded number.
+//! - A client that is slow in asking or listening is cut off (`impatient`).
+//! - Connections are bounded, over all and for each user network; a trusted proxy brings those of many.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,15 +14,15 @@ use axum_server::{
 };
 use futures_util::future::BoxFuture;
 use hyper_util::rt::TokioTimer;
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-};
+use ipnet::IpNet;
+use tokio::{net::TcpStream, task::JoinSet};
 use tower_http::add_extension::AddExtension;
 
-use super::Unservable;
-use crate::Config;
+use super::{Unservable, impatient::Impatient};
+use crate::{
+    Config, address,
+    limit::{Place, Places},
+};
 
 /// How long the head of a request may take.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,7 +42,7 @@ pub(super) async fn begin(
     listener.set_nonblocking(true).map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
     let handle = Handle::new();
-    let doors = Doors { places: Arc::new(Semaphore::new(config.limits.connections as usize)) };
+    let doors = Doors::new(config);
     let tls = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             // The first provider that a process installs stays; it is the same for all of norelay.
@@ -84,15 +85,32 @@ fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
     http2.keep_alive_interval(Some(HEADER_TIMEOUT)).keep_alive_timeout(HEADER_TIMEOUT);
 }
 
-/// So many connections at once; the others wait in the kernel's queue.
+/// So many connections at once; who is too many is closed at once.
 #[derive(Clone)]
 struct Doors {
-    places: Arc<Semaphore>,
+    places: Places,
+    /// In private mode nobody is counted.
+    counts: bool,
+    proxies: Arc<[IpNet]>,
+}
+
+impl Doors {
+    fn new(config: &Config) -> Self {
+        let places = Places::new(config.limits.connections_per_network, config.limits.connections);
+        Self { places, counts: config.public, proxies: config.trusted_proxies.clone().into() }
+    }
+
+    fn enter(&self, stream: &TcpStream) -> io::Result<Place> {
+        let peer = stream.peer_addr()?.ip().to_canonical();
+        let is_proxy = self.proxies.iter().any(|network| network.contains(&peer));
+        let network = (self.counts && !is_proxy).then(|| address::user_network(peer));
+        self.places.enter(network).ok_or_else(|| io::Error::other("too many connections"))
+    }
 }
 
 /// A connection's place.
 #[derive(Clone)]
-struct Place(#[expect(dead_code, reason = "it is held, not read")] Arc<OwnedSemaphorePermit>);
+struct Held(#[expect(dead_code, reason = "it is held, not read")] Arc<Place>);
 
 /// An acceptor behind doors.
 #[derive(Clone)]
@@ -109,17 +127,17 @@ where
     A::Service: Send,
     S: Send + 'static,
 {
-    type Stream = A::Stream;
-    type Service = AddExtension<A::Service, Place>;
+    type Stream = Impatient<A::Stream>;
+    type Service = AddExtension<A::Service, Held>;
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let (places, inner) = (self.doors.places.clone(), self.inner.clone());
+        let (place, inner) = (self.doors.enter(&stream), self.inner.clone());
         Box::pin(async move {
-            let place = places.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
+            let place = place?;
             let (stream, service) = inner.accept(stream, service).await?;
             // The service lives as long as its connection, and so does what it carries.
-            Ok((stream, AddExtension::new(service, Place(Arc::new(place)))))
+            Ok((Impatient::new(stream), AddExtension::new(service, Held(Arc::new(place)))))
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod http;
 mod identity;
+mod impatient;
 mod receiver;
 
 use std::{

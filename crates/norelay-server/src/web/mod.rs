@@ -24,20 +24,29 @@ pub mod start;
 mod verify;
 pub mod view;
 
+use std::time::Duration;
+
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, header},
-    middleware,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
 use jiff::Timestamp;
+use tower_http::timeout::TimeoutLayer;
 
-use crate::{AppState, lookup::Lookups};
+use crate::{
+    AppState,
+    limit::{self, Requests},
+    lookup::Lookups,
+};
 
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
+/// How long a form may take to come and an answer to begin: longer than a code takes to be mailed.
+const TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that makes markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -59,7 +68,7 @@ impl Pages {
 }
 
 /// The pages' routes.
-pub fn router(state: AppState) -> Router<AppState> {
+pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
     let pages = Pages { folds: fold::Folds::default(), lookups: Lookups::default(), since: Timestamp::now() };
     Router::new()
         .route("/", get(start::home).post(start::ask))
@@ -92,8 +101,19 @@ pub fn router(state: AppState) -> Router<AppState> {
         .fallback(problem::fallback)
         .layer(DefaultBodyLimit::max(MOST_OF_A_FORM))
         .layer(Extension(pages))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
+        .layer(middleware::from_fn_with_state((state.clone(), requests), turn_away))
         .layer(middleware::from_fn_with_state(state, guard::guard))
         .layer(middleware::map_response(with_headers))
+}
+
+/// Who asks too often is turned away, but for what belongs to a page and is kept by browsers.
+async fn turn_away(State((state, requests)): State<(AppState, Requests)>, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/assets/") {
+        return next.run(request).await;
+    }
+    let turned = limit::turn_away(&state, &requests, request, next).await;
+    turned.unwrap_or_else(|error| problem::of_api(&state, &error))
 }
 
 async fn with_headers(mut response: Response) -> Response {

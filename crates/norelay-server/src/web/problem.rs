@@ -9,7 +9,7 @@ use axum::{
 use jiff::Timestamp;
 
 use super::shell::{self, Shell};
-use crate::{AppState, StoreError};
+use crate::{AppState, StoreError, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -26,6 +26,14 @@ pub fn problem(state: &AppState, status: StatusCode, heading: &str, says: &str) 
     shell::page(status, &ProblemPage { shell, heading, says, until: None })
 }
 
+/// What the API says as a problem document, as a page.
+pub fn of_api(state: &AppState, error: &Problem) -> Response {
+    match error.until {
+        Some(until) => too_many(state, error.detail(), until),
+        None => problem(state, error.status(), "Not permitted", error.detail()),
+    }
+}
+
 /// 404.
 pub fn not_found(state: &AppState) -> Response {
     let says = "There is no page at this address. A result may have expired or been deleted.";
@@ -34,7 +42,7 @@ pub fn not_found(state: &AppState) -> Response {
 
 /// 429, with the time after which it may be tried again.
 pub fn too_many(state: &AppState, why: &str, until: Timestamp) -> Response {
-    let heading = "Too many tests for now";
+    let heading = "Too much for now";
     let shell = Shell { index: false, script: true, ..Shell::new(state, "", heading) };
     let page = ProblemPage { shell, heading, says: why, until: Some(until) };
     let mut response = shell::page(StatusCode::TOO_MANY_REQUESTS, &page);
