@@ -27,6 +27,10 @@ pub struct Subject {
     /// Answers to the questions of those packages, for `debconf-set-selections`.
     #[serde(default)]
     pub preseed: String,
+    /// Shell commands that add to its layer what Debian doesn't package. They run on this
+    /// machine, with its network; what they write to `$layer` lies above Debian's files.
+    #[serde(default)]
+    pub install: String,
     /// Shell commands that make a fresh installation listen on the network and host
     /// `target.test`, and change nothing else.
     #[serde(default)]
@@ -84,6 +88,10 @@ pub struct Scenario {
     /// send mail after the remedy was applied.
     #[serde(default)]
     pub user: bool,
+    /// Shell commands that do what a printed remedy tells people to do, where it has no lines for
+    /// machines.
+    #[serde(default)]
+    pub by_hand: String,
     /// What must come out.
     pub expect: Expectation,
 }

@@ -74,7 +74,8 @@ impl Store {
     fn layer(&self, subject: &Subject) -> PathBuf {
         let packages = subject.packages.join(" ");
         let base = self.base.display().to_string();
-        let parts = [include_str!("../shell/layer.sh"), &base, &packages, &subject.preseed];
+        let mut parts = vec![include_str!("../shell/layer.sh"), &base, &packages, &subject.preseed];
+        parts.extend(Some(subject.install.as_str()).filter(|commands| !commands.is_empty()));
         self.folder.join(format!("{}-{}", subject.packages[0], key(&parts)))
     }
 
@@ -94,6 +95,8 @@ fn make_layer(base: &Path, layer: &Path, subject: &Subject) -> Outcome<()> {
     let (base, place) = (base.display().to_string(), half_made.display().to_string());
     let arguments = [base.as_str(), &place, &subject.preseed, &subject.packages.join(" ")];
     run(&mut isolated(&script(include_str!("../shell/layer.sh"), &arguments)))?;
+    let install = script(&format!("set -eu\nlayer=$1\n{}", subject.install), &[&format!("{place}/upper")]);
+    run(&mut isolated(&install))?;
     fs::rename(&half_made, layer).doing(|| format!("finish {}", layer.display()))
 }
 

@@ -472,6 +472,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "not authorized to use * as * relay",
             "not configured to relay",
             "not permitted to relay",
+            "not relaying to that domain",
             "open relay not allowed",
             "open relaying not allowed",
             "refuse to relay",

@@ -222,12 +222,15 @@ clues! {
         Likely Seen Any "502 ESMTP command error";
         Likely Seen Any "502 Polite people say HELO first";
         Likely Seen Any "550 User <*> unknown";
-        Possible Remembered Mail "250 Ok.";
-        Possible Remembered Rcpt "250 Ok.";
+        Likely Seen Any "550 Unknown UUCP bang path.";
+        Possible Seen Mail "250 Ok.";
+        Possible Seen Rcpt "250 Ok.";
+        Likely Seen Data "354 Ok.";
     }
     "haraka" {
         Certain Seen Greeting "220 * ESMTP Haraka*";
         Certain Seen Greeting "220 * ESMTP Haraka {v} ready*";
+        Certain Seen Greeting "220 * ESMTP Haraka/{v} ready*";
         Certain Seen Hello "250 * Hello *, Haraka is at your service.";
         Certain Seen Data "354 go ahead, make my day";
         Certain Seen Any "221 * closing connection. Have a jolly good day.";
@@ -401,6 +404,8 @@ clues! {
     "aiosmtpd" {
         Certain Seen Greeting "220 * Python SMTP*";
         Certain Seen Greeting "220 * Python SMTP {v}";
+        Likely Seen Order "SIZE 8BITMIME HELP$ !PIPELINING";
+        Likely Seen Any "553 5.1.3 Error: malformed address";
     }
     "mailpit" {
         Certain Seen Greeting "220 * Mailpit ESMTP Service ready";

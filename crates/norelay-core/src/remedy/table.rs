@@ -57,12 +57,16 @@ remedies! {
 
     "courier" "smtpaccess" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
     "courier" "acceptmailfor" RecipientDomainTooWide BackupMxLoose;
+    "courier" "percent-relay" PercentHack DoubleAt;
     "courier" "authentication" TrustsAnyCredentials;
 
     "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
     "haraka" "recipients" RecipientDomainTooWide TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
     "haraka" "proxies" TrustsXclient TrustsProxyHeader;
     "haraka" "authentication" TrustsAnyCredentials;
+
+    "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "aiosmtpd" "authentication" TrustsAnyCredentials;
 
     "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
