@@ -19,7 +19,10 @@ use norelay_probe::{
     surroundings::Surroundings,
     target::{Host, Target},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+};
 
 use crate::{
     Complaint, identity, password,
@@ -395,22 +398,24 @@ const INTERRUPTED: i32 = 130;
 /// Becomes true at the first interrupt or request to terminate. What takes too long to stop ends with a second interrupt.
 pub fn stopped_by_user() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
+    // They are listened to from now on, not from when the task first runs.
+    let (mut interrupts, mut terminations) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     tokio::spawn(async move {
-        let interrupted = tokio::signal::ctrl_c();
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => drop(signal.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            _ = interrupted => {}
-            () = terminated => {}
+            () = next(&mut interrupts) => {}
+            () = next(&mut terminations) => {}
         }
         let _ = stop.send(true);
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(INTERRUPTED);
-        }
+        next(&mut interrupts).await;
+        std::process::exit(INTERRUPTED);
     });
     stopped
+}
+
+/// The next of such signals; none ever comes where they can't be listened to.
+async fn next(signals: &mut std::io::Result<Signal>) {
+    match signals {
+        Ok(signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
+    }
 }
