@@ -4,7 +4,10 @@ mod simulation;
 
 use std::{sync::Arc, time::Duration};
 
-use norelay_core::check::Verdict;
+use norelay_core::{
+    catalogue::{self, Profile},
+    check::Verdict,
+};
 use simulation::{NOTHING, Server, answering, closed};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -271,6 +274,18 @@ async fn misbehaviour_in_the_greeting() {
 #[tokio::test(start_paused = true)]
 async fn misbehaviour_in_the_dialogue() {
     check(dialogues()).await;
+}
+
+/// A server that takes a PROXY header for a command and answers it: every later answer would be to the command before.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_preface_shifts_nothing() {
+    let tests: Vec<_> = catalogue::select(Profile::Thorough).filter(|test| test.id.starts_with("proxy-v1")).collect();
+    assert!(!tests.is_empty());
+    let first = catalogue::select(Profile::Classic).take(4);
+    let asked = simulation::Request { tests: first.chain(tests).collect(), ..simulation::request() };
+    let server = but(|_, line| line.starts_with("PROXY").then(|| "250 whatever\r\n".to_owned()));
+    let ran = simulation::run(asked, server, None).await;
+    assert_eq!(ran.judgement.verdict, Verdict::Inconclusive, "{}", ran.judgement.summary);
 }
 
 #[tokio::test(start_paused = true)]

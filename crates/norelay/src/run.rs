@@ -323,7 +323,11 @@ impl Session {
             security,
         };
         let helo = self.helo.as_deref().unwrap_or(&self.domain);
-        let name = scan::own_name(Arc::new(arguments.network()), way, helo, arguments.timeout).await?;
+        let mut stop = self.stop.clone();
+        let name = tokio::select! {
+            name = scan::own_name(Arc::new(arguments.network()), way, helo, arguments.timeout) => name?,
+            _ = stop.wait_for(|stop| *stop) => return None,
+        };
         self.resolver.domain_served_by(&name).await
     }
 

@@ -114,7 +114,7 @@ const SERVERS: &[(&str, Serve, i32, &str, u64)] = &[
 
 #[test]
 fn every_kind_of_server_has_its_exit_code_within_bounds() {
-    let rows = SERVERS.iter().flat_map(|row| ["classic", "thorough"].map(|profile| (row, profile)));
+    let rows = SERVERS.iter().flat_map(|row| ["classic", "standard"].map(|profile| (row, profile)));
     for ((name, serve, code, words, seconds), profile) in rows {
         let address = listen(*serve).to_string();
         let patience = ["--timeout", "3s", "--wait", "5s"];

@@ -317,9 +317,9 @@ impl Session {
         self.ended
     }
 
-    /// The reply to QUIT need not be waited for, whatever the transaction asks.
+    /// The reply to QUIT need not be waited for, unless there was a preface, which some answer and others don't.
     pub fn skip_farewell(&mut self) {
-        self.transaction.farewell = false;
+        self.transaction.farewell &= !self.transaction.preface.is_empty();
     }
 
     /// Whether nothing is awaited any more but the reply to QUIT.

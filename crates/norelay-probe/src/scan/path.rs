@@ -367,7 +367,7 @@ impl<N: Network> PathScan<N> {
         step_tests: Vec<Option<String>>,
         attempt: u32,
     ) -> u32 {
-        transaction.farewell = !self.farewells.orderly.load(Ordering::Relaxed);
+        transaction.farewell = !transaction.preface.is_empty() || !self.farewells.orderly.load(Ordering::Relaxed);
         let number = self.dialogue(tests, transaction, step_tests, false, attempt).await;
         let said_farewell = self.context.recorder.look(|report| {
             let farewell = report.dialogues.get(&number).and_then(|dialogue| dialogue.reply_at(Stage::Quit));
