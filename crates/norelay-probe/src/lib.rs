@@ -20,5 +20,6 @@ pub mod resolve;
 pub mod scan;
 pub mod secure;
 pub mod spool;
+pub mod sts;
 pub mod surroundings;
 pub mod target;

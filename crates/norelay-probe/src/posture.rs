@@ -1,7 +1,7 @@
 //! Looks up what the DNS says about a mail domain and its servers; what it means is `norelay_core::posture`'s.
 //!
 //! Rules:
-//! - DNS only: nothing is fetched, and no server is connected to.
+//! - DNS only, but for the policy of MTA-STS, which is fetched where a record says that there is one.
 //! - Everything is bounded: exchangers, records, names, time.
 
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use norelay_core::{
     blacklist::target::reversed,
     event::Event,
     octets::Octets,
-    posture::{Domain, Exchanger, Host, Looked, Texts, host_notes, is_host, notes, policy::Tlsa, spf},
+    posture::{Domain, Exchanger, Host, Looked, Texts, has_policy, host_notes, is_host, notes, policy::Tlsa, spf, sts},
 };
 use tokio::task::JoinSet;
 
-use crate::dns::Dns;
+use crate::{dns::Dns, sts::Policies};
 
 /// A domain with more exchangers than this is a trap or a mistake.
 const MAX_EXCHANGERS: usize = 16;
@@ -24,7 +24,12 @@ const MAX_NAMES: usize = 8;
 
 /// What is worth knowing about a domain and about addresses, as events of a run: each address with the path that it
 /// is on, where there is one.
-pub async fn examine(dns: &Dns, domain: Option<&str>, addresses: &[(Option<u8>, IpAddr)]) -> Vec<Event> {
+pub async fn examine(
+    dns: &Dns,
+    policies: &Policies,
+    domain: Option<&str>,
+    addresses: &[(Option<u8>, IpAddr)],
+) -> Vec<Event> {
     let mut hosts = JoinSet::new();
     for (index, (path, address)) in addresses.iter().copied().enumerate() {
         let dns = dns.clone();
@@ -32,7 +37,7 @@ pub async fn examine(dns: &Dns, domain: Option<&str>, addresses: &[(Option<u8>, 
     }
     let mut events = Vec::new();
     if let Some(name) = domain {
-        events.extend(notes(&self::domain(dns, name).await).into_iter().map(|note| note.event(None)));
+        events.extend(notes(&self::domain(dns, policies, name).await).into_iter().map(|note| note.event(None)));
     }
     let mut hosts = hosts.join_all().await;
     hosts.sort_by_key(|(index, ..)| *index);
@@ -43,21 +48,30 @@ pub async fn examine(dns: &Dns, domain: Option<&str>, addresses: &[(Option<u8>, 
 }
 
 /// Looks up a domain.
-pub async fn domain(dns: &Dns, name: &str) -> Domain {
+pub async fn domain(dns: &Dns, policies: &Policies, name: &str) -> Domain {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let (exchangers, spf, dmarc, dmarc_above, mta_sts, tls_rpt) = tokio::join!(
+    let (exchangers, spf, dmarc, dmarc_above, (mta_sts, sts_policy), tls_rpt) = tokio::join!(
         exchangers(dns, &name),
         spf_records(dns, &name),
         texts(dns, format!("_dmarc.{name}")),
         dmarc_above(dns, &name),
-        texts(dns, format!("_mta-sts.{name}")),
+        mta_sts(dns, policies, &name),
         texts(dns, format!("_smtp._tls.{name}")),
     );
-    Domain { name, exchangers, spf, dmarc, dmarc_above, mta_sts, tls_rpt }
+    Domain { name, exchangers, spf, dmarc, dmarc_above, mta_sts, sts_policy, tls_rpt }
 }
 
 async fn texts(dns: &Dns, name: String) -> Looked<Texts> {
     Ok(dns.txt(&name).await?.into_iter().map(Octets::from).collect())
+}
+
+async fn mta_sts(dns: &Dns, policies: &Policies, name: &str) -> (Looked<Texts>, Option<sts::Fetched>) {
+    let record = texts(dns, format!("_mta-sts.{name}")).await;
+    let policy = match has_policy(&record) {
+        true => Some(policies.fetch(dns, name).await),
+        false => None,
+    };
+    (record, policy)
 }
 
 /// RFC 7489 section 6.6.3: a domain without a record of its own has the registered domain's.

@@ -27,6 +27,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
+pub(crate) use self::certificate::roots;
 use self::identity::ClientIdentity;
 use crate::network::AnyStream;
 
@@ -142,7 +143,7 @@ async fn handshake_as(
 fn facts(connection: &rustls::ClientConnection, recorder: &Recorder, host: Option<&str>) -> TlsFacts {
     let shown = |value: Option<String>| value.unwrap_or_default();
     let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut facts = certificate::examine(&seen.chain, host, Timestamp::now(), certificate::roots());
+    let mut facts = certificate::examine(&seen.chain, host, Timestamp::now(), roots());
     if seen.unsigned {
         facts.troubles.push("the signature of the handshake can't be verified with it".to_owned());
     }

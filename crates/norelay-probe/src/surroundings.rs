@@ -21,6 +21,7 @@ use crate::{
     dns::{Dns, NoResolver},
     posture,
     record::Sink,
+    sts::Policies,
 };
 
 /// The longest that it may take, and how long one question of it.
@@ -79,6 +80,6 @@ impl Surroundings {
     async fn posture(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(dns) = &self.dns else { return Vec::new() };
         let addresses: Vec<_> = addresses.iter().map(|address| (None, *address)).collect();
-        posture::examine(&dns.until(Instant::now() + TIMEOUT), domain, &addresses).await
+        posture::examine(&dns.until(Instant::now() + TIMEOUT), &Policies::default(), domain, &addresses).await
     }
 }

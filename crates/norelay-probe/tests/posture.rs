@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 
 use dns::{Unbound, Zone};
 use norelay_core::event::Event;
-use norelay_probe::{dns::Dns, posture};
+use norelay_probe::{dns::Dns, posture, sts::Policies};
 use tokio::time::Instant;
 
 /// A domain, its zone, and the notes that are to be made of it.
@@ -32,7 +32,7 @@ const ROWS: &[Row] = &[
         &[
             "spf_found good.example; v=spf1 include:_spf.good.example -all",
             "dmarc_found good.example; reject",
-            "mta_sts_found good.example",
+            "mta_sts_policy_wrong good.example; mta-sts.good.example has no address",
             "tls_rpt_found good.example",
             "dane_found mx.good.example; 1",
         ],
@@ -141,7 +141,11 @@ async fn domains_are_seen_as_the_dns_shows_them() {
     let server = Unbound::start(&ROWS.iter().map(|row| row.1).collect::<Vec<_>>());
     let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
     for (domain, _, expected) in ROWS {
-        assert_eq!(shown(&posture::examine(&dns, Some(domain), &[]).await), *expected, "{domain}");
+        assert_eq!(
+            shown(&posture::examine(&dns, &Policies::default(), Some(domain), &[]).await),
+            *expected,
+            "{domain}"
+        );
     }
 }
 
@@ -174,7 +178,7 @@ async fn reverse_names_are_followed_forth_and_back() {
     let addresses = ["192.0.2.25", "2001:db8::25", "192.0.2.26", "192.0.2.27", "192.0.2.28"];
     let addresses: Vec<(Option<u8>, IpAddr)> =
         (0..).zip(addresses).map(|(path, address)| (Some(path), address.parse().expect("an address"))).collect();
-    let events = posture::examine(&dns, None, &addresses).await;
+    let events = posture::examine(&dns, &Policies::default(), None, &addresses).await;
     assert_eq!(
         shown(&events),
         [
@@ -200,7 +204,7 @@ async fn a_silent_domain_is_unknown_when_the_time_is_over() {
     let server = Unbound::start(&[Zone::Silent("silent.example", &[])]);
     let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
     let (started, time) = (Instant::now(), Duration::from_millis(400));
-    let events = posture::examine(&dns.until(started + time), Some("silent.example"), &[]).await;
+    let events = posture::examine(&dns.until(started + time), &Policies::default(), Some("silent.example"), &[]).await;
     assert!(started.elapsed() < time + Duration::from_millis(400), "{:?}", started.elapsed());
     let shown = shown(&events);
     assert_eq!(shown.len(), 5, "{shown:?}");

@@ -14,8 +14,8 @@ pub struct Arguments {
     /// environment)
     #[arg(long)]
     blacklists: bool,
-    /// Look at what the DNS says about the target's domain and addresses, too: MX, SPF, DMARC, MTA-STS, TLS-RPT, DANE,
-    /// reverse names
+    /// Look at what the DNS says about the target's domain and addresses, too: MX, SPF, DMARC, MTA-STS (whose policy is
+    /// fetched over HTTPS), TLS-RPT, DANE, reverse names
     #[arg(long)]
     posture: bool,
 }

@@ -147,6 +147,8 @@ kinds! {
     "dmarc_several" Warning "{0} has {1} DMARC records: receivers ignore them all (RFC 7489 section 6.6.3).";
     "mta_sts_invalid" Warning "The MTA-STS record of {0} can't be used: {1}. It says: {2}";
     "tls_rpt_invalid" Warning "The TLS-RPT record of {0} can't be used: {1}. It says: {2}";
+    "mta_sts_policy_wrong" Warning "{0} has an MTA-STS record, yet senders can't have its policy: {1} (RFC 8461 section 3.3).";
+    "mta_sts_mx_left_out" Warning "The MTA-STS policy of {0} leaves out its mail exchanger {1}: senders deliver no mail there in the mode enforce, and it is in the mode {2}.";
     "dane_invalid" Warning "A TLSA record of {0} can't be used: {1} (RFC 7672 section 3.1).";
     "reverse_name_missing" Warning "{0} has no reverse name (PTR): many receivers refuse mail from such addresses.";
     "reverse_name_unconfirmed" Warning "{0} is named {1}, which leads to {2} and not back: receivers don't believe such a name.";
@@ -155,6 +157,7 @@ kinds! {
     "spf_uses_ptr" Notice "The SPF record of {0} uses ptr, which is slow and should not be used (RFC 7208 section 5.5).";
     "dmarc_none" Notice "The DMARC policy of {0} is none: mail that fails is delivered all the same.";
     "dmarc_partial" Notice "The DMARC policy of {0} is for {1} per cent of the mail that fails.";
+    "mta_sts_not_enforced" Notice "The MTA-STS policy of {0} has the mode {1}: senders deliver without TLS all the same.";
     "mta_sts_missing" Notice "{0} has no MTA-STS record: whoever sits on the line can make senders do without TLS.";
     "posture_unknown" Info "What the DNS says about {0} of {1} is not known: {2}.";
     "mx_null" Info "{0} says that it takes no mail (RFC 7505).";
@@ -163,7 +166,8 @@ kinds! {
     "dane_missing" Info "The mail exchangers of {0} have no TLSA records (DANE).";
     "spf_found" Info "The SPF record of {0} can be read: {1}";
     "dmarc_found" Info "The DMARC policy of {0} is {1}.";
-    "mta_sts_found" Info "{0} has an MTA-STS record; the policy itself was not fetched.";
+    "mta_sts_found" Info "The MTA-STS policy of {0} is in force and covers its mail exchangers; senders keep it for {1} days.";
+    "mta_sts_policy_unknown" Info "{0} has an MTA-STS record; its policy could not be looked at from here: {1}.";
     "tls_rpt_found" Info "{0} has a TLS-RPT record.";
     "dane_found" Info "{0} has {1} usable TLSA records; neither their signatures nor the certificate were compared.";
     "reverse_name_confirmed" Info "{0} is named {1}, which leads back to it.";

@@ -7,6 +7,7 @@
 
 pub mod policy;
 pub mod spf;
+pub mod sts;
 
 use std::net::IpAddr;
 
@@ -38,6 +39,8 @@ pub struct Domain {
     pub dmarc_above: Option<Looked<Texts>>,
     /// The texts at `_mta-sts`.
     pub mta_sts: Looked<Texts>,
+    /// What came of fetching the MTA-STS policy, where [`has_policy`].
+    pub sts_policy: Option<sts::Fetched>,
     /// The texts at `_smtp._tls`.
     pub tls_rpt: Looked<Texts>,
 }
@@ -95,7 +98,10 @@ pub fn notes(domain: &Domain) -> Vec<Note> {
     let mut notes = exchanger_notes(domain);
     notes.extend(spf_notes(domain));
     notes.extend(dmarc_notes(domain));
-    notes.extend(record_note(&STS, &domain.name, &domain.mta_sts));
+    match has_policy(&domain.mta_sts) {
+        true => notes.extend(sts::notes(domain)),
+        false => notes.extend(record_note(&STS, &domain.name, &domain.mta_sts)),
+    }
     notes.extend(record_note(&RPT, &domain.name, &domain.tls_rpt));
     notes.extend(dane_notes(domain));
     notes
@@ -284,6 +290,14 @@ const RPT: Single = Single {
     invalid: "tls_rpt_invalid",
     found: "tls_rpt_found",
 };
+
+/// Whether the texts at `_mta-sts` say that there is a policy to be fetched.
+#[must_use]
+pub fn has_policy(texts: &Looked<Texts>) -> bool {
+    let texts = texts.as_deref().unwrap_or_default().iter().map(Octets::to_text);
+    let records: Vec<_> = texts.filter(|text| policy::is_mta_sts(text)).collect();
+    matches!(records.as_slice(), [record] if policy::mta_sts(record).is_ok())
+}
 
 fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<Note> {
     let texts: Vec<_> = match texts {

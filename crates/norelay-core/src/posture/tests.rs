@@ -18,6 +18,11 @@ fn exchanger(host: &str, addresses: &[&str]) -> Exchanger {
     }
 }
 
+fn sts_policy(mode: &str, host: &str) -> Option<sts::Fetched> {
+    let text = format!("version: STSv1\nmode: {mode}\nmx: {host}\nmax_age: 604800\n");
+    Some(sts::Fetched::Text(Octets::from(text)))
+}
+
 fn good() -> Domain {
     Domain {
         name: "a.example".to_owned(),
@@ -26,6 +31,7 @@ fn good() -> Domain {
         dmarc: texts(&["v=DMARC1; p=reject; rua=mailto:d@a.example"]),
         dmarc_above: None,
         mta_sts: texts(&["v=STSv1; id=1"]),
+        sts_policy: sts_policy("enforce", "*.a.example"),
         tls_rpt: texts(&["v=TLSRPTv1; rua=mailto:t@a.example"]),
     }
 }
@@ -46,7 +52,7 @@ fn a_domain_in_order_is_said_to_be() {
         [
             "spf_found [a.example] [v=spf1 mx -all]",
             "dmarc_found [a.example] [reject]",
-            "mta_sts_found [a.example]",
+            "mta_sts_found [a.example] [7]",
             "tls_rpt_found [a.example]",
             "dane_found [mx.a.example] [1]",
         ]
@@ -142,6 +148,29 @@ const ROWS: &[(Change, &[&str])] = &[
         &["dmarc_invalid [a.example] [it does not begin with \"v=DMARC1;\"] [v=DMARC1 p=none]"],
     ),
     (|d| d.dmarc = texts(&["v=DMARC1; p=none", "v=DMARC1; p=reject"]), &["dmarc_several [a.example] [2]"]),
+    (
+        |d| d.sts_policy = sts_policy("enforce", "mx2.a.example"),
+        &["mta_sts_mx_left_out [a.example] [mx.a.example] [enforce]"],
+    ),
+    (|d| d.sts_policy = sts_policy("testing", "mx.a.example"), &["mta_sts_not_enforced [a.example] [testing]"]),
+    (
+        |d| d.sts_policy = sts_policy("testing", "b.example"),
+        &["mta_sts_mx_left_out [a.example] [mx.a.example] [testing]", "mta_sts_not_enforced [a.example] [testing]"],
+    ),
+    (|d| d.sts_policy = sts_policy("none", "b.example"), &["mta_sts_not_enforced [a.example] [none]"]),
+    (
+        |d| d.sts_policy = sts_policy("on", "mx.a.example"),
+        &["mta_sts_policy_wrong [a.example] [\"mode: on\" is not one of enforce, testing, none]"],
+    ),
+    (
+        |d| d.sts_policy = Some(sts::Fetched::Wrong("the answer is 404".to_owned())),
+        &["mta_sts_policy_wrong [a.example] [the answer is 404]"],
+    ),
+    (
+        |d| d.sts_policy = Some(sts::Fetched::Unknown("no answer in time".to_owned())),
+        &["mta_sts_policy_unknown [a.example] [no answer in time]"],
+    ),
+    (|d| d.sts_policy = None, &["mta_sts_policy_unknown [a.example] [it was not fetched]"]),
     (|d| d.mta_sts = texts(&[]), &["mta_sts_missing [a.example]"]),
     (
         |d| d.mta_sts = texts(&["v=STSv1; id=x!"]),
@@ -230,7 +259,8 @@ fn a_reverse_name_must_lead_back() {
 /// Every tag that is written above has a wording, with a place for every argument.
 #[test]
 fn every_note_has_a_wording() {
-    let source = include_str!("mod.rs").split("#[cfg(test)]").next().unwrap_or_default();
+    let sources = [include_str!("mod.rs"), include_str!("sts.rs")];
+    let source: String = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default()).concat();
     let prefixes = ["posture_", "mx_", "spf_", "dmarc_", "mta_sts_", "tls_rpt_", "dane_", "reverse_name_"];
     let quoted = source.split('"').filter(|word| word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'));
     let tags: Vec<_> = quoted.filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix))).collect();

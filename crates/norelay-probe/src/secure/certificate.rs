@@ -31,7 +31,7 @@ const MAX_NAME: usize = 253;
 const MIN_RSA_BITS: usize = 2048;
 
 /// The authorities that this machine or Mozilla's list trusts; read once.
-pub(super) fn roots() -> &'static RootCertStore {
+pub(crate) fn roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };

@@ -1,0 +1,129 @@
+//! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is `norelay_core::posture::sts`'s.
+//!
+//! Rules:
+//! - The certificate must be valid for the host; no redirection is followed; no proxy is used.
+//! - Time and size are bounded.
+//! - Nothing is fetched from an address that isn't used on the Internet: a domain's owner could have us ask a neighbour.
+
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use norelay_core::{
+    blacklist::{Why, target::is_private},
+    octets::Octets,
+    posture::sts::Fetched,
+};
+use reqwest::{Client, StatusCode, redirect};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+
+use crate::{dns::Dns, secure};
+
+/// The longest that fetching may take.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// RFC 8461 section 3.2 suggests this as the limit.
+const MAX_SIZE: usize = 64 * 1024;
+
+/// Where policies are fetched from, and whom to trust.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// The port of HTTPS.
+    pub port: u16,
+    /// The authorities that may vouch for the host.
+    pub roots: Arc<RootCertStore>,
+    /// Whether an address may be asked.
+    pub may_ask: fn(IpAddr) -> bool,
+    /// The longest that fetching may take.
+    pub patience: Duration,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        let may_ask = |address: IpAddr| !is_private(address.to_canonical());
+        Self { port: 443, roots: Arc::new(secure::roots().clone()), may_ask, patience: TIMEOUT }
+    }
+}
+
+impl Policies {
+    /// Fetches the policy of a domain.
+    pub async fn fetch(&self, dns: &Dns, domain: &str) -> Fetched {
+        let host = format!("mta-sts.{domain}");
+        let addresses = match dns.addresses(&host).await {
+            Ok(addresses) => addresses,
+            Err(failure) => return Fetched::Unknown(format!("{host}: {}", Why::from(failure).clause())),
+        };
+        let Some(first) = addresses.first() else { return Fetched::Wrong(format!("{host} has no address")) };
+        let usable: Vec<_> = addresses.iter().filter(|address| (self.may_ask)(**address)).collect();
+        if usable.is_empty() {
+            return Fetched::Unknown(format!("{host} leads to {first}, which is no address on the Internet"));
+        }
+        let sockets: Vec<_> = usable.into_iter().map(|address| SocketAddr::new(*address, self.port)).collect();
+        match self.client(&host, &sockets) {
+            Ok(client) => self.text(&client, &host).await,
+            Err(error) => Fetched::Unknown(error),
+        }
+    }
+
+    fn client(&self, host: &str, sockets: &[SocketAddr]) -> Result<Client, String> {
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        Client::builder()
+            .tls_backend_preconfigured(config)
+            .https_only(true)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .timeout(self.patience)
+            .resolve_to_addrs(host, sockets)
+            .build()
+            .map_err(|error| error.to_string())
+    }
+
+    async fn text(&self, client: &Client, host: &str) -> Fetched {
+        let address = match self.port {
+            443 => format!("https://{host}/.well-known/mta-sts.txt"),
+            port => format!("https://{host}:{port}/.well-known/mta-sts.txt"),
+        };
+        let mut answer = match client.get(address).send().await {
+            Ok(answer) => answer,
+            Err(error) => return failed(&error, host),
+        };
+        match answer.status() {
+            StatusCode::OK => {}
+            status if status.is_redirection() => {
+                return Fetched::Wrong(format!("{host} redirects ({}), which senders don't follow", status.as_u16()));
+            }
+            status => return Fetched::Wrong(format!("{host} answers {}", status.as_u16())),
+        }
+        let mut text = Vec::new();
+        loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) if text.len() + chunk.len() <= MAX_SIZE => text.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Fetched::Wrong(format!("it is longer than {} KiB", MAX_SIZE / 1024)),
+                Ok(None) => return Fetched::Text(Octets::from(text)),
+                Err(error) => return failed(&error, host),
+            }
+        }
+    }
+}
+
+/// A wrong certificate is the domain's fault; no connection may be ours.
+fn failed(error: &reqwest::Error, host: &str) -> Fetched {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(under) = cause {
+        causes.push(under.to_string());
+        cause = under.source();
+    }
+    let clause = causes.pop().unwrap_or_else(|| error.to_string());
+    match clause.strip_prefix("invalid peer certificate: ") {
+        Some(why) => Fetched::Wrong(format!("the certificate of {host} is not valid ({why})")),
+        None if error.is_timeout() => Fetched::Unknown(format!("{host} gave no answer in time")),
+        None => Fetched::Unknown(format!("{host}: {clause}")),
+    }
+}
