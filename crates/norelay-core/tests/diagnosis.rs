@@ -173,6 +173,23 @@ fn paths_beside_each_other_name_the_cause() {
     }
 }
 
+/// One family is open and the other is not: where the server sees us as it should, no address was lost.
+#[test]
+fn a_family_that_is_trusted_is_told_from_one_whose_addresses_are_lost() {
+    for (trace, expected) in [
+        ("from probe.example (x [198.51.100.9]) by mx", "trusts_everyone certain"),
+        ("from probe.example (x [172.22.1.1]) by mx", "lost_client_address certain"),
+    ] {
+        let mut story = Story::begin(true);
+        let closed = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        let open = story.path("2001:db8::7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.asked(closed, "foreign-to-foreign", NO);
+        story.relayed(open, "foreign-to-foreign", "192.0.2.7:30000", trace);
+        let report = story.end();
+        assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{trace}");
+    }
+}
+
 /// The path under TLS behaves like the one in the clear, and is asked the plain question alone.
 #[test]
 fn a_path_that_is_asked_less_has_the_cause_of_its_twin() {

@@ -339,7 +339,10 @@ impl RelayTest {
                     continue;
                 }
                 Line::Helo(name) => {
-                    made.hello = Hello::Helo(words.expand_text(name)?);
+                    let name = words.expand_text(name)?;
+                    // Only the answer to EHLO offers STARTTLS, and what is trusted is the name.
+                    let needs_offer = security == Security::StartTls;
+                    made.hello = if needs_offer { Hello::Ehlo(name) } else { Hello::Helo(name) };
                     continue;
                 }
                 Line::NoHello => {

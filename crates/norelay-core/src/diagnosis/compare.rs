@@ -56,7 +56,8 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     Some((if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide }, vec![comparison]))
 }
 
-/// The other address family is closed: the relay check works where the client's address arrives.
+/// The other address family is closed: the relay check works where the client's address arrives. If it arrives here as
+/// well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
     let other = refusing(view, |other| {
@@ -69,7 +70,8 @@ fn one_family(view: View<'_>) -> Option<Ground> {
         other.1,
         other.2
     );
-    Some((Cause::LostClientAddress, vec![comparison]))
+    let arrives = seen::is_well_seen(view.report, view.index);
+    Some((if arrives { Cause::TrustsEveryone } else { Cause::LostClientAddress }, vec![comparison]))
 }
 
 /// The same port is closed in the clear.

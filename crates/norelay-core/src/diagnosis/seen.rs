@@ -13,6 +13,11 @@ pub fn seen_as(report: &Report, path: u8) -> Option<IpAddr> {
     seen::on_path(report, path).map(|seen| seen.sighting.address)
 }
 
+/// Whether the server is known to see the address that it should.
+pub(super) fn is_well_seen(report: &Report, path: u8) -> bool {
+    seen::on_path(report, path).is_some_and(|seen| seen.meaning == Meaning::Ours)
+}
+
 /// What the server saw, and what it should have seen, where the two differ so that it matters: it saw an address of a
 /// private network, or its own.
 pub(super) fn misseen(report: &Report, path: u8) -> Option<(IpAddr, IpAddr)> {
