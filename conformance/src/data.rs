@@ -173,7 +173,7 @@ pub struct Expectation {
     #[serde(default)]
     pub causes: Vec<String>,
     /// The cause that must be named without a receiver, where it takes a message to tell; the
-    /// first of the others where it's left out.
+    /// first of the others where it's left out; empty where none can be named.
     pub cause_without_receiver: Option<String>,
     /// Findings that must be there.
     #[serde(default)]

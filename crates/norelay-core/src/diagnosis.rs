@@ -72,6 +72,8 @@ static EXCEPTIONS: &[(&str, Cause)] = &[
 
 /// The remedies for servers that trust a client for his certificate.
 const CERTIFICATES: &str = "/client-certificates";
+/// Those for servers that queue by another protocol than SMTP for everybody.
+const QMQP: &str = "/qmqpd";
 
 /// The cause that an acceptance of a test points to; `None` for the plain question, which needs other paths beside it.
 fn cause_of(test: &RelayTest) -> Option<Cause> {
@@ -233,6 +235,9 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
     if accepted.iter().all(|judged| judged.test.certificate().is_some()) {
         found.prefer(CERTIFICATES);
     }
+    if accepted.iter().all(|judged| judged.test.protocol().is_some()) {
+        found.prefer(QMQP);
+    }
     found
 }
 
@@ -283,7 +288,15 @@ impl Diagnosis {
         evidence: Vec<String>,
         rules_out: Vec<String>,
     ) -> Self {
-        let software = mta::identify(view.report, view.index);
+        // Where a port shows nothing of the software, it is most likely that of the same host's others.
+        let beside = || {
+            let here = view.report.paths.get(usize::from(view.index))?.way.address;
+            let is_here = |other: &View<'_>| {
+                view.report.paths.get(usize::from(other.index)).is_some_and(|facts| facts.way.address == here)
+            };
+            view.others().filter(is_here).find_map(|other| mta::identify(view.report, other.index))
+        };
+        let software = mta::identify(view.report, view.index).or_else(beside);
         let servers = software.iter().flat_map(|mta| mta.distribution.into_iter().chain([mta.name]));
         let remedies: Vec<String> =
             servers.flat_map(|server| remedy::find(server, cause)).map(remedy::Remedy::key).collect();

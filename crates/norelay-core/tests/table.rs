@@ -23,6 +23,9 @@ fn besides(test: &RelayTest) -> String {
         Line::NoHello => Some("no HELO".to_owned()),
         Line::Requires(keyword) => Some(format!("if {keyword} is offered")),
         Line::Chunking => Some("BDAT".to_owned()),
+        Line::Protocol(protocol) => {
+            Some(format!("{protocol:?} at port {}", protocol.port()).to_uppercase().replace("AT PORT", "at port"))
+        }
         Line::ReadFrom(others) => {
             Some(format!("read from {}", others.iter().map(|id| code(id)).collect::<Vec<_>>().join(", ")))
         }

@@ -15,7 +15,10 @@ use norelay_core::{
     event::{Event, Path, Record},
     octets::Octets,
     report::Report,
-    smtp::{Security, Session, SessionEvent, Stage, Transaction},
+    smtp::{
+        Cause, End, Security, Session, SessionEvent, Stage, Transaction,
+        netstring::{self, Protocol},
+    },
 };
 
 /// What is sent where a transcript goes on to the message.
@@ -58,7 +61,7 @@ fn transcripts(document: &str) -> Vec<Transcript<'_>> {
     let mut found = Vec::new();
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
-        if let Some(words) = line.strip_prefix("```smtp") {
+        if let Some(words) = line.strip_prefix("```smtp").or_else(|| line.strip_prefix("```netstrings")) {
             let expected = words.split_whitespace().collect();
             found.push(Transcript { expected, lines: lines.by_ref().take_while(|line| *line != "```").collect() });
         }
@@ -163,7 +166,35 @@ impl Run {
     }
 }
 
+/// A dialogue in netstrings: all is said at once, in one line of the transcript, then the answer comes.
+fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) -> Outcome {
+    let said = |prefix| transcript.lines.iter().find_map(move |line| line.strip_prefix(prefix)).map(Octets::unescape);
+    let sent = protocol.request(MESSAGE.as_bytes(), b"spamtest@probe.example", b"relaytest@probe.example");
+    assert_eq!(said("C: "), Some(Octets::from(sent)), "{place}: what is sent");
+    let heard = said("S: ").unwrap_or_default();
+    let answers: Vec<_> = (0..=heard.len()).filter_map(|end| netstring::answer(&heard.as_bytes()[..end])).collect();
+    let (replied, end) = match answers.into_iter().next() {
+        Some(Ok(reply)) => (Some(reply), End::Answered),
+        Some(Err(violation)) => (None, End::Interrupted(Cause::Violated { stage: Stage::EndOfData, violation })),
+        None => (None, End::Interrupted(Cause::Disconnected { stage: Stage::EndOfData, error: None })),
+    };
+    let way = Path { host: None, address: [192, 0, 2, 7].into(), port: protocol.port(), security: Security::Plain };
+    let (dialogue, after_ms, stage) = (0, 0, Stage::EndOfData);
+    let replied = replied.map(|reply| Event::Replied { dialogue, after_ms, stage, test: None, purpose: None, reply });
+    let events = [
+        Event::PathAdded { path: 0, way, tests: vec![] },
+        Event::Opened { dialogue, path: 0, tests: vec![], proof: true, attempt: 0 },
+        Event::Sent { dialogue, after_ms, stage, test: None, line: MESSAGE.into() },
+    ];
+    let events = events.into_iter().chain(replied).chain([Event::Ended { dialogue, after_ms, end }]);
+    let records: Vec<_> = events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event)).collect();
+    Outcome::of(&Report::of(&records).dialogues[&0], "")
+}
+
 fn run(test: &RelayTest, transcript: &Transcript<'_>, portions: Portions, place: &str) -> Outcome {
+    if let Some(protocol) = test.protocol() {
+        return run_netstrings(protocol, transcript, place);
+    }
     let mut run = Run::start(test, transcript);
     let (mut said, mut heard, mut first) = (Vec::new(), Vec::new(), true);
     // The end of the lines is a happening too: all that was said has to be compared.

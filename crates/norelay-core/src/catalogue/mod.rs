@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::{
     octets::Octets,
-    smtp::{Hello, Purpose, Security, Stage, Step, Transaction},
+    smtp::{Hello, Purpose, Security, Stage, Step, Transaction, netstring::Protocol},
 };
 
 /// What makes a server fall for a test: tests of one group have one cause.
@@ -117,6 +117,8 @@ pub enum Line {
     Chunking,
     /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of its own.
     OnPath(Way),
+    /// Not in SMTP: MAIL's and RCPT's addresses and a message in this protocol, at its own port.
+    Protocol(Protocol),
     /// No dialogue of its own: it is read from the answers to these tests.
     ReadFrom(&'static [&'static str]),
     /// Under TLS, by a client who shows a certificate.
@@ -214,6 +216,15 @@ impl RelayTest {
     pub fn way(&self) -> Option<Way> {
         self.dialogue.iter().find_map(|line| match line {
             Line::OnPath(way) => Some(*way),
+            _ => None,
+        })
+    }
+
+    /// The protocol that it is asked in, where that isn't SMTP.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.dialogue.iter().find_map(|line| match line {
+            Line::Protocol(protocol) => Some(*protocol),
             _ => None,
         })
     }
@@ -357,7 +368,7 @@ impl RelayTest {
                     made.chunking = true;
                     continue;
                 }
-                Line::OnPath(_) | Line::ReadFrom(_) => continue,
+                Line::OnPath(_) | Line::ReadFrom(_) | Line::Protocol(_) => continue,
                 Line::ClientCertificate(_) => {
                     made.security = if security == Security::Plain { Security::StartTls } else { security };
                     continue;

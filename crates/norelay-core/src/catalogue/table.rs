@@ -11,6 +11,7 @@ use super::{
 use crate::smtp::{
     Purpose::{Attempt, Question},
     Stage,
+    netstring::Protocol,
 };
 
 /// Extended addresses may be written only where they were announced (RFC 6531 section 3.4).
@@ -190,6 +191,8 @@ tests! {
     109 "plain-selfsigned-clientcert" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[ClientCertificate(Certificate::SelfSigned), Mail, Rcpt];
     110 "plain-public-clientcert" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[ClientCertificate(Certificate::Given), Mail, Rcpt];
     111 "plain-bdat" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Chunking, Requires("CHUNKING"), Mail, Rcpt];
+    112 "qmqp-open" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Line::Protocol(Protocol::Qmqp), Mail, Rcpt];
+    113 "qmtp-open" Thorough Path Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Line::Protocol(Protocol::Qmtp), Mail, Rcpt];
 
     // States that a session should have left, or never entered.
     114 "piggyback-recipient" Standard State Strong "<{sender}@{domain}>" "<{user}@{domain}>" &[Mail, LOCAL_RCPT, Rcpt];

@@ -379,6 +379,10 @@ fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, co
     match (group, stage) {
         // Who sends a header talks before his turn, and may be refused for that.
         (Group::Proxy, _) if is_at_the_door => controls.takes_postmaster,
+        // A server that queues for some clients only says so with `D`, in whatever words.
+        _ if test.protocol().is_some() => {
+            !matches!(reason, Reason::Reputation | Reason::Greylisted | Reason::RateLimited)
+        }
         // A line that is no command, because of what stands in it, was not taken for two (RFC 5321 section 4.2.4).
         (_, Stage::Rcpt) if test.is_ambiguous() && matches!(code, 500..=504 | 555) => true,
         _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
@@ -405,10 +409,12 @@ fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: 
 fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
     let has_spoken = report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken());
     let worst = tests.iter().map(|judged| judged.weight).min();
+    // What listens at the port of another protocol, and was not asked, may be anything.
+    let is_untried = tests.iter().any(|judged| judged.test.protocol().is_some() && judged.dialogues.is_empty());
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
         // A path that the server doesn't offer is no path.
-        _ if !has_spoken || not_offered(report, index).is_some() => Verdict::Unreachable,
+        _ if !is_untried && (!has_spoken || not_offered(report, index).is_some()) => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
         // What failed before and isn't offered any more can't be done any more.
         Some(Weight::NotOffered) if report.retested().is_some() => Verdict::Closed,

@@ -26,6 +26,7 @@ remedies! {
     "postfix" "xclient" TrustsXclient;
     "postfix" "proxy-protocol" TrustsProxyHeader;
     "postfix" "client-certificates" TrustsTls;
+    "postfix" "qmqpd" PortWithoutRelayCheck;
     "postfix" "sasl" TrustsAnyCredentials;
     "postfix" "sasl-off" TrustsAnyCredentials;
     "postfix" "client-address" LostClientAddress;

@@ -4,6 +4,7 @@
 
 pub mod capability;
 pub mod command;
+pub mod netstring;
 pub mod receiver;
 pub mod reply;
 pub mod request;

@@ -10,6 +10,7 @@ mod backscatter;
 mod control;
 mod host;
 mod introduction;
+mod netstrings;
 mod path;
 mod proof;
 mod smuggle;
@@ -140,6 +141,8 @@ struct Context<N> {
     request: Request,
     /// The tests that are not asked for want of something of our own, with the reasons.
     left_out: Option<String>,
+    /// The tests that are asked at ports of their own, in other protocols than SMTP.
+    other_protocols: Vec<&'static RelayTest>,
     /// The certificate that we made for ourselves, once some test shows it.
     own_identity: OnceLock<Option<Arc<ClientIdentity>>>,
     network: Arc<N>,
@@ -252,17 +255,21 @@ async fn begin<N: Network>(begin: Begin<N>, plan: Plan) -> Report {
     let known = plan.exchangers(&recorder);
     request.receivers = words::receivers(&request, &known, network.as_ref());
     // What can't be asked for want of something of our own is no gap in what is known of the server.
+    let receiving = receipts.is_some();
     let left_out = words::left_out(&request).filter(|_| request.profile >= Profile::Thorough);
     let can_be_asked = |test: &&RelayTest| words::lacks(&request, test).is_none();
-    request.tests = request.tests.iter().copied().filter(can_be_asked).collect();
+    let tests = request.tests.iter().copied().filter(can_be_asked);
+    let (other_protocols, tests) = tests.partition(|test| test.protocol().is_some());
+    request.tests = tests;
     let context = Arc::new(Context {
         request,
         left_out,
+        other_protocols,
         own_identity: OnceLock::new(),
         network,
         recorder,
         started: Instant::now(),
-        receiving: receipts.is_some(),
+        receiving,
         arrived: Notify::new(),
         paces: Mutex::default(),
     });
@@ -305,10 +312,13 @@ async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc:
 async fn run<N: Network>(context: &Arc<Context<N>>, plan: Plan, exchangers: Vec<MailExchanger>) {
     match plan {
         Plan::Again(paths, note) => ask_again(context, paths, *note, exchangers).await,
-        Plan::New(_) => scan_hosts(context, plan_of(context, exchangers)).await,
+        Plan::New(_) => {
+            scan_hosts(context, plan_of(context, exchangers.clone())).await;
+            netstrings::scan_ports(context, &exchangers).await;
+        }
         Plan::Resumed => scan_hosts(context, plan_of_log(context)).await,
     }
-    let delivered = proof::Delivered::default();
+    let delivered = netstrings::delivered(context);
     if context.receiving {
         proof::prove(context, &delivered).await;
     }

@@ -18,7 +18,7 @@ use norelay_core::{
 };
 use tokio::sync::OnceCell;
 
-use super::{Context, words, work};
+use super::{Context, netstrings, words, work};
 use crate::{
     drive::{self, Dialogue, Farewells},
     network::Network,
@@ -65,6 +65,12 @@ pub async fn scan_path<N: Network>(
     way: Path,
     mut tests: Vec<&'static RelayTest>,
 ) {
+    for test in tests.extract_if(.., |test| test.protocol().is_some()) {
+        netstrings::ask(context, index, &way, test).await;
+    }
+    if tests.is_empty() {
+        return;
+    }
     let scan = PathScan::new(context, index, way.clone());
     tests.retain(|test| !test.sends_message() && !is_answered(context, index, test));
     tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {

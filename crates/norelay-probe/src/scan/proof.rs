@@ -63,8 +63,9 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
         paths
             .flat_map(|((index, facts), judged)| {
                 let accepted = |outcome: &Outcome| matches!(outcome, Outcome::Accepted { .. });
-                let tests =
-                    judged.tests.into_iter().filter(move |judged| judged.test.is_scored() && accepted(&judged.outcome));
+                let tests = judged.tests.into_iter().filter(move |judged| {
+                    judged.test.is_scored() && judged.test.protocol().is_none() && accepted(&judged.outcome)
+                });
                 tests.map(move |judged| (index, facts.way.clone(), judged.test)).collect::<Vec<_>>()
             })
             .collect()
@@ -125,7 +126,7 @@ fn was_filtered<N: Network>(context: &Arc<Context<N>>, proof: &Proof) -> bool {
     })
 }
 
-fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wording: Wording) -> Octets {
+pub fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wording: Wording) -> Octets {
     let request = &context.request;
     let test = proof.candidates[0].test;
     let token = |role| request.key.mint(Token { run: request.run, path: proof.path, test: test.number, role });
