@@ -7,6 +7,7 @@ import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { sideways, violations } from "./lib/axe.js";
 import { launch, open } from "./lib/chromium.js";
 import { service } from "./lib/service.js";
 
@@ -34,6 +35,7 @@ async function ask(page, home, target) {
   assert.match(await page.locator("#result").getAttribute("data-live"), /^\/t\/.*\/live/, "it is shown while it runs");
   await isOver(page);
   await isSmall(page.url());
+  await isAccessible(page.url());
 }
 
 const isOver = (page) => page.getByRole("button", { name: "Test again", exact: true }).waitFor({ timeout: 120_000 });
@@ -51,6 +53,21 @@ async function isSmall(address) {
   assert.ok(octets > 10_000 && octets < 100 * 1024, `the first paint takes ${octets} octets`);
   if (folder) console.error(`the first paint takes ${octets} octets in ${sizes.length} requests`);
   await context.close();
+}
+
+/** With everything opened, axe finds nothing and nothing overflows, in light and dark, on a desk and on a phone. */
+async function isAccessible(address) {
+  for (const view of [
+    { viewport: { width: 1280, height: 900 }, colorScheme: "light" },
+    { viewport: { width: 360, height: 740 }, colorScheme: "dark" },
+  ]) {
+    const { page, context, wrongs } = await open(browser, view);
+    await page.goto(address);
+    await page.evaluate(() => document.querySelectorAll("details:not(.test)").forEach((one) => (one.open = true)));
+    await page.locator("details.test > summary").first().click();
+    assert.deepEqual([...await violations(page), ...await sideways(page), ...wrongs], []);
+    await context.close();
+  }
 }
 
 /** The page of an open server leads from the verdict to the proof, to the cause, to the remedy, and to a closed one. */

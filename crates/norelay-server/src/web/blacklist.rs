@@ -140,7 +140,7 @@ async fn page(state: &AppState, asked: &Asked, status: StatusCode, problem: &str
         .flat_map(|lookup| &lookup.surveys)
         .map(|survey| {
             let covering = relay.as_ref().filter(|relay| relay.covers(&survey.target));
-            shown(survey, covering.map(|relay| relay.verdict))
+            shown(survey, covering.map(|relay| relay.verdict), state.config.public)
         })
         .collect();
     let is_listed = results.iter().any(|result| !result.listed.is_empty());
@@ -165,7 +165,7 @@ async fn page(state: &AppState, asked: &Asked, status: StatusCode, problem: &str
 /// So many lists that could not tell are shown one by one, whether they matter or not.
 const FEW: usize = 6;
 
-fn shown(survey: &Survey, relay: Option<Verdict>) -> Shown {
+fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
     let judgement = judge(survey);
     let (mark, word) = of_state(judgement.state, judgement.worst);
     let pick = |is: fn(&Reading) -> bool| {
@@ -184,7 +184,11 @@ fn shown(survey: &Survey, relay: Option<Verdict>) -> Shown {
         word,
         summary: harmless(&judgement.summary),
         hints: judgement.hints.iter().map(|hint| in_settings(&harmless(hint))).collect(),
-        asked: format!("{} through {}", time::length(survey.elapsed_ms), survey.resolvers.join(", ")),
+        // Where our resolver is, is no stranger's business.
+        asked: match public {
+            true => time::length(survey.elapsed_ms),
+            false => format!("{} through {}", time::length(survey.elapsed_ms), survey.resolvers.join(", ")),
+        },
         listed: pick(|reading| reading.listing.is_against()),
         vouched: pick(|reading| matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()),
         unknown,
