@@ -8,7 +8,7 @@ use norelay_core::{
     event::{Event, TlsFacts},
     octets::Octets,
     report::Report,
-    smtp::{Purpose, Security, Stage},
+    smtp::{Cause, End, Purpose, Security, Stage},
 };
 use story::{Story, reply};
 
@@ -42,6 +42,33 @@ fn found(report: &Report) -> Vec<String> {
 fn text_of(report: &Report, tag: &str) -> String {
     let findings = findings(report, &judge(report));
     findings.into_iter().find(|finding| finding.tag == tag).map(|finding| finding.text).unwrap_or_default()
+}
+
+/// A server that counts what one client asks is not one that has banned it: the one says so, the other says nothing.
+#[test]
+fn a_limit_is_told_from_a_ban() {
+    let busy = "421 4.7.0 mx.target.example Error: too many connections from 198.51.100.9";
+    let deferred = "450 4.7.1 <u@probe.example>: Recipient address rejected: rate limit exceeded, try again later";
+    let closing = |reply_text| End::Interrupted(Cause::Closing { stage: Stage::Greeting, reply: reply(reply_text) });
+    let silent = End::Interrupted(Cause::Disconnected { stage: Stage::Greeting, error: None });
+    let greeting = [(Stage::Greeting, "", "220 mx.target.example")];
+    let rcpt = [greeting[0], (Stage::Rcpt, "RCPT TO:<u@probe.example>", deferred)];
+    for (lines, end, expected) in [
+        (&[][..], closing(busy), "rate_limited"),
+        (&rcpt, End::Answered, "rate_limited"),
+        (&[], silent, "blocked"),
+        (&[], closing("421 4.7.1 mx.target.example: your address is banned"), "blocked"),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "null-sender"]);
+        story.answered(path, "foreign-to-foreign", Stage::Rcpt, "550 5.7.1 Relaying denied");
+        story.dialogue_ending(path, "ctl-postmaster", lines, end);
+        story.tell(Event::GivenUp { path, cause: Cause::Blocked { answered: 1 } });
+        let report = story.end();
+        let tags: Vec<_> = findings(&report, &judge(&report)).into_iter().map(|finding| finding.tag).collect();
+        let told: Vec<_> = tags.iter().filter(|tag| ["rate_limited", "blocked"].contains(&tag.as_str())).collect();
+        assert_eq!(told, [expected]);
+    }
 }
 
 /// A connection of ours from `local`, greeted with `hello`, whose recipient is refused with `answer`.

@@ -19,7 +19,7 @@ use crate::{
     catalogue,
     octets::{Octets, harmless},
     report::{Dialogue, Report},
-    smtp::{Capabilities, Cause, End, Security, Stage, Violation},
+    smtp::{Capabilities, Cause, End, Reply, Security, Stage, Violation},
     token::Role,
 };
 
@@ -106,6 +106,7 @@ kinds! {
     "certificate_trouble" Notice "The certificate of {0}: {1}.";
     "refused_for_reputation" Notice "Our own address or name was refused (tests: {0}): {1}. That says nothing about other strangers: test from another address.";
     "blocked" Notice "The server stopped taking our connections after {0} tests: it has probably banned our address for a while. Test again later, more slowly or from an allowed address.";
+    "rate_limited" Notice "The server limits how much one client may ask, and after {0} tests it took no more in the time that the run had: {1}. Test again with a longer --wait, more slowly (--slow), or from an address that the limit spares.";
     "path_unreachable" Notice "Nothing spoke SMTP here: {0}.";
     "retested" Notice "Only what failed in {0} was asked again: {1}. What was refused then was not asked.";
     "run_stopped" Notice "The run was stopped before its end: what was not asked is not known.";
@@ -272,7 +273,7 @@ fn run_facts(report: &Report) -> Vec<Fact> {
 
 fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) -> Vec<Fact> {
     let mut facts = control_facts(index, judged, report);
-    facts.extend(answer_facts(index, &judged.tests));
+    facts.extend(answer_facts(report, index, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
         facts.extend(violation_facts(report, index));
     } else if paths > 1 && verdict::not_offered(report, index).is_none() {
@@ -309,7 +310,7 @@ fn control_facts(index: u8, judged: &PathJudgement, report: &Report) -> Vec<Fact
 }
 
 /// Answers that are about us, or that stopped coming.
-fn answer_facts(index: u8, tests: &[TestJudgement]) -> Vec<Fact> {
+fn answer_facts(report: &Report, index: u8, tests: &[TestJudgement]) -> Vec<Fact> {
     let disliked = tests.iter().filter_map(|judged| match &judged.outcome {
         Outcome::Refused { reason: Reason::Reputation, reply, .. }
         | Outcome::Deferred { reason: Reason::Reputation, reply, .. } => Some(reply),
@@ -325,8 +326,27 @@ fn answer_facts(index: u8, tests: &[TestJudgement]) -> Vec<Fact> {
         let arguments = [disliked.len().to_string(), reply.to_string()];
         facts.push(Fact::new("refused_for_reputation", Some(index), arguments));
     }
-    facts.extend(blocked.map(|answered| Fact::new("blocked", Some(index), [answered])));
+    facts.extend(blocked.map(|answered| match limit_met(report, index) {
+        Some(reply) => Fact::new("rate_limited", Some(index), [answered, reply.to_string()]),
+        None => Fact::new("blocked", Some(index), [answered]),
+    }));
     facts
+}
+
+/// The reply that speaks of a limit, where the last trouble on a path was one: whoever has banned an address doesn't talk
+/// to it any more.
+fn limit_met(report: &Report, index: u8) -> Option<&Reply> {
+    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
+    of_path.rev().find_map(|dialogue| {
+        let replies = dialogue.exchanges.iter().filter_map(|exchange| Some((exchange.stage, exchange.reply.as_ref()?)));
+        let closing = match &dialogue.end {
+            Some(End::Interrupted(Cause::Closing { stage, reply })) => Some((*stage, reply)),
+            _ => None,
+        };
+        let limit = replies.chain(closing).find(|(stage, reply)| Reason::of(*stage, reply) == Reason::RateLimited);
+        let is_trouble = limit.is_some() || matches!(dialogue.end, Some(End::Interrupted(_)));
+        is_trouble.then_some(limit.map(|(_, reply)| reply))
+    })?
 }
 
 fn violation_facts(report: &Report, index: u8) -> Vec<Fact> {

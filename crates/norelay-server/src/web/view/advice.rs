@@ -139,8 +139,9 @@ fn remedy(outcome: &Outcome) -> Step {
         Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => remedy_of_reason(*reason),
         Outcome::Interrupted { cause: Cause::Blocked { .. } } => step(
             "Let our addresses through for the time of the test.",
-            "The server stopped taking our connections in the middle, as a log watcher such as fail2ban does after a \
-             few refusals. Add the addresses that tests come from to its exceptions, or test again more slowly.",
+            "The server stopped taking our connections in the middle: it limits how much one client may ask, or a log \
+             watcher such as fail2ban has banned it after a few refusals. Add the addresses that tests come from to the \
+             exceptions, or test again more slowly.",
         ),
         Outcome::Interrupted { .. } => step(
             "Test again.",
