@@ -84,8 +84,8 @@ pub struct Scenario {
     /// Seconds that the witness gives a message to arrive.
     #[serde(default = "default_patience")]
     pub patience: u64,
-    /// Whether the scenario has the user alice with the password `right`, who must be able to
-    /// send mail after the remedy was applied.
+    /// Whether the scenario has the user alice with the password `right`. She sends with `--auth`: where the server
+    /// relays, after the remedy, and her mail must go out; else in every run.
     #[serde(default)]
     pub user: bool,
     /// Shell commands that do what a printed remedy tells people to do, where it has no lines for

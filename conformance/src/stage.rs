@@ -195,7 +195,7 @@ impl Stage {
     /// Runs norelay on a server that has been told to read a remedy, until it has.
     pub fn hear_cured(&self, executable: &Path, scenario: &Scenario) -> Outcome<Heard> {
         let asked = Instant::now();
-        let options = self.options_after(scenario)?;
+        let options = self.as_alice(scenario)?;
         self.await_server(scenario)?;
         loop {
             let heard = self.hear(executable, scenario, true, &options)?;
@@ -216,8 +216,8 @@ impl Stage {
         self.run(scenario, true, &command)
     }
 
-    /// The options that let alice send mail after the remedy.
-    fn options_after(&self, scenario: &Scenario) -> Outcome<Vec<String>> {
+    /// The options that let alice send mail, where the scenario has her.
+    pub fn as_alice(&self, scenario: &Scenario) -> Outcome<Vec<String>> {
         if !scenario.user {
             return Ok(Vec::new());
         }

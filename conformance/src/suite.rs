@@ -74,12 +74,15 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
         Judge::Guest(program) => guest::host(&stage, program, title, scenario)?,
         Judge::Norelay(executable) => {
             let mta = data::subject(subject)?.mta;
-            let mut complaints = stage.hear(executable, scenario, false, &[])?.complaints(scenario, mta.as_deref());
+            // Where the server relays, the user is asked for after the remedy.
+            let user = |stage: &Stage| if scenario.expect.relays() { Ok(Vec::new()) } else { stage.as_alice(scenario) };
+            let heard = stage.hear(executable, scenario, false, &user(&stage)?)?;
+            let mut complaints = heard.complaints(scenario, mta.as_deref());
             if scenario.fresh {
                 complaints.extend(stage.limits_met(scenario));
                 stage = Stage::set(store, subject, scenario)?;
             }
-            let heard = stage.hear(executable, scenario, true, &[])?;
+            let heard = stage.hear(executable, scenario, true, &user(&stage)?)?;
             complaints.extend(heard.complaints(scenario, mta.as_deref()));
             complaints.extend(stage.limits_met(scenario));
             if complaints.is_empty() && scenario.expect.relays() {
