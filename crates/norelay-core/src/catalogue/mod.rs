@@ -350,10 +350,7 @@ impl RelayTest {
                     continue;
                 }
                 Line::Helo(name) => {
-                    let name = words.expand_text(name)?;
-                    // Only the answer to EHLO offers STARTTLS, and what is trusted is the name.
-                    let needs_offer = security == Security::StartTls;
-                    made.hello = if needs_offer { Hello::Ehlo(name) } else { Hello::Helo(name) };
+                    made.hello = introduction(words.expand_text(name)?, security);
                     continue;
                 }
                 Line::NoHello => {
@@ -402,6 +399,14 @@ impl RelayTest {
             made.steps.push(Step { requires: requires.take(), ..step });
         }
         Ok(made)
+    }
+}
+
+/// HELO; but only the answer to EHLO offers STARTTLS, and what is trusted is the name.
+fn introduction(name: String, security: Security) -> Hello {
+    match security {
+        Security::StartTls => Hello::Ehlo(name),
+        Security::Plain | Security::Tls => Hello::Helo(name),
     }
 }
 
