@@ -272,6 +272,10 @@ pub struct TlsFacts {
     /// How many certificates the server sent.
     #[serde(default)]
     pub chain: u16,
+    /// The SHA-256 digests, in hexadecimal, of the first certificates that the server sent and of their keys (as
+    /// SubjectPublicKeyInfo), its own first: what TLSA records are compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<[String; 2]>,
 }
 
 impl std::fmt::Display for TlsFacts {

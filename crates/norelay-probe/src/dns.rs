@@ -16,12 +16,15 @@ use hickory_resolver::{
     config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
     proto::{
-        op::ResponseCode,
+        op::{Message, Query, ResponseCode},
         rr::{Name, RData, Record, RecordType},
     },
 };
 use norelay_core::blacklist::Failure;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, timeout_at},
+};
 
 /// More records than any honest answer has.
 const MAX_RECORDS: usize = 64;
@@ -109,6 +112,26 @@ impl Dns {
         }
     }
 
+    /// Whether the resolver says of its answer that all in it is signed and valid (RFC 6840 section 5.7: asked by the
+    /// AD bit). One that doesn't validate never says so.
+    ///
+    /// # Errors
+    /// Nobody could say.
+    pub async fn is_authenticated(&self, name: &str, kind: RecordType) -> Result<bool, Failure> {
+        let mut name = Name::from_ascii(name).map_err(|_| Failure::Malformed)?;
+        name.set_fqdn(true);
+        let mut question = Message::query();
+        question.metadata.recursion_desired = true;
+        question.metadata.authentic_data = true;
+        question.add_query(Query::query(name, kind));
+        let octets = question.to_vec().map_err(|_| Failure::Malformed)?;
+        let server = *self.servers.first().ok_or(Failure::Unreachable)?;
+        let now = Instant::now();
+        let end = self.deadline.map_or(now + self.patience, |deadline| deadline.min(now + self.patience));
+        let answered = timeout_at(end, exchange(server, &octets, question.metadata.id));
+        answered.await.map_err(|_| Failure::TimedOut)?.map_err(|_| Failure::Unreachable)
+    }
+
     /// The IPv4 addresses of a name.
     ///
     /// # Errors
@@ -146,6 +169,22 @@ impl Dns {
             _ => None,
         });
         Ok(texts.collect())
+    }
+}
+
+/// Asks once by UDP; a truncated answer has the bit, too.
+async fn exchange(server: SocketAddr, question: &[u8], id: u16) -> io::Result<bool> {
+    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    socket.send(question).await?;
+    let mut answer = vec![0; 4096];
+    loop {
+        let length = socket.recv(&mut answer).await?;
+        match Message::from_vec(&answer[..length]) {
+            Ok(answer) if answer.metadata.id == id => return Ok(answer.metadata.authentic_data),
+            _ => {}
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use norelay_core::{
     blacklist::target::reversed,
     event::Event,
     octets::Octets,
-    posture::{Domain, Exchanger, Host, Looked, Texts, has_policy, host_notes, is_host, notes, policy::Tlsa, spf, sts},
+    posture::{
+        Domain, Exchanger, Host, Looked, Signed, Texts, has_policy, host_notes, is_host, notes, policy::Tlsa, spf, sts,
+    },
 };
 use tokio::task::JoinSet;
 
@@ -104,21 +106,44 @@ async fn exchangers(dns: &Dns, name: &str) -> Looked<Vec<Exchanger>> {
     hosts.truncate(MAX_EXCHANGERS);
     let mut tasks = JoinSet::new();
     for (index, (_, host)) in hosts.into_iter().enumerate() {
-        let dns = dns.clone();
-        tasks.spawn(async move { (index, exchanger(&dns, host).await) });
+        let (dns, domain) = (dns.clone(), name.to_owned());
+        tasks.spawn(async move { (index, exchanger(&dns, &domain, host).await) });
     }
     let mut found = tasks.join_all().await;
     found.sort_by_key(|(index, _)| *index);
     Ok(found.into_iter().map(|(_, exchanger)| exchanger).collect())
 }
 
-async fn exchanger(dns: &Dns, host: String) -> Exchanger {
+async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
     // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to ask.
     if !is_host(&host) {
-        return Exchanger { host, alias: Ok(None), addresses: Ok(Vec::new()), tlsa: Ok(Vec::new()) };
+        return Exchanger {
+            host,
+            alias: Ok(None),
+            addresses: Ok(Vec::new()),
+            tlsa: Ok(Vec::new()),
+            signed: Signed::Unknown,
+        };
     }
     let (alias, addresses, tlsa) = tokio::join!(alias(dns, &host), dns.addresses(&host), tlsa(dns, &host));
-    Exchanger { host, alias, addresses, tlsa }
+    let signed = match tlsa.as_ref().is_ok_and(|records| !records.is_empty()) {
+        true => signed(dns, domain, &host).await,
+        false => Signed::Unknown,
+    };
+    Exchanger { host, alias, addresses, tlsa, signed }
+}
+
+/// RFC 7672 section 2.2: the records count where they, and the MX records that lead to them, are signed.
+async fn signed(dns: &Dns, domain: &str, host: &str) -> Signed {
+    let tlsa = format!("_25._tcp.{host}");
+    let (tlsa, mx) =
+        tokio::join!(dns.is_authenticated(&tlsa, RecordType::TLSA), dns.is_authenticated(domain, RecordType::MX));
+    match (tlsa, mx) {
+        (Ok(true), Ok(true)) => Signed::Secure,
+        // The root is signed: whoever validates says so.
+        (Ok(_), Ok(_)) if dns.is_authenticated(".", RecordType::NS).await == Ok(true) => Signed::Insecure,
+        _ => Signed::Unknown,
+    }
 }
 
 async fn alias(dns: &Dns, host: &str) -> Looked<Option<String>> {
@@ -137,7 +162,7 @@ async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
             usage: tlsa.cert_usage.into(),
             selector: tlsa.selector.into(),
             matching: tlsa.matching.into(),
-            length: tlsa.cert_data.len(),
+            data: tlsa.cert_data,
         }),
         _ => None,
     });

@@ -34,7 +34,7 @@ const ROWS: &[Row] = &[
             "dmarc_found good.example; reject",
             "mta_sts_policy_wrong good.example; mta-sts.good.example has no address",
             "tls_rpt_found good.example",
-            "dane_found mx.good.example; 1",
+            "tlsa_records mx.good.example; unknown; 3 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ],
     ),
     (
@@ -212,4 +212,40 @@ async fn a_silent_domain_is_unknown_when_the_time_is_over() {
         shown.iter().all(|note| note.starts_with("posture_unknown") && note.ends_with("the run's time was over")),
         "{shown:?}"
     );
+}
+
+/// A resolver that holds no record and says of some names (its questions' first labels) that they are authentic.
+fn validating(authentic: &'static [&'static str]) -> std::net::SocketAddr {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
+    let address = socket.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        let mut message = [0; 512];
+        while let Ok((length, peer)) = socket.recv_from(&mut message) {
+            let first = usize::from(message[12]);
+            let label = String::from_utf8_lossy(&message[13..13 + first]).into_owned();
+            let was_asked = message[3] & 0x20 != 0;
+            message[2] |= 0x80;
+            message[3] &= !0x20;
+            if was_asked && authentic.contains(&label.as_str()) {
+                message[3] |= 0x20;
+            }
+            let _ = socket.send_to(&message[..length], peer);
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_are_believed_of_a_resolver_that_validates_alone() {
+    use hickory_resolver::proto::rr::RecordType;
+    let dns = |server| Dns::new(Some(server), Duration::from_secs(1)).expect("the test gives the resolver");
+    let validates = dns(validating(&["signed", ""]));
+    assert_eq!(validates.is_authenticated("signed.example", RecordType::MX).await, Ok(true));
+    assert_eq!(validates.is_authenticated("unsigned.example", RecordType::MX).await, Ok(false));
+    assert_eq!(validates.is_authenticated(".", RecordType::NS).await, Ok(true));
+    let unbound = Unbound::start(&[Zone::Holds("signed.example", &["signed.example. MX 0 ."])]);
+    assert_eq!(dns(unbound.address).is_authenticated("signed.example", RecordType::MX).await, Ok(false));
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
+    let silent = dns(silent.local_addr().expect("it is bound"));
+    assert!(silent.is_authenticated("signed.example", RecordType::MX).await.is_err());
 }

@@ -148,6 +148,7 @@ kinds! {
     "dmarc_several" Warning "{0} has {1} DMARC records: receivers ignore them all (RFC 7489 section 6.6.3).";
     "mta_sts_invalid" Warning "The MTA-STS record of {0} can't be used: {1}. It says: {2}";
     "tls_rpt_invalid" Warning "The TLS-RPT record of {0} can't be used: {1}. It says: {2}";
+    "dane_mismatch" Warning "No TLSA record of {0} fits the certificates that it shows under STARTTLS at {1}: senders that keep to DANE deliver nothing there; {2}.";
     "mta_sts_policy_wrong" Warning "{0} has an MTA-STS record, yet senders can't have its policy: {1} (RFC 8461 section 3.3).";
     "mta_sts_mx_left_out" Warning "The MTA-STS policy of {0} leaves out its mail exchanger {1}: senders deliver no mail there in the mode enforce, and it is in the mode {2}.";
     "dane_invalid" Warning "A TLSA record of {0} can't be used: {1} (RFC 7672 section 3.1).";
@@ -158,6 +159,7 @@ kinds! {
     "spf_uses_ptr" Notice "The SPF record of {0} uses ptr, which is slow and should not be used (RFC 7208 section 5.5).";
     "dmarc_none" Notice "The DMARC policy of {0} is none: mail that fails is delivered all the same.";
     "dmarc_partial" Notice "The DMARC policy of {0} is for {1} per cent of the mail that fails.";
+    "dane_unsigned" Notice "{0} has {1} usable TLSA records without effect: the resolver validates (DNSSEC), and did not find them, or the MX records that lead to them, signed.";
     "mta_sts_not_enforced" Notice "The MTA-STS policy of {0} has the mode {1}: senders deliver without TLS all the same.";
     "mta_sts_missing" Notice "{0} has no MTA-STS record: whoever sits on the line can make senders do without TLS.";
     "posture_unknown" Info "What the DNS says about {0} of {1} is not known: {2}.";
@@ -170,7 +172,8 @@ kinds! {
     "mta_sts_found" Info "The MTA-STS policy of {0} is in force and covers its mail exchangers; senders keep it for {1} days.";
     "mta_sts_policy_unknown" Info "{0} has an MTA-STS record; its policy could not be looked at from here: {1}.";
     "tls_rpt_found" Info "{0} has a TLS-RPT record.";
-    "dane_found" Info "{0} has {1} usable TLSA records; neither their signatures nor the certificate were compared.";
+    "dane_fits" Info "A TLSA record of {0} fits the certificates that it shows under STARTTLS; {1}.";
+    "dane_uncompared" Info "The TLSA records of {0} were not compared with its certificates: {1}; {2}.";
     "reverse_name_confirmed" Info "{0} is named {1}, which leads back to it.";
 }
 
@@ -248,9 +251,12 @@ pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
     facts.extend(offer_facts(report));
     facts.extend(user_facts(judgement));
     facts.extend(receipt_facts(report, judgement));
-    facts.extend(report.notes.iter().map(|note| {
-        let arguments: Vec<_> = note.arguments.iter().map(Octets::to_string).collect();
-        Fact::new(&note.tag, note.path, arguments)
+    facts.extend(report.notes.iter().filter_map(|note| match note.tag.as_str() {
+        super::dane::RECORDS => super::dane::fact(report, note),
+        tag => {
+            let arguments: Vec<_> = note.arguments.iter().map(Octets::to_string).collect();
+            Some(Fact::new(tag, note.path, arguments))
+        }
     }));
     let mut worded: Vec<_> = facts.iter().map(Fact::worded).collect();
     worded.sort_by_key(|(place, finding)| (std::cmp::Reverse(finding.level), *place, finding.path));

@@ -6,6 +6,7 @@
 //! - Facts and their wording are apart: an [`Outcome`] has no adjectives.
 
 mod adjacent;
+pub(crate) mod dane;
 pub mod finding;
 pub mod outcome;
 pub mod reason;

@@ -56,6 +56,30 @@ pub struct Exchanger {
     pub addresses: Looked<Vec<IpAddr>>,
     /// The TLSA records of its port 25.
     pub tlsa: Looked<Vec<Tlsa>>,
+    /// What is known of the signatures of these, and of the MX records.
+    pub signed: Signed,
+}
+
+/// What a resolver says of signatures (DNSSEC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signed {
+    /// They are there, and valid.
+    Secure,
+    /// It validates, and found none.
+    Insecure,
+    /// It doesn't validate.
+    #[default]
+    Unknown,
+}
+
+impl Signed {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Secure => "secure",
+            Self::Insecure => "insecure",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What was looked up about a server's address.
@@ -335,8 +359,12 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
         };
         let faults: Vec<_> = records.iter().filter_map(Tlsa::fault).collect();
         notes.extend(faults.iter().map(|fault| Note::new("dane_invalid", [&exchanger.host, fault])));
+        let usable = records.iter().filter(|record| record.fault().is_none()).map(Tlsa::comparable);
+        let known = [exchanger.host.clone(), exchanger.signed.word().to_owned()];
         if records.len() > faults.len() {
-            notes.push(Note::new("dane_found", [&exchanger.host, &(records.len() - faults.len()).to_string()]));
+            let arguments = known.into_iter().chain(usable).map(Octets::from).collect();
+            // What they mean is seen once the certificates are.
+            notes.push(Note { tag: crate::check::dane::RECORDS, arguments });
         }
     }
     if notes.is_empty() && count > 0 {

@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
 /// What is of interest in a DMARC record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dmarc {
@@ -142,11 +145,22 @@ pub struct Tlsa {
     pub selector: u8,
     /// The matching type.
     pub matching: u8,
-    /// The length of the association data.
-    pub length: usize,
+    /// The association data.
+    pub data: Vec<u8>,
 }
 
 impl Tlsa {
+    /// `USAGE SELECTOR SHA-256`, the digest in hexadecimal, or `-` where the data is another digest.
+    #[must_use]
+    pub fn comparable(&self) -> String {
+        let digest = match self.matching {
+            0 => HEXLOWER.encode(&Sha256::digest(&self.data)),
+            1 => HEXLOWER.encode(&self.data),
+            _ => "-".to_owned(),
+        };
+        format!("{} {} {digest}", self.usage, self.selector)
+    }
+
     /// Why senders of mail can't use it (RFC 7672 section 3.1), if they can't.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
@@ -160,9 +174,11 @@ impl Tlsa {
             (0 | 1, _) => Some(format!("certificate usage {} is not for mail: only 2 and 3 are", self.usage)),
             (usage @ 4.., _) => Some(format!("certificate usage {usage} doesn't exist")),
             (_, selector @ 2..) => Some(format!("selector {selector} doesn't exist")),
-            _ if length.is_some_and(|length| length != self.length) || self.length == 0 => {
-                Some(format!("its data has {} octets, which doesn't fit matching type {}", self.length, self.matching))
-            }
+            _ if length.is_some_and(|length| length != self.data.len()) || self.data.is_empty() => Some(format!(
+                "its data has {} octets, which doesn't fit matching type {}",
+                self.data.len(),
+                self.matching
+            )),
             _ => None,
         }
     }
@@ -252,7 +268,7 @@ mod tests {
             (3, 1, 1, 64, Some("its data has 64 octets")),
             (3, 0, 0, 0, Some("its data has 0 octets")),
         ] {
-            let fault = Tlsa { usage, selector, matching, length }.fault();
+            let fault = Tlsa { usage, selector, matching, data: vec![0; length] }.fault();
             let fits = match (&fault, expected) {
                 (Some(fault), Some(expected)) => fault.starts_with(expected),
                 (fault, expected) => fault.is_none() && expected.is_none(),

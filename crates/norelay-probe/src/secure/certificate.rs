@@ -7,6 +7,7 @@
 
 use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use norelay_core::{event::TlsFacts, octets::Octets};
 use rustls::{
@@ -16,6 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
+use sha2::{Digest, Sha256};
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate, X509Version},
@@ -27,6 +29,8 @@ use x509_parser::{
 const MAX_NAMES: usize = 16;
 /// Octets of a name that are kept. A host name has at most 253 (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
+/// Certificates of a chain whose digests are kept: its own, and those that an authority is named among.
+const MAX_DIGESTS: usize = 4;
 /// NIST SP 800-57 part 1 table 2: less than 112 bits of security.
 const MIN_RSA_BITS: usize = 2048;
 
@@ -49,6 +53,7 @@ pub(super) fn examine(
     roots: &RootCertStore,
 ) -> TlsFacts {
     let mut facts = TlsFacts { chain: u16::try_from(chain.len()).unwrap_or(u16::MAX), ..TlsFacts::default() };
+    facts.digests = chain.iter().take(MAX_DIGESTS).filter_map(digests).collect();
     let Some(own) = chain.first() else {
         facts.troubles.push("there is none".to_owned());
         return facts;
@@ -70,6 +75,13 @@ pub(super) fn examine(
     facts.troubles.extend(weak_signature(&certificate));
     facts.troubles.extend(old_form(&certificate));
     facts
+}
+
+/// Of a certificate and of its key.
+fn digests(certificate: &CertificateDer<'_>) -> Option<[String; 2]> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let digest = |octets: &[u8]| HEXLOWER.encode(&Sha256::digest(octets));
+    Some([digest(certificate), digest(parsed.public_key().raw)])
 }
 
 fn time(seconds: i64) -> Option<Timestamp> {

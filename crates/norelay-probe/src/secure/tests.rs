@@ -232,6 +232,20 @@ async fn serve(stream: DuplexStream, acceptor: TlsAcceptor) {
     }
 }
 
+/// What TLSA records are compared with (RFC 6698 section 2.1).
+#[test]
+fn digests_are_of_the_certificate_and_of_its_key() {
+    use data_encoding::HEXLOWER;
+    use rcgen::PublicKeyData;
+    use sha2::{Digest, Sha256};
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![HOST.to_owned()]).expect("a host's name");
+    let own = params.self_signed(&key).expect("a certificate").der().clone();
+    let key = HEXLOWER.encode(&Sha256::digest(key.subject_public_key_info()));
+    let facts = certificate::examine(&vec![own.clone(); 6], None, now(), &RootCertStore::empty());
+    assert_eq!(facts.digests, vec![[HEXLOWER.encode(&Sha256::digest(&own)), key]; 4]);
+}
+
 #[tokio::test]
 async fn any_certificate_is_accepted() {
     for (version, shown) in [(&rustls::version::TLS12, "TLSv1.2"), (&rustls::version::TLS13, "TLSv1.3")] {
