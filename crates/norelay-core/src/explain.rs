@@ -201,6 +201,7 @@ mod tests {
             (Stage::Ehlo, 250, &["mx", "STARTTLS", "SIZE 5", "X-UNHEARD-OF"], 2, "octets"),
             (Stage::Rcpt, 250, &["ok"], 0, "A closed server says here: "),
             (Stage::Rcpt, 551, &["no"], 0, "another address"),
+            (Stage::Auth, 535, &["5.7.8 Error: authentication failed"], 0, "does not take these credentials"),
             (Stage::EndOfData, 250, &["queued"], 0, "responsib"),
         ] {
             let exchange = exchange(stage, None, Some((code, lines)));

@@ -25,7 +25,7 @@ pub(super) static SENT: &[Sent] = &[
     says(Stage::Ehlo, "We say who we are and ask what the server offers.", "RFC 5321 section 4.1.1.1"),
     says(Stage::Helo, "We say who we are, in the old way.", "RFC 5321 section 4.1.1.1"),
     says(Stage::StartTls, "We ask for encryption; afterwards both begin anew.", "RFC 3207 section 4"),
-    says(Stage::Auth, "We try to authenticate; what was said is blacked out.", "RFC 4954 section 4"),
+    says(Stage::Auth, "We try to authenticate. Credentials that nobody has are shown; a user's are blacked out.", "RFC 4954 section 4"),
     says(Stage::Other, "A command that prepares the question.", "RFC 5321 section 4.1.1"),
     writes(Stage::Mail, Shape::Null, "A message begins, with the empty sender that bounces have. It earns no trust.", "RFC 5321 section 4.5.5"),
     writes(Stage::Mail, Shape::Bare, "A message begins, with a sender without a domain. Some servers complete it with their own domain and then trust it.", "RFC 5321 section 4.1.1.2"),
@@ -100,6 +100,7 @@ pub(super) static CODES: &[Code] = &[
     code(421, None, "The server closes the connection: it is too busy, or has had enough of us. That answers no question.", "RFC 5321 section 3.8"),
     code(521, Some(Stage::Greeting), "This host takes no mail at all.", "RFC 7504 section 3"),
     code(554, Some(Stage::Greeting), "The server takes no mail from us. Others may fare differently.", "RFC 5321 section 3.1"),
+    code(535, Some(Stage::Auth), "Refused: the server does not take these credentials.", "RFC 4954 section 6"),
     code(551, Some(Stage::Rcpt), "Refused: the server names another address for that user and sends nothing on itself.", "RFC 5321 section 3.4"),
     code(556, None, "Refused: the recipient's domain says that it takes no mail.", "RFC 7504 section 3"),
 ];
