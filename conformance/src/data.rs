@@ -75,6 +75,9 @@ pub struct Scenario {
     /// for minutes would hold the first run against the second.
     #[serde(default)]
     pub fresh: bool,
+    /// Whether the receiver is a process of its own (`norelay receive`), whose spool and key norelay reads.
+    #[serde(default)]
+    pub receiver_apart: bool,
     /// Further options of `norelay test`.
     #[serde(default)]
     pub options: Vec<String>,

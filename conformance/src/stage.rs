@@ -13,7 +13,7 @@ use crate::data::{self, Ready, Scenario};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::layer::Store;
 use crate::node::{Node, Plan};
-use crate::process::last_lines;
+use crate::process::{Guarded, last_lines};
 use crate::report::{Run, connections, contradictions, limits_met};
 use crate::schema;
 use crate::witness::Testimony;
@@ -157,7 +157,27 @@ impl Stage {
     ) -> Outcome<Heard> {
         let mut command = self.norelay(executable, scenario, with_receiver);
         command.args(further);
+        // It ends with the run.
+        let _receiver = (with_receiver && scenario.receiver_apart).then(|| self.receiver(executable)).transpose()?;
         self.run(scenario, with_receiver, &command)
+    }
+
+    /// Starts a receiver of its own, and waits until it greets.
+    fn receiver(&self, executable: &Path) -> Outcome<Guarded> {
+        let [spool, key] = self.shared();
+        let address = format!("{}:25", TESTER.ipv4);
+        let mut command = self.world.at(TESTER);
+        command.arg(executable).args(["receive", "--domain", "probe.test", "--spool", &spool, "--key-file", &key]);
+        command.args(["--listen", &address]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let receiver = Guarded(command.spawn().doing(|| "start a receiver".into())?);
+        let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
+        crate::process::run(self.world.at(TESTER).arg(ourselves).args(["ready", &address, "greeting", "10"]))?;
+        Ok(receiver)
+    }
+
+    /// The spool and the key that a test and a receiver share.
+    fn shared(&self) -> [String; 2] {
+        ["spool", "key"].map(|name| self.world.room().join(name).display().to_string())
     }
 
     fn run(&self, scenario: &Scenario, with_receiver: bool, inner: &Command) -> Outcome<Heard> {
@@ -246,8 +266,15 @@ impl Stage {
         command.arg(executable).args(["test", &scenario.target, "--domain", "probe.test"]);
         command.args(["--resolver", DNS.ipv4, "--helo", TESTER.host]);
         command.args(["--local-domain", "target.test", "--output", "json"]);
-        if with_receiver {
-            command.args(["--receive", &format!("{}:25", TESTER.ipv4)]);
+        match (with_receiver, scenario.receiver_apart) {
+            (true, true) => {
+                let [spool, key] = self.shared();
+                command.args(["--receiver", &spool, "--key-file", &key]);
+            }
+            (true, false) => {
+                command.args(["--receive", &format!("{}:25", TESTER.ipv4)]);
+            }
+            (false, _) => {}
         }
         command.args(["--profile", &scenario.profile, "--wait", &scenario.wait]).args(&scenario.options);
         command
