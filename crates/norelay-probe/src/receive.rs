@@ -133,6 +133,14 @@ impl Receiving {
         self.shared.keeper.subscribe(Some(run), MAX_AWAITED)
     }
 
+    /// What settles receipts: so many of those that [`Receiving::receipts`] gave are kept for good, so that the spool may
+    /// forget them. Only where one party takes the receipts of all runs. Blocks while it writes.
+    #[must_use]
+    pub fn settler(&self) -> impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static + use<> {
+        let shared = self.shared.clone();
+        move |receipts| shared.keeper.settle(receipts)
+    }
+
     /// Stops: no new connections, and the open ones end after the text that is coming in, or after a few seconds.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);

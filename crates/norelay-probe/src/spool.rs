@@ -5,6 +5,7 @@
 //! Rules:
 //! - One receiver writes, at the end only. A receipt is on the disk before its sender is told so.
 //! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's evidence.
+//! - Receipts that are all kept elsewhere too ([`Spool::settle`]) are cut off, so that the file doesn't grow for ever.
 //! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries a genuine token of
 //!   its own run: a spool that somebody else wrote to proves nothing.
 
@@ -46,6 +47,8 @@ struct State {
     file: File,
     /// Whether the last line has no end.
     is_torn: bool,
+    /// Receipts in the file that nobody has said to keep elsewhere.
+    unsettled: usize,
 }
 
 impl Spool {
@@ -63,7 +66,9 @@ impl Spool {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, sentence));
         }
         let is_torn = ends_midway(&mut file).map_err(complain)?;
-        Ok(Self { path: path.to_owned(), state: Mutex::new(State { file, is_torn }) })
+        // What is there from before stays: nobody here knows who has it.
+        let unsettled = usize::from(file.metadata().map_err(complain)?.len() > 0);
+        Ok(Self { path: path.to_owned(), state: Mutex::new(State { file, is_torn, unsettled }) })
     }
 
     /// Where it is.
@@ -86,7 +91,25 @@ impl Spool {
             serde_json::to_writer(&mut lines, &Record::new(now, Event::Received(receipt.clone())))?;
             lines.push(b'\n');
         }
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).write(lines)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.write(lines)?;
+        state.unsettled += receipts.len();
+        Ok(())
+    }
+
+    /// So many of the receipts that were appended are kept elsewhere, or their senders were told to come again. When this
+    /// is true of all, the file begins anew.
+    ///
+    /// # Errors
+    /// The operating system's; the file has what it had.
+    pub fn settle(&self, receipts: usize) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.unsettled = state.unsettled.saturating_sub(receipts);
+        if receipts > 0 && state.unsettled == 0 {
+            state.file.set_len(0)?;
+            state.is_torn = false;
+        }
+        Ok(())
     }
 }
 

@@ -84,7 +84,10 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    service::serve(config, introduce, stop).await.map_err(|error| Complaint::usage(error.to_string()))?;
+    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    service::serve(config, |addresses| introduce(scheme, addresses), stop)
+        .await
+        .map_err(|error| Complaint::usage(error.to_string()))?;
     Ok(0)
 }
 
@@ -117,9 +120,9 @@ impl Arguments {
 }
 
 /// Says where to go. The first thing that a new user has to know.
-fn introduce(addresses: &Addresses) {
+fn introduce(scheme: &str, addresses: &Addresses) {
     if let Some(http) = addresses.http {
-        anstream::eprintln!("norelay serves on http://{http}/ (or behind your proxy); Ctrl-C stops it.");
+        anstream::eprintln!("norelay serves on {scheme}://{http}/ (or behind your proxy); Ctrl-C stops it.");
     }
     for receiver in &addresses.receiver {
         anstream::eprintln!("  The receiver listens on {receiver}.");
@@ -134,6 +137,9 @@ fn begin_log(config: &Config) -> Result<(), Complaint> {
     let filter =
         EnvFilter::try_new(level).map_err(|_| Complaint::usage(format!("log.level: {level:?} is no filter.")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log on a full disk is no reason to end: by default a line that can't be written is said on standard error, and
+    // panics where that is full too.
+    let log = log.log_internal_errors(false);
     let begun = match config.log.format {
         LogFormat::Json => log.json().try_init(),
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),

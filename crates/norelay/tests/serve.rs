@@ -35,8 +35,10 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
+/// The shell makes a write beyond the limit of a file's size an error instead of a signal (`no_file_grows`).
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_norelay"));
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, env!("CARGO_BIN_EXE_norelay")]);
     command.arg("serve").arg("--data").arg(folder).env_remove("NORELAY_CONFIG").stdin(Stdio::null());
     command
 }
@@ -60,6 +62,13 @@ fn start(folder: &Path, receiver: SocketAddr, database: Option<&str>) -> Service
 }
 
 impl Service {
+    /// Makes the disk full for this process, or gives it room again.
+    fn no_file_grows(&self, is_full: bool) {
+        let limit = if is_full { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
+        let set = Command::new("prlimit").args(["--pid", &self.process.id().to_string(), limit]).status();
+        assert!(set.expect("util-linux is installed").success());
+    }
+
     /// As `kill -9`.
     fn kill(mut self) {
         self.process.kill().expect("it is ours");
@@ -156,19 +165,13 @@ fn messages_that_come_while_the_service_is_down_come_later() {
     let receiver = free_address();
     let service = start(folder.path(), receiver, None);
     let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
-    let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
+    let (reception, recipient) = token_of(&made);
     service.kill();
-    let key = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("hexadecimal");
-    let key = norelay_core::token::TokenKey::new(key.try_into().expect("32 octets"));
-    let role = norelay_core::token::Role::Recipient;
-    let token =
-        key.mint(norelay_core::token::Token { run: text("run").parse().expect("a run"), path: 0, test: 1, role });
-    let recipient = [format!("RCPT TO:<{token}@probe.example>")];
     let hand_on = || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
     hand_on().expect_err("nobody is there");
     let service = start(folder.path(), receiver, None);
     let receipts =
-        |service: &Service| get(service.http, &format!("/api/v1/receptions/{}/receipts?wait=20", text("id"))).json();
+        |service: &Service| get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
     hand_on().expect("it is taken");
     assert_eq!(receipts(&service).as_array().expect("a list").len(), 1);
     // Its sender didn't hear the answer, and sends it again: to this process, and to the next.
@@ -200,6 +203,100 @@ fn a_database_that_goes_away_and_comes_back_loses_nothing() {
     let records = service.follow(&id);
     assert_eq!(count(&records, "run_finished"), 1);
     assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
+}
+
+/// What can't be kept is not taken: the sender comes again. What runs goes on when there is room.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let folder = Folder::new("serve");
+    let receiver = free_address();
+    let server = MailServer::start(None, 5);
+    let service = start(folder.path(), receiver, None);
+    let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
+    let (reception, recipient) = token_of(&made);
+    let hand_on = || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
+    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
+    let id = made["id"].as_str().expect("it has a name").to_owned();
+    until("the run is under way", || server.recipients() > 5);
+    service.no_file_grows(true);
+    hand_on().expect_err("there is no room to keep it");
+    let refused = post(service.http, "/api/v1/tests", &json!({"target": "127.0.0.1:9"}));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    server.raise();
+    until("the run has asked everything", || server.recipients() > 17);
+    service.no_file_grows(false);
+    hand_on().expect("there is room");
+    let receipts = get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
+    assert_eq!(receipts.as_array().expect("a list").len(), 1);
+    let records = service.follow(&id);
+    assert_eq!(count(&records, "run_finished"), 1);
+    assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
+}
+
+/// What is in the database needs no second place.
+#[test]
+fn the_spool_is_cut_when_everything_is_stored() {
+    let folder = Folder::new("serve");
+    let receiver = free_address();
+    let service = start(folder.path(), receiver, None);
+    let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
+    let (reception, recipient) = token_of(&made);
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n").expect("it is taken");
+    let spool = folder.path().join("receipts.jsonl");
+    until("the spool is empty", || std::fs::metadata(&spool).is_ok_and(|spool| spool.len() == 0));
+    let receipts = get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
+    assert_eq!(receipts.as_array().expect("a list").len(), 1);
+}
+
+#[test]
+fn silent_clients_are_hung_up_on() {
+    let folder = Folder::new("serve");
+    let service = start(folder.path(), free_address(), None);
+    let mut silent = TcpStream::connect(service.http).expect("it listens");
+    silent.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    let begun = Instant::now();
+    let read = silent.read(&mut [0]);
+    assert!(matches!(read, Ok(0)) && begun.elapsed() < Duration::from_secs(40), "{read:?} {:?}", begun.elapsed());
+}
+
+#[test]
+fn one_network_does_not_take_all_connections() {
+    let folder = Folder::new("serve");
+    let http = free_address();
+    let mut command = command(folder.path());
+    command.args(["--listen", &http.to_string(), "--public", "--url", "https://norelay.example"]);
+    command.args(["--receive", &free_address().to_string(), "--domain", "probe.example"]);
+    command.args(["--set", "contact=abuse@norelay.example", "--set", "limits.connections-per-network=3"]);
+    let process = command.stdout(Stdio::null()).spawn().expect("the executable was built");
+    let service = Service { process, http };
+    until("the service listens", || TcpStream::connect(http).is_ok());
+    until("there is place for one", || answers(http));
+    let held: Vec<_> = (0..3).map(|_| TcpStream::connect(http).expect("it listens")).collect();
+    until("the fourth is turned away", || !answers(http));
+    drop(held);
+    until("the places are given back", || answers(http));
+    drop(service);
+}
+
+/// Whether there is an answer on a new connection.
+fn answers(http: SocketAddr) -> bool {
+    let mut stream = TcpStream::connect(http).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    drop(stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: norelay.example\r\nConnection: close\r\n\r\n"));
+    let mut answer = String::new();
+    drop(stream.read_to_string(&mut answer));
+    answer.starts_with("HTTP/1.1 200")
+}
+
+/// The recipient of a message that proves something in a reception, and the reception's name.
+fn token_of(made: &Value) -> (String, [String; 1]) {
+    let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
+    let key = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("hexadecimal");
+    let key = norelay_core::token::TokenKey::new(key.try_into().expect("32 octets"));
+    let role = norelay_core::token::Role::Recipient;
+    let token =
+        key.mint(norelay_core::token::Token { run: text("run").parse().expect("a run"), path: 0, test: 1, role });
+    (text("id"), [format!("RCPT TO:<{token}@probe.example>")])
 }
 
 /// A laptop tests, the service's receiver proves.

@@ -2,6 +2,7 @@
 //!
 //! Rules:
 //! - A receipt counts as kept only when every place that is to have it has it.
+//! - What everybody has who awaits it is cut off the spool, where the spool is for a restart alone (`Receiving::settle`).
 //! - What could not be kept is forgotten, so that the sender's next try is a first one.
 
 use std::{
@@ -63,6 +64,11 @@ impl Keeper {
         }
     }
 
+    /// So many receipts are kept by whoever took them: the spool needs them no more.
+    pub(super) fn settle(&self, receipts: usize) -> io::Result<()> {
+        self.spool.as_ref().map_or(Ok(()), |spool| spool.settle(receipts))
+    }
+
     /// Keeps a message for postmaster. Blocks while it writes.
     pub(super) fn keep_for_postmaster(&self, message: &Message) -> io::Result<()> {
         self.mailbox.as_ref().map_or(Ok(()), |mailbox| mailbox.append(message))
@@ -70,17 +76,21 @@ impl Keeper {
 
     /// Hands receipts to whoever awaits them.
     pub(super) async fn announce(&self, receipts: Vec<Receipt>) -> io::Result<()> {
+        let mut announced = 0;
         let announcing = async {
             for receipt in &receipts {
                 for sender in self.senders_for(receipt) {
                     // Whoever went away no longer awaits anything.
                     let _ = sender.send(receipt.clone()).await;
                 }
+                announced += 1;
             }
         };
-        let announced = timeout(ANNOUNCE_TIMEOUT, announcing).await;
-        announced.map_err(|_| {
+        let in_time = timeout(ANNOUNCE_TIMEOUT, announcing).await;
+        in_time.map_err(|_| {
+            // The sender comes again with all of them; those that were not announced nobody will settle.
             self.retract(&receipts);
+            drop(self.settle(receipts.len() - announced));
             io::Error::from(io::ErrorKind::TimedOut)
         })
     }

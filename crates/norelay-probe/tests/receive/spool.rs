@@ -91,6 +91,43 @@ async fn torn_forged_and_endless_lines_are_nobodys_evidence() {
     assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
 }
 
+fn receipt(test: u8) -> Receipt {
+    let token = token(test, Role::Recipient);
+    Receipt {
+        token,
+        message_token: true,
+        peer: "192.0.2.1:4025".parse().expect("an address"),
+        helo: "mx.example.net".into(),
+        tls: false,
+        reverse_path: "<>".into(),
+        forward_path: format!("<{}>", address(test, Role::Recipient)).as_str().into(),
+        received: Vec::new(),
+        size: 3,
+    }
+}
+
+#[test]
+fn a_spool_whose_receipts_are_all_kept_elsewhere_begins_anew() {
+    let path = file("settled.jsonl");
+    let receipts: Vec<_> = (1..=3).map(receipt).collect();
+    let spool = Spool::open(&path).expect("the folder of the tests can be written");
+    spool.append(&receipts[..2]).expect("there is room");
+    spool.settle(1).expect("nothing to do yet");
+    spool.append(&receipts[2..]).expect("there is room");
+    spool.settle(1).expect("nothing to do yet");
+    assert_eq!(fs::read_to_string(&path).expect("it is there").lines().count(), 3, "one is kept nowhere else");
+    spool.settle(1).expect("it can be cut");
+    assert_eq!(fs::metadata(&path).expect("it is there").len(), 0);
+    spool.append(&receipts[..1]).expect("there is room");
+    assert_eq!(fs::read_to_string(&path).expect("it is there").lines().count(), 1, "it begins at its beginning");
+    drop(spool);
+    // What another process has left nobody here can settle.
+    let spool = Spool::open(&path).expect("the folder of the tests can be written");
+    spool.append(&receipts[1..2]).expect("there is room");
+    spool.settle(1).expect("nothing to do yet");
+    assert_eq!(fs::read_to_string(&path).expect("it is there").lines().count(), 2);
+}
+
 #[tokio::test]
 async fn what_cannot_be_kept_is_not_taken() {
     let mut config = config();

@@ -52,14 +52,19 @@ pub(super) async fn begin(
     let mut receive = Receive::new(reception);
     receive.spool = Some(Spool::open(&path).map_err(wrong)?);
     let receiving = Receiving::bind(&config.receiver.listen, receive).map_err(wrong)?;
-    let receipts = receiving.receipts();
+    let (receipts, settle) = (receiving.receipts(), receiving.settler());
     let runs = runs.clone();
-    tasks.spawn(async move { store_all(receipts, runs).await });
+    tasks.spawn(async move { store_all(receipts, runs, settle).await });
     Ok(Some(receiving))
 }
 
-/// Stores what comes. A store that is away is waited for: meanwhile the channel fills, and then the receiver refuses.
-async fn store_all(mut receipts: mpsc::Receiver<Receipt>, runs: Runs) {
+/// Stores what comes, and lets the spool forget it. A store that is away is waited for: meanwhile the channel fills, and
+/// then the receiver refuses.
+async fn store_all(
+    mut receipts: mpsc::Receiver<Receipt>,
+    runs: Runs,
+    settle: impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static,
+) {
     while let Some(receipt) = receipts.recv().await {
         while let Err(error) = runs.deliver(&receipt).await {
             if matches!(error, StoreError::NotFound) {
@@ -68,6 +73,11 @@ async fn store_all(mut receipts: mpsc::Receiver<Receipt>, runs: Runs) {
             }
             tracing::warn!(%error, "a receipt waits for the store");
             tokio::time::sleep(PAUSE).await;
+        }
+        // What stays in the spool is stored again at the next start, which changes nothing.
+        let settle = settle.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || settle(1)).await {
+            tracing::warn!(%error, "the spool can't be cut");
         }
     }
 }

@@ -81,11 +81,12 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Codes of faults that pass: SQLite's busy, locked and full; PostgreSQL's connection (08), resources (53), shutdown (57P)
+/// Codes of faults that pass: SQLite's busy, locked, full, and what a full disk or quota does to its files (778, 1034,
+/// 4874); PostgreSQL's connection (08), resources (53), shutdown (57P)
 /// and conflicts of transactions (40).
 fn is_passing(code: Option<&str>) -> bool {
     code.is_some_and(|code| {
-        matches!(code, "5" | "6" | "13" | "261" | "517")
+        matches!(code, "5" | "6" | "13" | "261" | "517" | "778" | "1034" | "4874")
             || ["08", "53", "57P", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
     })
 }

@@ -76,8 +76,15 @@ impl Pools {
         make_private_folder(folder)?;
         make_private_file(&folder.join(FILE))?;
         let options = sqlite_options(&folder.join(FILE));
-        let write =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options.clone()).await?;
+        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).after_release(|writer, _| {
+            // SQLite itself rolls back what a full disk broke off; the library then takes the transaction to be open for
+            // ever, and no other could begin. A rollback that is under way is over when the ping is answered.
+            Box::pin(async move {
+                writer.ping().await?;
+                Ok(!writer.is_in_transaction())
+            })
+        });
+        let write = write.connect_with(options.clone()).await?;
         schema::sqlite().run(&write).await?;
         let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(PATIENCE);
         let read = read.connect_with(options.create_if_missing(false)).await?;
