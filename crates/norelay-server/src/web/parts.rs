@@ -23,7 +23,7 @@ use super::view::{
 };
 
 /// So many octets of transcripts may stand in a page, so that the first paint stays small on any line.
-const INLINE: usize = 32 * 1024;
+const INLINE: usize = 24 * 1024;
 
 /// One part of a page.
 #[derive(Clone, Debug)]
