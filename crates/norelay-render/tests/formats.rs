@@ -51,7 +51,8 @@ fn without_documents(format: Format, text: &str) -> String {
         Format::Json => {
             let mut report: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
             for cause in report["diagnosis"].as_array_mut().into_iter().flatten() {
-                cause.as_object_mut().expect("a cause is an object").remove("fixes");
+                let cause = cause.as_object_mut().expect("a cause is an object");
+                cause.retain(|key, _| !["fixes", "remedies"].contains(&key.as_str()));
             }
             serde_json::to_string_pretty(&report).expect("its keys are strings")
         }
