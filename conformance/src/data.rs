@@ -71,6 +71,9 @@ pub struct Scenario {
     /// Seconds after which a run of norelay is killed and the scenario has failed.
     #[serde(default = "default_time_limit")]
     pub time_limit: u64,
+    /// Whether it takes minutes: then it runs only with `--include-ignored`, as `./test full` has it.
+    #[serde(default)]
+    pub slow: bool,
     /// Whether each run of norelay gets a server of its own: one that remembers its clients
     /// for minutes would hold the first run against the second.
     #[serde(default)]

@@ -31,7 +31,7 @@ use libtest_mimic::Arguments;
 use suite::Judge;
 
 /// Scenarios at once, unless `--test-threads` says otherwise: they wait more than they work.
-const THREADS: usize = 4;
+const THREADS: usize = 8;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();

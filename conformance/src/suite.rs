@@ -40,13 +40,15 @@ pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
         .map(|(subject, name, scenario)| {
             let (judge, store) = (judge.clone(), Arc::clone(&store));
             let title = format!("{subject}::{name}");
-            Trial::ignorable_test(title.clone(), move || {
+            let slow = scenario.slow;
+            let trial = Trial::ignorable_test(title.clone(), move || {
                 if let Some(absent) = absent(&store, &subject, &scenario)? {
                     return Ok(Completion::ignored_with(absent));
                 }
                 perform(&judge, &store, &title, &subject, &scenario)?;
                 Ok(Completion::Completed)
-            })
+            });
+            trial.with_ignored_flag(slow)
         })
         .collect())
 }

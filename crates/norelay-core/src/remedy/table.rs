@@ -138,7 +138,7 @@ mod tests {
     }
 
     /// The servers on which the conformance suite applies remedies.
-    const TRIED: &[&str] = &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka"];
+    const TRIED: &[&str] = &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd"];
 
     #[test]
     fn what_was_never_tried_says_so() {
