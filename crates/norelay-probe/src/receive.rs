@@ -135,7 +135,6 @@ impl Receiving {
 
     /// What settles receipts: so many of those that [`Receiving::receipts`] gave are kept for good, so that the spool may
     /// forget them. Only where one party takes the receipts of all runs. Blocks while it writes.
-    #[must_use]
     pub fn settler(&self) -> impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static + use<> {
         let shared = self.shared.clone();
         move |receipts| shared.keeper.settle(receipts)
