@@ -3,7 +3,7 @@
 //! Rules:
 //! - Strangers have limits as for tests, in budgets of their own, and may ask about addresses that may be tested.
 //! - The resolver, the lists and their keys are the service's: nobody chooses them.
-//! - A look-up ends within [`NAMES`] and [`TIMEOUT`] together, whatever the lists do; at most [`AT_ONCE`] go on at once.
+//! - A look-up ends within `NAMES` and `TIMEOUT` together, whatever the lists do; at most `AT_ONCE` go on at once.
 //! - What was looked up a moment ago is not asked again: the lists are other people's servers.
 
 use std::{
