@@ -1,4 +1,4 @@
-# users.sh: lets alice authenticate under TLS with the password `right`. After edit.sh.
+# users.sh: lets alice authenticate under TLS with the password `right`. After sendmail.sh.
 
 install -m 600 /usr/local/lib/conformance/key.pem /etc/mail/tls/server.key
 install -m 644 /usr/local/lib/conformance/certificate.pem /etc/mail/tls/server.pem

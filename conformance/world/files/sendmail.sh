@@ -1,4 +1,4 @@
-# edit.sh: functions that change Debian's sendmail configuration as its owner would.
+# sendmail.sh: functions that change Debian's sendmail configuration as its owner would.
 
 configuration=/etc/mail/sendmail.mc
 
