@@ -30,7 +30,6 @@ remedies! {
     "postfix" "sasl" TrustsAnyCredentials;
     "postfix" "sasl-off" TrustsAnyCredentials;
     "postfix" "client-address" LostClientAddress;
-    "postfix" "loopback-gateway" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
     "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState LateRelayCheck;
