@@ -236,6 +236,14 @@ pub struct Path {
     pub security: Security,
 }
 
+impl Path {
+    /// Whether it leads to the host of another path: to the same address, or to one of the same name.
+    #[must_use]
+    pub fn is_to_host_of(&self, other: &Self) -> bool {
+        self.address == other.address || (self.host.is_some() && self.host == other.host)
+    }
+}
+
 impl std::fmt::Display for Path {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", SocketAddr::new(self.address, self.port))?;

@@ -42,12 +42,9 @@ fn offers_authentication(report: &Report, path: u8) -> bool {
 
 /// Whether the same server takes our mail to its postmaster at another port.
 fn takes_postmaster_elsewhere(report: &Report, path: u8) -> bool {
-    let host = |index: u8| report.paths.get(usize::from(index)).map(|facts| (&facts.way.host, facts.way.address));
-    let is_same_host = |index: u8| match (host(index), host(path)) {
-        (Some((a, at)), Some((b, here))) => at == here || (a.is_some() && a == b),
-        _ => false,
-    };
-    let mut others = (0..=u8::MAX).zip(&report.paths).filter(|(index, _)| *index != path && is_same_host(*index));
+    let Some(facts) = report.paths.get(usize::from(path)) else { return false };
+    let mut others =
+        (0..=u8::MAX).zip(&report.paths).filter(|(index, other)| *index != path && other.way.is_to_host_of(&facts.way));
     others.any(|(index, _)| {
         let mut asked = report.dialogues_of(index, "ctl-postmaster");
         asked.any(|(_, dialogue)| matches!(Outcome::of(dialogue, "ctl-postmaster"), Outcome::Accepted { .. }))

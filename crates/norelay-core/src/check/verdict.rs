@@ -225,8 +225,8 @@ fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
 
 /// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
 fn is_of_target(report: &Report, facts: &PathFacts, address: IpAddr) -> bool {
-    let own = report.paths.iter().filter(|path| path.way.host.is_some() && path.way.host == facts.way.host);
-    own.chain([facts]).any(|path| is_same_host(address, path.way.address))
+    let mut own = report.paths.iter().filter(|path| path.way.is_to_host_of(&facts.way));
+    own.any(|path| is_same_host(address, path.way.address))
 }
 
 /// The same address or, for IPv6, the same /64.

@@ -41,7 +41,7 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     let asked = |view: View<'a>| view.test("ctl-second-foreign").filter(|judged| !judged.dialogues.is_empty());
     // A path that behaves like another is asked less.
     let twins = view.others().filter(|other| {
-        way(*other).zip(way(view)).is_some_and(|(other, ours)| is_same_host(other, ours))
+        way(*other).zip(way(view)).is_some_and(|(other, ours)| other.is_to_host_of(ours))
             && other.answer("foreign-to-foreign") == Answer::Yes
     });
     let second = asked(view).or_else(|| twins.filter_map(asked).next());
@@ -119,10 +119,6 @@ fn from_inside(view: View<'_>) -> Option<String> {
     (is_inside(local) && is_inside(ours)).then(|| {
         format!("We asked from {local}, an address of a private network: the server may know it. Ask from outside to be sure.")
     })
-}
-
-fn is_same_host(a: &Path, b: &Path) -> bool {
-    a.address == b.address || (a.host.is_some() && a.host == b.host)
 }
 
 fn is_v6(address: IpAddr) -> bool {
