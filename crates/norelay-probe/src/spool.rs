@@ -6,12 +6,15 @@
 //! - One receiver writes, at the end only. A receipt is on the disk before its sender is told so.
 //! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's evidence.
 //! - Receipts that are all kept elsewhere too ([`Spool::settle`]) are cut off, so that the file doesn't grow for ever.
+//! - Where nobody says so, what has grown to half of [`MAX_SPOOL`] is laid aside ([`Spool::rotating`]) in the place of what
+//!   was laid aside before: the oldest receipts go, and none that comes is refused. Whoever follows reads both.
 //! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries a genuine token of
 //!   its own run: a spool that somebody else wrote to proves nothing.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -24,8 +27,8 @@ use norelay_core::{
 };
 use tokio::sync::mpsc;
 
-/// A spool that grew so big, in octets, is no longer written to: a million receipts have not this size.
-const MAX_SPOOL: u64 = 1 << 30;
+/// How big a spool may grow, in octets, with what is laid aside: room for half a million receipts of the usual size.
+pub const MAX_SPOOL: u64 = 1 << 30;
 /// A receipt with the longest `Received` chain that core keeps has some 400 kB as JSON.
 const MAX_LINE: usize = 1 << 20;
 /// What is read at once.
@@ -49,6 +52,8 @@ struct State {
     is_torn: bool,
     /// Receipts in the file that nobody has said to keep elsewhere.
     unsettled: usize,
+    /// How long the file may grow, in octets, until it is laid aside; otherwise it is full at [`MAX_SPOOL`].
+    rotates_at: Option<u64>,
 }
 
 impl Spool {
@@ -60,7 +65,7 @@ impl Spool {
         let complain = |error: io::Error| {
             io::Error::new(error.kind(), format!("The spool {} can't be written: {error}.", path.display()))
         };
-        let mut file = File::options().read(true).append(true).create(true).open(path).map_err(complain)?;
+        let mut file = appending(path).map_err(complain)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let sentence = format!("The spool {} is in use by another receiver.", path.display());
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, sentence));
@@ -68,7 +73,15 @@ impl Spool {
         let is_torn = ends_midway(&mut file).map_err(complain)?;
         // What is there from before stays: nobody here knows who has it.
         let unsettled = usize::from(file.metadata().map_err(complain)?.len() > 0);
-        Ok(Self { path: path.to_owned(), state: Mutex::new(State { file, is_torn, unsettled }) })
+        let state = State { file, is_torn, unsettled, rotates_at: None };
+        Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
+    }
+
+    /// The same spool, which is laid aside as `….old` when it is longer than so many octets, and begun anew.
+    #[must_use]
+    pub fn rotating(self, at: u64) -> Self {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).rotates_at = Some(at);
+        self
     }
 
     /// Where it is.
@@ -92,6 +105,10 @@ impl Spool {
             lines.push(b'\n');
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.rotates_at.is_some_and(|at| state.file.metadata().is_ok_and(|data| data.len() > at)) {
+            // Where the folder can't be written, the file goes on until it is full.
+            drop(state.rotate(&self.path));
+        }
         state.write(lines)?;
         state.unsettled += receipts.len();
         Ok(())
@@ -113,7 +130,38 @@ impl Spool {
     }
 }
 
+/// The file that a spool lays aside.
+#[must_use]
+pub fn laid_aside(path: &Path) -> PathBuf {
+    beside(path, "old")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn appending(path: &Path) -> io::Result<File> {
+    File::options().read(true).append(true).create(true).open(path)
+}
+
 impl State {
+    /// Lays the file aside and begins another one. Whenever it is interrupted, what was kept is in one of both places.
+    fn rotate(&mut self, path: &Path) -> io::Result<()> {
+        let coming = beside(path, "new");
+        let file = appending(&coming)?;
+        file.set_len(0)?;
+        file.lock()?;
+        fs::rename(path, laid_aside(path))?;
+        fs::rename(coming, path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+        (self.file, self.is_torn) = (file, false);
+        Ok(())
+    }
+
     fn write(&mut self, mut lines: Vec<u8>) -> io::Result<()> {
         if self.file.metadata()?.len() > MAX_SPOOL {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
@@ -185,11 +233,20 @@ async fn feed(mut reading: Reading, sender: mpsc::Sender<Receipt>) {
     }
 }
 
+/// Device and inode.
+type FileId = (u64, u64);
+
+fn id(file: &File) -> io::Result<FileId> {
+    file.metadata().map(|data| (data.dev(), data.ino()))
+}
+
 /// The reading end: how far it has come.
 struct Reading {
     path: PathBuf,
     run: RunId,
     key: TokenKey,
+    /// The file that was read last, and how far.
+    file: Option<FileId>,
     offset: u64,
     /// A line whose end has not come; empty where it is too long to be one.
     line: Vec<u8>,
@@ -198,23 +255,44 @@ struct Reading {
 
 impl Reading {
     fn new(path: PathBuf, run: RunId, key: TokenKey) -> Self {
-        Self { path, run, key, offset: 0, line: Vec::new(), is_overlong: false }
+        Self { path, run, key, file: None, offset: 0, line: Vec::new(), is_overlong: false }
     }
 
     /// The run's receipts among what was written since the last step.
     fn step(&mut self) -> io::Result<Vec<Receipt>> {
-        let mut file = File::open(&self.path)?;
-        let length = file.metadata()?.len();
-        if length < self.offset {
-            // A new file in the place of the old one.
-            (self.offset, self.is_overlong) = (0, false);
-            self.line.clear();
+        let file = File::open(&self.path)?;
+        let current = id(&file)?;
+        let mut receipts = Vec::new();
+        if self.file != Some(current)
+            && let Ok(aside) = File::open(laid_aside(&self.path))
+            // The one that was read so far, or at the beginning any.
+            && id(&aside).is_ok_and(|aside| self.file.unwrap_or(aside) == aside && aside != current)
+        {
+            receipts = self.rest_of(&aside)?;
+            self.begin_anew();
         }
+        self.file = Some(current);
+        if file.metadata()?.len() < self.offset {
+            // A new file in the place of the old one.
+            self.begin_anew();
+        }
+        receipts.extend(self.rest_of(&file)?);
+        Ok(receipts)
+    }
+
+    fn begin_anew(&mut self) {
+        (self.offset, self.is_overlong) = (0, false);
+        self.line.clear();
+    }
+
+    /// What stands in a file from where reading has come to.
+    fn rest_of(&mut self, mut file: &File) -> io::Result<Vec<Receipt>> {
+        let length = file.metadata()?.len();
         let mut receipts = Vec::new();
         file.seek(SeekFrom::Start(self.offset))?;
         while self.offset < length {
             let mut portion = Vec::new();
-            self.offset += Read::take(&file, PORTION).read_to_end(&mut portion)? as u64;
+            self.offset += Read::take(file, PORTION).read_to_end(&mut portion)? as u64;
             if portion.is_empty() {
                 break;
             }

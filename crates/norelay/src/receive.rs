@@ -18,7 +18,7 @@ use norelay_probe::{
     key_file,
     mailbox::Mailbox,
     receive::{Config, Receiving},
-    spool::Spool,
+    spool::{MAX_SPOOL, Spool},
     target,
 };
 
@@ -34,7 +34,8 @@ pub struct Arguments {
     /// The domains whose mail comes here (their MX is this host)
     #[arg(long, value_name = "DOMAIN", required = true, value_delimiter = ',')]
     domain: Vec<String>,
-    /// The file that receipts are kept in; a test elsewhere reads it
+    /// The file that receipts are kept in; a test elsewhere reads it. Before it has 1 GiB, the oldest are dropped: it is
+    /// laid aside as FILE.old, which is read as well, and begun anew
     #[arg(long, value_name = "FILE")]
     spool: PathBuf,
     /// The file with the key that tests share; made if there is none
@@ -83,7 +84,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
         reception = reception.with_contact(contact);
     }
     let mut config = Config::new(reception.with_postmaster(arguments.postmaster.is_some()));
-    config.spool = Some(Spool::open(&arguments.spool).map_err(unusable)?);
+    config.spool = Some(Spool::open(&arguments.spool).map_err(unusable)?.rotating(MAX_SPOOL / 2));
     config.mailbox = arguments.postmaster.as_deref().map(Mailbox::open).transpose().map_err(unusable)?;
     let receiving = Receiving::bind(&arguments.listen, config).map_err(unusable)?;
     arguments.introduce(&name, &domains, is_new, &receiving);

@@ -70,6 +70,9 @@ fn last_line(reader: &mut impl BufRead) -> String {
 #[test]
 fn it_says_who_it_is_and_shows_and_keeps_what_comes() {
     let folder = folder("shown");
+    // A spool that has grown too long, without its octets on the disk.
+    let grown = fs::File::create(folder.join("spool")).expect("the folder of the tests can be written");
+    grown.set_len(600 << 20).expect("files may have holes");
     let mut running = Running(receive(&folder, ARGUMENTS).spawn().expect("the executable is built"));
     let mut errors = BufReader::new(running.0.stderr.take().expect("standard error is piped")).lines();
     let said: Vec<_> = errors.by_ref().map_while(Result::ok).take(5).collect();
@@ -95,6 +98,7 @@ fn it_says_who_it_is_and_shows_and_keeps_what_comes() {
     assert_eq!(shown.lines().count(), 1);
     let spool = fs::read_to_string(folder.join("spool")).expect("the spool was made");
     assert!(spool.starts_with("{\"v\":1,") && spool.lines().count() == 1 && spool.contains(&token), "{spool}");
+    assert_eq!(fs::metadata(folder.join("spool.old")).expect("it was laid aside").len(), 600 << 20);
 }
 
 #[test]

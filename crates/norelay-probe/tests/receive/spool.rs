@@ -11,7 +11,11 @@ use norelay_core::{
     report::Report,
     token::Role,
 };
-use norelay_probe::{key_file, receipts::ReceiptSource, spool::Spool};
+use norelay_probe::{
+    key_file,
+    receipts::ReceiptSource,
+    spool::{self, Spool},
+};
 
 use super::*;
 
@@ -79,7 +83,7 @@ async fn torn_forged_and_endless_lines_are_nobodys_evidence() {
     ] {
         append(&path, octets);
     }
-    let mut followed = norelay_probe::spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
+    let mut followed = spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
     assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
     // The next receiver closes the torn line before its own.
     let receiving = receiving_to(&path);
@@ -129,6 +133,41 @@ fn a_spool_whose_receipts_are_all_kept_elsewhere_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_spool_that_has_grown_is_laid_aside_and_followed_all_the_same() {
+    let path = file("rotating.jsonl");
+    let aside = spool::laid_aside(&path);
+    let spool = Spool::open(&path).expect("the folder of the tests can be written").rotating(0);
+    let lines = |path: &Path| fs::read_to_string(path).expect("it is there").lines().count();
+    let follow = || spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
+    spool.append(&[receipt(1)]).expect("there is room");
+    let mut followed = follow();
+    assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
+    for test in 2..=4 {
+        spool.append(&[receipt(test), receipt(test + 10)]).expect("there is always room");
+        assert_eq!(next(&mut followed).await, Some((test, Role::Recipient)));
+        assert_eq!(next(&mut followed).await, Some((test + 10, Role::Recipient)));
+        assert_eq!((lines(&path), lines(&aside)), (2, if test == 2 { 1 } else { 2 }), "the oldest are gone");
+    }
+    // Who comes later reads what was laid aside first.
+    let mut late = follow();
+    for test in [3, 13, 4, 14] {
+        assert_eq!(next(&mut late).await, Some((test, Role::Recipient)));
+    }
+    // It is still ours alone.
+    assert!(Spool::open(&path).expect_err("it is locked").to_string().contains("in use by another receiver"));
+    // What came between the last look and the laying aside isn't lost.
+    let end = |octets: &[u8]| append(&path, octets);
+    let line = fs::read_to_string(&path).expect("it is text").lines().next().expect("a line").to_owned();
+    end(format!("{line}\n{line}\n").as_bytes());
+    spool.append(&[receipt(5)]).expect("there is always room");
+    for test in [4, 4, 5] {
+        assert_eq!(next(&mut followed).await, Some((test, Role::Recipient)));
+    }
+    spool.append(&[receipt(6)]).expect("there is always room");
+    assert_eq!(next(&mut followed).await, Some((6, Role::Recipient)), "nothing is read twice");
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_not_taken() {
     let mut config = config();
     config.spool = Some(Spool::open(Path::new("/dev/full")).expect("the full device can be opened"));
@@ -157,7 +196,7 @@ async fn trouble_with_files_is_said_in_a_sentence() {
         (key_file::read(&public).map(drop), "can't be used: everybody can read it; say chmod 600."),
         (key_file::read(&wrong).map(drop), "can't be used: it holds no key of 64 hexadecimal digits."),
         (
-            norelay_probe::spool::follow(&missing, RUN, master()).map(drop),
+            spool::follow(&missing, RUN, master()).map(drop),
             "can't be read: there is no such file; start `norelay receive` with this spool first.",
         ),
     ] {
