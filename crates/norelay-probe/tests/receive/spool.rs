@@ -135,7 +135,8 @@ fn a_spool_whose_receipts_are_all_kept_elsewhere_begins_anew() {
 #[tokio::test]
 async fn a_spool_that_has_grown_is_laid_aside_and_followed_all_the_same() {
     let path = file("rotating.jsonl");
-    let aside = spool::laid_aside(&path);
+    let aside = file("rotating.jsonl.old");
+    assert_eq!(aside, spool::laid_aside(&path));
     let spool = Spool::open(&path).expect("the folder of the tests can be written").rotating(0);
     let lines = |path: &Path| fs::read_to_string(path).expect("it is there").lines().count();
     let follow = || spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
