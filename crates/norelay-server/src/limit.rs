@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -20,7 +21,14 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{AppState, Asker, Config, Refusal, address, config::Limits, problem::Problem};
+use crate::{AppState, Asker, Config, Refusal, address, config::Limits, problem::Problem, proof};
+
+/// How long a request may take to come and its answer to begin. What takes longest is a code that is mailed.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+const _: () = assert!(
+    proof::LONGEST_MAILING.as_secs() + 10 <= ANSWER_TIMEOUT.as_secs(),
+    "a code that takes long to be mailed gets its answer"
+);
 
 /// So many of something at once: in all, and of one network.
 #[derive(Clone, Debug)]

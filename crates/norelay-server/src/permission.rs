@@ -28,7 +28,7 @@ use crate::{
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// All look-ups of one target together.
-const RESOLUTION: Duration = Duration::from_secs(20);
+pub const RESOLUTION: Duration = Duration::from_secs(20);
 /// Addresses of one target: 16 exchangers with 4 addresses each are more than any domain needs.
 const MAX_ADDRESSES: usize = 64;
 /// Ports of one test.

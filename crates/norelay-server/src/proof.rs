@@ -39,6 +39,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     AppState, Asker, JobId, Refusal, Store, StoreError,
+    permission::RESOLUTION,
     store::{Budget, Challenge, Owner, Subject},
     tester::Fence,
 };
@@ -56,9 +57,11 @@ const ANSWERS_HOURLY: u32 = 60;
 /// Mails a day to one domain, and through one server.
 const MAILS_DAILY: u32 = 3;
 /// How long a reply of the server may take while the code is mailed.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long the whole mailing may take.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(120);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long [`mail_code`] takes at most, for who asks waits for what the server says.
+pub const LONGEST_MAILING: Duration = Duration::from_secs(RESOLUTION.as_secs() + MAIL_TIMEOUT.as_secs());
 
 /// The TXT record that proves control over a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +118,10 @@ pub async fn mail_code(
     let domain = host_name(domain).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let permission = state.runs.permission();
     let target = Target { host: Host::MailDomain(domain.clone()), port: None };
-    let exchangers =
-        permission.names().exchangers(&target).await.map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let resolving = tokio::time::timeout(RESOLUTION, permission.names().exchangers(&target)).await;
+    let exchangers = resolving
+        .map_err(|_| Refusal::Malformed(format!("{domain} could not be looked up in time: try again.")))?
+        .map_err(|error| Refusal::Malformed(error.to_string()))?;
     // Otherwise anybody could have mail sent to anybody's server.
     if !exchangers.iter().any(|exchanger| exchanger.addresses.contains(&address)) {
         return Err(Refusal::Forbidden(format!("{address} is not a mail exchanger of {domain}.")));
@@ -337,11 +342,11 @@ pub trait Mailer: Send + Sync {
     fn mail(&self, address: IpAddr, letter: Letter) -> BoxFuture<'_, Result<(), String>>;
 }
 
-/// The real network.
+/// A network that letters are brought over.
 #[derive(Clone, Debug)]
-pub struct Post(pub Internet);
+pub struct Post<N = Internet>(pub N);
 
-impl Mailer for Post {
+impl<N: Network + Clone> Mailer for Post<N> {
     fn mail(&self, address: IpAddr, letter: Letter) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let exchanger =

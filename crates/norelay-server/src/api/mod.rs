@@ -15,8 +15,6 @@ mod service;
 mod stream;
 mod tests;
 
-use std::time::Duration;
-
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -37,15 +35,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AppState,
-    limit::{self, Requests},
+    limit::{self, ANSWER_TIMEOUT, Requests},
     problem::Problem,
     web::guard,
 };
 
 /// A request's body: a target and lists of a few names.
 const MAX_BODY: usize = 64 * 1024;
-/// How long an answer may take to begin; a test that is started is resolved first.
-const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What the document says that no handler says.
 #[derive(OpenApi)]
@@ -119,7 +115,7 @@ pub fn router(state: &AppState, requests: Requests) -> Router<AppState> {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This resource has other methods: see /api.")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
         .layer(middleware::from_fn_with_state((state.clone(), requests), turn_away))
         .layer(middleware::from_fn_with_state(state.clone(), guard))
         .layer(middleware::map_response(with_headers))

@@ -24,8 +24,6 @@ pub mod start;
 mod verify;
 pub mod view;
 
-use std::time::Duration;
-
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -39,14 +37,12 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::{
     AppState,
-    limit::{self, Requests},
+    limit::{self, ANSWER_TIMEOUT, Requests},
     lookup::Lookups,
 };
 
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
-/// How long a form may take to come and an answer to begin: longer than a code takes to be mailed.
-const TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that makes markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -101,7 +97,7 @@ pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
         .fallback(problem::fallback)
         .layer(DefaultBodyLimit::max(MOST_OF_A_FORM))
         .layer(Extension(pages))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
         .layer(middleware::from_fn_with_state((state.clone(), requests), turn_away))
         .layer(middleware::from_fn_with_state(state, guard::guard))
         .layer(middleware::map_response(with_headers))
