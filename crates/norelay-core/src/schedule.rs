@@ -8,6 +8,7 @@
 //!   once, and halves at the first 421, refused connection or added delay.
 //! - A job that was interrupted is asked again on a fresh connection, after a pause that grows; a job that was
 //!   greylisted, after the time that the server names. All of it ends at the deadline.
+//! - Where a server bears some questions on a connection and then closes it, the others are asked on the next.
 //! - Once connections that worked no longer do, the path is given up as blocked: nothing is hammered.
 //!
 //! Times are counted from the start of the run.
@@ -105,6 +106,8 @@ pub enum Ending {
     },
     /// Without an answer.
     Interrupted(Cause),
+    /// With some of the answers that share the connection, before the server closed it.
+    Continued,
     /// Without a connection: there was nothing to ask.
     NotAsked,
 }
@@ -222,6 +225,11 @@ impl Scheduler {
             }
             Ending::Deferred { reason, retry_after } => self.deferred(index, *reason, *retry_after, took, now),
             Ending::Interrupted(cause) => self.interrupted(index, cause, now),
+            // Each such connection answers something: it is a limit of the connection's, and no trouble.
+            Ending::Continued => {
+                self.served(took);
+                Some(now)
+            }
             Ending::NotAsked => None,
         };
         let again = again.filter(|not_before| *not_before <= self.limits.deadline && self.blocked.is_none());

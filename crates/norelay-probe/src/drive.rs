@@ -4,14 +4,7 @@
 //! - What is handed over for sending is recorded before it is written, so that no receipt can come before its record.
 //! - The session's deadline covers connecting, writing, the TLS handshake and reading.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use norelay_core::{
     event::{Event, Path},
@@ -19,19 +12,19 @@ use norelay_core::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::Semaphore,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
+    farewells::Farewells,
     network::{AnyStream, Network},
     record::Recorder,
 };
 
 /// A TLS handshake with a server that answers at all.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// The greeting of a server that has greeted others, at the first attempt. A connection that a full queue has lost is
-/// open for us and unknown to the server: nobody will ever say anything on it.
+/// How much later than the latest greeting so far one may come, at the first attempt. A connection that a full queue has
+/// lost is open for us and unknown to the server: nobody will ever say anything on it.
 const GREETING: Duration = Duration::from_secs(10);
 /// How long a last QUIT may take to be written; it is not waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -60,21 +53,6 @@ pub struct Dialogue {
     pub reply_timeout: Duration,
     /// What it shares with the other dialogues of its path, if anything.
     pub farewells: Option<Arc<Farewells>>,
-}
-
-/// What the dialogues of a path tell each other of their ends.
-#[derive(Debug)]
-pub struct Farewells {
-    /// Whether one has shown, by the reply to QUIT, that the server gives one reply a command: no other need wait for it.
-    pub orderly: AtomicBool,
-    /// A permit for each dialogue that has come to where only the reply to QUIT is awaited.
-    pub leaving: Semaphore,
-}
-
-impl Default for Farewells {
-    fn default() -> Self {
-        Self { orderly: AtomicBool::new(false), leaving: Semaphore::new(0) }
-    }
 }
 
 /// Has a dialogue, from connecting to the end; says its number.
@@ -114,8 +92,9 @@ impl<N: Network> Driver<'_, N> {
             };
         }
         let mut session = Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
-        if self.dialogue.attempt == 0 && self.is_orderly() {
-            session = session.greeted_within(GREETING);
+        let latest = self.dialogue.farewells.as_ref().and_then(|farewells| farewells.latest_greeting());
+        if let Some(latest) = latest.filter(|_| self.dialogue.attempt == 0) {
+            session = session.greeted_within(latest + GREETING);
         }
         session.start(self.opened.elapsed());
         self.talk(&mut session, stream).await
@@ -173,19 +152,14 @@ impl<N: Network> Driver<'_, N> {
         match timeout_at(deadline, stream.read(buffer)).await {
             Ok(Ok(0)) => session.handle_disconnect(None),
             Ok(Ok(length)) => {
-                if self.is_orderly() {
-                    session.skip_farewell();
+                if let Some(farewells) = &self.dialogue.farewells {
+                    farewells.spare(session);
                 }
                 session.handle_input(self.opened.elapsed(), &buffer[..length]);
             }
             Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
             Err(_) => session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
         }
-    }
-
-    /// Whether another dialogue of the path has gone well, from the greeting to the end.
-    fn is_orderly(&self) -> bool {
-        self.dialogue.farewells.as_ref().is_some_and(|farewells| farewells.orderly.load(Ordering::Relaxed))
     }
 
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {

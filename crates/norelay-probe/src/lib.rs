@@ -9,6 +9,7 @@ pub mod blacklist;
 mod certificate;
 pub mod dns;
 pub mod drive;
+pub mod farewells;
 pub mod key_file;
 pub mod mailbox;
 pub mod network;

@@ -163,3 +163,14 @@ fn added_delay_halves_the_window() {
     });
     assert!(scheduler.window() <= 2, "{}", scheduler.window());
 }
+
+#[test]
+fn a_server_that_bears_a_few_questions_on_a_connection_is_asked_on_the_next() {
+    let (scheduler, end, dialogues, most) = simulate(1, LIMITS, |start, _, _| match start.attempt {
+        ..9 => (Ending::Continued, QUICK),
+        _ => (Ending::Answered, QUICK),
+    });
+    assert!(scheduler.blocked().is_none());
+    assert_eq!((dialogues, most), (10, 1));
+    assert!(end < Duration::from_secs(1), "{end:?}");
+}

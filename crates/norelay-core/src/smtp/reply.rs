@@ -5,7 +5,7 @@
 //! - What isn't a reply is a [`Violation`], never an acceptance and never a refusal.
 //! - A line ends at LF, with or without CR: a second reply hidden behind a bare LF is thereby seen as what it is,
 //!   a reply that nobody asked for.
-//! - Everything is bounded: octets a line, lines a reply.
+//! - Everything is bounded: octets a line, lines and octets a reply.
 
 use std::fmt;
 
@@ -17,6 +17,9 @@ use crate::octets::Octets;
 const MAX_LINE: usize = 4096;
 /// Real EHLO replies have about twenty lines, and help texts fifty.
 const MAX_LINES: usize = 512;
+
+/// Likewise for the octets of a whole reply.
+const MAX_REPLY: usize = 16 << 10;
 
 /// A whole reply: its code and the text of each of its lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +151,7 @@ pub enum Violation {
     },
     /// A line without an end.
     EndlessLine,
-    /// A reply without a last line.
+    /// A reply without a last line, as far as we read.
     EndlessReply,
     /// Lines of one reply with different codes.
     MixedCodes {
@@ -176,7 +179,7 @@ impl fmt::Display for Violation {
         match self {
             Self::NotAReply { line } => write!(f, "it sent what is not an SMTP reply: \"{line}\""),
             Self::EndlessLine => f.write_str("it sent a line without an end"),
-            Self::EndlessReply => f.write_str("it sent a reply without an end"),
+            Self::EndlessReply => f.write_str("it sent a reply without an end in sight"),
             Self::MixedCodes { first, then } => write!(f, "it mixed the codes {first} and {then} in one reply"),
             Self::Unsolicited { reply } => write!(f, "it sent a reply that nothing asked for: \"{reply}\""),
             Self::Misplaced { reply } => write!(f, "its reply has no meaning here: \"{reply}\""),
@@ -191,6 +194,7 @@ pub struct ReplyReader {
     line: Vec<u8>,
     code: Option<u16>,
     lines: Vec<Octets>,
+    octets: usize,
     broken: bool,
 }
 
@@ -232,9 +236,13 @@ impl ReplyReader {
         if first != code {
             return Some(self.violated(Violation::MixedCodes { first, then: code }));
         }
+        self.octets += line.len();
+        if self.octets > MAX_REPLY {
+            return Some(self.violated(Violation::EndlessReply));
+        }
         self.lines.push(Octets::from(text));
         if is_last {
-            self.code = None;
+            (self.code, self.octets) = (None, 0);
             let lines = std::mem::take(&mut self.lines);
             return Some(Ok(Reply { code, lines }));
         }
@@ -305,6 +313,10 @@ mod tests {
     fn endless_input_is_bounded() {
         assert_eq!(read(&vec![b'2'; 1 << 20]), [Err(Violation::EndlessLine)]);
         assert_eq!(read(&b"250-x\r\n".repeat(1 << 16)), [Err(Violation::EndlessReply)]);
+        let line = [b"250-", &[b'x'; 1000][..], b"\r\n"].concat();
+        assert_eq!(read(&[line.repeat(20), b"250 x\r\n".to_vec()].concat()), [Err(Violation::EndlessReply)]);
+        // The bound is for each reply, not for all of them.
+        assert_eq!(codes(&[line.repeat(12), b"250 x\r\n".to_vec()].concat().repeat(2)), [Ok(250), Ok(250)]);
     }
 
     #[test]

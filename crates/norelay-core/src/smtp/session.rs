@@ -7,6 +7,8 @@
 //!   is believed after a violation.
 //! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
 //!   octets gains no time by it, and writes count as waiting.
+//! - Where commands travel together, answers that can't be in their order break the dialogue: a 221 to anything but
+//!   QUIT (an answer is missing), a recipient accepted after a refused MAIL (two have changed places).
 //! - QUIT is said and, unless the transaction asks for it, not waited for. Where it is and PIPELINING is offered, it
 //!   travels with the last recipient, if nothing else can follow: then its reply costs no time.
 //! - What is injected behind STARTTLS needs no answer: without one, the dialogue is over.
@@ -172,6 +174,8 @@ pub struct Session {
     secured: bool,
     quit_said: bool,
     quitting: bool,
+    known_farewells: [bool; 2],
+    mail_accepted: bool,
     last_was_positive: bool,
     last_answered: Option<(Stage, Option<usize>)>,
     ended: bool,
@@ -200,6 +204,8 @@ impl Session {
             secured,
             quit_said: false,
             quitting: false,
+            known_farewells: [false; 2],
+            mail_accepted: false,
             last_was_positive: false,
             last_answered: None,
             ended: false,
@@ -317,9 +323,11 @@ impl Session {
         self.ended
     }
 
-    /// The reply to QUIT need not be waited for, unless there was a preface, which some answer and others don't.
-    pub fn skip_farewell(&mut self) {
-        self.transaction.farewell &= !self.transaction.preface.is_empty();
+    /// The reply to QUIT need not be waited for after such an answer, positive or not, unless there was a preface, which
+    /// some answer and others don't.
+    pub fn skip_farewell(&mut self, after_positive: bool) {
+        self.known_farewells[usize::from(after_positive)] = self.transaction.preface.is_empty();
+        self.transaction.farewell &= self.known_farewells != [true; 2];
     }
 
     /// Whether nothing is awaited any more but the reply to QUIT.
@@ -407,6 +415,9 @@ impl Session {
         if reply.code == 421 {
             return self.interrupt(Cause::Closing { stage, reply });
         }
+        if self.is_out_of_order(stage, &reply) {
+            return self.misplaced(stage, reply);
+        }
         if self.quitting && stage != Stage::Quit {
             return;
         }
@@ -426,6 +437,19 @@ impl Session {
             }
             (Stage::Quit, None) => self.misplaced(stage, reply),
             _ => self.end(now, End::Answered),
+        }
+    }
+
+    /// Whether an answer shows that those before it were another command's. A 221 is for QUIT alone (RFC 5321 section
+    /// 4.2.3); who has refused every MAIL has no recipient to accept (section 4.1.4), though RCPT travelled with it.
+    fn is_out_of_order(&self, stage: Stage, reply: &Reply) -> bool {
+        let travelled_together = self.transaction.pipelining && self.capabilities.offers("PIPELINING");
+        match stage {
+            Stage::Rcpt if reply.is_positive() && travelled_together && self.mail_refused && !self.mail_accepted => {
+                true
+            }
+            Stage::Rset | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfData => reply.code == 221,
+            _ => false,
         }
     }
 
@@ -579,8 +603,13 @@ impl Session {
             ReplyClass::PositiveCompletion if step.stage == Stage::Rcpt => self.accepted_recipients += 1,
             _ => {}
         }
-        if step.stage == Stage::Mail {
-            self.mail_refused = reply.is_negative();
+        match step.stage {
+            Stage::Mail => {
+                self.mail_refused = reply.is_negative();
+                self.mail_accepted |= reply.is_positive();
+            }
+            Stage::Rset => self.mail_accepted = false,
+            _ => {}
         }
         if reply.is_negative() && matches!(step.purpose, Purpose::Condition | Purpose::Question) {
             return self.end(now, End::Answered);
@@ -649,7 +678,8 @@ impl Session {
         if self.ended {
             return;
         }
-        if end == End::Answered && (self.transaction.farewell || self.transaction.ambiguous) {
+        let waits = self.transaction.farewell && !self.known_farewells[usize::from(self.last_was_positive)];
+        if end == End::Answered && (waits || self.transaction.ambiguous) {
             // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
             self.quitting = true;
             if !self.quit_said {
@@ -851,11 +881,37 @@ mod tests {
             (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
             (&["501 no\r\n", "503 no\r\n221 bye\r\n"], "Answered"),
             (&["250 ok\n550 no\r\n", "550 no\r\n"], "! during QUIT its reply has no meaning here: \"550 no\""),
+            (&["250 ok\r\n", "550 no\r\n250 ok\r\n"], "! during QUIT its reply has no meaning here: \"250 ok\""),
+            // MAIL was left unanswered.
+            (&["550 no\r\n221 bye\r\n"], "! during RCPT its reply has no meaning here: \"221 bye\""),
+            // RCPT was answered before MAIL.
+            (&["550 no\r\n250 ok\r\n"], "! during RCPT its reply has no meaning here: \"250 ok\""),
         ] {
             let mut seen = Vec::new();
             run(farewell.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
             assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
             assert_eq!(seen.iter().filter(|line| *line == "C: QUIT").count(), 1);
+        }
+    }
+
+    #[test]
+    fn only_the_farewells_that_others_have_shown_are_skipped() {
+        for (after_positive, answer, expected) in [
+            (true, "250 ok\r\n", "Answered"),
+            (false, "550 no\r\n", "Answered"),
+            (true, "550 no\r\n", "C: QUIT"),
+            (false, "250 ok\r\n", "C: QUIT"),
+        ] {
+            let mut session = Session::new(Transaction { farewell: true, ..plain() }, Duration::from_secs(60));
+            session.start(Duration::ZERO);
+            session.skip_farewell(after_positive);
+            let mut seen = Vec::new();
+            for portion in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", answer] {
+                let _ = session.poll_transmit();
+                session.handle_input(Duration::ZERO, portion.as_bytes());
+                drain(&mut session, &mut seen);
+            }
+            assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
         }
     }
 

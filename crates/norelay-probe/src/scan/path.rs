@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,7 +20,8 @@ use tokio::sync::OnceCell;
 
 use super::{Context, netstrings, words, work};
 use crate::{
-    drive::{self, Dialogue, Farewells},
+    drive::{self, Dialogue},
+    farewells::Farewells,
     network::Network,
     secure::{
         identity::{ClientIdentity, Identified},
@@ -263,7 +264,11 @@ impl<N: Network> PathScan<N> {
             .chain(&second)
             .map(|(test, _, outcome)| ending_of(test, outcome))
             .find(|ending| *ending != Ending::Answered);
-        open.unwrap_or(Ending::Answered)
+        let is_closed = matches!(open, Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
+        match open {
+            Some(_) if is_closed && outcomes.iter().any(|(_, _, outcome)| outcome.is_answered()) => Ending::Continued,
+            open => open.unwrap_or(Ending::Answered),
+        }
     }
 
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
@@ -373,13 +378,9 @@ impl<N: Network> PathScan<N> {
         step_tests: Vec<Option<String>>,
         attempt: u32,
     ) -> u32 {
-        transaction.farewell = !transaction.preface.is_empty() || !self.farewells.orderly.load(Ordering::Relaxed);
+        transaction.farewell = true;
         let number = self.dialogue(tests, transaction, step_tests, false, attempt).await;
-        let said_farewell = self.context.recorder.look(|report| {
-            let farewell = report.dialogues.get(&number).and_then(|dialogue| dialogue.reply_at(Stage::Quit));
-            farewell.is_some_and(|reply| reply.code == 221)
-        });
-        self.farewells.orderly.fetch_or(said_farewell, Ordering::Relaxed);
+        self.dialogue_of(number, |dialogue| self.farewells.note(dialogue));
         number
     }
 

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -26,9 +27,10 @@ pub use norelay_probe::scan::{Request, Traps};
 use norelay_probe::{
     network::{AnyStream, Network},
     scan::{self, Family},
+    secure,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf},
     sync::{mpsc, watch},
     time::Instant,
 };
@@ -37,33 +39,69 @@ pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A server: what it does with its nth connection, counted from 0. `None` refuses the connection.
 pub type Server = Arc<dyn Fn(usize, DuplexStream) -> Option<Serving> + Send + Sync>;
 
+/// Octets that may be on their way at once, in each direction.
+const WINDOW: usize = 1 << 16;
+
 /// Where every connection goes to one server.
 pub struct Simulation {
     server: Server,
+    window: usize,
+    handshake: Handshake,
+    resets: bool,
     connections: AtomicUsize,
+}
+
+/// How a connection is secured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// In words, after which nothing is ciphered: a line each, "HANDSHAKE" and "DONE".
+    InWords,
+    /// By TLS itself.
+    Real,
 }
 
 impl Simulation {
     pub fn of(server: Server) -> Self {
-        Self { server, connections: AtomicUsize::new(0) }
+        Self { server, window: WINDOW, handshake: Handshake::InWords, resets: false, connections: AtomicUsize::new(0) }
+    }
+
+    pub fn through(self, window: usize) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Where the server closes a connection, it resets it.
+    pub fn resetting(self) -> Self {
+        Self { resets: true, ..self }
+    }
+
+    pub fn secured_by(self, handshake: Handshake) -> Self {
+        Self { handshake, ..self }
     }
 }
 
 impl Network for Simulation {
     async fn connect(&self, _to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (ours, theirs) = tokio::io::duplex(self.window);
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
         match (self.server)(number, theirs) {
             None => Err(io::ErrorKind::ConnectionRefused.into()),
             Some(serving) => {
                 tokio::spawn(serving);
-                Ok((Box::new(ours), ([198, 51, 100, 9], 40_000).into()))
+                let stream: AnyStream = if self.resets { Box::new(Resetting(ours)) } else { Box::new(ours) };
+                Ok((stream, ([198, 51, 100, 9], 40_000).into()))
             }
         }
     }
 
-    /// A handshake in words, after which nothing is ciphered: a line each, "HANDSHAKE" and "DONE".
-    async fn secure(&self, stream: AnyStream, _: Option<&str>, _: IpAddr) -> Result<(AnyStream, TlsFacts), String> {
+    async fn secure(
+        &self,
+        stream: AnyStream,
+        host: Option<&str>,
+        address: IpAddr,
+    ) -> Result<(AnyStream, TlsFacts), String> {
+        if self.handshake == Handshake::Real {
+            return secure::handshake(stream, host, address).await;
+        }
         let mut stream = BufReader::new(stream);
         let mut answer = Vec::new();
         stream.write_all(b"HANDSHAKE\r\n").await.map_err(|error| error.to_string())?;
@@ -76,6 +114,39 @@ impl Network for Simulation {
 
     fn source(&self, _to: SocketAddr) -> Option<IpAddr> {
         Some([198, 51, 100, 9].into())
+    }
+}
+
+/// A connection whose end is a reset.
+struct Resetting(DuplexStream);
+
+impl AsyncRead for Resetting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.0).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().len() == before => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncWrite for Resetting {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 
@@ -124,12 +195,17 @@ pub fn request() -> Request {
 
 /// Runs the seventeen and the controls against a server, in virtual time.
 pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
+    run_in(Simulation::of(server), request, receipts).await
+}
+
+/// As [`run`], in a network of one's own.
+pub async fn run_in(network: Simulation, request: Request, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
     let exchangers = vec![MailExchanger {
         name: Some("mx.target.example".into()),
         preference: None,
         addresses: vec![[192, 0, 2, 7].into()],
     }];
-    let network = Arc::new(Simulation::of(server));
+    let network = Arc::new(network);
     let started = Instant::now();
     let (_stop, stopped) = watch::channel(false);
     let records = Arc::<Mutex<Vec<Record>>>::default();

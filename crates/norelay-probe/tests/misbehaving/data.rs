@@ -1,0 +1,64 @@
+//! The text: what becomes of messages for proof. None of these servers delivers one.
+
+use norelay_core::check::Verdict::{Closed, Suspect};
+
+use crate::{
+    Row, check, check_with, row,
+    servers::{GREETING, but, but_for, foreign, offering, taking},
+    simulation::{NOTHING, answering},
+};
+
+fn texts() -> Vec<Row> {
+    vec![
+        row("delivers nothing", taking("354 go on", "250 2.0.0 queued"), Suspect, 320, 60),
+        row("refuses at DATA", taking("554 5.7.1 Relaying denied", ""), Closed, 20, 60),
+        row("refuses after the dot", taking("354 go on", "554 5.7.1 Relaying denied"), Closed, 20, 60),
+        row("defers after the dot", taking("354 go on", "451 4.3.0 later"), Suspect, 1200, 80),
+        row("hangs up at DATA", taking("", ""), Suspect, 200, 80),
+        row("hangs up after the dot", taking("354 go on", ""), Suspect, 200, 80),
+        row("resets after the dot", taking("354 go on", ""), Suspect, 200, 80).resetting(),
+        row("never answers the dot", taking("354 go on", NOTHING), Suspect, 1200, 80),
+        row("queued before the text", taking("250 2.0.0 queued", ""), Suspect, 200, 80),
+        row("queued, and then it asks for the text", taking("250 2.0.0 queued\r\n354 go on", ""), Suspect, 200, 80),
+        row("asks for the text twice", taking("354 go on\r\n354 go on", "250 2.0.0 queued"), Suspect, 200, 80),
+        row("354 for an answer to the dot", taking("354 go on", "354 go on"), Suspect, 320, 80),
+        row(
+            "a message that is too large",
+            offering("SIZE 100", "354 go on", "552 5.3.4 Message size exceeds fixed limit"),
+            Suspect,
+            200,
+            80,
+        ),
+        row("takes no chunk", offering("CHUNKING", "354 go on", "250 2.0.0 queued"), Suspect, 320, 60),
+        row(
+            "refuses in the proof whom it accepted before, and asks for the text",
+            but(|number, line| match line {
+                "DATA" => Some("354 go on\r\n".to_owned()),
+                line if foreign(line) && number < 22 => Some("250 2.1.5 ok\r\n".to_owned()),
+                _ => None,
+            }),
+            Suspect,
+            320,
+            60,
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn misbehaviour_with_a_message() {
+    check_with(texts(), true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_text_goes_out_unasked() {
+    check(vec![
+        row("DATA though all recipients were refused", but_for("DATA", "354 go on"), Closed, 2, 40),
+        row("250 to any line", answering(GREETING, |_, _| "250 ok\r\n".to_owned()), Suspect, 400, 60),
+    ])
+    .await;
+    check_with(
+        vec![row("250 to any line", answering(GREETING, |_, _| "250 ok\r\n".to_owned()), Suspect, 400, 60)],
+        true,
+    )
+    .await;
+}
