@@ -20,7 +20,7 @@ use crate::{
     catalogue,
     octets::Octets,
     report::{Dialogue, Report},
-    smtp::Stage,
+    smtp::{Reply, Stage},
     token::Role,
 };
 
@@ -189,7 +189,9 @@ fn traces(report: &Report, path: u8) -> impl Iterator<Item = Sighting> + '_ {
             _ => None,
         })?;
         let field = field.to_text();
-        let address = reading::in_trace(&field, &said)?;
+        let taken = dialogue.exchanges.iter().rev().find(|exchange| exchange.stage == Stage::EndOfData)?;
+        let taken = taken.reply.as_ref().map(Reply::text).unwrap_or_default();
+        let address = reading::in_trace(&field, &said, &taken)?;
         // What follows (an id, the recipient's token, the date) is no evidence.
         let words = field.split(';').next().unwrap_or_default();
         let words = words.split(" id ").next().unwrap_or_default().into();

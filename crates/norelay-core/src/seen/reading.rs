@@ -124,13 +124,15 @@ pub(super) fn in_refusal(reply: &Reply) -> Option<IpAddr> {
     addresses(&text).iter().find(|found| is_clients(&text, found)).map(|found| found.address)
 }
 
-/// The address that a `Received` field gives to the one who said HELO with `said`; nothing where the field doesn't
-/// name `said`: then it may be another's.
-pub(super) fn in_trace(field: &str, said: &str) -> Option<IpAddr> {
+/// The address that a `Received` field gives to the one who said HELO with `said` and got `answer` to his message;
+/// nothing where the field neither names `said` nor has an id that `answer` has: then it may be another's. A proxy that
+/// says HELO with its own name (nginx) shows by the id alone.
+pub(super) fn in_trace(field: &str, said: &str, answer: &str) -> Option<IpAddr> {
     let lower = field.to_ascii_lowercase();
     let clause = from_clause(lower.strip_prefix("from ")?);
     let said = said.to_ascii_lowercase();
-    if said.is_empty() || !has_word(clause, &said) {
+    let is_ours = !said.is_empty() && has_word(clause, &said);
+    if !is_ours && !id_in(&lower[4..]).is_some_and(|id| has_word(&answer.to_ascii_lowercase(), id)) {
         return None;
     }
     let comments = comments(clause);
@@ -140,6 +142,16 @@ pub(super) fn in_trace(field: &str, said: &str) -> Option<IpAddr> {
     // `from [192.0.2.1] (HELO name)`: Exim, CommuniGate Pro, chasquid.
     let first = addresses(clause.split([' ', '(']).next()?).first()?.address;
     addresses(&said).iter().all(|echo| echo.address != first).then_some(first)
+}
+
+/// Ids shorter than this are in many a text by chance.
+const MIN_ID: usize = 6;
+
+/// The id of a `Received` field (RFC 5321 section 4.4), comments not left aside: none has ` id ` in it.
+fn id_in(field: &str) -> Option<&str> {
+    let (_, after) = field.split_once(" id ")?;
+    let id = after.split([' ', ';', '(', '\t', '\r', '\n']).next()?.trim_matches(['<', '>']);
+    (id.len() >= MIN_ID).then_some(id)
 }
 
 /// What stands before ` by `, comments left aside.
