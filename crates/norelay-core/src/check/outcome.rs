@@ -92,7 +92,10 @@ impl Outcome {
         match &dialogue.end {
             Some(End::Answered) => Self::positive(&answers),
             Some(End::NotOffered(keyword)) => Self::NotRun { why: format!("the server does not offer {keyword}") },
-            Some(End::Interrupted(cause)) => Self::Interrupted { cause: cause.clone() },
+            Some(End::Interrupted(cause)) => match hung_up_on(&answers, cause) {
+                Some((exchange, reply)) => Self::negative(exchange, reply),
+                None => Self::Interrupted { cause: cause.clone() },
+            },
             None => Self::Interrupted { cause: Cause::Stopped },
         }
     }
@@ -180,6 +183,14 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
         kept.push(exchange);
     }
     kept
+}
+
+/// The refusal of an authentication after which a server closed the connection, as nginx does: whoever failed can ask
+/// nothing more.
+fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchange, &'a Reply)> {
+    let is_closed = matches!(cause, Cause::Disconnected { .. } | Cause::Closing { .. });
+    let last = answers.iter().rev().find_map(|exchange| Some((*exchange, exchange.reply.as_ref()?)));
+    last.filter(|(exchange, reply)| is_closed && exchange.stage == Stage::Auth && (500..600).contains(&reply.code))
 }
 
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {

@@ -386,7 +386,7 @@ fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, co
         // A line that is no command, because of what stands in it, was not taken for two (RFC 5321 section 4.2.4).
         (_, Stage::Rcpt) if test.is_ambiguous() && matches!(code, 500..=504 | 555) => true,
         _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
-        (Group::Auth, Stage::Auth) | (Group::Proxy, Stage::Other) => reason != Reason::Reputation,
+        (Group::Auth | Group::State, Stage::Auth) | (Group::Proxy, Stage::Other) => reason != Reason::Reputation,
         (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail) if is_order => true,
         // Those who say another name, or send no header, get in: it is the name or the header that is refused.
         (Group::Hello, Stage::Helo | Stage::Mail | Stage::Rcpt) => controls.takes_postmaster,
