@@ -23,7 +23,7 @@ use crate::{
         Hops, Outcome,
         verdict::{Judgement, PathJudgement, TestJudgement, Weight},
     },
-    mta::{self, Confidence},
+    mta::{self, Confidence, Mta},
     remedy::{self, Cause},
     report::Report,
     smtp::Stage,
@@ -274,6 +274,12 @@ fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
     found.then(|| Diagnosis::new(view, Cause::MultiHop, Confidence::Certain, evidence, Vec::new()))
 }
 
+/// The keys of what helps a software against a cause: that of its distribution first.
+fn keys(software: &Mta, cause: Cause) -> impl Iterator<Item = String> {
+    let servers = software.distribution.into_iter().chain([software.name]);
+    servers.flat_map(move |server| remedy::find(server, cause)).map(remedy::Remedy::key)
+}
+
 impl Diagnosis {
     /// The cause as a sentence: `The server relays for every client (certain).`
     #[must_use]
@@ -297,9 +303,11 @@ impl Diagnosis {
             view.others().filter(is_here).find_map(|other| mta::identify(view.report, other.index))
         };
         let software = mta::identify(view.report, view.index).or_else(beside);
-        let servers = software.iter().flat_map(|mta| mta.distribution.into_iter().chain([mta.name]));
-        let remedies: Vec<String> =
-            servers.flat_map(|server| remedy::find(server, cause)).map(remedy::Remedy::key).collect();
+        let mut remedies: Vec<String> = software.iter().flat_map(|mta| keys(mta, cause)).collect();
+        if remedies.is_empty() {
+            // A proxy isn't to blame for what the server behind it does.
+            remedies = mta::behind(view.report, view.index).iter().flat_map(|mta| keys(mta, cause)).collect();
+        }
         let paths = vec![view.index];
         Self { cause, confidence, paths, evidence, rules_out, remedy: remedies.first().cloned(), remedies }
     }

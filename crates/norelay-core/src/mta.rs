@@ -5,6 +5,8 @@
 //! - A greeting can be changed in a minute and the wording of replies hardly ever: clues of several places together are
 //!   as good as a name in the greeting, and where they contradict it, it counts for less.
 //! - What is only remembered, and was not found in a source or a transcript, never makes anything certain.
+//! - A proxy that speaks SMTP itself hands on the words of the server behind it: where its own are sure, it is named, and
+//!   theirs are no contradiction.
 
 mod table;
 
@@ -108,6 +110,8 @@ pub struct Name {
     pub title: &'static str,
     /// The software that it is built upon, or whose wording it took over: no contradiction.
     pub kin: Option<&'static str>,
+    /// Whether it stands before another server, whose answers it hands on.
+    pub is_front: bool,
 }
 
 /// Where in a dialogue a clue shows.
@@ -167,26 +171,54 @@ struct Traits {
     count: usize,
 }
 
+/// The clues that a server shows, by name.
+type Hits<'a> = BTreeMap<&'static str, Vec<Hit<'a>>>;
+
 /// What the software of the server on a path seems to be.
 #[must_use]
 pub fn identify(report: &Report, path: u8) -> Option<Mta> {
     let traits = Traits::of(report, path);
-    let mut hits: BTreeMap<&'static str, Vec<Hit<'_>>> = BTreeMap::new();
-    for hit in CLUES.iter().filter_map(|clue| traits.hit(clue)) {
-        hits.entry(hit.clue.mta).or_default().push(hit);
+    let hits = traits.hits();
+    match front(&hits) {
+        Some(name) => Some(describe(name, confidence_of(&hits[name]), &hits[name], &hits)),
+        None => among(&hits),
     }
+}
+
+/// What the server behind the proxy on a path seems to be, where it is a proxy that answers.
+#[must_use]
+pub fn behind(report: &Report, path: u8) -> Option<Mta> {
+    let traits = Traits::of(report, path);
+    let mut hits = traits.hits();
+    let name = front(&hits)?;
+    hits.remove(name);
+    among(&hits)
+}
+
+/// The proxy that shows by two lines of its own: one may be a greeting that somebody chose.
+fn front(hits: &Hits<'_>) -> Option<&'static str> {
+    let is_shown = |hits: &[Hit<'_>]| sound_lines(hits) >= 2;
+    hits.iter().find(|(name, hits)| is_front(name) && is_shown(hits)).map(|(name, _)| *name)
+}
+
+/// The software that most clues are for.
+fn among(hits: &Hits<'_>) -> Option<Mta> {
     // Of two that are equally sure, the one that is built upon the other says more.
     let best = hits.iter().max_by_key(|(name, hits)| (rank(hits).0, kin_of(name) != **name, rank(hits)))?;
     let (name, shown) = (*best.0, best.1);
-    let others = hits.iter().filter(|&(other, _)| kin_of(other) != kin_of(name));
-    let is_tied = others.clone().any(|(_, theirs)| rank(theirs) == rank(shown));
-    let rivals: Vec<&Hit<'_>> = others.filter_map(|(_, theirs)| contradiction(shown, theirs)).collect();
     let confidence = confidence_of(shown);
+    let is_tied = others(hits, name).any(|theirs| rank(theirs) == rank(shown));
     if is_tied && confidence == Confidence::Possible {
         return None;
     }
-    let confidence = if rivals.is_empty() { confidence } else { confidence.lowered() };
-    Some(describe(name, confidence, shown, &rivals))
+    let is_contradicted = others(hits, name).any(|theirs| contradiction(shown, theirs).is_some());
+    Some(describe(name, if is_contradicted { confidence.lowered() } else { confidence }, shown, hits))
+}
+
+/// The clues for software of other families; a line like a proxy's, alone, is none against another.
+fn others<'a, 'b>(hits: &'b Hits<'a>, name: &'static str) -> impl Iterator<Item = &'b Vec<Hit<'a>>> {
+    let others = hits.iter().filter(move |&(other, _)| kin_of(other) != kin_of(name) && !is_front(other));
+    others.map(|(_, theirs)| theirs)
 }
 
 /// The clues that a server shows on a path.
@@ -199,9 +231,13 @@ pub fn clues(report: &Report, path: u8) -> Vec<&'static Clue> {
 /// How sure the clues of one name are together.
 fn confidence_of(hits: &[Hit<'_>]) -> Confidence {
     let strongest = hits.iter().map(|hit| strength(hit.clue)).max().unwrap_or(Confidence::Possible);
+    if sound_lines(hits) >= 3 { Confidence::Certain } else { strongest }
+}
+
+/// How many lines of a server's are as good as sure to be this software's.
+fn sound_lines(hits: &[Hit<'_>]) -> usize {
     let sound = hits.iter().filter(|hit| hit.clue.verified && hit.clue.weight >= Confidence::Likely);
-    let lines: BTreeSet<(Place, &str)> = sound.map(|hit| (hit.clue.place, hit.line)).collect();
-    if lines.len() >= 3 { Confidence::Certain } else { strongest }
+    sound.map(|hit| (hit.clue.place, hit.line)).collect::<BTreeSet<_>>().len()
 }
 
 fn strength(clue: &Clue) -> Confidence {
@@ -219,6 +255,10 @@ fn kin_of(name: &'static str) -> &'static str {
     NAMES.iter().find(|known| known.name == name).and_then(|known| known.kin).unwrap_or(name)
 }
 
+fn is_front(name: &str) -> bool {
+    NAMES.iter().any(|known| known.name == name && known.is_front)
+}
+
 /// Another software's strongest clue, where nothing of the first explains it.
 fn contradiction<'a, 'b>(ours: &[Hit<'_>], theirs: &'b [Hit<'a>]) -> Option<&'b Hit<'a>> {
     theirs
@@ -227,7 +267,7 @@ fn contradiction<'a, 'b>(ours: &[Hit<'_>], theirs: &'b [Hit<'a>]) -> Option<&'b 
         .find(|hit| !ours.iter().any(|our| our.line == hit.line))
 }
 
-fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], rivals: &[&Hit<'_>]) -> Mta {
+fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], hits: &Hits<'_>) -> Mta {
     let mut by_weight: Vec<&Hit<'_>> = shown.iter().collect();
     by_weight.sort_by_key(|hit| std::cmp::Reverse(strength(hit.clue)));
     let mut evidence = Vec::new();
@@ -237,7 +277,9 @@ fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], rival
             evidence.push(clause);
         }
     }
-    let against = rivals.iter().map(|hit| format!("but {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
+    let but = if is_front(name) { "from behind it," } else { "but" };
+    let rivals = others(hits, name).filter_map(|theirs| contradiction(shown, theirs));
+    let against = rivals.map(|hit| format!("{but} {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
     Mta {
         name,
         version: by_weight.iter().find_map(|hit| hit.version.clone()),
@@ -276,6 +318,14 @@ impl Traits {
             }
         }
         traits
+    }
+
+    fn hits(&self) -> Hits<'_> {
+        let mut hits = Hits::new();
+        for hit in CLUES.iter().filter_map(|clue| self.hit(clue)) {
+            hits.entry(hit.clue.mta).or_default().push(hit);
+        }
+        hits
     }
 
     fn take(&mut self, exchange: &Exchange) {

@@ -3,7 +3,7 @@
 mod story;
 
 use norelay_core::{
-    mta::{CLUES, clues, identify},
+    mta::{CLUES, behind, clues, identify},
     report::Report,
     smtp::{Security, Stage},
 };
@@ -101,9 +101,22 @@ fn a_hidden_greeting_never_makes_another_server_of_it() {
                 ("icewarp", "sendmail"),
                 ("exchange-online", "exchange"),
                 ("iis", "exchange"),
+                // A proxy, and who is behind it.
+                ("nginx", "postfix"),
             ];
             let is_kin = family.contains(&(sample.name, mta.name));
             assert!(mta.name == sample.name || is_kin, "{} without its greeting is told as {mta:?}", sample.name);
         }
     }
+}
+
+#[test]
+fn a_proxy_is_told_apart_from_who_is_behind_it() {
+    let of_proxy = |sample: &&Sample| sample.answers.iter().any(|(_, reply)| reply.contains("Relay access denied"));
+    let samples = samples();
+    let proxied = samples.iter().filter(|sample| sample.name == "nginx").find(of_proxy).expect("there is a sample");
+    let behind = behind(&report_of(&proxied.answers), 0).expect("somebody is behind it");
+    assert_eq!(behind.name, "postfix");
+    let plain = samples.iter().find(|sample| sample.name == "postfix").expect("there is a sample");
+    assert_eq!(norelay_core::mta::behind(&report_of(&plain.answers), 0), None);
 }

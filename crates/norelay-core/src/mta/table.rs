@@ -6,10 +6,17 @@
 use super::{Clue, Confidence, Name, Place};
 
 macro_rules! names {
-    ($($name:literal $title:literal $(from $kin:literal)?;)*) => {
+    ($($name:literal $title:literal $(from $kin:literal)? $(before $others:ident)?;)*) => {
         /// Every software that the table knows.
-        pub static NAMES: &[Name] = &[$(Name { name: $name, title: $title, kin: names!(@kin $($kin)?) }),*];
+        pub static NAMES: &[Name] = &[$(Name {
+            name: $name,
+            title: $title,
+            kin: names!(@kin $($kin)?),
+            is_front: names!(@front $($others)?),
+        }),*];
     };
+    (@front others) => { true };
+    (@front) => { false };
     (@kin $kin:literal) => { Some($kin) };
     (@kin) => { None };
 }
@@ -64,6 +71,7 @@ names! {
     "mdaemon" "MDaemon" from "sendmail";
     "mimecast" "Mimecast";
     "mox" "mox";
+    "nginx" "nginx (a mail proxy)" before others;
     "opensmtpd" "OpenSMTPD";
     "postfix" "Postfix";
     "powermta" "PowerMTA";
@@ -406,6 +414,15 @@ clues! {
         Certain Seen Greeting "220 * Python SMTP {v}";
         Likely Seen Order "SIZE 8BITMIME HELP$ !PIPELINING";
         Likely Seen Any "553 5.1.3 Error: malformed address";
+    }
+    "nginx" {
+        Likely Seen Greeting "220 * ESMTP ready";
+        Likely Seen Any "530 5.7.1 Authentication required";
+        Likely Seen Any "500 5.5.1 Invalid command";
+        Likely Seen Any "501 5.5.4 Invalid argument";
+        Likely Seen Greeting "503 5.5.0 Improper use of SMTP command pipelining";
+        Likely Seen Any "451 4.3.2 Internal server error";
+        Likely Seen Mail "250 2.0.0 OK";
     }
     "mailpit" {
         Certain Seen Greeting "220 * Mailpit ESMTP Service ready";

@@ -68,6 +68,9 @@ remedies! {
     "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
+    "nginx" "client-address" LostClientAddress TrustsEveryone PortWithoutRelayCheck;
+    "nginx" "authentication" TrustsAnyCredentials;
+
     "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
     "exchange" "accepted-domains" RecipientDomainTooWide;
@@ -137,7 +140,7 @@ mod tests {
     }
 
     /// The servers on which the conformance suite applies remedies.
-    const TRIED: &[&str] = &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd"];
+    const TRIED: &[&str] = &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nginx"];
 
     #[test]
     fn what_was_never_tried_says_so() {
