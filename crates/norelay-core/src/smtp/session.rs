@@ -605,10 +605,13 @@ impl Session {
         }
         match step.stage {
             Stage::Mail => {
-                self.mail_refused = reply.is_negative();
+                self.mail_refused = reply.is_negative() && step.purpose != Purpose::Aside;
                 self.mail_accepted |= reply.is_positive();
             }
-            Stage::Rset => self.mail_accepted = false,
+            Stage::Rset => {
+                self.mail_refused = false;
+                self.mail_accepted = false;
+            }
             _ => {}
         }
         if reply.is_negative() && matches!(step.purpose, Purpose::Condition | Purpose::Question) {
@@ -814,6 +817,31 @@ mod tests {
         run(shared, &["220 mx\r\n", OFFERS, answers], &mut seen);
         let said: String = seen.iter().map(|line| line.chars().take(4).collect::<String>() + "|").collect();
         assert_eq!(said, "S: 2|C: E|S: 2|C: M|C: R|C: R|C: M|C: R|C: Q|S: 2|S: 5|S: 2|S: 5|S: 5|S: 2|Answ|");
+    }
+
+    /// A recipient is left out after the refused MAIL of its own transaction, and of no other.
+    #[test]
+    fn tests_that_share_a_connection_in_lock_step_are_each_asked() {
+        let step = |stage, purpose, line: &str| Step::new(stage, purpose, line);
+        let rcpt = || step(Stage::Rcpt, Purpose::Attempt, "RCPT TO:<b@probe.example>");
+        let rset = || step(Stage::Rset, Purpose::Attempt, "RSET");
+        let mail = step(Stage::Mail, Purpose::Attempt, "MAIL FROM:<a>");
+        let soml = step(Stage::Mail, Purpose::Aside, "SOML FROM:<a@probe.example>");
+        let steps = vec![mail, rcpt(), rset(), rcpt(), rset(), soml, rcpt()];
+        let mut seen = Vec::new();
+        let answers = [
+            "220 mx\r\n",
+            "250 mx\r\n",
+            "553 no\r\n",
+            "250 ok\r\n",
+            "503 no\r\n",
+            "250 ok\r\n",
+            "502 no\r\n",
+            "503 no\r\n",
+        ];
+        run(Transaction { steps, ..plain() }, &answers, &mut seen);
+        let said: Vec<_> = seen.iter().filter_map(|line| line.strip_prefix("C: ")?.split(' ').next()).collect();
+        assert_eq!(said, ["EHLO", "MAIL", "RSET", "RCPT", "RSET", "SOML", "RCPT", "QUIT"]);
     }
 
     #[test]
