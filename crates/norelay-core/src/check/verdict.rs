@@ -312,15 +312,12 @@ fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause
 }
 
 /// Whether the server doesn't know what the test tries: it said so on this path, under its protection, and never otherwise.
-/// STARTTLS is another matter: without it the whole path is untried.
 fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
-    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
-    let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(keyword)) if keyword != "STARTTLS");
-    let offers = || report.offers_on(index).peekable();
     let security = report.paths.get(usize::from(index)).map(|facts| facts.way.security);
-    security.and_then(|security| judged.test.requirement(security)).is_some_and(|keyword| {
-        (is_said || offers().peek().is_some()) && !offers().any(|offered| offered.offers(keyword))
-    })
+    let Some(keyword) = security.and_then(|security| judged.test.requirement(security)) else { return false };
+    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
+    let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(missing)) if missing == keyword);
+    report.never_offers(index, keyword) || (is_said && report.offers_on(index).next().is_none())
 }
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
