@@ -17,7 +17,7 @@ use norelay_core::{
 use super::{
     Context,
     path::PathScan,
-    proof::{self, Delivered},
+    proof::{Delivered, Post},
 };
 use crate::network::Network;
 
@@ -32,7 +32,7 @@ pub async fn provoke<N: Network>(context: &Arc<Context<N>>, delivered: &Delivere
         };
         let proof = Proof { path, candidates: vec![Candidate { path, test, sender, transaction }] };
         let taken = Delivered::default();
-        proof::send(context, &proof, Wording::Neutral, &taken).await;
+        Post::new(context, &taken).send(&proof, Wording::Neutral).await;
         let is_taken = !taken.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let bounce = is_taken.then_some((path, test.number, Role::Sender));
         delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(bounce);

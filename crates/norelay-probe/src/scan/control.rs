@@ -17,7 +17,7 @@ use norelay_core::{
 use super::{
     Context, ids,
     path::PathScan,
-    proof::{self, Delivered},
+    proof::{Delivered, Post},
 };
 use crate::network::Network;
 
@@ -56,7 +56,7 @@ async fn ask<N: Network>(
             path: index,
             candidates: vec![Candidate { path: index, test, sender: test.reverse_path, transaction }],
         };
-        proof::send(context, &proof, Wording::Plain, delivered).await;
+        Post::new(context, delivered).send(&proof, Wording::Plain).await;
     } else {
         scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), false, 0).await;
     }

@@ -17,7 +17,7 @@ use norelay_core::{
     smtp::Stage,
     token::{Role, Token},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use super::{
     Context,
@@ -38,15 +38,16 @@ const MAX_REFUSED: usize = 12;
 /// Sends the messages that prove: as many as the user allows, not counting those that the server didn't take.
 pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let mut left = context.request.max_messages;
-    for proof in proof::choose(candidates(context), left + MAX_REFUSED) {
-        if left == 0 {
+    let mut proofs = proof::choose(candidates(context), left + MAX_REFUSED).into_iter();
+    let post = Post::new(context, delivered);
+    while left > 0 {
+        let mut sending: JoinSet<bool> = proofs.by_ref().take(left).map(|proof| post.clone().prove(proof)).collect();
+        if sending.is_empty() {
             return;
         }
-        send(context, &proof, Wording::Plain, delivered).await;
-        if was_filtered(context, &proof) {
-            send(context, &proof, Wording::Neutral, delivered).await;
+        while let Some(was_taken) = sending.join_next().await {
+            left -= usize::from(was_taken.unwrap_or_default());
         }
-        left -= usize::from(was_taken(&proof, delivered));
     }
 }
 
@@ -79,31 +80,55 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
         .collect()
 }
 
-/// Sends one message, patiently; notes the tests whose recipients got it.
-pub async fn send<N: Network>(context: &Arc<Context<N>>, proof: &Proof, wording: Wording, delivered: &Delivered) {
-    let Some(way) = context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone())) else {
-        return;
-    };
-    let scan = PathScan::new(context, proof.path, way.clone());
-    let deadline = context.started.elapsed() + context.request.wait;
-    let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
-    let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
-    let (transaction, step_tests) = proof.transaction(text(context, proof, &way, wording));
-    super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
-        let (scan, delivered, ids) = (scan.clone(), delivered.clone(), ids.clone());
-        let (transaction, step_tests, path) = (transaction.clone(), step_tests.clone(), proof.path);
-        async move {
-            let number = scan.dialogue(ids.clone(), transaction, step_tests, true, job.attempt).await;
-            let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
-            let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
-            let numbers =
-                taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
-            delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
-            let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
-            unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome))
+/// Messages on their way: one at a time, while those that the server defers wait side by side, all until one deadline.
+pub struct Post<N> {
+    context: Arc<Context<N>>,
+    delivered: Delivered,
+    deadline: Duration,
+    turn: Semaphore,
+}
+
+impl<N: Network> Post<N> {
+    /// Waits for deferred messages as long as the user waits, from now on; notes the tests whose recipients got one.
+    pub fn new(context: &Arc<Context<N>>, delivered: &Delivered) -> Arc<Self> {
+        let deadline = context.started.elapsed() + context.request.wait;
+        Arc::new(Self { context: context.clone(), delivered: delivered.clone(), deadline, turn: Semaphore::new(1) })
+    }
+
+    /// Sends a message, and where a filter refuses it for its words, another; says whether the server took one.
+    async fn prove(self: Arc<Self>, proof: Proof) -> bool {
+        self.send(&proof, Wording::Plain).await;
+        if was_filtered(&self.context, &proof) {
+            self.send(&proof, Wording::Neutral).await;
         }
-    })
-    .await;
+        was_taken(&proof, &self.delivered)
+    }
+
+    /// Sends one message, patiently.
+    pub async fn send(self: &Arc<Self>, proof: &Proof, wording: Wording) {
+        let way = self.context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone()));
+        let Some(way) = way else { return };
+        let scan = PathScan::new(&self.context, proof.path, way.clone());
+        let limits = Limits { window: 1, max_window: 1, deadline: self.deadline, pipelining: false, answered: 1 };
+        let message = proof.transaction(text(&self.context, proof, &way, wording));
+        let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
+        super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+            let (post, scan, ids, message, path) =
+                (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
+            async move {
+                let _turn = post.turn.acquire().await;
+                let number = scan.dialogue(ids.clone(), message.0, message.1, true, job.attempt).await;
+                let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
+                let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
+                let numbers =
+                    taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
+                post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+                let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
+                unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome))
+            }
+        })
+        .await;
+    }
 }
 
 /// Whether the message was refused for what it is, not for where it goes.
