@@ -25,8 +25,11 @@ const SPACING: Duration = Duration::from_millis(2);
 /// Pauses after the first, second … trouble in a row. The fifth trouble in a row is a block.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
-/// When a greylisting server that names no time is visited again, after each deferral.
-const RETURNS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
+/// When a greylisting server that names no time is visited again, after each deferral: a minute, five and fifteen after
+/// the first, which are the usual times of greylists.
+const RETURNS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(240), Duration::from_secs(600)];
+/// A wait as long as a greylist's own time reaches over it: the clocks of servers tick in seconds, and a visit takes time.
+const GRACE: Duration = Duration::from_secs(10);
 /// How often one test is asked again when its own dialogue breaks.
 const MAX_BREAKS: u32 = 3;
 /// After so many broken dialogues in a row the server, not the test, is at fault; fewer before the first answer.
@@ -232,7 +235,7 @@ impl Scheduler {
             }
             Ending::NotAsked => None,
         };
-        let again = again.filter(|not_before| *not_before <= self.limits.deadline && self.blocked.is_none());
+        let again = again.filter(|not_before| *not_before <= self.latest_return() && self.blocked.is_none());
         let job = &mut self.jobs[index];
         job.state = State::Done;
         if let Some(not_before) = again {
@@ -241,6 +244,12 @@ impl Scheduler {
             self.order.push_back(index);
         }
         again.is_none()
+    }
+
+    /// When a job is asked again at the latest; never later, where there is no time to wait at all.
+    fn latest_return(&self) -> Duration {
+        let deadline = self.limits.deadline;
+        if deadline.is_zero() { deadline } else { deadline + GRACE }
     }
 
     /// Why the path was given up, if it was.
@@ -297,8 +306,13 @@ impl Scheduler {
         job.greylisted = true;
         let usual = RETURNS.get(job.deferrals as usize).copied()?;
         job.deferrals += 1;
-        // A second more than the server asks for: its clock ticks in seconds.
-        Some(now + retry_after.map_or(usual, |named| named + Duration::from_secs(1)))
+        Some(match retry_after {
+            // A second more than the server asks for: its clock ticks in seconds.
+            Some(named) => now + named + Duration::from_secs(1),
+            // The last visit is as late as it may be.
+            None if now + RETURNS[0] <= self.limits.deadline => (now + usual).min(self.latest_return()),
+            None => now + usual,
+        })
     }
 
     fn interrupted(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Duration> {
