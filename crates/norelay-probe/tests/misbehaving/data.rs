@@ -13,7 +13,7 @@ fn texts() -> Vec<Row> {
         row("delivers nothing", taking("354 go on", "250 2.0.0 queued"), Suspect, 320, 60),
         row("refuses at DATA", taking("554 5.7.1 Relaying denied", ""), Closed, 20, 60),
         row("refuses after the dot", taking("354 go on", "554 5.7.1 Relaying denied"), Closed, 20, 60),
-        row("defers after the dot", taking("354 go on", "451 4.3.0 later"), Suspect, 1200, 80),
+        row("defers after the dot", taking("354 go on", "451 4.3.0 later"), Suspect, 320, 80),
         row("hangs up at DATA", taking("", ""), Suspect, 200, 80),
         row("hangs up after the dot", taking("354 go on", ""), Suspect, 200, 80),
         row("resets after the dot", taking("354 go on", ""), Suspect, 200, 80).resetting(),
