@@ -6,8 +6,10 @@
 //!   five), the kernel forgets some after it has taken them, and nobody ever answers.
 //! - The window of connections works like congestion control: it grows by one for each connection that was served at
 //!   once, and halves at the first 421, refused connection or added delay.
-//! - A job that was interrupted is asked again on a fresh connection, after a pause that grows; a job that was
-//!   greylisted, after the time that the server names. All of it ends at the deadline.
+//! - Shut out beside connections of our own, the likely cause is a limit of connections at once: the job is asked again
+//!   as soon as so many of ours have ended that the halved window has room. That is no waiting, and knows no deadline.
+//! - Shut out with none of ours open, or again without any answer between, we pause, longer each time; a job that was
+//!   greylisted is asked again after the time that the server names. All of that ends at the deadline.
 //! - Where a server bears some questions on a connection and then closes it, the others are asked on the next.
 //! - Once connections that worked no longer do, the path is given up as blocked: nothing is hammered.
 //!
@@ -22,6 +24,8 @@ use crate::{
 
 /// Between the starts of two connections.
 const SPACING: Duration = Duration::from_millis(2);
+/// How long a server may go on counting a connection that has ended: until it has noticed.
+const SETTLING: Duration = Duration::from_millis(100);
 /// Pauses after the first, second … trouble in a row. The fifth trouble in a row is a block.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
@@ -122,6 +126,10 @@ struct Job {
     deferrals: u32,
     breaks: u32,
     not_before: Duration,
+    started: Duration,
+    ended: Option<Duration>,
+    /// Other connections of ours when its own was started, as the server may have counted them.
+    beside: usize,
     greylisted: bool,
     no_pipelining: bool,
     pipelined: bool,
@@ -136,6 +144,15 @@ enum State {
     Done,
 }
 
+/// When a job is asked again.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    /// Not before this time, which the deadline bounds.
+    At(Duration),
+    /// As soon as the window has room: our own connections end, whatever the clock says.
+    InTurn,
+}
+
 /// The scheduler of one path.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -147,6 +164,10 @@ pub struct Scheduler {
     troubles: usize,
     breaks: u32,
     quiet_until: Duration,
+    /// When we were last shut out, and whether no answer has come since.
+    shut_out_at: Option<Duration>,
+    is_shut_out: bool,
+    borne: usize,
     quickest: Option<Duration>,
     latest_start: Option<Duration>,
     blocked: Option<Cause>,
@@ -165,6 +186,9 @@ impl Scheduler {
             troubles: 0,
             breaks: 0,
             quiet_until: Duration::ZERO,
+            shut_out_at: None,
+            is_shut_out: false,
+            borne: usize::MAX,
             quickest: None,
             latest_start: None,
             blocked: None,
@@ -182,8 +206,9 @@ impl Scheduler {
                 _ => Action::Wait { until: None, job: None, why: Why::Window },
             };
         };
-        if self.running() >= self.window {
-            return Action::Wait { until: None, job: None, why: Why::Window };
+        let counts = self.borne < usize::MAX;
+        if self.running() >= self.window || counts && self.counted(now) >= self.window {
+            return Action::Wait { until: self.settling(now).min(), job: None, why: Why::Window };
         }
         if now < self.quiet_until {
             return Action::Wait { until: Some(self.quiet_until), job: None, why: Why::Dropped };
@@ -206,9 +231,12 @@ impl Scheduler {
 
     fn start(&mut self, position: usize, now: Duration) -> Action {
         let Some(index) = self.order.remove(position) else { return Action::Finish };
+        self.jobs[index].ended = None;
         self.latest_start = Some(now);
+        let beside = self.counted(now);
         let job = &mut self.jobs[index];
         job.state = State::Running;
+        (job.started, job.beside) = (now, beside);
         let attempt = job.attempts;
         job.attempts += 1;
         job.pipelined = self.limits.pipelining && !job.no_pipelining;
@@ -219,23 +247,41 @@ impl Scheduler {
         self.jobs.iter().filter(|job| job.state == State::Running).count()
     }
 
-    /// A job's dialogue is over. Says whether the job is, too; if not, it will be started again.
+    /// Connections that the server may count: those that have just ended too.
+    fn counted(&self, now: Duration) -> usize {
+        self.running() + self.settling(now).count()
+    }
+
+    /// When the server will have noticed the ends that it may not have noticed yet.
+    fn settling(&self, now: Duration) -> impl Iterator<Item = Duration> + '_ {
+        let ended = self.jobs.iter().filter(|job| job.state != State::Running).filter_map(|job| job.ended);
+        ended.map(|ended| ended + SETTLING).filter(move |settled| *settled > now)
+    }
+
+    /// A job's dialogue is over, and took so long: the longest, where it had several. Says whether the job is over, too; if
+    /// not, it will be started again.
     pub fn finished(&mut self, index: usize, ending: &Ending, took: Duration, now: Duration) -> bool {
+        self.jobs[index].ended = Some(now);
         let again = match ending {
             Ending::Answered => {
-                self.served(took);
+                self.served(index, took);
                 None
             }
             Ending::Deferred { reason, retry_after } => self.deferred(index, *reason, *retry_after, took, now),
             Ending::Interrupted(cause) => self.interrupted(index, cause, now),
             // Each such connection answers something: it is a limit of the connection's, and no trouble.
             Ending::Continued => {
-                self.served(took);
-                Some(now)
+                self.served(index, took);
+                Some(Again::InTurn)
             }
             Ending::NotAsked => None,
         };
-        let again = again.filter(|not_before| *not_before <= self.latest_return() && self.blocked.is_none());
+        let not_before = match again {
+            Some(Again::InTurn) => Some(now),
+            Some(Again::At(time)) => Some(time).filter(|time| *time <= self.latest_return()),
+            None => None,
+        };
+        let again = not_before.filter(|_| self.blocked.is_none());
         let job = &mut self.jobs[index];
         job.state = State::Done;
         if let Some(not_before) = again {
@@ -264,15 +310,26 @@ impl Scheduler {
         self.window
     }
 
-    fn served(&mut self, took: Duration) {
+    /// Connections at once beside which another was turned away; the most there can be, while none was.
+    #[must_use]
+    pub fn borne(&self) -> usize {
+        self.borne
+    }
+
+    fn served(&mut self, index: usize, took: Duration) {
         self.answered += 1;
-        self.troubles = 0;
         self.breaks = 0;
+        self.is_shut_out = false;
+        // Whoever was let in before we were shut out tells nothing of the door since.
+        let is_news = self.shut_out_at.is_none_or(|at| self.jobs[index].started > at);
+        if is_news {
+            self.troubles = 0;
+        }
         let quickest = *self.quickest.get_or_insert(took);
         self.quickest = Some(quickest.min(took));
         if took > quickest + ADDED_DELAY {
             self.halve();
-        } else {
+        } else if is_news {
             self.window = (self.window + 1).min(self.limits.max_window.max(1));
         }
     }
@@ -290,15 +347,15 @@ impl Scheduler {
         retry_after: Option<Duration>,
         took: Duration,
         now: Duration,
-    ) -> Option<Duration> {
+    ) -> Option<Again> {
         match reason {
             Reason::RateLimited => {
-                let again = self.shut_out(&Cause::Blocked { answered: self.answered }, now)?;
-                return Some(again.max(now + retry_after.unwrap_or_default()));
+                let again = self.turned_away(index, &Cause::Blocked { answered: self.answered }, now)?;
+                return Some(Again::At(again.max(now + retry_after.unwrap_or_default())));
             }
-            Reason::Greylisted | Reason::Unclassified => self.served(took),
+            Reason::Greylisted | Reason::Unclassified => self.served(index, took),
             _ => {
-                self.served(took);
+                self.served(index, took);
                 return None;
             }
         }
@@ -306,30 +363,32 @@ impl Scheduler {
         job.greylisted = true;
         let usual = RETURNS.get(job.deferrals as usize).copied()?;
         job.deferrals += 1;
-        Some(match retry_after {
+        Some(Again::At(match retry_after {
             // A second more than the server asks for: its clock ticks in seconds.
             Some(named) => now + named + Duration::from_secs(1),
             // The last visit is as late as it may be.
             None if now + RETURNS[0] <= self.limits.deadline => (now + usual).min(self.latest_return()),
             None => now + usual,
-        })
+        }))
     }
 
-    fn interrupted(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Duration> {
+    fn interrupted(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Again> {
         match cause {
-            Cause::ConnectFailed { .. } if self.answered == 0 => {
+            Cause::ConnectFailed { .. } if self.answered == 0 && self.jobs[index].beside == 0 => {
                 self.blocked = Some(cause.clone());
                 None
             }
-            Cause::ConnectFailed { .. } | Cause::Closing { .. } => self.shut_out(cause, now),
-            Cause::Disconnected { stage: Stage::Greeting, .. } => self.shut_out(cause, now),
+            Cause::ConnectFailed { .. }
+            | Cause::Closing { stage: Stage::Greeting, .. }
+            | Cause::Disconnected { stage: Stage::Greeting, .. } => self.shut_out(index, cause, now),
+            Cause::Closing { .. } => self.turned_away(index, cause, now).map(Again::At),
             Cause::Disconnected { stage, .. } => {
                 let hung_up_on_ehlo = *stage == Stage::Ehlo && !self.jobs[index].helo;
                 if hung_up_on_ehlo {
                     // What one dialogue has learnt, the others need not learn again.
                     self.jobs.iter_mut().for_each(|job| job.helo = true);
                     self.jobs[index].breaks += 1;
-                    return Some(now);
+                    return Some(Again::At(now));
                 }
                 self.broke(index, cause, now)
             }
@@ -339,7 +398,7 @@ impl Scheduler {
     }
 
     /// The dialogue itself broke: it may be this test that the server can't bear.
-    fn broke(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Duration> {
+    fn broke(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Again> {
         self.halve();
         self.breaks += 1;
         let pipelined = self.jobs[index].pipelined;
@@ -354,12 +413,53 @@ impl Scheduler {
         let job = &mut self.jobs[index];
         job.no_pipelining = true;
         job.breaks += 1;
-        (job.breaks <= MAX_BREAKS).then_some(now)
+        (job.breaks <= MAX_BREAKS).then_some(Again::At(now))
     }
 
-    /// The server doesn't let us in: it is too much for it, or it has had enough of us.
-    fn shut_out(&mut self, cause: &Cause, now: Duration) -> Option<Duration> {
-        self.halve();
+    /// The server doesn't let us in: it is too much for it at once, or it has had enough of us.
+    fn shut_out(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Again> {
+        // It was never one of those that the server counts.
+        self.jobs[index].ended = None;
+        let beside = self.jobs[index].beside;
+        if beside == 0 {
+            return self.turned_away(index, cause, now).map(Again::At);
+        }
+        let is_first = !self.is_shut_out;
+        let is_news = self.is_news(index, now);
+        // Some of those beside it may no longer have been counted: so what is borne is less each time.
+        let most = self.limits.max_window.saturating_sub(usize::from(is_news)).max(1);
+        self.limits.max_window = most.min(beside);
+        self.borne = self.limits.max_window;
+        if is_news {
+            self.window = (self.window / 2).max(1);
+        }
+        self.window = self.window.min(self.borne);
+        if is_news && !is_first {
+            return self.pause(cause, now).map(Again::At);
+        }
+        if now < self.quiet_until { Some(Again::At(self.quiet_until)) } else { Some(Again::InTurn) }
+    }
+
+    /// The server wants us to come later.
+    fn turned_away(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Duration> {
+        if self.is_news(index, now) {
+            self.halve();
+        }
+        self.pause(cause, now)
+    }
+
+    /// Whether being turned away is news: what was started before the latest such answer tells nothing new.
+    fn is_news(&mut self, index: usize, now: Duration) -> bool {
+        let is_news = self.shut_out_at.is_none_or(|at| self.jobs[index].started > at);
+        if is_news {
+            self.shut_out_at = Some(now);
+            self.is_shut_out = true;
+        }
+        is_news
+    }
+
+    /// Rests by the clock; says until when.
+    fn pause(&mut self, cause: &Cause, now: Duration) -> Option<Duration> {
         self.trouble(now);
         if self.troubles > PAUSES.len() || self.quiet_until > self.limits.deadline {
             self.blocked = Some(match self.answered {

@@ -174,3 +174,68 @@ fn a_server_that_bears_a_few_questions_on_a_connection_is_asked_on_the_next() {
     assert_eq!((dialogues, most), (10, 1));
     assert!(end < Duration::from_secs(1), "{end:?}");
 }
+
+#[test]
+fn a_limit_of_connections_at_once_costs_no_pause() {
+    let refused = Cause::ConnectFailed { refused: true, error: "refused".into() };
+    for (most_served, window, max_window, took, expected_end) in [
+        // Exim with `--concurrency 24`, and Courier, which answers a refusal after eight seconds.
+        (20, 24, 24, 100, Duration::from_millis(400)),
+        (5, 2, 8, 8000, Duration::from_secs(60)),
+        (1, 2, 8, 10, Duration::from_secs(3)),
+    ] {
+        for shut in [closing(), disconnected(Stage::Greeting), Ending::Interrupted(refused.clone())] {
+            let limits = Limits { window, max_window, deadline: Duration::ZERO, ..LIMITS };
+            // The server notices after a while that a connection has ended.
+            let mut counted_until = Vec::new();
+            let (scheduler, end, dialogues, _) = simulate(22, limits, |_, now, _| {
+                if counted_until.iter().filter(|until| **until > now).count() >= most_served {
+                    return (shut.clone(), QUICK);
+                }
+                let took = Duration::from_millis(took);
+                counted_until.push(now + took + QUICK);
+                (Ending::Answered, took)
+            });
+            assert_eq!((scheduler.blocked(), counted_until.len()), (None, 22), "{most_served}");
+            assert!(end <= expected_end, "{most_served}: {end:?}");
+            assert!(dialogues <= 22 + 6, "{most_served}: {dialogues}");
+        }
+    }
+}
+
+#[test]
+fn what_is_too_much_at_once_is_soon_learnt() {
+    let mut shut_out = Vec::new();
+    let (scheduler, ..) = simulate(60, LIMITS, |_, now, open| match open {
+        ..=5 => (Ending::Answered, Duration::from_millis(100)),
+        _ => {
+            shut_out.push(now);
+            (closing(), QUICK)
+        }
+    });
+    assert!((4..=7).contains(&scheduler.borne()), "{}", scheduler.borne());
+    assert!(shut_out.len() <= 8, "{shut_out:?}");
+}
+
+#[test]
+fn a_limit_by_the_clock_is_tried_without_a_pause_only_once() {
+    // Ten connections in a minute, those that are turned away not counted.
+    for took in [QUICK, Duration::from_secs(8)] {
+        let (mut served, mut shut_out) = (VecDeque::<Duration>::new(), Vec::new());
+        let (scheduler, ..) = simulate(22, LIMITS, |_, now, _| {
+            served.retain(|time| *time + Duration::from_secs(60) > now);
+            if served.len() < 10 {
+                served.push_back(now);
+                return (Ending::Answered, took);
+            }
+            shut_out.push(now);
+            (closing(), QUICK)
+        });
+        assert!(scheduler.blocked().is_none());
+        // Those that were under way together; half as many at once, and a quarter; then one or two after each pause.
+        let first = shut_out[0] + QUICK;
+        let in_the_minute = shut_out.iter().filter(|time| **time >= first && time.as_secs() < 60);
+        assert!(in_the_minute.count() <= 4 + 2 + 4, "{shut_out:?}");
+        assert!(shut_out.len() <= 20, "{shut_out:?}");
+    }
+}

@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,7 @@ use norelay_core::{
     schedule::{Ending, Limits, Scheduler, Start, Why},
     smtp::{Cause, End, Hello, Stage, Step, Transaction},
 };
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::{Context, netstrings, words, work};
 use crate::{
@@ -57,6 +60,8 @@ pub struct PathScan<N> {
     /// Once a TLS handshake has failed: what the server speaks, as a clause, where that is too old for us.
     too_old: OnceCell<Option<String>>,
     farewells: Arc<Farewells>,
+    /// Connections at once beside which another was turned away.
+    borne: AtomicUsize,
 }
 
 /// Asks tests on a path.
@@ -109,7 +114,8 @@ impl<N: Network> PathScan<N> {
     /// The scan of a path of which nothing is known yet.
     pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
         let (refused_senders, too_old, farewells) = (Mutex::default(), OnceCell::new(), Arc::default());
-        Arc::new(Self { context: context.clone(), index, way, refused_senders, too_old, farewells })
+        let borne = AtomicUsize::new(usize::MAX);
+        Arc::new(Self { context: context.clone(), index, way, refused_senders, too_old, farewells, borne })
     }
 
     fn limits(&self) -> Limits {
@@ -119,7 +125,7 @@ impl<N: Network> PathScan<N> {
         let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
         Limits {
             window: request.concurrency.unwrap_or(window),
-            max_window: request.concurrency.unwrap_or(max_window),
+            max_window: request.concurrency.unwrap_or(max_window).min(self.borne.load(Ordering::Relaxed)),
             deadline: request.wait,
             pipelining: !self.has_waited_in_vain(),
             answered: 0,
@@ -202,11 +208,14 @@ impl<N: Network> PathScan<N> {
     /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
     async fn ask_all(self: Arc<Self>, tests: Vec<&'static RelayTest>, limits: Limits) -> Option<Cause> {
         let groups = self.groups(tests);
-        work::work(&self, Scheduler::new(groups.len(), limits), |job: Start| {
+        let mut scheduler = Scheduler::new(groups.len(), limits);
+        work::work(&self, &mut scheduler, |job: Start| {
             let (scan, tests) = (self.clone(), groups[job.job].clone());
             async move { scan.ask(tests, job).await }
         })
-        .await
+        .await;
+        self.borne.fetch_min(scheduler.borne(), Ordering::Relaxed);
+        scheduler.blocked().cloned()
     }
 
     /// The tests by connection: one each, but for a server that counts connections and bears many questions on one.
@@ -243,21 +252,25 @@ impl<N: Network> PathScan<N> {
 
     /// Asks tests on one connection; where a sender is refused for its own sake and isn't what the test is about, again
     /// with a stranger's on a second.
-    async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> Ending {
+    async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> (Ending, Duration) {
         let unanswered =
             tests.into_iter().filter(|test| job.attempt == 0 || !is_answered(&self.context, self.index, test));
         let asked: Vec<_> =
             unanswered.filter(|test| self.is_offered(test)).map(|test| (test, self.sender_for(test))).collect();
+        let opened = Instant::now();
         let outcomes = self.ask_from(&asked, job).await;
+        let took = opened.elapsed();
         if outcomes.is_empty() {
-            return Ending::NotAsked;
+            return (Ending::NotAsked, took);
         }
         let about_sender = outcomes.iter().filter(|(test, sender, outcome)| is_about_the_sender(test, sender, outcome));
         let again: Vec<_> = about_sender.map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
         for (test, _) in &again {
             self.note_refused_sender(test);
         }
+        let opened = Instant::now();
         let second = self.ask_from(&again, job).await;
+        let took = took.max(opened.elapsed());
         let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
         let first = outcomes.iter().filter(|(test, ..)| !is_again(test));
         let open = first
@@ -265,10 +278,11 @@ impl<N: Network> PathScan<N> {
             .map(|(test, _, outcome)| ending_of(test, outcome))
             .find(|ending| *ending != Ending::Answered);
         let is_closed = matches!(open, Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
-        match open {
+        let ending = match open {
             Some(_) if is_closed && outcomes.iter().any(|(_, _, outcome)| outcome.is_answered()) => Ending::Continued,
             open => open.unwrap_or(Ending::Answered),
-        }
+        };
+        (ending, took)
     }
 
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.

@@ -112,7 +112,7 @@ impl<N: Network> Post<N> {
         let limits = Limits { window: 1, max_window: 1, deadline: self.deadline, pipelining: false, answered: 1 };
         let message = proof.transaction(text(&self.context, proof, &way, wording));
         let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
-        super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+        super::work::work(&scan.clone(), &mut Scheduler::new(1, limits), |job| {
             let (post, scan, ids, message, path) =
                 (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
             async move {
@@ -124,7 +124,7 @@ impl<N: Network> Post<N> {
                     taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
                 post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
                 let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
-                unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome))
+                (unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome)), Duration::ZERO)
             }
         })
         .await;

@@ -4,7 +4,10 @@
 //! - They are judged by what comes, so without a receiver none is sent.
 //! - One text after another: what a server makes of one must not be taken for what it makes of another.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use norelay_core::{
     catalogue::{self, RelayTest},
@@ -57,14 +60,14 @@ async fn send<N: Network>(
     let Some(transaction) = scan.whole_transaction(test) else { return };
     let deadline = context.started.elapsed() + context.request.wait;
     let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
-    super::work::work(&scan.clone(), Scheduler::new(1, limits), |job| {
+    super::work::work(&scan.clone(), &mut Scheduler::new(1, limits), |job| {
         let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
         async move {
             let number = scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt).await;
             let roles = scan.dialogue_of(number, expected);
             let expected = roles.into_iter().map(|role| (index, test.number, role));
             delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(expected);
-            path::ending(&scan.outcome(number, test.id))
+            (path::ending(&scan.outcome(number, test.id)), Duration::ZERO)
         }
     })
     .await;

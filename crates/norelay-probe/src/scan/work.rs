@@ -1,36 +1,28 @@
 //! What a scheduler says is done, here: the only place where its virtual time is the real one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use norelay_core::{
-    schedule::{Action, Ending, Scheduler, Start},
-    smtp::Cause,
-};
-use tokio::{task::JoinSet, time::Instant};
+use norelay_core::schedule::{Action, Ending, Scheduler, Start};
+use tokio::task::JoinSet;
 
 use super::path::PathScan;
 use crate::network::Network;
 
-/// Does what a scheduler says until it is done; gives the cause where the path was given up.
-pub async fn work<N, F>(
-    scan: &Arc<PathScan<N>>,
-    mut scheduler: Scheduler,
-    mut start: impl FnMut(Start) -> F,
-) -> Option<Cause>
+/// Does what a scheduler says until it is done. A job ends with how long its longest dialogue took.
+pub async fn work<N, F>(scan: &Arc<PathScan<N>>, scheduler: &mut Scheduler, mut start: impl FnMut(Start) -> F)
 where
     N: Network,
-    F: Future<Output = Ending> + Send + 'static,
+    F: Future<Output = (Ending, Duration)> + Send + 'static,
 {
     let started = scan.context.started;
     let mut running = JoinSet::new();
     let mut announced = None;
     loop {
         match scheduler.next(started.elapsed()) {
-            Action::Finish => return scheduler.blocked().cloned(),
+            Action::Finish => return,
             Action::Start(job) => {
-                let opened = Instant::now();
                 let ending = start(job);
-                running.spawn(async move { (job.job, ending.await, opened.elapsed()) });
+                running.spawn(async move { (job.job, ending.await) });
             }
             Action::Wait { until, why, .. } => {
                 if let Some(until) = until.filter(|until| announced != Some(*until)) {
@@ -44,7 +36,7 @@ where
                     }
                 };
                 tokio::select! {
-                    Some(Ok((job, ending, took))) = running.join_next() => {
+                    Some(Ok((job, (ending, took)))) = running.join_next() => {
                         scheduler.finished(job, &ending, took, started.elapsed());
                     }
                     () = wake => {}
