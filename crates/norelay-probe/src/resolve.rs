@@ -3,9 +3,11 @@
 //! Rules:
 //! - One resolution a run: what was found is pinned, and nothing is looked up again.
 //! - Everything is bounded: exchangers, addresses, time.
+//! - The addresses that a resolver gives for names that can't exist are nobody's.
 
 use std::{
     collections::BTreeSet,
+    future::Future,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -17,6 +19,7 @@ use hickory_resolver::{
     proto::rr::RData,
 };
 use norelay_core::event::MailExchanger;
+use tokio::time::timeout;
 
 use crate::{
     scan::Traps,
@@ -30,11 +33,21 @@ const MAX_ADDRESSES: usize = 16;
 /// Likewise for the TXT records of one name.
 const MAX_TEXTS: usize = 100;
 
+/// How long a name is looked up that nobody has: whoever makes up addresses does so at once.
+const ASIDE: Duration = Duration::from_secs(1);
+
 /// A target has no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolveError {
     /// The name doesn't exist, or has neither MX nor addresses.
     NotFound(String),
+    /// The name has only the address that the resolver gives for names that don't exist.
+    MadeUp {
+        /// The name.
+        name: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// The domain says that it takes no mail (RFC 7505).
     NullMx(String),
     /// The look-up failed.
@@ -54,6 +67,10 @@ impl std::fmt::Display for ResolveError {
             Self::NotFound(name) => write!(
                 f,
                 "{name} was not found: it has no MX, A or AAAA record. Check the spelling, or type an address."
+            ),
+            Self::MadeUp { name, address } => write!(
+                f,
+                "{name} was not found: this resolver has {address} for names that don't exist. Check the spelling, choose another resolver with --resolver, or type an address."
             ),
             Self::NullMx(name) => write!(
                 f,
@@ -83,7 +100,7 @@ impl Resolver {
     ///
     /// # Errors
     /// The machine's configuration can't be read.
-    pub fn new(server: Option<SocketAddr>, timeout: Duration) -> Result<Self, ResolveError> {
+    pub fn new(server: Option<SocketAddr>, patience: Duration) -> Result<Self, ResolveError> {
         let no_resolver = |error: NetError| ResolveError::NoResolver(error.to_string());
         let mut builder = match server {
             None => TokioResolver::builder_tokio().map_err(no_resolver)?,
@@ -97,7 +114,7 @@ impl Resolver {
             }
         };
         let options: &mut ResolverOpts = builder.options_mut();
-        options.timeout = timeout;
+        options.timeout = patience;
         options.attempts = 2;
         Ok(Self { inner: builder.build().map_err(no_resolver)? })
     }
@@ -112,10 +129,32 @@ impl Resolver {
                 let name = self.name_of(*address).await;
                 Ok(vec![MailExchanger { name, preference: None, addresses: vec![*address] }])
             }
-            Host::MailDomain(domain) => self.exchangers_of_domain(domain).await,
+            Host::MailDomain(domain) => self.genuine(domain, self.exchangers_of_domain(domain)).await,
             // With a port, it is a host that is meant.
-            Host::Name(name) if target.port.is_some() => self.host(name).await,
-            Host::Name(name) => self.exchangers_of_name(name).await,
+            Host::Name(name) if target.port.is_some() => self.genuine(name, self.host(name)).await,
+            Host::Name(name) => self.genuine(name, self.exchangers_of_name(name)).await,
+        }
+    }
+
+    /// What was found, without the addresses that this resolver makes up for names that don't exist: many providers'
+    /// resolvers lead to a page of theirs, whose server is not the one that was meant.
+    async fn genuine(
+        &self,
+        name: &str,
+        finding: impl Future<Output = Result<Vec<MailExchanger>, ResolveError>>,
+    ) -> Result<Vec<MailExchanger>, ResolveError> {
+        let nobody = nobody_beside(name);
+        let aside = async { Ok(timeout(ASIDE, self.addresses(&nobody)).await.ok().and_then(Result::ok)) };
+        let (mut found, made_up) = tokio::try_join!(finding, aside)?;
+        let made_up = made_up.unwrap_or_default();
+        for exchanger in &mut found {
+            exchanger.addresses.retain(|address| !made_up.contains(address));
+        }
+        match made_up.first() {
+            Some(address) if found.iter().all(|exchanger| exchanger.addresses.is_empty()) => {
+                Err(ResolveError::MadeUp { name: name.to_owned(), address: *address })
+            }
+            _ => Ok(found),
         }
     }
 
@@ -142,7 +181,9 @@ impl Resolver {
         if hosts.is_empty() {
             return self.host(domain).await;
         }
-        if hosts.iter().all(|(_, host)| host.is_empty()) {
+        // RFC 7505 section 3: beside others, the null MX says nothing.
+        hosts.retain(|(_, host)| !host.is_empty());
+        if hosts.is_empty() {
             return Err(ResolveError::NullMx(domain.to_owned()));
         }
         hosts.sort();
@@ -285,6 +326,12 @@ fn trap(domain: String, mut records: Vec<(u16, String)>, targets: &[&str], targe
         false => !is_target(first) && theirs,
     };
     is_trap.then_some(domain)
+}
+
+/// A name that nobody has, at the top-level domain of another.
+fn nobody_beside(name: &str) -> String {
+    let top = name.rsplit('.').next().unwrap_or(name);
+    format!("norelay-{:016x}.{top}", rand::random::<u64>())
 }
 
 fn none_or_failed(name: &str, error: &NetError) -> Result<(), ResolveError> {

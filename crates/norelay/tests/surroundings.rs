@@ -105,3 +105,34 @@ fn listings_and_posture_are_findings_of_the_same_run_and_change_no_verdict() {
         server.questions()
     );
 }
+
+/// Where the DNS changes its mind, the run doesn't: what was found at its start is tested, and nothing is asked twice.
+#[test]
+fn a_run_resolves_once() {
+    let server = Unbound::start(&[
+        Zone::Holds("t.example", &["t.example. 0 IN MX 10 mx.t.example.", "mx.t.example. 0 IN A 127.0.0.1"]),
+        Zone::NothingElse,
+    ]);
+    let (code, found) = findings(&server, closed_server(), &[]);
+    assert_eq!(code, Some(0), "{found:?}");
+    let questions = server.questions();
+    for question in ["mx.t.example. A IN", "mx.t.example. AAAA IN", "t.example. MX IN"] {
+        let times = questions.iter().filter(|asked| *asked == question).count();
+        assert_eq!(times, 1, "{question}: {questions:?}");
+    }
+}
+
+/// A resolver that has an address for every name leads to somebody else's server: nothing is said of the one meant.
+#[test]
+fn a_name_that_the_resolver_made_up_is_not_tested() {
+    let server = Unbound::start(&[Zone::Everything("test", &["A 127.0.0.1"]), Zone::NothingElse]);
+    let output = Command::new(env!("CARGO_BIN_EXE_norelay"))
+        .args(["test", "typo.test", "--domain=probe.example"])
+        .args([format!("--port={}", closed_server()), format!("--resolver={}", server.address)])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the executable was built");
+    let said = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("typo.test was not found: this resolver has 127.0.0.1 for names that don't exist"), "{said}");
+}
