@@ -147,7 +147,7 @@ impl Run<'_> {
             let (id, outcome) = (&test["id"], &test["outcome"]);
             let (Some(id), Some(outcome)) = (id.as_str(), outcome.as_str()) else { continue };
             let entry = best.entry(id).or_insert(outcome);
-            if outcome == "relayed" {
+            if outcome == "relayed" || (outcome == "accepted" && *entry != "relayed") {
                 *entry = outcome;
             }
         }

@@ -143,11 +143,19 @@ impl Exchange {
         self.test.is_some() && self.purpose != Some(Purpose::Aside)
     }
 
+    /// Whether it says that the header before the greeting isn't taken (Haraka 3.1: `421 PROXY not allowed from …`).
+    #[must_use]
+    pub fn refuses_header(&self) -> bool {
+        let is_at_the_door = matches!(self.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+        is_at_the_door && self.reply.as_ref().is_some_and(|reply| reply.text().starts_with("PROXY not allowed"))
+    }
+
     /// The refusal that ends the question, if this is one.
     #[must_use]
     pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
         // RFC 5321 section 3.8: 421 says that the connection closes, whatever the command was.
-        let reply = self.reply.as_ref().filter(|reply| reply.is_negative() && reply.code != 421)?;
+        let may_decide = |reply: &&Reply| reply.is_negative() && (reply.code != 421 || self.refuses_header());
+        let reply = self.reply.as_ref().filter(may_decide)?;
         let decides = match self.stage {
             Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
                 // In a proof several recipients are asked for: each is an attempt, and decides for its own test.

@@ -90,6 +90,9 @@ fn a_test_may_be_refused_in_its_own_kind() {
         ("helo-localhost", (Stage::Helo, "550 5.7.1 go away"), postmaster, Verdict::Closed),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), None, Verdict::Inconclusive),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), postmaster, Verdict::Closed),
+        ("proxy-v1-loopback", (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"), None, Verdict::Inconclusive),
+        ("proxy-v1-loopback", (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"), postmaster, Verdict::Closed),
+        ("proxy-v1-loopback", (Stage::Ehlo, "421 Too many connections"), postmaster, Verdict::Inconclusive),
         ("proxy-v1-loopback", (Stage::Greeting, "554 SMTP synchronization error"), postmaster, Verdict::Closed),
     ] {
         let mut story = Story::begin(false);

@@ -1,8 +1,14 @@
-# users.sh: lets alice authenticate under TLS with the password `right`. After sendmail.sh.
+# users.sh: lets alice authenticate under TLS with the password `right`; with `anybody=yes`, everybody with any. After
+# sendmail.sh.
 
 install -m 600 /usr/local/lib/conformance/key.pem /etc/mail/tls/server.key
 install -m 644 /usr/local/lib/conformance/certificate.pem /etc/mail/tls/server.pem
 printf 'pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n' > /etc/mail/sasl/Sendmail.conf.2
+if [ "${anybody:-}" = yes ]; then
+    mkdir -p /run/everybody
+    printf 'pwcheck_method: saslauthd\nsaslauthd_path: /run/everybody/mux\nmech_list: PLAIN LOGIN\n' > /etc/mail/sasl/Sendmail.conf.2
+    perl /usr/local/lib/conformance/everybody.pl /run/everybody/mux
+fi
 mkdir -p /etc/sasl2
 cp /etc/mail/sasl/Sendmail.conf.2 /etc/sasl2/Sendmail.conf
 for realm in target.test mx.target.test; do

@@ -108,7 +108,8 @@ impl Outcome {
         let reason = Reason::of(stage, reply);
         let reply = reply.clone();
         // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral from a denial.
-        if reply.code >= 500 || matches!(reason, Reason::RelayDenied | Reason::AuthRequired) {
+        let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired) || exchange.refuses_header();
+        if reply.code >= 500 || is_denial {
             Self::Refused { stage, reason, reply }
         } else {
             Self::Deferred { stage, reason, reply }

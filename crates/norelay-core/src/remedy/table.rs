@@ -52,7 +52,9 @@ remedies! {
     "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
     "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose;
-    "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls TrustsProxyHeader TrustsXclient TrustsAnyCredentials SessionState;
+    "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls SessionState;
+    "opensmtpd" "proxy-protocol" TrustsProxyHeader;
+    "opensmtpd" "authentication" TrustsAnyCredentials;
     "opensmtpd" "client-address" LostClientAddress;
 
     "courier" "smtpaccess" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
