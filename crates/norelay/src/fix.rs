@@ -2,57 +2,92 @@
 
 use norelay_core::remedy::{self, Cause, Remedy};
 
-use crate::{Complaint, output};
+use crate::{Complaint, nearest, output};
 
 /// Which remedies to show.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A server or packaging, such as postfix; without one, all are listed
-    mta: Option<String>,
-    /// A cause that a report names, such as percent_hack
-    cause: Option<String>,
+    /// A server or packaging, such as postfix, to list its remedies; without one, all are listed
+    server: Option<String>,
+    /// The name of a remedy, such as mynetworks, or a cause that a report names, such as percent_hack: shows what to do
+    remedy: Option<String>,
 }
 
-/// Prints the list of servers, a server's remedies, or those for a cause.
+/// Prints the list of all remedies, that of a server, or the documents that are asked for.
 pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
-    let Some(mta) = &arguments.mta else {
-        output::print(&list())?;
-        return Ok(0);
-    };
-    let mta = mta.to_lowercase();
-    let server = remedy::servers().find(|server| *server == mta).ok_or_else(|| {
-        Complaint::usage(format!("There are no remedies for \"{}\": norelay fix lists the servers.", shown(&mta)))
-    })?;
-    let remedies: Vec<&Remedy> = match &arguments.cause {
-        None => remedy::remedies().iter().filter(|remedy| remedy.server == server).collect(),
-        Some(cause) => {
-            let known = cause.parse::<Cause>().map_err(|_| {
-                let causes: Vec<_> = Cause::ALL.iter().map(|cause| cause.word()).collect();
-                Complaint::usage(format!("There is no cause \"{}\": there are {}.", shown(cause), causes.join(", ")))
-            })?;
-            remedy::find(server, known).collect()
+    let text = match (&arguments.server, &arguments.remedy) {
+        (None, _) => remedy::servers().map(|server| list(server, false)).collect::<Vec<_>>().join("\n"),
+        // As a report's JSON has it: postfix/mynetworks.
+        (Some(key), None) if key.contains('/') => match key.to_lowercase().split_once('/') {
+            Some((server, name)) => documents(server_named(server)?, name)?,
+            None => String::new(),
+        },
+        (Some(server), None) => {
+            let server = server_named(server)?;
+            format!(
+                "{}\nnorelay fix {server} NAME shows what to do; NAME is a remedy or a cause.\n",
+                list(server, true)
+            )
         }
+        (Some(server), Some(name)) => documents(server_named(server)?, name)?,
     };
-    if remedies.is_empty() {
-        return Err(Complaint::usage(format!(
-            "There is no remedy of {server} for this cause: norelay fix {server} shows those that there are."
-        )));
-    }
-    let documents: Vec<_> = remedies.iter().map(|remedy| remedy.document.trim_end()).collect();
-    output::print(&(documents.join("\n\n\n") + "\n"))?;
+    output::print(&text)?;
     Ok(0)
 }
 
-fn list() -> String {
-    let rows = remedy::servers().map(|server| {
-        let of_server: Vec<_> = remedy::remedies().iter().filter(|remedy| remedy.server == server).collect();
-        let mut causes: Vec<_> =
-            of_server.iter().flat_map(|remedy| remedy.causes.iter().map(|cause| cause.word())).collect();
-        causes.sort_unstable();
-        causes.dedup();
-        format!("{server:<22} {}\n{:22} {}\n", remedy::title_of(server), "", causes.join(", "))
-    });
-    rows.collect()
+/// The server that somebody names as we or as its makers do.
+fn server_named(typed: &str) -> Result<&'static str, Complaint> {
+    let wanted = typed.trim().to_lowercase();
+    let is_meant = |server: &&'static str| *server == wanted || remedy::title_of(server).to_lowercase() == wanted;
+    remedy::servers().find(|server| is_meant(server)).ok_or_else(|| {
+        let or = nearest::of(&wanted, remedy::servers()).unwrap_or_else(|| "norelay fix lists the servers".to_owned());
+        Complaint::usage(format!("There are no remedies for \"{}\": {or}.", shown(typed)))
+    })
+}
+
+/// The documents of a remedy, or of all that cure a cause.
+fn documents(server: &'static str, typed: &str) -> Result<String, Complaint> {
+    let wanted = typed.trim().to_lowercase();
+    let found: Vec<&Remedy> = match wanted.parse::<Cause>() {
+        Ok(cause) => remedy::find(server, cause).collect(),
+        Err(_) => of(server).filter(|remedy| remedy.name == wanted).collect(),
+    };
+    if found.is_empty() {
+        return Err(not_found(server, typed, &wanted));
+    }
+    let documents: Vec<_> = found.iter().map(|remedy| remedy.document.trim_end()).collect();
+    Ok(documents.join("\n\n\n") + "\n")
+}
+
+fn not_found(server: &'static str, typed: &str, wanted: &str) -> Complaint {
+    if let Ok(cause) = wanted.parse::<Cause>() {
+        return Complaint::usage(format!(
+            "There is no remedy of {server} for {cause}: norelay fix {server} shows those that there are."
+        ));
+    }
+    let names = of(server).map(|remedy| remedy.name);
+    let causes = of(server).flat_map(|remedy| remedy.causes).map(|cause| cause.word());
+    let or = nearest::of(wanted, names.chain(causes))
+        .unwrap_or_else(|| format!("norelay fix {server} shows those that there are"));
+    Complaint::usage(format!("There is no remedy and no cause \"{}\" of {server}: {or}.", shown(typed)))
+}
+
+fn of(server: &str) -> impl Iterator<Item = &'static Remedy> {
+    remedy::remedies().iter().filter(move |remedy| remedy.server == server)
+}
+
+/// A server's remedies: what to type, what each does and, if asked, what it cures.
+fn list(server: &'static str, with_causes: bool) -> String {
+    let width = of(server).map(|remedy| remedy.name.len()).max().unwrap_or_default() + server.len() + 2;
+    let mut text = format!("{}\n", remedy::title_of(server));
+    for remedy in of(server) {
+        text += &format!("  {:<width$} {}\n", format!("{server} {}", remedy.name), remedy.title());
+        if with_causes {
+            let causes: Vec<_> = remedy.causes.iter().map(|cause| cause.word()).collect();
+            text += &format!("      for {}\n", causes.join(", "));
+        }
+    }
+    text
 }
 
 fn shown(text: &str) -> String {

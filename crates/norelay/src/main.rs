@@ -10,6 +10,7 @@ mod blacklist;
 mod explain;
 mod fix;
 mod identity;
+mod nearest;
 mod output;
 mod password;
 mod progress;

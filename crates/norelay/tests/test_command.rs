@@ -143,8 +143,13 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         (&["replay", "/nowhere/log"], "can't be read"),
         (&["replay", "/dev/null"], "holds no event"),
         (&["explain", "nonsense"], "There is no test"),
-        (&["fix", "nonsense"], "There are no remedies"),
-        (&["fix", "postfix", "nonsense"], "There is no cause"),
+        (&["fix", "nonsense"], "There are no remedies for \"nonsense\": norelay fix lists the servers."),
+        (&["fix", "postfx"], "There are no remedies for \"postfx\": did you mean postfix."),
+        (&["fix", "postfix", "nonsense"], "\"nonsense\" of postfix: norelay fix postfix shows those that there are."),
+        (&["fix", "postfix", "mynetwork"], "\"mynetwork\" of postfix: did you mean mynetworks."),
+        (&["fix", "postfix", "percent-hak"], "did you mean percent_hack."),
+        (&["fix", "courier", "trusts_tls"], "There is no remedy of courier for trusts_tls: norelay fix courier shows"),
+        (&["fix", "courier/smtp"], "did you mean smtpaccess."),
     ] {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.said.lines().count()), (Some(3), 1), "{arguments:?}: {}", ran.said);
@@ -185,8 +190,16 @@ fn chosen_findings_make_a_closed_server_fail() {
 #[test]
 fn remedies_are_shown_by_server_and_cause() {
     for (arguments, words) in [
-        (&["fix"][..], "opensmtpd"),
-        (&["fix", "postfix"], "mynetworks"),
+        (&["fix"][..], "\nOpenSMTPD\n  opensmtpd match-any "),
+        (
+            &["fix", "postfix"],
+            "  postfix mynetworks           Trust this machine's own addresses only\n      for trusts_everyone",
+        ),
+        (&["fix", "mail-in-a-box"], "NAME is a remedy or a cause.\n"),
+        (&["fix", "HCL Domino"], "domino relay-controls"),
+        (&["fix", "postfix", "mynetworks"], "mynetworks = 127.0.0.0/8"),
+        (&["fix", "postfix/mynetworks"], "mynetworks = 127.0.0.0/8"),
+        (&["fix", "courier", "percent-hack"], "# Route no"),
         (&["fix", "Postfix", "percent_hack"], "allow_untrusted_routing = no"),
     ] {
         let ran = run(arguments);
