@@ -36,6 +36,9 @@ use crate::{
 
 /// A trace longer than this is a loop or an attack; the JSON has all of it.
 const MAX_RECEIVED: usize = 10;
+/// So many proofs and acceptances of a path are shown with what was said: the others say the same once more.
+const MAX_PROOFS: usize = 1;
+const MAX_ACCEPTANCES: usize = 2;
 /// More comparisons than this convince nobody further.
 const MAX_SENTENCES: usize = 3;
 
@@ -226,14 +229,22 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
     page.end();
     page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
     page.line(Ink::Bold, &format!("  {}", facts.way));
-    for judged in judged.tests.iter().filter(|judged| judged.weight == Weight::Proof) {
+    let of_weight = |weight| judged.tests.iter().filter(move |judged| judged.weight == weight).enumerate();
+    let mut left_out = false;
+    for (number, judged) in of_weight(Weight::Proof).chain(of_weight(Weight::Suspicion)) {
         test_line(page, judged);
+        let is_proof = judged.weight == Weight::Proof;
+        if number >= if is_proof { MAX_PROOFS } else { MAX_ACCEPTANCES } {
+            left_out = true;
+            continue;
+        }
         said_for(page, report, judged);
-        proof(page, report, index, judged);
+        if is_proof {
+            proof(page, report, index, judged);
+        }
     }
-    for judged in judged.tests.iter().filter(|judged| judged.weight == Weight::Suspicion) {
-        test_line(page, judged);
-        said_for(page, report, judged);
+    if left_out {
+        page.line(Ink::Faint, "       --verbose shows each dialogue, --output json has them all.");
     }
     unclear(page, judged);
 }
@@ -296,7 +307,7 @@ fn proof(page: &mut Page, report: &Report, index: u8, judged: &TestJudgement) {
         Hops::Direct => "the tested server itself",
         Hops::Multihop => "another server, to which the tested one handed it",
     };
-    labelled(page, "PROOF", &format!("the message came back {arrived}{after}"));
+    labelled(page, "PROOF", &format!("the message came back {arrived:.3}{after}"));
     labelled(page, "from", &format!("{from}, {by}; it said HELO {}", receipt.helo));
     envelope(page, receipt);
     for field in receipt.received.iter().take(MAX_RECEIVED) {
