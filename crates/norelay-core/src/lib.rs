@@ -7,6 +7,7 @@
 //!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the
 //!   imports).
 
+pub mod advice;
 pub mod batch;
 pub mod blacklist;
 pub mod catalogue;

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "report",
     "seen",
     "check",
+    "advice",
     "retest",
     "mta",
     "remedy",

@@ -21,6 +21,7 @@ use super::{
     reply_of, reply_words, verdict_of, without_tokens,
 };
 use crate::{
+    advice,
     check::{
         Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
         verdict::{self, Judgement},
@@ -53,11 +54,24 @@ pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
     }
     causes(&mut page, report, judgement);
     findings(&mut page, report, &finding::findings(report, judgement));
+    advice(&mut page, report, judgement);
     page.end();
     page.put(Ink::Bold, "VERDICT ");
     page.line(Ink::of(judgement.verdict), judgement.verdict.word());
     page.paragraph("", Ink::Plain, &judgement.summary);
     page.into_text()
+}
+
+/// What to do next, where the verdict leaves something to be done; behind it the options that do it.
+fn advice(page: &mut Page, report: &Report, judgement: &Judgement) {
+    for (number, step) in advice::steps(report, judgement).iter().enumerate() {
+        if number == 0 {
+            page.end();
+        }
+        let options = if step.options.is_empty() { String::new() } else { format!(" ({})", step.options) };
+        page.paragraph("NEXT     ", Ink::Bold, &format!("{}{options}", step.what));
+        page.paragraph("         ", Ink::Plain, step.how);
+    }
 }
 
 /// One test as one line, for showing it when it is finished.

@@ -1,17 +1,10 @@
-//! What to do now: one to three steps, only where something is to be done.
-//!
-//! Rules:
-//! - Steps follow from the verdict and from the reasons in the report, never from a server's self-description alone.
-//! - A closed server needs no advice.
+//! What to do now, on the page of a result, and why a server relays.
 
 use norelay_core::{
-    check::{
-        Outcome, Reason, Verdict,
-        verdict::{TestJudgement, Weight},
-    },
+    advice,
+    check::Verdict,
     diagnosis::{Diagnosis, diagnose},
     remedy,
-    smtp::Cause,
 };
 
 use super::{Phase, Seen};
@@ -23,6 +16,12 @@ pub struct Step {
     pub what: &'static str,
     /// Why, and how.
     pub how: String,
+}
+
+impl Step {
+    fn of(step: advice::Step) -> Self {
+        Self { what: step.what, how: [step.how, step.on_page].join(" ").trim_end().to_owned() }
+    }
 }
 
 fn step(what: &'static str, how: impl Into<String>) -> Step {
@@ -66,21 +65,11 @@ fn why(diagnosis: &Diagnosis) -> Why {
 /// The steps, most urgent first.
 #[must_use]
 pub fn steps(seen: Seen) -> Vec<Step> {
-    let verdict = seen.judgement.verdict;
-    if seen.phase != Phase::Over && verdict != Verdict::OpenRelay {
-        return Vec::new();
+    match (seen.judgement.verdict, seen.phase) {
+        (Verdict::OpenRelay, _) => open(seen),
+        (_, Phase::Over) => advice::steps(seen.report, seen.judgement).into_iter().map(Step::of).collect(),
+        _ => Vec::new(),
     }
-    match verdict {
-        Verdict::OpenRelay => open(seen),
-        Verdict::Suspect => suspect(seen),
-        Verdict::Inconclusive => inconclusive(seen),
-        Verdict::Unreachable => unreachable(),
-        Verdict::Closed => Vec::new(),
-    }
-}
-
-fn worst(seen: Seen<'_>, weight: Weight) -> impl Iterator<Item = &TestJudgement> {
-    seen.judgement.paths.iter().flat_map(|path| &path.tests).filter(move |judged| judged.weight == weight)
 }
 
 fn open(seen: Seen) -> Vec<Step> {
@@ -96,103 +85,5 @@ fn open(seen: Seen) -> Vec<Step> {
              address has been put on blacklists.",
         ),
         step("Test again.", "Run this test again after the change: closed is closed only when every path refuses."),
-    ]
-}
-
-fn suspect(seen: Seen) -> Vec<Step> {
-    let is_receiving = seen.report.run.as_ref().is_some_and(|run| run.receiving);
-    let mut steps = vec![step(
-        "Look in the server's log for the recipients that were accepted.",
-        "The transcripts below show them, with times. If the log shows them queued for another server, it relays; \
-         if it shows them delivered locally, bounced or discarded, it doesn't.",
-    )];
-    if is_receiving {
-        steps.push(step(
-            "Come back later.",
-            "A queue may hold a message for hours. If it arrives, this page says so; nothing else needs doing.",
-        ));
-    } else {
-        steps.push(step(
-            "Test with a receiver.",
-            "Give norelay a domain whose mail it receives. Then it sends a message through every test that was \
-             accepted, and only one that comes back is called relaying.",
-        ));
-    }
-    steps
-}
-
-fn inconclusive(seen: Seen) -> Vec<Step> {
-    let unknown: Vec<&Outcome> = worst(seen, Weight::Unknown).map(|judged| &judged.outcome).collect();
-    let mut steps = Vec::new();
-    for outcome in unknown {
-        let next = remedy(outcome);
-        if !steps.contains(&next) {
-            steps.push(next);
-        }
-    }
-    steps.truncate(3);
-    steps
-}
-
-fn remedy(outcome: &Outcome) -> Step {
-    match outcome {
-        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => remedy_of_reason(*reason),
-        Outcome::Interrupted { cause: Cause::Blocked { .. } } => step(
-            "Let our addresses through for the time of the test.",
-            "The server stopped taking our connections in the middle: it limits how much one client may ask, or a log \
-             watcher such as fail2ban has banned it after a few refusals. Add the addresses that tests come from to the \
-             exceptions, or test again more slowly.",
-        ),
-        Outcome::Interrupted { .. } => step(
-            "Test again.",
-            "The server hung up or fell silent before it answered. If it happens each time, its log says why: a limit \
-             on errors, connections or speed.",
-        ),
-        Outcome::NotRun { .. } => step(
-            "Test again with more knowledge.",
-            "Some tests need a name that wasn't known, such as a mail domain that the server hosts. Give the domain \
-             or a mail address instead of the bare address.",
-        ),
-        Outcome::Relayed { .. } | Outcome::Accepted { .. } => step("Read the transcripts.", "They say what happened."),
-    }
-}
-
-fn remedy_of_reason(reason: Reason) -> Step {
-    match reason {
-        Reason::Reputation => step(
-            "Test from another address, or let ours through.",
-            "The server refused us because of our address, not because we asked it to relay. A stranger with a clean \
-             address might fare differently.",
-        ),
-        Reason::Greylisted => step(
-            "Test again in a quarter of an hour.",
-            "The server greylists: it answers strangers only when they come back.",
-        ),
-        Reason::RateLimited => step("Test again later.", "The server limits how often it may be asked."),
-        Reason::TlsRequired => step("Test the path with TLS.", "The server answers only after STARTTLS."),
-        Reason::SenderDomain | Reason::RecipientDomain => step(
-            "Test with a probe domain that resolves.",
-            "The server disliked the domain of our probe addresses before it came to the question of relaying.",
-        ),
-        Reason::UnknownUser | Reason::Policy | Reason::Unclassified | Reason::Syntax => step(
-            "Give a mail domain that the server hosts.",
-            "The refusals don't speak of relaying. If the server accepts postmaster of its own domain from us, the \
-             comparison tells that the others were refused for relaying.",
-        ),
-        Reason::RelayDenied | Reason::AuthRequired => step("Read the transcripts.", "They say what happened."),
-    }
-}
-
-fn unreachable() -> Vec<Step> {
-    vec![
-        step(
-            "Check the name, the address and the port.",
-            "Mail from outside comes to port 25 of the domain's mail exchangers.",
-        ),
-        step(
-            "Check the way to it.",
-            "A firewall in front of the server, or one on our side: many networks let nobody connect to port 25 \
-             elsewhere. The address that tests come from is on the front page.",
-        ),
     ]
 }

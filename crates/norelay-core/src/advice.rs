@@ -1,0 +1,178 @@
+//! What to do next, in one to three steps, where a verdict leaves something to be done.
+//!
+//! Rules:
+//! - Steps follow from the verdict and from the reasons in the report, never from a server's self-description.
+//! - A closed server needs no advice; an open one has its remedies.
+
+use crate::{
+    check::{
+        Judgement, Outcome, Reason, Verdict,
+        verdict::{TestJudgement, Weight},
+    },
+    report::Report,
+    smtp::Cause,
+};
+
+/// More steps than these nobody takes.
+const MAX_STEPS: usize = 3;
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What to do.
+    pub what: &'static str,
+    /// Why, and how.
+    pub how: &'static str,
+    /// Where the report is a page that lives on: what else is to be said.
+    pub on_page: &'static str,
+    /// The options of `norelay test` that do it; none where no option does.
+    pub options: &'static str,
+}
+
+const fn step(what: &'static str, how: &'static str) -> Step {
+    Step { what, how, on_page: "", options: "" }
+}
+
+impl Step {
+    const fn with(self, options: &'static str) -> Self {
+        Self { options, ..self }
+    }
+
+    const fn on_page(self, on_page: &'static str) -> Self {
+        Self { on_page, ..self }
+    }
+}
+
+/// The steps, most urgent first.
+#[must_use]
+pub fn steps(report: &Report, judgement: &Judgement) -> Vec<Step> {
+    match judgement.verdict {
+        Verdict::Suspect => suspect(report),
+        Verdict::Inconclusive => inconclusive(judgement),
+        Verdict::Unreachable => unreachable(),
+        Verdict::OpenRelay | Verdict::Closed => Vec::new(),
+    }
+}
+
+fn suspect(report: &Report) -> Vec<Step> {
+    let is_receiving = report.run.as_ref().is_some_and(|run| run.receiving);
+    let proof = match is_receiving {
+        true => step("Give it time.", "A queue may hold a message for hours.")
+            .with("--wait 2h")
+            .on_page("If it arrives, this page says so; nothing else needs doing."),
+        false => step(
+            "Test with a receiver.",
+            "Give norelay a domain whose mail it receives. Then it sends a message through the tests that were accepted, \
+             and only one that comes back is called relaying.",
+        )
+        .with("--domain DOMAIN --receive ADDRESS:25"),
+    };
+    let log = step(
+        "Look in the server's log for the recipients that were accepted.",
+        "The transcripts show them, with times. If the log shows them queued for another server, it relays; if it shows \
+         them delivered locally, bounced or discarded, it doesn't.",
+    );
+    vec![log, proof]
+}
+
+fn inconclusive(judgement: &Judgement) -> Vec<Step> {
+    let tests = judgement.paths.iter().flat_map(|path| &path.tests);
+    let mut steps = Vec::new();
+    for judged in tests.filter(|judged: &&TestJudgement| judged.weight == Weight::Unknown) {
+        let next = after(&judged.outcome);
+        if !steps.contains(&next) {
+            steps.push(next);
+        }
+    }
+    steps.truncate(MAX_STEPS);
+    steps
+}
+
+fn after(outcome: &Outcome) -> Step {
+    match outcome {
+        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => after_reason(*reason),
+        Outcome::Interrupted { cause: Cause::Blocked { .. } } => step(
+            "Let our address through for the time of the test, or test more slowly.",
+            "The server stopped taking our connections in the middle: it limits how much one client may ask, or a log \
+             watcher such as fail2ban has banned it after a few refusals.",
+        )
+        .with("--slow")
+        .on_page("The addresses that tests come from are on the front page."),
+        Outcome::Interrupted { .. } => step(
+            "Test again.",
+            "The server hung up or fell silent before it answered. If it happens each time, its log says why: a limit \
+             on errors, connections or speed.",
+        ),
+        Outcome::NotRun { .. } => step(
+            "Test again with more knowledge.",
+            "Some tests need a name that wasn't known, such as a mail domain that the server hosts. Give the domain \
+             or a mail address instead of the bare address.",
+        )
+        .with("--local-domain DOMAIN"),
+        Outcome::Relayed { .. } | Outcome::Accepted { .. } => READ,
+    }
+}
+
+const READ: Step = step("Read the transcripts.", "They say what happened.").with("--verbose");
+
+fn after_reason(reason: Reason) -> Step {
+    match reason {
+        Reason::Reputation => step(
+            "Test from another address, or let ours through.",
+            "The server refused us because of our address, not because we asked it to relay. A stranger with a clean \
+             address might fare differently.",
+        ),
+        Reason::Greylisted => step(
+            "Test again in a quarter of an hour.",
+            "The server greylists: it answers strangers only when they come back.",
+        )
+        .with("--wait 30m"),
+        Reason::RateLimited => {
+            step("Test again later, or more slowly.", "The server limits how often it may be asked.").with("--slow")
+        }
+        Reason::TlsRequired => {
+            step("Test the path with TLS.", "The server answers only after STARTTLS.").with("--profile standard")
+        }
+        Reason::SenderDomain | Reason::RecipientDomain => step(
+            "Test with a probe domain that resolves.",
+            "The server disliked the domain of our probe addresses before it came to the question of relaying.",
+        )
+        .with("--domain DOMAIN"),
+        Reason::UnknownUser | Reason::Policy | Reason::Unclassified | Reason::Syntax => step(
+            "Give a mail domain that the server hosts.",
+            "The refusals don't speak of relaying. If the server accepts postmaster of its own domain from us, the \
+             comparison tells that the others were refused for relaying.",
+        )
+        .with("--local-domain DOMAIN"),
+        Reason::RelayDenied | Reason::AuthRequired => READ,
+    }
+}
+
+fn unreachable() -> Vec<Step> {
+    vec![
+        step(
+            "Check the name, the address and the port.",
+            "Mail from outside comes to port 25 of the domain's mail exchangers.",
+        )
+        .with("--port PORT"),
+        step(
+            "Check the way to it.",
+            "A firewall in front of the server, or one on our side: many networks let nobody connect to port 25 \
+             elsewhere.",
+        )
+        .on_page("The address that tests come from is on the front page."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_that_says_nothing_has_a_step_of_its_own() {
+        let blocked = Outcome::Interrupted { cause: Cause::Blocked { answered: 9 } };
+        assert_eq!(after(&blocked).options, "--slow");
+        let words = Outcome::NotRun { why: "nothing is known that could stand for {local_domain}".to_owned() };
+        assert_eq!(after(&words).options, "--local-domain DOMAIN");
+    }
+}
