@@ -64,6 +64,7 @@ contract! {
     deleting_takes_everything_along
     what_has_expired_goes
     budgets_are_spent_together
+    budgets_outlive_a_clock_that_was_wrong
     budgets_hold_at_once
     keys_work_until_they_are_revoked
     opt_outs_cover_their_addresses
@@ -511,6 +512,17 @@ async fn budgets_are_spent_together(store: Store) {
     assert_eq!(spend(HOUR, &[budget("asker", 3)]).await, Ok(()));
     assert!(spend(HOUR, &[budget("none", 0)]).await.is_err());
     assert_eq!(spend(HOUR, &[]).await, Ok(()));
+}
+
+async fn budgets_outlive_a_clock_that_was_wrong(store: Store) {
+    let start = now();
+    let spend = async |at: Timestamp| store.spend(at, &[budget("asker", 2)]).await.expect("answered");
+    for _ in 0..2 {
+        assert_eq!(spend(start + HOUR * 24 * 365).await, Ok(()));
+    }
+    // The clock is set right: what was spent counts, for as long as it would have.
+    assert_eq!(spend(start).await.map_err(|exceeded| exceeded.until), Err(start + HOUR));
+    assert_eq!(spend(start + HOUR + SECOND).await, Ok(()));
 }
 
 async fn budgets_hold_at_once(store: Store) {

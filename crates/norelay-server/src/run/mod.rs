@@ -11,6 +11,7 @@
 //! - Nothing is shown that isn't stored.
 //! - What was recorded is judged, however a run ended.
 
+mod clock;
 mod live;
 mod queue;
 mod resume;

@@ -3,13 +3,14 @@
 //! Rules:
 //! - As many tests at once as the settings allow, one for each address.
 //! - A worker that doesn't renew its lease is dead; its job goes on in another, a few times, and then is judged as it is.
+//! - Nobody is dead and nothing has expired because the wall clock jumps.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
-use super::{Shared, work};
+use super::{Shared, clock::WallClock, work};
 use crate::StoreError;
 
 /// How long a worker may be silent.
@@ -22,6 +23,9 @@ const TICK: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often a job is begun; a job that kills its process should not do it for ever.
 const MAX_ATTEMPTS: u32 = 3;
+/// How long the wall clock must have been steady before a result is deleted for its age: whoever sets it wrongly has time
+/// to see it.
+const STEADY: Duration = Duration::from_secs(600);
 /// After a fault of the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -68,14 +72,25 @@ async fn claim_all(shared: &Arc<Shared>, places: &Arc<Semaphore>) {
 
 async fn sweep_all(shared: &Arc<Shared>) {
     let mut ticks = tokio::time::interval(SWEEP);
+    let started = tokio::time::Instant::now();
+    let mut clock = WallClock::new(Duration::ZERO, Timestamp::now());
     loop {
         ticks.tick().await;
-        adopt(shared, None).await;
-        match shared.parts.store.delete_expired(Timestamp::now()).await {
-            Ok(0) => {}
-            Ok(gone) => tracing::info!(gone, "expired results were deleted"),
-            Err(error) => tracing::warn!(%error, "expired results can't be deleted"),
+        let steady = clock.steady_for(started.elapsed(), Timestamp::now());
+        if steady >= LEASE.unsigned_abs() {
+            adopt(shared, None).await;
         }
+        if steady >= STEADY {
+            delete_expired(shared).await;
+        }
+    }
+}
+
+async fn delete_expired(shared: &Arc<Shared>) {
+    match shared.parts.store.delete_expired(Timestamp::now()).await {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!(gone, "expired results were deleted"),
+        Err(error) => tracing::warn!(%error, "expired results can't be deleted"),
     }
 }
 

@@ -3,13 +3,14 @@
 //! Rules:
 //! - Counting and spending are one step: of two requests at once for the last place, one gets it.
 //! - They are apart from jobs: a result that is deleted gives nothing back, and a restart forgets nothing.
+//! - What was spent in the future, by a clock that was wrong, counts as spent now: nobody waits until that time comes.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Store, StoreError,
     codec::{millis, time},
-    pool::transact,
+    pool::{on, transact},
 };
 
 /// So many spendings of a bucket in so much time.
@@ -39,8 +40,11 @@ impl Store {
     /// The database's.
     pub async fn spend(&self, now: Timestamp, budgets: &[Budget]) -> Result<Result<(), Exceeded>, StoreError> {
         const TURN: &str = "UPDATE turns SET turn = turn + 1 WHERE name = 'spend'";
+        const PRESENT: &str = "UPDATE spent SET at = $1 WHERE at > $1";
         const NTH: &str = "SELECT at FROM spent WHERE bucket = $1 AND at > $2 ORDER BY at DESC LIMIT 1 OFFSET $3";
         const SPEND: &str = "INSERT INTO spent (bucket, at) VALUES ($1, $2)";
+        // Apart from the step itself, which leaves nothing behind where a budget is used up.
+        on!(write self, |db| sqlx::query(PRESENT).bind(millis(now)).execute(db).await.map(drop))?;
         transact!(self, |tx| {
             sqlx::query(TURN).execute(&mut *tx).await?;
             for (index, budget) in budgets.iter().enumerate() {
