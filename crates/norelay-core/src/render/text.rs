@@ -408,16 +408,24 @@ fn remedy(page: &mut Page, fix: &Fix) {
     }
 }
 
+/// Each finding once, with the paths that show it.
 fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
-    for (number, finding) in findings.iter().enumerate() {
+    let mut grouped: Vec<(&Finding, Vec<String>)> = Vec::new();
+    for finding in findings {
+        let path = finding.path.filter(|_| report.paths.len() > 1);
+        let place = path.and_then(|index| Some(report.paths.get(usize::from(index))?.way.to_string()));
+        match grouped.iter_mut().find(|(known, _)| known.level == finding.level && known.text == finding.text) {
+            Some((_, places)) => places.extend(place),
+            None => grouped.push((finding, place.into_iter().collect())),
+        }
+    }
+    for (number, (finding, places)) in grouped.into_iter().enumerate() {
         if number == 0 {
             page.end();
         }
-        let path = finding.path.filter(|_| report.paths.len() > 1);
-        let path = path.and_then(|index| report.paths.get(usize::from(index)));
-        let place = path.map(|facts| format!("{}: ", facts.way)).unwrap_or_default();
+        let places = if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) };
         let ink = if finding.level >= Level::Warning { Ink::Doubtful } else { Ink::Plain };
-        page.paragraph(&format!("{:<9}", finding.level.word()), ink, &format!("{place}{}", finding.text));
+        page.paragraph(&format!("{:<9}", finding.level.word()), ink, &format!("{places}{}", finding.text));
     }
 }
 
@@ -432,5 +440,20 @@ mod tests {
         {
             assert_eq!(without_addresses(text), expected);
         }
+    }
+
+    #[test]
+    fn a_finding_of_several_paths_is_said_once() {
+        let report = Report::of(&crate::replay::read_log(include_str!("../../tests/logs/open.jsonl")).records);
+        let finding = |path, text: &str| Finding {
+            tag: "auth_cleartext".to_owned(),
+            level: Level::Warning,
+            path,
+            text: text.to_owned(),
+        };
+        let found = [finding(Some(0), "so"), finding(None, "thus"), finding(Some(1), "so")];
+        let mut page = Page::new(Style::Plain);
+        findings(&mut page, &report, &found);
+        assert_eq!(page.into_text(), "\nwarning  192.0.2.7:25, [2001:db8::7]:25: so\nwarning  thus\n");
     }
 }
