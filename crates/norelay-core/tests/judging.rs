@@ -3,7 +3,8 @@
 mod story;
 
 use norelay_core::{
-    check::{Verdict, verdict::judge},
+    catalogue::Profile,
+    check::{Verdict, findings, verdict::judge},
     event::{Event, TlsFacts},
     smtp::{Cause, End, Security, Stage},
 };
@@ -88,6 +89,31 @@ fn a_test_may_be_refused_in_its_own_kind() {
         ("no-helo", (Stage::Mail, "503 5.5.1 HELO first"), None, Verdict::Closed),
         ("helo-localhost", (Stage::Helo, "550 5.7.1 go away"), None, Verdict::Inconclusive),
         ("helo-localhost", (Stage::Helo, "550 5.7.1 go away"), postmaster, Verdict::Closed),
+        (
+            "helo-localhost",
+            (Stage::Helo, "450 4.7.1 <localhost>: Helo command rejected: Host not found"),
+            None,
+            Verdict::Inconclusive,
+        ),
+        (
+            "helo-localhost",
+            (Stage::Helo, "450 4.7.1 <localhost>: Helo command rejected: Host not found"),
+            postmaster,
+            Verdict::Closed,
+        ),
+        (
+            "helo-localhost",
+            (Stage::Rcpt, "450 4.7.1 <localhost>: Helo command rejected: Host not found"),
+            postmaster,
+            Verdict::Closed,
+        ),
+        ("helo-localhost", (Stage::Rcpt, "450 4.2.0 Greylisted"), postmaster, Verdict::Inconclusive),
+        (
+            "ehlo-plain",
+            (Stage::Rcpt, "450 4.7.1 Client host rejected: cannot find your hostname"),
+            postmaster,
+            Verdict::Inconclusive,
+        ),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), None, Verdict::Inconclusive),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), postmaster, Verdict::Closed),
         ("proxy-v1-loopback", (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"), None, Verdict::Inconclusive),
@@ -128,6 +154,112 @@ fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
         story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
         story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
         assert_eq!(judge(&story.end()).verdict, expected, "{test} {nobody}");
+    }
+}
+
+/// The same words and X.1.1 for both say so where the refusal is put off as well; a greylist says them to everybody.
+#[test]
+fn a_recipient_may_be_taken_for_nobody_for_now() {
+    const UNKNOWN: &str =
+        "450 4.1.1 <x@target.example>: Recipient address rejected: User unknown in local recipient table";
+    for (test, answer, nobody, expected) in [
+        (
+            "srs0-forged",
+            UNKNOWN,
+            "450 4.1.1 <y>: Recipient address rejected: User unknown in local recipient table",
+            Verdict::Closed,
+        ),
+        ("srs0-forged", UNKNOWN, "450 4.2.0 <y>: Recipient address rejected: Greylisted", Verdict::Inconclusive),
+        ("srs0-forged", "450 mailbox unavailable", "450 mailbox unavailable", Verdict::Inconclusive),
+        ("srs0-forged", "450 4.2.0 Greylisted", "450 4.2.0 Greylisted", Verdict::Inconclusive),
+        ("foreign-to-foreign", UNKNOWN, UNKNOWN, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
+        story.answered(path, test, Stage::Rcpt, answer);
+        story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
+        story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
+        assert_eq!(judge(&story.end()).verdict, expected, "{test} {answer} {nobody}");
+    }
+}
+
+/// What stands below the refusal of a user whom nobody has, stands below every refusal and is about none.
+#[test]
+fn what_stands_below_every_refusal_is_no_reason() {
+    const FOOTER: &str = "If you have been blocked in error, call 555 at 12:30:45";
+    let nobody = format!("550 5.1.1 <x@target.example>: User unknown. {}", FOOTER.replace("30:45", "31:06"));
+    let blocked = format!("554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked. {FOOTER}");
+    for (answer, nobody, expected) in [
+        (format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &nobody, Verdict::Closed),
+        (format!("454 4.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &nobody, Verdict::Closed),
+        (format!("554-5.7.1 <u@probe.example>: Relay access denied / 554 5.7.1 {FOOTER}"), &nobody, Verdict::Closed),
+        // What is left must say it.
+        (format!("554 5.7.1 <u@probe.example>: No. {FOOTER}"), &nobody, Verdict::Inconclusive),
+        (blocked.clone(), &nobody, Verdict::Inconclusive),
+        (format!("554 5.7.1 Relay access denied: {}", &blocked[10..]), &nobody, Verdict::Inconclusive),
+        // Whoever is blocked is so everywhere.
+        (format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &blocked, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-local-nx"]);
+        story.answered(path, "foreign-to-foreign", Stage::Rcpt, &answer);
+        story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
+        assert_eq!(judge(&story.end()).verdict, expected, "{answer} {nobody}");
+    }
+}
+
+/// A server that hangs up with its refusal leaves no session whose state could be at fault.
+#[test]
+fn whoever_is_hung_up_on_with_a_denial_has_his_answer() {
+    let closed = || Cause::Disconnected { stage: Stage::Data, error: None };
+    for (test, answer, cause, expected) in [
+        ("data-after-refused", "521 5.7.1 <u@probe.example>: Relay access denied", closed(), Verdict::Closed),
+        ("data-after-refused", "550 relay not permitted", closed(), Verdict::Closed),
+        ("data-after-refused", "550 no", closed(), Verdict::Inconclusive),
+        ("data-after-refused", "554 5.7.1 blocked using dnsbl.example", closed(), Verdict::Inconclusive),
+        ("data-after-refused", "454 4.7.1 Relay access denied", closed(), Verdict::Inconclusive),
+        ("data-after-refused", "250 ok", closed(), Verdict::Inconclusive),
+        ("data-after-refused", "550 relay not permitted", Cause::Stopped, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[test]);
+        let lines = [
+            (Stage::Greeting, "", "220 mx"),
+            (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok"),
+            (Stage::Rcpt, "RCPT TO:<u@probe.example>", answer),
+        ];
+        story.attempts(path, test, &lines, End::Interrupted(cause));
+        assert_eq!(judge(&story.end()).verdict, expected, "{test} {answer}");
+    }
+}
+
+/// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for that.
+#[test]
+fn what_is_handed_on_with_its_route_unread_is_no_proof() {
+    const TOKEN: &str = "nruabcdefghijklmnopqrstuvwxyz2345672";
+    for (test, came_to, expected) in [
+        ("percent-domain", "<T@probe.example>", Verdict::OpenRelay),
+        ("percent-domain", "<T%probe.example@probe.example>", Verdict::Suspect),
+        ("percent-domain", "<T%probe.example@target.example>", Verdict::OpenRelay),
+        ("quoted-at-domain", "<\"T@probe.example\"@PROBE.example>", Verdict::Suspect),
+        ("quoted-at-domain", "<@target.example:T@probe.example>", Verdict::OpenRelay),
+        ("bang-domain", "<probe.example!T>", Verdict::OpenRelay),
+        ("srs0-forged", "<SRS0=AAAA=AA=probe.example=T@sub.probe.example>", Verdict::Suspect),
+        ("route-via-foreign", "<T@probe.example>", Verdict::Suspect),
+        ("route-via-foreign", "<@probe.example:T@target.example>", Verdict::OpenRelay),
+        // The question itself is at our domain.
+        ("quoted-local-foreign", "<\"T@target.example\"@probe.example>", Verdict::OpenRelay),
+    ] {
+        let mut story = Story::begin_with(true, Profile::Thorough);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx"]);
+        story.answered(path, "ctl-local-nx", Stage::Rcpt, "250 ok");
+        story.comes_to = came_to.replace('T', TOKEN);
+        story.relayed(path, test, "192.0.2.7:40000", "");
+        let report = story.end();
+        let judgement = judge(&report);
+        assert_eq!(judgement.verdict, expected, "{test} {came_to}");
+        let told = findings(&report, &judgement).iter().any(|finding| finding.tag == "unproven_arrival");
+        assert_eq!(told, expected == Verdict::Suspect, "{test} {came_to}");
     }
 }
 

@@ -10,13 +10,14 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adjacent,
+    adjacent, arrival,
     outcome::Outcome,
     reason::Reason,
     verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
 };
 use crate::{
     catalogue,
+    event::Receipt,
     octets::{Octets, harmless},
     report::{Dialogue, Report},
     smtp::{Capabilities, Cause, End, Reply, Security, Stage, Violation},
@@ -457,9 +458,10 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
                 let is_same = sent.eq_ignore_ascii_case(&came);
                 if is_same { None } else { fact("sender_substituted", vec![test, sent, came]) }
             }
-            (Role::Recipient, _) => {
-                fact("unproven_arrival", vec![test, from, receipt.helo.to_string(), why_unproven(report, judged)])
-            }
+            (Role::Recipient, _) => fact(
+                "unproven_arrival",
+                vec![test, from, receipt.helo.to_string(), why_unproven(report, judged, receipt)],
+            ),
             _ => None,
         }
     });
@@ -467,7 +469,14 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     facts.filter(|fact| seen.insert((fact.tag.clone(), fact.path, fact.arguments.first().cloned()))).collect()
 }
 
-fn why_unproven(report: &Report, judged: Option<&TestJudgement>) -> String {
+fn why_unproven(report: &Report, judged: Option<&TestJudgement>, receipt: &Receipt) -> String {
+    if judged.is_some_and(|judged| arrival::is_handed_on(report, judged.test, receipt)) {
+        return format!(
+            "it came to {}, with the route in the address unread. The server hands on the mail for its own domain, which \
+             lets nobody choose where to",
+            receipt.forward_path
+        );
+    }
     let was_sent = judged.is_some_and(|judged| {
         let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
         dialogues.flat_map(|dialogue| &dialogue.exchanges).any(|exchange| exchange.stage == Stage::EndOfData)

@@ -6,8 +6,10 @@
 //! - Facts and their wording are apart: an [`Outcome`] has no adjectives.
 
 mod adjacent;
+mod arrival;
 pub(crate) mod dane;
 pub mod finding;
+mod footer;
 pub mod outcome;
 pub mod reason;
 pub(crate) mod submission;

@@ -105,10 +105,13 @@ impl Outcome {
         if exchange.purpose == Some(Purpose::Condition) {
             return Self::NotRun { why: format!("its condition was refused during {stage}: {reply}") };
         }
-        let reason = Reason::of(stage, reply);
-        let reply = reply.clone();
+        Self::with_reason(stage, Reason::of(stage, reply), reply.clone(), exchange.refuses_header())
+    }
+
+    /// What a 4yz or a 5yz with this reason amounts to.
+    pub(super) fn with_reason(stage: Stage, reason: Reason, reply: Reply, is_firm: bool) -> Self {
         // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral from a denial.
-        let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired) || exchange.refuses_header();
+        let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired) || is_firm;
         if reply.code >= 500 || is_denial {
             Self::Refused { stage, reason, reply }
         } else {
@@ -186,12 +189,17 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     kept
 }
 
-/// The refusal of an authentication after which a server closed the connection, as nginx does: whoever failed can ask
-/// nothing more.
+/// The refusal after which a server closed the connection: of an authentication, as nginx does, or of relaying (`521`, Exim's
+/// `drop`). Whoever was refused so can ask nothing more.
 fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchange, &'a Reply)> {
     let is_closed = matches!(cause, Cause::Disconnected { .. } | Cause::Closing { .. });
     let last = answers.iter().rev().find_map(|exchange| Some((*exchange, exchange.reply.as_ref()?)));
-    last.filter(|(exchange, reply)| is_closed && exchange.stage == Stage::Auth && (500..600).contains(&reply.code))
+    let is_final = |exchange: &Exchange, reply: &Reply| match exchange.stage {
+        Stage::Auth => true,
+        Stage::Rcpt => matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired),
+        _ => false,
+    };
+    last.filter(|(exchange, reply)| is_closed && reply.code >= 500 && is_final(exchange, reply))
 }
 
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {

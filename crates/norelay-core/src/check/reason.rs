@@ -233,6 +233,12 @@ fn is_of_a_blacklist(token: &str) -> bool {
         .any(|domain| host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
+/// Whether two replies have the same code and, but for what they repeat of ours, the same words.
+pub(super) fn is_same(one: &Reply, two: &Reply) -> bool {
+    let words = |reply: &Reply| without_echoes(&reply.text().to_lowercase());
+    one.code == two.code && words(one) == words(two)
+}
+
 /// Cuts out `<…>` and `"…"` anywhere, and `'…'` where it stands as a word of its own. An opening without an end cuts
 /// to the end: what follows it may be an echo.
 fn without_echoes(text: &str) -> String {

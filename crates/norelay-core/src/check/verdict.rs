@@ -6,21 +6,22 @@
 //!   says it when compared with a control, or an acceptance that a control explains as local delivery.
 //! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::arrival::receipts_of;
 use super::{
+    arrival, footer,
     outcome::{Hops, Outcome},
-    reason::Reason,
+    reason::{self, Reason},
     submission,
 };
 use crate::{
     catalogue::{self, Group, RelayTest, Strength},
-    event::{Path, Receipt},
+    event::Path,
     report::{PathFacts, Report},
     smtp::{Cause, End, Reply, Security, Stage},
-    token::Role,
 };
 
 /// The verdict, worst first.
@@ -134,25 +135,27 @@ struct Controls<'a> {
     takes_postmaster: bool,
     /// The probe domain is the user's own: it takes mail.
     probe_domain_exists: bool,
-    /// How a user whom nobody has is refused.
-    nobody: Option<&'a Reply>,
+    /// How users whom nobody has are refused or deferred, at the hosted domain and at the host.
+    nobodies: [Option<&'a Reply>; 2],
 }
 
 /// Judges the facts of a run.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
-    let paths: Vec<_> =
-        (0..=u8::MAX).zip(&report.paths).map(|(index, facts)| judge_path(report, index, facts)).collect();
+    let nobodies = footer::refusals_of_nobody(report);
+    let judge = |(index, facts)| judge_path(report, index, facts, &nobodies);
+    let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).map(judge).collect();
     let verdict = paths.iter().map(|path| path.verdict).min().unwrap_or(Verdict::Unreachable);
     let summary = summarise(report, verdict, &paths);
     Judgement { verdict, summary, paths }
 }
 
-fn judge_path(report: &Report, index: u8, facts: &PathFacts) -> PathJudgement {
+fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply]) -> PathJudgement {
     let known = facts.tests.iter().filter_map(|id| catalogue::by_id(id));
     let (mut controls, mut tests) = (Vec::new(), Vec::new());
     for test in known {
-        let judged = outcome_of(report, index, facts, test);
+        let mut judged = outcome_of(report, index, facts, test);
+        judged.outcome = footer::read_without(judged.outcome, nobodies);
         if test.is_scored() { tests.push(judged) } else { controls.push(judged) }
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
@@ -191,55 +194,15 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
         elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
     }
-    if let Some(relayed) = has_sent.then(|| arrival(report, index, facts, test)).flatten() {
+    if let Some(relayed) = has_sent.then(|| arrival::proof(report, index, facts, test)).flatten() {
         outcome = outcome.then(relayed);
     }
     TestJudgement { test, outcome, weight: Weight::Unknown, dialogues, elapsed_ms }
 }
 
-/// The proof: our message, at the token address of this very test, from the target or with the token of the text.
-fn arrival(report: &Report, index: u8, facts: &PathFacts, test: &RelayTest) -> Option<Outcome> {
-    report.receipts.iter().filter(|(_, receipt)| is_for(receipt, index, test)).find_map(|(_, receipt)| {
-        let from = receipt.peer.ip().to_canonical();
-        let hops = if is_of_target(report, facts, from) { Hops::Direct } else { Hops::Multihop };
-        (hops == Hops::Direct || receipt.message_token).then_some(Outcome::Relayed { from, hops })
-    })
-}
-
-/// The receipts that bear a test's recipient token, with the time of their arrival.
-pub fn receipts_of<'a>(
-    report: &'a Report,
-    index: u8,
-    test: &'a RelayTest,
-) -> impl Iterator<Item = &'a (jiff::Timestamp, Receipt)> {
-    report.receipts.iter().filter(move |(_, receipt)| is_for(receipt, index, test))
-}
-
-fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
-    let token = receipt.token;
-    (test.is_scored() || test.needs_credentials())
-        && token.role == Role::Recipient
-        && token.path == index
-        && token.test == test.number
-}
-
-/// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
-fn is_of_target(report: &Report, facts: &PathFacts, address: IpAddr) -> bool {
-    let mut own = report.paths.iter().filter(|path| path.way.is_to_host_of(&facts.way));
-    own.any(|path| is_same_host(address, path.way.address))
-}
-
-/// The same address or, for IPv6, the same /64.
-fn is_same_host(a: IpAddr, b: IpAddr) -> bool {
-    match (a.to_canonical(), b.to_canonical()) {
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],
-        (a, b) => a == b,
-    }
-}
-
 impl<'a> Controls<'a> {
     fn shown_by(report: &Report, controls: &'a [TestJudgement]) -> Self {
-        let nobody = controls.iter().find(|judged| judged.test.id == "ctl-local-nx");
+        let refusal = |id| footer::refusal(&controls.iter().find(|judged| judged.test.id == id)?.outcome);
         let accepts = |id| {
             controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
         };
@@ -247,10 +210,7 @@ impl<'a> Controls<'a> {
             takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
             takes_postmaster: accepts("ctl-postmaster"),
             probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
-            nobody: nobody.and_then(|judged| match &judged.outcome {
-                Outcome::Refused { reply, .. } => Some(reply),
-                _ => None,
-            }),
+            nobodies: [refusal("ctl-local-nx"), refusal("ctl-host-nx")],
         }
     }
 }
@@ -281,6 +241,13 @@ fn weigh(
             }
         }
         Outcome::Interrupted { cause } if refuses_certificate(report, index, judged, cause) => Weight::Denial,
+        Outcome::Deferred { stage, reply, .. } if refuses_name(judged.test, *stage, reply, controls) => Weight::Denial,
+        // RFC 3463 section 3.2: no such mailbox, be it put off (`unknown_local_recipient_reject_code`, `soft_bounce`).
+        Outcome::Deferred { stage, reply, .. }
+            if is_no_mailbox(reply) && is_taken_for_nobody(judged.test, *stage, reply, controls) =>
+        {
+            Weight::Denial
+        }
         Outcome::NotRun { .. } if is_not_offered(report, index, judged) => Weight::NotOffered,
         Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
     }
@@ -311,6 +278,11 @@ fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause
         })
 }
 
+/// X.1.1, "bad destination mailbox address".
+fn is_no_mailbox(reply: &Reply) -> bool {
+    reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (1, 1))
+}
+
 /// Whether the server doesn't know what the test tries: it said so on this path, under its protection, and never otherwise.
 fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
     let security = report.paths.get(usize::from(index)).map(|facts| facts.way.security);
@@ -335,6 +307,7 @@ fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, control
         && was_sent
         && report.finished.is_some()
         && !report.stopped
+        && receipts_of(report, index, judged.test).next().is_none()
 }
 
 /// Whether a refusal says that relaying is denied, in words or by comparison.
@@ -391,16 +364,28 @@ fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, co
     }
 }
 
+/// Whether the name that a test says was turned down with a code that puts off, as Postfix does it with a name that the DNS
+/// doesn't have (`unknown_hostname_reject_code`): those who say another name get in.
+fn refuses_name(test: &RelayTest, stage: Stage, reply: &Reply, controls: Controls<'_>) -> bool {
+    test.group == Group::Hello
+        && matches!(stage, Stage::Helo | Stage::Mail | Stage::Rcpt)
+        && reply.text().to_lowercase().contains("helo command rejected")
+        && controls.takes_postmaster
+}
+
 /// Whether a recipient that reads as one of the server's own domain was refused in the very words in which a user is whom
 /// nobody has there: then it was taken for such a one. (Exim calls both unrouteable, as it does a domain that takes no mail.)
 fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: Controls<'_>) -> bool {
-    let is_local = test.forward_path.ends_with("@{local_domain}>");
-    let is_same = |nobody: &Reply| (nobody.code, nobody.text()) == (reply.code, reply.text());
+    let [at_domain, at_host] = controls.nobodies;
+    let nobody = match test.forward_path {
+        path if path.ends_with("@{local_domain}>") => at_domain,
+        path if path.ends_with("@{host}>") => at_host,
+        _ => None,
+    };
     stage == Stage::Rcpt
-        && is_local
         && controls.probe_domain_exists
         && controls.takes_postmaster
-        && controls.nobody.is_some_and(is_same)
+        && nobody.is_some_and(|nobody| reason::is_same(nobody, reply))
 }
 
 fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {

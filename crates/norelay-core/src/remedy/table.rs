@@ -21,7 +21,7 @@ remedies! {
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
     "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck LateRelayCheck TrustsTls;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
-    "postfix" "relay-domains" RecipientDomainTooWide;
+    "postfix" "relay-domains" RecipientDomainTooWide TrustsEveryone;
     "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
     "postfix" "xclient" TrustsXclient;
     "postfix" "proxy-protocol" TrustsProxyHeader;
@@ -34,7 +34,7 @@ remedies! {
     "exim" "relay-hosts" TrustsEveryone;
     "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState LateRelayCheck;
     "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
-    "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose;
+    "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;
     "exim" "proxy-protocol" TrustsProxyHeader TrustsXclient;
     "exim" "authenticators" TrustsAnyCredentials;
@@ -44,14 +44,16 @@ remedies! {
     "sendmail" "relay-from" TrustsSenderDomain;
     "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsHeloName SessionState;
     "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
-    "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose;
+    "sendmail" "access" TrustsEveryone;
+    "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "sendmail" "authentication" TrustsAnyCredentials TrustsTls;
     "sendmail" "client-address" LostClientAddress;
 
     "opensmtpd" "match-any" TrustsEveryone;
+    "opensmtpd" "match-source" TrustsEveryone;
     "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
     "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
-    "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose;
+    "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls SessionState;
     "opensmtpd" "proxy-protocol" TrustsProxyHeader;
     "opensmtpd" "authentication" TrustsAnyCredentials;

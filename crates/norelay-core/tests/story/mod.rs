@@ -27,6 +27,8 @@ pub struct Story {
     pub connected: SocketAddr,
     /// What the answers to commands other than MAIL and RCPT are for.
     pub purpose: Option<Purpose>,
+    /// The forward-path that messages come to.
+    pub comes_to: String,
 }
 
 /// `454 4.7.1 no`, lines parted by ` / `.
@@ -81,6 +83,7 @@ impl Story {
             hello: "250 mx.target.example".to_owned(),
             connected: ([198, 51, 100, 9], 40_000).into(),
             purpose: None,
+            comes_to: "<u@probe.example>".to_owned(),
         };
         story.tell(Event::RunStarted(run));
         story
@@ -141,6 +144,18 @@ impl Story {
                 && *dialogue + 1 == self.dialogues
             {
                 *purpose = Some(Purpose::Question);
+            }
+        }
+    }
+
+    /// A test whose steps are none of them the question, ending in this way.
+    pub fn attempts(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
+        self.dialogue_ending(path, test, lines, end);
+        for record in &mut self.records {
+            if let Event::Replied { dialogue, purpose: purpose @ Some(_), .. } = &mut record.event
+                && *dialogue + 1 == self.dialogues
+            {
+                *purpose = Some(Purpose::Attempt);
             }
         }
     }
@@ -209,7 +224,7 @@ impl Story {
             helo: "mx.target.example".into(),
             tls: false,
             reverse_path: "<s@probe.example>".into(),
-            forward_path: "<u@probe.example>".into(),
+            forward_path: self.comes_to.as_str().into(),
             received: vec![trace.into()],
             size: 1,
         }));
