@@ -1,29 +1,51 @@
 //! Several tests on one connection, for servers that bear it and count connections instead.
 //!
 //! Rules:
-//! - Only dialogues with the same introduction share a connection; RSET stands between them.
-//! - Each step carries the test that it is for, so that each test has its own answer.
+//! - RSET stands between two tests, and each step carries the test that it is for, so that each has its own answer.
+//! - Only dialogues with the same introduction share a connection, or those that are about the introduction: a HELO takes
+//!   back the one before (RFC 5321 section 4.1.4), and who doesn't say one comes first.
 //! - A test that says DATA comes last: where the answer is 354, the connection is of no more use.
 
 use crate::{
     catalogue::{Line, RelayTest},
-    smtp::{Purpose, Stage, Step, Transaction},
+    smtp::{Hello, Purpose, Stage, Step, Transaction},
 };
 
+/// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and answers later ones late.
+const MAX_HELLOS: usize = 2;
+
 /// Whether a test can share a connection with others: it begins as they do, and leaves nothing behind that RSET leaves.
+/// Its keyword, if it needs one, must be known to be offered.
 #[must_use]
 pub fn can_share(test: &RelayTest) -> bool {
     test.dialogue.iter().all(|line| match line {
-        Line::Mail | Line::Rcpt => true,
+        Line::Mail | Line::Rcpt | Line::Requires(_) => true,
         Line::Say(stage, ..) => !matches!(stage, Stage::Ehlo | Stage::Auth),
         _ => false,
     })
 }
 
-/// The tests by connection: those that can share one, at most `most` on each, and the others alone.
+/// Whether a test is about the introduction, and otherwise as one that can share a connection.
+fn introduces(test: &RelayTest) -> bool {
+    let is_introduction = |line: &Line| matches!(line, Line::Helo(_) | Line::NoHello);
+    test.dialogue.iter().any(is_introduction)
+        && test.dialogue.iter().all(|line| match line {
+            Line::Mail | Line::Rcpt => true,
+            Line::Say(stage, ..) => *stage == Stage::Other,
+            line => is_introduction(line),
+        })
+}
+
+/// The tests by connection: those that can share one, at most `most` on each; those about the introduction; and the others
+/// alone, those that are not scored last. Only what is `offered` shares; with `hellos`, HELO can be said more than once.
 #[must_use]
-pub fn groups(tests: Vec<&'static RelayTest>, most: usize) -> Vec<Vec<&'static RelayTest>> {
-    let (shared, alone): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| can_share(test));
+pub fn groups(
+    tests: Vec<&'static RelayTest>,
+    most: usize,
+    hellos: bool,
+    offered: impl Fn(&RelayTest) -> bool,
+) -> Vec<Vec<&'static RelayTest>> {
+    let (shared, alone): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| can_share(test) && offered(test));
     let (last, shared): (Vec<_>, Vec<_>) = shared.into_iter().partition(|test| says_data(test));
     let mut groups: Vec<_> = shared.chunks(most).map(<[_]>::to_vec).collect();
     for test in last {
@@ -32,8 +54,21 @@ pub fn groups(tests: Vec<&'static RelayTest>, most: usize) -> Vec<Vec<&'static R
             None => groups.push(vec![test]),
         }
     }
+    let (introducing, mut alone): (Vec<_>, Vec<_>) = alone.into_iter().partition(|test| hellos && introduces(test));
+    groups.extend(by_introduction(introducing));
+    alone.sort_by_key(|test| !test.is_scored());
     groups.extend(alone.into_iter().map(|test| vec![test]));
     groups
+}
+
+/// The tests about the introduction by connection.
+fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
+    let (mut silent, named): (Vec<_>, Vec<_>) =
+        tests.into_iter().partition(|test| test.dialogue.contains(&Line::NoHello));
+    let mut named = named.chunks(MAX_HELLOS);
+    silent.extend(named.next().into_iter().flatten());
+    let first = Some(silent).filter(|first| !first.is_empty());
+    first.into_iter().chain(named.map(<[_]>::to_vec)).collect()
 }
 
 fn says_data(test: &RelayTest) -> bool {
@@ -44,15 +79,24 @@ fn says_data(test: &RelayTest) -> bool {
 #[must_use]
 pub fn join(asked: Vec<(&'static RelayTest, Transaction)>) -> Option<(Transaction, Vec<Option<String>>)> {
     let mut joined = asked.first()?.1.clone();
+    if asked.iter().any(|(test, _)| introduces(test)) {
+        joined.hello = Hello::Silent;
+    }
     let (mut steps, mut tests) = (Vec::new(), Vec::new());
     for (test, transaction) in asked {
         if !steps.is_empty() {
             steps.push(Step::new(Stage::Rset, Purpose::Attempt, "RSET"));
             tests.push(None);
         }
-        for step in transaction.steps {
+        let own = match transaction.hello {
+            Hello::Helo(name) if joined.hello == Hello::Silent => {
+                Some(Step::new(Stage::Helo, Purpose::Condition, format!("HELO {name}")))
+            }
+            _ => None,
+        };
+        for step in own.into_iter().chain(transaction.steps) {
             let purpose = if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
-            steps.push(Step { purpose, ..step });
+            steps.push(Step { purpose, requires: None, ..step });
             tests.push(Some(test.id.to_owned()));
         }
     }
@@ -63,7 +107,7 @@ pub fn join(asked: Vec<(&'static RelayTest, Transaction)>) -> Option<(Transactio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue;
+    use crate::{catalogue, smtp::Security};
 
     #[test]
     fn tests_share_connections_where_nothing_stays_behind() {
@@ -77,9 +121,51 @@ mod tests {
             ),
             (&["data-after-refused", "data-before-mail"], &["data-after-refused", "data-before-mail"]),
             (&["auth-plain-random", "xclient-loopback"], &["auth-plain-random", "xclient-loopback"]),
+            (
+                &[
+                    "helo-localhost",
+                    "helo-target-host",
+                    "lmtp-exposed",
+                    "helo-local-domain",
+                    "no-helo",
+                    "helo-target-ip",
+                ],
+                &["lmtp-exposed no-helo helo-localhost helo-target-host", "helo-local-domain helo-target-ip"],
+            ),
+            (&["turn-open", "orcpt-mismatch", "etrn-open"], &["turn-open orcpt-mismatch", "etrn-open"]),
+            (
+                &["proxy-local", "starttls-injection", "proxy-v1-loopback"],
+                &["proxy-local", "proxy-v1-loopback", "starttls-injection"],
+            ),
         ] {
             let ids = |group: &Vec<&RelayTest>| group.iter().map(|test| test.id).collect::<Vec<_>>().join(" ");
-            assert_eq!(groups(tests(asked), 2).iter().map(ids).collect::<Vec<_>>(), expected);
+            let offered = |test: &RelayTest| test.requirement(Security::Plain) != Some("ETRN");
+            assert_eq!(groups(tests(asked), 2, true, offered).iter().map(ids).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn each_introduction_is_said_on_the_connection_that_they_share() {
+        let words = catalogue::Words::default();
+        let ids = ["no-helo", "helo-localhost", "helo-loopback-ip"];
+        let tests = ids.iter().filter_map(|id| catalogue::by_id(id));
+        let asked = tests.map(|test| {
+            let lines = |line: &Line| match line {
+                Line::Helo(name) => Some(Hello::Helo((*name).to_owned())),
+                _ => None,
+            };
+            let hello = test.dialogue.iter().find_map(lines).unwrap_or(Hello::Silent);
+            let plain =
+                catalogue::by_id("no-brackets").and_then(|plain| plain.transaction(&words, Security::Plain).ok());
+            (test, Transaction { hello, ..plain.expect("it can be said") })
+        });
+        let (joined, tests) = join(asked.collect()).expect("there are some");
+        assert_eq!(joined.hello, Hello::Silent);
+        let said: Vec<_> = joined.steps.iter().zip(tests).map(|(step, test)| (step.line.to_string(), test)).collect();
+        let hellos: Vec<_> = said.iter().filter(|(line, _)| line.starts_with("HELO")).collect();
+        assert_eq!(hellos.len(), 2);
+        for ((line, test), (name, id)) in hellos.into_iter().zip([("localhost", ids[1]), ("[127.0.0.1]", ids[2])]) {
+            assert_eq!((line.as_str(), test.as_deref()), (format!("HELO {name}").as_str(), Some(id)));
         }
     }
 }

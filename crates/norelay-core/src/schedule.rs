@@ -26,9 +26,16 @@ use crate::{
 const SPACING: Duration = Duration::from_millis(2);
 /// How long a server may go on counting a connection that has ended: until it has noticed.
 const SETTLING: Duration = Duration::from_millis(100);
-/// Pauses after the first, second … trouble in a row. The fifth trouble in a row is a block.
-const PAUSES: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+/// Pauses after the first, second … trouble in a row; the last are what most servers count in: a minute (Postfix, sendmail)
+/// and ten (Debian's sendmail, fail2ban), and a second for their clocks. The trouble after the last, or before one that
+/// there is no time for, is a block.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(20),
+    Duration::from_secs(60),
+    Duration::from_secs(601),
+];
 /// When a greylisting server that names no time is visited again, after each deferral: a minute, five and fifteen after
 /// the first, which are the usual times of greylists.
 const RETURNS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(240), Duration::from_secs(600)];

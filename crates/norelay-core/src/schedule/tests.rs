@@ -98,6 +98,23 @@ fn a_ban_is_noticed_and_not_hammered() {
 }
 
 #[test]
+fn ten_connections_in_ten_minutes_are_waited_for_where_there_is_time() {
+    // As Debian's sendmail has it, which counts those that it turns away as well.
+    for (minutes, blocked) in [(15, None), (5, Some(&Cause::Blocked { answered: 10 }))] {
+        let limits = Limits { deadline: Duration::from_secs(minutes * 60), ..LIMITS };
+        let mut counted = VecDeque::<Duration>::new();
+        let (scheduler, end, dialogues, _) = simulate(16, limits, |_, now, _| {
+            counted.retain(|time| *time + Duration::from_secs(600) > now);
+            counted.push_back(now);
+            if counted.len() <= 10 { (Ending::Answered, QUICK) } else { (closing(), QUICK) }
+        });
+        assert_eq!(scheduler.blocked(), blocked);
+        assert!(dialogues <= 16 + 20, "{dialogues}");
+        assert!(end < limits.deadline, "{end:?}");
+    }
+}
+
+#[test]
 fn a_closed_port_is_given_up_at_once() {
     let refused = Cause::ConnectFailed { refused: true, error: "refused".into() };
     let (scheduler, end, dialogues, _) = simulate(22, LIMITS, |_, _, _| (Ending::Interrupted(refused.clone()), QUICK));

@@ -18,7 +18,7 @@ use crate::network::Network;
 
 /// What every path is asked: the plain test, and the control that it is compared with.
 const ON_EVERY_PATH: [&str; 2] = ["foreign-to-foreign", "ctl-postmaster"];
-/// Paths of a host that are asked side by side; each has one or two connections.
+/// Ports of a host that are asked side by side; each has one or two connections.
 const AT_ONCE: usize = 2;
 
 /// The tests that a path is asked at first.
@@ -41,14 +41,33 @@ pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(u8, Pa
     }
     let Some(first) = first else { return };
     let mut running = JoinSet::new();
-    for (index, way) in paths {
+    for port in by_port(paths) {
         if running.len() >= AT_ONCE {
             running.join_next().await;
         }
         let context = context.clone();
-        running.spawn(async move { scan_further(&context, first, index, way).await });
+        running.spawn(async move {
+            for (index, way) in port {
+                scan_further(&context, first, index, way).await;
+            }
+        });
     }
     while running.join_next().await.is_some() {}
+}
+
+/// The paths by address and port: what one of them has shown, such as a missing STARTTLS, the next need not ask.
+fn by_port(paths: impl Iterator<Item = (u8, Path)>) -> Vec<Vec<(u8, Path)>> {
+    let mut ports: Vec<Vec<(u8, Path)>> = Vec::new();
+    for (index, way) in paths {
+        let is_same = |port: &&mut Vec<(u8, Path)>| {
+            port.iter().any(|(_, other)| (other.address, other.port) == (way.address, way.port))
+        };
+        match ports.iter_mut().find(is_same) {
+            Some(port) => port.push((index, way)),
+            None => ports.push(vec![(index, way)]),
+        }
+    }
+    ports
 }
 
 async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {

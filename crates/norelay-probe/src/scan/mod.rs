@@ -8,6 +8,7 @@
 
 mod backscatter;
 mod control;
+mod ending;
 mod host;
 mod introduction;
 mod netstrings;

@@ -14,14 +14,18 @@ use jiff::Timestamp;
 use norelay_core::{
     batch,
     catalogue::{self, Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
-    check::{Outcome, Reason, reason, verdict},
+    check::Outcome,
     event::{Event, Path, Wait},
     schedule::{Ending, Limits, Scheduler, Start, Why},
-    smtp::{Cause, End, Hello, Stage, Step, Transaction},
+    smtp::{Cause, End, Hello, Security, Stage, Step, Transaction},
 };
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::{Context, netstrings, words, work};
+use super::{
+    Context,
+    ending::{ending_of, is_about_the_sender},
+    netstrings, words, work,
+};
 use crate::{
     drive::{self, Dialogue},
     farewells::Farewells,
@@ -36,8 +40,8 @@ use crate::{
 const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
 /// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
-/// limit that thirty refused transactions on one would meet.
-const MAX_SHARING: usize = 30;
+/// limit that a hundred refused transactions on one would meet.
+const MAX_SHARING: usize = 100;
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
 const FIRST: [&str; 8] = [
     "foreign-to-foreign",
@@ -82,7 +86,9 @@ pub async fn scan_path<N: Network>(
     tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
         Some(place) => place,
         // Refused credentials are what bans are made of: they come last.
-        None if test.group == Group::Auth || test.id.ends_with("-auth") => FIRST.len() + 2,
+        None if test.group == Group::Auth || test.id.ends_with("-auth") => FIRST.len() + 3,
+        // What is not scored makes no verdict, where a server has had enough.
+        None if test.group == Group::Adjacent => FIRST.len() + 2,
         // By then many connections have shown what the server offers.
         None => FIRST.len() + usize::from(test.requirement(way.security).is_some()),
     });
@@ -229,7 +235,10 @@ impl<N: Network> PathScan<N> {
                 .any(|greeting| greeting.text().contains(" Sendmail "))
         });
         match bears_many && !self.context.request.slow {
-            true => batch::groups(tests, MAX_SHARING),
+            true => {
+                let hellos = self.way.security != Security::StartTls;
+                batch::groups(tests, MAX_SHARING, hellos, |test| self.is_known_offered(test))
+            }
             false => tests.into_iter().map(|test| vec![test]).collect(),
         }
     }
@@ -288,6 +297,15 @@ impl<N: Network> PathScan<N> {
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
     fn is_offered(&self, test: &RelayTest) -> bool {
         self.note_not_offered(test).is_none()
+    }
+
+    /// Whether the server has offered what a test needs on this path, if anything.
+    fn is_known_offered(&self, test: &RelayTest) -> bool {
+        let requirement = test.requirement(self.way.security);
+        let offers = |keyword| {
+            self.context.recorder.look(|report| report.offers_on(self.index).any(|offered| offered.offers(keyword)))
+        };
+        requirement.is_none_or(offers)
     }
 
     /// The keyword that a test needs and the server has never offered on this path; says so.
@@ -481,34 +499,3 @@ impl<N: Network> PathScan<N> {
 
 /// A test, and the template of the sender that it is asked from.
 type Asked = (&'static RelayTest, &'static str);
-
-/// Whether a refusal may be about a sender that the test is not about.
-fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome) -> bool {
-    let may_be = match outcome {
-        Outcome::Refused { stage: Stage::Mail, reason, .. } => *reason != Reason::AuthRequired,
-        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => {
-            matches!(reason, Reason::SenderDomain | Reason::Policy | Reason::Unclassified)
-        }
-        _ => false,
-    };
-    may_be && !test.is_about_sender() && sender != FOREIGN_SENDER
-}
-
-/// What the outcome of a test means for the scheduler: a server that wants nothing of a certificate is there all the same.
-fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
-    match outcome {
-        Outcome::Interrupted { cause } if test.certificate().is_some() && verdict::is_of_tls(cause) => Ending::Answered,
-        _ => ending(outcome),
-    }
-}
-
-/// What an outcome means for the scheduler.
-pub fn ending(outcome: &Outcome) -> Ending {
-    match outcome {
-        Outcome::Deferred { reason, reply, .. } => {
-            Ending::Deferred { reason: *reason, retry_after: reason::retry_after(reply) }
-        }
-        Outcome::Interrupted { cause } => Ending::Interrupted(cause.clone()),
-        _ => Ending::Answered,
-    }
-}

@@ -19,11 +19,7 @@ use norelay_core::{
 };
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
-use super::{
-    Context,
-    path::{self, PathScan},
-    words,
-};
+use super::{Context, ending, path::PathScan, words};
 use crate::network::Network;
 
 /// Once one message has come back the verdict is known; the others get this long for the sake of the diagnosis.
@@ -124,7 +120,7 @@ impl<N: Network> Post<N> {
                     taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
                 post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
                 let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
-                (unanswered.map_or(Ending::Answered, |(_, outcome)| path::ending(outcome)), Duration::ZERO)
+                (unanswered.map_or(Ending::Answered, |(_, outcome)| ending::ending(outcome)), Duration::ZERO)
             }
         })
         .await;

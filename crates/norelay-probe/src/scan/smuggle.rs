@@ -18,11 +18,7 @@ use norelay_core::{
     token::Role,
 };
 
-use super::{
-    Context,
-    path::{self, PathScan},
-    proof::Delivered,
-};
+use super::{Context, ending, path::PathScan, proof::Delivered};
 use crate::network::Network;
 
 /// Sends the texts on the paths that are asked for them, and notes what must come if the server passes it on.
@@ -67,7 +63,7 @@ async fn send<N: Network>(
             let roles = scan.dialogue_of(number, expected);
             let expected = roles.into_iter().map(|role| (index, test.number, role));
             delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(expected);
-            (path::ending(&scan.outcome(number, test.id)), Duration::ZERO)
+            (ending::ending(&scan.outcome(number, test.id)), Duration::ZERO)
         }
     })
     .await;

@@ -1,0 +1,39 @@
+//! What the outcome of a test means for what is asked next.
+
+use norelay_core::{
+    catalogue::{FOREIGN_SENDER, RelayTest},
+    check::{Outcome, Reason, reason, verdict},
+    schedule::Ending,
+    smtp::Stage,
+};
+
+/// Whether a refusal may be about a sender that the test is not about.
+pub fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome) -> bool {
+    let may_be = match outcome {
+        Outcome::Refused { stage: Stage::Mail, reason, .. } => *reason != Reason::AuthRequired,
+        Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => {
+            matches!(reason, Reason::SenderDomain | Reason::Policy | Reason::Unclassified)
+        }
+        _ => false,
+    };
+    may_be && !test.is_about_sender() && sender != FOREIGN_SENDER
+}
+
+/// What the outcome of a test means for the scheduler: a server that wants nothing of a certificate is there all the same.
+pub fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Interrupted { cause } if test.certificate().is_some() && verdict::is_of_tls(cause) => Ending::Answered,
+        _ => ending(outcome),
+    }
+}
+
+/// What an outcome means for the scheduler.
+pub fn ending(outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Deferred { reason, reply, .. } => {
+            Ending::Deferred { reason: *reason, retry_after: reason::retry_after(reply) }
+        }
+        Outcome::Interrupted { cause } => Ending::Interrupted(cause.clone()),
+        _ => Ending::Answered,
+    }
+}
