@@ -29,6 +29,8 @@ pub struct Recorder {
 struct State {
     report: Report,
     dialogues: u32,
+    /// The time that records get, where it isn't now.
+    backdated: Option<Timestamp>,
 }
 
 impl Recorder {
@@ -42,16 +44,32 @@ impl Recorder {
     #[must_use]
     pub fn resuming(sink: Arc<dyn Sink>, report: Report) -> Self {
         let dialogues = report.dialogues.keys().next_back().copied().unwrap_or_default();
-        Self { sink, state: Mutex::new(State { report, dialogues }) }
+        Self { sink, state: Mutex::new(State { report, dialogues, backdated: None }) }
     }
 
     /// Records an event.
     pub fn record(&self, event: Event) {
-        let record = Record::new(Timestamp::now(), event);
         // The lock is held over the sink, so that records reach it in the order of the fold.
         let mut state = self.state();
+        let record = Record::new(state.backdated.unwrap_or_else(Timestamp::now), event);
         state.report.apply(&record);
         self.sink.record(&record);
+    }
+
+    /// What is recorded from now on happened then, until [`Recorder::adopt`].
+    pub fn backdate(&self, at: Option<Timestamp>) {
+        self.state().backdated = at;
+    }
+
+    /// Takes over what another recorder of the same run has recorded, as it is.
+    pub fn adopt(&self, records: &[Record]) {
+        let mut state = self.state();
+        state.backdated = None;
+        for record in records {
+            state.report.apply(record);
+            self.sink.record(record);
+        }
+        state.dialogues = state.report.dialogues.keys().next_back().copied().unwrap_or(state.dialogues);
     }
 
     /// The number of the next dialogue.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use norelay_core::{catalogue::Profile, smtp::Security};
+use norelay_core::{catalogue::Profile, event::MailExchanger, smtp::Security};
 
 /// A target as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,16 @@ pub enum Host {
 }
 
 impl Target {
+    /// The mail domain that was typed: one that is said to be so, or a name that has mail exchangers.
+    #[must_use]
+    pub fn domain(&self, exchangers: &[MailExchanger]) -> Option<&str> {
+        match &self.host {
+            Host::MailDomain(domain) => Some(domain),
+            Host::Name(name) if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The ports to test and how each is protected: the port that was typed, else the chosen ones, else those of mail.
     #[must_use]
     pub fn ways(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {

@@ -10,7 +10,9 @@ use std::{
 use norelay_core::{
     catalogue::{self, Profile},
     check::{Verdict, findings},
-    event::Receipt,
+    event::{Event, MailExchanger, Path, Receipt, Record},
+    report::Report,
+    smtp::Security,
     token::Role,
 };
 use simulation::{Server, answering, closed, key, request, run};
@@ -199,11 +201,35 @@ async fn a_servers_own_name_is_in_its_greeting_or_in_its_reply_to_ehlo() {
             line => closed(line),
         });
         let network = Arc::new(simulation::Simulation::of(server));
-        let (address, security) = ([192, 0, 2, 7].into(), norelay_core::smtp::Security::Plain);
-        let way = norelay_core::event::Path { host: None, address, port: 25, security };
-        let name =
-            norelay_probe::scan::own_name(network, way, "tester.probe.example", std::time::Duration::from_secs(9))
-                .await;
+        let way = Path { host: None, address: [192, 0, 2, 7].into(), port: 25, security: Security::Plain };
+        let name = norelay_probe::scan::own_name(&mut request(), way, network).await;
         assert_eq!(name.as_deref(), expected, "{greeting}{hello}");
     }
+}
+
+/// That connection is the run's: the report counts what the server has seen.
+#[tokio::test(start_paused = true)]
+async fn the_look_for_a_servers_name_is_part_of_the_run() {
+    let said = Said::default();
+    let server = listening(&said, |_, line| closed(line));
+    let network = Arc::new(simulation::Simulation::of(server));
+    let exchangers = vec![MailExchanger { name: None, preference: None, addresses: vec![[192, 0, 2, 7].into()] }];
+    let mut request = simulation::Request { local_domain: None, ..request() };
+    let way = Path { host: None, address: exchangers[0].addresses[0], port: 25, security: Security::Plain };
+    let name = norelay_probe::scan::own_name(&mut request, way, network.clone()).await;
+    assert_eq!(name.as_deref(), Some("mx.target.example"));
+    request.local_domain = name;
+    let log: Arc<Mutex<Vec<Record>>> = Arc::default();
+    let recording = log.clone();
+    let sink = Arc::new(move |record: &Record| recording.lock().expect("no test panics with it").push(record.clone()));
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let report = norelay_probe::scan::scan(request, exchangers, network, sink, None, stopped).await;
+    let connections = said.lock().expect("no test panics with it").len();
+    assert_eq!(report.dialogues.len(), connections);
+    let numbers: Vec<u32> = report.dialogues.keys().copied().collect();
+    assert_eq!(numbers, (1..=u32::try_from(connections).expect("there are few")).collect::<Vec<_>>());
+    assert!(report.dialogues[&1].tests.is_empty() && !report.dialogues[&2].tests.is_empty());
+    let log = log.lock().expect("no test panics with it");
+    assert!(matches!(log[0].event, Event::RunStarted(_)) && log.is_sorted_by_key(|record| record.at));
+    assert_eq!(Report::of(log.iter()).dialogues.len(), connections);
 }

@@ -117,10 +117,9 @@ impl Permission {
     async fn resolve(&self, target: &Target, ways: Vec<(u16, Security)>) -> Result<Pinned, Refusal> {
         let unresolved = |error: norelay_probe::resolve::ResolveError| Refusal::Malformed(error.to_string());
         let mut exchangers = self.names.exchangers(target).await.map_err(unresolved)?;
-        let local_domain = match &target.host {
-            Host::MailDomain(domain) => Some(domain.clone()),
-            Host::Name(name) if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) => Some(name.clone()),
-            _ => match exchangers.first().and_then(|exchanger| exchanger.name.clone()) {
+        let local_domain = match target.domain(&exchangers) {
+            Some(domain) => Some(domain.to_owned()),
+            None => match exchangers.first().and_then(|exchanger| exchanger.name.clone()) {
                 Some(host) => self.names.domain_served_by(&host).await,
                 None => None,
             },

@@ -6,6 +6,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -17,10 +18,14 @@ use norelay_core::{
 use norelay_probe::{
     network::{AnyStream, Internet, Network},
     record::Sink,
+    resolve::Resolver,
     scan,
     surroundings::{Surroundings, Wanted},
 };
 use tokio::sync::{mpsc, watch};
+
+/// How long a question to the DNS may take.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Makes a test: every fact goes to the sink, the last one is the end of the run.
 pub trait Tester: Send + Sync + 'static {
@@ -69,6 +74,20 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Finds out whose mail the server takes, where its name in the DNS doesn't say.
+    async fn introduce(
+        &self,
+        request: &mut scan::Request,
+        exchangers: &[MailExchanger],
+        network: Arc<Fence<Internet>>,
+        stop: watch::Receiver<bool>,
+    ) {
+        match Resolver::new(self.resolver, LOOK_UP) {
+            Err(error) => tracing::warn!(%error, "the hosted domain is not looked for"),
+            Ok(resolver) => scan::introduce(request, exchangers, network, &resolver, stop).await,
+        }
+    }
+
     /// Looks at what is around, until it has, or the test is stopped.
     async fn look_around(
         &self,
@@ -89,10 +108,17 @@ impl Probe {
 
 impl Tester for Probe {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        let Assignment { request, exchangers, surroundings, known, sink, receipts, stop } = assignment;
+        let Assignment { mut request, exchangers, surroundings, known, sink, receipts, stop } = assignment;
         let fence = Arc::new(Fence::around(self.network.clone(), &exchangers));
         let probe = self.clone();
         Box::pin(async move {
+            match known.dialogues.is_empty() {
+                true => probe.introduce(&mut request, &exchangers, fence.clone(), stop.clone()).await,
+                false => {
+                    request.local_domain =
+                        request.local_domain.or_else(|| known.run.as_ref().and_then(|run| run.local_domain.clone()))
+                }
+            }
             let (domain, around) = (request.local_domain.clone(), exchangers.clone());
             let (notes, stopped) = (sink.clone(), stop.clone());
             let testing = async move {
@@ -158,7 +184,7 @@ mod tests {
     async fn a_fence_lets_through_what_was_permitted_alone() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
-        let internet = Internet { source_address: None, connect_timeout: std::time::Duration::from_secs(5) };
+        let internet = Internet { source_address: None, connect_timeout: Duration::from_secs(5) };
         let exchanger = |address: &str| MailExchanger {
             name: None,
             preference: None,

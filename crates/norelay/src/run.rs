@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Ar
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest},
-    event::{Event, MailExchanger, Receipt, Record, Run},
+    event::{Event, Receipt, Record, Run},
     report::Report,
     retest::Plan,
     token::{RunId, TokenKey},
@@ -115,8 +115,8 @@ impl Session {
                 self.refuse_own_receiver(&exchangers).await?;
                 let local_domain = self.local_domain(arguments, target, &exchangers).await;
                 let address_typed = matches!(target.host, Host::Address(_));
-                let request = Request {
-                    local_domain: local_domain.clone(),
+                let mut request = Request {
+                    local_domain,
                     address_typed,
                     target: text.to_owned(),
                     ports: arguments.ports(target),
@@ -124,6 +124,8 @@ impl Session {
                     ..self.request(arguments, tests, run, key)
                 };
                 let network = Arc::new(arguments.network());
+                scan::introduce(&mut request, &exchangers, network.clone(), &self.resolver, self.stop.clone()).await;
+                let local_domain = request.local_domain.clone();
                 let scan =
                     scan::scan(request, exchangers.clone(), network, progress.clone(), receipts, self.stop.clone());
                 let mut stop = self.stop.clone();
@@ -263,6 +265,7 @@ impl Session {
             domain_given: self.domain_given,
             second_domain: Some(self.second_domain.clone()),
             local_domain: arguments.local_domain.clone(),
+            introduction: Vec::new(),
             local_user: arguments.local_user.clone(),
             helo: self.helo.clone(),
             receivers: arguments.receive.iter().filter(|at| at.port() == 25).map(SocketAddr::ip).collect(),
@@ -288,47 +291,11 @@ impl Session {
         target: &Target,
         exchangers: &[norelay_core::event::MailExchanger],
     ) -> Option<String> {
-        if arguments.local_domain.is_some() {
-            return arguments.local_domain.clone();
+        if let Some(domain) = arguments.local_domain.as_deref().or_else(|| target.domain(exchangers)) {
+            return Some(domain.to_owned());
         }
-        match &target.host {
-            Host::MailDomain(domain) => Some(domain.clone()),
-            Host::Name(name) if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) => Some(name.clone()),
-            _ => {
-                let exchanger = exchangers.first()?;
-                let served = match &exchanger.name {
-                    Some(name) => self.resolver.domain_served_by(name).await,
-                    None => None,
-                };
-                match served {
-                    Some(domain) => Some(domain),
-                    None => self.domain_of_greeting(arguments, target, exchanger).await,
-                }
-            }
-        }
-    }
-
-    /// The mail domain that the server's own name leads to.
-    async fn domain_of_greeting(
-        &self,
-        arguments: &Arguments,
-        target: &Target,
-        exchanger: &MailExchanger,
-    ) -> Option<String> {
-        let (port, security) = *arguments.ports(target).first()?;
-        let way = norelay_core::event::Path {
-            host: exchanger.name.clone(),
-            address: *exchanger.addresses.first()?,
-            port,
-            security,
-        };
-        let helo = self.helo.as_deref().unwrap_or(&self.domain);
-        let mut stop = self.stop.clone();
-        let name = tokio::select! {
-            name = scan::own_name(Arc::new(arguments.network()), way, helo, arguments.timeout) => name?,
-            _ = stop.wait_for(|stop| *stop) => return None,
-        };
-        self.resolver.domain_served_by(&name).await
+        let name = exchangers.first()?.name.as_ref()?;
+        self.resolver.domain_served_by(name).await
     }
 
     /// A target without a server is a run without a path.

@@ -1,27 +1,71 @@
 //! How a server introduces itself, before a run: where the DNS doesn't say whose mail it takes, its own name may lead there.
+//!
+//! Rules:
+//! - The connection that it takes is the first one of the run's first path: it is recorded there, with its own times.
+//! - Where the hosted domain is known, nothing connects.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use norelay_core::{
-    event::{Event, Path, Record},
+    event::{Event, MailExchanger, Path, Record},
     octets::Octets,
     smtp::{Hello, Transaction},
 };
+use tokio::sync::watch;
 
-use super::words;
+use super::{Request, ways, words};
 use crate::{
     drive::{self, Dialogue},
     network::Network,
     record::Recorder,
+    resolve::Resolver,
 };
 
-/// The name that the server gives itself in its greeting or in its reply to EHLO, by one connection.
-pub async fn own_name<N: Network>(network: Arc<N>, way: Path, helo: &str, reply_timeout: Duration) -> Option<String> {
-    let recorder = Recorder::new(Arc::new(|_: &Record| {}));
-    recorder.record(Event::PathAdded { path: 0, way: way.clone(), tests: Vec::new() });
+/// Finds a mail domain that the target hosts by the name that its server gives itself, where the request has none; the
+/// connection becomes part of the request.
+pub async fn introduce<N: Network>(
+    request: &mut Request,
+    exchangers: &[MailExchanger],
+    network: Arc<N>,
+    resolver: &Resolver,
+    mut stop: watch::Receiver<bool>,
+) {
+    if request.local_domain.is_some() {
+        return;
+    }
+    let Some(way) = exchangers.iter().find_map(|exchanger| ways(request, exchanger).next()) else { return };
+    let name = tokio::select! {
+        name = own_name(request, way, network) => name,
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    if let Some(name) = name {
+        request.local_domain = resolver.domain_served_by(&name).await;
+    }
+}
+
+/// The name that the server gives itself in its greeting or in its reply to EHLO, by one connection, which the request
+/// keeps.
+pub async fn own_name<N: Network>(request: &mut Request, way: Path, network: Arc<N>) -> Option<String> {
+    let records: Arc<Mutex<Vec<Record>>> = Arc::default();
+    let recording = records.clone();
+    let recorder = Recorder::new(Arc::new(move |record: &Record| {
+        recording.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+    }));
+    let helo = request.helo.clone().unwrap_or_else(|| request.domain.clone());
+    let dialogue = greeting(way.clone(), helo, request);
+    recorder.record(Event::PathAdded { path: 0, way, tests: Vec::new() });
+    drive::drive(network, &recorder, dialogue).await;
+    let name = recorder.look(|report| words::own_name(report, 0));
+    // The run adds the path itself.
+    request.introduction = records.lock().unwrap_or_else(PoisonError::into_inner).split_off(1);
+    name
+}
+
+/// A dialogue that goes no further than EHLO.
+fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
     let transaction = Transaction {
         preface: Octets::default(),
-        hello: Hello::Ehlo(helo.to_owned()),
+        hello: Hello::Ehlo(helo),
         security: way.security,
         steps: Vec::new(),
         message: None,
@@ -32,17 +76,7 @@ pub async fn own_name<N: Network>(network: Arc<N>, way: Path, helo: &str, reply_
         ambiguous: false,
     };
     let (tests, step_tests) = (Vec::new(), Vec::new());
-    let dialogue = Dialogue {
-        path: 0,
-        way,
-        tests,
-        proof: false,
-        attempt: 0,
-        transaction,
-        step_tests,
-        reply_timeout,
-        farewells: None,
-    };
-    drive::drive(network, &recorder, dialogue).await;
-    recorder.look(|report| words::own_name(report, 0))
+    let reply_timeout = request.reply_timeout;
+    let farewells = None;
+    Dialogue { path: 0, way, tests, proof: false, attempt: 0, transaction, step_tests, reply_timeout, farewells }
 }

@@ -27,7 +27,7 @@ use std::{
 
 use norelay_core::{
     catalogue::{Certificate, Credentials, Profile, RelayTest},
-    event::{Event, MailExchanger, Path, Receipt, Run},
+    event::{Event, MailExchanger, Path, Receipt, Record, Run},
     pace::Pace,
     report::Report,
     smtp::Security,
@@ -39,7 +39,7 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::introduction::own_name;
+pub use self::introduction::{introduce, own_name};
 use crate::{
     network::Network,
     record::{Recorder, Sink},
@@ -74,6 +74,8 @@ pub struct Request {
     pub second_domain: Option<String>,
     /// A mail domain that the target hosts.
     pub local_domain: Option<String>,
+    /// What a connection before the run has shown: the first one of its first path (see [`introduce`]).
+    pub introduction: Vec<Record>,
     /// A user that exists there.
     pub local_user: String,
     /// The name that we say with EHLO; without one it is our address as a literal.
@@ -381,6 +383,9 @@ fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>
 
 /// Records what will be done; gives the paths of each host.
 fn plan_of<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec<Vec<(u8, Path)>> {
+    // The run began with that connection, on the path that is the first of them.
+    let introduction = &context.request.introduction;
+    context.recorder.backdate(introduction.first().map(|record| record.at));
     record_start(context, exchangers.clone());
     if let Some(left_out) = &context.left_out {
         let arguments = vec![left_out.as_str().into()];
@@ -400,6 +405,7 @@ fn plan_of<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> 
         }
         hosts.push(paths);
     }
+    context.recorder.adopt(introduction);
     hosts
 }
 

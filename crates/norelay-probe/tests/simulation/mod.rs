@@ -190,6 +190,7 @@ pub fn request() -> Request {
         credentials: None,
         seen_as_expected: None,
         client_identity: None,
+        introduction: Vec::new(),
     }
 }
 

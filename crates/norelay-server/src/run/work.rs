@@ -294,6 +294,7 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         credentials: None,
         seen_as_expected: config.test.seen_as_expected,
         client_identity: None,
+        introduction: Vec::new(),
     }
 }
 
