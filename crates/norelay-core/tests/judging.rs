@@ -339,3 +339,16 @@ fn what_is_adjacent_is_not_scored() {
     assert_eq!(judgement.verdict, Verdict::Closed);
     assert_eq!(judgement.paths[0].controls.len(), 1);
 }
+
+/// What keeps several paths from a verdict is said once.
+#[test]
+fn the_summary_says_each_reason_once() {
+    let mut story = Story::begin(false);
+    for address in ["192.0.2.7", "2001:db8::7"] {
+        let path = story.path(address, 25, Security::Plain, &["foreign-to-foreign", "null-sender"]);
+        story.answered(path, "foreign-to-foreign", Stage::Rcpt, "450 4.2.0 Greylisted");
+        story.answered(path, "null-sender", Stage::Rcpt, "450 4.2.0 Greylisted");
+    }
+    let judgement = judge(&story.end());
+    assert_eq!(judgement.summary, "Could not tell, because of tests 1, 3: deferred during RCPT (greylisted).");
+}

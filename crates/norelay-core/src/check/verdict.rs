@@ -417,13 +417,19 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
             return not_offered.or_else(|| last_cause(report, index)).into_iter().collect();
         }
     };
-    let mut groups: BTreeMap<String, Vec<&TestJudgement>> = BTreeMap::new();
-    for judged in tests.iter().filter(|judged| judged.weight == weight) {
-        groups.entry(clause(&judged.outcome)).or_default().push(judged);
+    by_clause(tests.iter().filter(|judged| judged.weight == weight))
+}
+
+/// `tests 1-9, 11: relaying is denied`: tests by what became of them, each once however many paths it was asked on.
+fn by_clause<'a>(tests: impl Iterator<Item = &'a TestJudgement>) -> Vec<String> {
+    let mut groups: BTreeMap<String, BTreeMap<u8, &TestJudgement>> = BTreeMap::new();
+    for judged in tests {
+        groups.entry(clause(&judged.outcome)).or_default().insert(judged.test.number, judged);
     }
     let mut clauses: Vec<_> = groups.into_iter().collect();
-    clauses.sort_by_key(|(_, group)| group.first().map(|judged| judged.test.number));
-    clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(&group))).collect()
+    clauses.sort_by_key(|(_, group)| group.keys().next().copied());
+    let numbers = |group: BTreeMap<u8, &TestJudgement>| numbers(&group.into_values().collect::<Vec<_>>());
+    clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(group))).collect()
 }
 
 /// The keyword without which the path doesn't exist, where the server doesn't offer it: neither on the path, nor, where
@@ -521,7 +527,8 @@ fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> Stri
             "Relaying was accepted, but without a receiver nothing can prove it: suspect, not proven.".to_owned()
         }
         Verdict::Inconclusive => {
-            let why: Vec<_> = worst().map(String::as_str).collect();
+            let unclear = paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| &path.tests);
+            let why = by_clause(unclear.filter(|judged| judged.weight == Weight::Unknown));
             match why.is_empty() {
                 true => "Could not tell: no relay test was run.".to_owned(),
                 false => format!("Could not tell, because of {}.", why.join("; ")),

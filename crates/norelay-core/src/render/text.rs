@@ -28,7 +28,7 @@ use crate::{
     },
     diagnosis,
     event::Receipt,
-    mta,
+    mta::{self, Mta},
     octets::{Octets, harmless},
     report::{PathFacts, Report},
     seen::{self, Meaning},
@@ -90,14 +90,15 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
 
 /// What the paths' servers are, each once.
 fn software(report: &Report) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+    let mut known: Vec<Mta> = Vec::new();
     for mta in (0..=u8::MAX).zip(&report.paths).filter_map(|(path, _)| mta::identify(report, path)) {
-        let name = mta.to_string();
-        if !names.contains(&name) {
-            names.push(name);
+        match known.iter_mut().find(|other| other.name == mta.name && other.version == mta.version) {
+            Some(other) if other.distribution.is_none() => *other = mta,
+            Some(_) => {}
+            None => known.push(mta),
         }
     }
-    names
+    known.iter().map(ToString::to_string).collect()
 }
 
 /// `mx.example.net  Postfix, certain  2 paths  34 tests  10 controls  3.2 s`
@@ -425,7 +426,11 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
         }
         let places = if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) };
         let ink = if finding.level >= Level::Warning { Ink::Doubtful } else { Ink::Plain };
-        page.paragraph(&format!("{:<9}", finding.level.word()), ink, &format!("{places}{}", finding.text));
+        page.paragraph(
+            &format!("{:<9}", finding.level.word()),
+            ink,
+            &format!("{places}{}", without_tokens(&finding.text)),
+        );
     }
 }
 
