@@ -176,7 +176,7 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
         }
         Answer::No | Answer::None => match late_check(view) {
             Some(late) => vec![late],
-            None => by_group(view).into_iter().chain(around).collect(),
+            None => compare::insider(view).into_iter().chain(by_group(view)).chain(around).collect(),
         },
     }
 }

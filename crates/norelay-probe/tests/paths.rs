@@ -146,3 +146,35 @@ async fn ten_connections_are_enough_for_a_server_that_counts_them() {
     );
     assert!(ran.connections <= 10, "{} connections", ran.connections);
 }
+
+/// A gateway that stands for everybody on one path may relay for senders of the server's own alone: the plain test is
+/// denied there, and what trusts such a sender is asked for all the rest.
+#[tokio::test(start_paused = true)]
+async fn every_path_is_asked_about_the_servers_own_senders() {
+    let tests = ["foreign-to-foreign", "target-host-sender", "percent-host", "bare-sender"];
+    let tests: Vec<_> = tests.iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let on_first = tests.len();
+    let is_own = Mutex::new(BTreeSet::new());
+    let server = answering("220 mx.target.example ESMTP\r\n", move |number, line| {
+        let mut is_own = is_own.lock().expect("no test panics with it");
+        if line.starts_with("MAIL") && line.contains("@mx.target.example>") {
+            is_own.insert(number);
+        }
+        let trusts = number >= on_first && is_own.contains(&number);
+        if trusts && line.starts_with("RCPT") { "250 ok\r\n".to_owned() } else { closed(line) }
+    });
+    let ports = vec![(25, Security::Plain), (587, Security::Plain)];
+    let ran = run(simulation::Request { tests, ports, ..request() }, server, None).await;
+    let of_second = ran.judgement.paths[1].tests.iter();
+    let of_second: Vec<_> = of_second.map(|judged| (judged.test.id, judged.outcome.word())).collect();
+    assert_eq!(
+        of_second,
+        [
+            ("foreign-to-foreign", "refused"),
+            ("bare-sender", "refused"),
+            ("target-host-sender", "accepted"),
+            ("percent-host", "accepted")
+        ]
+    );
+    assert_eq!((ran.judgement.paths[0].verdict, ran.judgement.verdict), (Verdict::Closed, Verdict::Suspect));
+}

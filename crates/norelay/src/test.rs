@@ -42,7 +42,7 @@ pub struct Arguments {
     /// classic profile, and 25, 465, 587 in the others
     #[arg(long, short, value_name = "PORTS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     port: Vec<u16>,
-    /// Run every test on every path; else paths that behave like the first one get the plain test alone
+    /// Run every test on every path; else paths that behave like the first one get the plain tests alone
     #[arg(long)]
     pub every_path: bool,
     /// IPv4 only

@@ -3,7 +3,21 @@
 use std::net::IpAddr;
 
 use super::{Answer, Diagnosis, View, seen, sentence};
-use crate::{check::verdict::Weight, event::Path, mta::Confidence, remedy::Cause, seen::is_inside, smtp::Security};
+use crate::{
+    catalogue::Group,
+    check::{
+        Outcome,
+        verdict::{TestJudgement, Weight},
+    },
+    event::Path,
+    mta::Confidence,
+    remedy::Cause,
+    seen::is_inside,
+    smtp::Security,
+};
+
+/// The plain test.
+const PLAIN: &str = "foreign-to-foreign";
 
 /// A cause, and the sentences that show it.
 type Ground = (Cause, Vec<String>);
@@ -59,25 +73,42 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
 /// The other address family is closed: the relay check works where the client's address arrives. If it arrives here as
 /// well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
-    let ours = way(view)?;
-    let other = refusing(view, |other| {
-        is_v6(other.address) != is_v6(ours.address) && (other.port, other.security) == (ours.port, ours.security)
-    })?;
-    let comparison = format!(
-        "Accepted over {} ({ours}), refused over {} ({}): {}.",
-        family(ours.address),
-        family(other.1.address),
-        other.1,
-        other.2
-    );
+    let comparison = over_families(view, PLAIN, is_denied)?;
     let arrives = seen::is_well_seen(view.report, view.index);
     Some((if arrives { Cause::TrustsEveryone } else { Cause::LostClientAddress }, vec![comparison]))
+}
+
+/// A sender is enough over one address family and over the other it isn't, where our address arrives: here we are taken for
+/// somebody who may name it.
+pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
+    let judged = view.accepted().find(|judged| judged.test.group == Group::Sender)?;
+    let is_refused = |judged: &TestJudgement| matches!(judged.outcome, Outcome::Refused { .. });
+    let mut evidence = vec![sentence::accepted(view, judged, None), over_families(view, judged.test.id, is_refused)?];
+    if seen::is_well_seen(view.report, view.index) {
+        return None;
+    }
+    let misseen = seen::misseen(view.report, view.index);
+    let confidence = if misseen.is_some() { Confidence::Certain } else { Confidence::Likely };
+    evidence.extend(misseen.map(sentence::misseen));
+    let rules_out = sentence::rules_out(view, Cause::LostClientAddress);
+    Some(Diagnosis::new(view, Cause::LostClientAddress, confidence, evidence, rules_out))
+}
+
+/// That a test was accepted over this path's address family and refused over the other, at the same port.
+fn over_families(view: View<'_>, test: &str, is_refused: impl Fn(&TestJudgement) -> bool) -> Option<String> {
+    let ours = way(view)?;
+    let is_kind = |other: &Path| {
+        is_v6(other.address) != is_v6(ours.address) && (other.port, other.security) == (ours.port, ours.security)
+    };
+    let (_, other, reply) = refusing(view, test, is_refused, is_kind)?;
+    let (family, others) = (family(ours.address), family(other.address));
+    Some(format!("Accepted over {family} ({ours}), refused over {others} ({other}): {reply}."))
 }
 
 /// The same port is closed in the clear.
 fn under_tls(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
-    let other = refusing(view, |other| {
+    let other = refusing(view, PLAIN, is_denied, |other| {
         (other.address, other.port) == (ours.address, ours.port)
             && other.security == Security::Plain
             && ours.security == Security::StartTls
@@ -89,17 +120,27 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
 /// Another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
-    let other = refusing(view, |other| other.address == ours.address && other.port != ours.port)?;
+    let other = refusing(view, PLAIN, is_denied, |other| other.address == ours.address && other.port != ours.port)?;
     let comparison =
         format!("Accepted on port {} of {}, refused on port {}: {}.", ours.port, ours.address, other.1.port, other.2);
     Some((Cause::PortWithoutRelayCheck, vec![comparison]))
 }
 
-/// A path of this kind that refused the plain question, and its reply.
-fn refusing<'a>(view: View<'a>, is_kind: impl Fn(&Path) -> bool) -> Option<(View<'a>, &'a Path, String)> {
+/// Whether a test was refused as relaying.
+fn is_denied(judged: &TestJudgement) -> bool {
+    super::answer(judged) == Answer::No
+}
+
+/// A path of this kind that refused a test, and its reply.
+fn refusing<'a>(
+    view: View<'a>,
+    test: &str,
+    is_refused: impl Fn(&TestJudgement) -> bool,
+    is_kind: impl Fn(&Path) -> bool,
+) -> Option<(View<'a>, &'a Path, String)> {
     view.others().find_map(|other| {
         let path = way(other).filter(|path| is_kind(path))?;
-        let judged = other.test("foreign-to-foreign").filter(|judged| super::answer(judged) == Answer::No)?;
+        let judged = other.test(test).filter(|judged| is_refused(judged))?;
         Some((other, path, sentence::reply_of(judged)))
     })
 }

@@ -1,7 +1,9 @@
-//! One host: the whole profile on the first path that speaks, the plain test on the others, and the whole profile on those
-//! that answer it differently; the others are asked what they offer and the first one doesn't.
+//! One host: the whole profile on the first path that speaks, the plain test on the others with a foreign sender and with
+//! the server's own, and the whole profile on those that answer one of them differently; the others are asked what they
+//! offer and the first one doesn't.
 //!
-//! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them.
+//! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them, but
+//! where the gateway that stands for everybody may relay for senders of the server's own domain alone.
 
 use std::sync::Arc;
 
@@ -16,16 +18,18 @@ use tokio::task::JoinSet;
 use super::{Context, Request, ids, path};
 use crate::network::Network;
 
-/// What every path is asked: the plain test, and the control that it is compared with.
-const ON_EVERY_PATH: [&str; 2] = ["foreign-to-foreign", "ctl-postmaster"];
-/// Ports of a host that are asked side by side; each has one or two connections.
+/// The plain test.
+const PLAIN: &str = "foreign-to-foreign";
+/// What every path is asked: the plain test, the control that it is compared with, and its own senders.
+const ON_EVERY_PATH: [&str; 4] = [PLAIN, "ctl-postmaster", "target-host-sender", "local-domain-sender"];
+/// Ports of a host that are asked side by side; each has two connections at most.
 const AT_ONCE: usize = 2;
 
 /// The tests that a path is asked at first.
 pub fn first_tests(request: &Request) -> Vec<&'static RelayTest> {
     let on_every_path = request.tests.iter().copied().filter(|test| ON_EVERY_PATH.contains(&test.id));
     let plain: Vec<_> = on_every_path.collect();
-    if request.every_path || !plain.iter().any(|test| test.is_scored()) { request.tests.clone() } else { plain }
+    if request.every_path || !plain.iter().any(|test| test.id == PLAIN) { request.tests.clone() } else { plain }
 }
 
 /// Asks all paths of a host.
@@ -75,7 +79,7 @@ async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path
     path::scan_path(context, index, way, context.request.tests.clone()).await;
 }
 
-/// Asks a further path the plain test and, where it is answered otherwise than on the first path and not denied, all.
+/// Asks a further path the plain tests and, where one is answered otherwise than on the first path and not denied, all.
 async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u8, way: Path) {
     if let Some(cause) = shut_port(context, index) {
         return context.recorder.record(Event::GivenUp { path: index, cause });
@@ -87,11 +91,13 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
         return ids(&plain).into_iter().for_each(|test| context.recorder.record(not_run(test)));
     }
     path::scan_path(context, index, way.clone(), plain.clone()).await;
-    let (weight, of_first) = (plain_weight(context, index), plain_weight(context, first));
     if !has_spoken(context, index) {
         return;
     }
-    let differs = weight != of_first && weight != Some(Weight::Denial);
+    let differs = plain.iter().any(|test| {
+        let weight = weight(context, index, test);
+        weight != Some(Weight::Denial) && weight != self::weight(context, first, test)
+    });
     let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
     let can_be_asked = |test: &RelayTest, path: u8| {
         context.recorder.look(|report| {
@@ -127,10 +133,10 @@ fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
     })
 }
 
-/// What the plain test contributes to a path's verdict.
-fn plain_weight<N: Network>(context: &Context<N>, index: u8) -> Option<Weight> {
+/// What a test contributes to a path's verdict; a control contributes nothing.
+fn weight<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> Option<Weight> {
     context.recorder.look(|report| {
         let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index))?;
-        judged.tests.iter().find(|judged| judged.test.id == ON_EVERY_PATH[0]).map(|judged| judged.weight)
+        judged.tests.iter().find(|judged| judged.test.number == test.number).map(|judged| judged.weight)
     })
 }

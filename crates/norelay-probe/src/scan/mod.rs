@@ -88,7 +88,7 @@ pub struct Request {
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
     pub family: Family,
-    /// Whether every path gets every test; else those that behave like the first path get the plain test alone.
+    /// Whether every path gets every test; else those that behave like the first path get the plain tests alone.
     pub every_path: bool,
     /// How long a reply may take.
     pub reply_timeout: Duration,
