@@ -84,6 +84,9 @@ pub struct Scenario {
     /// Further options of `norelay test`.
     #[serde(default)]
     pub options: Vec<String>,
+    /// Words of norelay's progress (`--verbose`): once they have come, the run is interrupted and gone on with from its
+    /// log. What must come out is what a whole run finds, and no test may be asked again that had its answer.
+    pub interrupt_at: Option<String>,
     /// How the witness gets a message through, where port 25 and plain words are not enough; then
     /// none of the seventeen may arrive when it asks them there.
     pub way_in: Option<WayIn>,

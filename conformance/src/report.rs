@@ -196,6 +196,56 @@ pub fn connections(log: &str) -> BTreeMap<u64, usize> {
     paths
 }
 
+/// The tests that a resumed run asked again though the log has their answers: all but those that were put off.
+pub fn asked_again(log: &str) -> Vec<String> {
+    let mut dialogues: BTreeMap<u64, Dialogue> = BTreeMap::new();
+    let (mut resumed, mut complaints) = (false, Vec::new());
+    for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(number) = event["dialogue"].as_u64() else {
+            resumed |= event["event"] == "resumed";
+            continue;
+        };
+        match event["event"].as_str() {
+            Some("opened") if event["proof"] == true => {}
+            Some("opened") => {
+                let tests = items(&event["tests"]).iter().map(|test| (event["path"].clone(), test.clone())).collect();
+                let opened = Dialogue { tests, is_over: false, is_put_off: false };
+                let is_known = |asked| dialogues.values().any(|before| before.has_answered(asked));
+                let again = opened.tests.iter().filter(|asked| resumed && is_known(asked));
+                complaints.extend(again.map(|(path, test)| format!("{test} was asked again on path {path}")));
+                dialogues.insert(number, opened);
+            }
+            Some("replied") => {
+                let put_off = (400..500).contains(&event["reply"]["code"].as_u64().unwrap_or_default());
+                dialogues.entry(number).and_modify(|dialogue| dialogue.is_put_off |= put_off);
+            }
+            Some("ended") => {
+                let is_over = event["end"] == "answered";
+                dialogues.entry(number).and_modify(|dialogue| dialogue.is_over = is_over);
+            }
+            _ => {}
+        }
+    }
+    if !resumed {
+        complaints.push("the run was not resumed".into());
+    }
+    complaints
+}
+
+/// What an event log tells of a dialogue.
+struct Dialogue {
+    /// By path.
+    tests: Vec<(Value, Value)>,
+    is_over: bool,
+    is_put_off: bool,
+}
+
+impl Dialogue {
+    fn has_answered(&self, asked: &(Value, Value)) -> bool {
+        self.is_over && !self.is_put_off && self.tests.contains(asked)
+    }
+}
+
 /// The lines of a server's log that tell of a limit that was met.
 pub fn limits_met(log: &str, expect: &Expectation) -> Vec<String> {
     let tells = |line: &&str| {
@@ -319,5 +369,25 @@ mod tests {
         let expect = toml::from_str("verdict = 'closed'\nlog_without = ['too many', ' 421 ']").expect("well-formed");
         let log = "connect from x\nwarning: Too many connections\nqueue 4210\n";
         assert_eq!(limits_met(log, &expect), ["the server's log has: warning: Too many connections"]);
+    }
+
+    #[test]
+    fn what_was_put_off_or_cut_short_may_be_asked_again_and_nothing_else() {
+        let resumed = json!({"event": "resumed"});
+        let opened = |number: u8, proof: bool| json!({"event": "opened", "dialogue": number, "path": 0, "tests": ["null-sender"], "proof": proof});
+        let rows = [
+            (550, json!("answered"), &resumed, false, 1),
+            (450, json!("answered"), &resumed, false, 0),
+            (250, json!({"interrupted": {}}), &resumed, false, 0),
+            (550, json!("answered"), &resumed, true, 0),
+            (550, json!("answered"), &json!({"event": "noted"}), false, 1),
+        ];
+        for (code, end, then, proof, count) in rows {
+            let replied = json!({"event": "replied", "dialogue": 1, "reply": {"code": code}});
+            let ended = json!({"event": "ended", "dialogue": 1, "end": end});
+            let log = [opened(1, false), replied, ended, then.clone(), opened(2, proof)];
+            let log: String = log.iter().map(|event| format!("{event}\n")).collect();
+            assert_eq!(asked_again(&log).len(), count, "{log}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A stage: a world with its servers running, and what norelay and the witness say of them.
 
 use std::fs;
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::layer::Store;
 use crate::node::{Node, Plan};
 use crate::process::{Guarded, last_lines};
-use crate::report::{Run, connections, contradictions, limits_met};
+use crate::report::{Run, asked_again, connections, contradictions, limits_met};
 use crate::schema;
 use crate::witness::Testimony;
 use crate::world::{DNS, HUB, MX, Place, TESTER, World};
@@ -58,6 +59,9 @@ impl Heard {
         };
         let how = if self.with_receiver { "with a receiver:" } else { "without a receiver:" };
         let mut complaints = run.complaints(&scenario.expect);
+        if scenario.interrupt_at.is_some() {
+            complaints.extend(asked_again(&self.log));
+        }
         complaints.extend(schema::complaints(&self.report));
         self.explained(how, complaints)
     }
@@ -155,11 +159,45 @@ impl Stage {
         with_receiver: bool,
         further: &[String],
     ) -> Outcome<Heard> {
-        let mut command = self.norelay(executable, scenario, with_receiver);
-        command.args(further);
         // It ends with the run.
         let _receiver = (with_receiver && scenario.receiver_apart).then(|| self.receiver(executable)).transpose()?;
+        let mut command = self.world.at(TESTER);
+        command.arg(executable).args(["test", &scenario.target]);
+        self.direct(&mut command, scenario, with_receiver);
+        command.args(["--profile", &scenario.profile]).args(&scenario.options).args(further);
+        let Some(words) = &scenario.interrupt_at else { return self.run(scenario, with_receiver, &command) };
+        self.interrupt(scenario, &command, words)?;
+        let mut command = self.world.at(TESTER);
+        command.arg(executable).arg("test");
+        self.direct(&mut command, scenario, with_receiver);
+        command.args(beside_the_tests(&scenario.options)).args(further).arg("--resume").arg(self.log());
         self.run(scenario, with_receiver, &command)
+    }
+
+    /// Where the event log of a run is.
+    fn log(&self) -> PathBuf {
+        self.world.room().join("events")
+    }
+
+    /// Starts a run and interrupts it once its progress has such words; its log stays.
+    fn interrupt(&self, scenario: &Scenario, inner: &Command, words: &str) -> Outcome<()> {
+        let mut command = bounded(scenario, inner);
+        command.arg("--verbose").arg("--log").arg(self.log());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Guarded(command.spawn().doing(|| "start norelay".into())?);
+        let errors = running.0.stderr.take().map(BufReader::new);
+        let mut progress = errors.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+        if !progress.any(|line| line.contains(words)) {
+            return Err(Failure::new("interrupt norelay", format!("its progress never says {words:?}")));
+        }
+        let pid = running.0.id().to_string();
+        crate::process::run(Command::new("kill").args(["-INT", &pid]))?;
+        progress.for_each(drop);
+        let status = running.0.wait().doing(|| "wait for norelay".into())?;
+        match status.code() {
+            Some(2) => Ok(()),
+            _ => Err(Failure::new("interrupt norelay", format!("it ended with {status}"))),
+        }
     }
 
     /// Starts a receiver of its own, and waits until it greets.
@@ -181,12 +219,10 @@ impl Stage {
     }
 
     fn run(&self, scenario: &Scenario, with_receiver: bool, inner: &Command) -> Outcome<Heard> {
-        let mut command = Command::new("timeout");
-        // What stands in for norelay to measure it takes its time.
-        let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
-        command.args(["--signal=KILL", &limit]);
-        let log = self.world.room().join("events");
-        command.arg(inner.get_program()).args(inner.get_args()).arg("--log").arg(&log);
+        let (mut command, log) = (bounded(scenario, inner), self.log());
+        if !inner.get_args().any(|argument| argument == "--resume") {
+            command.arg("--log").arg(&log);
+        }
         let started = Instant::now();
         let output = command.stdin(Stdio::null()).output().doing(|| "start norelay".into())?;
         let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
@@ -261,11 +297,10 @@ impl Stage {
         server.ok_or_else(|| Failure::new("find the server", "it was never started"))
     }
 
-    fn norelay(&self, executable: &Path, scenario: &Scenario, with_receiver: bool) -> Command {
-        let mut command = self.world.at(TESTER);
-        command.arg(executable).args(["test", &scenario.target, "--domain", "probe.test"]);
-        command.args(["--resolver", DNS.ipv4, "--helo", TESTER.host]);
-        command.args(["--local-domain", "target.test", "--output", "json"]);
+    /// Tells norelay who it is, what it may know, and how to answer.
+    fn direct(&self, command: &mut Command, scenario: &Scenario, with_receiver: bool) {
+        command.args(["--domain", "probe.test", "--resolver", DNS.ipv4, "--helo", TESTER.host]);
+        command.args(["--local-domain", "target.test", "--output", "json", "--wait", &scenario.wait]);
         match (with_receiver, scenario.receiver_apart) {
             (true, true) => {
                 let [spool, key] = self.shared();
@@ -273,12 +308,23 @@ impl Stage {
             }
             (true, false) => {
                 command.args(["--receive", &format!("{}:25", TESTER.ipv4)]);
+                if scenario.interrupt_at.is_some() {
+                    let [_, key] = self.shared();
+                    command.args(["--key-file", &key]);
+                }
             }
             (false, _) => {}
         }
-        command.args(["--profile", &scenario.profile, "--wait", &scenario.wait]).args(&scenario.options);
-        command
     }
+}
+
+/// A run of norelay that is killed when its time is over.
+fn bounded(scenario: &Scenario, inner: &Command) -> Command {
+    let mut command = Command::new("timeout");
+    // What stands in for norelay to measure it takes its time.
+    let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
+    command.args(["--signal=KILL", &limit]).arg(inner.get_program()).args(inner.get_args());
+    command
 }
 
 /// The options that don't say what is asked where: a report says that.

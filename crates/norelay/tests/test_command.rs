@@ -31,6 +31,15 @@ fn blocking(stream: TcpStream) {
     });
 }
 
+/// Its time is longer than the runs wait.
+fn greylisting(stream: TcpStream) {
+    answer(stream, "220 mx.example.net ESMTP\r\n", |line| match line {
+        "QUIT" => "221 bye",
+        line if line.starts_with("RCPT") => "450 4.2.0 Greylisted, come back in 600 seconds",
+        _ => "250 ok",
+    });
+}
+
 fn web(mut stream: TcpStream) {
     let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
 }
@@ -106,6 +115,7 @@ const SERVERS: &[(&str, Serve, i32, &str, u64)] = &[
     ("closed", closed, 0, "\nAll tests performed, no relays accepted.\n", 10),
     ("accepts everything", accepting, 2, "VERDICT suspect", 10),
     ("blocks us", blocking, 2, "blacklist", 10),
+    ("greylists for ten minutes", greylisting, 2, "Greylisted, come back in 600 seconds", 10),
     ("a web server", web, 4, "not an SMTP reply", 10),
     ("silent", silent, 4, "no answer in time to the greeting", 15),
     ("a line without end", endless_line, 4, "a line without an end", 10),
