@@ -1,12 +1,29 @@
 //! The event log: one record a line. `replay::read_log` reads it back.
+//!
+//! Rules:
+//! - Nothing in it acts in a terminal, and nothing of it is lost: what could act is escaped as JSON escapes it.
 
-use crate::event::Record;
+use std::fmt::Write as _;
+
+use crate::{event::Record, octets::is_harmless};
 
 /// A record as its line, without the line's end. Octets from the network are escaped ([`crate::octets::Octets`]), and
 /// JSON has no line ends of its own, so a record is always one line.
 #[must_use]
 pub fn line(record: &Record) -> String {
-    serde_json::to_string(record).expect("a record's keys are all strings")
+    let json = serde_json::to_string(record).expect("a record's keys are all strings");
+    let mut line = String::with_capacity(json.len());
+    // Outside strings JSON has nothing but ASCII that is harmless.
+    for character in json.chars() {
+        if is_harmless(character) {
+            line.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        }
+    }
+    line
 }
 
 /// A whole log.

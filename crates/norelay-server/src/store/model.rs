@@ -232,7 +232,7 @@ impl Stored {
     /// A record with its number.
     #[must_use]
     pub fn new(seq: i64, record: Record) -> Self {
-        let line = serde_json::to_string(&record).expect("records have string keys");
+        let line = norelay_core::render::json_lines::line(&record);
         Self { seq, record: Arc::new(record), line: line.into() }
     }
 }

@@ -71,7 +71,7 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
     let of_path = || seen.report.dialogues.values().filter(|dialogue| dialogue.path == index);
     Some(Way {
         index,
-        host: facts.way.host.clone().unwrap_or_default(),
+        host: facts.way.host.as_deref().map(harmless).unwrap_or_default(),
         security: security_words(facts.way.security),
         mark,
         words,
