@@ -5,16 +5,19 @@
 //! - A closed server needs no advice; an open one has its remedies.
 
 use crate::{
+    catalogue::{self, RelayTest},
     check::{
         Judgement, Outcome, Reason, Verdict,
         verdict::{TestJudgement, Weight},
     },
-    report::Report,
-    smtp::Cause,
+    report::{Dialogue, Report},
+    smtp::{Cause, End, Reply, Stage},
 };
 
 /// More steps than these nobody takes.
 const MAX_STEPS: usize = 3;
+/// Whoever hangs up later than this, in milliseconds, without a greeting has waited for something.
+const SILENCE_MS: u64 = 1000;
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +49,52 @@ impl Step {
 /// The steps, most urgent first.
 #[must_use]
 pub fn steps(report: &Report, judgement: &Judgement) -> Vec<Step> {
-    match judgement.verdict {
+    let mut steps = match judgement.verdict {
         Verdict::Suspect => suspect(report),
         Verdict::Inconclusive => inconclusive(judgement),
         Verdict::Unreachable => unreachable(),
-        Verdict::OpenRelay | Verdict::Closed => Vec::new(),
+        Verdict::OpenRelay | Verdict::Closed => return Vec::new(),
+    };
+    if may_want_header(report) {
+        steps.insert(0, HEADER);
+        steps.truncate(MAX_STEPS);
     }
+    steps
+}
+
+const HEADER: Step = step(
+    "Ask with the header of a proxy.",
+    "It takes connections and greets nobody: a port that is meant for a proxy waits so for its PROXY header, and may \
+     believe whoever sends one. The thorough profile sends one.",
+)
+.with("--profile thorough");
+
+/// Whether a path was connected to and greeted nobody, or says what it misses, and no test has sent a header yet. (Postfix is
+/// silent until a time-out of its own and then says 421, as does Haraka; Exim refuses EHLO.)
+fn may_want_header(report: &Report) -> bool {
+    let sends_header = |id: &String| catalogue::by_id(id).is_some_and(RelayTest::begins_with_header);
+    let is_asked = report.dialogues.values().flat_map(|dialogue| &dialogue.tests).any(sends_header);
+    let is_of = |dialogue: &&Dialogue, index| usize::from(dialogue.path) == index;
+    !is_asked
+        && (0..report.paths.len()).any(|index| {
+            let mut of_path = report.dialogues.values().filter(|dialogue| is_of(dialogue, index)).peekable();
+            of_path.peek().is_some() && of_path.all(misses_header)
+        })
+}
+
+fn misses_header(dialogue: &Dialogue) -> bool {
+    let says_so = |reply: &Reply| reply.is_negative() && reply.text().contains("Proxy negotiation");
+    if dialogue.exchanges.iter().filter_map(|exchange| exchange.reply.as_ref()).any(says_so) {
+        return true;
+    }
+    let is_at_the_greeting = match &dialogue.end {
+        Some(End::Interrupted(Cause::TimedOut { stage })) => *stage == Stage::Greeting,
+        Some(End::Interrupted(Cause::Closing { stage, .. } | Cause::Disconnected { stage, .. })) => {
+            *stage == Stage::Greeting && dialogue.elapsed_ms >= SILENCE_MS
+        }
+        _ => false,
+    };
+    is_at_the_greeting && dialogue.local.is_some()
 }
 
 fn suspect(report: &Report) -> Vec<Step> {

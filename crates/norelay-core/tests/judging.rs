@@ -135,6 +135,43 @@ fn a_test_may_be_refused_in_its_own_kind() {
     }
 }
 
+/// What takes connections and greets nobody may wait for a proxy's header, until one was sent.
+#[test]
+fn what_greets_nobody_may_wait_for_a_proxys_header() {
+    let silent = || End::Interrupted(Cause::TimedOut { stage: Stage::Greeting });
+    let closing = || {
+        let reply = story::reply("421 4.3.2 no PROXY header");
+        End::Interrupted(Cause::Closing { stage: Stage::Greeting, reply })
+    };
+    let closed = || End::Interrupted(Cause::Disconnected { stage: Stage::Greeting, error: None });
+    let exim = [
+        (Stage::Greeting, "", "220 mx ESMTP"),
+        (Stage::Ehlo, "x", "503 Command refused, required Proxy negotiation failed"),
+    ];
+    for (tests, lines, after_ms, end, expected) in [
+        (&["foreign-to-foreign"][..], &[][..], 60_000, silent(), true),
+        (&["foreign-to-foreign"], &[], 5_000, closing(), true),
+        (&["foreign-to-foreign"], &[], 5_000, closed(), true),
+        (&["foreign-to-foreign"], &[], 3, closing(), false),
+        (&["foreign-to-foreign"], &exim, 3, End::Answered, true),
+        (&["foreign-to-foreign"], &exim[..1], 60_000, End::Interrupted(Cause::TimedOut { stage: Stage::Ehlo }), false),
+        (&["foreign-to-foreign", "proxy-v1-loopback"], &[], 60_000, silent(), false),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, tests);
+        for test in tests {
+            story.dialogue_taking(path, test, lines, after_ms, end.clone());
+        }
+        let report = story.end();
+        let steps = norelay_core::advice::steps(&report, &judge(&report));
+        assert_eq!(
+            steps[0].options == "--profile thorough",
+            expected,
+            "{tests:?} {lines:?} {after_ms} {end:?}: {steps:?}"
+        );
+    }
+}
+
 /// Exim calls a user whom nobody has unrouteable, as it does a domain that takes no mail: only the same words for both say
 /// that a recipient was taken for a local one.
 #[test]

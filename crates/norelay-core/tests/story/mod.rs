@@ -148,6 +148,14 @@ impl Story {
         }
     }
 
+    /// A dialogue that ends so many milliseconds after it was opened.
+    pub fn dialogue_taking(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], ms: u64, end: End) {
+        self.dialogue_ending(path, test, lines, end);
+        if let Some(Event::Ended { after_ms, .. }) = self.records.last_mut().map(|record| &mut record.event) {
+            *after_ms = ms;
+        }
+    }
+
     /// A test whose steps are none of them the question, ending in this way.
     pub fn attempts(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
         self.dialogue_ending(path, test, lines, end);
