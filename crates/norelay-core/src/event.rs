@@ -210,6 +210,9 @@ pub struct Run {
     /// The address that the server should see us come from, where the user said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_as_expected: Option<IpAddr>,
+    /// The tests that it asks, on whatever path; logs of old don't say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<String>,
 }
 
 /// A host that takes mail for a domain.

@@ -10,7 +10,7 @@ use norelay_core::{
     event::Receipt,
     token::Role,
 };
-use simulation::{Ran, Server, answering, closed, key, request, run};
+use simulation::{Ran, Server, Simulation, answering, closed, key, request, run, run_from};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
@@ -95,5 +95,25 @@ async fn without_a_receiver_nothing_is_queued_and_nothing_known() {
         let ran = run(asked, server(answer, None), None).await;
         assert_eq!((ran.connections, ran.judgement.paths.len(), ran.judgement.verdict), (TO_SMTP + 1, paths, verdict));
         assert!(ran.report.dialogues.values().all(|dialogue| dialogue.path == 0), "nothing is said there");
+    }
+}
+
+/// A run that was stopped before it came to the other port goes there when it is resumed, and only once.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_asks_at_the_other_port_what_was_not_asked() {
+    let tests = |ids: &[&str]| ids.iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let first = simulation::Request { tests: tests(&["foreign-to-foreign", "ctl-postmaster"]), ..request() };
+    let mut report = run(first, server(None, None), None).await.report;
+    for (connections, paths) in [(2, 2), (0, 2)] {
+        let (sender, receipts) = mpsc::channel(16);
+        let served = server(Some("4:Kok ,"), Some(sender));
+        // No connection to port 25 is expected any more.
+        let other_port: Server = Arc::new(move |number, stream| served(number + TO_SMTP, stream));
+        let whole = tests(&["foreign-to-foreign", "ctl-postmaster", "qmqp-open"]);
+        let whole = simulation::Request { tests: whole, ..request() };
+        let ran = run_from(Some(report), Simulation::of(other_port), whole, Some(receipts)).await;
+        assert_eq!((ran.connections, ran.judgement.paths.len()), (connections, paths));
+        assert_eq!(ran.judgement.verdict, Verdict::OpenRelay, "{}", ran.judgement.summary);
+        report = ran.report;
     }
 }

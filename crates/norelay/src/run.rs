@@ -178,7 +178,8 @@ impl Session {
             let sentence = format!("The run in {shown} is for the probe domain {}: give it with --domain.", run.domain);
             return Err(Complaint::usage(sentence));
         }
-        let tests: BTreeSet<_> = report.paths.iter().flat_map(|facts| facts.tests.iter().cloned()).collect();
+        let of_paths = report.paths.iter().flat_map(|facts| &facts.tests);
+        let tests: BTreeSet<_> = run.tests.iter().chain(of_paths).cloned().collect();
         let tests: Vec<_> = catalogue::TESTS.iter().filter(|test| tests.contains(test.id)).collect();
         let (key, receipts) = self.key_and_receipts(run.run)?;
         let request = Request {
@@ -311,6 +312,7 @@ impl Session {
             local_domain: arguments.local_domain.clone(),
             receiving: false,
             seen_as_expected: arguments.seen_as_expected,
+            tests: Vec::new(),
         });
         let arguments = vec![error.to_string().into()];
         let noted = Event::Noted { path: None, tag: "unresolved".to_owned(), arguments };

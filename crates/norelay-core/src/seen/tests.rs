@@ -38,6 +38,7 @@ fn run(seen_as_expected: Option<IpAddr>) -> crate::event::Run {
         local_domain: None,
         receiving: false,
         seen_as_expected,
+        tests: Vec::new(),
     }
 }
 

@@ -79,6 +79,7 @@ fn run() -> impl Strategy<Value = Run> {
             local_domain,
             receiving,
             seen_as_expected: receiving.then_some([203, 0, 113, 9].into()),
+            tests: Vec::new(),
         },
     )
 }

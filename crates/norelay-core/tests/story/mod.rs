@@ -74,6 +74,7 @@ impl Story {
             local_domain: Some("target.example".to_owned()),
             receiving,
             seen_as_expected: None,
+            tests: Vec::new(),
         };
         let mut story = Self {
             records: Vec::new(),

@@ -29,7 +29,7 @@ use norelay_core::{
     catalogue::{Certificate, Credentials, Profile, RelayTest},
     event::{Event, MailExchanger, Path, Receipt, Record, Run},
     pace::Pace,
-    report::Report,
+    report::{PathFacts, Report},
     smtp::Security,
     token::{RunId, TokenKey},
 };
@@ -319,7 +319,10 @@ async fn run<N: Network>(context: &Arc<Context<N>>, plan: Plan, exchangers: Vec<
             scan_hosts(context, plan_of(context, exchangers.clone())).await;
             netstrings::scan_ports(context, &exchangers).await;
         }
-        Plan::Resumed => scan_hosts(context, plan_of_log(context)).await,
+        Plan::Resumed => {
+            scan_hosts(context, plan_of_log(context)).await;
+            netstrings::scan_ports(context, &exchangers).await;
+        }
     }
     let delivered = netstrings::delivered(context);
     if context.receiving {
@@ -377,6 +380,7 @@ fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>
         local_domain: request.local_domain.clone(),
         receiving: context.receiving,
         seen_as_expected: request.seen_as_expected,
+        tests: [ids(&request.tests), ids(&context.other_protocols)].concat(),
     }));
     context.recorder.record(Event::Resolved { exchangers });
 }
@@ -418,10 +422,12 @@ fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
 fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
     context.recorder.record(Event::Resumed);
     let mut hosts: Vec<Vec<(u8, Path)>> = Vec::new();
-    for (index, way) in context
-        .recorder
-        .look(|report| (0..).zip(report.paths.iter().map(|facts| facts.way.clone())).collect::<Vec<(u8, Path)>>())
-    {
+    let is_smtp = |facts: &&PathFacts| !facts.tests.iter().any(|id| netstrings::is_for(id));
+    let paths = context.recorder.look(|report| {
+        let paths = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_smtp(facts));
+        paths.map(|(index, facts)| (index, facts.way.clone())).collect::<Vec<_>>()
+    });
+    for (index, way) in paths {
         match hosts.iter_mut().find(|paths| paths[0].1.host == way.host) {
             Some(paths) => paths.push((index, way)),
             None => hosts.push(vec![(index, way)]),

@@ -43,7 +43,22 @@ pub async fn scan_ports<N: Network>(context: &Arc<Context<N>>, exchangers: &[Mai
     }
 }
 
+/// Whether a test is asked in one of these protocols.
+pub fn is_for(test: &str) -> bool {
+    catalogue::by_id(test).is_some_and(|test| test.protocol().is_some())
+}
+
 async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'static RelayTest) {
+    // A run that is resumed has come here before.
+    let known = context
+        .recorder
+        .look(|report| (0..=u8::MAX).zip(&report.paths).find(|(_, facts)| facts.way == way).map(|(index, _)| index));
+    if let Some(index) = known {
+        if !path::is_answered(context, index, test) {
+            path::scan_path(context, index, way, vec![test]).await;
+        }
+        return;
+    }
     if context.network.connect(SocketAddr::new(way.address, way.port)).await.is_err() {
         return;
     }

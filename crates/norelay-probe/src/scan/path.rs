@@ -109,7 +109,7 @@ pub async fn scan_path<N: Network>(
 }
 
 /// Whether the latest dialogue of a test has answered it: now, or before the run was stopped.
-fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
+pub fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
     context.recorder.look(|report| {
         let latest = report.dialogues_of(index, test.id).last();
         latest.is_some_and(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())

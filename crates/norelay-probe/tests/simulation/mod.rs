@@ -201,6 +201,16 @@ pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiv
 
 /// As [`run`], in a network of one's own.
 pub async fn run_in(network: Simulation, request: Request, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
+    run_from(None, network, request, receipts).await
+}
+
+/// As [`run_in`], going on with the run of a report, where there is one.
+pub async fn run_from(
+    report: Option<Report>,
+    network: Simulation,
+    request: Request,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+) -> Ran {
     let exchangers = vec![MailExchanger {
         name: Some("mx.target.example".into()),
         preference: None,
@@ -212,7 +222,10 @@ pub async fn run_in(network: Simulation, request: Request, receipts: Option<mpsc
     let records = Arc::<Mutex<Vec<Record>>>::default();
     let recording = records.clone();
     let sink = Arc::new(move |record: &Record| recording.lock().expect("nothing panics").push(record.clone()));
-    let report = scan::scan(request, exchangers, network.clone(), sink, receipts, stopped).await;
+    let report = match report {
+        Some(report) => scan::resume(request, report, network.clone(), sink, receipts, stopped).await,
+        None => scan::scan(request, exchangers, network.clone(), sink, receipts, stopped).await,
+    };
     let records = std::mem::take(&mut *records.lock().expect("nothing panics"));
     let judgement = verdict::judge(&report);
     let connections = network.connections.load(Ordering::Relaxed);
