@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::{
     scan::Traps,
-    target::{Host, Target},
+    target::{Host, Target, host_name},
 };
 
 /// A domain with more exchangers than this is a trap or a mistake; the most preferred are taken.
@@ -186,6 +186,8 @@ impl Resolver {
         if hosts.is_empty() {
             return Err(ResolveError::NullMx(domain.to_owned()));
         }
+        // Whatever octets a name has in the DNS: as a host's it is said in commands, and shown.
+        hosts.retain(|(_, host)| host_name(host).is_ok_and(|name| name == *host));
         hosts.sort();
         hosts.dedup();
         hosts.truncate(MAX_EXCHANGERS);
@@ -257,7 +259,7 @@ impl Resolver {
         let lookup = self.inner.reverse_lookup(address).await.ok()?;
         for record in lookup.answers().iter().take(4) {
             if let RData::PTR(name) = &record.data {
-                let name = crate::target::host_name(&name.0.to_ascii()).ok()?;
+                let name = host_name(&name.0.to_ascii()).ok()?;
                 if self.addresses(&name).await.ok()?.contains(&address) {
                     return Some(name);
                 }

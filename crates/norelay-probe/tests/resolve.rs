@@ -26,6 +26,7 @@ const ROWS: &[Row] = &[
     ("private.example", Ok(&["mx.private.example 10.0.0.1 fd00::1"])),
     ("null.example", Err("takes no mail: its MX record is the null MX")),
     ("nullandmore.example", Ok(&["mx.order.example 192.0.2.9"])),
+    ("hostile.example", Ok(&["mx.order.example 192.0.2.9"])),
     ("cname.example", Ok(&["alias.cname.example 192.0.2.4"])),
     ("alias.cname.example", Ok(&["alias.cname.example 192.0.2.4"])),
     ("loop.example", Err("mail exchanger of loop.example")),
@@ -75,6 +76,21 @@ fn zones() -> Vec<Zone<'static>> {
         Zone::Holds(
             "nullandmore.example",
             &["nullandmore.example. MX 0 .", "nullandmore.example. MX 10 mx.order.example."],
+        ),
+        Zone::Holds(
+            "hostile.example",
+            &[
+                "hostile.example. MX 5 x\\062\\013\\010RCPT.hostile.example.",
+                "hostile.example. MX 6 a\\032b.hostile.example.",
+                "hostile.example. MX 7 \\<script\\>.hostile.example.",
+                "hostile.example. MX 8 \\027\\091m.hostile.example.",
+                "hostile.example. MX 9 192.0.2.1.",
+                "hostile.example. MX 10 mx.order.example.",
+                "x\\062\\013\\010RCPT.hostile.example. A 192.0.2.6",
+                "a\\032b.hostile.example. A 192.0.2.6",
+                "\\<script\\>.hostile.example. A 192.0.2.6",
+                "\\027\\091m.hostile.example. A 192.0.2.6",
+            ],
         ),
         Zone::Holds(
             "cname.example",

@@ -175,6 +175,45 @@ fn a_run_goes_on_after_a_graceful_stop() {
     assert_eq!(unique.len(), dialogues.len(), "each dialogue has its own number");
 }
 
+/// A run that another version has begun: with a test and a note that this one has no words for, and a record of another
+/// version of the event language.
+#[test]
+fn a_run_goes_on_after_an_upgrade() {
+    let folder = Folder::new("service");
+    let server = MailServer::start(None, 5);
+    let service = start(folder.path(), &[]);
+    let id = service.test(&json!({"target": server.address.to_string()}));
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.recipients() < 6 {
+        assert!(std::time::Instant::now() < patience, "the test does not get on");
+        std::thread::yield_now();
+    }
+    drop(service);
+    let others = [
+        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "tests_added", "path": 0, "tests": ["test-of-yesterday"]}),
+        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "noted", "tag": "note_of_yesterday", "arguments": ["x"]}),
+        json!({"v": 0, "at": "2026-11-24T00:00:00Z", "event": "run_finished", "stopped": false}),
+    ];
+    let others = others.map(|record| serde_json::from_value(record).expect("a record"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let store = norelay_server::Store::sqlite(folder.path()).await.expect("nobody else has it");
+        let lease = jiff::SignedDuration::from_mins(1);
+        let claimed = store.claim("yesterday", jiff::Timestamp::now(), lease).await.expect("the database");
+        let (_, lease) = claimed.expect("the job was given back");
+        store.append(&lease, &others).await.expect("the lease holds");
+        assert!(store.release(&lease).await.expect("the lease holds"));
+    });
+    server.raise();
+    let service = start(folder.path(), &[]);
+    let records = service.follow(&id);
+    let shown = service.shown(&id);
+    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
+    assert_eq!(records.iter().filter(|record| is(record, "run_started")).count(), 1);
+    let report = get(service.http, &format!("/api/v1/tests/{id}/report/json")).json();
+    assert_eq!(report["summary"], "All tests performed, no relays accepted.", "{report}");
+}
+
 #[test]
 fn a_run_is_stopped_and_deleted() {
     let folder = Folder::new("service");

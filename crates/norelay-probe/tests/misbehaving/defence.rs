@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use norelay_core::check::Verdict::{Closed, Inconclusive};
+use norelay_core::{
+    check::Verdict::{Closed, Inconclusive},
+    token::RunId,
+};
 
 use crate::{
     Row, check, row,
     servers::{but, dropping_after, foreign, one_at_a_time, saying},
-    simulation::Server,
+    simulation::{self, Server},
 };
 
 fn defences() -> Vec<Row> {
@@ -58,4 +61,19 @@ fn defences() -> Vec<Row> {
 #[tokio::test(start_paused = true)]
 async fn servers_that_defend_themselves() {
     check(defences()).await;
+}
+
+/// Two runs at once, by people who know nothing of each other: each is met as if the other were not there, but later.
+#[tokio::test(start_paused = true)]
+async fn two_runs_at_once_get_in_each_others_way_and_no_further() {
+    let server = one_at_a_time(Some("421 4.7.0 one at a time\r\n"));
+    let of = |run| {
+        let request = simulation::Request { run: RunId(run), ..simulation::request() };
+        simulation::run(request, server.clone(), None)
+    };
+    let (first, second) = tokio::join!(of(1), of(2));
+    for ran in [first, second] {
+        assert_eq!(ran.judgement.verdict, Closed, "{}", ran.judgement.summary);
+        assert!(ran.took.as_secs() < 300 && ran.connections < 100, "{:?}, {}", ran.took, ran.connections);
+    }
 }
