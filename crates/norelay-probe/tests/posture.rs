@@ -4,7 +4,7 @@ mod dns;
 
 use std::{net::IpAddr, time::Duration};
 
-use dns::{Unbound, Zone};
+use dns::{Unbound, Zone, signed::Signed};
 use norelay_core::event::Event;
 use norelay_probe::{dns::Dns, posture, sts::Policies};
 use tokio::time::Instant;
@@ -248,4 +248,26 @@ async fn signatures_are_believed_of_a_resolver_that_validates_alone() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
     let silent = dns(silent.local_addr().expect("it is bound"));
     assert!(silent.is_authenticated("signed.example", RecordType::MX).await.is_err());
+}
+
+/// A zone that is really signed, one that isn't, and one whose signatures are wrong, by a resolver that validates.
+#[tokio::test(flavor = "multi_thread")]
+async fn tlsa_records_are_secure_where_the_resolver_has_validated_them() {
+    const RECORDS: &str = "TLSA 3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let of = |domain: &str| {
+        let mx = format!("mx.{domain}");
+        [format!("{domain}. MX 10 {mx}."), format!("{mx}. A 192.0.2.25"), format!("_25._tcp.{mx}. {RECORDS}")]
+    };
+    let zones = [of("signed.example"), of("plain.insecure"), of("wrong.bogus")];
+    let [root, insecure, bogus] = zones.each_ref().map(|zone| zone.each_ref().map(String::as_str));
+    let world = Signed::start(&root, &insecure, &bogus);
+    let dns = Dns::new(Some(world.resolver.address), Duration::from_secs(5)).expect("the test gives the resolver");
+    for (domain, expected) in [
+        ("signed.example", "tlsa_records mx.signed.example; secure; 3 1 e3b0c442"),
+        ("plain.insecure", "tlsa_records mx.plain.insecure; insecure; 3 1 e3b0c442"),
+        ("wrong.bogus", "posture_unknown the MX records; wrong.bogus; "),
+    ] {
+        let shown = shown(&posture::examine(&dns, &Policies::default(), Some(domain), &[]).await);
+        assert!(shown.iter().any(|note| note.starts_with(expected)), "{domain}: {shown:#?}");
+    }
 }

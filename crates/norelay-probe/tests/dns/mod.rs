@@ -7,6 +7,8 @@
 
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
+pub mod signed;
+
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -51,11 +53,16 @@ pub struct Unbound {
 impl Unbound {
     /// Starts it and waits until it answers.
     pub fn start(zones: &[Zone<'_>]) -> Self {
-        let binary = binary();
+        Self::configured(|address| configuration(address, zones))
+    }
+
+    /// As [`Unbound::start`], with a configuration for an address.
+    fn configured(configuration: impl Fn(SocketAddr) -> String) -> Self {
+        let binary = binary("unbound");
         for _ in 0..TRIES {
             let folder = new_folder();
             let address = free_address();
-            fs::write(folder.join("unbound.conf"), configuration(address, zones)).expect("the folder is ours");
+            fs::write(folder.join("unbound.conf"), configuration(address)).expect("the folder is ours");
             let log = File::create(folder.join("log")).expect("the folder is ours");
             let child = Command::new(&binary)
                 .args(["-d", "-c"])
@@ -81,20 +88,25 @@ impl Unbound {
     }
 
     fn is_ready(&mut self) -> bool {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        socket.set_read_timeout(Some(WAIT)).expect("the time isn't zero");
-        for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return false;
-            }
-            // A refused datagram shows as an error of the next call: both mean "not yet".
-            let _ = socket.send_to(&question(READY), self.address);
-            if socket.recv(&mut [0; 512]).is_ok() {
-                return true;
-            }
-        }
-        false
+        is_answering(&mut self.child, self.address, READY)
     }
+}
+
+/// Whether a server answers about a name, before it ends.
+fn is_answering(child: &mut Child, address: SocketAddr, name: &str) -> bool {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    socket.set_read_timeout(Some(WAIT)).expect("the time isn't zero");
+    for _ in 0..100 {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return false;
+        }
+        // A refused datagram shows as an error of the next call: both mean "not yet".
+        let _ = socket.send_to(&question(name), address);
+        if socket.recv(&mut [0; 512]).is_ok() {
+            return true;
+        }
+    }
+    false
 }
 
 impl Drop for Unbound {
@@ -105,11 +117,11 @@ impl Drop for Unbound {
     }
 }
 
-fn binary() -> PathBuf {
+fn binary(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let found = folders.map(|folder| folder.join("unbound")).find(|file| file.is_file());
-    found.expect("these tests need the DNS server unbound: apt-get install unbound")
+    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("these tests need {name}: apt-get install unbound nsd ldnsutils"))
 }
 
 fn new_folder() -> PathBuf {
