@@ -222,8 +222,8 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
     let log: Arc<Mutex<Vec<Record>>> = Arc::default();
     let recording = log.clone();
     let sink = Arc::new(move |record: &Record| recording.lock().expect("no test panics with it").push(record.clone()));
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
-    let report = norelay_probe::scan::scan(request, exchangers, network, sink, None, stopped).await;
+    let (_stop, stop) = tokio::sync::watch::channel(false);
+    let report = norelay_probe::scan::Scan { request, network, sink, receipts: None, stop }.run(exchangers).await;
     let connections = said.lock().expect("no test panics with it").len();
     assert_eq!(report.dialogues.len(), connections);
     let numbers: Vec<u32> = report.dialogues.keys().copied().collect();

@@ -123,10 +123,11 @@ impl Tester for Probe {
             let (notes, stopped) = (sink.clone(), stop.clone());
             let testing = async move {
                 // Before the first dialogue the paths may not all have been recorded: then they are planned anew, alike.
+                let scan = scan::Scan { request, network: fence, sink, receipts, stop };
                 match known.dialogues.is_empty() {
-                    true => drop(scan::scan(request, exchangers, fence, sink, receipts, stop).await),
-                    false => drop(scan::resume(request, known, fence, sink, receipts, stop).await),
-                }
+                    true => scan.run(exchangers).await,
+                    false => scan.resume(known).await,
+                };
             };
             let looking = async {
                 if surroundings {

@@ -11,10 +11,11 @@ use norelay_core::{
 };
 use norelay_probe::{
     key_file,
+    network::Internet,
     receipts::ReceiptSource,
     record::Sink,
     resolve::{ResolveError, Resolver},
-    scan::{self, Request},
+    scan::{self, Request, Scan},
     secure::identity::ClientIdentity,
     surroundings::Surroundings,
     target::{Host, Target},
@@ -124,10 +125,9 @@ impl Session {
                     ..self.request(arguments, tests, run, key)
                 };
                 let network = Arc::new(arguments.network());
-                scan::introduce(&mut request, &exchangers, network.clone(), &self.resolver, self.stop.clone()).await;
+                scan::introduce(&mut request, &exchangers, network, &self.resolver, self.stop.clone()).await;
                 let local_domain = request.local_domain.clone();
-                let scan =
-                    scan::scan(request, exchangers.clone(), network, progress.clone(), receipts, self.stop.clone());
+                let scan = self.scan(arguments, request, &progress, receipts).run(exchangers.clone());
                 let mut stop = self.stop.clone();
                 let besides = async {
                     tokio::select! {
@@ -157,9 +157,7 @@ impl Session {
             traps: self.traps(&tests, &exchangers).await,
             ..self.request(arguments, &tests, run, key)
         };
-        let network = Arc::new(arguments.network());
-        let again = (plan.paths, note);
-        scan::retest(request, again, network, progress.clone(), receipts, self.stop.clone()).await;
+        self.scan(arguments, request, &progress, receipts).again(plan.paths, note).await;
         Ok(self.log_of(&progress))
     }
 
@@ -193,9 +191,20 @@ impl Session {
             ..self.request(arguments, &tests, run.run, key)
         };
         let progress = Arc::new(Progress::new(arguments.verbose, log_file(Some(path))?, old));
-        let network = Arc::new(arguments.network());
-        scan::resume(request, report, network, progress.clone(), receipts, self.stop.clone()).await;
+        self.scan(arguments, request, &progress, receipts).resume(report).await;
         Ok(self.log_of(&progress))
+    }
+
+    /// A run that can begin.
+    fn scan(
+        &self,
+        arguments: &Arguments,
+        request: Request,
+        progress: &Arc<Progress>,
+        receipts: Option<mpsc::Receiver<Receipt>>,
+    ) -> Scan<Internet> {
+        let network = Arc::new(arguments.network());
+        Scan { request, network, sink: progress.clone(), receipts, stop: self.stop.clone() }
     }
 
     /// A run's name and key, and where its messages are seen.

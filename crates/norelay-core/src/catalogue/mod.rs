@@ -192,6 +192,16 @@ pub struct RelayTest {
     pub document: &'static str,
 }
 
+/// What the first line of a test's dialogue that is such a one says.
+macro_rules! first {
+    ($test:expr, $line:pat => $says:expr) => {
+        $test.dialogue.iter().find_map(|line| match *line {
+            $line => Some($says),
+            _ => None,
+        })
+    };
+}
+
 impl RelayTest {
     /// What it is called, from its document's heading.
     #[must_use]
@@ -214,19 +224,13 @@ impl RelayTest {
     /// Which paths it is about, where it is no test of its own but the plain one on these paths.
     #[must_use]
     pub fn way(&self) -> Option<Way> {
-        self.dialogue.iter().find_map(|line| match line {
-            Line::OnPath(way) => Some(*way),
-            _ => None,
-        })
+        first!(self, Line::OnPath(way) => way)
     }
 
     /// The protocol that it is asked in, where that isn't SMTP.
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
-        self.dialogue.iter().find_map(|line| match line {
-            Line::Protocol(protocol) => Some(*protocol),
-            _ => None,
-        })
+        first!(self, Line::Protocol(protocol) => protocol)
     }
 
     /// Whether it is asked by a dialogue of its own, and not answered by others'.
@@ -238,10 +242,7 @@ impl RelayTest {
     /// The certificate that the client shows.
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {
-        self.dialogue.iter().find_map(|line| match line {
-            Line::ClientCertificate(certificate) => Some(*certificate),
-            _ => None,
-        })
+        first!(self, Line::ClientCertificate(certificate) => certificate)
     }
 
     /// Whether something is said before the greeting: a proxy's header.

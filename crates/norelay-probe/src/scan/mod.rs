@@ -166,53 +166,38 @@ impl<N> Context<N> {
     }
 }
 
-/// Runs the tests against the exchangers and gives the facts. `receipts` are the messages that a receiver sees; without
-/// it nothing is sent past RCPT. The run ends early when `stop` becomes true.
-pub async fn scan<N: Network>(
-    request: Request,
-    exchangers: Vec<MailExchanger>,
-    network: Arc<N>,
-    sink: Arc<dyn Sink>,
-    receipts: Option<mpsc::Receiver<Receipt>>,
-    stop: watch::Receiver<bool>,
-) -> Report {
-    let recorder = Recorder::new(sink);
-    begin(Begin { request, network, recorder, receipts, stop }, Plan::New(exchangers)).await
+/// A run that can begin: what is asked, over which network, and where the facts go.
+pub struct Scan<N> {
+    /// What is asked.
+    pub request: Request,
+    /// The world.
+    pub network: Arc<N>,
+    /// Where every fact goes.
+    pub sink: Arc<dyn Sink>,
+    /// The messages that a receiver sees; without it nothing is sent past RCPT.
+    pub receipts: Option<mpsc::Receiver<Receipt>>,
+    /// Becomes true when the run is to end.
+    pub stop: watch::Receiver<bool>,
 }
 
-/// Asks certain tests on certain paths again, and nothing else; `note` says in the log why.
-pub async fn retest<N: Network>(
-    request: Request,
-    (paths, note): (Vec<(Path, Vec<&'static RelayTest>)>, Event),
-    network: Arc<N>,
-    sink: Arc<dyn Sink>,
-    receipts: Option<mpsc::Receiver<Receipt>>,
-    stop: watch::Receiver<bool>,
-) -> Report {
-    let recorder = Recorder::new(sink);
-    begin(Begin { request, network, recorder, receipts, stop }, Plan::Again(paths, Box::new(note))).await
-}
+impl<N: Network> Scan<N> {
+    /// Runs the tests against the exchangers and gives the facts.
+    pub async fn run(self, exchangers: Vec<MailExchanger>) -> Report {
+        let recorder = Recorder::new(self.sink.clone());
+        begin(self, recorder, Plan::New(exchangers)).await
+    }
 
-/// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
-pub async fn resume<N: Network>(
-    request: Request,
-    report: Report,
-    network: Arc<N>,
-    sink: Arc<dyn Sink>,
-    receipts: Option<mpsc::Receiver<Receipt>>,
-    stop: watch::Receiver<bool>,
-) -> Report {
-    let recorder = Recorder::resuming(sink, report);
-    begin(Begin { request, network, recorder, receipts, stop }, Plan::Resumed).await
-}
+    /// Asks certain tests on certain paths again, and nothing else; `note` says in the log why.
+    pub async fn again(self, paths: Vec<(Path, Vec<&'static RelayTest>)>, note: Event) -> Report {
+        let recorder = Recorder::new(self.sink.clone());
+        begin(self, recorder, Plan::Again(paths, Box::new(note))).await
+    }
 
-/// What a run needs, new or resumed.
-struct Begin<N> {
-    request: Request,
-    network: Arc<N>,
-    recorder: Recorder,
-    receipts: Option<mpsc::Receiver<Receipt>>,
-    stop: watch::Receiver<bool>,
+    /// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
+    pub async fn resume(self, report: Report) -> Report {
+        let recorder = Recorder::resuming(self.sink.clone(), report);
+        begin(self, recorder, Plan::Resumed).await
+    }
 }
 
 /// Which paths a run has, and what it asks on them.
@@ -253,8 +238,8 @@ pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
 }
 
 /// Runs until all is asked and has come back, or `stop` becomes true.
-async fn begin<N: Network>(begin: Begin<N>, plan: Plan) -> Report {
-    let Begin { mut request, network, recorder, receipts, mut stop } = begin;
+async fn begin<N: Network>(scan: Scan<N>, recorder: Recorder, plan: Plan) -> Report {
+    let Scan { mut request, network, receipts, mut stop, .. } = scan;
     let known = plan.exchangers(&recorder);
     request.receivers = words::receivers(&request, &known, network.as_ref());
     // What can't be asked for want of something of our own is no gap in what is known of the server.

@@ -222,9 +222,10 @@ pub async fn run_from(
     let records = Arc::<Mutex<Vec<Record>>>::default();
     let recording = records.clone();
     let sink = Arc::new(move |record: &Record| recording.lock().expect("nothing panics").push(record.clone()));
+    let scan = scan::Scan { request, network: network.clone(), sink, receipts, stop: stopped };
     let report = match report {
-        Some(report) => scan::resume(request, report, network.clone(), sink, receipts, stopped).await,
-        None => scan::scan(request, exchangers, network.clone(), sink, receipts, stopped).await,
+        Some(report) => scan.resume(report).await,
+        None => scan.run(exchangers).await,
     };
     let records = std::mem::take(&mut *records.lock().expect("nothing panics"));
     let judgement = verdict::judge(&report);
