@@ -194,6 +194,35 @@ fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
     }
 }
 
+/// Blacklists often spare postmaster: what is said to everybody else as well is about us, unless it speaks of the recipient.
+#[test]
+fn what_all_but_postmaster_are_told_is_no_denial() {
+    const ACCESS: &str = "550 Access denied";
+    const RECIPIENT: &str = "550 5.4.1 <x@y>: Recipient address rejected: Access denied";
+    for (answer, nobody, expected) in [
+        (ACCESS, "550 5.1.1 User unknown", Verdict::Closed),
+        // The route at the own domain was taken for a user whom nobody has, and whoever asks plainly is told another thing.
+        ("454 4.7.1 Relay access denied", ACCESS, Verdict::Closed),
+        (ACCESS, "250 ok", Verdict::Closed),
+        (ACCESS, ACCESS, Verdict::Inconclusive),
+        ("550 <u@probe.example>: go away", "550 <x@target.example>: go away", Verdict::Inconclusive),
+        ("554 5.7.1 Weiterleitung nicht gestattet", "550 5.1.1 User unknown", Verdict::Closed),
+        // Microsoft's, for a domain that isn't the tenant's as for a user whom nobody has.
+        (RECIPIENT, RECIPIENT, Verdict::Closed),
+        ("454 4.7.1 Relay access denied", "454 4.7.1 Relay access denied", Verdict::Closed),
+    ] {
+        let mut story = Story::begin(true);
+        let tests = ["foreign-to-foreign", "percent-domain", "ctl-local-nx", "ctl-postmaster"];
+        let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
+        story.answered(path, "foreign-to-foreign", Stage::Rcpt, answer);
+        let local = if nobody.starts_with("250") { answer } else { nobody };
+        story.answered(path, "percent-domain", Stage::Rcpt, local);
+        story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
+        story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
+        assert_eq!(judge(&story.end()).verdict, expected, "{answer} {nobody}");
+    }
+}
+
 /// The same words and X.1.1 for both say so where the refusal is put off as well; a greylist says them to everybody.
 #[test]
 fn a_recipient_may_be_taken_for_nobody_for_now() {

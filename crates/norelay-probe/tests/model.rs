@@ -120,8 +120,10 @@ enum Obstacle {
     HangsUpOn(usize),
     /// Refuses a HELO name without a dot.
     WantsNames,
-    /// Refuses its own domain as a stranger's sender.
-    KnowsItsOwn,
+    /// Refuses its own domain as a stranger's sender, in these words.
+    KnowsItsOwn(&'static str),
+    /// Refuses us, all but our mail to postmaster, and doesn't say why.
+    SparesPostmaster,
     /// Wants a sender with a domain.
     WantsSenderDomain,
     /// Has had enough after so many refusals: for ever.
@@ -133,7 +135,7 @@ enum Obstacle {
 impl Obstacle {
     /// Whether a patient client gets past it.
     fn can_be_met(self) -> bool {
-        !matches!(self, Self::BansAfter(_) | Self::ListsUs)
+        !matches!(self, Self::BansAfter(_) | Self::ListsUs | Self::SparesPostmaster)
     }
 }
 
@@ -153,7 +155,7 @@ impl Policy {
     fn has_a_hole_for(&self, profile: Profile) -> bool {
         let shut = match self.hole {
             Hole::HeloLocalhost => self.has(Obstacle::WantsNames),
-            Hole::OwnHostSender | Hole::OwnDomainSender => self.has(Obstacle::KnowsItsOwn),
+            Hole::OwnHostSender | Hole::OwnDomainSender => self.words_for_its_own().is_some(),
             Hole::AnyPassword | Hole::Xclient => self.has(Obstacle::KnowsNoEhlo),
             _ => false,
         };
@@ -169,6 +171,15 @@ impl Policy {
 
     fn has(&self, obstacle: Obstacle) -> bool {
         self.obstacles.contains(&obstacle)
+    }
+
+    fn words_for_its_own(&self) -> Option<&'static str> {
+        self.find(|obstacle| if let Obstacle::KnowsItsOwn(words) = obstacle { Some(words) } else { None })
+    }
+
+    /// Whether a user whom nobody has is refused in words that say no more than those for relaying, and are the same.
+    fn says_the_same_to_all(&self) -> bool {
+        !self.takes_any_local_part && self.denial == self.nobody
     }
 
     fn find<T>(&self, pick: impl Fn(Obstacle) -> Option<T>) -> Option<T> {
@@ -194,7 +205,13 @@ fn policies() -> impl Strategy<Value = Policy> {
         (0_usize..30).prop_map(Obstacle::FailsOn),
         (0_usize..30).prop_map(Obstacle::HangsUpOn),
         Just(Obstacle::WantsNames),
-        Just(Obstacle::KnowsItsOwn),
+        select(vec![
+            "550 5.7.1 You are not one of us",
+            "530 5.7.0 Authentication required",
+            "550 Authentication required",
+        ])
+        .prop_map(Obstacle::KnowsItsOwn),
+        Just(Obstacle::SparesPostmaster),
         Just(Obstacle::WantsSenderDomain),
         (3_usize..30).prop_map(Obstacle::BansAfter),
         Just(Obstacle::ListsUs),
@@ -420,8 +437,10 @@ impl Model {
         if self.policy.has(Obstacle::WantsSenderDomain) && !address.is_empty() && !address.contains('@') {
             return "553 5.5.4 Domain name required for sender address".to_owned();
         }
-        if self.policy.has(Obstacle::KnowsItsOwn) && OWN.iter().any(|own| address.ends_with(&format!("@{own}"))) {
-            return "550 5.7.1 You are not one of us".to_owned();
+        if let Some(words) = self.policy.words_for_its_own()
+            && OWN.iter().any(|own| address.ends_with(&format!("@{own}")))
+        {
+            return words.to_owned();
         }
         said.reverse_path = Some(address.to_owned());
         "250 2.1.0 ok".to_owned()
@@ -447,7 +466,11 @@ impl Model {
             return Some("450 4.2.0 Greylisted, please come back later".to_owned());
         }
         let path = line.split_once(':').map_or("", |(_, path)| path);
-        let reply = match self.destination(path) {
+        let destination = self.destination(path);
+        if self.policy.has(Obstacle::SparesPostmaster) && destination != Destination::Mailbox("postmaster".to_owned()) {
+            return Some("550 Go away".to_owned());
+        }
+        let reply = match destination {
             Destination::Unreadable => "501 5.1.3 Bad recipient address syntax",
             Destination::Mailbox(user) if self.policy.takes_any_local_part || user == "postmaster" => {
                 said.takes_a_mailbox = true;
@@ -588,7 +611,7 @@ fn allowed(policy: &Policy, profile: Profile, receives: bool) -> &'static [Verdi
     let can_be_met = policy.can_be_met();
     let arrives = matches!(policy.fate, Fate::ArrivesAfter(_));
     match (policy.has_a_hole_for(profile), receives) {
-        (true, _) if policy.has(Obstacle::ListsUs) => &[Inconclusive],
+        (true, _) if policy.has(Obstacle::ListsUs) || policy.has(Obstacle::SparesPostmaster) => &[Inconclusive],
         // Its message would go to a mailbox of the server's as well, so none is sent.
         (true, true) if policy.hole == Hole::Piggyback => &[Suspect, Inconclusive],
         (true, true) if arrives && can_be_met => &[OpenRelay],
@@ -598,6 +621,8 @@ fn allowed(policy: &Policy, profile: Profile, receives: bool) -> &'static [Verdi
         (true, false) if can_be_met => &[Suspect],
         (true, false) => &[Suspect, Inconclusive],
         (false, _) if !can_be_met => &[Closed, Inconclusive, Suspect],
+        // They may be about us.
+        (false, _) if policy.says_the_same_to_all() => &[Closed, Inconclusive],
         (false, false) if policy.takes_any_local_part => &[Suspect],
         (false, _) => &[Closed],
     }

@@ -239,6 +239,12 @@ pub(super) fn is_same(one: &Reply, two: &Reply) -> bool {
     one.code == two.code && words(one) == words(two)
 }
 
+/// Whether a reply speaks of the recipient, and not of us.
+pub(super) fn is_about_recipient(reply: &Reply) -> bool {
+    reply.enhanced().is_some_and(|code| code.subject == 1)
+        || Text::of(reply).has_any(&["recipient", "recipients", "mailbox", "destination"])
+}
+
 /// Cuts out `<…>` and `"…"` anywhere, and `'…'` where it stands as a word of its own. An opening without an end cuts
 /// to the end: what follows it may be an echo.
 fn without_echoes(text: &str) -> String {

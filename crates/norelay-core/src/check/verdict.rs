@@ -137,6 +137,10 @@ struct Controls<'a> {
     probe_domain_exists: bool,
     /// How users whom nobody has are refused or deferred, at the hosted domain and at the host.
     nobodies: [Option<&'a Reply>; 2],
+    /// How users whom nobody has are refused or deferred anywhere in the run: some paths are asked less than others.
+    anywhere: &'a [Reply],
+    /// How the plain question is refused or deferred.
+    plain: Option<&'a Reply>,
 }
 
 /// Judges the facts of a run.
@@ -160,7 +164,9 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
     controls.sort_by_key(|judged| judged.test.number);
-    let shown = Controls::shown_by(report, &controls);
+    let plain = tests.iter().find(|judged| judged.test.id == "foreign-to-foreign");
+    let plain = plain.and_then(|judged| footer::refusal(&judged.outcome)).cloned();
+    let shown = Controls { plain: plain.as_ref(), ..Controls::shown_by(report, &controls, nobodies) };
     let has_starttls_twin = report.paths.iter().any(|other| is_starttls_twin(&facts.way, &other.way));
     let is_no_path = not_offered(report, index).is_some();
     for judged in &mut tests {
@@ -201,7 +207,7 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
 }
 
 impl<'a> Controls<'a> {
-    fn shown_by(report: &Report, controls: &'a [TestJudgement]) -> Self {
+    fn shown_by(report: &Report, controls: &'a [TestJudgement], anywhere: &'a [Reply]) -> Self {
         let refusal = |id| footer::refusal(&controls.iter().find(|judged| judged.test.id == id)?.outcome);
         let accepts = |id| {
             controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
@@ -211,7 +217,19 @@ impl<'a> Controls<'a> {
             takes_postmaster: accepts("ctl-postmaster"),
             probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
             nobodies: [refusal("ctl-local-nx"), refusal("ctl-host-nx")],
+            anywhere,
+            plain: None,
         }
+    }
+
+    /// Whether a refusal is what everybody here and elsewhere is told, postmaster apart: a user whom nobody has is refused in
+    /// the same words, and so is the plain question, where a test is not as plain. It is about us then, unless it speaks of
+    /// the recipient.
+    fn is_for_all(&self, test: &RelayTest, reply: &Reply) -> bool {
+        let is_same = |other: &Reply| reason::is_same(other, reply);
+        self.anywhere.iter().any(is_same)
+            && (test.strength == Strength::Strong || self.plain.is_some_and(is_same))
+            && !reason::is_about_recipient(reply)
     }
 }
 
@@ -227,7 +245,7 @@ fn weigh(
         Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
         Outcome::Accepted { .. } => Weight::Suspicion,
         Outcome::Refused { stage, reason, reply } => {
-            if denies(judged.test, *stage, *reason, controls, has_starttls_twin)
+            if denies(judged.test, (*stage, *reason, reply), controls, has_starttls_twin)
                 || refuses_in_kind(judged.test, *stage, *reason, reply.code, controls)
                 || is_taken_for_nobody(judged.test, *stage, reply, controls)
                 || submission::wants_users(report, index, *stage, *reason, reply)
@@ -311,7 +329,12 @@ fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, control
 }
 
 /// Whether a refusal says that relaying is denied, in words or by comparison.
-fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls<'_>, has_starttls_twin: bool) -> bool {
+fn denies(
+    test: &RelayTest,
+    (stage, reason, reply): (Stage, Reason, &Reply),
+    controls: Controls<'_>,
+    has_starttls_twin: bool,
+) -> bool {
     let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
     let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
     let odd_recipient = !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
@@ -324,10 +347,11 @@ fn denies(test: &RelayTest, stage: Stage, reason: Reason, controls: Controls<'_>
         Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
         // A foreign recipient taken for a local one that doesn't exist is not relayed to.
         Reason::UnknownUser => at_recipient && (odd_recipient || controls.takes_postmaster),
-        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere. Later than RCPT
-        // it can be the message that is disliked, and another one would pass.
+        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere; unless only
+        // postmaster is spared. Later than RCPT it can be the message that is disliked, and another one would pass.
         Reason::Policy | Reason::Unclassified => {
-            (stage == Stage::Rcpt && controls.takes_postmaster) || (stage == Stage::Mail && test.is_about_sender())
+            (stage == Stage::Rcpt && controls.takes_postmaster && !controls.is_for_all(test, reply))
+                || (stage == Stage::Mail && test.is_about_sender())
         }
         // An encapsulated address at the server's own domain that it can't route, while the probe domain exists.
         Reason::RecipientDomain => {

@@ -7,16 +7,30 @@ use norelay_core::{
     smtp::Stage,
 };
 
+/// Where and why the plain question was refused, which comes from a stranger's address.
+pub type Plain = Option<(Stage, Reason)>;
+
 /// Whether a refusal may be about a sender that the test is not about.
-pub fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome) -> bool {
+pub fn is_about_the_sender(test: &RelayTest, sender: &str, outcome: &Outcome, plain: Plain) -> bool {
     let may_be = match outcome {
-        Outcome::Refused { stage: Stage::Mail, reason, .. } => *reason != Reason::AuthRequired,
+        // Unless nobody gets further there without authentication.
+        Outcome::Refused { stage, reason: Reason::AuthRequired, .. } => {
+            plain != Some((Stage::Mail, Reason::AuthRequired)) && matches!(stage, Stage::Mail | Stage::Rcpt)
+        }
+        Outcome::Refused { stage: Stage::Mail, .. } => true,
         Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => {
             matches!(reason, Reason::SenderDomain | Reason::Policy | Reason::Unclassified)
         }
         _ => false,
     };
     may_be && !test.is_about_sender() && sender != FOREIGN_SENDER
+}
+
+/// Whether authentication is asked for where a stranger's address was asked for it as well: it may be the recipient's fault
+/// in both, and then this sender stays the one to ask from.
+pub fn is_said_of_both(outcome: &Outcome, plain: Plain) -> bool {
+    let Outcome::Refused { stage, reason, .. } = outcome else { return false };
+    *reason == Reason::AuthRequired && plain == Some((*stage, *reason))
 }
 
 /// What the outcome of a test means for the scheduler: a server that wants nothing of a certificate is there all the same.

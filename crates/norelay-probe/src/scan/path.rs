@@ -23,7 +23,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use super::{
     Context,
-    ending::{ending_of, is_about_the_sender},
+    ending::{Plain, ending_of, is_about_the_sender, is_said_of_both},
     netstrings, words, work,
 };
 use crate::{
@@ -272,11 +272,14 @@ impl<N: Network> PathScan<N> {
         if outcomes.is_empty() {
             return (Ending::NotAsked, took);
         }
-        let about_sender = outcomes.iter().filter(|(test, sender, outcome)| is_about_the_sender(test, sender, outcome));
-        let again: Vec<_> = about_sender.map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
-        for (test, _) in &again {
+        let plain = self.plain_refusal();
+        let about_sender =
+            |(test, sender, outcome): &&(&RelayTest, &str, Outcome)| is_about_the_sender(test, sender, outcome, plain);
+        let refused: Vec<_> = outcomes.iter().filter(about_sender).collect();
+        for (test, ..) in refused.iter().filter(|(.., outcome)| !is_said_of_both(outcome, plain)) {
             self.note_refused_sender(test);
         }
+        let again: Vec<_> = refused.into_iter().map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
         let opened = Instant::now();
         let second = self.ask_from(&again, job).await;
         let took = took.max(opened.elapsed());
@@ -338,6 +341,17 @@ impl<N: Network> PathScan<N> {
         };
         let number = self.converse(tests, transaction, step_tests, job.attempt).await;
         senders.into_iter().map(|(test, sender)| (test, sender, self.outcome(number, test.id))).collect()
+    }
+
+    fn plain_refusal(&self) -> Plain {
+        const PLAIN: &str = "foreign-to-foreign";
+        self.context.recorder.look(|report| {
+            let (_, dialogue) = report.dialogues_of(self.index, PLAIN).last()?;
+            match Outcome::of(dialogue, PLAIN) {
+                Outcome::Refused { stage, reason, .. } => Some((stage, reason)),
+                _ => None,
+            }
+        })
     }
 
     fn note_refused_sender(&self, test: &RelayTest) {
