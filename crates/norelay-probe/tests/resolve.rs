@@ -42,84 +42,82 @@ const ROWS: &[Row] = &[
     ("refusing.example", Err("refusing.example could not be looked up")),
 ];
 
-fn zones() -> Vec<Zone<'static>> {
-    vec![
-        Zone::Holds(
-            "order.example",
-            &[
-                "order.example. MX 20 mx2.order.example.",
-                "order.example. MX 10 mx1.order.example.",
-                "mx1.order.example. A 192.0.2.1",
-                "mx2.order.example. A 192.0.2.2",
-                "mx2.order.example. AAAA 2001:db8::2",
-                "mx.order.example. A 192.0.2.9",
-            ],
-        ),
-        Zone::Holds("bare.example", &["bare.example. A 192.0.2.3"]),
-        Zone::Holds(
-            "loopback.example",
-            &[
-                "loopback.example. MX 10 mx.loopback.example.",
-                "mx.loopback.example. A 127.0.0.1",
-                "mx.loopback.example. AAAA ::1",
-            ],
-        ),
-        Zone::Holds(
-            "private.example",
-            &[
-                "private.example. MX 10 mx.private.example.",
-                "mx.private.example. A 10.0.0.1",
-                "mx.private.example. AAAA fd00::1",
-            ],
-        ),
-        Zone::Holds("null.example", &["null.example. MX 0 ."]),
-        Zone::Holds(
-            "nullandmore.example",
-            &["nullandmore.example. MX 0 .", "nullandmore.example. MX 10 mx.order.example."],
-        ),
-        Zone::Holds(
-            "hostile.example",
-            &[
-                "hostile.example. MX 5 x\\062\\013\\010RCPT.hostile.example.",
-                "hostile.example. MX 6 a\\032b.hostile.example.",
-                "hostile.example. MX 7 \\<script\\>.hostile.example.",
-                "hostile.example. MX 8 \\027\\091m.hostile.example.",
-                "hostile.example. MX 9 192.0.2.1.",
-                "hostile.example. MX 10 mx.order.example.",
-                "x\\062\\013\\010RCPT.hostile.example. A 192.0.2.6",
-                "a\\032b.hostile.example. A 192.0.2.6",
-                "\\<script\\>.hostile.example. A 192.0.2.6",
-                "\\027\\091m.hostile.example. A 192.0.2.6",
-            ],
-        ),
-        Zone::Holds(
-            "cname.example",
-            &[
-                "cname.example. MX 10 alias.cname.example.",
-                "alias.cname.example. CNAME real.cname.example.",
-                "real.cname.example. A 192.0.2.4",
-            ],
-        ),
-        Zone::Holds(
-            "loop.example",
-            &[
-                "loop.example. MX 10 a.loop.example.",
-                "a.loop.example. CNAME b.loop.example.",
-                "b.loop.example. CNAME a.loop.example.",
-            ],
-        ),
-        Zone::Holds("itself.example", &["itself.example. MX 10 itself.example."]),
-        Zone::Holds("deaf.example", &["deaf.example. MX 10 mx.elsewhere.nothing.example."]),
-        Zone::Holds("nothing.example", &[]),
-        Zone::Silent("silent.example", &[]),
-        Zone::Silent("half.example", &["half.example. A 192.0.2.5"]),
-        Zone::Holds("halved.example", &["halved.example. MX 10 half.example."]),
-        Zone::Fails("failing.test"),
-        Zone::Refuses("refusing.example"),
-        Zone::Holds("invalid", &[]),
-        Zone::Holds("example", &[]),
-    ]
-}
+const ZONES: &[Zone<'static>] = &[
+    Zone::Holds(
+        "order.example",
+        &[
+            "order.example. MX 20 mx2.order.example.",
+            "order.example. MX 10 mx1.order.example.",
+            "mx1.order.example. A 192.0.2.1",
+            "mx2.order.example. A 192.0.2.2",
+            "mx2.order.example. AAAA 2001:db8::2",
+            "mx.order.example. A 192.0.2.9",
+        ],
+    ),
+    Zone::Holds("bare.example", &["bare.example. A 192.0.2.3"]),
+    Zone::Holds(
+        "loopback.example",
+        &[
+            "loopback.example. MX 10 mx.loopback.example.",
+            "mx.loopback.example. A 127.0.0.1",
+            "mx.loopback.example. AAAA ::1",
+        ],
+    ),
+    Zone::Holds(
+        "private.example",
+        &[
+            "private.example. MX 10 mx.private.example.",
+            "mx.private.example. A 10.0.0.1",
+            "mx.private.example. AAAA fd00::1",
+        ],
+    ),
+    Zone::Holds("null.example", &["null.example. MX 0 ."]),
+    Zone::Holds(
+        "nullandmore.example",
+        &["nullandmore.example. MX 0 .", "nullandmore.example. MX 10 mx.order.example."],
+    ),
+    Zone::Holds(
+        "hostile.example",
+        &[
+            "hostile.example. MX 5 x\\062\\013\\010RCPT.hostile.example.",
+            "hostile.example. MX 6 a\\032b.hostile.example.",
+            "hostile.example. MX 7 \\<script\\>.hostile.example.",
+            "hostile.example. MX 8 \\027\\091m.hostile.example.",
+            "hostile.example. MX 9 192.0.2.1.",
+            "hostile.example. MX 10 mx.order.example.",
+            "x\\062\\013\\010RCPT.hostile.example. A 192.0.2.6",
+            "a\\032b.hostile.example. A 192.0.2.6",
+            "\\<script\\>.hostile.example. A 192.0.2.6",
+            "\\027\\091m.hostile.example. A 192.0.2.6",
+        ],
+    ),
+    Zone::Holds(
+        "cname.example",
+        &[
+            "cname.example. MX 10 alias.cname.example.",
+            "alias.cname.example. CNAME real.cname.example.",
+            "real.cname.example. A 192.0.2.4",
+        ],
+    ),
+    Zone::Holds(
+        "loop.example",
+        &[
+            "loop.example. MX 10 a.loop.example.",
+            "a.loop.example. CNAME b.loop.example.",
+            "b.loop.example. CNAME a.loop.example.",
+        ],
+    ),
+    Zone::Holds("itself.example", &["itself.example. MX 10 itself.example."]),
+    Zone::Holds("deaf.example", &["deaf.example. MX 10 mx.elsewhere.nothing.example."]),
+    Zone::Holds("nothing.example", &[]),
+    Zone::Silent("silent.example", &[]),
+    Zone::Silent("half.example", &["half.example. A 192.0.2.5"]),
+    Zone::Holds("halved.example", &["halved.example. MX 10 half.example."]),
+    Zone::Fails("failing.test"),
+    Zone::Refuses("refusing.example"),
+    Zone::Holds("invalid", &[]),
+    Zone::Holds("example", &[]),
+];
 
 fn resolver(server: &Unbound) -> Resolver {
     Resolver::new(Some(server.address), TIMEOUT).expect("the resolver needs no file")
@@ -138,7 +136,7 @@ async fn found(resolver: &Resolver, target: &str) -> Result<Vec<String>, String>
 
 #[tokio::test]
 async fn every_kind_of_name_is_found_or_told_apart() {
-    let server = Unbound::start(&zones());
+    let server = Unbound::start(ZONES);
     let asked: Vec<_> = ROWS
         .iter()
         .map(|(target, expected)| {
