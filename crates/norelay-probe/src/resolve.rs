@@ -143,6 +143,9 @@ impl Resolver {
         name: &str,
         finding: impl Future<Output = Result<Vec<MailExchanger>, ResolveError>>,
     ) -> Result<Vec<MailExchanger>, ResolveError> {
+        if name == "localhost" {
+            return finding.await;
+        }
         let nobody = nobody_beside(name);
         let aside = async { Ok(timeout(ASIDE, self.addresses(&nobody)).await.ok().and_then(Result::ok)) };
         let (mut found, made_up) = tokio::try_join!(finding, aside)?;

@@ -24,6 +24,7 @@ const ROWS: &[Row] = &[
     ("bare.example", Ok(&["bare.example 192.0.2.3"])),
     ("loopback.example", Ok(&["mx.loopback.example 127.0.0.1 ::1"])),
     ("private.example", Ok(&["mx.private.example 10.0.0.1 fd00::1"])),
+    ("localhost:2525", Ok(&["localhost 127.0.0.1 ::1"])),
     ("null.example", Err("takes no mail: its MX record is the null MX")),
     ("nullandmore.example", Ok(&["mx.order.example 192.0.2.9"])),
     ("hostile.example", Ok(&["mx.order.example 192.0.2.9"])),
