@@ -203,9 +203,17 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
 }
 
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {
-    let is_unanswered = |exchange: &&&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
-    match answers.iter().find(is_unanswered) {
-        Some(_) => "the server left it unanswered",
-        None => "the server's answers left nothing to ask",
+    let is_unanswered = |exchange: &&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
+    if answers.iter().copied().any(asks_for_text) {
+        "the server asked for a text instead"
+    } else if answers.iter().any(is_unanswered) {
+        "the server left it unanswered"
+    } else {
+        "the server's answers left nothing to ask"
     }
+}
+
+/// Whether DATA was answered by the request for the text, after which nothing else can be asked.
+pub(super) fn asks_for_text(exchange: &Exchange) -> bool {
+    exchange.stage == Stage::Data && exchange.reply.as_ref().is_some_and(|reply| reply.code == 354)
 }

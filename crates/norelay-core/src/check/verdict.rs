@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 pub use super::arrival::receipts_of;
 use super::{
     arrival, footer,
-    outcome::{Hops, Outcome},
+    outcome::{self, Hops, Outcome},
     reason::{self, Reason},
     submission,
 };
 use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::Path,
-    report::{PathFacts, Report},
+    report::{Exchange, PathFacts, Report},
     smtp::{Cause, End, Reply, Security, Stage},
 };
 
@@ -266,7 +266,9 @@ fn weigh(
         {
             Weight::Denial
         }
-        Outcome::NotRun { .. } if is_not_offered(report, index, judged) => Weight::NotOffered,
+        Outcome::NotRun { .. } if is_not_offered(report, index, judged) || is_cut_short(report, judged) => {
+            Weight::NotOffered
+        }
         Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
     }
 }
@@ -308,6 +310,16 @@ fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
     let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
     let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(missing)) if missing == keyword);
     report.never_offers(index, keyword) || (is_said && report.offers_on(index).next().is_none())
+}
+
+/// Whether what the test would ask after a DATA in vain can't be asked: the recipient was refused, and the server asks for
+/// a text for nobody.
+fn is_cut_short(report: &Report, judged: &TestJudgement) -> bool {
+    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
+    let answers = || latest.into_iter().flat_map(|dialogue| dialogue.answers_for(judged.test.id));
+    let is_refused = |exchange: &Exchange| exchange.reply.as_ref().is_some_and(Reply::is_negative);
+    let mut recipients = answers().filter(|exchange| exchange.stage == Stage::Rcpt).peekable();
+    recipients.peek().is_some() && recipients.all(is_refused) && answers().any(outcome::asks_for_text)
 }
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has

@@ -40,6 +40,8 @@ const MAX_RECEIVED: usize = 10;
 /// So many proofs and acceptances of a path are shown with what was said: the others say the same once more.
 const MAX_PROOFS: usize = 1;
 const MAX_ACCEPTANCES: usize = 2;
+/// So many have a line of their own: the numbers of the others are enough.
+const MAX_LINES: usize = 9;
 /// More comparisons than this convince nobody further.
 const MAX_SENTENCES: usize = 3;
 
@@ -244,24 +246,32 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
     page.end();
     page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
     page.line(Ink::Bold, &format!("  {}", facts.way));
-    let of_weight = |weight| judged.tests.iter().filter(move |judged| judged.weight == weight).enumerate();
-    let mut left_out = false;
-    for (number, judged) in of_weight(Weight::Proof).chain(of_weight(Weight::Suspicion)) {
-        test_line(page, judged);
-        let is_proof = judged.weight == Weight::Proof;
-        if number >= if is_proof { MAX_PROOFS } else { MAX_ACCEPTANCES } {
-            left_out = true;
-            continue;
-        }
+    let of_weight = |weight| judged.tests.iter().filter(|judged| judged.weight == weight).collect::<Vec<_>>();
+    let (proofs, acceptances) = (of_weight(Weight::Proof), of_weight(Weight::Suspicion));
+    listed(page, &proofs, MAX_PROOFS, |page, judged| {
         said_for(page, report, judged);
-        if is_proof {
-            proof(page, report, index, judged);
-        }
-    }
-    if left_out {
+        proof(page, report, index, judged);
+    });
+    listed(page, &acceptances, MAX_ACCEPTANCES, |page, judged| said_for(page, report, judged));
+    if proofs.len() > MAX_PROOFS || acceptances.len() > MAX_ACCEPTANCES {
         page.line(Ink::Faint, "       --verbose shows each dialogue, --output json has them all.");
     }
     unclear(page, judged);
+}
+
+/// Tests of one outcome: the first with what was said, further ones as a line, the rest as numbers.
+fn listed(page: &mut Page, tests: &[&TestJudgement], in_full: usize, mut tell: impl FnMut(&mut Page, &TestJudgement)) {
+    let (lines, rest) = tests.split_at(tests.len().min(MAX_LINES));
+    for (place, judged) in lines.iter().enumerate() {
+        test_line(page, judged);
+        if place < in_full {
+            tell(page, judged);
+        }
+    }
+    if let Some(first) = rest.first() {
+        let so = if first.weight == Weight::Proof { "RELAYED as well" } else { "not denied either" };
+        page.paragraph("       ", Ink::Plain, &format!("and {}: {so}", verdict::numbers(rest)));
+    }
 }
 
 /// `  1  foreign-to-foreign  accepted  250 2.1.5 Ok`

@@ -1,12 +1,19 @@
 //! The text: what becomes of messages for proof. None of these servers delivers one.
 
-use norelay_core::check::Verdict::{Closed, Suspect};
+use norelay_core::{
+    catalogue::{self, Profile},
+    check::Verdict::{Closed, Suspect},
+};
 
 use crate::{
     Row, check, check_with, row,
     servers::{GREETING, but, but_for, foreign, offering, taking},
-    simulation::{NOTHING, answering},
+    simulation::{NOTHING, Request, answering},
 };
+
+fn standard(request: &mut Request) {
+    request.tests = catalogue::select(Profile::Standard).collect();
+}
 
 fn texts() -> Vec<Row> {
     vec![
@@ -53,6 +60,8 @@ async fn misbehaviour_with_a_message() {
 async fn no_text_goes_out_unasked() {
     check(vec![
         row("DATA though all recipients were refused", but_for("DATA", "354 go on"), Closed, 2, 40),
+        row("DATA though all recipients were refused, asked all", but_for("DATA", "354 go on"), Closed, 2, 90)
+            .asked(standard),
         row("250 to any line", answering(GREETING, |_, _| "250 ok\r\n".to_owned()), Suspect, 400, 60),
     ])
     .await;
