@@ -418,3 +418,38 @@ fn the_summary_says_each_reason_once() {
     let judgement = judge(&story.end());
     assert_eq!(judgement.summary, "Could not tell, because of tests 1, 3: deferred during RCPT (greylisted).");
 }
+
+/// A server lets its own machine and network do what strangers may not: who asks from there learns so.
+#[test]
+fn a_neighbour_is_no_stranger() {
+    for (ours, theirs, is_nearby) in [
+        ("198.51.100.9", "192.0.2.7", false),
+        ("192.0.2.9", "192.0.2.7", true),
+        ("192.0.2.7", "192.0.2.7", true),
+        ("127.0.0.1", "127.0.0.1", true),
+        ("10.1.2.3", "172.16.0.25", true),
+        ("10.1.2.3", "192.0.2.7", false),
+        ("2001:db8:1::9", "2001:db8:1::7", true),
+        ("2001:db8:2::9", "2001:db8:1::7", false),
+    ] {
+        for (answer, verdict) in [("250 ok", Verdict::OpenRelay), ("550 5.7.1 Relaying denied", Verdict::Closed)] {
+            let mut story = Story::begin(true);
+            story.connected = (ours.parse::<std::net::IpAddr>().expect("an address"), 40_000).into();
+            let path = story.path(theirs, 25, Security::Plain, &["foreign-to-foreign"]);
+            match verdict {
+                Verdict::OpenRelay => {
+                    let peer = std::net::SocketAddr::new(theirs.parse().expect("an address"), 50_000).to_string();
+                    story.relayed(path, "foreign-to-foreign", &peer, "from tester.probe.example by mx.target.example");
+                }
+                _ => story.answered(path, "foreign-to-foreign", Stage::Rcpt, answer),
+            }
+            let report = story.end();
+            let judgement = judge(&report);
+            let is_found = findings(&report, &judgement).iter().any(|finding| finding.tag == "asked_from_nearby");
+            let is_open = verdict == Verdict::OpenRelay;
+            assert_eq!(judgement.verdict, verdict, "{ours} {theirs}");
+            assert_eq!(is_found, is_nearby && is_open, "{ours} {theirs}");
+            assert_eq!(judgement.summary.contains("test from outside"), is_found, "{ours} {theirs}");
+        }
+    }
+}

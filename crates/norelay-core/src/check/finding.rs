@@ -20,6 +20,7 @@ use crate::{
     event::Receipt,
     octets::{Octets, harmless},
     report::{Dialogue, Report},
+    seen::neighbour,
     smtp::{Capabilities, Cause, End, Reply, Security, Stage, Violation},
     token::Role,
 };
@@ -88,6 +89,7 @@ kinds! {
     "starttls_injection" Error "A command sent in the clear, right behind STARTTLS, was answered under TLS ({0}): whoever sits on the line can put commands in front of a user's and so have his mail and password (CVE-2011-0411 and its kin).";
     "smuggling" Error "A second message, hidden in the text of a first one, came as a message of its own (tests: {0}). Whoever can have a text sent to this server can forge mail that seems to come from there (SMTP smuggling: CVE-2023-51764, CVE-2023-51765, CVE-2023-51766).";
     "early_end_of_data" Warning "The server took something else than <CR><LF>.<CR><LF> for the end of a text, and answered what stood behind it as commands (tests: {0}; it said: {1}). Messages can be smuggled in by that (CVE-2023-51764 and its kin); none has come here.";
+    "asked_from_nearby" Warning "We asked from {0}, an address of the server's own machine or network: what is allowed from there need not be allowed to strangers. Test from outside to be sure.";
     "second_domain_accepted" Warning "The server refused recipients at {0} and accepted one at another foreign domain: its list of permitted domains is wider than it should be, or names domains that are not its own.";
     "unproven_arrival" Warning "A message with the token of test {0} came from {1}, which introduced itself as \"{2}\", but it is no proof: {3}.";
     "backscatter" Warning "The server accepted test {0} and then sent a bounce to the sender's address (it came from {1}). Spammers use such servers to write to the senders whom they forge: refuse unknown recipients during the dialogue instead.";
@@ -280,6 +282,12 @@ fn run_facts(report: &Report) -> Vec<Fact> {
 
 fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) -> Vec<Fact> {
     let mut facts = control_facts(index, judged, report);
+    // What is refused to neighbours is refused to strangers.
+    if matches!(judged.verdict, Verdict::OpenRelay | Verdict::Suspect) {
+        facts.extend(
+            neighbour(report, index).map(|ours| Fact::new("asked_from_nearby", Some(index), [ours.to_string()])),
+        );
+    }
     facts.extend(answer_facts(report, index, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
         facts.extend(violation_facts(report, index));

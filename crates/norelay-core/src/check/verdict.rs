@@ -6,7 +6,7 @@
 //!   says it when compared with a control, or an acceptance that a control explains as local delivery.
 //! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,7 @@ use crate::{
     catalogue::{self, Group, RelayTest, Strength},
     event::Path,
     report::{Exchange, PathFacts, Report},
+    seen::neighbour,
     smtp::{Cause, End, Reply, Security, Stage},
 };
 
@@ -541,6 +542,13 @@ fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
     }
 }
 
+/// Our address, where every open path was asked from nearby.
+fn open_to_neighbours(report: &Report, paths: &[PathJudgement]) -> Option<IpAddr> {
+    let open = (0..=u8::MAX).zip(paths).filter(|(_, path)| path.verdict == Verdict::OpenRelay);
+    let ours: Option<Vec<_>> = open.map(|(index, _)| neighbour(report, index)).collect();
+    ours?.first().copied()
+}
+
 fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
     let worst = || paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| path.why.iter());
     match verdict {
@@ -553,9 +561,15 @@ fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> Stri
             None => "All tests performed, no relays accepted.".to_owned(),
         },
         Verdict::Unreachable => unreachable_summary(report, worst().next()),
-        Verdict::OpenRelay => {
-            "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()
-        }
+        Verdict::OpenRelay => match open_to_neighbours(report, paths) {
+            Some(ours) => format!(
+                "A message to somewhere else came through this server. We sent it from {ours}, though, which the server may \
+                 know: test from outside to be sure that it is open to strangers."
+            ),
+            None => {
+                "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()
+            }
+        },
         Verdict::Suspect if report.run.as_ref().is_some_and(|run| run.receiving) => {
             "Relaying was accepted, but no message has come back: suspect, not proven.".to_owned()
         }

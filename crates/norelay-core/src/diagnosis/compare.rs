@@ -12,7 +12,7 @@ use crate::{
     event::Path,
     mta::Confidence,
     remedy::Cause,
-    seen::is_inside,
+    seen::neighbour,
     smtp::Security,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
     let mut rules_out = sentence::rules_out(view, cause);
     if cause == Cause::TrustsEveryone {
         rules_out.extend(everywhere(view));
-        evidence.extend(from_inside(view));
+        evidence.extend(from_nearby(view));
     }
     let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
     Diagnosis::new(view, cause, confidence, evidence, rules_out)
@@ -153,13 +153,9 @@ fn everywhere(view: View<'_>) -> Option<String> {
 }
 
 /// That we may be no stranger.
-fn from_inside(view: View<'_>) -> Option<String> {
-    let ours = way(view)?.address;
-    let dialogues = view.report.dialogues.values().filter(|dialogue| dialogue.path == view.index);
-    let local = dialogues.filter_map(|dialogue| dialogue.local).map(|local| local.ip()).next()?;
-    (is_inside(local) && is_inside(ours)).then(|| {
-        format!("We asked from {local}, an address of a private network: the server may know it. Ask from outside to be sure.")
-    })
+fn from_nearby(view: View<'_>) -> Option<String> {
+    neighbour(view.report, view.index)
+        .map(|ours| format!("We asked from {ours}, which the server may know: ask from outside to be sure."))
 }
 
 fn is_v6(address: IpAddr) -> bool {

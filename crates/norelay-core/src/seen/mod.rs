@@ -244,6 +244,21 @@ fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
     }
 }
 
+/// Our address, where a server may know it and trust it: on the server's own machine, in a private network with it, or
+/// beside it (the same /24, of IPv6 the same /64). Whoever asks from there is no stranger.
+#[must_use]
+pub fn neighbour(report: &Report, path: u8) -> Option<IpAddr> {
+    let theirs = report.paths.get(usize::from(path))?.way.address.to_canonical();
+    let mut here = report.dialogues.values().filter(|dialogue| dialogue.path == path);
+    let ours = here.find_map(|dialogue| dialogue.local)?.ip().to_canonical();
+    let is_beside = match (ours, theirs) {
+        (IpAddr::V4(ours), IpAddr::V4(theirs)) => ours.octets()[..3] == theirs.octets()[..3],
+        (IpAddr::V6(ours), IpAddr::V6(theirs)) => ours.segments()[..4] == theirs.segments()[..4],
+        _ => false,
+    };
+    (is_beside || (is_inside(ours) && is_inside(theirs))).then_some(ours)
+}
+
 /// Whether an address means nothing outside of its own network or machine.
 #[must_use]
 pub fn is_inside(address: IpAddr) -> bool {
