@@ -2,6 +2,10 @@
 
 #![cfg(feature = "server")]
 
+mod served;
+#[path = "../../norelay-server/tests/support/mod.rs"]
+mod support;
+
 use std::{fs, path::Path, process::Command};
 
 /// `systemd-analyze` knows every directive and adds up what the sandbox leaves open, in tenths: 25 is "OK".
@@ -34,4 +38,19 @@ fn the_container_gives_settings_that_exist() {
         .output()
         .expect("the executable was built");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The container's health check says yes while the service answers, and no afterwards.
+#[test]
+fn the_container_knows_whether_it_is_healthy() {
+    let container = include_str!("../../../packaging/Containerfile");
+    let check = container.lines().find_map(|line| line.strip_prefix("HEALTHCHECK CMD ")).expect("it has a check");
+    let folder = support::Folder::new("healthy");
+    let service = served::start(folder.path(), served::free_address(), None);
+    let check = check.replace("8025", &service.http.port().to_string());
+    let words: Vec<String> = serde_json::from_str(&check).expect("it is a list of words");
+    let is_healthy = || Command::new(&words[0]).args(&words[1..]).output().expect("bash is installed").status.success();
+    assert!(is_healthy());
+    service.kill();
+    assert!(!is_healthy());
 }
