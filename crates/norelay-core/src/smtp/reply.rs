@@ -19,7 +19,7 @@ const MAX_LINE: usize = 4096;
 const MAX_LINES: usize = 512;
 
 /// Likewise for the octets of a whole reply.
-const MAX_REPLY: usize = 16 << 10;
+const MAX_REPLY: usize = 8 << 10;
 
 /// A whole reply: its code and the text of each of its lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -316,7 +316,7 @@ mod tests {
         let line = [b"250-", &[b'x'; 1000][..], b"\r\n"].concat();
         assert_eq!(read(&[line.repeat(20), b"250 x\r\n".to_vec()].concat()), [Err(Violation::EndlessReply)]);
         // The bound is for each reply, not for all of them.
-        assert_eq!(codes(&[line.repeat(12), b"250 x\r\n".to_vec()].concat().repeat(2)), [Ok(250), Ok(250)]);
+        assert_eq!(codes(&[line.repeat(7), b"250 x\r\n".to_vec()].concat().repeat(2)), [Ok(250), Ok(250)]);
     }
 
     #[test]

@@ -36,7 +36,6 @@ fn texts() -> Vec<Row> {
             200,
             80,
         ),
-        row("takes no chunk", offering("CHUNKING", "354 go on", "250 2.0.0 queued"), Suspect, 320, 60),
         row(
             "refuses in the proof whom it accepted before, and asks for the text",
             but(|number, line| match line {
@@ -54,6 +53,33 @@ fn texts() -> Vec<Row> {
 #[tokio::test(start_paused = true)]
 async fn misbehaviour_with_a_message() {
     check_with(texts(), true).await;
+}
+
+/// CHUNKING that lies: the chunk is answered by each of its lines, or as if it were kept, or not at all.
+fn chunks() -> Vec<Row> {
+    let tests = ["foreign-to-foreign", "ctl-postmaster", "plain-bdat"].map(|id| catalogue::by_id(id).expect("a test"));
+    let chunked = |answer: &'static str, rest: &'static str| {
+        but(move |_, line| match line.split([' ', ':']).next() {
+            Some("EHLO") => Some("250-mx.target.example\r\n250 CHUNKING\r\n".to_owned()),
+            Some("BDAT") => Some(answer.to_owned()),
+            Some("RCPT") => Some("250 2.1.5 ok\r\n".to_owned()),
+            Some("DATA") => Some("554 5.7.1 Relaying denied\r\n".to_owned()),
+            Some("MAIL" | "RSET" | "QUIT" | "HELO") => None,
+            _ => Some(rest.to_owned()),
+        })
+    };
+    let row = |name, server| row(name, server, Suspect, 700, 40).asked(|request| request.tests = tests.to_vec());
+    vec![
+        row("knows no BDAT", chunked("502 5.5.1 what\r\n", "502 5.5.1 what\r\n")),
+        row("keeps no chunk", chunked("250 2.0.0 queued\r\n", NOTHING)),
+        row("never answers a chunk", chunked(NOTHING, NOTHING)),
+        row("asks for the text of a chunk", chunked("354 go on\r\n", NOTHING)),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn misbehaviour_with_a_chunk() {
+    check_with(chunks(), true).await;
 }
 
 #[tokio::test(start_paused = true)]

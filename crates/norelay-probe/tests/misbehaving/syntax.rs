@@ -83,7 +83,7 @@ fn lengths() -> Vec<Row> {
             2000,
             100,
         ),
-        row("every reply as large as one may be", large(12, 1000), Closed, 2, 40),
+        row("every reply as large as one may be", large(7, 1000), Closed, 2, 40),
         row("every reply larger than any", large(500, 4000), Inconclusive, 20, 10),
     ]
 }
