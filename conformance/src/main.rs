@@ -97,7 +97,7 @@ fn outside(arguments: &[String]) -> Outcome<ExitCode> {
     if !listing {
         check_executable(&request.judge)?;
         layer::provide_tools()?;
-        provide_layers(request.subject.as_deref())?;
+        provide_layers(&request)?;
     }
     let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
     for folder in ["/run/netns", world::ROOM] {
@@ -119,12 +119,14 @@ fn check_executable(judge: &Judge) -> Outcome<()> {
     }
 }
 
-/// Makes the layers that the chosen scenarios need. One that can't be had is named; its
-/// scenarios are left out, and in CI the run fails.
-fn provide_layers(subject: Option<&str>) -> Outcome<()> {
+/// Makes the layers that the chosen scenarios need, those that are slow left out where they aren't run. One that can't be
+/// had is named; its scenarios are left out, and in CI the run fails.
+fn provide_layers(request: &Request) -> Outcome<()> {
+    let harness = Arguments::from_iter(&request.harness);
+    let runs_slow = harness.include_ignored || harness.ignored;
     let mut needed = BTreeSet::from(["dns".to_owned()]);
     for (name, _, scenario) in data::scenarios()? {
-        if subject.is_none_or(|subject| subject == name) {
+        if request.subject.as_ref().is_none_or(|subject| *subject == name) && (runs_slow || !scenario.slow) {
             needed.extend(scenario.hub.map(|hub| hub.subject));
             needed.insert(name);
         }
