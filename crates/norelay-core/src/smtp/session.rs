@@ -431,8 +431,11 @@ impl Session {
             (Stage::StartTls, None) => self.take_starttls(now, reply),
             (Stage::Data, None) => self.take_data(now, reply),
             (_, Some(step)) => self.take_answer(now, step, reply),
-            // After a refusal a 250 may be the answer that was meant for RCPT.
-            (Stage::Quit, None) if reply.code == 221 || (self.last_was_positive && reply.is_positive()) => {
+            // After a refusal a 250 may be the answer that was meant for RCPT. Who takes no QUIT here (msmtpd after RCPT)
+            // says that it's no command, or out of order (RFC 5321 section 4.3.2).
+            (Stage::Quit, None)
+                if matches!(reply.code, 221 | 500..=503) || (self.last_was_positive && reply.is_positive()) =>
+            {
                 self.hang_up(End::Answered);
             }
             (Stage::Quit, None) => self.misplaced(stage, reply),
@@ -908,6 +911,7 @@ mod tests {
             (&["250 ok\r\n550 no\r\n", "221 bye\r\n"][..], "Answered"),
             (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
             (&["501 no\r\n", "503 no\r\n221 bye\r\n"], "Answered"),
+            (&["250 ok\r\n250 ok\r\n", "500 Expected RCPT TO:<addr> or DATA\r\n"], "Answered"),
             (&["250 ok\n550 no\r\n", "550 no\r\n"], "! during QUIT its reply has no meaning here: \"550 no\""),
             (&["250 ok\r\n", "550 no\r\n250 ok\r\n"], "! during QUIT its reply has no meaning here: \"250 ok\""),
             // MAIL was left unanswered.
