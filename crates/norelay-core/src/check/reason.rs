@@ -64,7 +64,7 @@ impl Reason {
             }
             // RFC 4954 section 6: these codes are about authentication, whatever the text makes of it, unless it says
             // that something else came first.
-            Some(reason) if !is_about_authentication(reply.code) || reason.comes_before(reply.code) => reason,
+            Some(reason) if !is_about_authentication(stage, reply.code) || reason.comes_before(reply.code) => reason,
             _ => by_code(stage, reply).unwrap_or(Self::Unclassified),
         }
     }
@@ -99,14 +99,15 @@ impl Reason {
     }
 }
 
-/// Authentication required, credentials invalid, mechanism too weak, encryption needed for the mechanism.
-fn is_about_authentication(code: u16) -> bool {
-    matches!(code, 530 | 534 | 535 | 538)
+/// Authentication required, credentials invalid, mechanism too weak, encryption needed for the mechanism. Of a text that was
+/// taken to its end it may be said of what stands in it (proxsmtp: `530 Email Rejected`).
+fn is_about_authentication(stage: Stage, code: u16) -> bool {
+    matches!(code, 530 | 534 | 535 | 538) && stage != Stage::EndOfData
 }
 
 /// What the codes alone say.
 fn by_code(stage: Stage, reply: &Reply) -> Option<Reason> {
-    if is_about_authentication(reply.code) {
+    if is_about_authentication(stage, reply.code) {
         return Some(Reason::AuthRequired);
     }
     let enhanced = reply.enhanced().and_then(|code| by_enhanced_code(stage, code.subject, code.detail));
