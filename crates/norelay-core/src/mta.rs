@@ -195,9 +195,10 @@ pub fn behind(report: &Report, path: u8) -> Option<Mta> {
     among(&hits)
 }
 
-/// The proxy that shows by two lines of its own: one may be a greeting that somebody chose.
+/// The proxy that names itself, or shows by two lines of its own: one may be a greeting that somebody chose.
 fn front(hits: &Hits<'_>) -> Option<&'static str> {
-    let is_shown = |hits: &[Hit<'_>]| sound_lines(hits) >= 2;
+    let is_named = |hit: &Hit<'_>| hit.clue.verified && hit.clue.weight == Confidence::Certain;
+    let is_shown = |hits: &[Hit<'_>]| hits.iter().any(is_named) || sound_lines(hits) >= 2;
     hits.iter().find(|(name, hits)| is_front(name) && is_shown(hits)).map(|(name, _)| *name)
 }
 

@@ -49,6 +49,7 @@ names! {
     "communigate" "CommuniGate Pro";
     "courier" "Courier";
     "domino" "HCL Domino";
+    "dovecot" "Dovecot (its submission service)" before others;
     "exchange" "Exchange Server";
     "exchange-online" "Exchange Online" from "exchange";
     "exim" "Exim";
@@ -71,12 +72,14 @@ names! {
     "mdaemon" "MDaemon" from "sendmail";
     "mimecast" "Mimecast";
     "mox" "mox";
+    "msmtpd" "msmtpd";
     "nginx" "nginx (a mail proxy)" before others;
     "opensmtpd" "OpenSMTPD";
     "postfix" "Postfix";
     "powermta" "PowerMTA";
     "proofpoint" "Proofpoint" from "sendmail";
     "qmail" "qmail";
+    "qpsmtpd" "qpsmtpd" from "qmail";
     "sendmail" "sendmail";
     "smartermail" "SmarterMail";
     "sophos" "Sophos";
@@ -423,6 +426,26 @@ clues! {
         Likely Seen Greeting "503 5.5.0 Improper use of SMTP command pipelining";
         Likely Seen Any "451 4.3.2 Internal server error";
         Likely Seen Mail "250 2.0.0 OK";
+    }
+    "dovecot" {
+        Certain Seen Greeting "220 * Dovecot ready.";
+        Certain Seen Greeting "220 * Dovecot (Debian) ready." => "debian";
+        Likely Seen Offer "BURL imap";
+        Likely Seen Any "530 5.7.0 Authentication required.";
+        Likely Seen Any "535 5.7.8 Authentication failed.";
+        Possible Seen Data "354 OK";
+    }
+    "msmtpd" {
+        Certain Seen Greeting "220 * ESMTP msmtpd";
+        Likely Seen Any "500 Expected MAIL FROM:<addr>*";
+        Likely Seen Any "500 Expected RCPT TO:<addr>*";
+    }
+    "qpsmtpd" {
+        Certain Seen Greeting "220 * ESMTP qpsmtpd {v} ready;*";
+        Certain Seen Greeting "220 * ESMTP qpsmtpd *";
+        Certain Seen Mail "250 <*>, sender OK - how exciting to get mail from you!";
+        Likely Seen Rcpt "250 <*>, recipient ok";
+        Possible Seen Hello "250 * Hi * [*]";
     }
     "mailpit" {
         Certain Seen Greeting "220 * Mailpit ESMTP Service ready";

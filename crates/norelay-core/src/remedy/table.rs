@@ -75,6 +75,12 @@ remedies! {
     "nginx" "client-address" LostClientAddress TrustsEveryone PortWithoutRelayCheck;
     "nginx" "authentication" TrustsAnyCredentials;
 
+    "dovecot" "authentication" TrustsAnyCredentials;
+
+    "msmtpd" "listen" TrustsEveryone LostClientAddress PortWithoutRelayCheck TrustsAnyCredentials;
+
+    "qpsmtpd" "relayclients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide;
+
     "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
     "exchange" "accepted-domains" RecipientDomainTooWide;
@@ -144,7 +150,8 @@ mod tests {
     }
 
     /// The servers on which the conformance suite applies remedies.
-    const TRIED: &[&str] = &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nginx"];
+    const TRIED: &[&str] =
+        &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nginx", "dovecot", "msmtpd"];
 
     #[test]
     fn what_was_never_tried_says_so() {
