@@ -8,7 +8,7 @@ use norelay_core::{
     event::{Event, TlsFacts},
     smtp::{Cause, End, Security, Stage},
 };
-use story::Story;
+use story::{Story, reply};
 
 #[test]
 fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
@@ -296,6 +296,36 @@ fn whoever_is_hung_up_on_with_a_denial_has_his_answer() {
         ];
         story.attempts(path, test, &lines, End::Interrupted(cause));
         assert_eq!(judge(&story.end()).verdict, expected, "{test} {answer}");
+    }
+}
+
+/// Whoever is denied, asks for DATA, is refused, and is hung up on when he asks for the same again, has it too: chasquid
+/// bears two errors.
+#[test]
+fn whoever_is_hung_up_on_as_he_asks_again_has_his_answer() {
+    const AGAIN: &str = "RCPT TO:<u@probe.example>";
+    let denied = "550 5.7.1 Relaying denied";
+    for (first, data, last, expected) in [
+        (denied, "503 5.5.1 no recipients", AGAIN, Verdict::Closed),
+        ("250 ok", "503 5.5.1 no recipients", AGAIN, Verdict::Inconclusive),
+        (denied, "354 go on", AGAIN, Verdict::Inconclusive),
+        ("550 5.1.1 User unknown", "503 5.5.1 no recipients", AGAIN, Verdict::Inconclusive),
+        // Another recipient, of whom nothing is known.
+        (denied, "503 5.5.1 no recipients", "RCPT TO:<v@probe.example>", Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["data-after-refused"]);
+        let bye = reply("421 4.5.0 Too many errors, bye");
+        let lines = [
+            (Stage::Greeting, "", "220 mx"),
+            (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok"),
+            (Stage::Rcpt, AGAIN, first),
+            (Stage::Data, "DATA", data),
+            (Stage::Rcpt, last, "421 4.5.0 Too many errors, bye"),
+        ];
+        let end = End::Interrupted(Cause::Closing { stage: Stage::Rcpt, reply: bye });
+        story.attempts(path, "data-after-refused", &lines, end);
+        assert_eq!(judge(&story.end()).verdict, expected, "{first} {data} {last}");
     }
 }
 

@@ -190,16 +190,23 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
 }
 
 /// The refusal after which a server closed the connection: of an authentication, as nginx does, or of relaying (`521`, Exim's
-/// `drop`). Whoever was refused so can ask nothing more.
+/// `drop`; or chasquid's third error). Whoever was refused so can ask nothing more, or not that again.
 fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchange, &'a Reply)> {
     let is_closed = matches!(cause, Cause::Disconnected { .. } | Cause::Closing { .. });
-    let last = answers.iter().rev().find_map(|exchange| Some((*exchange, exchange.reply.as_ref()?)));
-    let is_final = |exchange: &Exchange, reply: &Reply| match exchange.stage {
-        Stage::Auth => true,
-        Stage::Rcpt => matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired),
-        _ => false,
-    };
-    last.filter(|(exchange, reply)| is_closed && reply.code >= 500 && is_final(exchange, reply))
+    let said = |exchange: &&'a Exchange| Some((*exchange, exchange.reply.as_ref().filter(|reply| reply.code != 421)?));
+    let replied: Vec<_> = answers.iter().filter_map(said).filter(|_| is_closed).collect();
+    let (last, reply) = *replied.last()?;
+    if last.stage == Stage::Auth {
+        return (reply.code >= 500).then_some((last, reply));
+    }
+    let place = replied.iter().rposition(|(exchange, _)| exchange.stage == Stage::Rcpt)?;
+    let (asked, reply) = *replied.get(place)?;
+    let line = |exchange: &Exchange| exchange.sent.as_ref().map(|(_, line)| line.clone());
+    let is_again = |other: &&&Exchange| other.stage == Stage::Rcpt && line(other) == line(asked);
+    let is_over = place + 1 == replied.len() || answers.iter().filter(is_again).count() > 1;
+    let is_denial = matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired);
+    let is_firm = replied.iter().skip(place).all(|(_, reply)| reply.code >= 500);
+    (is_over && is_denial && is_firm).then_some((asked, reply))
 }
 
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {

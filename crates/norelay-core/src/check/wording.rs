@@ -268,6 +268,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "require tls",
             "require starttls",
             "secure connection required",
+            "security level check failed",
             "session encryption is required",
             "ssl required",
             "starttls command first",

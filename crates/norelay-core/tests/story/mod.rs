@@ -161,7 +161,8 @@ impl Story {
     pub fn attempts(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
         self.dialogue_ending(path, test, lines, end);
         for record in &mut self.records {
-            if let Event::Replied { dialogue, purpose: purpose @ Some(_), .. } = &mut record.event
+            if let Event::Replied { dialogue, stage: Stage::Mail | Stage::Rcpt | Stage::Data, purpose, .. } =
+                &mut record.event
                 && *dialogue + 1 == self.dialogues
             {
                 *purpose = Some(Purpose::Attempt);
