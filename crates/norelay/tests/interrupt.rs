@@ -209,3 +209,27 @@ fn a_second_interrupt_ends_at_once() {
     assert!(interrupted.elapsed() < Duration::from_secs(3), "it took {:?}", interrupted.elapsed());
     assert_eq!(running.end().0, Some(130));
 }
+
+/// A process that is killed in the middle of a line: what has its answer keeps it, and nothing is read from half a line.
+#[test]
+fn a_killed_run_is_gone_on_with() {
+    let (is_over, recipients) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let address = listen(greylisting(is_over.clone(), recipients.clone())).to_string();
+    let log = log("killed");
+    let shown = log.to_string_lossy().into_owned();
+    let only = ["--only", "foreign-to-foreign,null-sender,ctl-postmaster", "--domain", "probe.test", "--verbose"];
+    let mut running = start(&[&["test", &address, "--log", &shown][..], &only].concat());
+    running.await_line("greylisted; asking again at");
+    running.child.kill().expect("it is ours");
+    running.child.wait().expect("it is ours");
+    let before = std::fs::read_to_string(&log).expect("the log was kept");
+    let (half, _) = before.split_at(before.len() - 20);
+    std::fs::write(&log, half).expect("the folder of tests can be written to");
+
+    is_over.store(true, Ordering::Relaxed);
+    let (code, said) = start(&["test", "--resume", &shown, "--domain", "probe.test"]).end();
+    assert_eq!((code, recipients.load(Ordering::Relaxed)), (Some(0), 2), "{said}");
+    assert!(said.contains("VERDICT closed"), "{said}");
+    let again = start(&["replay", &shown]).end();
+    assert!(again.0 == Some(0) && again.1.contains("VERDICT closed"), "{again:?}");
+}
