@@ -5,6 +5,7 @@ mod hostile;
 #[path = "support/pages.rs"]
 mod site;
 
+use axum::http::Method;
 use hostile::{KINDS, MARK, acts, records};
 use site::Site;
 
@@ -24,8 +25,15 @@ fn check_page(name: &str, page: &str) {
             .chars()
             .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
         assert!(is_ours && !["script", "img", "x"].contains(&element.as_str()), "{name}: <{tag}>");
-        assert!(!tag.contains(" on") && !tag.contains("javascript:") && !tag.contains(" style="), "{name}: <{tag}>");
-        assert!(!tag.contains("http://evil"), "{name}: <{tag}>");
+        // What stands within quotation marks is a value, and nothing but a value.
+        let (names, values): (Vec<_>, Vec<_>) = tag.split('"').enumerate().partition(|(place, _)| place % 2 == 0);
+        let is_name = |name: &str| name.contains(" on") || name.contains(" style=") || name.contains("evil");
+        assert!(!names.iter().any(|(_, name)| is_name(name)), "{name}: <{tag}>");
+        let is_led = |value: &str| value.starts_with("javascript:") || value.starts_with("http://evil");
+        let is_led = names.iter().zip(&values).any(|((_, name), (_, value))| {
+            (name.ends_with("href=") || name.ends_with("src=") || name.ends_with("action=")) && is_led(value)
+        });
+        assert!(!is_led, "{name}: <{tag}>");
     }
 }
 
@@ -59,6 +67,59 @@ async fn every_page_neutralises_and_shows_every_kind_of_text() {
                 for (field, value) in &site.get(&format!("/t/{id}.csv")).await.headers {
                     assert!(!value.as_bytes().iter().any(|octet| octet.is_ascii_control()), "{kind}: {field}");
                 }
+            }
+        }
+    }
+}
+
+/// Octets as a form or an address writes them.
+fn encoded(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("%{octet:02x}")).collect()
+}
+
+/// What somebody types, or leads another to by a link, is given back as words.
+#[tokio::test]
+async fn every_form_and_address_gives_back_every_kind_of_text_as_words() {
+    let site = Site::private().await;
+    let ours = [("sec-fetch-site", "same-origin")];
+    for (kind, text) in KINDS {
+        let text = encoded(&[text, MARK.as_bytes()].concat());
+        let mut answers = Vec::new();
+        for (address, form) in [
+            ("/", "target"),
+            ("/", "target=127.0.0.1&ports"),
+            ("/", "target=127.0.0.1&profile"),
+            ("/blacklist", "target"),
+            ("/verify/dns", "domain"),
+            ("/verify/mail", "address"),
+            ("/verify/mailed", "id=a&code"),
+            ("/verify/connect", "code"),
+            ("/optout", "what=in&network"),
+        ] {
+            answers.push((address, site.ask(Method::POST, address, &ours, &format!("{form}={text}")).await));
+        }
+        for address in ["/t", "/tests", "/fix", "/api/v1/tests", "/nowhere"] {
+            answers.push((address, site.get(&format!("{address}/{text}")).await));
+        }
+        for address in ["/?target", "/tests?q", "/blacklist?target"] {
+            answers.push((address, site.get(&format!("{address}={text}")).await));
+        }
+        for (address, page) in answers {
+            let name = format!("{kind} at {address}");
+            assert!(!page.status.is_server_error(), "{name}: {} {}", page.status, page.body);
+            match page.headers["content-type"].to_str().unwrap_or_default().split(';').next() {
+                Some("application/problem+json" | "application/json") => {
+                    assert!(serde_json::from_str::<serde_json::Value>(&page.body).is_ok(), "{name}: {}", page.body);
+                }
+                kind => {
+                    assert_eq!(page.body.chars().find(|character| acts(*character)), None, "{name}");
+                    assert!(kind == Some("text/html") || kind == Some("text/plain"), "{name}: {kind:?}");
+                    check_page(&name, &page.body);
+                }
+            }
+            assert_eq!(page.headers["x-content-type-options"], "nosniff", "{name}");
+            for (field, value) in &page.headers {
+                assert!(!value.as_bytes().iter().any(|octet| octet.is_ascii_control()), "{name}: {field}");
             }
         }
     }

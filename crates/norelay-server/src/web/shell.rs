@@ -1,10 +1,15 @@
 //! What every page has: title, menu, head.
+//!
+//! Rules:
+//! - Whatever a page gives back of what was typed or said, no control and nothing that reorders or hides text is in it.
 
 use askama::Template;
 use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
+
+use norelay_core::octets::harmless;
 
 use crate::AppState;
 
@@ -57,7 +62,7 @@ impl Shell {
 /// A rendered page.
 pub fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (status, Html(html)).into_response(),
+        Ok(html) => (status, Html(html.split('\n').map(harmless).collect::<Vec<_>>().join("\n"))).into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
