@@ -419,3 +419,19 @@ fn a_key_is_made_on_the_command_line() {
     let listed = http::ask(service.http, "GET", "/api/v1/keys", &[&bearer], "").json();
     assert_eq!((&listed[0]["name"], &listed[0]["scopes"]), (&json!("first"), &json!(["admin", "test"])), "{listed}");
 }
+
+/// Whatever is asked for and tested, labels of metrics are of norelay's own making, and few.
+#[test]
+fn nobody_else_makes_labels_of_metrics() {
+    let folder = Folder::new("serve");
+    let service = start(folder.path(), free_address(), None);
+    let hostile = "h0stile%22,code=%22550%22%7D%201%0Anorelay_x%201";
+    for path in [format!("/{hostile}"), format!("/t/{hostile}"), format!("/tests/{hostile}?{hostile}")] {
+        assert_eq!(get(service.http, &path).status, 404, "{path}");
+    }
+    post(service.http, "/api/v1/tests", &json!({"target": "h0stile\",code=\"550\"} 1\nnorelay_x 1"}));
+    let metrics = get(service.http, "/metrics");
+    assert_eq!(metrics.status, 200, "{metrics:?}");
+    assert!(metrics.body.contains("route=\"/t/{id}\"") && metrics.body.contains("route=\"none\""), "{}", metrics.body);
+    assert!(!metrics.body.contains("h0stile") && !metrics.body.contains("norelay_x"), "{}", metrics.body);
+}
