@@ -247,7 +247,22 @@ impl Permission {
         if self.controls(asker, pinned).await? {
             return Ok(());
         }
-        Err(Refusal::Forbidden(format!("{what} needs proof that the server is yours: see /verify.")))
+        Err(Refusal::Forbidden(needs_control(what)))
+    }
+
+    /// The request as it may run: strangers' tests say MAIL and RCPT alone, and the request tells what they leave out.
+    ///
+    /// # Errors
+    /// Nothing is left, or the store's.
+    pub async fn confine(&self, asker: &Asker, request: Request, pinned: &Pinned) -> Result<Request, Refusal> {
+        if !self.config.public || self.controls(asker, pinned).await? {
+            return Ok(request);
+        }
+        let beyond = choose(&request)?.into_iter().filter(|test| !test.is_asked_by_rcpt());
+        let skip = request.skip.iter().cloned().chain(beyond.map(|test| test.id.to_owned())).collect();
+        let confined = Request { skip, ..request };
+        choose(&confined).map_err(|_| Refusal::Forbidden(needs_control("A test that says more than RCPT")))?;
+        Ok(confined)
     }
 
     /// Whether who asks has shown control over every address.
@@ -423,6 +438,10 @@ fn shown(text: &str) -> String {
 /// Whether a name is a domain or below it.
 pub(crate) fn is_within(name: &str, domain: &str) -> bool {
     name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+}
+
+fn needs_control(what: &str) -> String {
+    format!("{what} needs proof that the server is yours: see /verify.")
 }
 
 /// Whether every test that is asked for is one that strangers may ask for.

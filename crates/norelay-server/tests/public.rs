@@ -5,8 +5,9 @@ mod site;
 mod support;
 
 use norelay_server::{
-    Config,
+    Config, Request,
     config::{Limits, Test},
+    permission::choose,
     store::{ApiKey, KeyText, Scope},
 };
 use serde_json::json;
@@ -96,6 +97,29 @@ async fn what_is_public_is_tested_and_the_rest_is_named() {
     assert_eq!(tested.iter().map(ToString::to_string).collect::<Vec<_>>(), ["8.8.8.8", "2a00:1450:4001:81b::200e"]);
     let log = site.ask(USER, "GET", &format!("/api/v1/tests/{}/report/jsonl", answer.id()), &[], "").await.body;
     assert!(log.contains("address_refused") && log.contains("10.0.0.1"), "{log}");
+}
+
+/// Nobody's server hears more than MAIL and RCPT at a stranger's wish: no DATA, no credentials, no VRFY.
+#[tokio::test]
+async fn strangers_ask_by_rcpt_alone() {
+    let site = Site::new(unlimited()).await;
+    for (wish, status) in [
+        (json!({"target": "8.8.8.8"}), 201),
+        (json!({"target": "8.8.4.4", "profile": "standard"}), 201),
+        (json!({"target": "1.1.1.1", "profile": "classic"}), 201),
+        (json!({"target": "9.9.9.9", "only": ["auth-plain-random"]}), 403),
+        (json!({"target": "9.9.9.9", "only": ["data-after-refused", "vrfy-disclosure"]}), 403),
+    ] {
+        let answer = site.post(USER, "/api/v1/tests", &wish).await;
+        assert_eq!(answer.status, status, "{wish}: {answer:?}");
+        if status == 201 {
+            let request: Request = serde_json::from_value(answer.json()["request"].clone()).expect("a request");
+            let tests = choose(&request).expect("tests are left");
+            assert!(tests.iter().all(|test| test.is_asked_by_rcpt()), "{wish}: {request:?}");
+            assert!(tests.len() >= 22, "{wish}: {}", tests.len());
+            site.is_over(&answer.id()).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -64,9 +64,9 @@ pub enum Group {
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// The seventeen, and the controls that judge them.
-    #[default]
     Classic,
     /// What every run should ask today.
+    #[default]
     Standard,
     /// All that is harmless.
     Thorough,
@@ -285,6 +285,17 @@ impl RelayTest {
     #[must_use]
     pub fn sends_message(&self) -> bool {
         self.dialogue.iter().any(|line| matches!(line, Line::Smuggle(_)))
+    }
+
+    /// Whether it asks with MAIL and RCPT alone, as every stranger who brings mail does: no text, no credentials, nothing
+    /// that a proxy or a user would say.
+    #[must_use]
+    pub fn is_asked_by_rcpt(&self) -> bool {
+        self.dialogue.iter().all(|line| match line {
+            Line::Helo(_) | Line::NoHello | Line::Mail | Line::Rcpt | Line::OnPath(_) | Line::ReadFrom(_) => true,
+            Line::Say(stage, ..) => matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Rset),
+            _ => false,
+        })
     }
 
     /// The EHLO keyword without which it can't be asked on such a path, with its parameters, if any.

@@ -172,6 +172,7 @@ impl Runs {
             return self.before(created).await;
         }
         let pinned = permission.pin(asker, &request).await?;
+        let request = permission.confine(asker, request, &pinned).await?;
         let admitting = self.shared.admission.lock().await;
         let pinned = match permission.spend(asker, &request, pinned, Timestamp::now()).await? {
             Permit::Recent(job) => return Ok(Started::Recent(*job)),

@@ -74,8 +74,8 @@ pub struct Request {
     /// A host name, a mail domain, a mail address, an address, each with `:PORT` if wanted.
     #[schema(example = "mail.example.net")]
     pub target: String,
-    /// The tests.
-    #[schema(value_type = String, example = "classic")]
+    /// The tests; none: the standard ones.
+    #[schema(value_type = String, example = "standard")]
     pub profile: Profile,
     /// Only these tests, by id; none: all of the profile.
     pub only: Vec<String>,
