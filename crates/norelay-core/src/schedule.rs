@@ -305,6 +305,11 @@ impl Scheduler {
         if deadline.is_zero() { deadline } else { deadline + GRACE }
     }
 
+    /// The jobs that are still to be started, in order.
+    pub fn left(&self) -> impl Iterator<Item = usize> + '_ {
+        self.order.iter().copied()
+    }
+
     /// Why the path was given up, if it was.
     #[must_use]
     pub fn blocked(&self) -> Option<&Cause> {

@@ -137,14 +137,22 @@ async fn ten_connections_are_enough_for_a_server_that_counts_them() {
     let inner = answering(greeting, |_, line| closed(line));
     let server: simulation::Server =
         Arc::new(move |number, stream| if number < 10 { inner(number, stream) } else { None });
-    let tests = catalogue::select(Profile::Standard).collect();
-    let ports = vec![(25, Security::Plain), (25, Security::StartTls)];
-    let ran = run(simulation::Request { tests, ports, profile: Profile::Standard, ..request() }, server, None).await;
-    assert_eq!(
-        (ran.judgement.verdict, ran.judgement.summary.as_str()),
-        (Verdict::Closed, "All tests performed, no relays accepted.")
-    );
-    assert!(ran.connections <= 10, "{} connections", ran.connections);
+    for (profile, concurrency) in [
+        (Profile::Standard, None),
+        (Profile::Thorough, None),
+        (Profile::Classic, Some(8)),
+        (Profile::Thorough, Some(4)),
+    ] {
+        let tests = catalogue::select(profile).filter(|test| test.protocol().is_none()).collect();
+        let ports = vec![(25, Security::Plain), (25, Security::StartTls)];
+        let ran =
+            run(simulation::Request { tests, ports, profile, concurrency, ..request() }, server.clone(), None).await;
+        assert_eq!(
+            (ran.judgement.verdict, ran.judgement.summary.as_str()),
+            (Verdict::Closed, "All tests performed, no relays accepted.")
+        );
+        assert!(ran.connections <= 10, "{profile} {concurrency:?}: {} connections", ran.connections);
+    }
 }
 
 /// A gateway that stands for everybody on one path may relay for senders of the server's own alone: the plain test is

@@ -14,6 +14,7 @@ mod introduction;
 mod netstrings;
 mod path;
 mod proof;
+mod sharing;
 mod smuggle;
 mod words;
 mod work;

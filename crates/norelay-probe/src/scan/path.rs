@@ -17,7 +17,7 @@ use norelay_core::{
     check::Outcome,
     event::{Event, Path, Wait},
     schedule::{Ending, Limits, Scheduler, Start, Why},
-    smtp::{Cause, End, Hello, Security, Stage, Step, Transaction},
+    smtp::{Cause, End, Hello, Stage, Step, Transaction},
 };
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -39,9 +39,6 @@ use crate::{
 /// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
 const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
-/// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
-/// limit that a hundred refused transactions on one would meet.
-const MAX_SHARING: usize = 100;
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
 const FIRST: [&str; 8] = [
     "foreign-to-foreign",
@@ -57,8 +54,8 @@ const FIRST: [&str; 8] = [
 /// What the tasks of a path share.
 pub struct PathScan<N> {
     pub(super) context: Arc<Context<N>>,
-    index: u8,
-    way: Path,
+    pub(super) index: u8,
+    pub(super) way: Path,
     /// Templates of reverse-paths that the server refuses for their own sake.
     refused_senders: Mutex<HashSet<&'static str>>,
     /// Once a TLS handshake has failed: what the server speaks, as a clause, where that is too old for us.
@@ -212,34 +209,23 @@ impl<N: Network> PathScan<N> {
     }
 
     /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
-    async fn ask_all(self: Arc<Self>, tests: Vec<&'static RelayTest>, limits: Limits) -> Option<Cause> {
-        let groups = self.groups(tests);
-        let mut scheduler = Scheduler::new(groups.len(), limits);
-        work::work(&self, &mut scheduler, |job: Start| {
-            let (scan, tests) = (self.clone(), groups[job.job].clone());
-            async move { scan.ask(tests, job).await }
-        })
-        .await;
-        self.borne.fetch_min(scheduler.borne(), Ordering::Relaxed);
-        scheduler.blocked().cloned()
-    }
-
-    /// The tests by connection: one each, but for a server that counts connections and bears many questions on one.
-    fn groups(&self, tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
-        let bears_many = self.context.recorder.look(|report| {
-            let is_here = |way: &Path| (way.address, way.port) == (self.way.address, self.way.port);
-            let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_here(&facts.way)).collect();
-            let here =
-                report.dialogues.values().filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
-            here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
-                .any(|greeting| greeting.text().contains(" Sendmail "))
-        });
-        match bears_many && !self.context.request.slow {
-            true => {
-                let hellos = self.way.security != Security::StartTls;
-                batch::groups(tests, MAX_SHARING, hellos, |test| self.is_known_offered(test))
+    async fn ask_all(self: Arc<Self>, mut tests: Vec<&'static RelayTest>, mut limits: Limits) -> Option<Cause> {
+        loop {
+            let shared = self.bears_many();
+            let groups = self.groups(tests, shared);
+            let mut scheduler = Scheduler::new(groups.len(), limits);
+            let start = |job: Start| {
+                let (scan, tests) = (self.clone(), groups[job.job].clone());
+                async move { scan.ask(tests, job).await }
+            };
+            // Where many were begun at once, it may be learnt too late for some that connections count here.
+            work::work(&self, &mut scheduler, start, || !shared && self.bears_many()).await;
+            self.borne.fetch_min(scheduler.borne(), Ordering::Relaxed);
+            tests = scheduler.left().flat_map(|job| groups[job].clone()).collect();
+            if tests.is_empty() || scheduler.blocked().is_some() {
+                return scheduler.blocked().cloned();
             }
-            false => tests.into_iter().map(|test| vec![test]).collect(),
+            limits.answered += u32::try_from(groups.len() - tests.len()).unwrap_or_default();
         }
     }
 
@@ -300,15 +286,6 @@ impl<N: Network> PathScan<N> {
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
     fn is_offered(&self, test: &RelayTest) -> bool {
         self.note_not_offered(test).is_none()
-    }
-
-    /// Whether the server has offered what a test needs on this path, if anything.
-    fn is_known_offered(&self, test: &RelayTest) -> bool {
-        let requirement = test.requirement(self.way.security);
-        let offers = |keyword| {
-            self.context.recorder.look(|report| report.offers_on(self.index).any(|offered| offered.offers(keyword)))
-        };
-        requirement.is_none_or(offers)
     }
 
     /// The keyword that a test needs and the server has never offered on this path; says so.

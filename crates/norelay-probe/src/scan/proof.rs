@@ -108,21 +108,27 @@ impl<N: Network> Post<N> {
         let limits = Limits { window: 1, max_window: 1, deadline: self.deadline, pipelining: false, answered: 1 };
         let message = proof.transaction(text(&self.context, proof, &way, wording));
         let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
-        super::work::work(&scan.clone(), &mut Scheduler::new(1, limits), |job| {
-            let (post, scan, ids, message, path) =
-                (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
-            async move {
-                let _turn = post.turn.acquire().await;
-                let number = scan.dialogue(ids.clone(), message.0, message.1, true, job.attempt).await;
-                let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
-                let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
-                let numbers =
-                    taken.filter_map(|(id, _)| catalogue::by_id(id)).map(|test| (path, test.number, Role::Recipient));
-                post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
-                let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
-                (unanswered.map_or(Ending::Answered, |(_, outcome)| ending::ending(outcome)), Duration::ZERO)
-            }
-        })
+        super::work::work(
+            &scan.clone(),
+            &mut Scheduler::new(1, limits),
+            |job| {
+                let (post, scan, ids, message, path) =
+                    (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
+                async move {
+                    let _turn = post.turn.acquire().await;
+                    let number = scan.dialogue(ids.clone(), message.0, message.1, true, job.attempt).await;
+                    let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
+                    let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
+                    let numbers = taken
+                        .filter_map(|(id, _)| catalogue::by_id(id))
+                        .map(|test| (path, test.number, Role::Recipient));
+                    post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+                    let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
+                    (unanswered.map_or(Ending::Answered, |(_, outcome)| ending::ending(outcome)), Duration::ZERO)
+                }
+            },
+            || false,
+        )
         .await;
     }
 }

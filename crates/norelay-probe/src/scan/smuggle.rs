@@ -56,16 +56,21 @@ async fn send<N: Network>(
     let Some(transaction) = scan.whole_transaction(test) else { return };
     let deadline = context.started.elapsed() + context.request.wait;
     let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
-    super::work::work(&scan.clone(), &mut Scheduler::new(1, limits), |job| {
-        let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
-        async move {
-            let number = scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt).await;
-            let roles = scan.dialogue_of(number, expected);
-            let expected = roles.into_iter().map(|role| (index, test.number, role));
-            delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(expected);
-            (ending::ending(&scan.outcome(number, test.id)), Duration::ZERO)
-        }
-    })
+    super::work::work(
+        &scan.clone(),
+        &mut Scheduler::new(1, limits),
+        |job| {
+            let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
+            async move {
+                let number = scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt).await;
+                let roles = scan.dialogue_of(number, expected);
+                let expected = roles.into_iter().map(|role| (index, test.number, role));
+                delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(expected);
+                (ending::ending(&scan.outcome(number, test.id)), Duration::ZERO)
+            }
+        },
+        || false,
+    )
     .await;
 }
 

@@ -8,9 +8,13 @@ use tokio::task::JoinSet;
 use super::path::PathScan;
 use crate::network::Network;
 
-/// Does what a scheduler says until it is done. A job ends with how long its longest dialogue took.
-pub async fn work<N, F>(scan: &Arc<PathScan<N>>, scheduler: &mut Scheduler, mut start: impl FnMut(Start) -> F)
-where
+/// Does what a scheduler says until it is done, or it is enough: then what runs comes to its end. A job ends with how long its longest dialogue took.
+pub async fn work<N, F>(
+    scan: &Arc<PathScan<N>>,
+    scheduler: &mut Scheduler,
+    mut start: impl FnMut(Start) -> F,
+    is_enough: impl Fn() -> bool,
+) where
     N: Network,
     F: Future<Output = (Ending, Duration)> + Send + 'static,
 {
@@ -18,6 +22,12 @@ where
     let mut running = JoinSet::new();
     let mut announced = None;
     loop {
+        if is_enough() {
+            while let Some(Ok((job, (ending, took)))) = running.join_next().await {
+                scheduler.finished(job, &ending, took, started.elapsed());
+            }
+            return;
+        }
         match scheduler.next(started.elapsed()) {
             Action::Finish => return,
             Action::Start(job) => {
