@@ -186,3 +186,36 @@ async fn every_path_is_asked_about_the_servers_own_senders() {
     );
     assert_eq!((ran.judgement.paths[0].verdict, ran.judgement.verdict), (Verdict::Closed, Verdict::Suspect));
 }
+
+/// What is refused in the clear for want of TLS has no answer yet: it is asked under TLS.
+#[tokio::test(start_paused = true)]
+async fn what_wants_tls_is_asked_under_tls() {
+    let tests = ["foreign-to-foreign", "percent-host", "auth-plain-random"];
+    let tests: Vec<_> = tests.iter().filter_map(|id| catalogue::by_id(id)).collect();
+    for (refused, line_refused) in [
+        ("538 Error: Must issue a STARTTLS command first\r\n", "AUTH"),
+        ("530 5.7.0 Must issue a STARTTLS command first\r\n", "MAIL"),
+    ] {
+        let secured = Mutex::new(BTreeSet::new());
+        let server = answering("220 mx.target.example ESMTP\r\n", move |number, line| {
+            let mut secured = secured.lock().expect("no test panics with it");
+            if line == "HANDSHAKE" {
+                secured.insert(number);
+            }
+            let is_secured = secured.contains(&number);
+            match line {
+                line if line.starts_with("EHLO") && is_secured => "250-mx\r\n250 AUTH PLAIN\r\n".to_owned(),
+                line if line.starts_with("EHLO") => "250-mx\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n".to_owned(),
+                line if line.starts_with(line_refused) && !is_secured => refused.to_owned(),
+                line if line.starts_with("AUTH") => "235 any password will do\r\n".to_owned(),
+                line if line.starts_with("RCPT") && line.contains('%') && is_secured => "250 ok\r\n".to_owned(),
+                line => closed(line),
+            }
+        });
+        let ports = vec![(25, Security::Plain), (25, Security::StartTls)];
+        let ran = run(simulation::Request { tests: tests.clone(), ports, ..request() }, server, None).await;
+        let of_second = ran.judgement.paths[1].tests.iter().map(|judged| judged.test.id);
+        let expected = if line_refused == "AUTH" { "auth-plain-random" } else { "percent-host" };
+        assert!(of_second.clone().any(|id| id == expected), "{line_refused}: {:?}", of_second.collect::<Vec<_>>());
+    }
+}

@@ -1,6 +1,6 @@
 //! One host: the whole profile on the first path that speaks, the plain test on the others with a foreign sender and with
 //! the server's own, and the whole profile on those that answer one of them differently; the others are asked what they
-//! offer and the first one doesn't.
+//! offer and the first one doesn't, and under TLS what was refused in the clear for want of it.
 //!
 //! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them, but
 //! where the gateway that stands for everybody may relay for senders of the server's own domain alone.
@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use norelay_core::{
     catalogue::RelayTest,
-    check::verdict::{self, Verdict, Weight},
+    check::{
+        Outcome, Reason,
+        verdict::{self, Verdict, Weight},
+    },
     event::{Event, Path},
-    smtp::Cause,
+    smtp::{Cause, Security},
 };
 use tokio::task::JoinSet;
 
@@ -108,7 +111,9 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
     };
     let is_new = |test: &RelayTest| can_be_asked(test, index) && !can_be_asked(test, first);
     let tests = context.request.tests.iter().copied();
-    let rest: Vec<_> = tests.filter(|test| !is_asked(test) && (differs || is_new(test))).collect();
+    let wants_tls = wanting_tls(context, &way);
+    let is_left = |test: &RelayTest| differs || is_new(test) || wants_tls.contains(&test.number);
+    let rest: Vec<_> = tests.filter(|test| !is_asked(test) && is_left(test)).collect();
     if !rest.is_empty() {
         context.recorder.record(Event::TestsAdded { path: index, tests: ids(&rest) });
         path::scan_path(context, index, way, rest).await;
@@ -130,6 +135,25 @@ fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
     context.recorder.look(|report| {
         let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index));
         judged.is_some_and(|path| path.verdict != Verdict::Unreachable)
+    })
+}
+
+/// The tests, by number, that were refused at the same port in the clear for want of TLS: under it they have no answer yet.
+fn wanting_tls<N: Network>(context: &Context<N>, way: &Path) -> Vec<u8> {
+    if way.security == Security::Plain {
+        return Vec::new();
+    }
+    // RFC 4954 section 4 has 538 from its predecessor: encryption is required for the mechanism.
+    let wants_tls = |outcome: &Outcome| match outcome {
+        Outcome::Refused { reason, reply, .. } => *reason == Reason::TlsRequired || reply.code == 538,
+        _ => false,
+    };
+    context.recorder.look(|report| {
+        let judged = verdict::judge(report).paths.into_iter().zip(&report.paths);
+        let is_twin = |other: &Path| (other.address, other.port) == (way.address, way.port);
+        let clear = judged.filter(|(_, facts)| facts.way.security == Security::Plain && is_twin(&facts.way));
+        let tests = clear.flat_map(|(path, _)| path.tests);
+        tests.filter(|judged| wants_tls(&judged.outcome)).map(|judged| judged.test.number).collect()
     })
 }
 
