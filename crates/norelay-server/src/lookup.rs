@@ -24,7 +24,7 @@ use norelay_probe::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{AppState, Asker, Config, Job, JobId, Refusal, State};
+use crate::{AppState, Asker, Config, Job, JobId, Refusal, State, permission, store::Request};
 
 /// The names and addresses of a domain's exchangers have so long.
 const NAMES: Duration = Duration::from_secs(5);
@@ -176,9 +176,8 @@ impl RelayTest {
         }
         for job in jobs {
             // One test or one path alone says nothing about the server.
-            let request = &job.request;
-            let is_whole = request.only.is_empty() && request.skip.is_empty() && request.path.is_none();
-            let Some(verdict) = job.verdict.filter(|_| is_whole && job.state == State::Finished) else { continue };
+            let is_about_server = is_about_server(&job.request) && job.state == State::Finished;
+            let Some(verdict) = job.verdict.filter(|_| is_about_server) else { continue };
             let Ok(pinned) = state.store.pinned(job.id).await else { continue };
             let addresses = pinned.addresses().map(|address| address.to_canonical()).collect();
             let test = Self { job, verdict, addresses, local_domain: pinned.local_domain };
@@ -197,4 +196,10 @@ impl RelayTest {
             Err(_) => self.local_domain.as_deref() == Some(target) || self.job.request.target == target,
         }
     }
+}
+
+/// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds is no part of that.
+fn is_about_server(request: &Request) -> bool {
+    let is_beyond_strangers = |name: &String| permission::find(name).is_some_and(|test| !test.is_asked_by_rcpt());
+    request.only.is_empty() && request.path.is_none() && request.skip.iter().all(is_beyond_strangers)
 }

@@ -451,7 +451,7 @@ fn is_for_strangers(request: &Request) -> bool {
 }
 
 /// A test by its id or number.
-fn find(name: &str) -> Option<&'static RelayTest> {
+pub(crate) fn find(name: &str) -> Option<&'static RelayTest> {
     catalogue::by_id(name).or_else(|| name.parse().ok().and_then(catalogue::by_number))
 }
 

@@ -142,10 +142,14 @@ fn without_proof_nothing_goes_past_rcpt() {
     let folder = Folder::new("service");
     let service = start(folder.path(), &[("receiver.listen", "127.0.0.1:0")]);
     let server = MailServer::open(service.receiver.expect("the receiver listens"));
-    let id = service.test(&json!({"target": server.address.to_string()}));
-    let records = service.follow(&id);
-    assert!(!records.iter().any(|record| record["stage"] == "data" || is(record, "received")));
-    assert_eq!(service.shown(&id)["verdict"], "suspect");
+    for (profile, said) in [("classic", &["data", "end_of_data"][..]), ("standard", &["end_of_data"])] {
+        // The standard tests ask for DATA after a refusal, and give no text.
+        let id = service.test(&json!({"target": server.address.to_string(), "profile": profile}));
+        let records = service.follow(&id);
+        let goes_past = |record: &Value| said.iter().any(|stage| record["stage"] == *stage) || is(record, "received");
+        assert_eq!(records.iter().find(|record| goes_past(record)), None, "{profile}");
+        assert_eq!(service.shown(&id)["verdict"], "suspect", "{profile}");
+    }
 }
 
 #[test]

@@ -107,9 +107,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             "DATA" => {
                 stream.write_all(b"354 End data with <CR><LF>.<CR><LF>\r\n")?;
                 let mut text = String::new();
-                while lines.read_line(&mut line)? > 0 && line != ".\r\n" {
-                    text.push_str(&line);
-                    line.clear();
+                while line != ".\r\n" {
+                    text.push_str(&std::mem::take(&mut line));
+                    if lines.read_line(&mut line)? == 0 {
+                        // A text without its end is no message (RFC 5321 section 4.1.1.4).
+                        return Ok(());
+                    }
                 }
                 line.clear();
                 stream.write_all(b"250 2.0.0 Ok: queued as 1\r\n")?;
