@@ -81,7 +81,7 @@ pub struct Scenario {
     /// Whether the receiver is a process of its own (`norelay receive`), whose spool and key norelay reads.
     #[serde(default)]
     pub receiver_apart: bool,
-    /// Further options of `norelay test`.
+    /// Further options of `norelay test`; `{suite}` in them is this package's folder.
     #[serde(default)]
     pub options: Vec<String>,
     /// Words of norelay's progress (`--verbose`): once they have come, the run is interrupted and gone on with from its
@@ -192,6 +192,8 @@ pub struct Expectation {
     pub absent: Vec<String>,
     /// The most connections that one path may take.
     pub connections_at_most: Option<usize>,
+    /// The most pauses that a run may make because the server turned it away.
+    pub pauses_at_most: Option<usize>,
     /// The most seconds that a run may take.
     pub seconds_at_most: Option<f64>,
     /// Words that the server's own log must not have, in lower case: they tell of a limit that was met.
@@ -287,7 +289,11 @@ pub fn scenarios() -> Outcome<Vec<(String, String, Scenario)>> {
         for file in names(&home().join("scenarios").join(&subject))? {
             let path = home().join("scenarios").join(&subject).join(&file);
             let name = file.trim_end_matches(".toml").to_owned();
-            found.push((subject.clone(), name, read(&path)?));
+            let mut scenario: Scenario = read(&path)?;
+            for option in &mut scenario.options {
+                *option = option.replace("{suite}", &home().display().to_string());
+            }
+            found.push((subject.clone(), name, scenario));
         }
     }
     Ok(found)

@@ -25,6 +25,15 @@ const TOOLS: [(&str, &str); 6] = [
     ("openssl", "openssl"),
 ];
 
+/// How a layer came to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provided {
+    /// An earlier run had made it.
+    Found,
+    /// It was made now.
+    Made,
+}
+
 /// Where layers are kept.
 pub struct Store {
     folder: PathBuf,
@@ -52,7 +61,7 @@ impl Store {
     }
 
     /// Makes what is missing of the base and of one subject's layer.
-    pub fn provide(&self, subject: &Subject) -> Outcome<()> {
+    pub fn provide(&self, subject: &Subject) -> Outcome<Provided> {
         let lock_file = self.folder.join("lock");
         let lock = File::create(&lock_file).doing(|| format!("make {}", lock_file.display()))?;
         lock.lock().doing(|| format!("lock {}", lock_file.display()))?;
@@ -60,10 +69,11 @@ impl Store {
             self.make_base()?;
         }
         let layer = self.layer(subject);
-        if !layer.is_dir() {
-            make_layer(&self.base, &layer, subject)?;
+        if layer.is_dir() {
+            return Ok(Provided::Found);
         }
-        Ok(())
+        make_layer(&self.base, &layer, subject)?;
+        Ok(Provided::Made)
     }
 
     /// Where the logs of failed scenarios go.

@@ -19,14 +19,17 @@ mod schema;
 mod sink;
 mod stage;
 mod suite;
+mod times;
 mod witness;
 mod world;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use failure::{Doing, Failure, Outcome};
+use layer::Provided;
 use libtest_mimic::Arguments;
 use suite::Judge;
 
@@ -134,15 +137,18 @@ fn provide_layers(request: &Request) -> Outcome<()> {
     let store = layer::Store::open()?;
     for name in needed {
         let subject = data::subject(&name)?;
-        if let Err(failure) = store.provide(&subject) {
-            eprintln!("skipped: {} can't be had: {failure}", subject.title);
+        let started = Instant::now();
+        match store.provide(&subject) {
+            Ok(Provided::Made) => eprintln!("made {} in {:.1} s", subject.title, started.elapsed().as_secs_f64()),
+            Ok(Provided::Found) => {}
+            Err(failure) => eprintln!("skipped: {} can't be had: {failure}", subject.title),
         }
     }
     Ok(())
 }
 
 /// Runs the trials; this process is the first of its process namespace.
-#[expect(clippy::print_stdout, reason = "the table belongs to the results, which are printed")]
+#[expect(clippy::print_stdout, reason = "the tables belong to the results, which are printed")]
 fn inside(arguments: &[String]) -> Outcome<ExitCode> {
     let request = Request::read(arguments);
     for folder in ["/run/netns", world::ROOM] {
@@ -153,7 +159,7 @@ fn inside(arguments: &[String]) -> Outcome<ExitCode> {
     let mut arguments = Arguments::from_iter(request.harness);
     arguments.test_threads = arguments.test_threads.or(Some(THREADS));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    print!("{}", cure::table());
+    print!("{}{}", cure::table(), times::slowest());
     Ok(conclusion.exit_code())
 }
 

@@ -53,6 +53,10 @@ impl Run<'_> {
         if let Some(most) = expect.connections_at_most.filter(|most| connections == 0 || connections > *most) {
             complaints.push(format!("{connections} connections on one path, not 1 to {most}"));
         }
+        let pauses = pauses(self.log);
+        if let Some(most) = expect.pauses_at_most.filter(|most| connections == 0 || pauses > *most) {
+            complaints.push(format!("it paused {pauses} times because it was turned away, not at most {most}"));
+        }
         if let Some(most) = expect.seconds_at_most.filter(|most| self.seconds > *most) {
             complaints.push(format!("it took {:.1} s, not at most {most}", self.seconds));
         }
@@ -185,10 +189,20 @@ impl Run<'_> {
     }
 }
 
+/// The events of a log.
+fn events(log: &str) -> impl Iterator<Item = Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok())
+}
+
+/// How often a run waited for the clock because a server had turned it away, by an event log.
+fn pauses(log: &str) -> usize {
+    events(log).filter(|event| event["event"] == "waiting" && event["why"] == "dropped").count()
+}
+
 /// How many connections each path took, by an event log.
 pub fn connections(log: &str) -> BTreeMap<u64, usize> {
     let mut paths = BTreeMap::new();
-    for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+    for event in events(log) {
         if let (Some("opened"), Some(path)) = (event["event"].as_str(), event["path"].as_u64()) {
             *paths.entry(path).or_default() += 1;
         }
@@ -200,7 +214,7 @@ pub fn connections(log: &str) -> BTreeMap<u64, usize> {
 pub fn asked_again(log: &str) -> Vec<String> {
     let mut dialogues: BTreeMap<u64, Dialogue> = BTreeMap::new();
     let (mut resumed, mut complaints) = (false, Vec::new());
-    for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+    for event in events(log) {
         let Some(number) = event["dialogue"].as_u64() else {
             resumed |= event["event"] == "resumed";
             continue;
@@ -338,7 +352,8 @@ mod tests {
             .collect();
         let report = json!({"verdict": verdict, "findings": [{"tag": "blocked"}],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});
-        let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3);
+        let waiting = |why: &str| format!("{{\"event\":\"waiting\",\"path\":1,\"why\":\"{why}\"}}\n");
+        let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3) + &waiting("arrival") + &waiting("dropped");
         Run { report: &report, code: Some(code), with_receiver: true, seconds: 5.0, log: &log, mta: None }
             .complaints(&expect)
     }
@@ -357,6 +372,8 @@ mod tests {
             ("verdict = 'closed'\nabsent = ['blocked', 'backscatter']", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nconnections_at_most = 3\nseconds_at_most = 5.0", "refused", "closed", 0, 0),
             ("verdict = 'closed'\nconnections_at_most = 2\nseconds_at_most = 4.9", "refused", "closed", 0, 2),
+            ("verdict = 'closed'\npauses_at_most = 1", "refused", "closed", 0, 0),
+            ("verdict = 'closed'\npauses_at_most = 0", "refused", "closed", 0, 1),
         ];
         for (expect, outcome, verdict, code, count) in rows {
             let found = complaints(expect, outcome, verdict, code);

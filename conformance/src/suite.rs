@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Trial};
 
@@ -19,6 +19,7 @@ use crate::guest;
 use crate::layer::Store;
 use crate::report::{left_open, user_mail};
 use crate::stage::{Heard, Stage};
+use crate::times;
 
 /// What looks at the servers.
 #[derive(Debug, Clone)]
@@ -45,7 +46,10 @@ pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
                 if let Some(absent) = absent(&store, &subject, &scenario)? {
                     return Ok(Completion::ignored_with(absent));
                 }
-                perform(&judge, &store, &title, &subject, &scenario)?;
+                let started = Instant::now();
+                let done = perform(&judge, &store, &title, &subject, &scenario);
+                times::note(&title, started.elapsed());
+                done?;
                 Ok(Completion::Completed)
             });
             trial.with_ignored_flag(slow)
