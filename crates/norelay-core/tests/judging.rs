@@ -329,6 +329,30 @@ fn whoever_is_hung_up_on_as_he_asks_again_has_his_answer() {
     }
 }
 
+/// Where others asked before on the same connection, it was they who used up the server's patience: alone, the test gets
+/// further.
+#[test]
+fn whoever_is_hung_up_on_behind_others_has_no_answer() {
+    const RCPT: (Stage, &str, &str) = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 5.7.1 Relaying denied");
+    const DATA: (Stage, &str, &str) = (Stage::Data, "DATA", "503 5.5.1 no recipients");
+    for (last, is_shared, expected) in [
+        (&[RCPT, DATA, RCPT][..], false, Verdict::Closed),
+        (&[RCPT, DATA, RCPT], true, Verdict::Inconclusive),
+        (&[RCPT], false, Verdict::Closed),
+        (&[RCPT], true, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["data-after-refused"]);
+        let before = [(Stage::Greeting, "", "220 mx"), (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok")];
+        let cause = Cause::Disconnected { stage: Stage::Rcpt, error: None };
+        story.attempts(path, "data-after-refused", &[&before, last].concat(), End::Interrupted(cause));
+        if is_shared {
+            story.shared_with("null-sender");
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{} {is_shared}", last.len());
+    }
+}
+
 /// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for that.
 #[test]
 fn what_is_handed_on_with_its_route_unread_is_no_proof() {

@@ -170,6 +170,15 @@ impl Story {
         }
     }
 
+    /// The last connection was shared with another test.
+    pub fn shared_with(&mut self, other: &str) {
+        let opened = self.records.iter_mut().rev().find_map(|record| match &mut record.event {
+            Event::Opened { tests, .. } => Some(tests),
+            _ => None,
+        });
+        opened.expect("there was a connection").push(other.to_owned());
+    }
+
     /// A test whose RCPT (or MAIL) was answered so.
     pub fn answered(&mut self, path: u8, test: &str, stage: Stage, answer: &str) {
         let mut lines = vec![

@@ -250,8 +250,11 @@ impl<N: Network> PathScan<N> {
     async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> (Ending, Duration) {
         let unanswered =
             tests.into_iter().filter(|test| job.attempt == 0 || !is_answered(&self.context, self.index, test));
-        let asked: Vec<_> =
-            unanswered.filter(|test| self.is_offered(test)).map(|test| (test, self.sender_for(test))).collect();
+        let offered = unanswered.filter(|test| self.is_offered(test));
+        let (in_vain, others): (Vec<_>, Vec<_>) = offered.partition(|test| self.was_first_in_vain(test));
+        let are_left = !in_vain.is_empty() && !others.is_empty();
+        let now = if others.is_empty() { in_vain } else { others };
+        let asked: Vec<_> = now.into_iter().map(|test| (test, self.sender_for(test))).collect();
         let opened = Instant::now();
         let outcomes = self.ask_from(&asked, job).await;
         let took = opened.elapsed();
@@ -276,8 +279,10 @@ impl<N: Network> PathScan<N> {
             .map(|(test, _, outcome)| ending_of(test, outcome))
             .find(|ending| *ending != Ending::Answered);
         let is_closed = matches!(open, Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
+        let has_answered = outcomes.iter().any(|(_, _, outcome)| outcome.is_answered());
         let ending = match open {
-            Some(_) if is_closed && outcomes.iter().any(|(_, _, outcome)| outcome.is_answered()) => Ending::Continued,
+            Some(_) if is_closed && has_answered => Ending::Continued,
+            None if are_left && has_answered => Ending::Continued,
             open => open.unwrap_or(Ending::Answered),
         };
         (ending, took)

@@ -3,8 +3,9 @@
 use norelay_core::{
     batch,
     catalogue::RelayTest,
+    check::Outcome,
     event::Path,
-    smtp::{Security, Stage},
+    smtp::{Cause, End, Security, Stage},
 };
 
 use super::path::PathScan;
@@ -34,6 +35,19 @@ impl<N: Network> PathScan<N> {
         }
         let hellos = self.way.security != Security::StartTls;
         batch::groups(tests, MAX_SHARING, hellos, |test| self.is_known_offered(test))
+    }
+
+    /// Whether a test came first on a connection with others, and the server closed it before its answer: again, it would
+    /// keep all those behind it from theirs.
+    pub(super) fn was_first_in_vain(&self, test: &RelayTest) -> bool {
+        self.context.recorder.look(|report| {
+            report.dialogues_of(self.index, test.id).any(|(_, dialogue)| {
+                let is_closed =
+                    matches!(dialogue.end, Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
+                let is_first = dialogue.tests.len() > 1 && dialogue.tests.first().is_some_and(|id| id == test.id);
+                is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
+            })
+        })
     }
 
     /// Whether the server has offered what a test needs on this path, if anything.
