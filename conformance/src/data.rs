@@ -128,6 +128,8 @@ pub struct WayIn {
     pub first: Option<String>,
     /// The name to say with EHLO.
     pub hello: Option<String>,
+    /// The recipient, where it takes a certain one.
+    pub recipient: Option<String>,
     /// Commands between EHLO and MAIL.
     #[serde(default)]
     pub says: Vec<String>,

@@ -104,13 +104,14 @@ pub fn testify(patience: Duration, way_in: Option<&WayIn>) -> Outcome<Testimony>
         asked.sort_by_key(|(number, _)| *number);
         asked.into_iter().map(|(_, sight)| sight).collect()
     });
-    let way_in = way_in.map(|way| attempt("the way in", ("witness@probe.test", THROUGH), way));
+    let through = way_in.and_then(|way| way.recipient.as_deref()).unwrap_or(THROUGH);
+    let way_in = way_in.map(|way| attempt("the way in", ("witness@probe.test", through), way));
     let taken = sights.iter().chain(&way_in).filter(|sight| sight.taken).count();
     let arrivals = sink.wait(patience, |arrivals| arrivals.len() >= taken);
-    Ok(conclude(sights, way_in, &arrivals))
+    Ok(conclude(sights, way_in, through, &arrivals))
 }
 
-fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, arrivals: &[Arrival]) -> Testimony {
+fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, through: &str, arrivals: &[Arrival]) -> Testimony {
     let paths: Vec<&String> = arrivals.iter().flat_map(|mail| &mail.forward_paths).collect();
     let seen: BTreeSet<usize> =
         (0..tests.len()).filter(|number| paths.iter().any(|path| path.contains(&recipient(*number)))).collect();
@@ -118,7 +119,7 @@ fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, arrivals: &[Arriva
         sight.arrived = seen.contains(&number);
     }
     if let Some(sight) = &mut way_in {
-        sight.arrived = paths.iter().any(|path| path.contains(THROUGH));
+        sight.arrived = paths.iter().any(|path| path.contains(through));
     }
     let bounces = paths.iter().filter(|path| path.contains("sender")).count();
     let postmaster = transact("witness@probe.test", "postmaster@target.test", false, &WayIn::default());
@@ -126,7 +127,7 @@ fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, arrivals: &[Arriva
     Testimony { tests, way_in, bounces, postmaster }
 }
 
-/// The recipient of the scenario's way in.
+/// The recipient of the scenario's way in, where any will do.
 const THROUGH: &str = "through@probe.test";
 
 fn recipient(number: usize) -> String {

@@ -55,6 +55,7 @@ static EXCEPTIONS: &[(&str, Cause)] = &[
     ("double-bounce-sender", Cause::TrustsNullSender),
     ("mx-backup-trap", Cause::BackupMxLoose),
     ("mx-primary-trap", Cause::BackupMxLoose),
+    ("postmaster-recipient", Cause::PostmasterAnywhere),
     ("imceasmtp-host", Cause::EncapsulatedAddress),
     ("imceasmtp-domain", Cause::EncapsulatedAddress),
     ("srs0-forged", Cause::EncapsulatedAddress),

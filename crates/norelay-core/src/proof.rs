@@ -63,12 +63,12 @@ pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
 }
 
 impl Proof {
-    /// Only plain dialogues can share a message: their steps are MAIL and RCPT.
+    /// Only plain dialogues can share a message: their steps are MAIL and RCPT. Where the sender proves, it is the test's own.
     fn may_take(&self, candidate: &Candidate) -> bool {
         let first = &self.candidates[0];
         self.path == candidate.path
             && self.candidates.len() < MAX_RECIPIENTS
-            && [first.test, candidate.test].iter().all(|test| test.dialogue == PLAIN)
+            && [first.test, candidate.test].iter().all(|test| test.dialogue == PLAIN && !test.is_for_postmaster())
             && first.transaction.hello == candidate.transaction.hello
             && first.sender == candidate.sender
     }
@@ -220,6 +220,7 @@ mod tests {
             domain: "probe.example".into(),
             helo: "h.probe.example".into(),
             host: Some("mx.example".into()),
+            local_domain: Some("example".into()),
             literal: Some("[192.0.2.7]".into()),
             ..Words::default()
         };
@@ -257,6 +258,12 @@ mod tests {
                 &["0 foreign-to-foreign", "0 target-host-sender+percent-host", "0 bare-sender"],
             ),
             (&[(0, "percent-host"), (0, "null-sender")], 1, &["0 null-sender"]),
+            // Its sender proves, so that it shares no message.
+            (
+                &[(0, "postmaster-recipient"), (0, "percent-domain"), (0, "foreign-to-foreign")],
+                3,
+                &["0 percent-domain+foreign-to-foreign", "0 postmaster-recipient"],
+            ),
             (
                 &[(0, "foreign-to-foreign"), (0, "null-sender"), (1, "foreign-to-foreign")],
                 2,

@@ -67,6 +67,7 @@ causes! {
     AddressSyntax "address_syntax" "reads an address one way when it checks and another when it delivers";
     EncapsulatedAddress "encapsulated_address" "unpacks an address from a local part and sends the mail there";
     RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that it takes mail for";
+    PostmasterAnywhere "postmaster_anywhere" "takes mail for postmaster of every domain";
     BackupMxLoose "backup_mx_loose" "takes mail for every domain whose MX records name it";
     LateRelayCheck "late_relay_check" "checks relaying only after RCPT, where a message with several recipients escapes it";
     SessionState "session_state" "forgets its check in the course of a session";

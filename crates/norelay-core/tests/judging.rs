@@ -42,6 +42,38 @@ fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
     }
 }
 
+/// Postmaster elsewhere must be refused as anybody elsewhere: another answer comes from behind the relay check.
+#[test]
+fn postmaster_elsewhere_is_refused_as_anybody_elsewhere() {
+    const DENIED: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
+    const UNDELIVERABLE: &str =
+        "550 5.1.1 <postmaster@probe.example>: Recipient address rejected: undeliverable address";
+    for (plain, answer, expected) in [
+        (DENIED, DENIED, Verdict::Closed),
+        (DENIED, "550 relay not permitted", Verdict::Closed),
+        (
+            "550 Invalid recipient: <u@probe.example>",
+            "550 Invalid recipient: <postmaster@probe.example>",
+            Verdict::Closed,
+        ),
+        ("550 5.1.1 no such user here", "550 5.1.1 User unknown", Verdict::Closed),
+        ("550 no", "550 no", Verdict::Closed),
+        (DENIED, UNDELIVERABLE, Verdict::Inconclusive),
+        (DENIED, "550 5.7.1 Access denied", Verdict::Inconclusive),
+        (DENIED, "550 no", Verdict::Inconclusive),
+        (DENIED, "450 4.2.0 Greylisted", Verdict::Inconclusive),
+        (DENIED, "250 ok", Verdict::Suspect),
+    ] {
+        let mut story = Story::begin(true);
+        let tests = ["foreign-to-foreign", "postmaster-recipient", "ctl-postmaster"];
+        let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
+        for (test, reply) in tests.into_iter().zip([plain, answer, "250 ok"]) {
+            story.answered(path, test, Stage::Rcpt, reply);
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{plain} {answer}");
+    }
+}
+
 /// A port for users who authenticate refuses all others alike: that it isn't our address that it dislikes, another port
 /// of the same server says.
 #[test]

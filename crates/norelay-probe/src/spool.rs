@@ -23,6 +23,7 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     event::{Event, Receipt, Record, VERSION},
+    reception::is_genuine,
     token::{RunId, TokenKey},
 };
 use tokio::sync::mpsc;
@@ -318,8 +319,7 @@ impl Reading {
     fn receipt_in(&self, line: &[u8]) -> Option<Receipt> {
         match serde_json::from_slice(line).ok()? {
             Record { v: VERSION, event: Event::Received(receipt), .. } => {
-                let is_genuine = self.key.find(receipt.forward_path.as_bytes()) == Some(receipt.token);
-                (receipt.token.run == self.run && is_genuine).then_some(receipt)
+                (receipt.token.run == self.run && is_genuine(&self.key, &receipt)).then_some(receipt)
             }
             _ => None,
         }

@@ -13,6 +13,7 @@ use norelay_core::{
     catalogue::{self, Profile},
     check::Verdict,
     event::Receipt,
+    token::{Role, Token},
 };
 use proptest::{
     prelude::*,
@@ -50,11 +51,12 @@ enum Hole {
     Piggyback,
     SecondTry,
     BeginsLikeOwn,
+    Postmaster,
     // Nor do the standard ones for this.
     SenderIsRecipient,
 }
 
-const HOLES: [Hole; 18] = [
+const HOLES: [Hole; 19] = [
     Hole::Nobody,
     Hole::Everybody,
     Hole::NullSender,
@@ -72,12 +74,13 @@ const HOLES: [Hole; 18] = [
     Hole::Piggyback,
     Hole::SecondTry,
     Hole::BeginsLikeOwn,
+    Hole::Postmaster,
     Hole::SenderIsRecipient,
 ];
 
 impl Hole {
     fn is_asked_for_in(self, profile: Profile) -> bool {
-        let (classic, standard) = (&HOLES[1..9], &HOLES[1..17]);
+        let (classic, standard) = (&HOLES[1..9], &HOLES[1..18]);
         match profile {
             Profile::Classic => classic.contains(&self),
             Profile::Standard => standard.contains(&self),
@@ -546,6 +549,7 @@ impl Model {
             Hole::AnyPassword | Hole::Xclient => said.is_authenticated,
             Hole::Piggyback => said.takes_a_mailbox,
             Hole::SecondTry => said.refused.iter().any(|refused| refused == address),
+            Hole::Postmaster => address.starts_with("postmaster@"),
             Hole::BeginsLikeOwn => domain.starts_with("target.example"),
             Hole::SourceRoute => OWN.iter().any(|own| path.starts_with(&format!("<@{own}:"))),
             // Of these servers only the forms lead elsewhere.
@@ -575,14 +579,19 @@ impl Model {
 
     fn deliver(&self, said: &Said, path: &str, seconds: u64) {
         self.memory().relayed = true;
-        let (Some(receipts), Some(token)) = (self.receipts.clone(), key().find(path.as_bytes())) else { return };
+        let sender = said.reverse_path.as_deref().unwrap_or_default();
+        let token = match path.starts_with("postmaster@") {
+            true => key().find(sender.as_bytes()).map(|token| Token { role: Role::Recipient, ..token }),
+            false => key().find(path.as_bytes()),
+        };
+        let (Some(receipts), Some(token)) = (self.receipts.clone(), token) else { return };
         let receipt = Receipt {
             token,
             message_token: true,
             peer: ([192, 0, 2, 7], 50_000).into(),
             helo: "mx.target.example".into(),
             tls: false,
-            reverse_path: format!("<{}>", said.reverse_path.as_deref().unwrap_or_default()).as_str().into(),
+            reverse_path: format!("<{sender}>").as_str().into(),
             forward_path: format!("<{path}>").as_str().into(),
             received: Vec::new(),
             size: 1000,

@@ -4,7 +4,7 @@
 //! key of a run and tells what came.
 //!
 //! Rules:
-//! - The service is believed only as far as its tokens are genuine: a receipt whose forward-path has no token of this run is
+//! - The service is believed only as far as its tokens are genuine: a receipt whose addresses bear no token of this run is
 //!   left out.
 //! - When the service doesn't answer, it is asked again until the test is over; what came stays there.
 
@@ -14,6 +14,7 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use norelay_core::{
     event::Receipt,
+    reception::is_genuine,
     token::{RunId, TokenKey},
 };
 use reqwest::{Client, RequestBuilder, Url};
@@ -167,9 +168,8 @@ impl Follower {
             };
             for Arrived { number, receipt, .. } in arrived {
                 since = since.max(number);
-                let is_genuine = receipt.token.run == self.run
-                    && self.key.find(receipt.forward_path.as_bytes()) == Some(receipt.token);
-                if is_genuine && receipts.send(receipt).await.is_err() {
+                let is_ours = receipt.token.run == self.run && is_genuine(&self.key, &receipt);
+                if is_ours && receipts.send(receipt).await.is_err() {
                     return;
                 }
             }

@@ -251,6 +251,9 @@ tests! {
 
     // Run where a user and a password are given.
     160 "ctl-authenticated" Thorough Control Strong "<{authenticated_user}>" "<{user}@{domain}>" &[Credentials, Mail, Rcpt];
+
+    // Scored again: numbers are given in the order of their finding.
+    161 "postmaster-recipient" Standard RecipientDomain Strong "<{sender}@{domain}>" "<postmaster@{domain}>" PLAIN;
 }
 
 #[cfg(test)]
@@ -260,9 +263,14 @@ mod tests {
     #[test]
     fn bystanders_get_no_message() {
         let spared = |id: &str| crate::catalogue::by_id(id).expect("the id is in the table").spares_bystanders();
-        for id in
-            ["foreign-to-foreign", "percent-domain", "data-after-refused", "second-transaction", "rcpt-before-mail"]
-        {
+        for id in [
+            "foreign-to-foreign",
+            "percent-domain",
+            "data-after-refused",
+            "second-transaction",
+            "rcpt-before-mail",
+            "postmaster-recipient",
+        ] {
             assert!(spared(id), "{id}");
         }
         for id in [

@@ -232,6 +232,14 @@ impl<'a> Controls<'a> {
             && (test.strength == Strength::Strong || self.plain.is_some_and(is_same))
             && !reason::is_about_recipient(reply)
     }
+
+    /// Whether postmaster elsewhere is refused as anybody elsewhere. Another refusal than the plain question's comes from
+    /// behind the relay check, as that of a host that was asked whether it has a postmaster: then the check was passed.
+    fn say_the_same_to_all(&self, stage: Stage, reason: Reason, reply: &Reply) -> bool {
+        let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired);
+        let is_as_plain = |plain| reason::is_same(plain, reply) || Reason::of(stage, plain) == reason;
+        is_denial || stage != Stage::Rcpt || self.plain.is_some_and(is_as_plain)
+    }
 }
 
 fn weigh(
@@ -351,6 +359,9 @@ fn denies(
     let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
     let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
     let odd_recipient = !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
+    if test.is_for_postmaster() && !controls.say_the_same_to_all(stage, reason, reply) {
+        return false;
+    }
     match reason {
         Reason::RelayDenied | Reason::AuthRequired => about_envelope,
         // The path in the clear is shut to everybody; its twin under TLS is judged on its own.

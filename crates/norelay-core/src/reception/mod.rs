@@ -2,6 +2,8 @@
 //!
 //! Rules:
 //! - Only a genuine token opens the door: a recipient without one is refused, in whatever form it is written.
+//! - Postmaster has no token in the address: whoever looks whether there is one is told so (RFC 5321 section 4.5.1), and
+//!   what is taken for it bears the token in the reverse-path, of the very test that writes to postmaster.
 //! - The token may be mangled (`%`, `!`, quotes, another case of letters, a source route, inside a longer local part),
 //!   but the path still has to name one of our domains, or no host name at all. Whoever learns a token can't make this
 //!   host look like a relay for somebody else's domain with it.
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use self::copies::Copies;
 use crate::{
+    catalogue,
     event::Receipt,
     octets::Octets,
     smtp::{Message, receiver::Policy},
@@ -25,6 +28,8 @@ use crate::{
 const MAX_HELO: usize = 255;
 
 const REFUSAL: &str = "550 5.7.1 This host takes relay-test messages only and relays nothing";
+/// The test whose message comes to postmaster of the probe domain.
+const TO_POSTMASTER: &str = "postmaster-recipient";
 const NO_POSTMASTER: &str = "550 5.1.1 Nobody reads mail on this host; HELP tells what it is";
 
 /// The key that tokens are verified with.
@@ -53,6 +58,31 @@ impl ReceptionKey {
         let is_wanted = |token: &Token| token.run == run && token.role == Role::Message;
         views::is_in_any(text, &mut |view| key.find_where(view, is_wanted).is_some())
     }
+}
+
+/// Whether the addresses of a receipt bear its token; `key` is the run's.
+#[must_use]
+pub fn is_genuine(key: &TokenKey, receipt: &Receipt) -> bool {
+    let Receipt { token, reverse_path, forward_path, .. } = receipt;
+    token_in(|text| key.find(text), reverse_path, forward_path) == Some(*token)
+}
+
+/// The token that two addresses bear, if it is one that mail can come for.
+fn token_in(find: impl Fn(&[u8]) -> Option<Token>, reverse_path: &Octets, forward_path: &Octets) -> Option<Token> {
+    if mailbox(forward_path).starts_with("postmaster@") {
+        let is_asked = |token: &Token| {
+            token.role == Role::Sender && catalogue::by_id(TO_POSTMASTER).is_some_and(|test| test.number == token.test)
+        };
+        let token = find(reverse_path.as_bytes()).filter(is_asked)?;
+        return Some(Token { role: Role::Recipient, ..token });
+    }
+    let can_come = |token: &Token| matches!(token.role, Role::Recipient | Role::Sender | Role::Inner);
+    find(forward_path.as_bytes()).filter(can_come)
+}
+
+/// A path in lower case, without its brackets.
+fn mailbox(path: &Octets) -> String {
+    path.to_text().to_ascii_lowercase().trim_matches(['<', '>']).to_owned()
 }
 
 /// What a receiver takes, and what it says of itself.
@@ -106,7 +136,8 @@ impl Reception {
     pub fn receipts(&self, message: &Message) -> Vec<Receipt> {
         let received = received::fields(&message.text);
         let mut is_ours = BTreeMap::new();
-        let tokens = message.forward_paths.iter().filter_map(|path| Some((path, self.token_of(path)?)));
+        let token_of = |path| self.token_of(&message.reverse_path, path);
+        let tokens = message.forward_paths.iter().filter_map(|path| Some((path, token_of(path)?)));
         let receipt = |(forward_path, token): (&Octets, Token)| Receipt {
             token,
             message_token: *is_ours
@@ -123,16 +154,16 @@ impl Reception {
         tokens.map(receipt).collect()
     }
 
-    /// Whether a message is for postmaster or abuse, and is to be kept for them.
+    /// Whether a message is for postmaster or abuse, and is to be kept for them: ours is evidence, and for nobody to read.
     #[must_use]
     pub fn is_for_postmaster(&self, message: &Message) -> bool {
-        self.takes_postmaster && message.forward_paths.iter().any(|path| self.is_postmaster(path))
+        let is_mail = |path| self.is_postmaster(path) && self.token_of(&message.reverse_path, path).is_none();
+        self.takes_postmaster && message.forward_paths.iter().any(is_mail)
     }
 
-    /// The token of a forward-path, if it is one that mail can come to.
-    fn token_of(&self, forward_path: &Octets) -> Option<Token> {
-        let token = self.key.find(forward_path.as_bytes())?;
-        matches!(token.role, Role::Recipient | Role::Sender | Role::Inner).then_some(token)
+    /// The token that mail from a reverse-path comes to a forward-path with, if it is one.
+    fn token_of(&self, reverse_path: &Octets, forward_path: &Octets) -> Option<Token> {
+        token_in(|text| self.key.find(text), reverse_path, forward_path)
     }
 
     /// Whether a path names one of our domains anywhere, or no host name at all (a bare token, or one at an address).
@@ -149,9 +180,9 @@ impl Reception {
 
     /// `<postmaster>`, and `postmaster` and `abuse` at our domains.
     fn is_postmaster(&self, forward_path: &Octets) -> bool {
-        let path = forward_path.to_text().to_ascii_lowercase();
-        match path.trim_matches(['<', '>']).split_once('@') {
-            None => path.trim_matches(['<', '>']) == "postmaster",
+        let path = mailbox(forward_path);
+        match path.split_once('@') {
+            None => path == "postmaster",
             Some(("postmaster" | "abuse", domain)) => self.domains.iter().any(|ours| ours == domain),
             Some(_) => false,
         }
@@ -178,11 +209,13 @@ impl Policy for Reception {
     }
 
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str> {
-        if self.is_postmaster(forward_path) {
-            return if self.takes_postmaster { Ok(()) } else { Err(NO_POSTMASTER) };
-        }
-        let is_ours = self.names_us(forward_path) && self.token_of(forward_path).is_some();
-        if is_ours { Ok(()) } else { Err(REFUSAL) }
+        let is_ours = || self.names_us(forward_path) && self.token_of(&Octets::default(), forward_path).is_some();
+        if self.is_postmaster(forward_path) || is_ours() { Ok(()) } else { Err(REFUSAL) }
+    }
+
+    fn text(&self, reverse_path: &Octets, forward_paths: &[Octets]) -> Result<(), &'static str> {
+        let mut bear_tokens = forward_paths.iter().filter_map(|path| self.token_of(reverse_path, path));
+        if self.takes_postmaster || bear_tokens.next().is_some() { Ok(()) } else { Err(NO_POSTMASTER) }
     }
 }
 

@@ -75,8 +75,7 @@ fn tokens_are_taken_in_every_form_and_nothing_else() {
         ("<{T}%elsewhere.example@[192.0.2.1]>", false),
         ("<user@probe.example>", false),
         ("<nraaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@probe.example>", false),
-        ("<postmaster@probe.example>", false),
-        ("<postmaster>", false),
+        ("<postmaster@elsewhere.example>", false),
         ("<@>", false),
         ("<>", false),
         ("", false),
@@ -100,7 +99,7 @@ fn another_keys_token_is_none() {
 }
 
 #[test]
-fn postmaster_is_taken_only_where_somebody_reads() {
+fn there_is_a_postmaster_but_mail_is_taken_only_where_somebody_reads() {
     let [reception, _] = receptions();
     let reading = reception.clone().with_postmaster(true);
     for (path, is_taken) in [
@@ -111,9 +110,50 @@ fn postmaster_is_taken_only_where_somebody_reads() {
         ("<postmaster@elsewhere.example>", false),
         ("<postmaster%elsewhere.example@probe.example>", false),
     ] {
-        assert_eq!(reading.recipient(&path.into()).is_ok(), is_taken, "{path}");
+        for sender in ["<>", "<somebody@elsewhere.example>"] {
+            for reception in [&reading, &reception] {
+                assert_eq!(reception.recipient(&path.into()).is_ok(), is_taken, "{path}");
+            }
+            assert_eq!(reading.text(&sender.into(), &[path.into()]), Ok(()));
+            assert_eq!(reception.text(&sender.into(), &[path.into()]), Err(NO_POSTMASTER));
+        }
         assert_eq!(reading.is_for_postmaster(&message(&[path], "")), is_taken, "{path}");
-        assert!(reception.recipient(&path.into()).is_err() && !reception.is_for_postmaster(&message(&[path], "")));
+        assert!(!reception.is_for_postmaster(&message(&[path], "")), "{path}");
+    }
+}
+
+/// The test that writes to postmaster is proved by its sender; another test's sender, or another key's, proves nothing.
+#[test]
+fn a_message_to_postmaster_is_evidence_by_its_sender() {
+    let number = catalogue::by_id(TO_POSTMASTER).expect("the test is in the table").number;
+    let of_test = |key: &TokenKey, test, role| key.for_run(RUN).mint(Token { run: RUN, path: 1, test, role });
+    let sender = of_test(&master(), number, Role::Sender);
+    for (reverse_path, forward_path, is_evidence) in [
+        (format!("<{sender}@probe.example>"), "<postmaster@probe.example>", true),
+        (format!("<SRS0=HHH=TT=probe.example={sender}@target.example>"), "<Postmaster@Probe.Example>", true),
+        (format!("<{sender}@probe.example>").to_uppercase(), "<postmaster@second.example>", true),
+        (format!("<{}@probe.example>", of_test(&master(), 3, Role::Sender)), "<postmaster@probe.example>", false),
+        (format!("<{}@probe.example>", of_test(&master(), number, Role::Message)), "<postmaster@probe.example>", false),
+        (
+            format!("<{}@probe.example>", of_test(&TokenKey::new([9; 32]), number, Role::Sender)),
+            "<postmaster@probe.example>",
+            false,
+        ),
+        ("<>".to_owned(), "<postmaster@probe.example>", false),
+        (format!("<{sender}@probe.example>"), "<abuse@probe.example>", false),
+        (format!("<{sender}@probe.example>"), "<postmaster>", false),
+    ] {
+        let expected = is_evidence.then_some(token(number, Role::Recipient));
+        for reception in receptions() {
+            let message = Message { reverse_path: reverse_path.as_str().into(), ..message(&[forward_path], "") };
+            let receipts = reception.receipts(&message);
+            assert_eq!(receipts.first().map(|receipt| receipt.token), expected, "{reverse_path} {forward_path}");
+            assert!(receipts.iter().all(|receipt| is_genuine(&master().for_run(RUN), receipt)));
+            assert!(receipts.iter().all(|receipt| !is_genuine(&TokenKey::new([9; 32]), receipt)));
+            assert_eq!(reception.text(&message.reverse_path, &message.forward_paths).is_ok(), is_evidence);
+            // What is evidence is for nobody to read.
+            assert_eq!(reception.with_postmaster(true).is_for_postmaster(&message), !is_evidence);
+        }
     }
 }
 

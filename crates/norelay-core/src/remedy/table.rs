@@ -19,7 +19,7 @@ macro_rules! remedies {
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PortWithoutRelayCheck LateRelayCheck TrustsTls;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck TrustsTls;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "postfix" "relay-domains" RecipientDomainTooWide TrustsEveryone;
     "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
@@ -32,7 +32,7 @@ remedies! {
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
-    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName TrustsEveryone SessionState LateRelayCheck;
+    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere TrustsEveryone SessionState LateRelayCheck;
     "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;
@@ -65,11 +65,11 @@ remedies! {
     "courier" "authentication" TrustsAnyCredentials;
 
     "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
-    "haraka" "recipients" RecipientDomainTooWide TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
+    "haraka" "recipients" RecipientDomainTooWide PostmasterAnywhere TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
     "haraka" "proxies" TrustsXclient TrustsProxyHeader;
     "haraka" "authentication" TrustsAnyCredentials;
 
-    "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
     "nginx" "client-address" LostClientAddress TrustsEveryone PortWithoutRelayCheck;

@@ -60,6 +60,11 @@ pub trait Policy: Send + Sync + fmt::Debug {
     /// # Errors
     /// The refusal: a whole reply line such as `550 5.7.1 …`, without CRLF.
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str>;
+    /// Whether it takes a text from a reverse-path for forward-paths that were all taken, brackets included.
+    ///
+    /// # Errors
+    /// As [`Policy::recipient`].
+    fn text(&self, reverse_path: &Octets, forward_paths: &[Octets]) -> Result<(), &'static str>;
 }
 
 /// A message that came whole.
@@ -384,7 +389,10 @@ impl Receiver {
         match &self.envelope {
             None => self.fault("503 5.5.1 Say MAIL first"),
             Some(envelope) if envelope.forward_paths.is_empty() => self.fault("554 5.5.1 No recipient was accepted"),
-            Some(_) => {
+            Some(Envelope { reverse_path, forward_paths }) => {
+                if let Err(refusal) = self.policy.text(reverse_path, forward_paths) {
+                    return self.fault(refusal);
+                }
                 self.state = State::Text(TextReader::new(MAX_TEXT_KEPT));
                 self.wait(now, TEXT_TIMEOUT);
                 self.say("354 Send the text, and end it with CRLF.CRLF");

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Takes mail for whatever has `token` in it.
+/// Takes mail for whatever has `token` in it, and no text for those that have `idle` in it.
 #[derive(Debug)]
 struct Tokens;
 
@@ -21,6 +21,11 @@ impl Policy for Tokens {
 
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str> {
         if forward_path.to_text().contains("token") { Ok(()) } else { Err("550 5.7.1 No relaying") }
+    }
+
+    fn text(&self, _: &Octets, forward_paths: &[Octets]) -> Result<(), &'static str> {
+        let is_idle = |path: &Octets| path.to_text().contains("idle");
+        if forward_paths.iter().all(is_idle) { Err("550 5.1.1 Nobody reads it") } else { Ok(()) }
     }
 }
 
