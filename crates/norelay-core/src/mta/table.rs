@@ -74,6 +74,7 @@ names! {
     "mox" "mox";
     "msmtpd" "msmtpd";
     "nginx" "nginx (a mail proxy)" before others;
+    "nodemailer" "smtp-server (Nodemailer)";
     "opensmtpd" "OpenSMTPD";
     "postfix" "Postfix";
     "powermta" "PowerMTA";
@@ -417,6 +418,24 @@ clues! {
         Certain Seen Greeting "220 * Python SMTP {v}";
         Likely Seen Order "SIZE 8BITMIME HELP$ !PIPELINING";
         Likely Seen Any "553 5.1.3 Error: malformed address";
+    }
+    "nodemailer" {
+        Likely Seen Hello "250 * Nice to meet you, *";
+        Certain Seen Any "252 Try to send something. No promises though";
+        Likely Seen Any "214 See https://tools.ietf.org/html/rfc5321 for details";
+        Likely Seen Mail "250 Accepted";
+        Likely Seen Any "530 Error: authentication Required";
+        Likely Seen Any "538 Error: Must issue a STARTTLS command first";
+        Likely Seen Any "504 Error: Unrecognized authentication type";
+        Likely Seen Any "503 Error: send HELO/EHLO first";
+        Likely Seen Any "501 Error: Bad sender address syntax";
+        Likely Seen Any "501 Error: Bad recipient address syntax";
+        Likely Seen Any "421 Error: too many unauthenticated commands";
+        Likely Seen EndOfData "250 OK: message queued";
+        Possible Seen Order "=PIPELINING 8BITMIME SMTPUTF8";
+        Possible Seen Rcpt "250 Accepted";
+        Possible Seen Any "503 Error: need MAIL command";
+        Possible Seen Any "221 Bye";
     }
     "nginx" {
         Likely Seen Greeting "220 * ESMTP ready";

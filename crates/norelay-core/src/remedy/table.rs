@@ -72,6 +72,10 @@ remedies! {
     "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
+    "nodemailer" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "nodemailer" "authentication" TrustsAnyCredentials;
+    "nodemailer" "proxies" TrustsXclient TrustsProxyHeader;
+
     "nginx" "client-address" LostClientAddress TrustsEveryone PortWithoutRelayCheck;
     "nginx" "authentication" TrustsAnyCredentials;
 
@@ -150,8 +154,10 @@ mod tests {
     }
 
     /// The servers on which the conformance suite applies remedies.
-    const TRIED: &[&str] =
-        &["postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nginx", "dovecot", "msmtpd"];
+    #[rustfmt::skip]
+    const TRIED: &[&str] = &[
+        "postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nodemailer", "nginx", "dovecot", "msmtpd",
+    ];
 
     #[test]
     fn what_was_never_tried_says_so() {
