@@ -183,6 +183,10 @@ pub struct Expectation {
     /// The causes that norelay must name, the true one first: all of them, and no other.
     #[serde(default)]
     pub causes: Vec<String>,
+    /// The keys of the remedies that close the server, as the report prints them one after another: these and no other
+    /// must have been needed. Whatever closes it is right where they are left out.
+    #[serde(default)]
+    pub remedies: Vec<String>,
     /// The cause that must be named without a receiver, where it takes a message to tell; the
     /// first of the others where it's left out; empty where none can be named.
     pub cause_without_receiver: Option<String>,

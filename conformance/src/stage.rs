@@ -332,7 +332,7 @@ fn beside_the_tests(options: &[String]) -> Vec<&String> {
     let mut is_value = false;
     let kept = options.iter().filter(|option| {
         let chooses = ["--port", "--only", "--skip"].contains(&option.as_str());
-        let goes = chooses || is_value || *option == "--every-path";
+        let goes = chooses || is_value || ["--every-path", "-4", "-6"].contains(&option.as_str());
         is_value = chooses;
         !goes
     });

@@ -18,7 +18,7 @@ pub use self::{
     technique::{Technique, techniques},
 };
 use crate::{
-    catalogue::{Group, RelayTest},
+    catalogue::{Group, RelayTest, Strength},
     check::{
         Hops, Outcome,
         verdict::{Judgement, PathJudgement, TestJudgement, Weight},
@@ -73,6 +73,8 @@ static EXCEPTIONS: &[(&str, Cause)] = &[
 
 /// The remedies for servers that trust a client for his certificate.
 const CERTIFICATES: &str = "/client-certificates";
+/// Those for servers that see the machine they run on in the place of their clients.
+const CLIENT_ADDRESS: &str = "/client-address";
 /// Those for servers that queue by another protocol than SMTP for everybody.
 const QMQP: &str = "/qmqpd";
 
@@ -141,7 +143,7 @@ impl<'a> View<'a> {
     }
 
     /// The other paths of the run.
-    fn others(&self) -> impl Iterator<Item = View<'a>> {
+    fn others(self) -> impl Iterator<Item = View<'a>> {
         views(self.report, self.judgement).filter(move |other| other.index != self.index)
     }
 }
@@ -227,9 +229,15 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
     let mut evidence: Vec<String> =
         accepted.iter().map(|judged| sentence::accepted(view, judged, beside.map(|beside| beside.1))).collect();
     evidence.extend(beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
-    let confidence = match (accepted.iter().any(|judged| judged.weight == Weight::Proof), beside) {
+    let is_proven = accepted.iter().any(|judged| judged.weight == Weight::Proof);
+    let may_be_local = any_local_part(view)
+        .filter(|_| !is_proven && accepted.iter().all(|judged| judged.test.strength == Strength::Weak));
+    // A report shows the first few alone.
+    evidence.splice(..0, may_be_local.map(sentence::any_local_part));
+    let confidence = match (is_proven, beside) {
         (_, None) => Confidence::Possible,
         (true, Some(_)) => Confidence::Certain,
+        (false, Some(_)) if may_be_local.is_some() => Confidence::Possible,
         (false, Some(_)) => Confidence::Likely,
     };
     let mut found = Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause));
@@ -240,6 +248,12 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
         found.prefer(QMQP);
     }
     found
+}
+
+/// The control that shows that the server takes any local part of its own domain.
+fn any_local_part<'a>(view: View<'a>) -> Option<&'a TestJudgement> {
+    let controls = ["ctl-local-nx", "ctl-host-nx"].into_iter().filter_map(|id| view.test(id));
+    controls.into_iter().find(|judged| matches!(judged.outcome, Outcome::Accepted { .. }))
 }
 
 /// The refusal to set beside what was accepted: the plain question with the same sender, where there is one.

@@ -54,6 +54,13 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=around"], &["trusts_everyone certain"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide likely"]),
+        // Who is trusted for himself may write to everybody.
+        (
+            &["foreign-to-foreign=yes", "ctl-second-foreign=yes", "quoted-local-foreign=no"],
+            &["recipient_domain_too_wide likely"],
+        ),
+        (&["foreign-to-foreign=yes", "quoted-local-foreign=listed"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=yes", "local-domain-sender=no"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=no", "null-sender=yes"], &["trusts_null_sender likely"]),
         (&["foreign-to-foreign=no", "null-sender=back"], &["trusts_null_sender certain"]),
         (&["foreign-to-foreign=listed", "null-sender=yes"], &["trusts_null_sender possible"]),
@@ -89,6 +96,10 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=no", "source-route-domain=yes"], &["source_route likely"]),
         (&["foreign-to-foreign=no", "double-at-domain=yes", "quoted-at-domain=yes"], &["double_at likely"]),
         (&["foreign-to-foreign=no", "imceasmtp-domain=yes"], &["encapsulated_address likely"]),
+        // Whoever takes any local part may take this one for such.
+        (&["foreign-to-foreign=no", "imceasmtp-domain=yes", "ctl-local-nx=yes"], &["encapsulated_address possible"]),
+        (&["foreign-to-foreign=no", "imceasmtp-domain=back", "ctl-local-nx=yes"], &["encapsulated_address certain"]),
+        (&["foreign-to-foreign=no", "null-sender=yes", "ctl-local-nx=yes"], &["trusts_null_sender likely"]),
         (&["foreign-to-foreign=no", "srs0-forged=yes"], &["encapsulated_address likely"]),
         (&["foreign-to-foreign=no", "no-brackets=yes"], &["address_syntax likely"]),
         (&["foreign-to-foreign=no", "local-domain-as-label=yes"], &["recipient_domain_too_wide likely"]),
@@ -176,6 +187,41 @@ fn paths_beside_each_other_name_the_cause() {
     }
 }
 
+/// A server that offers STARTTLS under TLS doesn't know of it: it is behind a program that ends TLS, and sees that.
+#[test]
+fn a_port_whose_tls_ends_before_the_server_has_lost_our_address() {
+    for (hello, expected) in [
+        ("250 mx.target.example / STARTTLS", "lost_client_address likely postfix/client-address"),
+        ("250 mx.target.example / AUTH PLAIN", "port_without_relay_check likely postfix/submission"),
+    ] {
+        let mut story = Story::begin(false);
+        let closed = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.asked(closed, "foreign-to-foreign", NO);
+        story.server("220 mx.target.example ESMTP Postfix", hello);
+        let open = story.path("192.0.2.7", 465, Security::Tls, &["foreign-to-foreign"]);
+        story.asked(open, "foreign-to-foreign", YES);
+        let report = story.end();
+        let found = diagnose(&report, &judge(&report));
+        let remedy = found[0].remedy.as_deref().unwrap_or_default();
+        assert_eq!(format!("{} {remedy}", words(&found)[0]), expected, "{hello}");
+    }
+}
+
+/// No list of trusted networks is narrow enough for a server that sees itself in the place of its clients.
+#[test]
+fn a_client_taken_for_the_servers_own_machine_must_have_his_address_back() {
+    for (seen, expected) in [("127.0.0.1", "postfix/client-address"), ("172.17.0.1", "postfix/mynetworks")] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        let trace = format!("from probe.example (x [{seen}]) by mx");
+        story.relayed(path, "foreign-to-foreign", "192.0.2.7:30000", &trace);
+        let report = story.end();
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(words(&found), ["lost_client_address certain"], "{seen}");
+        assert_eq!(found[0].remedy.as_deref(), Some(expected), "{seen}");
+    }
+}
+
 /// One family is open and the other is not: where the server sees us as it should, no address was lost.
 #[test]
 fn a_family_that_is_trusted_is_told_from_one_whose_addresses_are_lost() {
@@ -209,6 +255,21 @@ fn a_path_that_is_asked_less_has_the_cause_of_its_twin() {
         story.asked(twin, "foreign-to-foreign", YES);
         let report = story.end();
         assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{address} {second}");
+    }
+}
+
+/// The same for the recipients that show that no client is trusted.
+#[test]
+fn a_path_that_is_asked_less_has_the_recipients_of_its_twin() {
+    for (odd, expected) in [(NO, "recipient_domain_too_wide likely"), (YES, "trusts_everyone likely")] {
+        let mut story = Story::begin(false);
+        let first = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "double-at-foreign-last"]);
+        let twin = story.path("192.0.2.7", 25, Security::StartTls, &["foreign-to-foreign"]);
+        story.asked(first, "foreign-to-foreign", YES);
+        story.asked(first, "double-at-foreign-last", odd);
+        story.asked(twin, "foreign-to-foreign", YES);
+        let report = story.end();
+        assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{odd}");
     }
 }
 

@@ -5,10 +5,11 @@ mod story;
 use norelay_core::{
     catalogue,
     check::{Finding, Verdict, finding::KINDS, findings, judge},
-    event::{Event, TlsFacts},
+    event::{Event, Receipt, TlsFacts},
     octets::Octets,
     report::Report,
     smtp::{Cause, End, Purpose, Security, Stage},
+    token::{Role, Token},
 };
 use story::{Story, reply};
 
@@ -171,6 +172,39 @@ fn troubles_of_a_certificate() {
         text_of(&report, "certificate_trouble"),
         "The certificate of CN=mx\\x1b[31m.example: it expired on 2025-01-01; it is signed by itself."
     );
+}
+
+/// What a relay can't deliver of our message it tells the sender, as every server must; who relays nothing and bounces is
+/// the one who should have refused.
+#[test]
+fn a_relay_that_tells_of_another_recipient_is_no_source_of_bounces() {
+    for (relays, expected) in [(true, 0), (false, 1)] {
+        let mut story = Story::begin(true);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        match relays {
+            true => story.relayed(
+                path,
+                "foreign-to-foreign",
+                "192.0.2.7:30000",
+                "from probe.example (x [198.51.100.9]) by mx",
+            ),
+            false => story.asked(path, "foreign-to-foreign", "250 ok"),
+        }
+        story.tell(Event::Received(Receipt {
+            token: Token { run: story::RUN, path, test: 1, role: Role::Sender },
+            message_token: false,
+            peer: ([192, 0, 2, 7], 30_000).into(),
+            helo: "mx.target.example".into(),
+            tls: false,
+            reverse_path: "<>".into(),
+            forward_path: "<s@probe.example>".into(),
+            received: Vec::new(),
+            size: 1,
+        }));
+        let report = story.end();
+        let bounces = findings(&report, &judge(&report)).into_iter().filter(|finding| finding.tag == "backscatter");
+        assert_eq!(bounces.count(), expected, "relays: {relays}");
+    }
 }
 
 #[test]

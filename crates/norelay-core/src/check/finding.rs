@@ -457,6 +457,8 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
             return None;
         }
         match (token.role, judged.map(|judged| &judged.outcome)) {
+            // A relay tells the sender what became of the other recipients of his message: that is no fault beside.
+            (Role::Sender, Some(Outcome::Relayed { .. })) if is_null => None,
             (Role::Sender, _) if is_null => fact("backscatter", vec![test, from]),
             (Role::Sender, _) => fact("auto_reply", vec![test, from]),
             (Role::Recipient, Some(Outcome::Relayed { .. })) => {

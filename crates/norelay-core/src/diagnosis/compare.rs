@@ -25,7 +25,8 @@ type Ground = (Cause, Vec<String>);
 /// Why the plain question was accepted on a path.
 pub(super) fn plain(view: View<'_>) -> Diagnosis {
     let proven = view.test("foreign-to-foreign").is_some_and(|judged| judged.weight == Weight::Proof);
-    let grounds: &[fn(View<'_>) -> Option<Ground>] = &[lost_address, one_domain, one_family, under_tls, one_port];
+    let grounds: &[fn(View<'_>) -> Option<Ground>] =
+        &[lost_address, one_domain, by_recipient, one_family, under_tls, one_port];
     let found = grounds.iter().find_map(|ground| ground(view));
     let (cause, mut evidence) = found.unwrap_or_else(|| (Cause::TrustsEveryone, Vec::new()));
     if let Some(judged) = view.test("foreign-to-foreign") {
@@ -37,7 +38,25 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
         evidence.extend(from_nearby(view));
     }
     let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
-    Diagnosis::new(view, cause, confidence, evidence, rules_out)
+    let found = Diagnosis::new(view, cause, confidence, evidence, rules_out);
+    if cause == Cause::LostClientAddress { from_this_machine(view, found) } else { found }
+}
+
+/// Whoever is taken for the server's own machine must get his address back, or nobody may be trusted: no list of trusted
+/// networks is narrow enough.
+fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
+    let seen = seen::misseen(view.report, view.index);
+    if seen.map_or_else(|| ends_tls_before(view), |(seen, _)| seen.is_loopback()) {
+        found.prefer(super::CLIENT_ADDRESS);
+    }
+    found
+}
+
+/// Whether TLS ends before the server, in a program of its own that connects to it: it offers STARTTLS to us who use TLS
+/// from the start.
+fn ends_tls_before(view: View<'_>) -> bool {
+    way(view).is_some_and(|way| way.security == Security::Tls)
+        && view.report.offers_on(view.index).any(|offered| offered.offers("STARTTLS"))
 }
 
 fn way<'a>(view: View<'a>) -> Option<&'a Path> {
@@ -53,12 +72,7 @@ fn lost_address(view: View<'_>) -> Option<Ground> {
 /// A second foreign domain was refused: it is ours that is permitted.
 fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     let asked = |view: View<'a>| view.test("ctl-second-foreign").filter(|judged| !judged.dialogues.is_empty());
-    // A path that behaves like another is asked less.
-    let twins = view.others().filter(|other| {
-        way(*other).zip(way(view)).is_some_and(|(other, ours)| other.is_to_host_of(ours))
-            && other.answer("foreign-to-foreign") == Answer::Yes
-    });
-    let second = asked(view).or_else(|| twins.filter_map(asked).next());
+    let second = asked(view).or_else(|| twins(view).filter_map(asked).next());
     let second = second.filter(|judged| sentence::is_refusal_of_relaying(judged))?;
     let domain = view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default();
     let comparison = format!(
@@ -70,12 +84,37 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     Some((if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide }, vec![comparison]))
 }
 
+/// The paths to the same host that relay as this one does: a path that behaves like another is asked less.
+fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
+    view.others().filter(move |other| {
+        way(*other).zip(way(view)).is_some_and(|(other, ours)| other.is_to_host_of(ours))
+            && other.answer(PLAIN) == Answer::Yes
+    })
+}
+
+/// The same client with the same sender was refused as relaying, and all that was another was the recipient: who is trusted
+/// for himself may write to everybody.
+fn by_recipient(view: View<'_>) -> Option<Ground> {
+    let asked = |view: &View<'_>| view.path.tests.iter().any(|judged| judged.test.group == Group::RecipientDomain);
+    let view = Some(view).filter(asked).or_else(|| twins(view).find(asked))?;
+    let plain = view.test(PLAIN)?.test;
+    let mut others =
+        view.path.tests.iter().filter(|judged| {
+            judged.test.group == Group::RecipientDomain && judged.test.reverse_path == plain.reverse_path
+        });
+    let refused = others.find(|judged| is_denied(judged) && sentence::is_refusal_of_relaying(judged))?;
+    Some((Cause::RecipientDomainTooWide, vec![sentence::other_recipient(view, refused)]))
+}
+
 /// The other address family is closed: the relay check works where the client's address arrives. If it arrives here as
 /// well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, PLAIN, is_denied)?;
-    let arrives = seen::is_well_seen(view.report, view.index);
-    Some((if arrives { Cause::TrustsEveryone } else { Cause::LostClientAddress }, vec![comparison]))
+    if seen::is_well_seen(view.report, view.index) {
+        return Some((Cause::TrustsEveryone, vec![comparison]));
+    }
+    let family = way(view).map(|ours| family(ours.address))?;
+    Some((Cause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
 /// A sender is enough over one address family and over the other it isn't, where our address arrives: here we are taken for
@@ -91,7 +130,8 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
     let confidence = if misseen.is_some() { Confidence::Certain } else { Confidence::Likely };
     evidence.extend(misseen.map(sentence::misseen));
     let rules_out = sentence::rules_out(view, Cause::LostClientAddress);
-    Some(Diagnosis::new(view, Cause::LostClientAddress, confidence, evidence, rules_out))
+    let found = Diagnosis::new(view, Cause::LostClientAddress, confidence, evidence, rules_out);
+    Some(from_this_machine(view, found))
 }
 
 /// That a test was accepted over this path's address family and refused over the other, at the same port.
@@ -123,6 +163,10 @@ fn one_port(view: View<'_>) -> Option<Ground> {
     let other = refusing(view, PLAIN, is_denied, |other| other.address == ours.address && other.port != ours.port)?;
     let comparison =
         format!("Accepted on port {} of {}, refused on port {}: {}.", ours.port, ours.address, other.1.port, other.2);
+    if ends_tls_before(view) && !seen::is_well_seen(view.report, view.index) {
+        let sign = sentence::ends_tls_before(ours);
+        return Some((Cause::LostClientAddress, vec![comparison, sign]));
+    }
     Some((Cause::PortWithoutRelayCheck, vec![comparison]))
 }
 

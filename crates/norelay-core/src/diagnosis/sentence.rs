@@ -6,6 +6,7 @@ use super::{Answer, View, answer};
 use crate::{
     catalogue::Group,
     check::{Outcome, Reason, verdict::TestJudgement},
+    event::Path,
     octets::harmless,
     remedy::Cause,
     smtp::Stage,
@@ -122,6 +123,42 @@ pub(super) fn reply_of(judged: &TestJudgement) -> String {
 /// Whether a control was refused as relaying; controls have no weight of their own.
 pub(super) fn is_refusal_of_relaying(judged: &TestJudgement) -> bool {
     matches!(&judged.outcome, Outcome::Refused { reason: Reason::RelayDenied | Reason::AuthRequired, .. })
+}
+
+/// That the same client was refused as relaying for another recipient.
+pub(super) fn other_recipient(view: View<'_>, refused: &TestJudgement) -> String {
+    let recipient =
+        line_said(view, refused, Stage::Rcpt).map_or_else(|| refused.test.title().to_owned(), |line| path_in(&line));
+    format!(
+        "Refused to the same client and sender for {recipient} (test {}: {}): it is recipients that are permitted, not \
+         clients.",
+        refused.test.number,
+        reply_of(refused)
+    )
+}
+
+/// That one address family is trusted may have another reason, where the server doesn't say whom it sees.
+pub(super) fn unseen(family: &str) -> String {
+    format!(
+        "Which address it sees over {family} is not known: its log tells. If it is the client's own, a range of {family} \
+         that it trusts is too wide."
+    )
+}
+
+/// That what was accepted may be local to a server that takes any local part.
+pub(super) fn any_local_part(control: &TestJudgement) -> String {
+    format!(
+        "A user whom nobody has is accepted there too (test {}), so this may be local mail for it: only a message tells.",
+        control.test.number
+    )
+}
+
+/// That TLS ends before the server.
+pub(super) fn ends_tls_before(ours: &Path) -> String {
+    format!(
+        "The server offers STARTTLS to whoever uses TLS already ({ours}): TLS ends before it, in a program (stunnel, a \
+         proxy) that connects to it from an address of its own."
+    )
 }
 
 /// That a server sees us as somebody else.
