@@ -385,6 +385,47 @@ fn whoever_is_hung_up_on_behind_others_has_no_answer() {
     }
 }
 
+/// What is refused for want of TLS is about TLS: it counts where the same was asked under it, on the same port.
+#[test]
+fn what_wants_tls_is_no_denial_unless_it_is_asked_under_tls() {
+    const PLAIN: &[&str] = &["foreign-to-foreign"];
+    const BOTH: &[&str] = &["foreign-to-foreign", "auth-plain-random"];
+    const AT_MAIL: Stage = Stage::Mail;
+    const AT_AUTH: Stage = Stage::Auth;
+    for (stage, answer, twin, expected) in [
+        (AT_MAIL, "530 5.7.0 Must issue a STARTTLS command first", None, Verdict::Inconclusive),
+        (AT_MAIL, "538 Error: Must issue a STARTTLS command first", None, Verdict::Inconclusive),
+        (AT_MAIL, "538 5.7.11 Encryption required for requested authentication mechanism", None, Verdict::Inconclusive),
+        (AT_MAIL, "538 no", None, Verdict::Inconclusive),
+        (AT_MAIL, "538 no", Some((25, BOTH)), Verdict::Closed),
+        (AT_MAIL, "538 no", Some((587, BOTH)), Verdict::Inconclusive),
+        (AT_MAIL, "530 5.7.0 Authentication required", None, Verdict::Closed),
+        (AT_AUTH, "530 5.7.0 Must issue a STARTTLS command first", None, Verdict::Inconclusive),
+        (AT_AUTH, "538 no", None, Verdict::Inconclusive),
+        (AT_AUTH, "538 no", Some((25, BOTH)), Verdict::Closed),
+        // Any password may do there.
+        (AT_AUTH, "538 no", Some((25, PLAIN)), Verdict::Inconclusive),
+        (AT_AUTH, "535 5.7.8 no", None, Verdict::Closed),
+    ] {
+        let mut story = Story::begin_with(false, Profile::Standard);
+        let path = story.path("192.0.2.7", 25, Security::Plain, BOTH);
+        let denied = "554 5.7.1 <u@probe.example>: Relay access denied";
+        match stage {
+            AT_MAIL => BOTH.iter().for_each(|test| story.answered(path, test, Stage::Mail, answer)),
+            _ => {
+                story.answered(path, "foreign-to-foreign", Stage::Rcpt, denied);
+                let lines = [(Stage::Greeting, "", "220 mx"), (Stage::Auth, "AUTH PLAIN AGEAYg==", answer)];
+                story.dialogue_ending(path, "auth-plain-random", &lines, End::Answered);
+            }
+        }
+        if let Some((port, tests)) = twin {
+            let twin = story.path("192.0.2.7", port, Security::StartTls, tests);
+            tests.iter().for_each(|test| story.answered(twin, test, Stage::Rcpt, denied));
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{stage} {answer} {twin:?}");
+    }
+}
+
 /// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for that.
 #[test]
 fn what_is_handed_on_with_its_route_unread_is_no_proof() {

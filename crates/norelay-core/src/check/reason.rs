@@ -91,8 +91,7 @@ impl Reason {
     fn comes_before(self, authentication: u16) -> bool {
         use Reason::{Greylisted, RateLimited, RecipientDomain, Reputation, SenderDomain, TlsRequired, UnknownUser};
         match self {
-            // 538 asks for encryption so that it may ask for authentication.
-            TlsRequired => authentication == 530,
+            TlsRequired => matches!(authentication, 530 | 538),
             Reputation | RateLimited | Greylisted | SenderDomain | RecipientDomain | UnknownUser => true,
             _ => false,
         }
@@ -108,7 +107,8 @@ fn is_about_authentication(stage: Stage, code: u16) -> bool {
 /// What the codes alone say.
 fn by_code(stage: Stage, reply: &Reply) -> Option<Reason> {
     if is_about_authentication(stage, reply.code) {
-        return Some(Reason::AuthRequired);
+        // RFC 4954's predecessor, RFC 2554 section 6: under TLS it may be another answer.
+        return Some(if reply.code == 538 { Reason::TlsRequired } else { Reason::AuthRequired });
     }
     let enhanced = reply.enhanced().and_then(|code| by_enhanced_code(stage, code.subject, code.detail));
     let enhanced = enhanced.filter(|reason| *reason != Reason::Syntax || !matches!(reply.code, 502 | 503));

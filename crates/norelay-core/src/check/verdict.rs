@@ -168,10 +168,18 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
     let plain = tests.iter().find(|judged| judged.test.id == "foreign-to-foreign");
     let plain = plain.and_then(|judged| footer::refusal(&judged.outcome)).cloned();
     let shown = Controls { plain: plain.as_ref(), ..Controls::shown_by(report, &controls, nobodies) };
-    let has_starttls_twin = report.paths.iter().any(|other| is_starttls_twin(&facts.way, &other.way));
+    let twins = (0..=u8::MAX).zip(&report.paths).filter(|(_, other)| is_starttls_twin(&facts.way, &other.way));
+    let twins: Vec<_> = twins.collect();
+    // Where TLS isn't offered either, nobody gets in.
+    let is_asked_under_tls = |test: &RelayTest| {
+        let is_asked = |(index, twin): &(u8, &PathFacts)| {
+            twin.tests.iter().any(|id| id == test.id) || not_offered(report, *index).is_some()
+        };
+        twins.iter().any(is_asked)
+    };
     let is_no_path = not_offered(report, index).is_some();
     for judged in &mut tests {
-        judged.weight = weigh(report, index, judged, shown, has_starttls_twin);
+        judged.weight = weigh(report, index, judged, shown, is_asked_under_tls(judged.test));
         if is_no_path && matches!(judged.outcome, Outcome::NotRun { .. }) {
             judged.weight = Weight::NotOffered;
         }
@@ -247,14 +255,14 @@ fn weigh(
     index: u8,
     judged: &TestJudgement,
     controls: Controls<'_>,
-    has_starttls_twin: bool,
+    is_asked_under_tls: bool,
 ) -> Weight {
     match &judged.outcome {
         Outcome::Relayed { .. } => Weight::Proof,
         Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
         Outcome::Accepted { .. } => Weight::Suspicion,
         Outcome::Refused { stage, reason, reply } => {
-            if denies(judged.test, (*stage, *reason, reply), controls, has_starttls_twin)
+            if denies(judged.test, (*stage, *reason, reply), controls, is_asked_under_tls)
                 || refuses_in_kind(judged.test, *stage, *reason, reply.code, controls)
                 || is_taken_for_nobody(judged.test, *stage, reply, controls)
                 || submission::wants_users(report, index, *stage, *reason, reply)
@@ -354,7 +362,7 @@ fn denies(
     test: &RelayTest,
     (stage, reason, reply): (Stage, Reason, &Reply),
     controls: Controls<'_>,
-    has_starttls_twin: bool,
+    is_asked_under_tls: bool,
 ) -> bool {
     let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
     let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
@@ -364,8 +372,8 @@ fn denies(
     }
     match reason {
         Reason::RelayDenied | Reason::AuthRequired => about_envelope,
-        // The path in the clear is shut to everybody; its twin under TLS is judged on its own.
-        Reason::TlsRequired => about_envelope && has_starttls_twin,
+        // The path in the clear is shut to everybody; what is asked on its twin under TLS is judged there.
+        Reason::TlsRequired => about_envelope && is_asked_under_tls,
         // Whoever refuses the sender that a test is about, has answered the test.
         Reason::SenderDomain => about_envelope && test.is_about_sender(),
         Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
@@ -404,7 +412,9 @@ fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, co
         // A line that is no command, because of what stands in it, was not taken for two (RFC 5321 section 4.2.4).
         (_, Stage::Rcpt) if test.is_ambiguous() && matches!(code, 500..=504 | 555) => true,
         _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
-        (Group::Auth | Group::State, Stage::Auth) | (Group::Proxy, Stage::Other) => reason != Reason::Reputation,
+        (Group::Auth | Group::State, Stage::Auth) | (Group::Proxy, Stage::Other) => {
+            !matches!(reason, Reason::Reputation | Reason::TlsRequired)
+        }
         (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail) if is_order => true,
         // Those who say another name, or send no header, get in: it is the name or the header that is refused.
         (Group::Hello, Stage::Helo | Stage::Mail | Stage::Rcpt) => controls.takes_postmaster,

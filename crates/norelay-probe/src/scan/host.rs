@@ -143,11 +143,7 @@ fn wanting_tls<N: Network>(context: &Context<N>, way: &Path) -> Vec<u8> {
     if way.security == Security::Plain {
         return Vec::new();
     }
-    // RFC 4954 section 4 has 538 from its predecessor: encryption is required for the mechanism.
-    let wants_tls = |outcome: &Outcome| match outcome {
-        Outcome::Refused { reason, reply, .. } => *reason == Reason::TlsRequired || reply.code == 538,
-        _ => false,
-    };
+    let wants_tls = |outcome: &Outcome| matches!(outcome, Outcome::Refused { reason: Reason::TlsRequired, .. });
     context.recorder.look(|report| {
         let judged = verdict::judge(report).paths.into_iter().zip(&report.paths);
         let is_twin = |other: &Path| (other.address, other.port) == (way.address, way.port);
