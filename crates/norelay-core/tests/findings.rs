@@ -72,6 +72,20 @@ fn a_limit_is_told_from_a_ban() {
     }
 }
 
+#[test]
+fn a_limit_is_named_where_every_test_was_turned_away_by_itself() {
+    let busy = "421 4.7.0 mx.target.example Error: too many connections from 198.51.100.9";
+    let closing = End::Interrupted(Cause::Closing { stage: Stage::Greeting, reply: reply(busy) });
+    let mut story = Story::begin(false);
+    let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "null-sender"]);
+    story.answered(path, "foreign-to-foreign", Stage::Rcpt, "550 5.7.1 Relaying denied");
+    story.dialogue_ending(path, "null-sender", &[], closing);
+    story.tell(Event::GivenUp { path, cause: Cause::Blocked { answered: 1 } });
+    let report = story.end();
+    let tags: Vec<_> = findings(&report, &judge(&report)).into_iter().map(|finding| finding.tag).collect();
+    assert!(tags.iter().any(|tag| tag == "rate_limited"), "{tags:?}");
+}
+
 /// A connection of ours from `local`, greeted with `hello`, whose recipient is refused with `answer`.
 fn greeted(local: &str, hello: &str, answer: &str) -> Report {
     let mut story = Story::begin(false);
