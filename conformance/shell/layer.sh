@@ -25,9 +25,12 @@ echo target.test > "$root/etc/mailname"
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 printf '%s\n' "$preseed" | chroot "$root" debconf-set-selections
-chroot "$root" apt-get -q update
-# Unquoted on purpose: a list of packages.
-chroot "$root" apt-get -q install -y --no-install-recommends $packages
+install() {
+    # Unquoted on purpose: a list of packages.
+    chroot "$root" apt-get -q install -y --no-install-recommends $packages
+}
+# The base has the lists of its day. Once the archive has newer packages, the old ones are gone.
+install || { chroot "$root" apt-get -q update && install; }
 chroot "$root" apt-get clean
 rm -rf "$root"/var/lib/apt/lists/*
 

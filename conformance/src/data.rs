@@ -105,6 +105,14 @@ pub struct Scenario {
     pub expect: Expectation,
 }
 
+impl Scenario {
+    /// How long it may take, in seconds, by the limits that it sets: the longest begin first.
+    pub fn length(&self) -> u64 {
+        let wait = self.wait.trim_end_matches('s').parse().unwrap_or(self.time_limit);
+        self.time_limit + wait
+    }
+}
+
 /// A second server behind the first.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -267,7 +275,7 @@ fn default_wait() -> String {
 }
 
 fn default_time_limit() -> u64 {
-    60
+    120
 }
 
 fn default_patience() -> u64 {

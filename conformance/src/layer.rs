@@ -17,7 +17,7 @@ use crate::process::{run, script};
 
 /// What the suite itself runs: (program, Debian package).
 const TOOLS: [(&str, &str); 6] = [
-    ("debootstrap", "debootstrap"),
+    ("mmdebstrap", "mmdebstrap"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     ("mount", "mount"),
@@ -62,18 +62,26 @@ impl Store {
 
     /// Makes what is missing of the base and of one subject's layer.
     pub fn provide(&self, subject: &Subject) -> Outcome<Provided> {
-        let lock_file = self.folder.join("lock");
-        let lock = File::create(&lock_file).doing(|| format!("make {}", lock_file.display()))?;
-        lock.lock().doing(|| format!("lock {}", lock_file.display()))?;
+        let base = self.lock(&self.base)?;
         if !self.base.is_dir() {
             self.make_base()?;
         }
+        drop(base);
         let layer = self.layer(subject);
+        let _ours = self.lock(&layer)?;
         if layer.is_dir() {
             return Ok(Provided::Found);
         }
-        make_layer(&self.base, &layer, subject)?;
+        self.make_layer(&layer, subject)?;
         Ok(Provided::Made)
+    }
+
+    /// Waits until nobody else, another run of the suite included, makes a thing.
+    fn lock(&self, thing: &Path) -> Outcome<File> {
+        let file = thing.with_extension("lock");
+        let lock = File::create(&file).doing(|| format!("make {}", file.display()))?;
+        lock.lock().doing(|| format!("lock {}", file.display()))?;
+        Ok(lock)
     }
 
     /// Where the logs of failed scenarios go.
@@ -93,21 +101,25 @@ impl Store {
         let (base, sources) = (&self.base, &self.sources);
         let half_made = base.with_extension("partial");
         let place = half_made.display().to_string();
-        let arguments = [&place, &sources.suite, &sources.mirror, &sources.lines, &sources.proxy];
+        let arguments = [&place, &sources.suite, &sources.lines, &sources.proxy];
         let arguments = arguments.map(String::as_str);
         run(&mut isolated(&script(include_str!("../shell/base.sh"), &arguments)))?;
         fs::rename(&half_made, base).doing(|| format!("finish {}", base.display()))
     }
-}
 
-fn make_layer(base: &Path, layer: &Path, subject: &Subject) -> Outcome<()> {
-    let half_made = layer.with_extension("partial");
-    let (base, place) = (base.display().to_string(), half_made.display().to_string());
-    let arguments = [base.as_str(), &place, &subject.preseed, &subject.packages.join(" ")];
-    run(&mut isolated(&script(include_str!("../shell/layer.sh"), &arguments)))?;
-    let install = script(&format!("set -eu\nlayer=$1\n{}", subject.install), &[&format!("{place}/upper")]);
-    run(&mut isolated(&install))?;
-    fs::rename(&half_made, layer).doing(|| format!("finish {}", layer.display()))
+    fn make_layer(&self, layer: &Path, subject: &Subject) -> Outcome<()> {
+        let half_made = layer.with_extension("partial");
+        let (base, place) = (self.base.display().to_string(), half_made.display().to_string());
+        let arguments = [base.as_str(), &place, &subject.preseed, &subject.packages.join(" ")];
+        run(&mut isolated(&script(include_str!("../shell/layer.sh"), &arguments)))?;
+        if !subject.install.is_empty() {
+            // Two can't install packages on this machine at once.
+            let _ours = self.lock(&self.folder.join("machine"))?;
+            let install = script(&format!("set -eu\nlayer=$1\n{}", subject.install), &[&format!("{place}/upper")]);
+            run(&mut isolated(&install))?;
+        }
+        fs::rename(&half_made, layer).doing(|| format!("finish {}", layer.display()))
+    }
 }
 
 /// Wraps a command in namespaces that the kernel ends when this process ends.
@@ -148,7 +160,6 @@ pub fn provide_tools() -> Outcome<()> {
 /// Where this machine gets Debian from.
 struct Sources {
     suite: String,
-    mirror: String,
     /// Lines for `sources.list`.
     lines: String,
     /// Lines for `apt.conf`.
@@ -179,7 +190,6 @@ impl Sources {
         let proxy = proxy.lines().filter(|line| line.to_lowercase().contains("::proxy"));
         Ok(Self {
             suite: main[2].to_owned(),
-            mirror: main[1].to_owned(),
             lines: archives.iter().map(line).collect::<Vec<_>>().join("\n"),
             proxy: proxy.collect::<Vec<_>>().join("\n"),
         })

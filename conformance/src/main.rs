@@ -26,6 +26,8 @@ mod world;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
 
 use failure::{Doing, Failure, Outcome};
@@ -34,7 +36,9 @@ use libtest_mimic::Arguments;
 use suite::Judge;
 
 /// Scenarios at once, unless `--test-threads` says otherwise: they wait more than they work.
-const THREADS: usize = 8;
+const THREADS: usize = 12;
+/// Layers that are made at once: while one is downloaded, another is unpacked.
+const MAKERS: usize = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -127,24 +131,33 @@ fn check_executable(judge: &Judge) -> Outcome<()> {
 fn provide_layers(request: &Request) -> Outcome<()> {
     let harness = Arguments::from_iter(&request.harness);
     let runs_slow = harness.include_ignored || harness.ignored;
-    let mut needed = BTreeSet::from(["dns".to_owned()]);
+    let mut names = BTreeSet::from(["dns".to_owned()]);
     for (name, _, scenario) in data::scenarios()? {
         if request.subject.as_ref().is_none_or(|subject| *subject == name) && (runs_slow || !scenario.slow) {
-            needed.extend(scenario.hub.map(|hub| hub.subject));
-            needed.insert(name);
+            names.extend(scenario.hub.map(|hub| hub.subject));
+            names.insert(name);
         }
     }
-    let store = layer::Store::open()?;
-    for name in needed {
-        let subject = data::subject(&name)?;
-        let started = Instant::now();
-        match store.provide(&subject) {
-            Ok(Provided::Made) => eprintln!("made {} in {:.1} s", subject.title, started.elapsed().as_secs_f64()),
-            Ok(Provided::Found) => {}
-            Err(failure) => eprintln!("skipped: {} can't be had: {failure}", subject.title),
+    let mut subjects = names.iter().map(|name| data::subject(name)).collect::<Outcome<Vec<_>>>()?;
+    // What is built from its sources takes longest.
+    subjects.sort_by_key(|subject| subject.install.is_empty());
+    let (store, queue) = (layer::Store::open()?, Mutex::new(subjects.into_iter()));
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+    thread::scope(|scope| {
+        for _ in 0..MAKERS {
+            scope.spawn(|| std::iter::from_fn(next).for_each(|subject| provide_layer(&store, &subject)));
         }
-    }
+    });
     Ok(())
+}
+
+fn provide_layer(store: &layer::Store, subject: &data::Subject) {
+    let started = Instant::now();
+    match store.provide(subject) {
+        Ok(Provided::Made) => eprintln!("made {} in {:.1} s", subject.title, started.elapsed().as_secs_f64()),
+        Ok(Provided::Found) => {}
+        Err(failure) => eprintln!("skipped: {} can't be had: {failure}", subject.title),
+    }
 }
 
 /// Runs the trials; this process is the first of its process namespace.

@@ -6,6 +6,7 @@
 //! * a server that relays is then closed with what norelay printed, and asked again;
 //! * what fails is shown with the report and the servers' own logs.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +36,9 @@ pub enum Judge {
 /// The trials of all scenarios; those whose layers are missing can't be had.
 pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
     let store = Arc::new(Store::open()?);
-    let scenarios = data::scenarios()?.into_iter();
-    let wanted = scenarios.filter(|(name, ..)| subject.is_none_or(|subject| subject == name));
+    let mut scenarios = data::scenarios()?;
+    scenarios.sort_by_key(|(_, _, scenario)| Reverse(scenario.length()));
+    let wanted = scenarios.into_iter().filter(|(name, ..)| subject.is_none_or(|subject| subject == name));
     Ok(wanted
         .map(|(subject, name, scenario)| {
             let (judge, store) = (judge.clone(), Arc::clone(&store));
