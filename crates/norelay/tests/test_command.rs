@@ -79,6 +79,9 @@ fn verbose(stream: TcpStream) {
     });
 }
 
+/// How often a run's memory is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// What a run of the command gave.
 struct Ran {
     code: Option<i32>,
@@ -108,18 +111,21 @@ fn run(arguments: &[&str]) -> Ran {
             let _ = sender.send(text);
         });
     }
-    let mut peak_kib = 0;
+    drop(sender);
+    let (mut peak_kib, mut said) = (0, String::new());
     let status = format!("/proc/{}/status", child.id());
-    let code = loop {
+    // Its memory can be seen as long as it lives: looked at until it has closed what it writes to.
+    loop {
         peak_kib = peak_kib.max(resident_kib(&status));
-        if let Some(exit) = child.try_wait().expect("a child can be waited for") {
-            break exit.code();
+        match receiver.recv_timeout(LOOK) {
+            Ok(text) => said.push_str(&text),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
-        std::thread::yield_now();
-    };
+    }
+    let code = child.wait().expect("a child can be waited for").code();
     let took = started.elapsed();
-    let said: Vec<String> = receiver.iter().take(2).collect();
-    Ran { code, said: said.concat(), took, peak_kib }
+    Ran { code, said, took, peak_kib }
 }
 
 /// The most memory that a process has had resident, in KiB; 0 once it is gone.
@@ -144,13 +150,22 @@ const SERVERS: &[(&str, Serve, i32, &str, u64, u64)] = &[
     ("a line without end", endless_line, 4, "a line without an end", 10, USUAL_KIB),
     ("a reply without end", endless_reply, 4, "a reply without an end", 10, USUAL_KIB),
     ("resets the connection", resetting, 2, "connection reset", 15, USUAL_KIB),
-    ("replies as large as they may be", verbose, 0, "\nAll tests performed, no relays accepted.\n", 20, MOST_KIB),
+    // Work, where the others wait: a busy machine takes its time.
+    ("replies as large as they may be", verbose, 0, "\nAll tests performed, no relays accepted.\n", 60, MOST_KIB),
 ];
 
 #[test]
 fn every_kind_of_server_has_its_exit_code_within_bounds() {
-    let rows = SERVERS.iter().flat_map(|row| ["classic", "standard"].map(|profile| (row, profile)));
-    for ((name, serve, code, words, seconds, most_kib), profile) in rows {
+    check_servers("classic");
+}
+
+#[test]
+fn every_kind_of_server_has_its_exit_code_within_bounds_in_the_standard_profile() {
+    check_servers("standard");
+}
+
+fn check_servers(profile: &str) {
+    for (name, serve, code, words, seconds, most_kib) in SERVERS {
         let address = listen(*serve).to_string();
         let patience = ["--timeout", "3s", "--wait", "5s"];
         let ran = run(&[&["test", &address, "--profile", profile, "--domain", "probe.test"][..], &patience].concat());
