@@ -426,6 +426,42 @@ fn what_wants_tls_is_no_denial_unless_it_is_asked_under_tls() {
     }
 }
 
+/// A server that takes every recipient and refuses every message has refused what no message can be sent for, too: a
+/// recipient behind one of its own, and what is asked after a refusal that there isn't.
+#[test]
+fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
+    const DENIED: &str = "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain";
+    const SPAM: &str = "554 5.7.1 spam message rejected";
+    for (alone, shared, expected) in [
+        (DENIED, Some(DENIED), Verdict::Closed),
+        ("530 5.7.57 Client was not authenticated", Some(DENIED), Verdict::Closed),
+        // One with several recipients might pass.
+        (DENIED, None, Verdict::Suspect),
+        (DENIED, Some("250 queued"), Verdict::Suspect),
+        // Another message might pass.
+        (SPAM, Some(SPAM), Verdict::Suspect),
+        (DENIED, Some(SPAM), Verdict::Suspect),
+    ] {
+        let mut story = Story::begin_with(true, Profile::Standard);
+        let tests = ["foreign-to-foreign", "percent-domain", "piggyback-recipient", "data-after-refused"];
+        let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
+        for test in &tests[..3] {
+            story.asked(path, test, "250 ok");
+        }
+        let mail = (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok");
+        let taken = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "250 ok");
+        let data = (Stage::Data, "DATA", "354 go on");
+        story.attempts(path, tests[3], &[(Stage::Greeting, "", "220 mx"), mail, taken, data], End::Answered);
+        let text = |answer| (Stage::EndOfData, "Subject: x", answer);
+        story.dialogue(path, tests[1], true, &[mail, taken, taken, data, text(shared.unwrap_or(alone))]);
+        if shared.is_some() {
+            story.shared_with("percent-host");
+        }
+        story.dialogue(path, tests[0], true, &[mail, taken, data, text(alone)]);
+        assert_eq!(judge(&story.end()).verdict, expected, "{alone} {shared:?}");
+    }
+}
+
 /// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for that.
 #[test]
 fn what_is_handed_on_with_its_route_unread_is_no_proof() {

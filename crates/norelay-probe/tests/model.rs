@@ -185,6 +185,14 @@ impl Policy {
         !self.takes_any_local_part && self.denial == self.nobody
     }
 
+    /// Whether it takes every recipient and refuses every message as relaying.
+    fn refuses_all_in_words(&self) -> bool {
+        let is_worded = !["550 Access denied", "554 5.7.1 Weiterleitung verboten"].contains(&self.denial);
+        self.hole == Hole::Everybody
+            && matches!(self.fate, Fate::IsRefusedAtData | Fate::IsRefusedAfterDot)
+            && is_worded
+    }
+
     fn find<T>(&self, pick: impl Fn(Obstacle) -> Option<T>) -> Option<T> {
         self.obstacles.iter().copied().find_map(pick)
     }
@@ -626,6 +634,8 @@ fn allowed(policy: &Policy, profile: Profile, receives: bool) -> &'static [Verdi
         (true, true) if arrives && can_be_met => &[OpenRelay],
         (true, true) if arrives => &[OpenRelay, Suspect, Inconclusive],
         (true, true) if policy.fate == Fate::IsLost => &[Suspect, Inconclusive],
+        // Whatever is asked, the same message is refused.
+        (true, true) if policy.refuses_all_in_words() && can_be_met => &[Closed],
         (true, true) => &[Suspect, Inconclusive, Closed],
         (true, false) if can_be_met => &[Suspect],
         (true, false) => &[Suspect, Inconclusive],
@@ -654,5 +664,27 @@ fn no_verdict_contradicts_what_a_server_does() {
     });
     if let Err(contradiction) = told {
         panic!("{contradiction}");
+    }
+}
+
+/// Chance makes few of these.
+#[tokio::test(start_paused = true)]
+async fn whoever_refuses_every_message_as_relaying_is_closed() {
+    for fate in [Fate::IsRefusedAtData, Fate::IsRefusedAfterDot] {
+        for profile in [Profile::Classic, Profile::Standard, Profile::Thorough] {
+            let policy = Policy {
+                greeting: "220 mx.target.example ESMTP",
+                hole: Hole::Everybody,
+                fate,
+                denial: "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+                nobody: "550 5.1.1 User unknown",
+                takes_any_local_part: false,
+                obstacles: Vec::new(),
+            };
+            let (ran, memory) = run(&policy, profile, true).await;
+            let summary = &ran.judgement.summary;
+            assert_eq!(ran.judgement.verdict, Verdict::Closed, "{fate:?} {profile}: {summary}");
+            assert!(!memory.relayed && memory.strangers.is_empty(), "{fate:?} {profile}");
+        }
     }
 }

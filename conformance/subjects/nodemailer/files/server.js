@@ -33,6 +33,14 @@ function onRcptTo ({ address }, session, done) {
   done(refusal(550, 'Relaying denied'))
 }
 
+// As Exchange does: takes every recipient, and refuses the message.
+function late (stream, session, done) {
+  const isForeign = ({ address }) => !OWN.includes(address.slice(address.lastIndexOf('@') + 1).toLowerCase())
+  if (session.user || !session.envelope.rcptTo.some(isForeign)) return onData(stream, session, done)
+  stream.resume()
+  stream.on('end', () => done(refusal(550, '5.7.54 SMTP; Unable to relay recipient in non-accepted domain')))
+}
+
 function wantsTls (address, session, done) {
   done(session.secure ? null : refusal(530, 'Must issue a STARTTLS command first'))
 }
@@ -41,6 +49,7 @@ const servers = {
   default: { onData },
   open: { onData, authOptional: true, onAuth: knows },
   own: { onData, authOptional: true, onAuth: knows, onRcptTo },
+  late: { onData: late, authOptional: true, onAuth: knows },
   tls: { onData, authOptional: true, onAuth: knows, onMailFrom: wantsTls, onRcptTo },
   users: { onData, onAuth: knows },
   everybody: { onData, onAuth: everybody }

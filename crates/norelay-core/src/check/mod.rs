@@ -10,6 +10,7 @@ mod arrival;
 pub(crate) mod dane;
 pub mod finding;
 mod footer;
+mod late;
 pub mod outcome;
 pub mod reason;
 pub(crate) mod submission;

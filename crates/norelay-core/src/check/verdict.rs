@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::arrival::receipts_of;
 use super::{
-    arrival, footer,
+    arrival, footer, late,
     outcome::{self, Hops, Outcome},
     reason::{self, Reason},
     submission,
@@ -84,7 +84,7 @@ pub enum Weight {
     Denial,
     /// It was accepted as what a control shows to be local delivery, and its message did not come.
     LocalDelivery,
-    /// The server doesn't offer what it tries.
+    /// The server doesn't offer what it tries, or decides at another place.
     NotOffered,
 }
 
@@ -183,6 +183,11 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
         if is_no_path && matches!(judged.outcome, Outcome::NotRun { .. }) {
             judged.weight = Weight::NotOffered;
         }
+    }
+    if late::refuses_every_message(report, index, &tests) {
+        let asks_nothing =
+            |judged: &&mut TestJudgement| judged.weight == Weight::Suspicion && late::asks_nothing(report, judged);
+        tests.iter_mut().filter(asks_nothing).for_each(|judged| judged.weight = Weight::NotOffered);
     }
     let verdict = verdict_of(report, index, &tests);
     PathJudgement { verdict, why: reasons_why(report, index, verdict, &tests), tests, controls }

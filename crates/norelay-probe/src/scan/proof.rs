@@ -30,21 +30,39 @@ pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8, Role)>>>;
 
 /// DATA that is refused sends no message; still there is an end to asking.
 const MAX_REFUSED: usize = 12;
+/// Where all of it is refused as relaying, each sender and sign has its own message: some twenty in the standard profile,
+/// and a few on each further path.
+const MAX_DENIED: usize = 60;
 
 /// Sends the messages that prove: as many as the user allows, not counting those that the server didn't take.
 pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let mut left = context.request.max_messages;
-    let mut proofs = proof::choose(candidates(context), left + MAX_REFUSED).into_iter();
+    let mut proofs = proof::choose(candidates(context), left + MAX_DENIED).into_iter();
     let post = Post::new(context, delivered);
-    while left > 0 {
-        let mut sending: JoinSet<bool> = proofs.by_ref().take(left).map(|proof| post.clone().prove(proof)).collect();
+    let mut refused = 0;
+    while left > 0 && refused < MAX_REFUSED {
+        let mut sending: JoinSet<Fate> = proofs.by_ref().take(left).map(|proof| post.clone().prove(proof)).collect();
         if sending.is_empty() {
             return;
         }
-        while let Some(was_taken) = sending.join_next().await {
-            left -= usize::from(was_taken.unwrap_or_default());
+        while let Some(fate) = sending.join_next().await {
+            match fate {
+                Ok(Fate::Taken) => left -= 1,
+                Ok(Fate::Denied) => {}
+                _ => refused += 1,
+            }
         }
     }
+}
+
+/// What became of a message.
+enum Fate {
+    /// The server took it.
+    Taken,
+    /// It was refused as relaying.
+    Denied,
+    /// It was refused for another reason, or not answered.
+    Refused,
 }
 
 fn was_taken(proof: &Proof, delivered: &Delivered) -> bool {
@@ -91,13 +109,19 @@ impl<N: Network> Post<N> {
         Arc::new(Self { context: context.clone(), delivered: delivered.clone(), deadline, turn: Semaphore::new(1) })
     }
 
-    /// Sends a message, and where a filter refuses it for its words, another; says whether the server took one.
-    async fn prove(self: Arc<Self>, proof: Proof) -> bool {
+    /// Sends a message, and where a filter refuses it for its words, another; says what became of it.
+    async fn prove(self: Arc<Self>, proof: Proof) -> Fate {
         self.send(&proof, Wording::Plain).await;
         if was_filtered(&self.context, &proof) {
             self.send(&proof, Wording::Neutral).await;
         }
-        was_taken(&proof, &self.delivered)
+        match was_taken(&proof, &self.delivered) {
+            true => Fate::Taken,
+            false if was_refused_for(&self.context, &proof, &[Reason::RelayDenied, Reason::AuthRequired]) => {
+                Fate::Denied
+            }
+            false => Fate::Refused,
+        }
     }
 
     /// Sends one message, patiently.
@@ -118,7 +142,10 @@ impl<N: Network> Post<N> {
                     let _turn = post.turn.acquire().await;
                     let number = scan.dialogue(ids.clone(), message.0, message.1, true, job.attempt).await;
                     let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
-                    let taken = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
+                    // A recipient that was taken is no message: a test that asks for DATA by itself ends there.
+                    let is_message =
+                        |outcome: &Outcome| matches!(outcome, Outcome::Accepted { stage: Stage::EndOfData, .. });
+                    let taken = outcomes.iter().filter(|(_, outcome)| is_message(outcome));
                     let numbers = taken
                         .filter_map(|(id, _)| catalogue::by_id(id))
                         .map(|test| (path, test.number, Role::Recipient));
@@ -134,20 +161,19 @@ impl<N: Network> Post<N> {
 }
 
 /// Whether the message was refused for what it is, not for where it goes.
-fn was_filtered<N: Network>(context: &Arc<Context<N>>, proof: &Proof) -> bool {
+fn was_filtered<N: Network>(context: &Context<N>, proof: &Proof) -> bool {
+    was_refused_for(context, proof, &[Reason::Policy, Reason::Unclassified, Reason::Syntax])
+}
+
+/// Whether the last message was refused for one of these reasons.
+fn was_refused_for<N: Network>(context: &Context<N>, proof: &Proof, reasons: &[Reason]) -> bool {
     context.recorder.look(|report| {
         proof.candidates.iter().any(|candidate| {
             let dialogues = report.dialogues_of(proof.path, candidate.test.id);
             let last = dialogues.filter(|(_, dialogue)| dialogue.proof).last();
-            last.is_some_and(|(_, dialogue)| {
-                matches!(
-                    Outcome::of(dialogue, candidate.test.id),
-                    Outcome::Refused {
-                        stage: Stage::Data | Stage::EndOfData,
-                        reason: Reason::Policy | Reason::Unclassified | Reason::Syntax,
-                        ..
-                    }
-                )
+            last.is_some_and(|(_, dialogue)| match Outcome::of(dialogue, candidate.test.id) {
+                Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. } => reasons.contains(&reason),
+                _ => false,
             })
         })
     })
