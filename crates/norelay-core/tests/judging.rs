@@ -453,10 +453,9 @@ fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
         let data = (Stage::Data, "DATA", "354 go on");
         story.attempts(path, tests[3], &[(Stage::Greeting, "", "220 mx"), mail, taken, data], End::Answered);
         let text = |answer| (Stage::EndOfData, "Subject: x", answer);
-        story.dialogue(path, tests[1], true, &[mail, taken, taken, data, text(shared.unwrap_or(alone))]);
-        if shared.is_some() {
-            story.shared_with("percent-host");
-        }
+        let second = if shared.is_some() { taken } else { (Stage::Rcpt, "RCPT TO:<v@probe.example>", "550 no") };
+        story.dialogue(path, tests[1], true, &[mail, taken, data, text(shared.unwrap_or(alone))]);
+        story.dialogue(path, "percent-host", true, &[mail, taken, second, data, text(shared.unwrap_or(alone))]);
         story.dialogue(path, tests[0], true, &[mail, taken, data, text(alone)]);
         assert_eq!(judge(&story.end()).verdict, expected, "{alone} {shared:?}");
     }

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     catalogue::Group,
-    report::{Dialogue, Report},
-    smtp::Stage,
+    report::{Dialogue, Exchange, Report},
+    smtp::{Reply, Stage},
 };
 
 fn denies(reason: Reason) -> bool {
@@ -34,14 +34,21 @@ pub(super) fn refuses_every_message(report: &Report, path: u8, tests: &[TestJudg
     let answered: Vec<_> = sent.filter_map(|dialogue| Some((dialogue, is_refused(dialogue)?))).collect();
     is_late
         && answered.iter().all(|(_, is_refused)| *is_refused)
-        && answered.iter().any(|(dialogue, _)| dialogue.tests.len() > 1)
+        && answered.iter().any(|(dialogue, _)| recipients(dialogue) > 1)
+}
+
+/// How many recipients a message had.
+fn recipients(dialogue: &Dialogue) -> usize {
+    let taken =
+        |exchange: &&Exchange| exchange.stage == Stage::Rcpt && exchange.reply.as_ref().is_some_and(Reply::is_positive);
+    dialogue.exchanges.iter().filter(taken).count()
 }
 
 /// Whether a message was refused as relaying; `None` where it wasn't answered.
 fn is_refused(dialogue: &Dialogue) -> Option<bool> {
-    let answers =
-        [Stage::Data, Stage::EndOfData].into_iter().filter_map(|stage| Some((stage, dialogue.reply_at(stage)?)));
-    let (stage, reply) = answers.filter(|(_, reply)| reply.is_positive() || reply.is_negative()).next_back()?;
+    let mut answers =
+        [Stage::EndOfData, Stage::Data].into_iter().filter_map(|stage| Some((stage, dialogue.reply_at(stage)?)));
+    let (stage, reply) = answers.find(|(_, reply)| reply.is_positive() || reply.is_negative())?;
     Some(reply.is_negative() && denies(Reason::of(stage, reply)))
 }
 
