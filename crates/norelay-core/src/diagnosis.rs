@@ -177,10 +177,16 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
             found.evidence.extend(around.into_iter().flat_map(|around| around.evidence));
             vec![found]
         }
-        Answer::No | Answer::None => match late_check(view) {
-            Some(late) => vec![late],
-            None => compare::insider(view).into_iter().chain(by_group(view)).chain(around).collect(),
-        },
+        Answer::No | Answer::None => {
+            let alone = [late_check, compare::all_but_our_sender, compare::all_but_our_domain];
+            match alone.into_iter().find_map(|explain| explain(view)) {
+                Some(found) => vec![found],
+                None => {
+                    let beside = [compare::insider(view), compare::listed_domain(view)].into_iter().flatten();
+                    beside.chain(by_group(view)).chain(around).collect()
+                }
+            }
+        }
     }
 }
 
@@ -202,7 +208,7 @@ fn late_check(view: View<'_>) -> Option<Diagnosis> {
 /// The causes of what was accepted beside a plain question that was not, one for each kind.
 fn by_group(view: View<'_>) -> Vec<Diagnosis> {
     let mut causes: Vec<(Cause, Vec<&TestJudgement>)> = Vec::new();
-    let unexplained = view.accepted().filter(|judged| !is_explained(view, judged));
+    let unexplained = view.accepted().filter(|judged| !is_explained(view, judged) && is_apart(view, judged));
     for (cause, judged) in unexplained.filter_map(|judged| Some((cause_of(judged.test)?, judged))) {
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, tests)) => tests.push(judged),
@@ -210,6 +216,17 @@ fn by_group(view: View<'_>) -> Vec<Diagnosis> {
         }
     }
     causes.into_iter().map(|(cause, tests)| by_comparison(view, cause, &tests)).collect()
+}
+
+/// Whether what became of a test is known to be another answer than the plain question had: where that was taken at RCPT and
+/// refused after the message, an acceptance at RCPT is no difference.
+fn is_apart(view: View<'_>, judged: &TestJudgement) -> bool {
+    let is_late = |plain: &TestJudgement| {
+        plain.weight == Weight::Suspicion
+            && matches!(plain.outcome, Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. })
+    };
+    let is_at_recipient = matches!(judged.outcome, Outcome::Accepted { stage, .. } if stage != Stage::EndOfData);
+    !(is_at_recipient && view.test("foreign-to-foreign").is_some_and(is_late))
 }
 
 /// Whether the same sender is enough with a plain recipient: then the recipient of this test adds nothing. Whoever lets
@@ -228,12 +245,12 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
     let beside = baseline(view, accepted);
     let mut evidence: Vec<String> =
         accepted.iter().map(|judged| sentence::accepted(view, judged, beside.map(|beside| beside.1))).collect();
-    evidence.extend(beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
     let is_proven = accepted.iter().any(|judged| judged.weight == Weight::Proof);
     let may_be_local = any_local_part(view)
         .filter(|_| !is_proven && accepted.iter().all(|judged| judged.test.strength == Strength::Weak));
     // A report shows the first few alone.
     evidence.splice(..0, may_be_local.map(sentence::any_local_part));
+    evidence.splice(..0, beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
     let confidence = match (is_proven, beside) {
         (_, None) => Confidence::Possible,
         (true, Some(_)) => Confidence::Certain,
@@ -337,6 +354,7 @@ impl Diagnosis {
     fn join(&mut self, other: Self) {
         self.confidence = self.confidence.max(other.confidence);
         self.paths.extend(other.paths);
+        self.paths.dedup();
         for (known, more) in [
             (&mut self.evidence, other.evidence),
             (&mut self.rules_out, other.rules_out),

@@ -5,6 +5,7 @@
 //! - What a server offers in the clear may be offered under TLS alone the next time: such a test is asked there too.
 //! - A submission port that is closed to strangers may say so of everything: the plain test and its control on another
 //!   port of the host are asked beside it, or its refusals couldn't be read (`check/submission.rs`).
+//! - Where another foreign domain than ours was taken, and no test failed, the plain test is asked beside its control.
 //! - The controls of such a path are asked again with it: without them an answer can't be read.
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{self, RelayTest},
-    check::{Verdict, Weight, submission},
+    check::{Verdict, Weight, elsewhere, submission},
     event::{Event, Path},
     octets::Octets,
     report::RETESTED,
@@ -166,13 +167,23 @@ impl PathDocument {
         self.controls.iter().any(|control| control.id == "ctl-postmaster" && control.outcome == "accepted")
     }
 
+    /// Whether another foreign domain than ours was taken.
+    fn takes_mail_elsewhere(&self) -> bool {
+        let is_foreign = |control: &TestDocument| elsewhere::FOREIGN.contains(&control.id.as_str());
+        self.controls.iter().any(|control| is_foreign(control) && control.outcome == "accepted")
+    }
+
     /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
     fn failed(&self) -> Option<Again> {
         let failed = |test: &&TestDocument| {
             matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
                 && test.outcome != "not_run"
         };
-        let failed: Vec<_> = self.tests.iter().filter(failed).filter_map(|test| catalogue::by_id(&test.id)).collect();
+        let mut failed: Vec<_> =
+            self.tests.iter().filter(failed).filter_map(|test| catalogue::by_id(&test.id)).collect();
+        if failed.is_empty() && self.takes_mail_elsewhere() {
+            failed.extend(catalogue::by_id("foreign-to-foreign"));
+        }
         let controls = self.controls.iter().filter_map(|control| catalogue::by_id(&control.id));
         let controls = controls.filter(|control| !control.needs_credentials());
         (self.verdict != Verdict::Unreachable && !failed.is_empty())
@@ -213,6 +224,17 @@ mod tests {
             format!("{} {}: {}", way.port, way.security, ids.join(" "))
         };
         Ok(plan.paths.iter().map(line).collect())
+    }
+
+    #[test]
+    fn who_takes_mail_for_another_domain_is_asked_again() {
+        let denied = path(25, "plain", &test("foreign-to-foreign", "denial", "refused"));
+        for (control, expected) in [
+            ("ctl-second-foreign", Ok(vec!["25 plain: foreign-to-foreign ctl-second-foreign".to_owned()])),
+            ("ctl-postmaster", Err(NoPlan::NothingFailed)),
+        ] {
+            assert_eq!(asked(&[denied.replace("ctl-postmaster", control)]), expected, "{control}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use story::Story;
 
 const NO: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
 const YES: &str = "250 2.1.5 Ok";
+const UNWANTED: &str = "554 5.7.1 <u@probe.example>: Recipient address rejected: Access denied";
+const SENDER: &str = "554 5.7.1 <s@probe.example>: Sender address rejected: Access denied";
 const LISTED: &str = "554 5.7.1 Client host blocked using zen.spamhaus.org";
 
 /// `id=yes`, `id=no`, `id=listed` or `id=back` (accepted, and its message came back).
@@ -26,6 +28,9 @@ fn one_path(answers: &[&str]) -> Report {
             "yes" => story.asked(path, id, YES),
             "no" => story.asked(path, id, NO),
             "listed" => story.asked(path, id, LISTED),
+            "unwanted" => story.asked(path, id, UNWANTED),
+            "sender" => story.asked(path, id, SENDER),
+            "late" => story.answered(path, id, Stage::EndOfData, "550 5.7.1 Message content rejected"),
             "back" => story.relayed(path, id, "192.0.2.7:30000", "from probe.example (x [198.51.100.9]) by mx"),
             "around" => story.relayed(path, id, "203.0.113.5:30000", "from probe.example (x [198.51.100.9]) by mx"),
             other => panic!("{other}"),
@@ -61,6 +66,16 @@ static ROWS: &[Row] = &[
         ),
         (&["foreign-to-foreign=yes", "quoted-local-foreign=listed"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "local-domain-sender=no"], &["trusts_everyone likely"]),
+        // Ours is turned down alone, for its own sake or as one that isn't on a list.
+        (&["foreign-to-foreign=unwanted", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=unwanted", "ctl-foreign-invalid=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=unwanted", "ctl-second-foreign=no"], &[]),
+        (&["foreign-to-foreign=sender", "null-sender=yes", "target-host-sender=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=sender", "null-sender=no", "target-host-sender=yes"], &["trusts_sender_domain possible"]),
+        // Taken at RCPT and refused with its text: that others are taken at RCPT is no difference.
+        (&["foreign-to-foreign=late", "piggyback-recipient=yes"], &[]),
+        (&["foreign-to-foreign=late", "piggyback-recipient=back"], &["session_state possible"]),
         (&["foreign-to-foreign=no", "null-sender=yes"], &["trusts_null_sender likely"]),
         (&["foreign-to-foreign=no", "null-sender=back"], &["trusts_null_sender certain"]),
         (&["foreign-to-foreign=listed", "null-sender=yes"], &["trusts_null_sender possible"]),
@@ -147,6 +162,22 @@ fn answers_on_one_path_name_the_cause() {
         let report = one_path(answers);
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), *expected, "{answers:?}: {found:#?}");
+    }
+}
+
+/// A server that turns down our domain and takes mail for another isn't closed, and no message can tell.
+#[test]
+fn who_takes_mail_for_another_foreign_domain_is_not_closed() {
+    for (answers, verdict) in [
+        (&["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=yes"][..], "suspect"),
+        (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-second-foreign=yes"], "suspect"),
+        (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-foreign-invalid=yes"], "suspect"),
+        (&["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=unwanted"], "closed"),
+        (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-local-nx=yes"], "closed"),
+        (&["foreign-to-foreign=back", "ctl-second-foreign=yes"], "open"),
+    ] {
+        let judgement = judge(&one_path(answers));
+        assert_eq!(judgement.verdict.word(), verdict, "{answers:?}: {:?}", judgement.paths[0].why);
     }
 }
 

@@ -8,6 +8,7 @@
 mod adjacent;
 mod arrival;
 pub(crate) mod dane;
+pub(crate) mod elsewhere;
 pub mod finding;
 mod footer;
 mod late;

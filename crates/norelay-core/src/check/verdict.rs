@@ -4,6 +4,7 @@
 //! - One proof makes it [`Verdict::OpenRelay`], and nothing that comes later unmakes it.
 //! - [`Verdict::Closed`] needs an answer to every scored test, each of them a refusal that says relaying is denied, or
 //!   says it when compared with a control, or an acceptance that a control explains as local delivery.
+//! - A server that takes mail for another foreign domain than ours is no better than [`Verdict::Suspect`].
 //! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::arrival::receipts_of;
 use super::{
-    arrival, footer, late,
+    arrival, elsewhere, footer, late,
     outcome::{self, Hops, Outcome},
     reason::{self, Reason},
     submission,
@@ -189,8 +190,12 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
             |judged: &&mut TestJudgement| judged.weight == Weight::Suspicion && late::asks_nothing(report, judged);
         tests.iter_mut().filter(asks_nothing).for_each(|judged| judged.weight = Weight::NotOffered);
     }
-    let verdict = verdict_of(report, index, &tests);
-    PathJudgement { verdict, why: reasons_why(report, index, verdict, &tests), tests, controls }
+    let taken = controls.iter_mut().filter(|control| elsewhere::is_taken(control));
+    taken.for_each(|control| control.weight = Weight::Suspicion);
+    let weighty: Vec<_> = tests.iter().chain(controls.iter().filter(|control| elsewhere::is_taken(control))).collect();
+    let verdict = verdict_of(report, index, &weighty);
+    let why = reasons_why(report, index, verdict, &weighty);
+    PathJudgement { verdict, why, tests, controls }
 }
 
 fn is_starttls_twin(plain: &Path, other: &Path) -> bool {
@@ -451,7 +456,7 @@ fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: 
         && nobody.is_some_and(|nobody| reason::is_same(nobody, reply))
 }
 
-fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
+fn verdict_of(report: &Report, index: u8, tests: &[&TestJudgement]) -> Verdict {
     let has_spoken = report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken());
     let worst = tests.iter().map(|judged| judged.weight).min();
     // What listens at the port of another protocol, and was not asked, may be anything.
@@ -469,7 +474,7 @@ fn verdict_of(report: &Report, index: u8, tests: &[TestJudgement]) -> Verdict {
 }
 
 /// Why the verdict is no better: the worst tests, grouped by what became of them.
-fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgement]) -> Vec<String> {
+fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[&TestJudgement]) -> Vec<String> {
     let weight = match verdict {
         Verdict::OpenRelay => Weight::Proof,
         Verdict::Suspect => Weight::Suspicion,
@@ -480,7 +485,7 @@ fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[TestJudgem
             return not_offered.or_else(|| last_cause(report, index)).into_iter().collect();
         }
     };
-    by_clause(tests.iter().filter(|judged| judged.weight == weight))
+    by_clause(tests.iter().copied().filter(|judged| judged.weight == weight))
 }
 
 /// `tests 1-9, 11: relaying is denied`: tests by what became of them, each once however many paths it was asked on.

@@ -6,14 +6,14 @@ use super::{Answer, Diagnosis, View, seen, sentence};
 use crate::{
     catalogue::Group,
     check::{
-        Outcome,
+        Outcome, Reason,
         verdict::{TestJudgement, Weight},
     },
     event::Path,
     mta::Confidence,
     remedy::Cause,
     seen::neighbour,
-    smtp::Security,
+    smtp::{Security, Stage},
 };
 
 /// The plain test.
@@ -74,7 +74,7 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     let asked = |view: View<'a>| view.test("ctl-second-foreign").filter(|judged| !judged.dialogues.is_empty());
     let second = asked(view).or_else(|| twins(view).filter_map(asked).next());
     let second = second.filter(|judged| sentence::is_refusal_of_relaying(judged))?;
-    let domain = view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default();
+    let domain = domain(view);
     let comparison = format!(
         "A recipient at {domain} was accepted, one at another foreign domain refused ({}).",
         sentence::reply_of(second)
@@ -115,6 +115,50 @@ fn one_family(view: View<'_>) -> Option<Ground> {
     }
     let family = way(view).map(|ours| family(ours.address))?;
     Some((Cause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
+}
+
+/// Another foreign domain is taken, and ours is refused in words that don't speak of relaying: it is turned down for its own
+/// sake.
+pub(super) fn all_but_our_domain(view: View<'_>) -> Option<Diagnosis> {
+    let (plain, comparison) = another_domain(view)?;
+    let found = || Diagnosis::new(view, Cause::TrustsEveryone, Confidence::Likely, vec![comparison], Vec::new());
+    (!sentence::is_refusal_of_relaying(plain)).then(found)
+}
+
+/// Another foreign domain is taken, and ours is refused as relaying: that one is permitted.
+pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
+    let (plain, comparison) = another_domain(view)?;
+    let found =
+        || Diagnosis::new(view, Cause::RecipientDomainTooWide, Confidence::Likely, vec![comparison], Vec::new());
+    sentence::is_refusal_of_relaying(plain).then(found)
+}
+
+/// The plain test, refused at RCPT, where a control shows that another foreign domain is taken; and the comparison.
+fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
+    let plain = view.test(PLAIN)?;
+    let Outcome::Refused { stage: Stage::Rcpt, .. } = plain.outcome else { return None };
+    let is_taken = |judged: &&TestJudgement| super::answer(judged) == Answer::Yes;
+    let controls = ["ctl-second-foreign", "ctl-foreign-invalid"].into_iter().filter_map(|id| view.test(id));
+    let taken = controls.into_iter().find(is_taken)?;
+    Some((plain, sentence::other_domain(taken, plain, domain(view))))
+}
+
+/// The null sender and one of the server's own are taken, and ours is refused for its own sake: it is the exception.
+pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
+    let plain = view.test(PLAIN)?;
+    let Outcome::Refused { reason: Reason::SenderDomain, .. } = plain.outcome else { return None };
+    let is_other = |judged: &TestJudgement| judged.test.group == Group::Sender && judged.test.id != "null-sender";
+    if view.answer("null-sender") != Answer::Yes || !view.accepted().any(is_other) {
+        return None;
+    }
+    let proven = view.accepted().any(|judged| judged.weight == Weight::Proof);
+    let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
+    let evidence = vec![sentence::other_senders(plain, domain(view))];
+    Some(Diagnosis::new(view, Cause::TrustsEveryone, confidence, evidence, Vec::new()))
+}
+
+fn domain<'a>(view: View<'a>) -> &'a str {
+    view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default()
 }
 
 /// A sender is enough over one address family and over the other it isn't, where our address arrives: here we are taken for

@@ -153,6 +153,26 @@ pub(super) fn any_local_part(control: &TestJudgement) -> String {
     )
 }
 
+/// That our domain is refused and another foreign one isn't.
+pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain: &str) -> String {
+    format!(
+        "A recipient at another foreign domain was accepted (test {}), one at {domain} refused (test {}: {}).",
+        taken.test.number,
+        plain.test.number,
+        reply_of(plain)
+    )
+}
+
+/// That our sender alone is refused, and other senders aren't.
+pub(super) fn other_senders(plain: &TestJudgement, domain: &str) -> String {
+    format!(
+        "With no sender and with others it was accepted, with one at {domain} refused for the sender's sake (test {}: {}): \
+         it is our sender that is turned down.",
+        plain.test.number,
+        reply_of(plain)
+    )
+}
+
 /// That TLS ends before the server.
 pub(super) fn ends_tls_before(ours: &Path) -> String {
     format!(
