@@ -333,12 +333,12 @@ fn answer_facts(report: &Report, index: u8, tests: &[TestJudgement]) -> Vec<Fact
     });
     let disliked: Vec<_> = disliked.collect();
     // Whoever was turned away each time it was asked is interrupted by that, and blocked all the same.
-    let is_unanswered = tests.iter().any(|judged| matches!(judged.outcome, Outcome::Interrupted { .. }));
     let given_up = report.paths.get(usize::from(index)).and_then(|facts| facts.given_up.as_ref());
-    let blocked = match given_up {
-        Some(Cause::Blocked { answered }) if is_unanswered => Some(answered.to_string()),
+    let blocked = tests.iter().find_map(|judged| match (&judged.outcome, given_up) {
+        (Outcome::Interrupted { cause: Cause::Blocked { answered } }, _)
+        | (Outcome::Interrupted { .. }, Some(Cause::Blocked { answered })) => Some(answered.to_string()),
         _ => None,
-    };
+    });
     let mut facts = Vec::new();
     if let Some(reply) = disliked.first() {
         let arguments = [disliked.len().to_string(), reply.to_string()];
