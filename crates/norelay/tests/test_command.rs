@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use servers::{Serve, answer, closed, listen};
+use servers::{Serve, answer, closed, is_own_postmaster, listen};
 
 fn accepting(stream: TcpStream) {
     answer(stream, "220 mx.example.net ESMTP\r\n", |line| if line == "QUIT" { "221 bye" } else { "250 ok" });
@@ -73,7 +73,7 @@ fn verbose(stream: TcpStream) {
     });
     let [accepts, denies, greets, leaves] = LARGE.each_ref().map(String::as_str);
     answer(stream, &format!("{greets}\r\n"), |line| match line.split([' ', ':']).next() {
-        Some("RCPT") if !line.contains("<POSTMASTER@") => denies,
+        Some("RCPT") if !is_own_postmaster(line) => denies,
         Some("QUIT") => leaves,
         _ => accepts,
     });
@@ -303,7 +303,7 @@ fn mending(stream: TcpStream) {
         }
         match line.split([' ', ':']).next() {
             Some("EHLO") => "250 mx.example.net",
-            Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
+            Some("RCPT") if is_own_postmaster(line) => "250 2.1.5 Ok",
             Some("RCPT") if from_nobody.get() && line.contains("PROBE.TEST>") && !is_mended => "250 2.1.5 Ok",
             Some("RCPT") => "554 5.7.1 <x>: Relay access denied",
             Some("QUIT") => "221 2.0.0 Bye",

@@ -43,9 +43,14 @@ pub fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'s
 pub fn closed(stream: TcpStream) {
     answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| match line.split([' ', ':']).next() {
         Some("EHLO") => "250-mx.example.net\r\n250 PIPELINING",
-        Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
+        Some("RCPT") if is_own_postmaster(line) => "250 2.1.5 Ok",
         Some("RCPT") => "454 4.7.1 <x>: Relay access denied",
         Some("QUIT") => "221 2.0.0 Bye",
         _ => "250 2.1.0 Ok",
     });
+}
+
+/// Whether a command in capitals names the postmaster of the server, not of the probe domain.
+pub fn is_own_postmaster(line: &str) -> bool {
+    line.contains("<POSTMASTER@") && !line.contains("@PROBE.TEST>")
 }
