@@ -12,8 +12,9 @@ use super::path::PathScan;
 use crate::network::Network;
 
 /// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
-/// limit that a hundred refused transactions on one would meet.
-const MAX_SHARING: usize = 100;
+/// limit that a hundred and more refused transactions on one would meet. The thorough profile's have room on one.
+const MAX_SHARING: usize = 150;
+
 impl<N: Network> PathScan<N> {
     /// Whether the server counts connections and bears many questions on one.
     pub(super) fn bears_many(&self) -> bool {
