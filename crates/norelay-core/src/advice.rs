@@ -138,6 +138,11 @@ fn inconclusive(judgement: &Judgement) -> Vec<Step> {
 
 fn after(outcome: &Outcome) -> Step {
     match outcome {
+        Outcome::Deferred { reply, .. } if is_own_fault(reply) => step(
+            "Mend the server first, then test again.",
+            "It puts us off because of a fault of its own, as it says: a policy service, a filter or a table that doesn't \
+             answer. Its log says which. Until then nobody can tell what it would do.",
+        ),
         Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => after_reason(*reason),
         Outcome::Interrupted { cause: Cause::Blocked { .. } } => step(
             "Let our address through for the time of the test, or test more slowly.",
@@ -159,6 +164,11 @@ fn after(outcome: &Outcome) -> Step {
         .with("--local-domain DOMAIN"),
         Outcome::Relayed { .. } | Outcome::Accepted { .. } => READ,
     }
+}
+
+/// RFC 3463, X.3.Z: the mail system itself, unless it is full (X.3.1) or asks for another size (X.3.4).
+fn is_own_fault(reply: &Reply) -> bool {
+    reply.enhanced().is_some_and(|code| code.subject == 3 && matches!(code.detail, 0 | 5))
 }
 
 const READ: Step = step("Read the transcripts.", "They say what happened.").with("--verbose");
@@ -222,5 +232,20 @@ mod tests {
         assert_eq!(after(&blocked).options, "--slow");
         let words = Outcome::NotRun { why: "nothing is known that could stand for {local_domain}".to_owned() };
         assert_eq!(after(&words).options, "--local-domain DOMAIN");
+    }
+
+    #[test]
+    fn a_server_that_is_broken_is_mended_first() {
+        let deferred = |text: &str| {
+            let reply = Reply { code: 451, lines: vec![text.into()] };
+            after(&Outcome::Deferred { stage: Stage::Rcpt, reason: Reason::Unclassified, reply }).what
+        };
+        for text in [
+            "4.3.5 <u@x.example>: Recipient address rejected: Server configuration problem",
+            "4.3.0 Temporary lookup failure",
+        ] {
+            assert!(deferred(text).starts_with("Mend the server"), "{text}");
+        }
+        assert!(!deferred("4.7.1 no").starts_with("Mend the server"));
     }
 }
