@@ -8,11 +8,34 @@
 
 use crate::{
     catalogue::{Line, RelayTest},
-    smtp::{Hello, Purpose, Stage, Step, Transaction},
+    smtp::{Hello, Purpose, Reply, Stage, Step, Transaction},
 };
 
 /// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and answers later ones late.
 const MAX_HELLOS: usize = 2;
+
+/// How many questions a server bears on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Any that we have: sendmail, which counts connections instead.
+    Endless,
+    /// Many, and three syntax errors: Exim.
+    FewErrors,
+}
+
+impl Patience {
+    /// By the greeting, if that names a server that bears many. One that is set up otherwise hangs up, and is asked the
+    /// rest one by one.
+    #[must_use]
+    pub fn of(greeting: &Reply) -> Option<Self> {
+        let text = greeting.text();
+        match greeting.code {
+            220 if text.contains(" Sendmail ") => Some(Self::Endless),
+            220 if text.contains(" Exim ") => Some(Self::FewErrors),
+            _ => None,
+        }
+    }
+}
 
 /// Whether a test can share a connection with others: it begins as they do, and leaves nothing behind that RSET leaves.
 /// Its keyword, if it needs one, must be known to be offered.
@@ -69,6 +92,36 @@ fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest
     silent.extend(named.next().into_iter().flatten());
     let first = Some(silent).filter(|first| !first.is_empty());
     first.into_iter().chain(named.map(<[_]>::to_vec)).collect()
+}
+
+/// What each connection of `scouts` is for beside its own test, where the greeting shows a server that bears it: at most so
+/// many of the tests that are but MAIL and RCPT, dealt in turn, as those that are alike (all syntax errors, perhaps) stand
+/// together.
+#[must_use]
+pub fn deal(scouts: &[&RelayTest], tests: &[&'static RelayTest], most: usize) -> Vec<Vec<&'static RelayTest>> {
+    let is_plain = |test: &RelayTest| test.dialogue.iter().all(|line| matches!(line, Line::Mail | Line::Rcpt));
+    if !scouts.iter().all(|scout| is_plain(scout)) {
+        return vec![Vec::new(); scouts.len()];
+    }
+    let plain: Vec<_> = tests.iter().copied().filter(|test| is_plain(test)).take(scouts.len() * most).collect();
+    (0..scouts.len()).map(|scout| plain.iter().skip(scout).step_by(scouts.len()).copied().collect()).collect()
+}
+
+/// Whether an address of a transaction is one that Exim takes for a syntax error unless it is set up otherwise: one with
+/// a domain literal, without a domain, or with two.
+#[must_use]
+pub fn is_irregular(transaction: &Transaction) -> bool {
+    transaction.steps.iter().any(|step| is_irregular_path(&step.line.to_text()))
+}
+
+fn is_irregular_path(line: &str) -> bool {
+    let Some(path) = line.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(path, _)| path) else {
+        return true;
+    };
+    let unquoted: String = path.split('"').step_by(2).collect();
+    let routed = unquoted.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+    let mailbox = routed.map_or(unquoted.as_str(), |(_, mailbox)| mailbox);
+    !path.is_empty() && (path.contains('[') || mailbox.matches('@').count() != 1)
 }
 
 fn says_data(test: &RelayTest) -> bool {
@@ -141,6 +194,26 @@ mod tests {
             let ids = |group: &Vec<&RelayTest>| group.iter().map(|test| test.id).collect::<Vec<_>>().join(" ");
             let offered = |test: &RelayTest| test.requirement(Security::Plain) != Some("ETRN");
             assert_eq!(groups(tests(asked), 2, true, offered).iter().map(ids).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_are_regular_or_syntax_errors_elsewhere() {
+        for (path, is_irregular) in [
+            ("", false),
+            ("a@b.example", false),
+            ("\"a@b.example\"@c.example", false),
+            ("@c.example:a@b.example", false),
+            ("b.example!a@c.example", false),
+            ("a%b.example@c.example", false),
+            ("a", true),
+            ("\"a@b.example\"", true),
+            ("b.example!a", true),
+            ("a@b.example@c.example", true),
+            ("a@[192.0.2.1]", true),
+            ("@[192.0.2.1]:a@b.example", true),
+        ] {
+            assert_eq!(is_irregular_path(&format!("RCPT TO:<{path}>")), is_irregular, "{path}");
         }
     }
 

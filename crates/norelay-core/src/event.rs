@@ -74,12 +74,23 @@ pub enum Event {
         dialogue: u32,
         /// The path.
         path: u8,
-        /// The tests that it is for, by id: one, but for a proof, whose message carries several recipients.
+        /// The tests that it is for, by id: one, but for those that share a connection, and for a proof, whose message
+        /// carries several recipients.
         tests: Vec<String>,
         /// Whether a message is to be sent for proof.
         proof: bool,
         /// How often these tests were tried before.
         attempt: u32,
+    },
+    /// The greeting of a server that bears many questions on a connection has come: this one is for further tests as well,
+    /// or for none, as another asks its own.
+    Shared {
+        /// The connection.
+        dialogue: u32,
+        /// Since it was opened.
+        after_ms: u64,
+        /// All tests that it is for now, by id.
+        tests: Vec<String>,
     },
     /// The connection stands.
     Connected {

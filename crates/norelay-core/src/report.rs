@@ -207,6 +207,17 @@ impl Dialogue {
         reply.filter(|reply| !has_preface && reply.is_positive()).map(Capabilities::from_reply)
     }
 
+    /// While nothing was asked, a connection may be for other tests than it was opened for.
+    fn share(&mut self, tests: Vec<String>) -> bool {
+        let is_introduction =
+            |exchange: &Exchange| matches!(exchange.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+        let fits = !self.proof && self.exchanges.iter().all(is_introduction);
+        if fits {
+            self.tests = tests;
+        }
+        fits
+    }
+
     fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<String>, line: Octets) {
         if self.exchanges.len() < MAX_EXCHANGES {
             let sent = Some((after_ms, line));
@@ -327,6 +338,7 @@ impl Report {
     fn take_dialogue(&mut self, event: Event) -> bool {
         let (number, after_ms) = match &event {
             Event::Connected { dialogue, after_ms, .. }
+            | Event::Shared { dialogue, after_ms, .. }
             | Event::Secured { dialogue, after_ms, .. }
             | Event::Sent { dialogue, after_ms, .. }
             | Event::Replied { dialogue, after_ms, .. }
@@ -337,6 +349,7 @@ impl Report {
         dialogue.elapsed_ms = dialogue.elapsed_ms.max(after_ms);
         match event {
             Event::Connected { local, .. } => dialogue.local = Some(local),
+            Event::Shared { tests, .. } => return dialogue.share(tests),
             Event::Secured { tls, .. } => dialogue.tls = Some(tls),
             Event::Sent { stage, test, line, .. } => dialogue.sent(after_ms, stage, test, line),
             Event::Replied { stage, test, purpose, reply, .. } => {

@@ -1,4 +1,5 @@
-//! Drives one session over one connection: moves octets, keeps the deadline, records what happens. Knows no SMTP.
+//! Drives one session over one connection: moves octets, keeps the deadline, records what happens. Knows no SMTP, but for the
+//! greeting of a server that bears more questions.
 //!
 //! Rules:
 //! - What is handed over for sending is recorded before it is written, so that no receipt can come before its record.
@@ -7,8 +8,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use norelay_core::{
+    batch::Patience,
+    check::Outcome,
     event::{Event, Path},
-    smtp::{Cause, End, Security, Session, SessionEvent, Transaction},
+    report,
+    smtp::{Cause, End, Reply, Security, Session, SessionEvent, Stage, Step, Transaction},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -53,6 +57,22 @@ pub struct Dialogue {
     pub reply_timeout: Duration,
     /// What it shares with the other dialogues of its path, if anything.
     pub farewells: Option<Arc<Farewells>>,
+    /// What it is for in its place, where the greeting shows a server that bears many questions on a connection: with
+    /// endless patience, and with less.
+    pub further: Option<[Further; 2]>,
+    /// Whether it is for nothing once another connection asks its test too.
+    pub yields: bool,
+}
+
+/// The tests that may share a connection, and what is said for them all after its introduction.
+#[derive(Clone, Debug)]
+pub struct Further {
+    /// The tests, the connection's own among them.
+    pub tests: Vec<String>,
+    /// What is said.
+    pub steps: Vec<Step>,
+    /// The test that each step is for.
+    pub step_tests: Vec<Option<String>>,
 }
 
 /// Has a dialogue, from connecting to the end; says its number.
@@ -60,8 +80,11 @@ pub async fn drive<N: Network>(network: Arc<N>, recorder: &Recorder, dialogue: D
     let number = recorder.next_dialogue();
     let Dialogue { path, ref tests, proof, attempt, .. } = dialogue;
     recorder.record(Event::Opened { dialogue: number, path, tests: tests.clone(), proof, attempt });
-    let mut driver = Driver { network, recorder, number, opened: Instant::now(), dialogue };
+    let mut driver = Driver { network, recorder, number, opened: Instant::now(), dialogue, is_greeted: false };
     let end = driver.run().await;
+    if !driver.is_greeted {
+        driver.give_way();
+    }
     recorder.record(Event::Ended { dialogue: number, after_ms: driver.after_ms(), end });
     number
 }
@@ -72,6 +95,7 @@ struct Driver<'a, N> {
     number: u32,
     opened: Instant,
     dialogue: Dialogue,
+    is_greeted: bool,
 }
 
 impl<N: Network> Driver<'_, N> {
@@ -109,6 +133,10 @@ impl<N: Network> Driver<'_, N> {
                 match event {
                     SessionEvent::Secure => secure = true,
                     SessionEvent::Ended(end) => ended = Some(end),
+                    SessionEvent::Replied { stage: Stage::Greeting, reply, step } => {
+                        self.record(SessionEvent::Replied { stage: Stage::Greeting, reply: reply.clone(), step });
+                        self.greeted(session, &reply);
+                    }
                     said => self.record(said),
                 }
             }
@@ -137,6 +165,47 @@ impl<N: Network> Driver<'_, N> {
             }
             self.exchange(session, &mut stream, &output, &mut buffer).await;
         }
+    }
+
+    /// The first answer of all decides what the connection is for.
+    fn greeted(&mut self, session: &mut Session, greeting: &Reply) {
+        let further = self.dialogue.further.take().and_then(|[all, fewer]| match Patience::of(greeting)? {
+            Patience::Endless => Some(all),
+            Patience::FewErrors => Some(fewer),
+        });
+        if let Some(Further { tests, steps, step_tests }) = further {
+            session.carry(steps.clone());
+            (self.dialogue.transaction.steps, self.dialogue.step_tests) = (steps, step_tests);
+            self.recorder.record(Event::Shared { dialogue: self.number, after_ms: self.after_ms(), tests });
+        }
+        self.is_greeted = greeting.code == 220;
+        if let Some(farewells) = self.dialogue.farewells.as_ref().filter(|_| self.is_greeted) {
+            farewells.greeted.add_permits(1);
+        }
+        if self.is_greeted && self.give_way() {
+            session.carry(Vec::new());
+        }
+    }
+
+    /// Whether another connection asks this one's tests, or has asked them: then it is for nothing, which is recorded.
+    fn give_way(&self) -> bool {
+        let Dialogue { path, tests, .. } = &self.dialogue;
+        let asks = |other: &report::Dialogue, test: &String| {
+            other.tests.contains(test) && (other.end.is_none() || Outcome::of(other, test).is_answered())
+        };
+        let gives_way = self.dialogue.yields
+            && self.recorder.look(|report| {
+                let mut others = report
+                    .dialogues
+                    .iter()
+                    .filter(|(number, other)| **number != self.number && other.path == *path && other.tests.len() > 1);
+                others.any(|(_, other)| tests.iter().all(|test| asks(other, test)))
+            });
+        if gives_way {
+            let (after_ms, tests) = (self.after_ms(), Vec::new());
+            self.recorder.record(Event::Shared { dialogue: self.number, after_ms, tests });
+        }
+        gives_way
     }
 
     /// Writes what there is to write, or reads what there is to read; either may end the session.

@@ -23,13 +23,16 @@ pub struct Farewells {
     orderly: [AtomicBool; 2],
     /// The latest that a greeting has come, in milliseconds; 0 before the first.
     greeted_ms: AtomicU64,
+    /// A permit for each dialogue that was greeted.
+    pub greeted: Semaphore,
     /// A permit for each dialogue that has come to where only the reply to QUIT is awaited.
     pub leaving: Semaphore,
 }
 
 impl Default for Farewells {
     fn default() -> Self {
-        Self { orderly: Default::default(), greeted_ms: AtomicU64::new(0), leaving: Semaphore::new(0) }
+        let (greeted, leaving) = (Semaphore::new(0), Semaphore::new(0));
+        Self { orderly: Default::default(), greeted_ms: AtomicU64::new(0), greeted, leaving }
     }
 }
 

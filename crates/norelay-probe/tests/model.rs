@@ -237,8 +237,12 @@ fn policies() -> impl Strategy<Value = Policy> {
         "550 Access denied",
         "554 5.7.1 Weiterleitung verboten",
     ]);
-    // Of one that says this it is known that it counts connections and bears many questions on each.
-    let greetings = select(vec!["220 mx.target.example ESMTP", "220 mx.target.example ESMTP Sendmail 8.17.1.9; now"]);
+    // Of the latter two it is known that they bear many questions on a connection.
+    let greetings = select(vec![
+        "220 mx.target.example ESMTP",
+        "220 mx.target.example ESMTP Sendmail 8.17.1.9; now",
+        "220 mx.target.example ESMTP Exim 4.96 now",
+    ]);
     let nobody = select(vec!["550 5.1.1 User unknown", "550 no such user here", "550 Access denied"]);
     (greetings, select(&HOLES[..]), fates, denials, nobody, any::<bool>(), prop::collection::vec(obstacles, 0..4))
         .prop_map(|(greeting, hole, fate, denial, nobody, takes_any_local_part, obstacles)| Policy {

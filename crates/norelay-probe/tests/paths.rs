@@ -149,7 +149,8 @@ async fn ten_connections_are_enough_for_a_server_that_counts_them() {
             run(simulation::Request { tests, ports, profile, concurrency, ..request() }, server.clone(), None).await;
         assert_eq!(
             (ran.judgement.verdict, ran.judgement.summary.as_str()),
-            (Verdict::Closed, "All tests performed, no relays accepted.")
+            (Verdict::Closed, "All tests performed, no relays accepted."),
+            "{profile} {concurrency:?}"
         );
         assert!(ran.connections <= 10, "{profile} {concurrency:?}: {} connections", ran.connections);
     }

@@ -387,6 +387,8 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         step_tests,
         reply_timeout: REPLY_TIMEOUT,
         farewells: None,
+        further: None,
+        yields: false,
     };
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let hearing = heard.clone();

@@ -218,6 +218,13 @@ impl Session {
         Self { greeting_timeout: self.reply_timeout.min(greeting_timeout), ..self }
     }
 
+    /// The same introduction, and other steps after it: while none has been said.
+    pub fn carry(&mut self, steps: Vec<Step>) {
+        if self.next_step == 0 && !self.ended {
+            self.transaction.steps = steps;
+        }
+    }
+
     /// The connection stands (after the handshake, where TLS comes first). Times are counted from any fixed moment.
     pub fn start(&mut self, now: Duration) {
         let preface = self.transaction.preface.clone();

@@ -139,6 +139,7 @@ fn opened() -> impl Strategy<Value = Event> {
             |(dialogue, path, tests, proof, attempt)| Event::Opened { dialogue, path, tests, proof, attempt }
         ),
         (0..6u32).prop_map(move |dialogue| Event::Connected { dialogue, after_ms: 1, local }),
+        (0..6u32, vec(test_id(), 0..4)).prop_map(|(dialogue, tests)| Event::Shared { dialogue, after_ms: 1, tests }),
         (0..6u32, octets(), ".{0,20}").prop_map(|(dialogue, subject, trouble)| Event::Secured {
             dialogue,
             after_ms: 2,

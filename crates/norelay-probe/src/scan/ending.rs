@@ -4,7 +4,7 @@ use norelay_core::{
     catalogue::{FOREIGN_SENDER, RelayTest},
     check::{Outcome, Reason, reason, verdict},
     schedule::Ending,
-    smtp::Stage,
+    smtp::{Cause, Stage},
 };
 
 /// Where and why the plain question was refused, which comes from a stranger's address.
@@ -38,6 +38,20 @@ pub fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
     match outcome {
         Outcome::Interrupted { cause } if test.certificate().is_some() && verdict::is_of_tls(cause) => Ending::Answered,
         _ => ending(outcome),
+    }
+}
+
+/// What the outcomes of all the tests on a connection mean for the scheduler: the first that is `open`, unless others were
+/// answered before the connection was closed, or it was too much for the server, or some `are_left` for the next.
+pub fn ending_of_all(outcomes: &[&Outcome], open: Option<Ending>, are_left: bool) -> Ending {
+    let is_too_much = |outcome: &&&Outcome| matches!(outcome, Outcome::Refused { reason: Reason::RateLimited, .. });
+    let some_are_left = are_left || outcomes.len() > 1 && outcomes.iter().any(|outcome| is_too_much(&outcome));
+    let has_answered = outcomes.iter().any(|outcome| outcome.is_answered() && !is_too_much(&outcome));
+    let is_closed = matches!(open, Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
+    match open {
+        Some(_) if is_closed && has_answered => Ending::Continued,
+        None if some_are_left && has_answered => Ending::Continued,
+        open => open.unwrap_or(Ending::Answered),
     }
 }
 

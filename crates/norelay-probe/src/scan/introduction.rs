@@ -75,8 +75,17 @@ fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
         injects: false,
         ambiguous: false,
     };
-    let (tests, step_tests) = (Vec::new(), Vec::new());
-    let reply_timeout = request.reply_timeout;
-    let farewells = None;
-    Dialogue { path: 0, way, tests, proof: false, attempt: 0, transaction, step_tests, reply_timeout, farewells }
+    Dialogue {
+        path: 0,
+        way,
+        tests: Vec::new(),
+        proof: false,
+        attempt: 0,
+        transaction,
+        step_tests: Vec::new(),
+        reply_timeout: request.reply_timeout,
+        farewells: None,
+        further: None,
+        yields: false,
+    }
 }

@@ -14,6 +14,7 @@ mod introduction;
 mod netstrings;
 mod path;
 mod proof;
+mod scouting;
 mod sharing;
 mod smuggle;
 mod words;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +13,7 @@ use jiff::Timestamp;
 use norelay_core::{
     batch,
     catalogue::{self, Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
-    check::Outcome,
+    check::{Outcome, Reason},
     event::{Event, Path, Wait},
     schedule::{Ending, Limits, Scheduler, Start, Why},
     smtp::{Cause, End, Hello, Stage, Step, Transaction},
@@ -23,7 +22,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use super::{
     Context,
-    ending::{Plain, ending_of, is_about_the_sender, is_said_of_both},
+    ending::{Plain, ending_of, ending_of_all, is_about_the_sender, is_said_of_both},
     netstrings, words, work,
 };
 use crate::{
@@ -36,9 +35,6 @@ use crate::{
     },
 };
 
-/// Connections at once to a server that has shown that it bears them; an unknown one gets [`WINDOW`].
-const MAX_WINDOW: usize = 8;
-const WINDOW: usize = 2;
 /// The most telling questions, first: a server that shuts us out after five refusals has answered these.
 const FIRST: [&str; 8] = [
     "foreign-to-foreign",
@@ -60,9 +56,9 @@ pub struct PathScan<N> {
     refused_senders: Mutex<HashSet<&'static str>>,
     /// Once a TLS handshake has failed: what the server speaks, as a clause, where that is too old for us.
     too_old: OnceCell<Option<String>>,
-    farewells: Arc<Farewells>,
+    pub(super) farewells: Arc<Farewells>,
     /// Connections at once beside which another was turned away.
-    borne: AtomicUsize,
+    pub(super) borne: AtomicUsize,
 }
 
 /// Asks tests on a path.
@@ -90,12 +86,7 @@ pub async fn scan_path<N: Network>(
         None => FIRST.len() + usize::from(test.requirement(way.security).is_some()),
     });
     let asked = tests.clone();
-    let blocked = match context.request.concurrency {
-        // The user has set the pace.
-        Some(_) => scan.clone().ask_all(tests, scan.limits()).await,
-        None => scan.clone().scout_and_ask(tests).await,
-    };
-    if let Some(cause) = blocked {
+    if let Some(cause) = scan.clone().scout_and_ask(tests).await {
         scan.ask_with_header(&asked).await;
         // What is known without asking is said.
         for test in asked.into_iter().filter(|test| !is_answered(context, index, test)) {
@@ -109,7 +100,11 @@ pub async fn scan_path<N: Network>(
 pub fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
     context.recorder.look(|report| {
         let latest = report.dialogues_of(index, test.id).last();
-        latest.is_some_and(|(_, dialogue)| Outcome::of(dialogue, test.id).is_answered())
+        latest.is_some_and(|(_, dialogue)| match Outcome::of(dialogue, test.id) {
+            // It may be the others on that connection that were too much.
+            Outcome::Refused { reason: Reason::RateLimited, .. } => dialogue.tests.len() == 1,
+            outcome => outcome.is_answered(),
+        })
     })
 }
 
@@ -119,70 +114,6 @@ impl<N: Network> PathScan<N> {
         let (refused_senders, too_old, farewells) = (Mutex::default(), OnceCell::new(), Arc::default());
         let borne = AtomicUsize::new(usize::MAX);
         Arc::new(Self { context: context.clone(), index, way, refused_senders, too_old, farewells, borne })
-    }
-
-    fn limits(&self) -> Limits {
-        let request = &self.context.request;
-        // Without a name for the server, its first greeting must be heard before anything is asked that needs one.
-        let window = if self.way.host.is_none() { 1 } else { WINDOW };
-        let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
-        Limits {
-            window: request.concurrency.unwrap_or(window),
-            max_window: request.concurrency.unwrap_or(max_window).min(self.borne.load(Ordering::Relaxed)),
-            deadline: request.wait,
-            pipelining: !self.has_waited_in_vain(),
-            answered: 0,
-        }
-    }
-
-    /// Whether some MAIL or RCPT was never answered.
-    fn has_waited_in_vain(&self) -> bool {
-        let in_vain = |end: &End| matches!(end, End::Interrupted(Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt }));
-        self.context.recorder.look(|report| {
-            let mut here = report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
-            here.any(|dialogue| dialogue.end.as_ref().is_some_and(in_vain))
-        })
-    }
-
-    /// Looks at the server with the first tests, without waiting for anything, before it gets many connections.
-    async fn scout_and_ask(self: Arc<Self>, mut tests: Vec<&'static RelayTest>) -> Option<Cause> {
-        let rest = tests.split_off(tests.len().min(WINDOW));
-        let scouting = Limits { deadline: Duration::ZERO, ..self.limits() };
-        let mut scouts = pin!(self.clone().ask_all(tests.clone(), scouting));
-        let all_leaving = self.farewells.leaving.acquire_many(u32::try_from(tests.len()).unwrap_or(u32::MAX));
-        let shut = tokio::select! {
-            biased;
-            shut = &mut scouts => shut,
-            _ = all_leaving => return self.ask_beside(scouts, tests, rest).await,
-        };
-        // Whoever is shut out for the moment may come in later: that is for the scheduler with time to wait.
-        if shut.is_some()
-            && !matches!(shut, Some(Cause::Closing { .. } | Cause::Disconnected { .. } | Cause::Blocked { .. }))
-        {
-            return shut;
-        }
-        let scouts = tests.len();
-        tests.retain(|test| !is_answered(&self.context, self.index, test));
-        let limits = self.limits_after(scouts - tests.len());
-        tests.extend(rest);
-        self.ask_all(tests, limits).await
-    }
-
-    /// Asks the rest while the first tests, which have their answers, await the reply to QUIT; and those again whose
-    /// answers were none after all.
-    async fn ask_beside(
-        self: &Arc<Self>,
-        scouts: impl Future<Output = Option<Cause>>,
-        mut tests: Vec<&'static RelayTest>,
-        rest: Vec<&'static RelayTest>,
-    ) -> Option<Cause> {
-        let limits = self.limits_after(tests.len());
-        let (_, blocked) = tokio::join!(scouts, self.clone().ask_all(rest, limits));
-        tests.retain(|test| !is_answered(&self.context, self.index, test));
-        match blocked {
-            Some(cause) => Some(cause),
-            None => self.clone().ask_all(tests, self.limits()).await,
-        }
     }
 
     /// Asks once more those tests alone that begin with a proxy's header, where the server has greeted nobody who came
@@ -198,28 +129,31 @@ impl<N: Network> PathScan<N> {
         let tests: Vec<_> = tests.iter().copied().filter(is_left).collect();
         if connects && !greets && !tests.is_empty() {
             let limits = Limits { deadline: Duration::ZERO, ..self.limits() };
-            self.clone().ask_all(tests, limits).await;
+            self.clone().ask_all(tests, limits, Vec::new()).await;
         }
     }
 
-    /// The limits once so many tests were answered.
-    fn limits_after(&self, answered: usize) -> Limits {
-        let limits = self.limits();
-        Limits { window: limits.window + answered, answered: u32::try_from(answered).unwrap_or_default(), ..limits }
-    }
-
-    /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up.
-    async fn ask_all(self: Arc<Self>, mut tests: Vec<&'static RelayTest>, mut limits: Limits) -> Option<Cause> {
+    /// Asks tests, on as few connections as the server should have; gives the cause where the path was given up. The
+    /// connection of each is for its `further` ones too, where its greeting shows a server that bears it.
+    pub(super) async fn ask_all(
+        self: Arc<Self>,
+        mut tests: Vec<&'static RelayTest>,
+        mut limits: Limits,
+        mut further: Vec<Vec<&'static RelayTest>>,
+    ) -> Option<Cause> {
         loop {
-            let shared = self.bears_many();
+            let shared = self.counts_connections();
             let groups = self.groups(tests, shared);
             let mut scheduler = Scheduler::new(groups.len(), limits);
+            let further = std::mem::take(&mut further);
+            let are_scouts = !further.is_empty();
             let start = |job: Start| {
                 let (scan, tests) = (self.clone(), groups[job.job].clone());
-                async move { scan.ask(tests, job).await }
+                let further = further.get(job.job).filter(|_| !shared && job.attempt == 0).cloned().unwrap_or_default();
+                async move { scan.ask(tests, further, job).await }
             };
             // Where many were begun at once, it may be learnt too late for some that connections count here.
-            work::work(&self, &mut scheduler, start, || !shared && self.bears_many()).await;
+            work::work(&self, &mut scheduler, start, || !shared && !are_scouts && self.counts_connections()).await;
             self.borne.fetch_min(scheduler.borne(), Ordering::Relaxed);
             tests = scheduler.left().flat_map(|job| groups[job].clone()).collect();
             if tests.is_empty() || scheduler.blocked().is_some() {
@@ -247,16 +181,21 @@ impl<N: Network> PathScan<N> {
 
     /// Asks tests on one connection; where a sender is refused for its own sake and isn't what the test is about, again
     /// with a stranger's on a second.
-    async fn ask(&self, tests: Vec<&'static RelayTest>, job: Start) -> (Ending, Duration) {
+    async fn ask(
+        &self,
+        tests: Vec<&'static RelayTest>,
+        further: Vec<&'static RelayTest>,
+        job: Start,
+    ) -> (Ending, Duration) {
         let unanswered =
             tests.into_iter().filter(|test| job.attempt == 0 || !is_answered(&self.context, self.index, test));
         let offered = unanswered.filter(|test| self.is_offered(test));
         let (in_vain, others): (Vec<_>, Vec<_>) = offered.partition(|test| self.was_first_in_vain(test));
         let are_left = !in_vain.is_empty() && !others.is_empty();
         let now = if others.is_empty() { in_vain } else { others };
-        let asked: Vec<_> = now.into_iter().map(|test| (test, self.sender_for(test))).collect();
+        let (asked, further) = (self.with_senders(now), self.with_senders(further));
         let opened = Instant::now();
-        let outcomes = self.ask_from(&asked, job).await;
+        let outcomes = self.ask_from(&asked, &further, job).await;
         let took = opened.elapsed();
         if outcomes.is_empty() {
             return (Ending::NotAsked, took);
@@ -270,7 +209,7 @@ impl<N: Network> PathScan<N> {
         }
         let again: Vec<_> = refused.into_iter().map(|(test, ..)| (*test, FOREIGN_SENDER)).collect();
         let opened = Instant::now();
-        let second = self.ask_from(&again, job).await;
+        let second = self.ask_from(&again, &[], job).await;
         let took = took.max(opened.elapsed());
         let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
         let first = outcomes.iter().filter(|(test, ..)| !is_again(test));
@@ -278,14 +217,8 @@ impl<N: Network> PathScan<N> {
             .chain(&second)
             .map(|(test, _, outcome)| ending_of(test, outcome))
             .find(|ending| *ending != Ending::Answered);
-        let is_closed = matches!(open, Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
-        let has_answered = outcomes.iter().any(|(_, _, outcome)| outcome.is_answered());
-        let ending = match open {
-            Some(_) if is_closed && has_answered => Ending::Continued,
-            None if are_left && has_answered => Ending::Continued,
-            open => open.unwrap_or(Ending::Answered),
-        };
-        (ending, took)
+        let met_all: Vec<_> = outcomes.iter().map(|(_, _, outcome)| outcome).collect();
+        (ending_of_all(&met_all, open, are_left), took)
     }
 
     /// Whether the server may know what a test tries; where it has shown that it doesn't, no connection is spent on it.
@@ -305,24 +238,32 @@ impl<N: Network> PathScan<N> {
         self.context.recorder.record(Event::NotRun { path: self.index, test: test.id.to_owned(), why });
     }
 
-    /// Asks tests from the senders that stand beside them; what can't be asked for want of a word is left out.
-    async fn ask_from(&self, asked: &[Asked], job: Start) -> Vec<(&'static RelayTest, &'static str, Outcome)> {
-        let made =
-            asked.iter().filter_map(|(test, sender)| Some((*test, *sender, self.transaction(test, sender, job)?)));
-        let made: Vec<_> = made.collect();
-        let tests: Vec<String> = made.iter().map(|(test, ..)| test.id.to_owned()).collect();
-        let senders: Vec<_> = made.iter().map(|(test, sender, _)| (*test, *sender)).collect();
-        let mut transactions: Vec<_> = made.into_iter().map(|(test, _, transaction)| (test, transaction)).collect();
-        let (transaction, step_tests) = match transactions.len() {
+    /// Asks tests from the senders that stand beside them; what can't be asked for want of a word is left out. Where the
+    /// connection was for the further ones too, theirs are among the outcomes.
+    async fn ask_from(
+        &self,
+        asked: &[Asked],
+        further: &[Asked],
+        job: Start,
+    ) -> Vec<(&'static RelayTest, &'static str, Outcome)> {
+        let made = asked.iter().filter_map(|(test, sender)| Some((*test, self.transaction(test, sender, job)?)));
+        let mut made: Vec<_> = made.collect();
+        let tests = ids_of(&made);
+        let further_said = self.further(&made, further);
+        let (transaction, step_tests) = match made.len() {
             0 => return Vec::new(),
-            1 => (transactions.remove(0).1, Vec::new()),
-            _ => match batch::join(transactions) {
+            1 => (made.remove(0).1, Vec::new()),
+            _ => match batch::join(made) {
                 Some(joined) => joined,
                 None => return Vec::new(),
             },
         };
-        let number = self.converse(tests, transaction, step_tests, job.attempt).await;
-        senders.into_iter().map(|(test, sender)| (test, sender, self.outcome(number, test.id))).collect()
+        let yields = further.is_empty() && asked.iter().all(|(test, sender)| *sender == test.reverse_path);
+        let planned = self.planned(tests, transaction, step_tests, false, job.attempt);
+        let number = self.converse(Dialogue { further: further_said, yields, ..planned }).await;
+        let was_for = self.dialogue_of(number, |dialogue| dialogue.tests.clone());
+        let were_asked = asked.iter().chain(further).filter(|(test, _)| was_for.iter().any(|id| id == test.id));
+        were_asked.map(|(test, sender)| (*test, *sender, self.outcome(number, test.id))).collect()
     }
 
     fn plain_refusal(&self) -> Plain {
@@ -343,6 +284,10 @@ impl<N: Network> PathScan<N> {
             let tag = "sender_refused".to_owned();
             self.context.recorder.record(Event::Noted { path: Some(self.index), tag, arguments });
         }
+    }
+
+    pub(super) fn with_senders(&self, tests: impl IntoIterator<Item = &'static RelayTest>) -> Vec<Asked> {
+        tests.into_iter().map(|test| (test, self.sender_for(test))).collect()
     }
 
     /// The template of the reverse-path that the server doesn't refuse for its own sake.
@@ -399,15 +344,9 @@ impl<N: Network> PathScan<N> {
     }
 
     /// Has a dialogue; until one has shown that the server gives one reply a command, it waits for QUIT's.
-    async fn converse(
-        &self,
-        tests: Vec<String>,
-        mut transaction: Transaction,
-        step_tests: Vec<Option<String>>,
-        attempt: u32,
-    ) -> u32 {
-        transaction.farewell = true;
-        let number = self.dialogue(tests, transaction, step_tests, false, attempt).await;
+    async fn converse(&self, mut dialogue: Dialogue) -> u32 {
+        dialogue.transaction.farewell = true;
+        let number = self.have(dialogue).await;
         self.dialogue_of(number, |dialogue| self.farewells.note(dialogue));
         number
     }
@@ -434,10 +373,33 @@ impl<N: Network> PathScan<N> {
         proof: bool,
         attempt: u32,
     ) -> u32 {
-        let (path, way) = (self.index, self.way.clone());
-        let reply_timeout = self.context.request.reply_timeout;
-        let farewells = Some(self.farewells.clone());
-        let dialogue = Dialogue { path, way, tests, proof, attempt, transaction, step_tests, reply_timeout, farewells };
+        self.have(self.planned(tests, transaction, step_tests, proof, attempt)).await
+    }
+
+    fn planned(
+        &self,
+        tests: Vec<String>,
+        transaction: Transaction,
+        step_tests: Vec<Option<String>>,
+        proof: bool,
+        attempt: u32,
+    ) -> Dialogue {
+        Dialogue {
+            path: self.index,
+            way: self.way.clone(),
+            tests,
+            proof,
+            attempt,
+            transaction,
+            step_tests,
+            reply_timeout: self.context.request.reply_timeout,
+            farewells: Some(self.farewells.clone()),
+            further: None,
+            yields: false,
+        }
+    }
+
+    async fn have(&self, dialogue: Dialogue) -> u32 {
         let (network, recorder) = (&self.context.network, &self.context.recorder);
         self.keep_pace(&dialogue.transaction).await;
         if let Some(identity) = self.identity(&dialogue.tests) {
@@ -494,4 +456,8 @@ impl<N: Network> PathScan<N> {
 }
 
 /// A test, and the template of the sender that it is asked from.
-type Asked = (&'static RelayTest, &'static str);
+pub(super) type Asked = (&'static RelayTest, &'static str);
+
+pub(super) fn ids_of(made: &[(&RelayTest, Transaction)]) -> Vec<String> {
+    made.iter().map(|(test, _)| test.id.to_owned()).collect()
+}

@@ -5,20 +5,25 @@ use norelay_core::{
     catalogue::RelayTest,
     check::Outcome,
     event::Path,
-    smtp::{Cause, End, Security, Stage},
+    smtp::{Cause, End, Security, Stage, Transaction},
 };
 
-use super::path::PathScan;
-use crate::network::Network;
+use super::{
+    path::{Asked, PathScan, ids_of},
+    words,
+};
+use crate::{drive::Further, network::Network};
 
 /// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
 /// limit that a hundred and more refused transactions on one would meet. The thorough profile's have room on one.
 const MAX_SHARING: usize = 150;
+/// Exim's `smtp_max_synprot_errors`, by default.
+pub(super) const MAX_IRREGULAR: usize = 3;
 
 impl<N: Network> PathScan<N> {
     /// Whether the server counts connections and bears many questions on one.
-    pub(super) fn bears_many(&self) -> bool {
-        let bears_many = self.context.recorder.look(|report| {
+    pub(super) fn counts_connections(&self) -> bool {
+        let counts = self.context.recorder.look(|report| {
             let is_here = |way: &Path| (way.address, way.port) == (self.way.address, self.way.port);
             let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_here(&facts.way)).collect();
             let here =
@@ -26,7 +31,38 @@ impl<N: Network> PathScan<N> {
             here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
                 .any(|greeting| greeting.text().contains(" Sendmail "))
         });
-        bears_many && !self.context.request.slow
+        counts && !self.context.request.slow
+    }
+
+    /// What a connection is for in the place of what was made for it, if there is more to ask: with endless patience, and
+    /// with less.
+    pub(super) fn further(
+        &self,
+        made: &[(&'static RelayTest, Transaction)],
+        further: &[Asked],
+    ) -> Option<[Further; 2]> {
+        let joined = |most_irregular| {
+            let asked: Vec<_> = made.iter().cloned().chain(self.bearable(further, most_irregular)).collect();
+            let tests = ids_of(&asked);
+            let (transaction, step_tests) = batch::join(asked)?;
+            (tests.len() > made.len()).then_some(Further { tests, steps: transaction.steps, step_tests })
+        };
+        Some([joined(usize::MAX)?, joined(MAX_IRREGULAR)?])
+    }
+
+    /// What is said for those tests whose words are all known, but for so many syntax errors (by Exim's rules).
+    pub(super) fn bearable<'a>(
+        &'a self,
+        asked: &'a [Asked],
+        most_irregular: usize,
+    ) -> impl Iterator<Item = (&'static RelayTest, Transaction)> + 'a {
+        let mut irregular = 0;
+        asked.iter().filter_map(move |(test, sender)| {
+            let words = words::words(&self.context, self.index, &self.way, test);
+            let transaction = test.transaction_from(sender, &words, self.way.security).ok()?;
+            irregular += usize::from(batch::is_irregular(&transaction));
+            (irregular <= most_irregular || !batch::is_irregular(&transaction)).then_some((*test, transaction))
+        })
     }
 
     /// The tests by connection: one each, where they don't share.
