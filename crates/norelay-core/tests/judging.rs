@@ -443,11 +443,14 @@ fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
         (DENIED, Some(SPAM), Verdict::Suspect),
     ] {
         let mut story = Story::begin_with(true, Profile::Standard);
-        let tests = ["foreign-to-foreign", "percent-domain", "piggyback-recipient", "data-after-refused"];
+        let tests =
+            ["foreign-to-foreign", "percent-domain", "piggyback-recipient", "data-after-refused", "ctl-second-foreign"];
         let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
         for test in &tests[..3] {
             story.asked(path, test, "250 ok");
         }
+        // Every recipient is taken, those for whom no message may be sent as well.
+        story.asked(path, tests[4], "250 ok");
         let mail = (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok");
         let taken = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "250 ok");
         let data = (Stage::Data, "DATA", "354 go on");

@@ -185,14 +185,16 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
             judged.weight = Weight::NotOffered;
         }
     }
-    if late::refuses_every_message(report, index, &tests) {
+    let refuses_late = late::refuses_every_message(report, index, &tests);
+    if refuses_late {
         let asks_nothing =
             |judged: &&mut TestJudgement| judged.weight == Weight::Suspicion && late::asks_nothing(report, judged);
         tests.iter_mut().filter(asks_nothing).for_each(|judged| judged.weight = Weight::NotOffered);
     }
-    let taken = controls.iter_mut().filter(|control| elsewhere::is_taken(control));
-    taken.for_each(|control| control.weight = Weight::Suspicion);
-    let weighty: Vec<_> = tests.iter().chain(controls.iter().filter(|control| elsewhere::is_taken(control))).collect();
+    // Who refuses every message takes every recipient: that says nothing there.
+    let is_taken = |control: &TestJudgement| !refuses_late && elsewhere::is_taken(control);
+    controls.iter_mut().filter(|control| is_taken(control)).for_each(|control| control.weight = Weight::Suspicion);
+    let weighty: Vec<_> = tests.iter().chain(controls.iter().filter(|control| is_taken(control))).collect();
     let verdict = verdict_of(report, index, &weighty);
     let why = reasons_why(report, index, verdict, &weighty);
     PathJudgement { verdict, why, tests, controls }
