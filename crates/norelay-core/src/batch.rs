@@ -29,11 +29,8 @@ impl Patience {
     #[must_use]
     pub fn of(greeting: &Reply) -> Option<Self> {
         let text = greeting.text();
-        match greeting.code {
-            220 if text.contains(" Sendmail ") => Some(Self::Endless),
-            220 if text.contains(" Exim ") => Some(Self::FewErrors),
-            _ => None,
-        }
+        let names = [(" Sendmail ", Self::Endless), (" Exim ", Self::FewErrors)];
+        names.into_iter().find_map(|(name, patience)| text.contains(name).then_some(patience))
     }
 }
 

@@ -207,6 +207,12 @@ impl Dialogue {
         reply.filter(|reply| !has_preface && reply.is_positive()).map(Capabilities::from_reply)
     }
 
+    /// Whether it is for several tests.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.tests.len() > 1
+    }
+
     /// While nothing was asked, a connection may be for other tests than it was opened for.
     fn share(&mut self, tests: Vec<String>) -> bool {
         let is_introduction =

@@ -169,6 +169,10 @@ impl<N: Network> Driver<'_, N> {
 
     /// The first answer of all decides what the connection is for.
     fn greeted(&mut self, session: &mut Session, greeting: &Reply) {
+        self.is_greeted = greeting.code == 220;
+        if !self.is_greeted {
+            return;
+        }
         let further = self.dialogue.further.take().and_then(|[all, fewer]| match Patience::of(greeting)? {
             Patience::Endless => Some(all),
             Patience::FewErrors => Some(fewer),
@@ -178,11 +182,10 @@ impl<N: Network> Driver<'_, N> {
             (self.dialogue.transaction.steps, self.dialogue.step_tests) = (steps, step_tests);
             self.recorder.record(Event::Shared { dialogue: self.number, after_ms: self.after_ms(), tests });
         }
-        self.is_greeted = greeting.code == 220;
-        if let Some(farewells) = self.dialogue.farewells.as_ref().filter(|_| self.is_greeted) {
+        if let Some(farewells) = &self.dialogue.farewells {
             farewells.greeted.add_permits(1);
         }
-        if self.is_greeted && self.give_way() {
+        if self.give_way() {
             session.carry(Vec::new());
         }
     }
@@ -198,7 +201,7 @@ impl<N: Network> Driver<'_, N> {
                 let mut others = report
                     .dialogues
                     .iter()
-                    .filter(|(number, other)| **number != self.number && other.path == *path && other.tests.len() > 1);
+                    .filter(|(number, other)| **number != self.number && other.path == *path && other.is_shared());
                 others.any(|(_, other)| tests.iter().all(|test| asks(other, test)))
             });
         if gives_way {

@@ -58,7 +58,7 @@ async fn ask<N: Network>(
         };
         Post::new(context, delivered).send(&proof, Wording::Plain).await;
     } else {
-        scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), false, 0).await;
+        scan.have(scan.planned(vec![test.id.to_owned()], transaction, Vec::new(), false, 0)).await;
     }
     context.recorder.look(|report| {
         let last = report.dialogues_of(index, test.id).last().map(|(_, dialogue)| dialogue);

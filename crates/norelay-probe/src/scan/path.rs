@@ -364,19 +364,8 @@ impl<N: Network> PathScan<N> {
         self.context.recorder.look(|report| report.dialogues.get(&number).map(show).unwrap_or_default())
     }
 
-    /// Has a dialogue; says its number.
-    pub async fn dialogue(
-        &self,
-        tests: Vec<String>,
-        transaction: Transaction,
-        step_tests: Vec<Option<String>>,
-        proof: bool,
-        attempt: u32,
-    ) -> u32 {
-        self.have(self.planned(tests, transaction, step_tests, proof, attempt)).await
-    }
-
-    fn planned(
+    /// A dialogue on this path.
+    pub fn planned(
         &self,
         tests: Vec<String>,
         transaction: Transaction,
@@ -399,7 +388,8 @@ impl<N: Network> PathScan<N> {
         }
     }
 
-    async fn have(&self, dialogue: Dialogue) -> u32 {
+    /// Has a dialogue; says its number.
+    pub async fn have(&self, dialogue: Dialogue) -> u32 {
         let (network, recorder) = (&self.context.network, &self.context.recorder);
         self.keep_pace(&dialogue.transaction).await;
         if let Some(identity) = self.identity(&dialogue.tests) {

@@ -140,7 +140,7 @@ impl<N: Network> Post<N> {
                     (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
                 async move {
                     let _turn = post.turn.acquire().await;
-                    let number = scan.dialogue(ids.clone(), message.0, message.1, true, job.attempt).await;
+                    let number = scan.have(scan.planned(ids.clone(), message.0, message.1, true, job.attempt)).await;
                     let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
                     // A recipient that was taken is no message: a test that asks for DATA by itself ends there.
                     let is_message =

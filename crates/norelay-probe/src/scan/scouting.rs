@@ -9,6 +9,7 @@ use std::{
 use norelay_core::{
     batch,
     catalogue::RelayTest,
+    report::Dialogue,
     schedule::Limits,
     smtp::{Cause, End, Stage},
 };
@@ -118,7 +119,7 @@ impl<N: Network> PathScan<N> {
     fn asks_further(&self) -> bool {
         self.context.recorder.look(|report| {
             let mut here = report.dialogues.values().filter(|dialogue| dialogue.path == self.index);
-            here.any(|dialogue| dialogue.tests.len() > 1)
+            here.any(Dialogue::is_shared)
         })
     }
 
@@ -145,7 +146,7 @@ impl<N: Network> PathScan<N> {
     fn was_left_to_others(&self, test: &RelayTest) -> bool {
         self.context.recorder.look(|report| {
             let latest = report.dialogues_of(self.index, test.id).last();
-            latest.is_some_and(|(_, dialogue)| dialogue.tests.len() > 1)
+            latest.is_some_and(|(_, dialogue)| dialogue.is_shared())
         })
     }
 

@@ -1,7 +1,7 @@
 //! Which tests share a connection, on servers that count connections.
 
 use norelay_core::{
-    batch,
+    batch::{self, Patience},
     catalogue::RelayTest,
     check::Outcome,
     event::Path,
@@ -29,7 +29,7 @@ impl<N: Network> PathScan<N> {
             let here =
                 report.dialogues.values().filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
             here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
-                .any(|greeting| greeting.text().contains(" Sendmail "))
+                .any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
         });
         counts && !self.context.request.slow
     }
@@ -60,8 +60,9 @@ impl<N: Network> PathScan<N> {
         asked.iter().filter_map(move |(test, sender)| {
             let words = words::words(&self.context, self.index, &self.way, test);
             let transaction = test.transaction_from(sender, &words, self.way.security).ok()?;
-            irregular += usize::from(batch::is_irregular(&transaction));
-            (irregular <= most_irregular || !batch::is_irregular(&transaction)).then_some((*test, transaction))
+            let is_irregular = batch::is_irregular(&transaction);
+            irregular += usize::from(is_irregular);
+            (irregular <= most_irregular || !is_irregular).then_some((*test, transaction))
         })
     }
 
@@ -81,7 +82,7 @@ impl<N: Network> PathScan<N> {
             report.dialogues_of(self.index, test.id).any(|(_, dialogue)| {
                 let is_closed =
                     matches!(dialogue.end, Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
-                let is_first = dialogue.tests.len() > 1 && dialogue.tests.first().is_some_and(|id| id == test.id);
+                let is_first = dialogue.is_shared() && dialogue.tests.first().is_some_and(|id| id == test.id);
                 is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
             })
         })

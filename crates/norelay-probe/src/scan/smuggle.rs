@@ -62,7 +62,8 @@ async fn send<N: Network>(
         |job| {
             let (scan, delivered, transaction) = (scan.clone(), delivered.clone(), transaction.clone());
             async move {
-                let number = scan.dialogue(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt).await;
+                let number =
+                    scan.have(scan.planned(vec![test.id.to_owned()], transaction, Vec::new(), true, job.attempt)).await;
                 let roles = scan.dialogue_of(number, expected);
                 let expected = roles.into_iter().map(|role| (index, test.number, role));
                 delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(expected);
