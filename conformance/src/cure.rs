@@ -55,10 +55,17 @@ pub fn diagnosis(report: &Value) -> Outcome<Vec<Diagnosis>> {
 pub fn next(diagnosis: &[Diagnosis], applied: &[String]) -> Vec<Fix> {
     let mut keys = BTreeSet::new();
     let first = |found: &Diagnosis| {
-        let mut untried = found.fixes.iter().filter(|fix| fix.changes() && !applied.contains(&fix.key));
+        let mut untried = found
+            .fixes
+            .iter()
+            .filter(|fix| fix.changes() && !applied.contains(&fix.key));
         untried.next().cloned()
     };
-    diagnosis.iter().filter_map(first).filter(|fix| keys.insert(fix.key.clone())).collect()
+    diagnosis
+        .iter()
+        .filter_map(first)
+        .filter(|fix| keys.insert(fix.key.clone()))
+        .collect()
 }
 
 impl Fix {
@@ -69,13 +76,19 @@ impl Fix {
 
     /// Does what it says, in its order.
     pub fn apply(&self, node: &Node) -> Outcome<()> {
-        self.steps.iter().filter(|step| self.is_for_here(step)).try_for_each(|step| step.take(node))
+        self.steps
+            .iter()
+            .filter(|step| self.is_for_here(step))
+            .try_for_each(|step| step.take(node))
     }
 
     /// Whether somebody who knows that this is Debian would take a step.
     fn is_for_here(&self, step: &Step) -> bool {
         let own = |other: &Step| other.packaging.as_deref() == Some("debian");
-        let has_own = self.steps.iter().any(|other| other.purpose == step.purpose && own(other));
+        let has_own = self
+            .steps
+            .iter()
+            .any(|other| other.purpose == step.purpose && own(other));
         own(step) || (step.packaging.is_none() && !has_own)
     }
 }
@@ -98,8 +111,12 @@ impl Step {
         let mode = Mode::of(mode, self.before.as_deref(), self.after.as_deref());
         let mode = mode.map_err(|error| Failure::new("read a remedy's mode", error))?;
         let role = Role::Apply { files: self.files.iter().map(String::as_str).collect(), mode };
-        let block = Block { role, variant: None, lines: self.lines.iter().map(String::as_str).collect() };
-        let present = self.files.iter().filter(|file| self.files.len() == 1 || node.path(file).is_file());
+        let block =
+            Block { role, variant: None, lines: self.lines.iter().map(String::as_str).collect() };
+        let present = self
+            .files
+            .iter()
+            .filter(|file| self.files.len() == 1 || node.path(file).is_file());
         for file in present {
             let path = node.path(file);
             let text = if path.is_file() {
@@ -147,10 +164,13 @@ pub fn table() -> String {
     }
     rows.sort_by(|one, other| one.scenario.cmp(&other.scenario));
     let mut table = String::from(
-        "\n| scenario | cause | remedy | before | after | authenticated mail |\n|---|---|---|---|---|---|\n",
+        "\n| scenario | cause | remedy | before | after | authenticated mail \
+         |\n|---|---|---|---|---|---|\n",
     );
     for Row { scenario, causes, remedies, before, after, user } in rows.iter() {
-        table.push_str(&format!("| {scenario} | {causes} | {remedies} | {before} | {after} | {user} |\n"));
+        table.push_str(&format!(
+            "| {scenario} | {causes} | {remedies} | {before} | {after} | {user} |\n"
+        ));
     }
     table
 }
@@ -170,7 +190,12 @@ mod tests {
             cause: cause.into(),
             fixes: keys.iter().map(|key| fix(key)).collect(),
         };
-        let diagnosis = [found("a", &["x", "y"]), found("b", &["x"]), found("c", &["z"]), found("d", &["advice"])];
+        let diagnosis = [
+            found("a", &["x", "y"]),
+            found("b", &["x"]),
+            found("c", &["z"]),
+            found("d", &["advice"]),
+        ];
         let mut applied = Vec::new();
         for expected in ["xz", "y", ""] {
             let round = next(&diagnosis, &applied);

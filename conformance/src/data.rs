@@ -71,21 +71,24 @@ pub struct Scenario {
     /// Seconds after which a run of norelay is killed and the scenario has failed.
     #[serde(default = "default_time_limit")]
     pub time_limit: u64,
-    /// Whether it takes minutes: then it runs only with `--include-ignored`, as `./test full` has it.
+    /// Whether it takes minutes: then it runs only with `--include-ignored`, as `./test full` has
+    /// it.
     #[serde(default)]
     pub slow: bool,
     /// Whether each run of norelay gets a server of its own: one that remembers its clients
     /// for minutes would hold the first run against the second.
     #[serde(default)]
     pub fresh: bool,
-    /// Whether the receiver is a process of its own (`norelay receive`), whose spool and key norelay reads.
+    /// Whether the receiver is a process of its own (`norelay receive`), whose spool and key
+    /// norelay reads.
     #[serde(default)]
     pub receiver_apart: bool,
     /// Further options of `norelay test`; `{suite}` in them is this package's folder.
     #[serde(default)]
     pub options: Vec<String>,
-    /// Words of norelay's progress (`--verbose`): once they have come, the run is interrupted and gone on with from its
-    /// log. What must come out is what a whole run finds, and no test may be asked again that had its answer.
+    /// Words of norelay's progress (`--verbose`): once they have come, the run is interrupted and
+    /// gone on with from its log. What must come out is what a whole run finds, and no test may be
+    /// asked again that had its answer.
     pub interrupt_at: Option<String>,
     /// How the witness gets a message through, where port 25 and plain words are not enough; then
     /// none of the seventeen may arrive when it asks them there.
@@ -93,8 +96,8 @@ pub struct Scenario {
     /// Seconds that the witness gives a message to arrive.
     #[serde(default = "default_patience")]
     pub patience: u64,
-    /// Whether the scenario has the user alice with the password `right`. She sends with `--auth`: where the server
-    /// relays, after the remedy, and her mail must go out; else in every run.
+    /// Whether the scenario has the user alice with the password `right`. She sends with `--auth`:
+    /// where the server relays, after the remedy, and her mail must go out; else in every run.
     #[serde(default)]
     pub user: bool,
     /// Shell commands that do what a printed remedy tells people to do, where it has no lines for
@@ -108,7 +111,11 @@ pub struct Scenario {
 impl Scenario {
     /// How long it may take, in seconds, by the limits that it sets: the longest begin first.
     pub fn length(&self) -> u64 {
-        let wait = self.wait.trim_end_matches('s').parse().unwrap_or(self.time_limit);
+        let wait = self
+            .wait
+            .trim_end_matches('s')
+            .parse()
+            .unwrap_or(self.time_limit);
         self.time_limit + wait
     }
 }
@@ -191,8 +198,9 @@ pub struct Expectation {
     /// The causes that norelay must name, the true one first: all of them, and no other.
     #[serde(default)]
     pub causes: Vec<String>,
-    /// The keys of the remedies that close the server, as the report prints them one after another: these and no other
-    /// must have been needed. Whatever closes it is right where they are left out.
+    /// The keys of the remedies that close the server, as the report prints them one after another:
+    /// these and no other must have been needed. Whatever closes it is right where they are left
+    /// out.
     #[serde(default)]
     pub remedies: Vec<String>,
     /// The cause that must be named without a receiver, where it takes a message to tell; the
@@ -210,7 +218,8 @@ pub struct Expectation {
     pub pauses_at_most: Option<usize>,
     /// The most seconds that a run may take.
     pub seconds_at_most: Option<f64>,
-    /// Words that the server's own log must not have, in lower case: they tell of a limit that was met.
+    /// Words that the server's own log must not have, in lower case: they tell of a limit that was
+    /// met.
     #[serde(default)]
     pub log_without: Vec<String>,
     /// Whether every one of the seventeen must have an answer.
@@ -316,8 +325,10 @@ pub fn scenarios() -> Outcome<Vec<(String, String, Scenario)>> {
 /// The names in a folder, sorted.
 fn names(folder: &Path) -> Outcome<Vec<String>> {
     let entries = fs::read_dir(folder).doing(|| format!("list {}", folder.display()))?;
-    let mut names: Vec<String> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -333,8 +344,10 @@ mod tests {
 
     /// The README's table, as the files have it.
     fn table() -> String {
-        let mut table =
-            String::from("| subject | scenario | what it is | verdict | without a receiver |\n|---|---|---|---|---|\n");
+        let mut table = String::from(
+            "| subject | scenario | what it is | verdict | without a receiver \
+             |\n|---|---|---|---|---|\n",
+        );
         for (subject, name, scenario) in scenarios().expect("the scenarios are well-formed") {
             let (with, without) = (&scenario.expect.verdict, scenario.expect.without_receiver());
             let row = [subject, name, scenario.summary.clone(), with.text(), without.text()];
@@ -373,7 +386,10 @@ mod tests {
         for (subject, name, scenario) in scenarios().expect("the scenarios are well-formed") {
             let expect = &scenario.expect;
             let without = expect.without_receiver();
-            assert!(!without.allow("open"), "{subject}/{name}: there is no proof without a receiver");
+            assert!(
+                !without.allow("open"),
+                "{subject}/{name}: there is no proof without a receiver"
+            );
             if expect.relays() {
                 assert_eq!(expect.verdict.text(), "open", "{subject}/{name}: only open is right");
                 assert!(!without.allow("closed"), "{subject}/{name} relays and is not closed");

@@ -20,7 +20,12 @@ use crate::stage::Stage;
 use crate::world::TESTER;
 
 /// Runs a program to its end; gives its complaint, where it has one.
-pub fn host(stage: &Stage, program: &Path, title: &str, scenario: &Scenario) -> Outcome<Vec<String>> {
+pub fn host(
+    stage: &Stage,
+    program: &Path,
+    title: &str,
+    scenario: &Scenario,
+) -> Outcome<Vec<String>> {
     let mut command = stage.at(TESTER);
     command.arg(program).env("CONFORMANCE_SCENARIO", title);
     command.env("CONFORMANCE_VERDICT", scenario.expect.verdict.text());
@@ -39,10 +44,19 @@ pub fn host(stage: &Stage, program: &Path, title: &str, scenario: &Scenario) -> 
         let _ = writeln!(answers, "cured {keys}");
     }
     let status = guest.0.wait().doing(|| "wait for the guest".into())?;
-    Ok(if status.success() { Vec::new() } else { vec![format!("{} ended with {status}", program.display())] })
+    Ok(if status.success() {
+        Vec::new()
+    } else {
+        vec![format!("{} ended with {status}", program.display())]
+    })
 }
 
-fn cure_by(stage: &Stage, scenario: &Scenario, report: &str, applied: &mut Vec<String>) -> Outcome<String> {
+fn cure_by(
+    stage: &Stage,
+    scenario: &Scenario,
+    report: &str,
+    applied: &mut Vec<String>,
+) -> Outcome<String> {
     let text = fs::read_to_string(report).doing(|| format!("read {report}"))?;
     let report = serde_json::from_str(&text).doing(|| "read the guest's report".into())?;
     let mut keys = Vec::new();

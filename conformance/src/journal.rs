@@ -19,10 +19,16 @@ pub fn listen(socket: &Path, file: &Path) -> Outcome<()> {
     if let Some(folder) = socket.parent() {
         std::fs::create_dir_all(folder).doing(|| format!("make {}", folder.display()))?;
     }
-    let listener = UnixDatagram::bind(socket).doing(|| format!("listen on {}", socket.display()))?;
+    let listener =
+        UnixDatagram::bind(socket).doing(|| format!("listen on {}", socket.display()))?;
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    std::fs::set_permissions(socket, open_to_all).doing(|| format!("open {} to all", socket.display()))?;
-    let mut log = File::options().create(true).append(true).open(file).doing(|| format!("open {}", file.display()))?;
+    std::fs::set_permissions(socket, open_to_all)
+        .doing(|| format!("open {} to all", socket.display()))?;
+    let mut log = File::options()
+        .create(true)
+        .append(true)
+        .open(file)
+        .doing(|| format!("open {}", file.display()))?;
     thread::spawn(move || {
         let mut line = [0; LINE_LIMIT];
         while let Ok(length) = listener.recv(&mut line) {

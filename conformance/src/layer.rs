@@ -47,7 +47,9 @@ impl Store {
         let folder = std::env::var_os("CONFORMANCE_CACHE")
             .map_or_else(|| data::home().join("../target/conformance"), PathBuf::from);
         fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
-        let folder = folder.canonicalize().doing(|| format!("find {}", folder.display()))?;
+        let folder = folder
+            .canonicalize()
+            .doing(|| format!("find {}", folder.display()))?;
         let sources = Sources::of_this_machine()?;
         let base = key(&[include_str!("../shell/base.sh"), &sources.lines]);
         let base = folder.join(format!("base-{base}"));
@@ -57,7 +59,9 @@ impl Store {
     /// The overlay's lower directories for a subject, if its layer is there.
     pub fn lower(&self, subject: &Subject) -> Option<String> {
         let layer = self.layer(subject);
-        layer.is_dir().then(|| format!("{}/upper:{}", layer.display(), self.base.display()))
+        layer
+            .is_dir()
+            .then(|| format!("{}/upper:{}", layer.display(), self.base.display()))
     }
 
     /// Makes what is missing of the base and of one subject's layer.
@@ -94,7 +98,8 @@ impl Store {
         let base = self.base.display().to_string();
         let mut parts = vec![include_str!("../shell/layer.sh"), &base, &packages, &subject.preseed];
         parts.extend(Some(subject.install.as_str()).filter(|commands| !commands.is_empty()));
-        self.folder.join(format!("{}-{}", subject.packages[0], key(&parts)))
+        self.folder
+            .join(format!("{}-{}", subject.packages[0], key(&parts)))
     }
 
     fn make_base(&self) -> Outcome<()> {
@@ -115,7 +120,10 @@ impl Store {
         if !subject.install.is_empty() {
             // Two can't install packages on this machine at once.
             let _ours = self.lock(&self.folder.join("machine"))?;
-            let install = script(&format!("set -eu\nlayer=$1\n{}", subject.install), &[&format!("{place}/upper")]);
+            let install = script(
+                &format!("set -eu\nlayer=$1\n{}", subject.install),
+                &[&format!("{place}/upper")],
+            );
             run(&mut isolated(&install))?;
         }
         fs::rename(&half_made, layer).doing(|| format!("finish {}", layer.display()))
@@ -135,7 +143,9 @@ pub fn isolated_with_network(command: &Command) -> Command {
 fn wrapped(command: &Command, further: &[&str]) -> Command {
     let mut wrapped = Command::new("setpriv");
     wrapped.args(["--pdeathsig", "KILL", "unshare", "--mount", "--uts", "--ipc"]);
-    wrapped.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).args(further);
+    wrapped
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(further);
     wrapped.arg(command.get_program()).args(command.get_args());
     wrapped
 }
@@ -143,17 +153,28 @@ fn wrapped(command: &Command, further: &[&str]) -> Command {
 /// Installs the suite's own tools where they are missing.
 pub fn provide_tools() -> Outcome<()> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let present = |tool: &str| path.split(':').any(|folder| Path::new(folder).join(tool).exists());
-    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !present(tool)).map(|(_, package)| *package).collect();
+    let present = |tool: &str| {
+        path.split(':')
+            .any(|folder| Path::new(folder).join(tool).exists())
+    };
+    let missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(tool, _)| !present(tool))
+        .map(|(_, package)| *package)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "update"]);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-q", "update"]);
     run(&mut command)?;
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    command.args(["-q", "install", "-y", "--no-install-recommends"]).args(missing);
+    command
+        .args(["-q", "install", "-y", "--no-install-recommends"])
+        .args(missing);
     run(&mut command).map(drop)
 }
 
@@ -184,10 +205,17 @@ impl Sources {
         let main = archives
             .iter()
             .find(|words| words[2] == words[3])
-            .ok_or_else(|| Failure::new("find Debian's archive", "apt knows no Debian source (run apt-get update)"))?;
+            .ok_or_else(|| {
+                Failure::new(
+                    "find Debian's archive",
+                    "apt knows no Debian source (run apt-get update)",
+                )
+            })?;
         let line = |words: &Vec<&str>| format!("deb {} {} main", words[1], words[2]);
         let proxy = run(Command::new("apt-config").arg("dump"))?;
-        let proxy = proxy.lines().filter(|line| line.to_lowercase().contains("::proxy"));
+        let proxy = proxy
+            .lines()
+            .filter(|line| line.to_lowercase().contains("::proxy"));
         Ok(Self {
             suite: main[2].to_owned(),
             lines: archives.iter().map(line).collect::<Vec<_>>().join("\n"),

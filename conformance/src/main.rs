@@ -67,7 +67,9 @@ impl Request {
     fn read(arguments: &[String]) -> Self {
         let mut request = Self {
             judge: Judge::Norelay(default_executable()),
-            subject: std::env::var("SUBJECT").ok().filter(|subject| !subject.is_empty()),
+            subject: std::env::var("SUBJECT")
+                .ok()
+                .filter(|subject| !subject.is_empty()),
             harness: vec!["norelay-conformance".into()],
         };
         let mut rest = arguments.iter();
@@ -91,10 +93,12 @@ impl Request {
 
 /// The norelay that was built beside this executable.
 fn default_executable() -> PathBuf {
-    std::env::var_os("NORELAY").map(PathBuf::from).unwrap_or_else(|| {
-        let ourselves = std::env::current_exe().unwrap_or_default();
-        ourselves.with_file_name("norelay")
-    })
+    std::env::var_os("NORELAY")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            let ourselves = std::env::current_exe().unwrap_or_default();
+            ourselves.with_file_name("norelay")
+        })
 }
 
 /// Provides the layers, then runs the suite in namespaces that end with this process.
@@ -113,8 +117,16 @@ fn outside(arguments: &[String]) -> Outcome<ExitCode> {
     let mut inner = Command::new(ourselves);
     inner.arg("inside").args(arguments);
     let mut inner = layer::isolated_with_network(&inner);
-    let status = inner.stdin(Stdio::null()).status().doing(|| "enter namespaces".into())?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101)))
+    let status = inner
+        .stdin(Stdio::null())
+        .status()
+        .doing(|| "enter namespaces".into())?;
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(101),
+    ))
 }
 
 fn check_executable(judge: &Judge) -> Outcome<()> {
@@ -126,26 +138,36 @@ fn check_executable(judge: &Judge) -> Outcome<()> {
     }
 }
 
-/// Makes the layers that the chosen scenarios need, those that are slow left out where they aren't run. One that can't be
-/// had is named; its scenarios are left out, and in CI the run fails.
+/// Makes the layers that the chosen scenarios need, those that are slow left out where they aren't
+/// run. One that can't be had is named; its scenarios are left out, and in CI the run fails.
 fn provide_layers(request: &Request) -> Outcome<()> {
     let harness = Arguments::from_iter(&request.harness);
     let runs_slow = harness.include_ignored || harness.ignored;
     let mut names = BTreeSet::from(["dns".to_owned()]);
     for (name, _, scenario) in data::scenarios()? {
-        if request.subject.as_ref().is_none_or(|subject| *subject == name) && (runs_slow || !scenario.slow) {
+        if request
+            .subject
+            .as_ref()
+            .is_none_or(|subject| *subject == name)
+            && (runs_slow || !scenario.slow)
+        {
             names.extend(scenario.hub.map(|hub| hub.subject));
             names.insert(name);
         }
     }
-    let mut subjects = names.iter().map(|name| data::subject(name)).collect::<Outcome<Vec<_>>>()?;
+    let mut subjects = names
+        .iter()
+        .map(|name| data::subject(name))
+        .collect::<Outcome<Vec<_>>>()?;
     // What is built from its sources takes longest.
     subjects.sort_by_key(|subject| subject.install.is_empty());
     let (store, queue) = (layer::Store::open()?, Mutex::new(subjects.into_iter()));
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     thread::scope(|scope| {
         for _ in 0..MAKERS {
-            scope.spawn(|| std::iter::from_fn(next).for_each(|subject| provide_layer(&store, &subject)));
+            scope.spawn(|| {
+                std::iter::from_fn(next).for_each(|subject| provide_layer(&store, &subject))
+            });
         }
     });
     Ok(())
@@ -154,7 +176,9 @@ fn provide_layers(request: &Request) -> Outcome<()> {
 fn provide_layer(store: &layer::Store, subject: &data::Subject) {
     let started = Instant::now();
     match store.provide(subject) {
-        Ok(Provided::Made) => eprintln!("made {} in {:.1} s", subject.title, started.elapsed().as_secs_f64()),
+        Ok(Provided::Made) => {
+            eprintln!("made {} in {:.1} s", subject.title, started.elapsed().as_secs_f64())
+        }
         Ok(Provided::Found) => {}
         Err(failure) => eprintln!("skipped: {} can't be had: {failure}", subject.title),
     }
@@ -188,8 +212,10 @@ fn ready(arguments: &[String]) -> Outcome<ExitCode> {
 /// `witness SECONDS [WAY-IN]`
 #[expect(clippy::print_stdout, reason = "the testimony goes to the trial that asked for it")]
 fn testify(arguments: &[String]) -> Outcome<ExitCode> {
-    let way_in =
-        arguments.get(1).map(|text| serde_json::from_str(text).doing(|| "read the way in".into())).transpose()?;
+    let way_in = arguments
+        .get(1)
+        .map(|text| serde_json::from_str(text).doing(|| "read the way in".into()))
+        .transpose()?;
     let testimony = witness::testify(suite::patience(arguments.first()), way_in.as_ref())?;
     let text = serde_json::to_string(&testimony).doing(|| "write the testimony".into())?;
     println!("{text}");

@@ -26,7 +26,8 @@ const POLL: Duration = Duration::from_millis(10);
 const SHOWN_LINES: usize = 40;
 
 /// What the instance's processes are told.
-const ENVIRONMENT: [(&str, &str); 3] = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C")];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C")];
 
 /// A running server.
 pub struct Node {
@@ -54,13 +55,16 @@ impl Node {
         let folder = world.room().join(place.name);
         let mut node = Self { folder, place, process: None };
         node.mount(plan)?;
-        fs::write(node.root().join("run/conformance.sh"), commands(plan)).doing(|| "write the start script".into())?;
+        fs::write(node.root().join("run/conformance.sh"), commands(plan))
+            .doing(|| "write the start script".into())?;
         for journal in &plan.subject.journals {
             journal::listen(&node.root().join(journal), &node.folder.join("journal"))?;
         }
         let console = node.folder.join("console");
         let output = File::create(&console).doing(|| format!("make {}", console.display()))?;
-        let errors = output.try_clone().doing(|| format!("share {}", console.display()))?;
+        let errors = output
+            .try_clone()
+            .doing(|| format!("share {}", console.display()))?;
         let root = node.root().display().to_string();
         let first = script(include_str!("../shell/node.sh"), &[&root, place.host]);
         let child = world
@@ -88,8 +92,13 @@ impl Node {
         };
         let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
         let mut waiting = world.at(TESTER);
-        waiting.arg(ourselves).args(["ready", &format!("{}:{port}", self.place.ipv4), how]);
-        waiting.arg(START_LIMIT.to_string()).stdin(Stdio::null()).stderr(Stdio::piped());
+        waiting
+            .arg(ourselves)
+            .args(["ready", &format!("{}:{port}", self.place.ipv4), how]);
+        waiting
+            .arg(START_LIMIT.to_string())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
         let mut waiting = Guarded(waiting.spawn().doing(|| "wait for a server".into())?);
         let cause = loop {
             if let Some(status) = waiting.0.try_wait().doing(|| "wait for a server".into())? {
@@ -123,8 +132,14 @@ impl Node {
 
     /// The number of the instance's first process, as this process namespace counts.
     fn first_process(&self) -> Outcome<String> {
-        let Some(process) = &self.process else { return Err(Failure::new("find an instance", "it has ended")) };
-        let outer = process.lock().unwrap_or_else(PoisonError::into_inner).0.id();
+        let Some(process) = &self.process else {
+            return Err(Failure::new("find an instance", "it has ended"));
+        };
+        let outer = process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .id();
         let list = format!("/proc/{outer}/task/{outer}/children");
         let children = fs::read_to_string(&list).doing(|| format!("read {list}"))?;
         let first = children.split_whitespace().next().map(str::to_owned);
@@ -161,16 +176,29 @@ impl Node {
 
     /// All that it has logged: the system log, and log files of its own.
     pub fn whole_logs(&self) -> String {
-        let logs = self.own_logs().into_iter().chain([self.folder.join("journal")]);
-        logs.map(|log| String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()).collect()
+        let logs = self
+            .own_logs()
+            .into_iter()
+            .chain([self.folder.join("journal")]);
+        logs.map(|log| String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned())
+            .collect()
     }
 
     /// Keeps the whole logs of a failed scenario.
     pub fn keep_logs(&self, folder: &Path) -> Outcome<()> {
         fs::create_dir_all(folder).doing(|| format!("make {}", folder.display()))?;
         let ours = ["console", "journal"].map(|name| self.folder.join(name));
-        for log in self.own_logs().into_iter().chain(ours).filter(|log| log.is_file()) {
-            let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for log in self
+            .own_logs()
+            .into_iter()
+            .chain(ours)
+            .filter(|log| log.is_file())
+        {
+            let name = log
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let kept = folder.join(format!("{}-{name}", self.place.name));
             fs::copy(&log, &kept).doing(|| format!("keep {}", log.display()))?;
         }
@@ -190,7 +218,12 @@ impl Node {
 
     fn mount(&self, plan: &Plan<'_>) -> Outcome<()> {
         let folder = self.folder.display().to_string();
-        let files = home().join("subjects").join(plan.name).join("files").display().to_string();
+        let files = home()
+            .join("subjects")
+            .join(plan.name)
+            .join("files")
+            .display()
+            .to_string();
         let shared = home().join("world/files").display().to_string();
         let arguments = [&folder, plan.lower, &files, self.place.host, self.place.ipv4, &shared];
         run(&mut script(include_str!("../shell/mount.sh"), &arguments)).map(drop)
@@ -201,7 +234,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.process = None;
         // A mount that was never made need not go.
-        let _ = run(Command::new("umount").arg("-l").arg(self.root().join("dev")).arg(self.root()));
+        let _ = run(Command::new("umount")
+            .arg("-l")
+            .arg(self.root().join("dev"))
+            .arg(self.root()));
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -209,5 +245,8 @@ impl Drop for Node {
 /// The script that the instance's first process runs.
 fn commands(plan: &Plan<'_>) -> String {
     let subject = plan.subject;
-    format!("set -e\n{}\n{}\n{}\nsleep infinity & wait\n", subject.settle, plan.configure, subject.start)
+    format!(
+        "set -e\n{}\n{}\n{}\nsleep infinity & wait\n",
+        subject.settle, plan.configure, subject.start
+    )
 }

@@ -17,7 +17,10 @@ const SHOWN_LINES: usize = 15;
 /// Runs a program to its end and returns what it wrote on standard output.
 pub fn run(command: &mut Command) -> Outcome<String> {
     let name = describe(command);
-    let output = command.stdin(Stdio::null()).output().doing(|| format!("start {name}"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .doing(|| format!("start {name}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -30,7 +33,11 @@ pub fn run(command: &mut Command) -> Outcome<String> {
 /// A shell script of `shell/` with its arguments.
 pub fn script(text: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(text).arg("conformance").args(arguments);
+    command
+        .arg("-c")
+        .arg(text)
+        .arg("conformance")
+        .args(arguments);
     command
 }
 
@@ -66,7 +73,13 @@ impl Drop for Guarded {
 /// A command in one short line: scripts and their text are left out.
 fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
-    words.extend(arguments.filter(|text| !text.contains('\n')).map(String::from));
+    let arguments = command
+        .get_args()
+        .map(|argument| argument.to_string_lossy());
+    words.extend(
+        arguments
+            .filter(|text| !text.contains('\n'))
+            .map(String::from),
+    );
     words.join(" ")
 }

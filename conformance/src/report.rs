@@ -49,13 +49,24 @@ impl Run<'_> {
 
     fn pace_complaints(&self, expect: &Expectation) -> Vec<String> {
         let mut complaints = Vec::new();
-        let connections = connections(self.log).into_values().max().unwrap_or_default();
-        if let Some(most) = expect.connections_at_most.filter(|most| connections == 0 || connections > *most) {
+        let connections = connections(self.log)
+            .into_values()
+            .max()
+            .unwrap_or_default();
+        if let Some(most) = expect
+            .connections_at_most
+            .filter(|most| connections == 0 || connections > *most)
+        {
             complaints.push(format!("{connections} connections on one path, not 1 to {most}"));
         }
         let pauses = pauses(self.log);
-        if let Some(most) = expect.pauses_at_most.filter(|most| connections == 0 || pauses > *most) {
-            complaints.push(format!("it paused {pauses} times because it was turned away, not at most {most}"));
+        if let Some(most) = expect
+            .pauses_at_most
+            .filter(|most| connections == 0 || pauses > *most)
+        {
+            complaints.push(format!(
+                "it paused {pauses} times because it was turned away, not at most {most}"
+            ));
         }
         if let Some(most) = expect.seconds_at_most.filter(|most| self.seconds > *most) {
             complaints.push(format!("it took {:.1} s, not at most {most}", self.seconds));
@@ -64,13 +75,17 @@ impl Run<'_> {
     }
 
     fn verdict_complaints(&self, expect: &Expectation) -> Vec<String> {
-        let right: &Verdicts = if self.with_receiver { &expect.verdict } else { expect.without_receiver() };
+        let right: &Verdicts =
+            if self.with_receiver { &expect.verdict } else { expect.without_receiver() };
         let verdict = self.report["verdict"].as_str().unwrap_or("missing");
         let mut complaints = Vec::new();
         if !right.allow(verdict) {
             complaints.push(format!("the verdict is {verdict}, not {}", right.text()));
         }
-        let promised = EXIT_CODES.iter().find(|(name, _)| *name == verdict).map(|(_, code)| *code);
+        let promised = EXIT_CODES
+            .iter()
+            .find(|(name, _)| *name == verdict)
+            .map(|(_, code)| *code);
         if promised.is_none() || self.code != promised {
             complaints.push(format!("the exit code is {:?} for {verdict}", self.code));
         }
@@ -81,7 +96,10 @@ impl Run<'_> {
     fn unanswered(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         // A path that answers the first test like another need not be asked the rest.
-        if !items(&self.report["paths"]).iter().any(|path| items(&path["tests"]).len() >= CLASSIC) {
+        if !items(&self.report["paths"])
+            .iter()
+            .any(|path| items(&path["tests"]).len() >= CLASSIC)
+        {
             complaints.push("no path has the seventeen".into());
         }
         for path in self.paths() {
@@ -115,32 +133,59 @@ impl Run<'_> {
         complaints
     }
 
-    /// Paths on which the server was taken for another one, or not known though it has answered there.
+    /// Paths on which the server was taken for another one, or not known though it has answered
+    /// there.
     fn fingerprint_complaints(&self) -> Vec<String> {
         let Some(expected) = self.mta else { return Vec::new() };
         // QMTP and QMQP have no greeting to know a server by.
         let speaks_smtp = |path: &&Value| path["port"] != 209 && path["port"] != 628;
-        let answered = |path: &&Value| items(&path["tests"]).iter().any(|test| has_answer(&test["outcome"]));
-        let wrong = self.paths().filter(speaks_smtp).filter(answered).filter(|path| path["mta"]["name"] != expected);
+        let answered = |path: &&Value| {
+            items(&path["tests"])
+                .iter()
+                .any(|test| has_answer(&test["outcome"]))
+        };
+        let wrong = self
+            .paths()
+            .filter(speaks_smtp)
+            .filter(answered)
+            .filter(|path| path["mta"]["name"] != expected);
         let text = |path: &Value| {
-            format!("the server on {} port {} is {}, not {expected}", path["address"], path["port"], path["mta"])
+            format!(
+                "the server on {} port {} is {}, not {expected}",
+                path["address"], path["port"], path["mta"]
+            )
         };
         wrong.map(text).collect()
     }
 
     /// Causes that are missing or not true. Without a receiver nothing is known of further hops.
     fn cause_complaints(&self, expect: &Expectation) -> Vec<String> {
-        let named: Vec<&str> =
-            items(&self.report["diagnosis"]).iter().filter_map(|found| found["cause"].as_str()).collect();
-        let first = expect.cause_without_receiver.as_ref().or(expect.causes.first()).filter(|cause| !cause.is_empty());
-        let expected: Vec<&String> =
-            if self.with_receiver { expect.causes.iter().collect() } else { first.into_iter().collect() };
-        let missing = expected.into_iter().filter(|cause| !named.contains(&cause.as_str()));
-        let mut complaints: Vec<String> =
-            missing.map(|cause| format!("the cause {cause} is not named, but {}", named.join(", "))).collect();
+        let named: Vec<&str> = items(&self.report["diagnosis"])
+            .iter()
+            .filter_map(|found| found["cause"].as_str())
+            .collect();
+        let first = expect
+            .cause_without_receiver
+            .as_ref()
+            .or(expect.causes.first())
+            .filter(|cause| !cause.is_empty());
+        let expected: Vec<&String> = if self.with_receiver {
+            expect.causes.iter().collect()
+        } else {
+            first.into_iter().collect()
+        };
+        let missing = expected
+            .into_iter()
+            .filter(|cause| !named.contains(&cause.as_str()));
+        let mut complaints: Vec<String> = missing
+            .map(|cause| format!("the cause {cause} is not named, but {}", named.join(", ")))
+            .collect();
         if self.with_receiver && expect.relays() {
-            let untrue = named.iter().filter(|named| !expect.causes.iter().any(|cause| cause == *named));
-            complaints.extend(untrue.map(|named| format!("the cause {named} is named and not true")));
+            let untrue = named
+                .iter()
+                .filter(|named| !expect.causes.iter().any(|cause| cause == *named));
+            complaints
+                .extend(untrue.map(|named| format!("the cause {named} is named and not true")));
         }
         complaints
     }
@@ -167,12 +212,18 @@ impl Run<'_> {
         }
         let findings = items(&self.report["findings"]);
         for tag in &expect.findings {
-            if !findings.iter().any(|finding| finding["tag"] == tag.as_str()) {
+            if !findings
+                .iter()
+                .any(|finding| finding["tag"] == tag.as_str())
+            {
                 complaints.push(format!("the finding {tag} is missing"));
             }
         }
         for tag in &expect.absent {
-            if findings.iter().any(|finding| finding["tag"] == tag.as_str()) {
+            if findings
+                .iter()
+                .any(|finding| finding["tag"] == tag.as_str())
+            {
                 complaints.push(format!("the finding {tag} is wrong"));
             }
         }
@@ -185,18 +236,23 @@ impl Run<'_> {
 
     /// The paths that there are: a closed port, or TLS that is not offered, is none.
     fn paths(&self) -> impl Iterator<Item = &Value> {
-        items(&self.report["paths"]).iter().filter(|path| path["verdict"] != "unreachable")
+        items(&self.report["paths"])
+            .iter()
+            .filter(|path| path["verdict"] != "unreachable")
     }
 }
 
 /// The events of a log.
 fn events(log: &str) -> impl Iterator<Item = Value> {
-    log.lines().filter_map(|line| serde_json::from_str(line).ok())
+    log.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
 }
 
 /// How often a run waited for the clock because a server had turned it away, by an event log.
 fn pauses(log: &str) -> usize {
-    events(log).filter(|event| event["event"] == "waiting" && event["why"] == "dropped").count()
+    events(log)
+        .filter(|event| event["event"] == "waiting" && event["why"] == "dropped")
+        .count()
 }
 
 /// How many connections each path took, by an event log.
@@ -210,7 +266,8 @@ pub fn connections(log: &str) -> BTreeMap<u64, usize> {
     paths
 }
 
-/// The tests that a resumed run asked again though the log has their answers: all but those that were put off.
+/// The tests that a resumed run asked again though the log has their answers: all but those that
+/// were put off.
 pub fn asked_again(log: &str) -> Vec<String> {
     let mut dialogues: BTreeMap<u64, Dialogue> = BTreeMap::new();
     let (mut resumed, mut complaints) = (false, Vec::new());
@@ -222,20 +279,33 @@ pub fn asked_again(log: &str) -> Vec<String> {
         match event["event"].as_str() {
             Some("opened") if event["proof"] == true => {}
             Some("opened") => {
-                let tests = items(&event["tests"]).iter().map(|test| (event["path"].clone(), test.clone())).collect();
+                let tests = items(&event["tests"])
+                    .iter()
+                    .map(|test| (event["path"].clone(), test.clone()))
+                    .collect();
                 let opened = Dialogue { tests, is_over: false, is_put_off: false };
                 let is_known = |asked| dialogues.values().any(|before| before.has_answered(asked));
-                let again = opened.tests.iter().filter(|asked| resumed && is_known(asked));
-                complaints.extend(again.map(|(path, test)| format!("{test} was asked again on path {path}")));
+                let again = opened
+                    .tests
+                    .iter()
+                    .filter(|asked| resumed && is_known(asked));
+                complaints.extend(
+                    again.map(|(path, test)| format!("{test} was asked again on path {path}")),
+                );
                 dialogues.insert(number, opened);
             }
             Some("replied") => {
-                let put_off = (400..500).contains(&event["reply"]["code"].as_u64().unwrap_or_default());
-                dialogues.entry(number).and_modify(|dialogue| dialogue.is_put_off |= put_off);
+                let put_off =
+                    (400..500).contains(&event["reply"]["code"].as_u64().unwrap_or_default());
+                dialogues
+                    .entry(number)
+                    .and_modify(|dialogue| dialogue.is_put_off |= put_off);
             }
             Some("ended") => {
                 let is_over = event["end"] == "answered";
-                dialogues.entry(number).and_modify(|dialogue| dialogue.is_over = is_over);
+                dialogues
+                    .entry(number)
+                    .and_modify(|dialogue| dialogue.is_over = is_over);
             }
             _ => {}
         }
@@ -266,7 +336,10 @@ pub fn limits_met(log: &str, expect: &Expectation) -> Vec<String> {
         let line = line.to_lowercase();
         expect.log_without.iter().any(|words| line.contains(words))
     };
-    log.lines().filter(tells).map(|line| format!("the server's log has: {line}")).collect()
+    log.lines()
+        .filter(tells)
+        .map(|line| format!("the server's log has: {line}"))
+        .collect()
 }
 
 /// What is wrong with a run after the remedy was applied: the server must be closed, and the
@@ -274,7 +347,10 @@ pub fn limits_met(log: &str, expect: &Expectation) -> Vec<String> {
 pub fn left_open(report: &Value, user: bool) -> Vec<String> {
     let mut complaints = Vec::new();
     if report["verdict"] != "closed" {
-        complaints.push(format!("after the remedy the verdict is {}: {}", report["verdict"], report["summary"]));
+        complaints.push(format!(
+            "after the remedy the verdict is {}: {}",
+            report["verdict"], report["summary"]
+        ));
     }
     if user && !mail_arrived(report) {
         complaints.push("after the remedy an authenticated user's mail doesn't arrive".into());
@@ -293,7 +369,9 @@ pub fn user_mail(report: &Value, user: bool) -> &'static str {
 
 /// Whether an authenticated user's message came out.
 fn mail_arrived(report: &Value) -> bool {
-    let mut controls = items(&report["paths"]).iter().flat_map(|path| items(&path["controls"]));
+    let mut controls = items(&report["paths"])
+        .iter()
+        .flat_map(|path| items(&path["controls"]));
     controls.any(|control| control["id"] == "ctl-authenticated" && control["outcome"] == "relayed")
 }
 
@@ -314,7 +392,11 @@ pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String
             complaints.push(format!("{} was not taken: {}", sight.id, sight.reply));
         }
         let refused = [&expect.refused, &expect.refused_late];
-        if refused.iter().any(|refused| refused.contains_key(&sight.id)) && sight.taken {
+        if refused
+            .iter()
+            .any(|refused| refused.contains_key(&sight.id))
+            && sight.taken
+        {
             complaints.push(format!("{} was taken: {}", sight.id, sight.reply));
         }
     }
@@ -330,7 +412,9 @@ pub fn contradictions(testimony: &Testimony, expect: &Expectation) -> Vec<String
 
 /// Whether the server has answered a test with this outcome.
 fn has_answer(outcome: &Value) -> bool {
-    ["relayed", "accepted", "refused", "deferred"].iter().any(|answer| outcome == answer)
+    ["relayed", "accepted", "refused", "deferred"]
+        .iter()
+        .any(|answer| outcome == answer)
 }
 
 fn items(value: &Value) -> &[Value] {
@@ -352,10 +436,20 @@ mod tests {
             .collect();
         let report = json!({"verdict": verdict, "findings": [{"tag": "blocked"}],
             "paths": [{"address": "192.0.2.7", "tests": tests}]});
-        let waiting = |why: &str| format!("{{\"event\":\"waiting\",\"path\":1,\"why\":\"{why}\"}}\n");
-        let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3) + &waiting("arrival") + &waiting("dropped");
-        Run { report: &report, code: Some(code), with_receiver: true, seconds: 5.0, log: &log, mta: None }
-            .complaints(&expect)
+        let waiting =
+            |why: &str| format!("{{\"event\":\"waiting\",\"path\":1,\"why\":\"{why}\"}}\n");
+        let log = "{\"event\":\"opened\",\"path\":1}\n".repeat(3)
+            + &waiting("arrival")
+            + &waiting("dropped");
+        Run {
+            report: &report,
+            code: Some(code),
+            with_receiver: true,
+            seconds: 5.0,
+            log: &log,
+            mta: None,
+        }
+        .complaints(&expect)
     }
 
     #[test]
@@ -370,8 +464,20 @@ mod tests {
             ("verdict = 'closed'\nrefused.test-3 = 'syntax'", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nfindings = ['backscatter']", "refused", "closed", 0, 1),
             ("verdict = 'closed'\nabsent = ['blocked', 'backscatter']", "refused", "closed", 0, 1),
-            ("verdict = 'closed'\nconnections_at_most = 3\nseconds_at_most = 5.0", "refused", "closed", 0, 0),
-            ("verdict = 'closed'\nconnections_at_most = 2\nseconds_at_most = 4.9", "refused", "closed", 0, 2),
+            (
+                "verdict = 'closed'\nconnections_at_most = 3\nseconds_at_most = 5.0",
+                "refused",
+                "closed",
+                0,
+                0,
+            ),
+            (
+                "verdict = 'closed'\nconnections_at_most = 2\nseconds_at_most = 4.9",
+                "refused",
+                "closed",
+                0,
+                2,
+            ),
             ("verdict = 'closed'\npauses_at_most = 1", "refused", "closed", 0, 0),
             ("verdict = 'closed'\npauses_at_most = 0", "refused", "closed", 0, 1),
         ];
@@ -383,9 +489,13 @@ mod tests {
 
     #[test]
     fn a_limit_that_was_met_is_seen_in_the_log() {
-        let expect = toml::from_str("verdict = 'closed'\nlog_without = ['too many', ' 421 ']").expect("well-formed");
+        let expect = toml::from_str("verdict = 'closed'\nlog_without = ['too many', ' 421 ']")
+            .expect("well-formed");
         let log = "connect from x\nwarning: Too many connections\nqueue 4210\n";
-        assert_eq!(limits_met(log, &expect), ["the server's log has: warning: Too many connections"]);
+        assert_eq!(
+            limits_met(log, &expect),
+            ["the server's log has: warning: Too many connections"]
+        );
     }
 
     #[test]

@@ -14,10 +14,17 @@ pub fn complaints(report: &Value) -> Vec<String> {
     static VALIDATOR: OnceLock<Validator> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| {
         let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-        jsonschema::options().should_validate_formats(true).build(&schema).expect("the schema is a schema")
+        jsonschema::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .expect("the schema is a schema")
     });
     let breaches = validator.iter_errors(report).take(MAX_SHOWN);
-    breaches.map(|breach| format!("the report breaks its schema at {}: {breach}", breach.instance_path())).collect()
+    breaches
+        .map(|breach| {
+            format!("the report breaks its schema at {}: {breach}", breach.instance_path())
+        })
+        .collect()
 }
 
 #[cfg(test)]

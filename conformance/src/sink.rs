@@ -56,7 +56,10 @@ impl Sink {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arrival>> {
-        self.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.arrivals
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {

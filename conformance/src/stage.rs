@@ -77,7 +77,10 @@ impl Heard {
 
     /// The verdict's word.
     pub fn verdict(&self) -> String {
-        self.report["verdict"].as_str().unwrap_or("missing").to_owned()
+        self.report["verdict"]
+            .as_str()
+            .unwrap_or("missing")
+            .to_owned()
     }
 
     /// Whether it says closed.
@@ -91,7 +94,8 @@ impl Stage {
     pub fn set(store: &Arc<Store>, subject: &str, scenario: &Scenario) -> Outcome<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("w{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut stage = Self { nodes: Vec::new(), world: World::new(&name)?, store: Arc::clone(store) };
+        let mut stage =
+            Self { nodes: Vec::new(), world: World::new(&name)?, store: Arc::clone(store) };
         let records = format!(
             "cat > /etc/nsd/root.zone <<'END'\n{}\n{}\nEND\n",
             include_str!("../world/root.zone"),
@@ -119,7 +123,8 @@ impl Stage {
             logs.push_str(&last_lines(&node.logs(), SHOWN_LINES));
         }
         let complaints = complaints.join("\n");
-        fs::write(kept.join("complaints"), &complaints).doing(|| format!("write to {}", kept.display()))?;
+        fs::write(kept.join("complaints"), &complaints)
+            .doing(|| format!("write to {}", kept.display()))?;
         let cause = format!("{complaints}\n{logs}\nwhole logs: {}", kept.display());
         Ok(Failure::new(format!("agree with {title}"), cause))
     }
@@ -136,12 +141,15 @@ impl Stage {
     pub fn hear_witness(&self, scenario: &Scenario) -> Outcome<Vec<String>> {
         let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
         let mut command = self.world.at(TESTER);
-        command.arg(ourselves).args(["witness", &scenario.patience.to_string()]);
+        command
+            .arg(ourselves)
+            .args(["witness", &scenario.patience.to_string()]);
         if let Some(way_in) = &scenario.way_in {
             command.arg(serde_json::to_string(way_in).doing(|| "write the way in".into())?);
         }
         let text = crate::process::run(&mut command)?;
-        let testimony: Testimony = serde_json::from_str(&text).doing(|| "read the testimony".into())?;
+        let testimony: Testimony =
+            serde_json::from_str(&text).doing(|| "read the testimony".into())?;
         let mut complaints = contradictions(&testimony, &scenario.expect);
         if !complaints.is_empty() {
             complaints.push(testimony.text());
@@ -160,17 +168,28 @@ impl Stage {
         further: &[String],
     ) -> Outcome<Heard> {
         // It ends with the run.
-        let _receiver = (with_receiver && scenario.receiver_apart).then(|| self.receiver(executable)).transpose()?;
+        let _receiver = (with_receiver && scenario.receiver_apart)
+            .then(|| self.receiver(executable))
+            .transpose()?;
         let mut command = self.world.at(TESTER);
         command.arg(executable).args(["test", &scenario.target]);
         self.direct(&mut command, scenario, with_receiver);
-        command.args(["--profile", &scenario.profile]).args(&scenario.options).args(further);
-        let Some(words) = &scenario.interrupt_at else { return self.run(scenario, with_receiver, &command) };
+        command
+            .args(["--profile", &scenario.profile])
+            .args(&scenario.options)
+            .args(further);
+        let Some(words) = &scenario.interrupt_at else {
+            return self.run(scenario, with_receiver, &command);
+        };
         self.interrupt(scenario, &command, words)?;
         let mut command = self.world.at(TESTER);
         command.arg(executable).arg("test");
         self.direct(&mut command, scenario, with_receiver);
-        command.args(beside_the_tests(&scenario.options)).args(further).arg("--resume").arg(self.log());
+        command
+            .args(beside_the_tests(&scenario.options))
+            .args(further)
+            .arg("--resume")
+            .arg(self.log());
         self.run(scenario, with_receiver, &command)
     }
 
@@ -183,12 +202,21 @@ impl Stage {
     fn interrupt(&self, scenario: &Scenario, inner: &Command, words: &str) -> Outcome<()> {
         let mut command = bounded(scenario, inner);
         command.arg("--verbose").arg("--log").arg(self.log());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut running = Guarded(command.spawn().doing(|| "start norelay".into())?);
         let errors = running.0.stderr.take().map(BufReader::new);
-        let mut progress = errors.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+        let mut progress = errors
+            .into_iter()
+            .flat_map(BufRead::lines)
+            .map_while(Result::ok);
         if !progress.any(|line| line.contains(words)) {
-            return Err(Failure::new("interrupt norelay", format!("its progress never says {words:?}")));
+            return Err(Failure::new(
+                "interrupt norelay",
+                format!("its progress never says {words:?}"),
+            ));
         }
         let pid = running.0.id().to_string();
         crate::process::run(Command::new("kill").args(["-INT", &pid]))?;
@@ -205,11 +233,28 @@ impl Stage {
         let [spool, key] = self.shared();
         let address = format!("{}:25", TESTER.ipv4);
         let mut command = self.world.at(TESTER);
-        command.arg(executable).args(["receive", "--domain", "probe.test", "--spool", &spool, "--key-file", &key]);
-        command.args(["--listen", &address]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg(executable).args([
+            "receive",
+            "--domain",
+            "probe.test",
+            "--spool",
+            &spool,
+            "--key-file",
+            &key,
+        ]);
+        command
+            .args(["--listen", &address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let receiver = Guarded(command.spawn().doing(|| "start a receiver".into())?);
         let ourselves = std::env::current_exe().doing(|| "find this executable".into())?;
-        crate::process::run(self.world.at(TESTER).arg(ourselves).args(["ready", &address, "greeting", "10"]))?;
+        crate::process::run(
+            self.world
+                .at(TESTER)
+                .arg(ourselves)
+                .args(["ready", &address, "greeting", "10"]),
+        )?;
         Ok(receiver)
     }
 
@@ -224,8 +269,12 @@ impl Stage {
             command.arg("--log").arg(&log);
         }
         let started = Instant::now();
-        let output = command.stdin(Stdio::null()).output().doing(|| "start norelay".into())?;
-        let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .doing(|| "start norelay".into())?;
+        let said =
+            [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
         let report: Value = serde_json::from_str(&said[0]).unwrap_or(Value::Null);
         let seconds = started.elapsed().as_secs_f64();
         let events = fs::read_to_string(&log).unwrap_or_default();
@@ -233,7 +282,10 @@ impl Stage {
         let _ = fs::remove_file(&log);
         if std::env::var_os("CONFORMANCE_SHOW").is_some() {
             let (verdict, connections) = (&report["verdict"], connections(&events));
-            eprintln!("{verdict} after {seconds:.1} s, connections by path {connections:?}: {}", report["summary"]);
+            eprintln!(
+                "{verdict} after {seconds:.1} s, connections by path {connections:?}: {}",
+                report["summary"]
+            );
         }
         Ok(Heard { report, with_receiver, code: output.status.code(), seconds, log: events, said })
     }
@@ -262,11 +314,19 @@ impl Stage {
     }
 
     /// Runs norelay on what failed before alone.
-    pub fn hear_again(&self, executable: &Path, scenario: &Scenario, before: &Heard) -> Outcome<Heard> {
+    pub fn hear_again(
+        &self,
+        executable: &Path,
+        scenario: &Scenario,
+        before: &Heard,
+    ) -> Outcome<Heard> {
         let file = self.world.room().join("report.json");
         fs::write(&file, &before.said[0]).doing(|| "write a report".into())?;
         let mut command = self.world.at(TESTER);
-        command.arg(executable).args(["test", "--output", "json", "--resolver", DNS.ipv4, "--retest"]).arg(&file);
+        command
+            .arg(executable)
+            .args(["test", "--output", "json", "--resolver", DNS.ipv4, "--retest"])
+            .arg(&file);
         command.args(["--receive", &format!("{}:25", TESTER.ipv4), "--wait", &scenario.wait]);
         command.args(beside_the_tests(&scenario.options));
         self.run(scenario, true, &command)
@@ -280,15 +340,20 @@ impl Stage {
         let file = self.world.room().join("password");
         fs::write(&file, "right\n").doing(|| "write a password".into())?;
         let file = file.display().to_string();
-        // A password goes over TLS alone, which the classic profile leaves out unless it is given a port.
+        // A password goes over TLS alone, which the classic profile leaves out unless it is given a
+        // port.
         let port = (scenario.profile == "classic").then_some(["--port", "25"]);
-        let options = ["--auth", "alice", "--password-file", &file].into_iter().chain(port.into_iter().flatten());
+        let options = ["--auth", "alice", "--password-file", &file]
+            .into_iter()
+            .chain(port.into_iter().flatten());
         Ok(options.map(str::to_owned).collect())
     }
 
     /// The lines of the tested server's own log that no server would write who has time for us.
     pub fn limits_met(&self, scenario: &Scenario) -> Vec<String> {
-        self.server().map(|server| limits_met(&server.whole_logs(), &scenario.expect)).unwrap_or_default()
+        self.server()
+            .map(|server| limits_met(&server.whole_logs(), &scenario.expect))
+            .unwrap_or_default()
     }
 
     /// The server under test.
@@ -300,7 +365,14 @@ impl Stage {
     /// Tells norelay who it is, what it may know, and how to answer.
     fn direct(&self, command: &mut Command, scenario: &Scenario, with_receiver: bool) {
         command.args(["--domain", "probe.test", "--resolver", DNS.ipv4, "--helo", TESTER.host]);
-        command.args(["--local-domain", "target.test", "--output", "json", "--wait", &scenario.wait]);
+        command.args([
+            "--local-domain",
+            "target.test",
+            "--output",
+            "json",
+            "--wait",
+            &scenario.wait,
+        ]);
         match (with_receiver, scenario.receiver_apart) {
             (true, true) => {
                 let [spool, key] = self.shared();
@@ -322,8 +394,12 @@ impl Stage {
 fn bounded(scenario: &Scenario, inner: &Command) -> Command {
     let mut command = Command::new("timeout");
     // What stands in for norelay to measure it takes its time.
-    let limit = std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
-    command.args(["--signal=KILL", &limit]).arg(inner.get_program()).args(inner.get_args());
+    let limit =
+        std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
+    command
+        .args(["--signal=KILL", &limit])
+        .arg(inner.get_program())
+        .args(inner.get_args());
     command
 }
 

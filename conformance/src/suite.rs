@@ -38,7 +38,9 @@ pub fn trials(judge: &Judge, subject: Option<&str>) -> Outcome<Vec<Trial>> {
     let store = Arc::new(Store::open()?);
     let mut scenarios = data::scenarios()?;
     scenarios.sort_by_key(|(_, _, scenario)| Reverse(scenario.length()));
-    let wanted = scenarios.into_iter().filter(|(name, ..)| subject.is_none_or(|subject| subject == name));
+    let wanted = scenarios
+        .into_iter()
+        .filter(|(name, ..)| subject.is_none_or(|subject| subject == name));
     Ok(wanted
         .map(|(subject, name, scenario)| {
             let (judge, store) = (judge.clone(), Arc::clone(&store));
@@ -75,7 +77,13 @@ fn absent(store: &Store, subject: &str, scenario: &Scenario) -> Outcome<Option<S
     Ok(None)
 }
 
-fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenario: &Scenario) -> Outcome<()> {
+fn perform(
+    judge: &Judge,
+    store: &Arc<Store>,
+    title: &str,
+    subject: &str,
+    scenario: &Scenario,
+) -> Outcome<()> {
     let mut stage = Stage::set(store, subject, scenario)?;
     let complaints = match judge {
         Judge::Witness => stage.hear_witness(scenario)?,
@@ -83,7 +91,9 @@ fn perform(judge: &Judge, store: &Arc<Store>, title: &str, subject: &str, scenar
         Judge::Norelay(executable) => {
             let mta = data::subject(subject)?.mta;
             // Where the server relays, the user is asked for after the remedy.
-            let user = |stage: &Stage| if scenario.expect.relays() { Ok(Vec::new()) } else { stage.as_alice(scenario) };
+            let user = |stage: &Stage| {
+                if scenario.expect.relays() { Ok(Vec::new()) } else { stage.as_alice(scenario) }
+            };
             let heard = stage.hear(executable, scenario, false, &user(&stage)?)?;
             let mut complaints = heard.complaints(scenario, mta.as_deref());
             if scenario.fresh {
@@ -107,7 +117,13 @@ const BY_HAND: &str = "by hand";
 
 /// Applies the remedies that a report prints, those of a cause one after another, until the
 /// server is closed; gives what is wrong when there is none left.
-fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, before: &Heard) -> Outcome<Vec<String>> {
+fn cure(
+    stage: &Stage,
+    executable: &Path,
+    title: &str,
+    scenario: &Scenario,
+    before: &Heard,
+) -> Outcome<Vec<String>> {
     let diagnosis = cure::diagnosis(&before.report)?;
     let (mut applied, mut after) = (Vec::new(), None::<Heard>);
     while !after.as_ref().is_some_and(Heard::is_closed) {
@@ -126,19 +142,32 @@ fn cure(stage: &Stage, executable: &Path, title: &str, scenario: &Scenario, befo
         after = Some(stage.hear_cured(executable, scenario)?);
     }
     let needed = &scenario.expect.remedies;
-    let detour = (!needed.is_empty() && *needed != applied)
-        .then(|| format!("the remedies {applied:?} were applied before it was closed, and {needed:?} are enough"));
+    let detour = (!needed.is_empty() && *needed != applied).then(|| {
+        format!(
+            "the remedies {applied:?} were applied before it was closed, and {needed:?} are enough"
+        )
+    });
     let report = after.as_ref().map(|heard| &heard.report);
     cure::note(Row {
         scenario: title.into(),
-        causes: diagnosis.iter().map(|found| found.cause.as_str()).collect::<Vec<_>>().join(", "),
+        causes: diagnosis
+            .iter()
+            .map(|found| found.cause.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
         remedies: applied.join(", "),
         before: before.verdict(),
-        after: after.as_ref().map_or_else(|| "no lines to apply".into(), Heard::verdict),
+        after: after
+            .as_ref()
+            .map_or_else(|| "no lines to apply".into(), Heard::verdict),
         user: report.map_or("", |report| user_mail(report, scenario.user)),
     });
-    let Some(after) = after else { return Ok(vec!["the report prints no lines that could close it".into()]) };
-    let open = left_open(&after.report, scenario.user).into_iter().chain(detour);
+    let Some(after) = after else {
+        return Ok(vec!["the report prints no lines that could close it".into()]);
+    };
+    let open = left_open(&after.report, scenario.user)
+        .into_iter()
+        .chain(detour);
     let mut complaints = after.explained("after the remedy:", open.collect());
     if complaints.is_empty() {
         let again = stage.hear_again(executable, scenario, before)?;

@@ -24,7 +24,10 @@ pub fn slowest() -> String {
     times.sort_by(|one, other| other.cmp(one));
     let shown = if std::env::var_os("CONFORMANCE_SHOW").is_some() { times.len() } else { SHOWN };
     let total: Duration = times.iter().map(|(time, _)| *time).sum();
-    let mut text = format!("\n{:.0} seconds of scenarios, several at once; the slowest:\n", total.as_secs_f64());
+    let mut text = format!(
+        "\n{:.0} seconds of scenarios, several at once; the slowest:\n",
+        total.as_secs_f64()
+    );
     for (time, title) in times.iter().take(shown) {
         text.push_str(&format!("{:6.1} {title}\n", time.as_secs_f64()));
     }

@@ -97,24 +97,45 @@ pub fn testify(patience: Duration, way_in: Option<&WayIn>) -> Outcome<Testimony>
         let halves = [0, 1].map(|half| {
             scope.spawn(move || {
                 let numbers = (half..TESTS.len()).step_by(2);
-                numbers.map(|number| (number, ask(number))).collect::<Vec<_>>()
+                numbers
+                    .map(|number| (number, ask(number)))
+                    .collect::<Vec<_>>()
             })
         });
-        let mut asked: Vec<_> = halves.into_iter().filter_map(|half| half.join().ok()).flatten().collect();
+        let mut asked: Vec<_> = halves
+            .into_iter()
+            .filter_map(|half| half.join().ok())
+            .flatten()
+            .collect();
         asked.sort_by_key(|(number, _)| *number);
         asked.into_iter().map(|(_, sight)| sight).collect()
     });
-    let through = way_in.and_then(|way| way.recipient.as_deref()).unwrap_or(THROUGH);
+    let through = way_in
+        .and_then(|way| way.recipient.as_deref())
+        .unwrap_or(THROUGH);
     let way_in = way_in.map(|way| attempt("the way in", ("witness@probe.test", through), way));
-    let taken = sights.iter().chain(&way_in).filter(|sight| sight.taken).count();
+    let taken = sights
+        .iter()
+        .chain(&way_in)
+        .filter(|sight| sight.taken)
+        .count();
     let arrivals = sink.wait(patience, |arrivals| arrivals.len() >= taken);
     Ok(conclude(sights, way_in, through, &arrivals))
 }
 
-fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, through: &str, arrivals: &[Arrival]) -> Testimony {
-    let paths: Vec<&String> = arrivals.iter().flat_map(|mail| &mail.forward_paths).collect();
-    let seen: BTreeSet<usize> =
-        (0..tests.len()).filter(|number| paths.iter().any(|path| path.contains(&recipient(*number)))).collect();
+fn conclude(
+    mut tests: Vec<Sight>,
+    mut way_in: Option<Sight>,
+    through: &str,
+    arrivals: &[Arrival],
+) -> Testimony {
+    let paths: Vec<&String> = arrivals
+        .iter()
+        .flat_map(|mail| &mail.forward_paths)
+        .collect();
+    let seen: BTreeSet<usize> = (0..tests.len())
+        .filter(|number| paths.iter().any(|path| path.contains(&recipient(*number))))
+        .collect();
     for (number, sight) in tests.iter_mut().enumerate() {
         sight.arrived = seen.contains(&number);
     }
@@ -122,7 +143,8 @@ fn conclude(mut tests: Vec<Sight>, mut way_in: Option<Sight>, through: &str, arr
         sight.arrived = paths.iter().any(|path| path.contains(through));
     }
     let bounces = paths.iter().filter(|path| path.contains("sender")).count();
-    let postmaster = transact("witness@probe.test", "postmaster@target.test", false, &WayIn::default());
+    let postmaster =
+        transact("witness@probe.test", "postmaster@target.test", false, &WayIn::default());
     let postmaster = postmaster.map_or_else(|failure| failure.to_string(), |(reply, _)| reply);
     Testimony { tests, way_in, bounces, postmaster }
 }
@@ -175,7 +197,10 @@ fn is_for_later(reply: &str) -> bool {
 /// One transaction on a fresh connection: the last reply, and whether the message was taken.
 fn transact(from: &str, to: &str, with_message: bool, way: &WayIn) -> Outcome<(String, bool)> {
     let mut dialogue = Dialogue::open(way)?;
-    for command in [format!("EHLO {}", way.hello.as_deref().unwrap_or(TESTER.host))].iter().chain(&way.says) {
+    for command in [format!("EHLO {}", way.hello.as_deref().unwrap_or(TESTER.host))]
+        .iter()
+        .chain(&way.says)
+    {
         dialogue.say(command)?;
     }
     let commands = [
@@ -210,7 +235,10 @@ struct Dialogue {
 
 impl Dialogue {
     fn open(way: &WayIn) -> Outcome<Self> {
-        let address = way.address.clone().unwrap_or_else(|| format!("{}:25", MX.ipv4));
+        let address = way
+            .address
+            .clone()
+            .unwrap_or_else(|| format!("{}:25", MX.ipv4));
         let failed = |error: std::io::Error| Failure::new("connect", error);
         let mut dialogue = match way.tls {
             Some(tls) => Self::secured(&address, tls).map_err(failed)?,
@@ -220,7 +248,8 @@ impl Dialogue {
             dialogue.tell(first)?;
         }
         // After STARTTLS a server doesn't greet again.
-        let greeting = if way.tls == Some(Tls::Starttls) { "220".into() } else { dialogue.reply()? };
+        let greeting =
+            if way.tls == Some(Tls::Starttls) { "220".into() } else { dialogue.reply()? };
         if greeting.starts_with("220") {
             return Ok(dialogue);
         }
@@ -236,9 +265,19 @@ impl Dialogue {
     /// A connection under TLS, by OpenSSL's own client: the opinion is to be a second one.
     fn secured(address: &str, tls: Tls) -> std::io::Result<Self> {
         let mut client = Command::new("timeout");
-        client.args([&REPLY_LIMIT.as_secs().to_string(), "openssl", "s_client", "-quiet", "-connect", address]);
+        client.args([
+            &REPLY_LIMIT.as_secs().to_string(),
+            "openssl",
+            "s_client",
+            "-quiet",
+            "-connect",
+            address,
+        ]);
         client.args(if tls == Tls::Starttls { &["-starttls", "smtp"][..] } else { &[] });
-        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        client
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut client = client.spawn()?;
         let (input, output) = (client.stdout.take(), client.stdin.take());
         let missing = || std::io::Error::other("openssl has no pipes");
@@ -250,7 +289,10 @@ impl Dialogue {
     }
 
     fn tell(&mut self, line: &str) -> Outcome<()> {
-        let sent = self.output.write_all(format!("{line}\r\n").as_bytes()).and_then(|()| self.output.flush());
+        let sent = self
+            .output
+            .write_all(format!("{line}\r\n").as_bytes())
+            .and_then(|()| self.output.flush());
         sent.map_err(|error| Failure::new("send", error))
     }
 

@@ -31,15 +31,18 @@ pub struct Place {
 }
 
 /// The DNS server.
-pub const DNS: Place = Place { name: "dns", host: "dns.test", ipv4: "192.0.2.53", ipv6: "2001:db8:2::53" };
+pub const DNS: Place =
+    Place { name: "dns", host: "dns.test", ipv4: "192.0.2.53", ipv6: "2001:db8:2::53" };
 /// Where norelay runs, and receives mail for the probe domains. Not in 192.0.2.0/24, which
 /// Debian's sendmail refuses by default.
 pub const TESTER: Place =
     Place { name: "tester", host: "tester.probe.test", ipv4: "203.0.113.2", ipv6: "2001:db8:2::2" };
 /// The server under test.
-pub const MX: Place = Place { name: "mx", host: "mx.target.test", ipv4: "198.51.100.25", ipv6: "2001:db8:25::25" };
+pub const MX: Place =
+    Place { name: "mx", host: "mx.target.test", ipv4: "198.51.100.25", ipv6: "2001:db8:25::25" };
 /// A second server behind it.
-pub const HUB: Place = Place { name: "hub", host: "hub.target.test", ipv4: "198.51.100.26", ipv6: "2001:db8:25::26" };
+pub const HUB: Place =
+    Place { name: "hub", host: "hub.target.test", ipv4: "198.51.100.26", ipv6: "2001:db8:25::26" };
 
 const PLACES: [Place; 4] = [DNS, TESTER, MX, HUB];
 
@@ -52,17 +55,23 @@ impl World {
     /// Makes the network. The name must be unlike any other world's that is there now.
     pub fn new(name: &str) -> Outcome<Self> {
         let world = Self { name: name.to_owned() };
-        let nodes: String =
-            PLACES.iter().map(|place| format!("{} {} {}\n", place.name, place.ipv4, place.ipv6)).collect();
+        let nodes: String = PLACES
+            .iter()
+            .map(|place| format!("{} {} {}\n", place.name, place.ipv4, place.ipv6))
+            .collect();
         let mut child = script(include_str!("../shell/world.sh"), &[name])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .doing(|| "start the script that makes a world".into())?;
         if let Some(mut input) = child.stdin.take() {
-            input.write_all(nodes.as_bytes()).doing(|| "name the world's places".into())?;
+            input
+                .write_all(nodes.as_bytes())
+                .doing(|| "name the world's places".into())?;
         }
-        let output = child.wait_with_output().doing(|| "wait for a world".into())?;
+        let output = child
+            .wait_with_output()
+            .doing(|| "wait for a world".into())?;
         if output.status.success() {
             return Ok(world);
         }
@@ -77,7 +86,9 @@ impl World {
     /// A command that runs a program in the network of a place.
     pub fn at(&self, place: Place) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{}-{}", self.name, place.name)).arg("--");
+        command
+            .arg(format!("--net=/run/netns/{}-{}", self.name, place.name))
+            .arg("--");
         command
     }
 }
@@ -85,7 +96,9 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let names = PLACES.iter().map(|place| place.name).chain(["bridge"]);
-        let files: Vec<_> = names.map(|name| format!("/run/netns/{}-{name}", self.name)).collect();
+        let files: Vec<_> = names
+            .map(|name| format!("/run/netns/{}-{name}", self.name))
+            .collect();
         // What was never made need not go. This is what `ip netns del` does, all at once.
         let _ = run(Command::new("umount").arg("-l").args(&files));
         for file in files {

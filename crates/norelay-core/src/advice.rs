@@ -1,7 +1,8 @@
 //! What to do next, in one to three steps, where a verdict leaves something to be done.
 //!
 //! Rules:
-//! - Steps follow from the verdict and from the reasons in the report, never from a server's self-description.
+//! - Steps follow from the verdict and from the reasons in the report, never from a server's
+//!   self-description.
 //! - A closed server needs no advice; an open one has its remedies.
 
 use crate::{
@@ -64,34 +65,50 @@ pub fn steps(report: &Report, judgement: &Judgement) -> Vec<Step> {
 
 const HEADER: Step = step(
     "Ask with the header of a proxy.",
-    "It takes connections and greets nobody: a port that is meant for a proxy waits so for its PROXY header, and may \
+    "It takes connections and greets nobody: a port that is meant for a proxy waits so for its \
+     PROXY header, and may \
      believe whoever sends one. The thorough profile sends one.",
 )
 .with("--profile thorough");
 
-/// Whether a path was connected to and greeted nobody, or says what it misses, and no test has sent a header yet. (Postfix is
-/// silent until a time-out of its own and then says 421, as does Haraka; Exim refuses EHLO.)
+/// Whether a path was connected to and greeted nobody, or says what it misses, and no test has sent
+/// a header yet. (Postfix is silent until a time-out of its own and then says 421, as does Haraka;
+/// Exim refuses EHLO.)
 fn may_want_header(report: &Report) -> bool {
-    let sends_header = |id: &String| catalogue::by_id(id).is_some_and(RelayTest::begins_with_header);
-    let is_asked = report.dialogues.values().flat_map(|dialogue| &dialogue.tests).any(sends_header);
+    let sends_header =
+        |id: &String| catalogue::by_id(id).is_some_and(RelayTest::begins_with_header);
+    let is_asked = report
+        .dialogues
+        .values()
+        .flat_map(|dialogue| &dialogue.tests)
+        .any(sends_header);
     let is_of = |dialogue: &&Dialogue, index| usize::from(dialogue.path) == index;
     !is_asked
         && (0..report.paths.len()).any(|index| {
-            let mut of_path = report.dialogues.values().filter(|dialogue| is_of(dialogue, index)).peekable();
+            let mut of_path = report
+                .dialogues
+                .values()
+                .filter(|dialogue| is_of(dialogue, index))
+                .peekable();
             of_path.peek().is_some() && of_path.all(misses_header)
         })
 }
 
 fn misses_header(dialogue: &Dialogue) -> bool {
     let says_so = |reply: &Reply| reply.is_negative() && reply.text().contains("Proxy negotiation");
-    if dialogue.exchanges.iter().filter_map(|exchange| exchange.reply.as_ref()).any(says_so) {
+    if dialogue
+        .exchanges
+        .iter()
+        .filter_map(|exchange| exchange.reply.as_ref())
+        .any(says_so)
+    {
         return true;
     }
     let is_at_the_greeting = match &dialogue.end {
         Some(End::Interrupted(Cause::TimedOut { stage })) => *stage == Stage::Greeting,
-        Some(End::Interrupted(Cause::Closing { stage, .. } | Cause::Disconnected { stage, .. })) => {
-            *stage == Stage::Greeting && dialogue.elapsed_ms >= SILENCE_MS
-        }
+        Some(End::Interrupted(
+            Cause::Closing { stage, .. } | Cause::Disconnected { stage, .. },
+        )) => *stage == Stage::Greeting && dialogue.elapsed_ms >= SILENCE_MS,
         _ => false,
     };
     is_at_the_greeting && dialogue.local.is_some()
@@ -99,7 +116,10 @@ fn misses_header(dialogue: &Dialogue) -> bool {
 
 fn suspect(report: &Report) -> Vec<Step> {
     let is_receiving = report.run.as_ref().is_some_and(|run| run.receiving);
-    let is_sent = report.dialogues.values().any(|dialogue| dialogue.proof && dialogue.has_delivered());
+    let is_sent = report
+        .dialogues
+        .values()
+        .any(|dialogue| dialogue.proof && dialogue.has_delivered());
     let proof = match is_receiving {
         true if !is_sent => None,
         true => step("Give it time.", "A queue may hold a message for hours.")
@@ -108,7 +128,8 @@ fn suspect(report: &Report) -> Vec<Step> {
             .into(),
         false => step(
             "Test with a receiver.",
-            "Give norelay a domain whose mail it receives. Then it sends a message through the tests that were accepted, \
+            "Give norelay a domain whose mail it receives. Then it sends a message through the \
+             tests that were accepted, \
              and only one that comes back is called relaying.",
         )
         .with("--domain DOMAIN --receive ADDRESS:25")
@@ -116,7 +137,8 @@ fn suspect(report: &Report) -> Vec<Step> {
     };
     let log = step(
         "Look in the server's log for the recipients that were accepted.",
-        "The transcripts show them, with times. If the log shows them queued for another server, it relays; if it shows \
+        "The transcripts show them, with times. If the log shows them queued for another server, \
+         it relays; if it shows \
          them delivered locally, bounced or discarded, it doesn't.",
     );
     // What no message was taken for can't arrive.
@@ -140,25 +162,29 @@ fn after(outcome: &Outcome) -> Step {
     match outcome {
         Outcome::Deferred { reply, .. } if is_own_fault(reply) => step(
             "Mend the server first, then test again.",
-            "It puts us off because of a fault of its own, as it says: a policy service, a filter or a table that doesn't \
+            "It puts us off because of a fault of its own, as it says: a policy service, a filter \
+             or a table that doesn't \
              answer. Its log says which. Until then nobody can tell what it would do.",
         ),
         Outcome::Refused { reason, .. } | Outcome::Deferred { reason, .. } => after_reason(*reason),
         Outcome::Interrupted { cause: Cause::Blocked { .. } } => step(
             "Let our address through for the time of the test, or test more slowly.",
-            "The server stopped taking our connections in the middle: it limits how much one client may ask, or a log \
+            "The server stopped taking our connections in the middle: it limits how much one \
+             client may ask, or a log \
              watcher such as fail2ban has banned it after a few refusals.",
         )
         .with("--slow")
         .on_page("The addresses that tests come from are on the front page."),
         Outcome::Interrupted { .. } => step(
             "Test again.",
-            "The server hung up or fell silent before it answered. If it happens each time, its log says why: a limit \
+            "The server hung up or fell silent before it answered. If it happens each time, its \
+             log says why: a limit \
              on errors, connections or speed.",
         ),
         Outcome::NotRun { .. } => step(
             "Test again with more knowledge.",
-            "Some tests need a name that wasn't known, such as a mail domain that the server hosts. Give the domain \
+            "Some tests need a name that wasn't known, such as a mail domain that the server \
+             hosts. Give the domain \
              or a mail address instead of the bare address.",
         )
         .with("--local-domain DOMAIN"),
@@ -166,9 +192,12 @@ fn after(outcome: &Outcome) -> Step {
     }
 }
 
-/// RFC 3463, X.3.Z: the mail system itself, unless it is full (X.3.1) or asks for another size (X.3.4).
+/// RFC 3463, X.3.Z: the mail system itself, unless it is full (X.3.1) or asks for another size
+/// (X.3.4).
 fn is_own_fault(reply: &Reply) -> bool {
-    reply.enhanced().is_some_and(|code| code.subject == 3 && matches!(code.detail, 0 | 5))
+    reply
+        .enhanced()
+        .is_some_and(|code| code.subject == 3 && matches!(code.detail, 0 | 5))
 }
 
 const READ: Step = step("Read the transcripts.", "They say what happened.").with("--verbose");
@@ -177,7 +206,8 @@ fn after_reason(reason: Reason) -> Step {
     match reason {
         Reason::Reputation => step(
             "Test from another address, or let ours through.",
-            "The server refused us because of our address, not because we asked it to relay. A stranger with a clean \
+            "The server refused us because of our address, not because we asked it to relay. A \
+             stranger with a clean \
              address might fare differently.",
         ),
         Reason::Greylisted => step(
@@ -185,20 +215,28 @@ fn after_reason(reason: Reason) -> Step {
             "The server greylists: it answers strangers only when they come back.",
         )
         .with("--wait 30m"),
-        Reason::RateLimited => {
-            step("Test again later, or more slowly.", "The server limits how often it may be asked.").with("--slow")
-        }
-        Reason::TlsRequired => {
-            step("Test the path with TLS.", "The server answers only after STARTTLS.").with("--profile standard")
-        }
+        Reason::RateLimited => step(
+            "Test again later, or more slowly.",
+            "The server limits how often it may be \
+                                                       asked.",
+        )
+        .with("--slow"),
+        Reason::TlsRequired => step(
+            "Test the path with TLS.",
+            "The server answers only after \
+                                             STARTTLS.",
+        )
+        .with("--profile standard"),
         Reason::SenderDomain | Reason::RecipientDomain => step(
             "Test with a probe domain that resolves.",
-            "The server disliked the domain of our probe addresses before it came to the question of relaying.",
+            "The server disliked the domain of our probe addresses before it came to the question \
+             of relaying.",
         )
         .with("--domain DOMAIN"),
         Reason::UnknownUser | Reason::Policy | Reason::Unclassified | Reason::Syntax => step(
             "Give a mail domain that the server hosts.",
-            "The refusals don't speak of relaying. If the server accepts postmaster of its own domain from us, the \
+            "The refusals don't speak of relaying. If the server accepts postmaster of its own \
+             domain from us, the \
              comparison tells that the others were refused for relaying.",
         )
         .with("--local-domain DOMAIN"),
@@ -215,7 +253,8 @@ fn unreachable() -> Vec<Step> {
         .with("--port PORT"),
         step(
             "Check the way to it.",
-            "A firewall in front of the server, or one on our side: many networks let nobody connect to port 25 \
+            "A firewall in front of the server, or one on our side: many networks let nobody \
+             connect to port 25 \
              elsewhere.",
         )
         .on_page("The address that tests come from is on the front page."),
@@ -230,7 +269,9 @@ mod tests {
     fn an_outcome_that_says_nothing_has_a_step_of_its_own() {
         let blocked = Outcome::Interrupted { cause: Cause::Blocked { answered: 9 } };
         assert_eq!(after(&blocked).options, "--slow");
-        let words = Outcome::NotRun { why: "nothing is known that could stand for {local_domain}".to_owned() };
+        let words = Outcome::NotRun {
+            why: "nothing is known that could stand for {local_domain}".to_owned(),
+        };
         assert_eq!(after(&words).options, "--local-domain DOMAIN");
     }
 
@@ -238,7 +279,8 @@ mod tests {
     fn a_server_that_is_broken_is_mended_first() {
         let deferred = |text: &str| {
             let reply = Reply { code: 451, lines: vec![text.into()] };
-            after(&Outcome::Deferred { stage: Stage::Rcpt, reason: Reason::Unclassified, reply }).what
+            after(&Outcome::Deferred { stage: Stage::Rcpt, reason: Reason::Unclassified, reply })
+                .what
         };
         for text in [
             "4.3.5 <u@x.example>: Recipient address rejected: Server configuration problem",

@@ -1,9 +1,11 @@
 //! Several tests on one connection, for servers that bear it and count connections instead.
 //!
 //! Rules:
-//! - RSET stands between two tests, and each step carries the test that it is for, so that each has its own answer.
-//! - Only dialogues with the same introduction share a connection, or those that are about the introduction: a HELO takes
-//!   back the one before (RFC 5321 section 4.1.4), and who doesn't say one comes first.
+//! - RSET stands between two tests, and each step carries the test that it is for, so that each has
+//!   its own answer.
+//! - Only dialogues with the same introduction share a connection, or those that are about the
+//!   introduction: a HELO takes back the one before (RFC 5321 section 4.1.4), and who doesn't say
+//!   one comes first.
 //! - A test that says DATA comes last: where the answer is 354, the connection is of no more use.
 
 use crate::{
@@ -11,7 +13,8 @@ use crate::{
     smtp::{Hello, Purpose, Reply, Stage, Step, Transaction},
 };
 
-/// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and answers later ones late.
+/// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and
+/// answers later ones late.
 const MAX_HELLOS: usize = 2;
 
 /// How many questions a server bears on a connection.
@@ -24,18 +27,20 @@ pub enum Patience {
 }
 
 impl Patience {
-    /// By the greeting, if that names a server that bears many. One that is set up otherwise hangs up, and is asked the
-    /// rest one by one.
+    /// By the greeting, if that names a server that bears many. One that is set up otherwise hangs
+    /// up, and is asked the rest one by one.
     #[must_use]
     pub fn of(greeting: &Reply) -> Option<Self> {
         let text = greeting.text();
         let names = [(" Sendmail ", Self::Endless), (" Exim ", Self::FewErrors)];
-        names.into_iter().find_map(|(name, patience)| text.contains(name).then_some(patience))
+        names
+            .into_iter()
+            .find_map(|(name, patience)| text.contains(name).then_some(patience))
     }
 }
 
-/// Whether a test can share a connection with others: it begins as they do, and leaves nothing behind that RSET leaves.
-/// Its keyword, if it needs one, must be known to be offered.
+/// Whether a test can share a connection with others: it begins as they do, and leaves nothing
+/// behind that RSET leaves. Its keyword, if it needs one, must be known to be offered.
 #[must_use]
 pub fn can_share(test: &RelayTest) -> bool {
     test.dialogue.iter().all(|line| match line {
@@ -56,8 +61,9 @@ fn introduces(test: &RelayTest) -> bool {
         })
 }
 
-/// The tests by connection: those that can share one, at most `most` on each; those about the introduction; and the others
-/// alone, those that are not scored last. Only what is `offered` shares; with `hellos`, HELO can be said more than once.
+/// The tests by connection: those that can share one, at most `most` on each; those about the
+/// introduction; and the others alone, those that are not scored last. Only what is `offered`
+/// shares; with `hellos`, HELO can be said more than once.
 #[must_use]
 pub fn groups(
     tests: Vec<&'static RelayTest>,
@@ -65,16 +71,23 @@ pub fn groups(
     hellos: bool,
     offered: impl Fn(&RelayTest) -> bool,
 ) -> Vec<Vec<&'static RelayTest>> {
-    let (shared, alone): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| can_share(test) && offered(test));
+    let (shared, alone): (Vec<_>, Vec<_>) = tests
+        .into_iter()
+        .partition(|test| can_share(test) && offered(test));
     let (last, shared): (Vec<_>, Vec<_>) = shared.into_iter().partition(|test| says_data(test));
     let mut groups: Vec<_> = shared.chunks(most).map(<[_]>::to_vec).collect();
     for test in last {
-        match groups.iter_mut().find(|group| group.len() < most && !group.iter().any(|test| says_data(test))) {
+        match groups
+            .iter_mut()
+            .find(|group| group.len() < most && !group.iter().any(|test| says_data(test)))
+        {
             Some(group) => group.push(test),
             None => groups.push(vec![test]),
         }
     }
-    let (introducing, mut alone): (Vec<_>, Vec<_>) = alone.into_iter().partition(|test| hellos && introduces(test));
+    let (introducing, mut alone): (Vec<_>, Vec<_>) = alone
+        .into_iter()
+        .partition(|test| hellos && introduces(test));
     groups.extend(by_introduction(introducing));
     alone.sort_by_key(|test| !test.is_scored());
     groups.extend(alone.into_iter().map(|test| vec![test]));
@@ -83,51 +96,88 @@ pub fn groups(
 
 /// The tests about the introduction by connection.
 fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
-    let (mut silent, named): (Vec<_>, Vec<_>) =
-        tests.into_iter().partition(|test| test.dialogue.contains(&Line::NoHello));
+    let (mut silent, named): (Vec<_>, Vec<_>) = tests
+        .into_iter()
+        .partition(|test| test.dialogue.contains(&Line::NoHello));
     let mut named = named.chunks(MAX_HELLOS);
     silent.extend(named.next().into_iter().flatten());
     let first = Some(silent).filter(|first| !first.is_empty());
     first.into_iter().chain(named.map(<[_]>::to_vec)).collect()
 }
 
-/// What each connection of `scouts` is for beside its own test, where the greeting shows a server that bears it: at most so
-/// many of the tests that are but MAIL and RCPT, dealt in turn, as those that are alike (all syntax errors, perhaps) stand
-/// together.
+/// What each connection of `scouts` is for beside its own test, where the greeting shows a server
+/// that bears it: at most so many of the tests that are but MAIL and RCPT, dealt in turn, as those
+/// that are alike (all syntax errors, perhaps) stand together.
 #[must_use]
-pub fn deal(scouts: &[&RelayTest], tests: &[&'static RelayTest], most: usize) -> Vec<Vec<&'static RelayTest>> {
-    let is_plain = |test: &RelayTest| test.dialogue.iter().all(|line| matches!(line, Line::Mail | Line::Rcpt));
+pub fn deal(
+    scouts: &[&RelayTest],
+    tests: &[&'static RelayTest],
+    most: usize,
+) -> Vec<Vec<&'static RelayTest>> {
+    let is_plain = |test: &RelayTest| {
+        test.dialogue
+            .iter()
+            .all(|line| matches!(line, Line::Mail | Line::Rcpt))
+    };
     if !scouts.iter().all(|scout| is_plain(scout)) {
         return vec![Vec::new(); scouts.len()];
     }
-    let plain: Vec<_> = tests.iter().copied().filter(|test| is_plain(test)).take(scouts.len() * most).collect();
-    (0..scouts.len()).map(|scout| plain.iter().skip(scout).step_by(scouts.len()).copied().collect()).collect()
+    let plain: Vec<_> = tests
+        .iter()
+        .copied()
+        .filter(|test| is_plain(test))
+        .take(scouts.len() * most)
+        .collect();
+    (0..scouts.len())
+        .map(|scout| {
+            plain
+                .iter()
+                .skip(scout)
+                .step_by(scouts.len())
+                .copied()
+                .collect()
+        })
+        .collect()
 }
 
-/// Whether an address of a transaction is one that Exim takes for a syntax error unless it is set up otherwise: one with
-/// a domain literal, without a domain, or with two.
+/// Whether an address of a transaction is one that Exim takes for a syntax error unless it is set
+/// up otherwise: one with a domain literal, without a domain, or with two.
 #[must_use]
 pub fn is_irregular(transaction: &Transaction) -> bool {
-    transaction.steps.iter().any(|step| is_irregular_path(&step.line.to_text()))
+    transaction
+        .steps
+        .iter()
+        .any(|step| is_irregular_path(&step.line.to_text()))
 }
 
 fn is_irregular_path(line: &str) -> bool {
-    let Some(path) = line.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(path, _)| path) else {
+    let Some(path) = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.rsplit_once('>'))
+        .map(|(path, _)| path)
+    else {
         return true;
     };
     let unquoted: String = path.split('"').step_by(2).collect();
-    let routed = unquoted.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+    let routed = unquoted
+        .strip_prefix('@')
+        .and_then(|rest| rest.split_once(':'));
     let mailbox = routed.map_or(unquoted.as_str(), |(_, mailbox)| mailbox);
     !path.is_empty() && (path.contains('[') || mailbox.matches('@').count() != 1)
 }
 
 fn says_data(test: &RelayTest) -> bool {
-    test.dialogue.iter().any(|line| matches!(line, Line::Say(Stage::Data, ..)))
+    test.dialogue
+        .iter()
+        .any(|line| matches!(line, Line::Say(Stage::Data, ..)))
 }
 
-/// One transaction that says all that the given ones say, in order, and the test that each of its steps is for.
+/// One transaction that says all that the given ones say, in order, and the test that each of its
+/// steps is for.
 #[must_use]
-pub fn join(asked: Vec<(&'static RelayTest, Transaction)>) -> Option<(Transaction, Vec<Option<String>>)> {
+pub fn join(
+    asked: Vec<(&'static RelayTest, Transaction)>,
+) -> Option<(Transaction, Vec<Option<String>>)> {
     let mut joined = asked.first()?.1.clone();
     if asked.iter().any(|(test, _)| introduces(test)) {
         joined.hello = Hello::Silent;
@@ -145,7 +195,8 @@ pub fn join(asked: Vec<(&'static RelayTest, Transaction)>) -> Option<(Transactio
             _ => None,
         };
         for step in own.into_iter().chain(transaction.steps) {
-            let purpose = if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
+            let purpose =
+                if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
             steps.push(Step { purpose, requires: None, ..step });
             tests.push(Some(test.id.to_owned()));
         }
@@ -161,16 +212,29 @@ mod tests {
 
     #[test]
     fn tests_share_connections_where_nothing_stays_behind() {
-        let tests = |ids: &[&str]| ids.iter().filter_map(|id| catalogue::by_id(id)).collect::<Vec<_>>();
+        let tests = |ids: &[&str]| {
+            ids.iter()
+                .filter_map(|id| catalogue::by_id(id))
+                .collect::<Vec<_>>()
+        };
         for (asked, expected) in [
-            (&["null-sender", "percent-host", "bang-host"][..], &["null-sender percent-host", "bang-host"][..]),
+            (
+                &["null-sender", "percent-host", "bang-host"][..],
+                &["null-sender percent-host", "bang-host"][..],
+            ),
             (&["helo-localhost", "null-sender"], &["null-sender", "helo-localhost"]),
             (
                 &["data-after-refused", "vrfy-disclosure", "null-sender", "bare-sender"],
                 &["vrfy-disclosure null-sender", "bare-sender data-after-refused"],
             ),
-            (&["data-after-refused", "data-before-mail"], &["data-after-refused", "data-before-mail"]),
-            (&["auth-plain-random", "xclient-loopback"], &["auth-plain-random", "xclient-loopback"]),
+            (
+                &["data-after-refused", "data-before-mail"],
+                &["data-after-refused", "data-before-mail"],
+            ),
+            (
+                &["auth-plain-random", "xclient-loopback"],
+                &["auth-plain-random", "xclient-loopback"],
+            ),
             (
                 &[
                     "helo-localhost",
@@ -180,17 +244,35 @@ mod tests {
                     "no-helo",
                     "helo-target-ip",
                 ],
-                &["lmtp-exposed no-helo helo-localhost helo-target-host", "helo-local-domain helo-target-ip"],
+                &[
+                    "lmtp-exposed no-helo helo-localhost helo-target-host",
+                    "helo-local-domain helo-target-ip",
+                ],
             ),
-            (&["turn-open", "orcpt-mismatch", "etrn-open"], &["turn-open orcpt-mismatch", "etrn-open"]),
+            (
+                &["turn-open", "orcpt-mismatch", "etrn-open"],
+                &["turn-open orcpt-mismatch", "etrn-open"],
+            ),
             (
                 &["proxy-local", "starttls-injection", "proxy-v1-loopback"],
                 &["proxy-local", "proxy-v1-loopback", "starttls-injection"],
             ),
         ] {
-            let ids = |group: &Vec<&RelayTest>| group.iter().map(|test| test.id).collect::<Vec<_>>().join(" ");
+            let ids = |group: &Vec<&RelayTest>| {
+                group
+                    .iter()
+                    .map(|test| test.id)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            };
             let offered = |test: &RelayTest| test.requirement(Security::Plain) != Some("ETRN");
-            assert_eq!(groups(tests(asked), 2, true, offered).iter().map(ids).collect::<Vec<_>>(), expected);
+            assert_eq!(
+                groups(tests(asked), 2, true, offered)
+                    .iter()
+                    .map(ids)
+                    .collect::<Vec<_>>(),
+                expected
+            );
         }
     }
 
@@ -224,18 +306,36 @@ mod tests {
                 Line::Helo(name) => Some(Hello::Helo((*name).to_owned())),
                 _ => None,
             };
-            let hello = test.dialogue.iter().find_map(lines).unwrap_or(Hello::Silent);
-            let plain =
-                catalogue::by_id("no-brackets").and_then(|plain| plain.transaction(&words, Security::Plain).ok());
+            let hello = test
+                .dialogue
+                .iter()
+                .find_map(lines)
+                .unwrap_or(Hello::Silent);
+            let plain = catalogue::by_id("no-brackets")
+                .and_then(|plain| plain.transaction(&words, Security::Plain).ok());
             (test, Transaction { hello, ..plain.expect("it can be said") })
         });
         let (joined, tests) = join(asked.collect()).expect("there are some");
         assert_eq!(joined.hello, Hello::Silent);
-        let said: Vec<_> = joined.steps.iter().zip(tests).map(|(step, test)| (step.line.to_string(), test)).collect();
-        let hellos: Vec<_> = said.iter().filter(|(line, _)| line.starts_with("HELO")).collect();
+        let said: Vec<_> = joined
+            .steps
+            .iter()
+            .zip(tests)
+            .map(|(step, test)| (step.line.to_string(), test))
+            .collect();
+        let hellos: Vec<_> = said
+            .iter()
+            .filter(|(line, _)| line.starts_with("HELO"))
+            .collect();
         assert_eq!(hellos.len(), 2);
-        for ((line, test), (name, id)) in hellos.into_iter().zip([("localhost", ids[1]), ("[127.0.0.1]", ids[2])]) {
-            assert_eq!((line.as_str(), test.as_deref()), (format!("HELO {name}").as_str(), Some(id)));
+        for ((line, test), (name, id)) in hellos
+            .into_iter()
+            .zip([("localhost", ids[1]), ("[127.0.0.1]", ids[2])])
+        {
+            assert_eq!(
+                (line.as_str(), test.as_deref()),
+                (format!("HELO {name}").as_str(), Some(id))
+            );
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Why a server relays: named from which questions it said yes to and which it refused.
 //!
 //! Rules:
-//! - A cause is a comparison: what was accepted beside what was refused. Without the other half it is only possible.
-//! - What explains more explains it alone: where the plain question is accepted, nothing is said of senders and signs,
-//!   and where a sender is enough, nothing of the signs that were asked with it.
-//! - Tests are found by their ids and groups, so that a new row of the catalogue counts without a change here.
+//! - A cause is a comparison: what was accepted beside what was refused. Without the other half it
+//!   is only possible.
+//! - What explains more explains it alone: where the plain question is accepted, nothing is said of
+//!   senders and signs, and where a sender is enough, nothing of the signs that were asked with it.
+//! - Tests are found by their ids and groups, so that a new row of the catalogue counts without a
+//!   change here.
 
 mod compare;
 mod seen;
@@ -34,8 +36,8 @@ use crate::{
 pub struct Diagnosis {
     /// The cause.
     pub cause: Cause,
-    /// Certain where a message came back and the comparison was answered, likely where it was only accepted, possible
-    /// where something of the comparison is missing.
+    /// Certain where a message came back and the comparison was answered, likely where it was only
+    /// accepted, possible where something of the comparison is missing.
     pub confidence: Confidence,
     /// The paths that show it, by index.
     pub paths: Vec<u8>,
@@ -78,7 +80,8 @@ const CLIENT_ADDRESS: &str = "/client-address";
 /// Those for servers that queue by another protocol than SMTP for everybody.
 const QMQP: &str = "/qmqpd";
 
-/// The cause that an acceptance of a test points to; `None` for the plain question, which needs other paths beside it.
+/// The cause that an acceptance of a test points to; `None` for the plain question, which needs
+/// other paths beside it.
 fn cause_of(test: &RelayTest) -> Option<Cause> {
     if let Some((_, cause)) = EXCEPTIONS.iter().find(|(id, _)| *id == test.id) {
         return Some(*cause);
@@ -130,7 +133,11 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn test(&self, id: &str) -> Option<&'a TestJudgement> {
-        self.path.tests.iter().chain(&self.path.controls).find(|judged| judged.test.id == id)
+        self.path
+            .tests
+            .iter()
+            .chain(&self.path.controls)
+            .find(|judged| judged.test.id == id)
     }
 
     fn answer(&self, id: &str) -> Answer {
@@ -139,7 +146,10 @@ impl<'a> View<'a> {
 
     /// The tests with a yes, in display order.
     fn accepted(&self) -> impl Iterator<Item = &'a TestJudgement> {
-        self.path.tests.iter().filter(|judged| answer(judged) == Answer::Yes)
+        self.path
+            .tests
+            .iter()
+            .filter(|judged| answer(judged) == Answer::Yes)
     }
 
     /// The other paths of the run.
@@ -149,7 +159,9 @@ impl<'a> View<'a> {
 }
 
 fn views<'a>(report: &'a Report, judgement: &'a Judgement) -> impl Iterator<Item = View<'a>> {
-    (0..=u8::MAX).zip(&judgement.paths).map(move |(index, path)| View { report, judgement, index, path })
+    (0..=u8::MAX)
+        .zip(&judgement.paths)
+        .map(move |(index, path)| View { report, judgement, index, path })
 }
 
 /// The causes of what a run found; none where nothing was accepted.
@@ -158,7 +170,10 @@ pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
     for view in views(report, judgement) {
         for diagnosis in of_path(view) {
-            match found.iter_mut().find(|known| known.cause == diagnosis.cause) {
+            match found
+                .iter_mut()
+                .find(|known| known.cause == diagnosis.cause)
+            {
                 Some(known) => known.join(diagnosis),
                 None => found.push(diagnosis),
             }
@@ -174,7 +189,9 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
         // By which way it went on is no cause where everything is taken.
         Answer::Yes => {
             let mut found = compare::plain(view);
-            found.evidence.extend(around.into_iter().flat_map(|around| around.evidence));
+            found
+                .evidence
+                .extend(around.into_iter().flat_map(|around| around.evidence));
             vec![found]
         }
         Answer::No | Answer::None => {
@@ -182,7 +199,9 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
             match alone.into_iter().find_map(|explain| explain(view)) {
                 Some(found) => vec![found],
                 None => {
-                    let beside = [compare::insider(view), compare::listed_domain(view)].into_iter().flatten();
+                    let beside = [compare::insider(view), compare::listed_domain(view)]
+                        .into_iter()
+                        .flatten();
                     beside.chain(by_group(view)).chain(around).collect()
                 }
             }
@@ -190,17 +209,30 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
     }
 }
 
-/// The plain question was refused only after RCPT, alone in its message, and what shared a message with others came back:
-/// neither the senders nor the signs of those tests need have made the difference.
+/// The plain question was refused only after RCPT, alone in its message, and what shared a message
+/// with others came back: neither the senders nor the signs of those tests need have made the
+/// difference.
 fn late_check(view: View<'_>) -> Option<Diagnosis> {
     let plain = view.test("foreign-to-foreign")?;
-    let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else { return None };
-    let messages = view.report.dialogues.values().filter(|dialogue| dialogue.path == view.index && dialogue.proof);
-    let shared = messages.filter(|dialogue| dialogue.tests.len() > 1).find_map(|dialogue| {
-        let mut came = view.path.tests.iter().filter(|judged| judged.weight == Weight::Proof);
-        let came = came.find(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))?;
-        Some((came, dialogue.tests.len()))
-    });
+    let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else {
+        return None;
+    };
+    let messages = view
+        .report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == view.index && dialogue.proof);
+    let shared = messages
+        .filter(|dialogue| dialogue.tests.len() > 1)
+        .find_map(|dialogue| {
+            let mut came = view
+                .path
+                .tests
+                .iter()
+                .filter(|judged| judged.weight == Weight::Proof);
+            let came = came.find(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))?;
+            Some((came, dialogue.tests.len()))
+        });
     let evidence = vec![sentence::late(plain, shared?)];
     Some(Diagnosis::new(view, Cause::LateRelayCheck, Confidence::Likely, evidence, Vec::new()))
 }
@@ -208,46 +240,61 @@ fn late_check(view: View<'_>) -> Option<Diagnosis> {
 /// The causes of what was accepted beside a plain question that was not, one for each kind.
 fn by_group(view: View<'_>) -> Vec<Diagnosis> {
     let mut causes: Vec<(Cause, Vec<&TestJudgement>)> = Vec::new();
-    let unexplained = view.accepted().filter(|judged| !is_explained(view, judged) && is_apart(view, judged));
+    let unexplained = view
+        .accepted()
+        .filter(|judged| !is_explained(view, judged) && is_apart(view, judged));
     for (cause, judged) in unexplained.filter_map(|judged| Some((cause_of(judged.test)?, judged))) {
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, tests)) => tests.push(judged),
             None => causes.push((cause, vec![judged])),
         }
     }
-    causes.into_iter().map(|(cause, tests)| by_comparison(view, cause, &tests)).collect()
+    causes
+        .into_iter()
+        .map(|(cause, tests)| by_comparison(view, cause, &tests))
+        .collect()
 }
 
-/// Whether what became of a test is known to be another answer than the plain question had: where that was taken at RCPT and
-/// refused after the message, an acceptance at RCPT is no difference.
+/// Whether what became of a test is known to be another answer than the plain question had: where
+/// that was taken at RCPT and refused after the message, an acceptance at RCPT is no difference.
 fn is_apart(view: View<'_>, judged: &TestJudgement) -> bool {
     let is_late = |plain: &TestJudgement| {
         plain.weight == Weight::Suspicion
-            && matches!(plain.outcome, Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. })
+            && matches!(
+                plain.outcome,
+                Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. }
+            )
     };
-    let is_at_recipient = matches!(judged.outcome, Outcome::Accepted { stage, .. } if stage != Stage::EndOfData);
+    let is_at_recipient =
+        matches!(judged.outcome, Outcome::Accepted { stage, .. } if stage != Stage::EndOfData);
     !(is_at_recipient && view.test("foreign-to-foreign").is_some_and(is_late))
 }
 
-/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds nothing. Whoever lets
-/// any password in had no failed authentication.
+/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds
+/// nothing. Whoever lets any password in had no failed authentication.
 fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
     if judged.test.id == "after-failed-auth" {
         return view.accepted().any(|other| other.test.group == Group::Auth);
     }
     judged.test.group != Group::Sender
-        && view
-            .accepted()
-            .any(|other| other.test.group == Group::Sender && other.test.reverse_path == judged.test.reverse_path)
+        && view.accepted().any(|other| {
+            other.test.group == Group::Sender && other.test.reverse_path == judged.test.reverse_path
+        })
 }
 
 fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> Diagnosis {
     let beside = baseline(view, accepted);
-    let mut evidence: Vec<String> =
-        accepted.iter().map(|judged| sentence::accepted(view, judged, beside.map(|beside| beside.1))).collect();
+    let mut evidence: Vec<String> = accepted
+        .iter()
+        .map(|judged| sentence::accepted(view, judged, beside.map(|beside| beside.1)))
+        .collect();
     let is_proven = accepted.iter().any(|judged| judged.weight == Weight::Proof);
-    let may_be_local = any_local_part(view)
-        .filter(|_| !is_proven && accepted.iter().all(|judged| judged.test.strength == Strength::Weak));
+    let may_be_local = any_local_part(view).filter(|_| {
+        !is_proven
+            && accepted
+                .iter()
+                .all(|judged| judged.test.strength == Strength::Weak)
+    });
     // A report shows the first few alone.
     evidence.splice(..0, may_be_local.map(sentence::any_local_part));
     evidence.splice(..0, beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
@@ -257,11 +304,18 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
         (false, Some(_)) if may_be_local.is_some() => Confidence::Possible,
         (false, Some(_)) => Confidence::Likely,
     };
-    let mut found = Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause));
-    if accepted.iter().all(|judged| judged.test.certificate().is_some()) {
+    let mut found =
+        Diagnosis::new(view, cause, confidence, evidence, sentence::rules_out(view, cause));
+    if accepted
+        .iter()
+        .all(|judged| judged.test.certificate().is_some())
+    {
         found.prefer(CERTIFICATES);
     }
-    if accepted.iter().all(|judged| judged.test.protocol().is_some()) {
+    if accepted
+        .iter()
+        .all(|judged| judged.test.protocol().is_some())
+    {
         found.prefer(QMQP);
     }
     found
@@ -269,20 +323,32 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
 
 /// The control that shows that the server takes any local part of its own domain.
 fn any_local_part<'a>(view: View<'a>) -> Option<&'a TestJudgement> {
-    let controls = ["ctl-local-nx", "ctl-host-nx"].into_iter().filter_map(|id| view.test(id));
-    controls.into_iter().find(|judged| matches!(judged.outcome, Outcome::Accepted { .. }))
+    let controls = ["ctl-local-nx", "ctl-host-nx"]
+        .into_iter()
+        .filter_map(|id| view.test(id));
+    controls
+        .into_iter()
+        .find(|judged| matches!(judged.outcome, Outcome::Accepted { .. }))
 }
 
-/// The refusal to set beside what was accepted: the plain question with the same sender, where there is one.
-fn baseline<'a>(view: View<'a>, accepted: &[&TestJudgement]) -> Option<(&'a TestJudgement, &'a TestJudgement)> {
-    let plain = view.test("foreign-to-foreign").filter(|judged| answer(judged) == Answer::No)?;
+/// The refusal to set beside what was accepted: the plain question with the same sender, where
+/// there is one.
+fn baseline<'a>(
+    view: View<'a>,
+    accepted: &[&TestJudgement],
+) -> Option<(&'a TestJudgement, &'a TestJudgement)> {
+    let plain = view
+        .test("foreign-to-foreign")
+        .filter(|judged| answer(judged) == Answer::No)?;
     let reverse_path = accepted.first().map(|judged| judged.test.reverse_path);
     let same_sender = view.path.tests.iter().find(|judged| {
         judged.test.group == Group::Sender
             && Some(judged.test.reverse_path) == reverse_path
             && answer(judged) == Answer::No
     });
-    let is_about_sender = accepted.first().is_some_and(|judged| judged.test.group == Group::Sender);
+    let is_about_sender = accepted
+        .first()
+        .is_some_and(|judged| judged.test.group == Group::Sender);
     let is_foreign = reverse_path == Some(plain.test.reverse_path);
     match same_sender {
         Some(same) if !is_about_sender => Some((plain, same)),
@@ -298,7 +364,9 @@ fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
         .tests
         .iter()
         .filter_map(|judged| match &judged.outcome {
-            Outcome::Relayed { from, hops: Hops::Multihop } => Some(sentence::multi_hop(judged, *from)),
+            Outcome::Relayed { from, hops: Hops::Multihop } => {
+                Some(sentence::multi_hop(judged, *from))
+            }
             _ => None,
         })
         .collect();
@@ -309,7 +377,9 @@ fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
 /// The keys of what helps a software against a cause: that of its distribution first.
 fn keys(software: &Mta, cause: Cause) -> impl Iterator<Item = String> {
     let servers = software.distribution.into_iter().chain([software.name]);
-    servers.flat_map(move |server| remedy::find(server, cause)).map(remedy::Remedy::key)
+    servers
+        .flat_map(move |server| remedy::find(server, cause))
+        .map(remedy::Remedy::key)
 }
 
 impl Diagnosis {
@@ -326,25 +396,43 @@ impl Diagnosis {
         evidence: Vec<String>,
         rules_out: Vec<String>,
     ) -> Self {
-        // Where a port shows nothing of the software, it is most likely that of the same host's others.
+        // Where a port shows nothing of the software, it is most likely that of the same host's
+        // others.
         let beside = || {
             let here = view.report.paths.get(usize::from(view.index))?.way.address;
             let is_here = |other: &View<'_>| {
-                view.report.paths.get(usize::from(other.index)).is_some_and(|facts| facts.way.address == here)
+                view.report
+                    .paths
+                    .get(usize::from(other.index))
+                    .is_some_and(|facts| facts.way.address == here)
             };
-            view.others().filter(is_here).find_map(|other| mta::identify(view.report, other.index))
+            view.others()
+                .filter(is_here)
+                .find_map(|other| mta::identify(view.report, other.index))
         };
         let software = mta::identify(view.report, view.index).or_else(beside);
         let mut remedies: Vec<String> = software.iter().flat_map(|mta| keys(mta, cause)).collect();
         if remedies.is_empty() {
             // A proxy isn't to blame for what the server behind it does.
-            remedies = mta::behind(view.report, view.index).iter().flat_map(|mta| keys(mta, cause)).collect();
+            remedies = mta::behind(view.report, view.index)
+                .iter()
+                .flat_map(|mta| keys(mta, cause))
+                .collect();
         }
         let paths = vec![view.index];
-        Self { cause, confidence, paths, evidence, rules_out, remedy: remedies.first().cloned(), remedies }
+        Self {
+            cause,
+            confidence,
+            paths,
+            evidence,
+            rules_out,
+            remedy: remedies.first().cloned(),
+            remedies,
+        }
     }
 
-    /// Puts the remedies of this name first: there are several for the cause, and the evidence is for these.
+    /// Puts the remedies of this name first: there are several for the cause, and the evidence is
+    /// for these.
     fn prefer(&mut self, name: &str) {
         self.remedies.sort_by_key(|key| !key.ends_with(name));
         self.remedy = self.remedies.first().cloned();

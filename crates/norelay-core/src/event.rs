@@ -1,9 +1,12 @@
-//! Events: one fact each, the only language between the parts, and the only thing that crosses a process border.
+//! Events: one fact each, the only language between the parts, and the only thing that crosses a
+//! process border.
 //!
 //! Rules:
-//! - The log is append-only. A report is a fold of it, so yesterday's log can be judged by today's rules.
+//! - The log is append-only. A report is a fold of it, so yesterday's log can be judged by today's
+//!   rules.
 //! - An event says what was seen, never what it means.
-//! - Every record carries the version of this language; a reader refuses a version that it doesn't know.
+//! - Every record carries the version of this language; a reader refuses a version that it doesn't
+//!   know.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -74,16 +77,16 @@ pub enum Event {
         dialogue: u32,
         /// The path.
         path: u8,
-        /// The tests that it is for, by id: one, but for those that share a connection, and for a proof, whose message
-        /// carries several recipients.
+        /// The tests that it is for, by id: one, but for those that share a connection, and for a
+        /// proof, whose message carries several recipients.
         tests: Vec<String>,
         /// Whether a message is to be sent for proof.
         proof: bool,
         /// How often these tests were tried before.
         attempt: u32,
     },
-    /// The greeting of a server that bears many questions on a connection has come: this one is for further tests as well,
-    /// or for none, as another asks its own.
+    /// The greeting of a server that bears many questions on a connection has come: this one is for
+    /// further tests as well, or for none, as another asks its own.
     Shared {
         /// The connection.
         dialogue: u32,
@@ -251,7 +254,8 @@ pub struct Path {
 }
 
 impl Path {
-    /// Whether it leads to the host of another path: to the same address, or to one of the same name.
+    /// Whether it leads to the host of another path: to the same address, or to one of the same
+    /// name.
     #[must_use]
     pub fn is_to_host_of(&self, other: &Self) -> bool {
         self.address == other.address || (self.host.is_some() && self.host == other.host)
@@ -294,8 +298,8 @@ pub struct TlsFacts {
     /// How many certificates the server sent.
     #[serde(default)]
     pub chain: u16,
-    /// The SHA-256 digests, in hexadecimal, of the first certificates that the server sent and of their keys (as
-    /// SubjectPublicKeyInfo), its own first: what TLSA records are compared with.
+    /// The SHA-256 digests, in hexadecimal, of the first certificates that the server sent and of
+    /// their keys (as SubjectPublicKeyInfo), its own first: what TLSA records are compared with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub digests: Vec<[String; 2]>,
 }
@@ -307,7 +311,9 @@ impl std::fmt::Display for TlsFacts {
             Some(subject) => write!(f, ", certificate of {subject}"),
             None => Ok(()),
         }?;
-        self.troubles.iter().try_for_each(|trouble| write!(f, ", {trouble}"))
+        self.troubles
+            .iter()
+            .try_for_each(|trouble| write!(f, ", {trouble}"))
     }
 }
 
@@ -330,8 +336,8 @@ pub enum Wait {
 pub struct Receipt {
     /// The token of the envelope's recipient.
     pub token: Token,
-    /// Whether the text carries the token that we sent in the text: then it is our message that came,
-    /// and not something from one who saw the envelope only.
+    /// Whether the text carries the token that we sent in the text: then it is our message that
+    /// came, and not something from one who saw the envelope only.
     pub message_token: bool,
     /// Where it came from.
     pub peer: SocketAddr,
@@ -369,6 +375,9 @@ mod tests {
             line,
             r#"{"v":1,"at":"1970-01-01T00:00:00Z","event":"replied","dialogue":1,"after_ms":12,"stage":"rcpt","purpose":"question","reply":{"code":454,"lines":["4.7.1 no\\x1b"]}}"#
         );
-        assert_eq!(serde_json::from_str::<Record>(&line).expect("what was written can be read"), record);
+        assert_eq!(
+            serde_json::from_str::<Record>(&line).expect("what was written can be read"),
+            record
+        );
     }
 }

@@ -1,9 +1,12 @@
-//! What each line of a dialogue means, where it is specified, and how a closed server answers in its place.
+//! What each line of a dialogue means, where it is specified, and how a closed server answers in
+//! its place.
 //!
 //! Rules:
 //! - The explanations are tables; the first row that fits explains a line.
-//! - A row says what the line means in the protocol; what it means for the verdict is the judgement's to say.
-//! - A closed server's answer is one that was seen on a real server of that kind in its default configuration, or none.
+//! - A row says what the line means in the protocol; what it means for the verdict is the
+//!   judgement's to say.
+//! - A closed server's answer is one that was seen on a real server of that kind in its default
+//!   configuration, or none.
 
 use std::borrow::Cow;
 
@@ -55,17 +58,27 @@ pub fn sent(exchange: &Exchange, row: usize) -> Option<Explanation> {
         return None;
     }
     let shape = Shape::of(exchange.stage, &line.to_string());
-    let row = table::SENT.iter().find(|row| row.stage == exchange.stage && row.shape.is_none_or(|of| of == shape))?;
+    let row = table::SENT
+        .iter()
+        .find(|row| row.stage == exchange.stage && row.shape.is_none_or(|of| of == shape))?;
     Some(Explanation::new(row.text, row.source))
 }
 
-/// What the server answered: `row` counts the lines of the reply. `test` is the test that asked, `mta` the name of the
-/// server's software, where they are known.
+/// What the server answered: `row` counts the lines of the reply. `test` is the test that asked,
+/// `mta` the name of the server's software, where they are known.
 #[must_use]
-pub fn replied(exchange: &Exchange, row: usize, test: Option<&RelayTest>, mta: Option<&str>) -> Option<Explanation> {
+pub fn replied(
+    exchange: &Exchange,
+    row: usize,
+    test: Option<&RelayTest>,
+    mta: Option<&str>,
+) -> Option<Explanation> {
     let reply = exchange.reply.as_ref()?;
     match (exchange.stage, row) {
-        (Stage::Ehlo, 1..) => reply.lines.get(row).and_then(|line| keyword(&line.to_text())),
+        (Stage::Ehlo, 1..) => reply
+            .lines
+            .get(row)
+            .and_then(|line| keyword(&line.to_text())),
         (_, 0) if reply.is_negative() => Some(refusal(exchange.stage, reply)),
         (_, 0) => acceptance(exchange.stage, reply, test, mta),
         _ => None,
@@ -75,12 +88,16 @@ pub fn replied(exchange: &Exchange, row: usize, test: Option<&RelayTest>, mta: O
 /// What a keyword in the reply to EHLO offers.
 fn keyword(line: &str) -> Option<Explanation> {
     let name = line.split([' ', '=', '\t']).next()?;
-    let row = table::KEYWORDS.iter().find(|row| row.keyword.eq_ignore_ascii_case(name))?;
+    let row = table::KEYWORDS
+        .iter()
+        .find(|row| row.keyword.eq_ignore_ascii_case(name))?;
     Some(Explanation::new(row.text, row.source))
 }
 
 fn refusal(stage: Stage, reply: &Reply) -> Explanation {
-    if let Some(row) = table::CODES.iter().find(|row| row.code == reply.code && row.stage.is_none_or(|of| of == stage))
+    if let Some(row) = table::CODES
+        .iter()
+        .find(|row| row.code == reply.code && row.stage.is_none_or(|of| of == stage))
     {
         return Explanation::new(row.text, row.source);
     }
@@ -98,10 +115,17 @@ fn refusal(stage: Stage, reply: &Reply) -> Explanation {
     Explanation::new(format!("{manner}: {text}"), source)
 }
 
-fn acceptance(stage: Stage, reply: &Reply, test: Option<&RelayTest>, mta: Option<&str>) -> Option<Explanation> {
+fn acceptance(
+    stage: Stage,
+    reply: &Reply,
+    test: Option<&RelayTest>,
+    mta: Option<&str>,
+) -> Option<Explanation> {
     let is_control = test.is_some_and(RelayTest::is_control);
     let row = table::ACCEPTED.iter().find(|row| {
-        row.stage == stage && row.code.is_none_or(|code| code == reply.code) && (!row.control || is_control)
+        row.stage == stage
+            && row.code.is_none_or(|code| code == reply.code)
+            && (!row.control || is_control)
     })?;
     let is_answer = stage == Stage::Rcpt && test.is_some_and(RelayTest::is_scored);
     let closed = is_answer.then(|| closed_answer(mta)).flatten();
@@ -111,7 +135,11 @@ fn acceptance(stage: Stage, reply: &Reply, test: Option<&RelayTest>, mta: Option
 /// How a closed server of this kind refuses a foreign recipient; of no known kind, how most do.
 #[must_use]
 pub fn closed_answer(mta: Option<&str>) -> Option<&'static str> {
-    let of = |name: &str| table::CLOSED.iter().find(|row| row.mta.eq_ignore_ascii_case(name));
+    let of = |name: &str| {
+        table::CLOSED
+            .iter()
+            .find(|row| row.mta.eq_ignore_ascii_case(name))
+    };
     match mta {
         Some(name) => of(name).map(|row| row.answer),
         None => Some(table::USUAL_DENIAL),
@@ -137,7 +165,9 @@ impl Shape {
             return Self::Plain;
         }
         let address = line.split_once('<').map_or(line, |(_, rest)| rest);
-        let address = address.rsplit_once('>').map_or(address, |(address, _)| address);
+        let address = address
+            .rsplit_once('>')
+            .map_or(address, |(address, _)| address);
         let (local, _) = address.rsplit_once('@').unwrap_or((address, ""));
         match () {
             () if address.is_empty() => Self::Null,
@@ -168,8 +198,10 @@ mod tests {
             purpose: Some(Purpose::Question),
             sent: sent.map(|line| (0, line.into())),
             replied_ms: None,
-            reply: reply
-                .map(|(code, lines)| Reply { code, lines: lines.iter().map(|line| Octets::from(*line)).collect() }),
+            reply: reply.map(|(code, lines)| Reply {
+                code,
+                lines: lines.iter().map(|line| Octets::from(*line)).collect(),
+            }),
         }
     }
 
@@ -188,7 +220,11 @@ mod tests {
             ("RCPT TO:<b!a@c>", Shape::Bang),
             ("RCPT TO:", Shape::Bare),
         ] {
-            assert_eq!(Shape::of(if line.starts_with('M') { Stage::Mail } else { Stage::Rcpt }, line), shape, "{line}");
+            assert_eq!(
+                Shape::of(if line.starts_with('M') { Stage::Mail } else { Stage::Rcpt }, line),
+                shape,
+                "{line}"
+            );
         }
     }
 
@@ -201,11 +237,18 @@ mod tests {
             (Stage::Ehlo, 250, &["mx", "STARTTLS", "SIZE 5", "X-UNHEARD-OF"], 2, "octets"),
             (Stage::Rcpt, 250, &["ok"], 0, "A closed server says here: "),
             (Stage::Rcpt, 551, &["no"], 0, "another address"),
-            (Stage::Auth, 535, &["5.7.8 Error: authentication failed"], 0, "does not take these credentials"),
+            (
+                Stage::Auth,
+                535,
+                &["5.7.8 Error: authentication failed"],
+                0,
+                "does not take these credentials",
+            ),
             (Stage::EndOfData, 250, &["queued"], 0, "responsib"),
         ] {
             let exchange = exchange(stage, None, Some((code, lines)));
-            let explained = replied(&exchange, row, catalogue::by_number(1), None).expect("the row is in the table");
+            let explained = replied(&exchange, row, catalogue::by_number(1), None)
+                .expect("the row is in the table");
             assert!(explained.to_string().contains(expected), "{code} {row}: {explained}");
         }
         let unheard = exchange(Stage::Ehlo, None, Some((250, &["mx", "X-UNHEARD-OF"])));
@@ -248,10 +291,17 @@ mod tests {
             Stage::Quit,
         ] {
             assert!(sent(&exchange(stage, Some("x <a@b>"), None), 0).is_some(), "{stage}");
-            assert!(replied(&exchange(stage, None, Some((250, &["x"]))), 0, None, None).is_some(), "{stage}");
-            assert!(replied(&exchange(stage, None, Some((550, &["x"]))), 0, None, None).is_some(), "{stage}");
+            assert!(
+                replied(&exchange(stage, None, Some((250, &["x"]))), 0, None, None).is_some(),
+                "{stage}"
+            );
+            assert!(
+                replied(&exchange(stage, None, Some((550, &["x"]))), 0, None, None).is_some(),
+                "{stage}"
+            );
         }
-        let reasons: std::collections::BTreeSet<_> = table::REASONS.iter().map(|row| row.reason).collect();
+        let reasons: std::collections::BTreeSet<_> =
+            table::REASONS.iter().map(|row| row.reason).collect();
         assert_eq!((reasons.len(), table::REASONS.len()), (12, 12));
     }
 
@@ -270,11 +320,17 @@ mod tests {
         };
         for test in TESTS.iter().filter(|test| !test.needs_credentials()) {
             // The receiver has an address of either family.
-            let receiver = if test.forward_path.contains("{v6:") { "2001:db8::2" } else { "192.0.2.2" };
+            let receiver =
+                if test.forward_path.contains("{v6:") { "2001:db8::2" } else { "192.0.2.2" };
             let words = Words { receiver: Some(receiver.into()), ..words.clone() };
-            let transaction = test.transaction(&words, Security::Plain).expect("every word is known");
+            let transaction = test
+                .transaction(&words, Security::Plain)
+                .expect("every word is known");
             for step in transaction.steps {
-                let said = Exchange { sent: Some((0, step.line.clone())), ..exchange(step.stage, None, None) };
+                let said = Exchange {
+                    sent: Some((0, step.line.clone())),
+                    ..exchange(step.stage, None, None)
+                };
                 assert!(sent(&said, 0).is_some(), "{}: {}", test.id, step.line);
             }
         }

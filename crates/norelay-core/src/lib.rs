@@ -1,11 +1,12 @@
-//! What norelay knows: the SMTP dialogue, the catalogue of relay tests, the events of a run, and what they mean.
+//! What norelay knows: the SMTP dialogue, the catalogue of relay tests, the events of a run, and
+//! what they mean.
 //!
 //! Rules of this crate:
-//! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans them, each with a reason).
+//! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans
+//!   them, each with a reason).
 //! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
-//! - Imports run one way:
-//!   `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ blacklist ◄ posture ◄ explain ◄ render` (a test reads the
-//!   imports).
+//! - Imports run one way: `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄
+//!   blacklist ◄ posture ◄ explain ◄ render` (a test reads the imports).
 
 pub mod advice;
 pub mod batch;

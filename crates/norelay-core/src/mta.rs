@@ -1,12 +1,15 @@
 //! Which software a server is, read from what it said on one path.
 //!
 //! Rules:
-//! - The knowledge is a table (`mta/table.rs`): one line a clue, each shown by a sample in `tests/mtas.txt`.
-//! - A greeting can be changed in a minute and the wording of replies hardly ever: clues of several places together are
-//!   as good as a name in the greeting, and where they contradict it, it counts for less.
-//! - What is only remembered, and was not found in a source or a transcript, never makes anything certain.
-//! - A proxy that speaks SMTP itself hands on the words of the server behind it: where its own are sure, it is named, and
-//!   theirs are no contradiction.
+//! - The knowledge is a table (`mta/table.rs`): one line a clue, each shown by a sample in
+//!   `tests/mtas.txt`.
+//! - A greeting can be changed in a minute and the wording of replies hardly ever: clues of several
+//!   places together are as good as a name in the greeting, and where they contradict it, it counts
+//!   for less.
+//! - What is only remembered, and was not found in a source or a transcript, never makes anything
+//!   certain.
+//! - A proxy that speaks SMTP itself hands on the words of the server behind it: where its own are
+//!   sure, it is named, and theirs are no contradiction.
 
 mod table;
 
@@ -98,7 +101,10 @@ impl std::fmt::Display for Mta {
 /// What the software of this name is called; the name itself where the table doesn't know it.
 #[must_use]
 pub fn title_of(name: &str) -> &str {
-    NAMES.iter().find(|known| known.name == name).map_or(name, |known| known.title)
+    NAMES
+        .iter()
+        .find(|known| known.name == name)
+        .map_or(name, |known| known.title)
 }
 
 /// A name in the tables.
@@ -123,8 +129,9 @@ pub enum Place {
     Hello,
     /// A further line of the answer to EHLO.
     Offer,
-    /// The order of the keywords in the answer to EHLO: those named come in this order, `!WORD` doesn't come, `WORD$`
-    /// comes last, and `=` at the beginning allows none besides but STARTTLS and AUTH.
+    /// The order of the keywords in the answer to EHLO: those named come in this order, `!WORD`
+    /// doesn't come, `WORD$` comes last, and `=` at the beginning allows none besides but STARTTLS
+    /// and AUTH.
     Order,
     /// A line of an answer to MAIL.
     Mail,
@@ -145,12 +152,14 @@ pub struct Clue {
     pub mta: &'static str,
     /// How much it says by itself.
     pub weight: Confidence,
-    /// Whether it was found in a source, a transcript or a maintained collection, and not only remembered.
+    /// Whether it was found in a source, a transcript or a maintained collection, and not only
+    /// remembered.
     pub verified: bool,
     /// Where it shows.
     pub place: Place,
-    /// The line with its code. `*` stands for anything, `{v}` for a version, `{n}` for digits, `{hex}` for a long row of
-    /// hexadecimal digits, `{stars}` for what an old Cisco firewall makes of a greeting.
+    /// The line with its code. `*` stands for anything, `{v}` for a version, `{n}` for digits,
+    /// `{hex}` for a long row of hexadecimal digits, `{stars}` for what an old Cisco firewall makes
+    /// of a greeting.
     pub pattern: &'static str,
     /// The system or product that it tells as well.
     pub distribution: Option<&'static str>,
@@ -195,17 +204,22 @@ pub fn behind(report: &Report, path: u8) -> Option<Mta> {
     among(&hits)
 }
 
-/// The proxy that names itself, or shows by two lines of its own: one may be a greeting that somebody chose.
+/// The proxy that names itself, or shows by two lines of its own: one may be a greeting that
+/// somebody chose.
 fn front(hits: &Hits<'_>) -> Option<&'static str> {
     let is_named = |hit: &Hit<'_>| hit.clue.verified && hit.clue.weight == Confidence::Certain;
     let is_shown = |hits: &[Hit<'_>]| hits.iter().any(is_named) || sound_lines(hits) >= 2;
-    hits.iter().find(|(name, hits)| is_front(name) && is_shown(hits)).map(|(name, _)| *name)
+    hits.iter()
+        .find(|(name, hits)| is_front(name) && is_shown(hits))
+        .map(|(name, _)| *name)
 }
 
 /// The software that most clues are for.
 fn among(hits: &Hits<'_>) -> Option<Mta> {
     // Of two that are equally sure, the one that is built upon the other says more.
-    let best = hits.iter().max_by_key(|(name, hits)| (rank(hits).0, kin_of(name) != **name, rank(hits)))?;
+    let best = hits
+        .iter()
+        .max_by_key(|(name, hits)| (rank(hits).0, kin_of(name) != **name, rank(hits)))?;
     let (name, shown) = (*best.0, best.1);
     let confidence = confidence_of(shown);
     let is_tied = others(hits, name).any(|theirs| rank(theirs) == rank(shown));
@@ -213,12 +227,22 @@ fn among(hits: &Hits<'_>) -> Option<Mta> {
         return None;
     }
     let is_contradicted = others(hits, name).any(|theirs| contradiction(shown, theirs).is_some());
-    Some(describe(name, if is_contradicted { confidence.lowered() } else { confidence }, shown, hits))
+    Some(describe(
+        name,
+        if is_contradicted { confidence.lowered() } else { confidence },
+        shown,
+        hits,
+    ))
 }
 
 /// The clues for software of other families; a line like a proxy's, alone, is none against another.
-fn others<'a, 'b>(hits: &'b Hits<'a>, name: &'static str) -> impl Iterator<Item = &'b Vec<Hit<'a>>> {
-    let others = hits.iter().filter(move |&(other, _)| kin_of(other) != kin_of(name) && !is_front(other));
+fn others<'a, 'b>(
+    hits: &'b Hits<'a>,
+    name: &'static str,
+) -> impl Iterator<Item = &'b Vec<Hit<'a>>> {
+    let others = hits
+        .iter()
+        .filter(move |&(other, _)| kin_of(other) != kin_of(name) && !is_front(other));
     others.map(|(_, theirs)| theirs)
 }
 
@@ -226,19 +250,31 @@ fn others<'a, 'b>(hits: &'b Hits<'a>, name: &'static str) -> impl Iterator<Item 
 #[must_use]
 pub fn clues(report: &Report, path: u8) -> Vec<&'static Clue> {
     let traits = Traits::of(report, path);
-    CLUES.iter().filter(|clue| traits.hit(clue).is_some()).collect()
+    CLUES
+        .iter()
+        .filter(|clue| traits.hit(clue).is_some())
+        .collect()
 }
 
 /// How sure the clues of one name are together.
 fn confidence_of(hits: &[Hit<'_>]) -> Confidence {
-    let strongest = hits.iter().map(|hit| strength(hit.clue)).max().unwrap_or(Confidence::Possible);
+    let strongest = hits
+        .iter()
+        .map(|hit| strength(hit.clue))
+        .max()
+        .unwrap_or(Confidence::Possible);
     if sound_lines(hits) >= 3 { Confidence::Certain } else { strongest }
 }
 
 /// How many lines of a server's are as good as sure to be this software's.
 fn sound_lines(hits: &[Hit<'_>]) -> usize {
-    let sound = hits.iter().filter(|hit| hit.clue.verified && hit.clue.weight >= Confidence::Likely);
-    sound.map(|hit| (hit.clue.place, hit.line)).collect::<BTreeSet<_>>().len()
+    let sound = hits
+        .iter()
+        .filter(|hit| hit.clue.verified && hit.clue.weight >= Confidence::Likely);
+    sound
+        .map(|hit| (hit.clue.place, hit.line))
+        .collect::<BTreeSet<_>>()
+        .len()
 }
 
 fn strength(clue: &Clue) -> Confidence {
@@ -247,17 +283,26 @@ fn strength(clue: &Clue) -> Confidence {
 
 /// What the better identification has more of.
 fn rank(hits: &[Hit<'_>]) -> (Confidence, usize, usize) {
-    let strong = hits.iter().filter(|hit| hit.clue.weight >= Confidence::Likely).count();
+    let strong = hits
+        .iter()
+        .filter(|hit| hit.clue.weight >= Confidence::Likely)
+        .count();
     (confidence_of(hits), strong, hits.len())
 }
 
 /// The name that stands for a family of software with one wording.
 fn kin_of(name: &'static str) -> &'static str {
-    NAMES.iter().find(|known| known.name == name).and_then(|known| known.kin).unwrap_or(name)
+    NAMES
+        .iter()
+        .find(|known| known.name == name)
+        .and_then(|known| known.kin)
+        .unwrap_or(name)
 }
 
 fn is_front(name: &str) -> bool {
-    NAMES.iter().any(|known| known.name == name && known.is_front)
+    NAMES
+        .iter()
+        .any(|known| known.name == name && known.is_front)
 }
 
 /// Another software's strongest clue, where nothing of the first explains it.
@@ -280,13 +325,17 @@ fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], hits:
     }
     let but = if is_front(name) { "from behind it," } else { "but" };
     let rivals = others(hits, name).filter_map(|theirs| contradiction(shown, theirs));
-    let against = rivals.map(|hit| format!("{but} {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
+    let against =
+        rivals.map(|hit| format!("{but} {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
     Mta {
         name,
         version: by_weight.iter().find_map(|hit| hit.version.clone()),
         distribution: by_weight.iter().find_map(|hit| hit.clue.distribution),
         confidence,
-        evidence: evidence.into_iter().chain(against.take(MAX_EVIDENCE)).collect(),
+        evidence: evidence
+            .into_iter()
+            .chain(against.take(MAX_EVIDENCE))
+            .collect(),
     }
 }
 
@@ -313,7 +362,11 @@ impl Hit<'_> {
 impl Traits {
     fn of(report: &Report, path: u8) -> Self {
         let mut traits = Self::default();
-        for dialogue in report.dialogues.values().filter(|dialogue| dialogue.path == path) {
+        for dialogue in report
+            .dialogues
+            .values()
+            .filter(|dialogue| dialogue.path == path)
+        {
             for exchange in &dialogue.exchanges {
                 traits.take(exchange);
             }
@@ -374,12 +427,15 @@ impl Traits {
     fn hit(&self, clue: &'static Clue) -> Option<Hit<'_>> {
         let lines = self.lines.get(&clue.place)?;
         if clue.place == Place::Order {
-            let line = lines.iter().find(|keywords| is_in_order(clue.pattern, keywords))?;
+            let line = lines
+                .iter()
+                .find(|keywords| is_in_order(clue.pattern, keywords))?;
             return Some(Hit { clue, line, version: None });
         }
         lines.iter().find_map(|line| {
             let version = matched(clue.pattern, line)?;
-            let version = version.map(|version| version.trim_end_matches(['.', '-', '_', '+']).to_owned());
+            let version =
+                version.map(|version| version.trim_end_matches(['.', '-', '_', '+']).to_owned());
             Some(Hit { clue, line, version })
         })
     }
@@ -397,7 +453,8 @@ fn shortened(text: &str) -> String {
 /// The keyword of a line, in upper case; a second spelling of AUTH (`AUTH=LOGIN`) is none.
 fn keyword(offer: &str) -> Option<String> {
     let word = offer.split_whitespace().next()?;
-    (!word.starts_with("AUTH=")).then(|| word.split('=').next().unwrap_or(word).to_ascii_uppercase())
+    (!word.starts_with("AUTH="))
+        .then(|| word.split('=').next().unwrap_or(word).to_ascii_uppercase())
 }
 
 /// Whether the keywords of an EHLO come as [`Place::Order`] says.
@@ -407,16 +464,25 @@ fn is_in_order(pattern: &str, keywords: &str) -> bool {
         Some(pattern) => (true, pattern),
         None => (false, pattern),
     };
-    let named: Vec<&str> = pattern.split(' ').map(|word| word.trim_end_matches('$')).collect();
-    if is_whole && !offered.iter().all(|word| named.contains(word) || matches!(*word, "STARTTLS" | "AUTH")) {
+    let named: Vec<&str> = pattern
+        .split(' ')
+        .map(|word| word.trim_end_matches('$'))
+        .collect();
+    if is_whole
+        && !offered
+            .iter()
+            .all(|word| named.contains(word) || matches!(*word, "STARTTLS" | "AUTH"))
+    {
         return false;
     }
     let mut rest = offered.iter();
-    pattern.split(' ').all(|word| match (word.strip_prefix('!'), word.strip_suffix('$')) {
-        (Some(absent), _) => !offered.contains(&absent),
-        (None, Some(last)) => offered.last() == Some(&last),
-        (None, None) => rest.any(|offer| *offer == word),
-    })
+    pattern
+        .split(' ')
+        .all(|word| match (word.strip_prefix('!'), word.strip_suffix('$')) {
+            (Some(absent), _) => !offered.contains(&absent),
+            (None, Some(last)) => offered.last() == Some(&last),
+            (None, None) => rest.any(|offer| *offer == word),
+        })
 }
 
 /// Whether a line fits a pattern, and the version that it tells.
@@ -431,8 +497,12 @@ fn matched<'a>(pattern: &str, line: &'a str) -> Option<Option<&'a str>> {
         let next = &rest[..rest.find(['*', '{']).unwrap_or(rest.len())];
         return match next {
             "" if rest.is_empty() => Some(None),
-            "" => (0..=line.len()).filter(|at| line.is_char_boundary(*at)).find_map(|at| matched(rest, &line[at..])),
-            next => line.match_indices(next).find_map(|(at, _)| matched(rest, &line[at..])),
+            "" => (0..=line.len())
+                .filter(|at| line.is_char_boundary(*at))
+                .find_map(|at| matched(rest, &line[at..])),
+            next => line
+                .match_indices(next)
+                .find_map(|(at, _)| matched(rest, &line[at..])),
         };
     }
     let (name, rest) = rest[1..].split_once('}')?;
@@ -448,9 +518,12 @@ fn class_length(class: &str, line: &str) -> Option<usize> {
         "n" => (length(|octet| octet.is_ascii_digit()), 1),
         "hex" => (length(|octet| octet.is_ascii_hexdigit()), 8),
         "stars" => (length(|octet| matches!(octet, b'*' | b'0' | b'2' | b' ')), 8),
-        _ if line.starts_with(|first: char| first.is_ascii_digit()) => {
-            (length(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'+' | b'-')), 1)
-        }
+        _ if line.starts_with(|first: char| first.is_ascii_digit()) => (
+            length(|octet| {
+                octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'+' | b'-')
+            }),
+            1,
+        ),
         _ => return None,
     };
     (length >= least).then_some(length)
@@ -503,8 +576,18 @@ mod tests {
             assert!(NAMES.iter().any(|known| known.name == clue.mta), "{}", clue.mta);
         }
         for known in NAMES {
-            assert!(CLUES.iter().any(|clue| clue.mta == known.name), "nothing shows {}", known.name);
-            assert!(known.kin.is_none_or(|kin| NAMES.iter().any(|other| other.name == kin)), "{}", known.name);
+            assert!(
+                CLUES.iter().any(|clue| clue.mta == known.name),
+                "nothing shows {}",
+                known.name
+            );
+            assert!(
+                known
+                    .kin
+                    .is_none_or(|kin| NAMES.iter().any(|other| other.name == kin)),
+                "{}",
+                known.name
+            );
         }
     }
 

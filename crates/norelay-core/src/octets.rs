@@ -2,14 +2,15 @@
 //!
 //! Rules:
 //! - Nothing is lost: `Octets::unescape(octets.to_string())` gives the same octets back.
-//! - Nothing that is shown can act: controls, bidirectional overrides and invisible characters are written as `\xNN`.
+//! - Nothing that is shown can act: controls, bidirectional overrides and invisible characters are
+//!   written as `\xNN`.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A string of octets; as text (and in JSON) printable UTF-8 stands for itself, `\\` for a backslash,
-/// and `\xNN` for every other octet.
+/// A string of octets; as text (and in JSON) printable UTF-8 stands for itself, `\\` for a
+/// backslash, and `\xNN` for every other octet.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Octets(Vec<u8>);
 
@@ -52,15 +53,17 @@ impl Octets {
         Self(octets)
     }
 
-    /// The text with everything that isn't UTF-8 replaced: for reading words in it, never for showing.
+    /// The text with everything that isn't UTF-8 replaced: for reading words in it, never for
+    /// showing.
     #[must_use]
     pub fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 }
 
-/// The text with harmful characters written as in [`Octets`], and backslashes left alone: for text that isn't octets from
-/// the network but may quote some, already neutralised or not (`harmless(&harmless(x)) == harmless(x)`).
+/// The text with harmful characters written as in [`Octets`], and backslashes left alone: for text
+/// that isn't octets from the network but may quote some, already neutralised or not
+/// (`harmless(&harmless(x)) == harmless(x)`).
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -76,14 +79,16 @@ pub fn harmless(text: &str) -> String {
 }
 
 fn digit(ascii: u8) -> Option<u8> {
-    char::from(ascii).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(ascii)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 /// Whether a character can be shown as itself in a terminal, a page and a log.
 ///
-/// Not: C0 and C1 controls, and the characters that reorder or hide text (Unicode's bidirectional controls,
-/// zero-width characters, line and paragraph separators, tags, and the byte order mark), and noncharacters, which XML and
-/// HTML don't take.
+/// Not: C0 and C1 controls, and the characters that reorder or hide text (Unicode's bidirectional
+/// controls, zero-width characters, line and paragraph separators, tags, and the byte order mark),
+/// and noncharacters, which XML and HTML don't take.
 pub(crate) fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
@@ -110,7 +115,9 @@ impl fmt::Display for Octets {
 }
 
 fn escape(f: &mut fmt::Formatter<'_>, octets: &[u8]) -> fmt::Result {
-    octets.iter().try_for_each(|octet| write!(f, "\\x{octet:02x}"))
+    octets
+        .iter()
+        .try_for_each(|octet| write!(f, "\\x{octet:02x}"))
 }
 
 impl fmt::Debug for Octets {

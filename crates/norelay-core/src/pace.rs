@@ -1,4 +1,5 @@
-//! At most so many refusals in such a time: for servers whose guard counts them. Pure, in virtual time.
+//! At most so many refusals in such a time: for servers whose guard counts them. Pure, in virtual
+//! time.
 //!
 //! Times are counted from the start of the run.
 
@@ -19,15 +20,21 @@ impl Pace {
         Self { most: most.max(1), span, spent: VecDeque::new() }
     }
 
-    /// When a dialogue may start that can be refused so often, at `now` or later; from then on it counts. One that can be
-    /// refused more often than all that is allowed has a span for itself.
+    /// When a dialogue may start that can be refused so often, at `now` or later; from then on it
+    /// counts. One that can be refused more often than all that is allowed has a span for itself.
     pub fn take(&mut self, refusals: usize, now: Duration) -> Duration {
         let refusals = refusals.clamp(1, self.most);
-        let in_the_way = (self.spent.len() + refusals).checked_sub(self.most + 1).and_then(|last| self.spent.get(last));
+        let in_the_way = (self.spent.len() + refusals)
+            .checked_sub(self.most + 1)
+            .and_then(|last| self.spent.get(last));
         let latest = self.spent.back().copied().unwrap_or_default();
-        let start = in_the_way.map_or(now, |spent| *spent + self.span).max(latest).max(now);
+        let start = in_the_way
+            .map_or(now, |spent| *spent + self.span)
+            .max(latest)
+            .max(now);
         self.spent.extend(std::iter::repeat_n(start, refusals));
-        self.spent.drain(..self.spent.len().saturating_sub(self.most));
+        self.spent
+            .drain(..self.spent.len().saturating_sub(self.most));
         start
     }
 }
@@ -42,7 +49,10 @@ mod tests {
 
     fn starts(asked: &[(usize, u64)]) -> Vec<u64> {
         let mut pace = Pace::new(3, SPAN);
-        asked.iter().map(|(refusals, now)| pace.take(*refusals, Duration::from_secs(*now)).as_secs()).collect()
+        asked
+            .iter()
+            .map(|(refusals, now)| pace.take(*refusals, Duration::from_secs(*now)).as_secs())
+            .collect()
     }
 
     #[test]

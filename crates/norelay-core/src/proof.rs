@@ -1,9 +1,12 @@
 //! The proof: which accepted tests are put to the test of a message, and what that message says.
 //!
 //! Rules:
-//! - A message goes only to token addresses of the probe domain, and only where a receiver can see it come back.
-//! - One message proves all accepted tests that share a reverse-path: each has a recipient, hence a token, of its own.
-//! - The message says plainly what it is, who sent it and why, and answers to nobody's mailbox but ours.
+//! - A message goes only to token addresses of the probe domain, and only where a receiver can see
+//!   it come back.
+//! - One message proves all accepted tests that share a reverse-path: each has a recipient, hence a
+//!   token, of its own.
+//! - The message says plainly what it is, who sent it and why, and answers to nobody's mailbox but
+//!   ours.
 
 use jiff::{Timestamp, fmt::rfc2822};
 
@@ -13,7 +16,8 @@ use crate::{
     smtp::{Purpose, Stage, Step, Transaction},
 };
 
-/// A message takes at most so many recipients: RFC 5321 section 4.5.3.1.8 promises a hundred, real servers bear fewer.
+/// A message takes at most so many recipients: RFC 5321 section 4.5.3.1.8 promises a hundred, real
+/// servers bear fewer.
 const MAX_RECIPIENTS: usize = 20;
 
 /// An accepted test, and what its dialogue said.
@@ -38,12 +42,15 @@ pub struct Proof {
     pub candidates: Vec<Candidate>,
 }
 
-/// Chooses at most `budget` messages: the first of every path before the second of any, and on each path those whose
-/// acceptance says most.
+/// Chooses at most `budget` messages: the first of every path before the second of any, and on each
+/// path those whose acceptance says most.
 #[must_use]
 pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
     let mut proofs: Vec<Proof> = Vec::new();
-    for candidate in candidates.into_iter().filter(|candidate| candidate.test.spares_bystanders()) {
+    for candidate in candidates
+        .into_iter()
+        .filter(|candidate| candidate.test.spares_bystanders())
+    {
         match proofs.iter_mut().find(|proof| proof.may_take(&candidate)) {
             Some(proof) => proof.candidates.push(candidate),
             None => proofs.push(Proof { path: candidate.path, candidates: vec![candidate] }),
@@ -54,30 +61,46 @@ pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
     let mut in_turn: Vec<(u32, Proof)> = proofs
         .into_iter()
         .map(|proof| {
-            let turn = turns.entry(proof.path).and_modify(|turn| *turn += 1).or_insert(0);
+            let turn = turns
+                .entry(proof.path)
+                .and_modify(|turn| *turn += 1)
+                .or_insert(0);
             (*turn, proof)
         })
         .collect();
     in_turn.sort_by_key(|(turn, _)| *turn);
-    in_turn.into_iter().map(|(_, proof)| proof).take(budget).collect()
+    in_turn
+        .into_iter()
+        .map(|(_, proof)| proof)
+        .take(budget)
+        .collect()
 }
 
 impl Proof {
-    /// Only plain dialogues can share a message: their steps are MAIL and RCPT. Where the sender proves, it is the test's own.
+    /// Only plain dialogues can share a message: their steps are MAIL and RCPT. Where the sender
+    /// proves, it is the test's own.
     fn may_take(&self, candidate: &Candidate) -> bool {
         let first = &self.candidates[0];
         self.path == candidate.path
             && self.candidates.len() < MAX_RECIPIENTS
-            && [first.test, candidate.test].iter().all(|test| test.dialogue == PLAIN && !test.is_for_postmaster())
+            && [first.test, candidate.test]
+                .iter()
+                .all(|test| test.dialogue == PLAIN && !test.is_for_postmaster())
             && first.transaction.hello == candidate.transaction.hello
             && first.sender == candidate.sender
     }
 
-    /// Most telling first: what can't be local delivery, the plain question, what proves most tests, then by number.
+    /// Most telling first: what can't be local delivery, the plain question, what proves most
+    /// tests, then by number.
     fn rank(&self) -> (bool, bool, std::cmp::Reverse<usize>, u8) {
         let is_weak = |candidate: &Candidate| candidate.test.strength == Strength::Weak;
         let is_plain = |candidate: &Candidate| candidate.test.group == Group::Plain;
-        let number = self.candidates.iter().map(|candidate| candidate.test.number).min().unwrap_or(u8::MAX);
+        let number = self
+            .candidates
+            .iter()
+            .map(|candidate| candidate.test.number)
+            .min()
+            .unwrap_or(u8::MAX);
         (
             self.candidates.iter().all(is_weak),
             !self.candidates.iter().any(is_plain),
@@ -86,7 +109,8 @@ impl Proof {
         )
     }
 
-    /// The transaction that sends the message, and the test that each of its steps is for, where it is for one of several.
+    /// The transaction that sends the message, and the test that each of its steps is for, where it
+    /// is for one of several.
     #[must_use]
     pub fn transaction(&self, message: Octets) -> (Transaction, Vec<Option<String>>) {
         let mut transaction = self.candidates[0].transaction.clone();
@@ -98,8 +122,15 @@ impl Proof {
         transaction.steps.truncate(1);
         let mut tests = vec![None];
         for candidate in &self.candidates {
-            for step in candidate.transaction.steps.iter().filter(|step| step.stage == Stage::Rcpt) {
-                transaction.steps.push(Step { purpose: Purpose::Attempt, ..step.clone() });
+            for step in candidate
+                .transaction
+                .steps
+                .iter()
+                .filter(|step| step.stage == Stage::Rcpt)
+            {
+                transaction
+                    .steps
+                    .push(Step { purpose: Purpose::Attempt, ..step.clone() });
                 tests.push(Some(candidate.test.id.to_owned()));
             }
         }
@@ -133,7 +164,8 @@ pub struct Particulars<'a> {
 pub enum Wording {
     /// It says what it is in its subject.
     Plain,
-    /// For servers whose filters refuse the words "relay" and "test": only the text says what it is, in other words.
+    /// For servers whose filters refuse the words "relay" and "test": only the text says what it
+    /// is, in other words.
     Neutral,
 }
 
@@ -141,7 +173,9 @@ pub enum Wording {
 #[must_use]
 pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
     let Particulars { domain, from, token, at, wording, .. } = particulars;
-    let date = rfc2822::DateTimePrinter::new().timestamp_to_string(at).unwrap_or_default();
+    let date = rfc2822::DateTimePrinter::new()
+        .timestamp_to_string(at)
+        .unwrap_or_default();
     let (name, subject, text) = match wording {
         Wording::Plain => (
             "SMTP relay test",
@@ -169,7 +203,11 @@ pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
 
 fn plain_text(proof: &Proof, particulars: &Particulars<'_>) -> String {
     let Particulars { domain, token, target, helo, version, .. } = particulars;
-    let ids: Vec<_> = proof.candidates.iter().map(|candidate| candidate.test.id).collect();
+    let ids: Vec<_> = proof
+        .candidates
+        .iter()
+        .map(|candidate| candidate.test.id)
+        .collect();
     let ids = ids.join("\r\n  ");
     format!(
         "This message was sent by norelay {version}, a tester that tells the\r\n\
@@ -225,14 +263,23 @@ mod tests {
             ..Words::default()
         };
         let test = catalogue::by_id(id).expect("the id is in the table");
-        let transaction = test.transaction(&words, Security::Plain).expect("the words suffice");
+        let transaction = test
+            .transaction(&words, Security::Plain)
+            .expect("the words suffice");
         Candidate { path, test, sender: test.reverse_path, transaction }
     }
 
     fn chosen(candidates: &[(u8, &str)], budget: usize) -> Vec<String> {
-        let candidates = candidates.iter().map(|(path, id)| candidate(*path, id)).collect();
+        let candidates = candidates
+            .iter()
+            .map(|(path, id)| candidate(*path, id))
+            .collect();
         let show = |proof: Proof| {
-            let ids: Vec<_> = proof.candidates.iter().map(|candidate| candidate.test.id).collect();
+            let ids: Vec<_> = proof
+                .candidates
+                .iter()
+                .map(|candidate| candidate.test.id)
+                .collect();
             format!("{} {}", proof.path, ids.join("+"))
         };
         choose(candidates, budget).into_iter().map(show).collect()
@@ -277,7 +324,8 @@ mod tests {
 
     #[test]
     fn the_message_is_plain_and_small() {
-        let proof = choose(vec![candidate(0, "percent-host"), candidate(0, "bang-host")], 1).remove(0);
+        let proof =
+            choose(vec![candidate(0, "percent-host"), candidate(0, "bang-host")], 1).remove(0);
         let particulars = Particulars {
             domain: "probe.example",
             from: "nrtoken@probe.example",
@@ -289,17 +337,25 @@ mod tests {
             wording: Wording::Plain,
         };
         let plain = message(&proof, &particulars).to_text();
-        let neutral = message(&proof, &Particulars { wording: Wording::Neutral, ..particulars }).to_text();
+        let neutral =
+            message(&proof, &Particulars { wording: Wording::Neutral, ..particulars }).to_text();
         for text in [&plain, &neutral] {
             assert!(text.is_ascii() && text.len() < 2048);
             assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
             assert!(text.lines().all(|line| line.len() < 79), "{text}");
             assert!(text.contains("Date: Thu, 1 Jan 1970 00:00:00 -0000\r\n"), "{text}");
         }
-        let words = neutral.replace("norelay", "").replace("X-Norelay", "").to_lowercase();
+        let words = neutral
+            .replace("norelay", "")
+            .replace("X-Norelay", "")
+            .to_lowercase();
         assert!(!words.contains("relay") && !words.contains("test"), "{neutral}");
         let (transaction, tests) = proof.transaction(plain.into());
         assert_eq!(tests, [None, Some("percent-host".to_owned()), Some("bang-host".to_owned())]);
-        assert!(transaction.steps[1..].iter().all(|step| step.purpose == Purpose::Attempt));
+        assert!(
+            transaction.steps[1..]
+                .iter()
+                .all(|step| step.purpose == Purpose::Attempt)
+        );
     }
 }

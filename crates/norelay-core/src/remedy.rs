@@ -2,8 +2,10 @@
 //! (`catalogue/remedy/<server>/<name>.md`); `catalogue/remedy/README.md` says how one is written.
 //!
 //! Rules:
-//! - What a machine needs stands in fenced blocks, and nowhere else: the suite applies them as they are printed.
-//! - Nothing here touches a file: [`Block::edit`] says what a file becomes, and whoever owns it writes it.
+//! - What a machine needs stands in fenced blocks, and nowhere else: the suite applies them as they
+//!   are printed.
+//! - Nothing here touches a file: [`Block::edit`] says what a file becomes, and whoever owns it
+//!   writes it.
 
 mod block;
 mod table;
@@ -64,12 +66,16 @@ causes! {
     BangPath "bang_path" "sends domain!user on to user@domain";
     SourceRoute "source_route" "follows source routes, @own:user@domain";
     DoubleAt "double_at" "sends user@domain@own, or the same in quotes, on to user@domain";
-    AddressSyntax "address_syntax" "reads an address one way when it checks and another when it delivers";
-    EncapsulatedAddress "encapsulated_address" "unpacks an address from a local part and sends the mail there";
-    RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that it takes mail for";
+    AddressSyntax "address_syntax" "reads an address one way when it checks and another when it \
+                                    delivers";
+    EncapsulatedAddress "encapsulated_address" "unpacks an address from a local part and sends \
+                                                the mail there";
+    RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that \
+                                                        it takes mail for";
     PostmasterAnywhere "postmaster_anywhere" "takes mail for postmaster of every domain";
     BackupMxLoose "backup_mx_loose" "takes mail for every domain whose MX records name it";
-    LateRelayCheck "late_relay_check" "checks relaying only after RCPT, where a message with several recipients escapes it";
+    LateRelayCheck "late_relay_check" "checks relaying only after RCPT, where a message with \
+                                       several recipients escapes it";
     SessionState "session_state" "forgets its check in the course of a session";
     MultiHop "multi_hop" "hands mail to a server that relays whatever comes from it";
 }
@@ -90,14 +96,19 @@ impl std::str::FromStr for Cause {
     /// `trusts_everyone` or `trusts-everyone`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let word = text.replace('-', "_");
-        Self::ALL.iter().copied().find(|cause| cause.word() == word).ok_or(NotACause)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|cause| cause.word() == word)
+            .ok_or(NotACause)
     }
 }
 
 /// One way to close a server.
 #[derive(Debug)]
 pub struct Remedy {
-    /// The software or packaging: a name of [`crate::mta::NAMES`], or a distribution that its clues tell.
+    /// The software or packaging: a name of [`crate::mta::NAMES`], or a distribution that its clues
+    /// tell.
     pub server: &'static str,
     /// Its name among the server's remedies.
     pub name: &'static str,
@@ -111,7 +122,11 @@ impl Remedy {
     /// What it is called, from its document's heading.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.document.lines().next().unwrap_or(self.name).trim_start_matches(['#', ' '])
+        self.document
+            .lines()
+            .next()
+            .unwrap_or(self.name)
+            .trim_start_matches(['#', ' '])
     }
 
     /// `postfix/mynetworks`.
@@ -128,19 +143,25 @@ impl Remedy {
         block::parse(self.document)
     }
 
-    /// The blocks for one packaging (`debian`), or for the plain software: a packaging's own changes, reloads and checks
-    /// stand for the plain ones.
+    /// The blocks for one packaging (`debian`), or for the plain software: a packaging's own
+    /// changes, reloads and checks stand for the plain ones.
     ///
     /// # Errors
     /// As [`Remedy::blocks`].
     pub fn blocks_for(&self, variant: Option<&str>) -> Result<Vec<Block<'static>>, Fault> {
         let blocks = self.blocks()?;
         let is_for = |block: &Block<'_>| variant.is_some() && block.variant == variant;
-        let own: Vec<_> = blocks.iter().filter(|block| is_for(block)).map(|block| block.role.purpose()).collect();
-        let wanted = blocks.into_iter().filter(|block| match own.contains(&block.role.purpose()) {
-            true => is_for(block),
-            false => block.variant.is_none(),
-        });
+        let own: Vec<_> = blocks
+            .iter()
+            .filter(|block| is_for(block))
+            .map(|block| block.role.purpose())
+            .collect();
+        let wanted = blocks
+            .into_iter()
+            .filter(|block| match own.contains(&block.role.purpose()) {
+                true => is_for(block),
+                false => block.variant.is_none(),
+            });
         Ok(wanted.collect())
     }
 
@@ -161,14 +182,18 @@ pub fn remedies() -> &'static [Remedy] {
 
 /// The remedies of a server for a cause, the most usual first.
 pub fn find(server: &str, cause: Cause) -> impl Iterator<Item = &'static Remedy> {
-    REMEDIES.iter().filter(move |remedy| remedy.server == server && remedy.causes.contains(&cause))
+    REMEDIES
+        .iter()
+        .filter(move |remedy| remedy.server == server && remedy.causes.contains(&cause))
 }
 
 /// The remedy with this key.
 #[must_use]
 pub fn by_key(key: &str) -> Option<&'static Remedy> {
     let (server, name) = key.split_once('/')?;
-    REMEDIES.iter().find(|remedy| remedy.server == server && remedy.name == name)
+    REMEDIES
+        .iter()
+        .find(|remedy| remedy.server == server && remedy.name == name)
 }
 
 /// Ways to run a server, whose names are no server's, as their makers write them.
@@ -194,5 +219,8 @@ pub fn title_of(server: &'static str) -> &'static str {
 /// The servers that have remedies, in the table's order.
 pub fn servers() -> impl Iterator<Item = &'static str> {
     let mut last = "";
-    REMEDIES.iter().map(|remedy| remedy.server).filter(move |server| std::mem::replace(&mut last, server) != *server)
+    REMEDIES
+        .iter()
+        .map(|remedy| remedy.server)
+        .filter(move |server| std::mem::replace(&mut last, server) != *server)
 }

@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - A damaged line is counted and named, never fatal: the rest of the log is still evidence.
-//! - A record of another version of the event language is kept; the report counts it among its misfits.
+//! - A record of another version of the event language is kept; the report counts it among its
+//!   misfits.
 
 use crate::event::Record;
 
@@ -20,7 +21,8 @@ pub struct Log {
 pub fn read_log(text: &str) -> Log {
     let mut log = Log::default();
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
+        let line = line
+            .trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
         if line.is_empty() {
             continue;
         }
@@ -38,7 +40,8 @@ mod tests {
 
     use super::*;
 
-    const FINISHED: &str = r#"{"v":1,"at":"1970-01-01T00:00:00Z","event":"run_finished","stopped":false}"#;
+    const FINISHED: &str =
+        r#"{"v":1,"at":"1970-01-01T00:00:00Z","event":"run_finished","stopped":false}"#;
 
     #[test]
     fn damaged_lines_are_named() {

@@ -74,7 +74,8 @@ impl PathFacts {
 
 /// The name and version of the report as JSON.
 pub const SCHEMA: &str = "norelay.report/1";
-/// The tag of the note that only what failed in an earlier run was asked again: which run, and how much.
+/// The tag of the note that only what failed in an earlier run was asked again: which run, and how
+/// much.
 pub const RETESTED: &str = "retested";
 
 /// A fact from outside the relay dialogue.
@@ -143,26 +144,36 @@ impl Exchange {
         self.test.is_some() && self.purpose != Some(Purpose::Aside)
     }
 
-    /// Whether it says that the header before the greeting isn't taken (Haraka 3.1: `421 PROXY not allowed from …`).
+    /// Whether it says that the header before the greeting isn't taken (Haraka 3.1: `421 PROXY not
+    /// allowed from …`).
     #[must_use]
     pub fn refuses_header(&self) -> bool {
         let is_at_the_door = matches!(self.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
-        is_at_the_door && self.reply.as_ref().is_some_and(|reply| reply.text().starts_with("PROXY not allowed"))
+        is_at_the_door
+            && self
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.text().starts_with("PROXY not allowed"))
     }
 
     /// The refusal that ends the question, if this is one.
     #[must_use]
     pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
         // RFC 5321 section 3.8: 421 says that the connection closes, whatever the command was.
-        let may_decide = |reply: &&Reply| reply.is_negative() && (reply.code != 421 || self.refuses_header());
+        let may_decide =
+            |reply: &&Reply| reply.is_negative() && (reply.code != 421 || self.refuses_header());
         let reply = self.reply.as_ref().filter(may_decide)?;
         let decides = match self.stage {
             Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
-                // In a proof several recipients are asked for: each is an attempt, and decides for its own test.
-                self.is_own_answer() || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
+                // In a proof several recipients are asked for: each is an attempt, and decides for
+                // its own test.
+                self.is_own_answer()
+                    || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
             }
             Stage::Data => !matches!(self.purpose, Some(Purpose::Attempt | Purpose::Aside)),
-            Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::EndOfData => true,
+            Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::EndOfData => {
+                true
+            }
             Stage::Rset | Stage::Quit => false,
         };
         decides.then_some((self, reply))
@@ -170,41 +181,65 @@ impl Exchange {
 }
 
 impl Dialogue {
-    /// The exchanges that bear on a test: all, but for other tests' steps and an EHLO that HELO made good.
+    /// The exchanges that bear on a test: all, but for other tests' steps and an EHLO that HELO
+    /// made good.
     pub fn answers_for(&self, test: &str) -> impl Iterator<Item = &Exchange> {
-        let has_helo = self.exchanges.iter().any(|exchange| exchange.stage == Stage::Helo);
+        let has_helo = self
+            .exchanges
+            .iter()
+            .any(|exchange| exchange.stage == Stage::Helo);
         self.exchanges.iter().filter(move |exchange| {
-            exchange.test.as_deref().is_none_or(|of| of == test) && !(has_helo && exchange.stage == Stage::Ehlo)
+            exchange.test.as_deref().is_none_or(|of| of == test)
+                && !(has_helo && exchange.stage == Stage::Ehlo)
         })
     }
 
     /// The reply at a stage.
     #[must_use]
     pub fn reply_at(&self, stage: Stage) -> Option<&Reply> {
-        self.exchanges.iter().find(|exchange| exchange.stage == stage).and_then(|exchange| exchange.reply.as_ref())
+        self.exchanges
+            .iter()
+            .find(|exchange| exchange.stage == stage)
+            .and_then(|exchange| exchange.reply.as_ref())
     }
 
     /// Whether the server has spoken SMTP on it.
     #[must_use]
     pub fn has_spoken(&self) -> bool {
-        self.exchanges.iter().any(|exchange| exchange.reply.is_some())
+        self.exchanges
+            .iter()
+            .any(|exchange| exchange.reply.is_some())
     }
 
     /// Whether a whole message was accepted on it.
     #[must_use]
     pub fn has_delivered(&self) -> bool {
-        self.reply_at(Stage::EndOfData).is_some_and(Reply::is_positive)
+        self.reply_at(Stage::EndOfData)
+            .is_some_and(Reply::is_positive)
     }
 
-    /// What the server offered under the protection that the dialogue is for: not what it offered before STARTTLS, nor to
-    /// one who had sent a PROXY header or XCLIENT.
+    /// What the server offered under the protection that the dialogue is for: not what it offered
+    /// before STARTTLS, nor to one who had sent a PROXY header or XCLIENT.
     fn offered(&self, security: Security) -> Option<Capabilities> {
-        let has_preface =
-            self.exchanges.first().is_some_and(|first| first.stage == Stage::Greeting && first.sent.is_some());
-        let is_before = |exchange: &&Exchange| security == Security::StartTls && exchange.stage != Stage::StartTls;
-        let mut hellos = self.exchanges.iter().skip_while(is_before).filter(|exchange| exchange.purpose.is_none());
-        let reply = hellos.find(|exchange| exchange.stage == Stage::Ehlo)?.reply.as_ref();
-        reply.filter(|reply| !has_preface && reply.is_positive()).map(Capabilities::from_reply)
+        let has_preface = self
+            .exchanges
+            .first()
+            .is_some_and(|first| first.stage == Stage::Greeting && first.sent.is_some());
+        let is_before = |exchange: &&Exchange| {
+            security == Security::StartTls && exchange.stage != Stage::StartTls
+        };
+        let mut hellos = self
+            .exchanges
+            .iter()
+            .skip_while(is_before)
+            .filter(|exchange| exchange.purpose.is_none());
+        let reply = hellos
+            .find(|exchange| exchange.stage == Stage::Ehlo)?
+            .reply
+            .as_ref();
+        reply
+            .filter(|reply| !has_preface && reply.is_positive())
+            .map(Capabilities::from_reply)
     }
 
     /// Whether it is for several tests.
@@ -215,8 +250,9 @@ impl Dialogue {
 
     /// While nothing was asked, a connection may be for other tests than it was opened for.
     fn share(&mut self, tests: Vec<String>) -> bool {
-        let is_introduction =
-            |exchange: &Exchange| matches!(exchange.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+        let is_introduction = |exchange: &Exchange| {
+            matches!(exchange.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo)
+        };
         let fits = !self.proof && self.exchanges.iter().all(is_introduction);
         if fits {
             self.tests = tests;
@@ -227,22 +263,41 @@ impl Dialogue {
     fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<String>, line: Octets) {
         if self.exchanges.len() < MAX_EXCHANGES {
             let sent = Some((after_ms, line));
-            self.exchanges.push(Exchange { stage, test, purpose: None, sent, replied_ms: None, reply: None });
+            self.exchanges.push(Exchange {
+                stage,
+                test,
+                purpose: None,
+                sent,
+                replied_ms: None,
+                reply: None,
+            });
         }
     }
 
     /// An answer belongs to the oldest command of its stage that has none.
-    fn replied(&mut self, after_ms: u64, stage: Stage, test: Option<String>, purpose: Option<Purpose>, reply: Reply) {
-        let open = self.exchanges.iter_mut().find(|exchange| exchange.stage == stage && exchange.reply.is_none());
+    fn replied(
+        &mut self,
+        after_ms: u64,
+        stage: Stage,
+        test: Option<String>,
+        purpose: Option<Purpose>,
+        reply: Reply,
+    ) {
+        let open = self
+            .exchanges
+            .iter_mut()
+            .find(|exchange| exchange.stage == stage && exchange.reply.is_none());
         if let Some(exchange) = open.filter(|_| stage != Stage::Greeting) {
             exchange.replied_ms = Some(after_ms);
             exchange.purpose = purpose;
             exchange.reply = Some(reply);
         } else if self.exchanges.len() < MAX_EXCHANGES {
             let replied_ms = Some(after_ms);
-            let further = Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) };
+            let further =
+                Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) };
             // A further answer comes before that to QUIT, which may have been said already.
-            let is_open = |exchange: &Exchange| exchange.stage == Stage::Quit && exchange.reply.is_none();
+            let is_open =
+                |exchange: &Exchange| exchange.stage == Stage::Quit && exchange.reply.is_none();
             let end = self.exchanges.len();
             let place = if self.exchanges.last().is_some_and(is_open) { end - 1 } else { end };
             self.exchanges.insert(place, further);
@@ -287,7 +342,12 @@ impl Report {
             Event::PathAdded { path, way, tests } => {
                 let fits = usize::from(path) == self.paths.len();
                 if fits {
-                    self.paths.push(PathFacts { way, tests, not_run: BTreeMap::new(), given_up: None });
+                    self.paths.push(PathFacts {
+                        way,
+                        tests,
+                        not_run: BTreeMap::new(),
+                        given_up: None,
+                    });
                 }
                 return fits;
             }
@@ -300,7 +360,8 @@ impl Report {
                     && self.dialogues.len() < MAX_DIALOGUES
                     && !self.dialogues.contains_key(&dialogue);
                 if fits {
-                    self.dialogues.insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
+                    self.dialogues
+                        .insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
                     self.waiting = None;
                     // A run that was resumed is not over.
                     (self.finished, self.stopped) = (None, false);
@@ -321,7 +382,10 @@ impl Report {
             },
             Event::Waiting { until, why, .. } => self.waiting = Some((until, why)),
             Event::Received(receipt) => {
-                let is_ours = self.run.as_ref().is_some_and(|run| run.run == receipt.token.run);
+                let is_ours = self
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.run == receipt.token.run);
                 if is_ours && self.receipts.len() < MAX_RECEIPTS {
                     self.receipts.push((at, receipt));
                 }
@@ -367,10 +431,17 @@ impl Report {
         true
     }
 
-    /// What the server offered on a path, connection by connection, under the path's own protection.
+    /// What the server offered on a path, connection by connection, under the path's own
+    /// protection.
     pub fn offers_on(&self, path: u8) -> impl DoubleEndedIterator<Item = Capabilities> {
-        let security = self.paths.get(usize::from(path)).map(|facts| facts.way.security);
-        let of_path = self.dialogues.values().filter(move |dialogue| dialogue.path == path);
+        let security = self
+            .paths
+            .get(usize::from(path))
+            .map(|facts| facts.way.security);
+        let of_path = self
+            .dialogues
+            .values()
+            .filter(move |dialogue| dialogue.path == path);
         of_path.filter_map(move |dialogue| dialogue.offered(security?))
     }
 
@@ -382,8 +453,15 @@ impl Report {
     }
 
     /// The dialogues of a test on a path, oldest first.
-    pub fn dialogues_of<'a>(&'a self, path: u8, test: &'a str) -> impl Iterator<Item = (u32, &'a Dialogue)> {
-        let of_path = self.dialogues.iter().filter(move |(_, dialogue)| dialogue.path == path);
+    pub fn dialogues_of<'a>(
+        &'a self,
+        path: u8,
+        test: &'a str,
+    ) -> impl Iterator<Item = (u32, &'a Dialogue)> {
+        let of_path = self
+            .dialogues
+            .iter()
+            .filter(move |(_, dialogue)| dialogue.path == path);
         of_path
             .filter(move |(_, dialogue)| dialogue.tests.iter().any(|id| id == test))
             .map(|(number, dialogue)| (*number, dialogue))

@@ -1,11 +1,16 @@
-//! What of an earlier run is asked again: the tests that failed, on the paths that they failed on, by its JSON report.
+//! What of an earlier run is asked again: the tests that failed, on the paths that they failed on,
+//! by its JSON report.
 //!
 //! Rules:
-//! - A test failed that was relayed or accepted, or that had no answer about relaying; a refusal stands as it was.
-//! - What a server offers in the clear may be offered under TLS alone the next time: such a test is asked there too.
-//! - A submission port that is closed to strangers may say so of everything: the plain test and its control on another
-//!   port of the host are asked beside it, or its refusals couldn't be read (`check/submission.rs`).
-//! - Where another foreign domain than ours was taken, and no test failed, the plain test is asked beside its control.
+//! - A test failed that was relayed or accepted, or that had no answer about relaying; a refusal
+//!   stands as it was.
+//! - What a server offers in the clear may be offered under TLS alone the next time: such a test is
+//!   asked there too.
+//! - A submission port that is closed to strangers may say so of everything: the plain test and its
+//!   control on another port of the host are asked beside it, or its refusals couldn't be read
+//!   (`check/submission.rs`).
+//! - Where another foreign domain than ours was taken, and no test failed, the plain test is asked
+//!   beside its control.
 //! - The controls of such a path are asked again with it: without them an answer can't be read.
 
 use jiff::Timestamp;
@@ -27,7 +32,8 @@ pub struct Plan {
     pub target: String,
     /// When the earlier run began.
     pub started: Option<Timestamp>,
-    /// The profile, the probe domain where one was given, the target's domain, the name that was said.
+    /// The profile, the probe domain where one was given, the target's domain, the name that was
+    /// said.
     pub run: Settings,
     /// The paths, each with the tests that failed and its controls.
     pub paths: Vec<Again>,
@@ -92,11 +98,16 @@ impl Plan {
     /// Why there is nothing to ask.
     pub fn of(report: &str) -> Result<Self, NoPlan> {
         let document: Document = serde_json::from_str(report).map_err(|_| NoPlan::NotOurs)?;
-        let (Some(target), Some(run), true) = (document.target, document.run, document.schema == crate::report::SCHEMA)
+        let (Some(target), Some(run), true) =
+            (document.target, document.run, document.schema == crate::report::SCHEMA)
         else {
             return Err(NoPlan::NotOurs);
         };
-        let mut paths: Vec<_> = document.paths.iter().filter_map(PathDocument::failed).collect();
+        let mut paths: Vec<_> = document
+            .paths
+            .iter()
+            .filter_map(PathDocument::failed)
+            .collect();
         follow_under_tls(&mut paths, &document.paths);
         compare_submission(&mut paths, &document.paths);
         match paths.is_empty() {
@@ -108,26 +119,40 @@ impl Plan {
     /// How many tests that is, controls aside.
     #[must_use]
     pub fn tests(&self) -> usize {
-        self.paths.iter().flat_map(|(_, tests)| tests).filter(|test| test.is_scored()).count()
+        self.paths
+            .iter()
+            .flat_map(|(_, tests)| tests)
+            .filter(|test| test.is_scored())
+            .count()
     }
 
     /// The event that says so in the new run's log.
     #[must_use]
     pub fn note(&self) -> Event {
-        let started = self.started.map_or_else(|| "an earlier run".to_owned(), |at| format!("the run of {at}"));
-        let counts = format!("{} on {}", counted(self.tests(), "test"), counted(self.paths.len(), "path"));
-        let arguments = [started, counts].map(|text| Octets::from(text.as_str())).to_vec();
+        let started = self
+            .started
+            .map_or_else(|| "an earlier run".to_owned(), |at| format!("the run of {at}"));
+        let counts =
+            format!("{} on {}", counted(self.tests(), "test"), counted(self.paths.len(), "path"));
+        let arguments = [started, counts]
+            .map(|text| Octets::from(text.as_str()))
+            .to_vec();
         Event::Noted { path: None, tag: RETESTED.to_owned(), arguments }
     }
 }
 
-/// Adds tests of what the server offered in the clear to the paths after STARTTLS that stand beside it.
+/// Adds tests of what the server offered in the clear to the paths after STARTTLS that stand beside
+/// it.
 fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
-    let in_the_clear = paths.iter().filter(|(way, _)| way.security == Security::Plain);
+    let in_the_clear = paths
+        .iter()
+        .filter(|(way, _)| way.security == Security::Plain);
     let offered: Vec<_> = in_the_clear
         .map(|(way, tests)| {
-            let tests =
-                tests.iter().copied().filter(|test| test.is_scored() && test.requirement(Security::StartTls).is_some());
+            let tests = tests
+                .iter()
+                .copied()
+                .filter(|test| test.is_scored() && test.requirement(Security::StartTls).is_some());
             (Path { security: Security::StartTls, ..way.clone() }, tests.collect::<Vec<_>>())
         })
         .filter(|(way, tests)| !tests.is_empty() && known.iter().any(|path| path.way == *way))
@@ -135,7 +160,8 @@ fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
     for (way, tests) in offered {
         match paths.iter_mut().find(|(known, _)| *known == way) {
             Some((_, asked)) => {
-                let missing = |test: &&RelayTest| !asked.iter().any(|other| other.number == test.number);
+                let missing =
+                    |test: &&RelayTest| !asked.iter().any(|other| other.number == test.number);
                 let more: Vec<_> = tests.into_iter().filter(missing).collect();
                 asked.extend(more);
             }
@@ -144,17 +170,26 @@ fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
     }
 }
 
-/// Adds the plain test and its control on another port, where all that is asked is asked of submission ports.
+/// Adds the plain test and its control on another port, where all that is asked is asked of
+/// submission ports.
 fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
     let is_submission = |way: &Path| submission::PORTS.contains(&way.port);
-    let Some((first, _)) = paths.first().filter(|_| paths.iter().all(|(way, _)| is_submission(way))) else { return };
+    let Some((first, _)) = paths
+        .first()
+        .filter(|_| paths.iter().all(|(way, _)| is_submission(way)))
+    else {
+        return;
+    };
     let is_beside = |path: &&PathDocument| {
         !is_submission(&path.way)
             && path.takes_postmaster()
             && (path.way.address == first.address || path.way.host == first.host)
     };
     let beside = known.iter().find(is_beside).map(|path| path.way.clone());
-    let tests = ["foreign-to-foreign", "ctl-postmaster"].iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let tests = ["foreign-to-foreign", "ctl-postmaster"]
+        .iter()
+        .filter_map(|id| catalogue::by_id(id))
+        .collect();
     paths.extend(beside.map(|way| (way, tests)));
 }
 
@@ -164,13 +199,17 @@ fn counted(count: usize, what: &str) -> String {
 
 impl PathDocument {
     fn takes_postmaster(&self) -> bool {
-        self.controls.iter().any(|control| control.id == "ctl-postmaster" && control.outcome == "accepted")
+        self.controls
+            .iter()
+            .any(|control| control.id == "ctl-postmaster" && control.outcome == "accepted")
     }
 
     /// Whether another foreign domain than ours was taken.
     fn takes_mail_elsewhere(&self) -> bool {
         let is_foreign = |control: &TestDocument| elsewhere::FOREIGN.contains(&control.id.as_str());
-        self.controls.iter().any(|control| is_foreign(control) && control.outcome == "accepted")
+        self.controls
+            .iter()
+            .any(|control| is_foreign(control) && control.outcome == "accepted")
     }
 
     /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
@@ -179,12 +218,19 @@ impl PathDocument {
             matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
                 && test.outcome != "not_run"
         };
-        let mut failed: Vec<_> =
-            self.tests.iter().filter(failed).filter_map(|test| catalogue::by_id(&test.id)).collect();
+        let mut failed: Vec<_> = self
+            .tests
+            .iter()
+            .filter(failed)
+            .filter_map(|test| catalogue::by_id(&test.id))
+            .collect();
         if failed.is_empty() && self.takes_mail_elsewhere() {
             failed.extend(catalogue::by_id("foreign-to-foreign"));
         }
-        let controls = self.controls.iter().filter_map(|control| catalogue::by_id(&control.id));
+        let controls = self
+            .controls
+            .iter()
+            .filter_map(|control| catalogue::by_id(&control.id));
         let controls = controls.filter(|control| !control.needs_credentials());
         (self.verdict != Verdict::Unreachable && !failed.is_empty())
             .then(|| (self.way.clone(), failed.into_iter().chain(controls).collect()))
@@ -230,7 +276,10 @@ mod tests {
     fn who_takes_mail_for_another_domain_is_asked_again() {
         let denied = path(25, "plain", &test("foreign-to-foreign", "denial", "refused"));
         for (control, expected) in [
-            ("ctl-second-foreign", Ok(vec!["25 plain: foreign-to-foreign ctl-second-foreign".to_owned()])),
+            (
+                "ctl-second-foreign",
+                Ok(vec!["25 plain: foreign-to-foreign ctl-second-foreign".to_owned()]),
+            ),
             ("ctl-postmaster", Err(NoPlan::NothingFailed)),
         ] {
             assert_eq!(asked(&[denied.replace("ctl-postmaster", control)]), expected, "{control}");
@@ -252,7 +301,11 @@ mod tests {
             (test("null-sender", "local_delivery", "accepted"), &nothing),
             (test("unheard-of", "proof", "relayed"), &nothing),
         ] {
-            assert_eq!(asked(&[path(25, "plain", &format!("{denied}, {failed}"))]), *expected, "{failed}");
+            assert_eq!(
+                asked(&[path(25, "plain", &format!("{denied}, {failed}"))]),
+                *expected,
+                "{failed}"
+            );
         }
     }
 
@@ -262,14 +315,20 @@ mod tests {
         let twin = path(25, "starttls", &test("foreign-to-foreign", "denial", "refused"));
         let alone = "25 plain: auth-plain-random ctl-postmaster".to_owned();
         assert_eq!(asked(std::slice::from_ref(&plain)), Ok(vec![alone.clone()]));
-        assert_eq!(asked(&[plain, twin]), Ok(vec![alone, "25 starttls: auth-plain-random".to_owned()]));
+        assert_eq!(
+            asked(&[plain, twin]),
+            Ok(vec![alone, "25 starttls: auth-plain-random".to_owned()])
+        );
     }
 
     #[test]
     fn a_submission_port_is_compared_with_another() {
         let smtp = path(25, "plain", &test("foreign-to-foreign", "denial", "refused"));
         let submission = path(587, "plain", &test("foreign-to-foreign", "proof", "relayed"));
-        let compared = ["587 plain: foreign-to-foreign ctl-postmaster", "25 plain: foreign-to-foreign ctl-postmaster"];
+        let compared = [
+            "587 plain: foreign-to-foreign ctl-postmaster",
+            "25 plain: foreign-to-foreign ctl-postmaster",
+        ];
         assert_eq!(asked(&[smtp, submission]), Ok(compared.map(str::to_owned).to_vec()));
     }
 
@@ -292,7 +351,9 @@ mod tests {
     #[test]
     fn the_note_says_how_much_it_is() {
         let ours = report(&[path(25, "plain", &test("null-sender", "proof", "relayed"))]);
-        let Event::Noted { arguments, .. } = Plan::of(&ours).expect("there is something to ask").note() else {
+        let Event::Noted { arguments, .. } =
+            Plan::of(&ours).expect("there is something to ask").note()
+        else {
             panic!("it is a note")
         };
         let arguments: Vec<_> = arguments.iter().map(Octets::to_string).collect();

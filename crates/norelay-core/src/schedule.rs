@@ -2,16 +2,21 @@
 //!
 //! Rules:
 //! - An unknown server gets one test a connection.
-//! - Connections never start at the same moment: where more come than a server's queue has places for (OpenSMTPD has
-//!   five), the kernel forgets some after it has taken them, and nobody ever answers.
-//! - The window of connections works like congestion control: it grows by one for each connection that was served at
-//!   once, and halves at the first 421, refused connection or added delay.
-//! - Shut out beside connections of our own, the likely cause is a limit of connections at once: the job is asked again
-//!   as soon as so many of ours have ended that the halved window has room. That is no waiting, and knows no deadline.
-//! - Shut out with none of ours open, or again without any answer between, we pause, longer each time; a job that was
-//!   greylisted is asked again after the time that the server names. All of that ends at the deadline.
-//! - Where a server bears some questions on a connection and then closes it, the others are asked on the next.
-//! - Once connections that worked no longer do, the path is given up as blocked: nothing is hammered.
+//! - Connections never start at the same moment: where more come than a server's queue has places
+//!   for (OpenSMTPD has five), the kernel forgets some after it has taken them, and nobody ever
+//!   answers.
+//! - The window of connections works like congestion control: it grows by one for each connection
+//!   that was served at once, and halves at the first 421, refused connection or added delay.
+//! - Shut out beside connections of our own, the likely cause is a limit of connections at once:
+//!   the job is asked again as soon as so many of ours have ended that the halved window has room.
+//!   That is no waiting, and knows no deadline.
+//! - Shut out with none of ours open, or again without any answer between, we pause, longer each
+//!   time; a job that was greylisted is asked again after the time that the server names. All of
+//!   that ends at the deadline.
+//! - Where a server bears some questions on a connection and then closes it, the others are asked
+//!   on the next.
+//! - Once connections that worked no longer do, the path is given up as blocked: nothing is
+//!   hammered.
 //!
 //! Times are counted from the start of the run.
 
@@ -26,9 +31,9 @@ use crate::{
 const SPACING: Duration = Duration::from_millis(2);
 /// How long a server may go on counting a connection that has ended: until it has noticed.
 const SETTLING: Duration = Duration::from_millis(100);
-/// Pauses after the first, second … trouble in a row; the last are what most servers count in: a minute (Postfix, sendmail)
-/// and ten (Debian's sendmail, fail2ban), and a second for their clocks. The trouble after the last, or before one that
-/// there is no time for, is a block.
+/// Pauses after the first, second … trouble in a row; the last are what most servers count in: a
+/// minute (Postfix, sendmail) and ten (Debian's sendmail, fail2ban), and a second for their clocks.
+/// The trouble after the last, or before one that there is no time for, is a block.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
@@ -36,17 +41,21 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(60),
     Duration::from_secs(601),
 ];
-/// When a greylisting server that names no time is visited again, after each deferral: a minute, five and fifteen after
-/// the first, which are the usual times of greylists.
-const RETURNS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(240), Duration::from_secs(600)];
-/// A wait as long as a greylist's own time reaches over it: the clocks of servers tick in seconds, and a visit takes time.
+/// When a greylisting server that names no time is visited again, after each deferral: a minute,
+/// five and fifteen after the first, which are the usual times of greylists.
+const RETURNS: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(240), Duration::from_secs(600)];
+/// A wait as long as a greylist's own time reaches over it: the clocks of servers tick in seconds,
+/// and a visit takes time.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often one test is asked again when its own dialogue breaks.
 const MAX_BREAKS: u32 = 3;
-/// After so many broken dialogues in a row the server, not the test, is at fault; fewer before the first answer.
+/// After so many broken dialogues in a row the server, not the test, is at fault; fewer before the
+/// first answer.
 const MAX_BREAKS_IN_A_ROW: u32 = 8;
 const MAX_BREAKS_AT_FIRST: u32 = 2;
-/// A dialogue this much slower than the quickest one (which has the server's usual pauses in it) has met a brake.
+/// A dialogue this much slower than the quickest one (which has the server's usual pauses in it)
+/// has met a brake.
 const ADDED_DELAY: Duration = Duration::from_millis(900);
 
 /// How a path may be asked.
@@ -60,7 +69,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// Whether pipelining may be used.
     pub pipelining: bool,
-    /// Tests that were answered on this path before: a server that has answered is there, and may shut us out.
+    /// Tests that were answered on this path before: a server that has answered is there, and may
+    /// shut us out.
     pub answered: u32,
 }
 
@@ -100,7 +110,8 @@ pub struct Start {
     pub job: usize,
     /// How often it was run before.
     pub attempt: u32,
-    /// Whether pipelining may be used: not after a dialogue that broke, nor once one has waited in vain.
+    /// Whether pipelining may be used: not after a dialogue that broke, nor once one has waited in
+    /// vain.
     pub pipelining: bool,
     /// Whether to greet with HELO: after a server that hung up on EHLO.
     pub helo: bool,
@@ -207,7 +218,12 @@ impl Scheduler {
         if self.blocked.is_some() {
             self.order.clear();
         }
-        let Some(earliest) = self.order.iter().map(|job| self.jobs[*job].not_before).min() else {
+        let Some(earliest) = self
+            .order
+            .iter()
+            .map(|job| self.jobs[*job].not_before)
+            .min()
+        else {
             return match self.running() {
                 0 => Action::Finish,
                 _ => Action::Wait { until: None, job: None, why: Why::Window },
@@ -220,17 +236,29 @@ impl Scheduler {
         if now < self.quiet_until {
             return Action::Wait { until: Some(self.quiet_until), job: None, why: Why::Dropped };
         }
-        if let Some(until) = self.latest_start.map(|latest| latest + SPACING).filter(|until| now < *until) {
+        if let Some(until) = self
+            .latest_start
+            .map(|latest| latest + SPACING)
+            .filter(|until| now < *until)
+        {
             return Action::Wait { until: Some(until), job: None, why: Why::Window };
         }
-        match self.order.iter().position(|job| self.jobs[*job].not_before <= now) {
+        match self
+            .order
+            .iter()
+            .position(|job| self.jobs[*job].not_before <= now)
+        {
             Some(position) => self.start(position, now),
             None => self.wait_for(earliest),
         }
     }
 
     fn wait_for(&self, earliest: Duration) -> Action {
-        let job = self.order.iter().copied().find(|job| self.jobs[*job].not_before == earliest);
+        let job = self
+            .order
+            .iter()
+            .copied()
+            .find(|job| self.jobs[*job].not_before == earliest);
         let greylisted = job.is_some_and(|job| self.jobs[job].greylisted);
         let why = if greylisted { Why::Greylisted } else { Why::Dropped };
         Action::Wait { until: Some(earliest), job, why }
@@ -251,7 +279,10 @@ impl Scheduler {
     }
 
     fn running(&self) -> usize {
-        self.jobs.iter().filter(|job| job.state == State::Running).count()
+        self.jobs
+            .iter()
+            .filter(|job| job.state == State::Running)
+            .count()
     }
 
     /// Connections that the server may count: those that have just ended too.
@@ -261,22 +292,37 @@ impl Scheduler {
 
     /// When the server will have noticed the ends that it may not have noticed yet.
     fn settling(&self, now: Duration) -> impl Iterator<Item = Duration> + '_ {
-        let ended = self.jobs.iter().filter(|job| job.state != State::Running).filter_map(|job| job.ended);
-        ended.map(|ended| ended + SETTLING).filter(move |settled| *settled > now)
+        let ended = self
+            .jobs
+            .iter()
+            .filter(|job| job.state != State::Running)
+            .filter_map(|job| job.ended);
+        ended
+            .map(|ended| ended + SETTLING)
+            .filter(move |settled| *settled > now)
     }
 
-    /// A job's dialogue is over, and took so long: the longest, where it had several. Says whether the job is over, too; if
-    /// not, it will be started again.
-    pub fn finished(&mut self, index: usize, ending: &Ending, took: Duration, now: Duration) -> bool {
+    /// A job's dialogue is over, and took so long: the longest, where it had several. Says whether
+    /// the job is over, too; if not, it will be started again.
+    pub fn finished(
+        &mut self,
+        index: usize,
+        ending: &Ending,
+        took: Duration,
+        now: Duration,
+    ) -> bool {
         self.jobs[index].ended = Some(now);
         let again = match ending {
             Ending::Answered => {
                 self.served(index, took);
                 None
             }
-            Ending::Deferred { reason, retry_after } => self.deferred(index, *reason, *retry_after, took, now),
+            Ending::Deferred { reason, retry_after } => {
+                self.deferred(index, *reason, *retry_after, took, now)
+            }
             Ending::Interrupted(cause) => self.interrupted(index, cause, now),
-            // Each such connection answers something: it is a limit of the connection's, and no trouble.
+            // Each such connection answers something: it is a limit of the connection's, and no
+            // trouble.
             Ending::Continued => {
                 self.served(index, took);
                 Some(Again::InTurn)
@@ -322,7 +368,8 @@ impl Scheduler {
         self.window
     }
 
-    /// Connections at once beside which another was turned away; the most there can be, while none was.
+    /// Connections at once beside which another was turned away; the most there can be, while none
+    /// was.
     #[must_use]
     pub fn borne(&self) -> usize {
         self.borne
@@ -333,7 +380,9 @@ impl Scheduler {
         self.breaks = 0;
         self.is_shut_out = false;
         // Whoever was let in before we were shut out tells nothing of the door since.
-        let is_news = self.shut_out_at.is_none_or(|at| self.jobs[index].started > at);
+        let is_news = self
+            .shut_out_at
+            .is_none_or(|at| self.jobs[index].started > at);
         if is_news {
             self.troubles = 0;
         }
@@ -362,7 +411,8 @@ impl Scheduler {
     ) -> Option<Again> {
         match reason {
             Reason::RateLimited => {
-                let again = self.turned_away(index, &Cause::Blocked { answered: self.answered }, now)?;
+                let again =
+                    self.turned_away(index, &Cause::Blocked { answered: self.answered }, now)?;
                 return Some(Again::At(again.max(now + retry_after.unwrap_or_default())));
             }
             Reason::Greylisted | Reason::Unclassified => self.served(index, took),
@@ -379,7 +429,9 @@ impl Scheduler {
             // A second more than the server asks for: its clock ticks in seconds.
             Some(named) => now + named + Duration::from_secs(1),
             // The last visit is as late as it may be.
-            None if now + RETURNS[0] <= self.limits.deadline => (now + usual).min(self.latest_return()),
+            None if now + RETURNS[0] <= self.limits.deadline => {
+                (now + usual).min(self.latest_return())
+            }
             None => now + usual,
         }))
     }
@@ -392,7 +444,9 @@ impl Scheduler {
             }
             Cause::ConnectFailed { .. }
             | Cause::Closing { stage: Stage::Greeting, .. }
-            | Cause::Disconnected { stage: Stage::Greeting, .. } => self.shut_out(index, cause, now),
+            | Cause::Disconnected { stage: Stage::Greeting, .. } => {
+                self.shut_out(index, cause, now)
+            }
             Cause::Closing { .. } => self.turned_away(index, cause, now).map(Again::At),
             Cause::Disconnected { stage, .. } => {
                 let hung_up_on_ehlo = *stage == Stage::Ehlo && !self.jobs[index].helo;
@@ -404,7 +458,9 @@ impl Scheduler {
                 }
                 self.broke(index, cause, now)
             }
-            Cause::TimedOut { .. } | Cause::Violated { .. } | Cause::TlsFailed { .. } => self.broke(index, cause, now),
+            Cause::TimedOut { .. } | Cause::Violated { .. } | Cause::TlsFailed { .. } => {
+                self.broke(index, cause, now)
+            }
             Cause::Blocked { .. } | Cause::Stopped => None,
         }
     }
@@ -415,7 +471,8 @@ impl Scheduler {
         self.breaks += 1;
         let pipelined = self.jobs[index].pipelined;
         let in_vain = matches!(cause, Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt });
-        // Some offer PIPELINING and then forget all but the first command: that is no reason to give up.
+        // Some offer PIPELINING and then forget all but the first command: that is no reason to
+        // give up.
         let at_first = self.answered == 0 && !(pipelined && in_vain);
         self.limits.pipelining &= !in_vain;
         if self.breaks >= if at_first { MAX_BREAKS_AT_FIRST } else { MAX_BREAKS_IN_A_ROW } {
@@ -438,8 +495,13 @@ impl Scheduler {
         }
         let is_first = !self.is_shut_out;
         let is_news = self.is_news(index, now);
-        // Some of those beside it may no longer have been counted: so what is borne is less each time.
-        let most = self.limits.max_window.saturating_sub(usize::from(is_news)).max(1);
+        // Some of those beside it may no longer have been counted: so what is borne is less each
+        // time.
+        let most = self
+            .limits
+            .max_window
+            .saturating_sub(usize::from(is_news))
+            .max(1);
         self.limits.max_window = most.min(beside);
         self.borne = self.limits.max_window;
         if is_news {
@@ -460,9 +522,12 @@ impl Scheduler {
         self.pause(cause, now)
     }
 
-    /// Whether being turned away is news: what was started before the latest such answer tells nothing new.
+    /// Whether being turned away is news: what was started before the latest such answer tells
+    /// nothing new.
     fn is_news(&mut self, index: usize, now: Duration) -> bool {
-        let is_news = self.shut_out_at.is_none_or(|at| self.jobs[index].started > at);
+        let is_news = self
+            .shut_out_at
+            .is_none_or(|at| self.jobs[index].started > at);
         if is_news {
             self.shut_out_at = Some(now);
             self.is_shut_out = true;
@@ -483,10 +548,15 @@ impl Scheduler {
         Some(self.quiet_until)
     }
 
-    /// Connections that were open together fail together: only the first of them makes the pause longer.
+    /// Connections that were open together fail together: only the first of them makes the pause
+    /// longer.
     fn trouble(&mut self, now: Duration) {
         if now >= self.quiet_until {
-            let pause = PAUSES.get(self.troubles).or(PAUSES.last()).copied().unwrap_or_default();
+            let pause = PAUSES
+                .get(self.troubles)
+                .or(PAUSES.last())
+                .copied()
+                .unwrap_or_default();
             self.troubles += 1;
             self.quiet_until = now + pause;
         }

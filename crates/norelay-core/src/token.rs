@@ -1,8 +1,10 @@
-//! Tokens: local parts that prove, when they come back, which test of which run brought a message through.
+//! Tokens: local parts that prove, when they come back, which test of which run brought a message
+//! through.
 //!
-//! A token is `nr` and 34 letters of base32 (`a`-`z`, `2`-`7`), so that it survives case folding, quoting, `%` and `!`
-//! (36 octets; a local part may have 64, RFC 5321 section 4.5.3.1.1). Its 21 octets are the run (8), the path (1), the
-//! test's number (1), the role (1), and the first 80 bits of an HMAC-SHA-256 over those under the run's key.
+//! A token is `nr` and 34 letters of base32 (`a`-`z`, `2`-`7`), so that it survives case folding,
+//! quoting, `%` and `!` (36 octets; a local part may have 64, RFC 5321 section 4.5.3.1.1). Its 21
+//! octets are the run (8), the path (1), the test's number (1), the role (1), and the first 80 bits
+//! of an HMAC-SHA-256 over those under the run's key.
 //!
 //! Rules:
 //! - A token proves its own run, path, test and role, and nothing else.
@@ -42,7 +44,10 @@ impl std::str::FromStr for RunId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let octets = HEXLOWER.decode(text.as_bytes()).map_err(|_| NotARunId)?;
-        octets.try_into().map(|octets| Self(u64::from_be_bytes(octets))).map_err(|_| NotARunId)
+        octets
+            .try_into()
+            .map(|octets| Self(u64::from_be_bytes(octets)))
+            .map_err(|_| NotARunId)
     }
 }
 
@@ -55,7 +60,8 @@ impl Serialize for RunId {
 impl<'de> Deserialize<'de> for RunId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|NotARunId| serde::de::Error::custom("a run's name has 16 hexadecimal digits"))
+        text.parse()
+            .map_err(|NotARunId| serde::de::Error::custom("a run's name has 16 hexadecimal digits"))
     }
 }
 
@@ -67,11 +73,13 @@ pub enum Role {
     Recipient,
     /// The reverse-path: a message that comes to it is a bounce.
     Sender,
-    /// The text of the message: it was seen by whoever holds the message, not by whoever saw the envelope alone.
+    /// The text of the message: it was seen by whoever holds the message, not by whoever saw the
+    /// envelope alone.
     Message,
     /// A local part that no server has: for controls.
     Unknown,
-    /// A forward-path within the text of a message: a message that comes to it was cut out of that one.
+    /// A forward-path within the text of a message: a message that comes to it was cut out of that
+    /// one.
     Inner,
 }
 
@@ -118,7 +126,8 @@ impl Token {
     }
 }
 
-/// The secret that makes tokens: 256 random bits of the run or, for a receiver that serves many runs, of the receiver.
+/// The secret that makes tokens: 256 random bits of the run or, for a receiver that serves many
+/// runs, of the receiver.
 #[derive(Clone)]
 pub struct TokenKey([u8; 32]);
 
@@ -158,13 +167,15 @@ impl TokenKey {
         format!("{PREFIX}{}", BASE32_NOPAD.encode(&octets).to_ascii_lowercase())
     }
 
-    /// Finds the first genuine token in a text, in any case of letters and with anything around it; `self` is the run's key.
+    /// Finds the first genuine token in a text, in any case of letters and with anything around it;
+    /// `self` is the run's key.
     #[must_use]
     pub fn find(&self, text: &[u8]) -> Option<Token> {
         self.find_where(text, |_| true)
     }
 
-    /// As [`TokenKey::find`], among the tokens that say what is wanted: the others are not even verified.
+    /// As [`TokenKey::find`], among the tokens that say what is wanted: the others are not even
+    /// verified.
     #[must_use]
     pub fn find_where(&self, text: &[u8], is_wanted: impl Fn(&Token) -> bool) -> Option<Token> {
         candidates(text)
@@ -175,15 +186,20 @@ impl TokenKey {
     /// As [`TokenKey::find`], where `self` is the key of a receiver that serves many runs.
     #[must_use]
     pub fn find_of_any_run(&self, text: &[u8]) -> Option<Token> {
-        candidates(text).find_map(|(token, octets)| self.for_run(token.run).is_genuine(&octets).then_some(token))
+        candidates(text).find_map(|(token, octets)| {
+            self.for_run(token.run).is_genuine(&octets).then_some(token)
+        })
     }
 
     fn is_genuine(&self, octets: &[u8; CLAIM + PROOF]) -> bool {
-        self.hmac(&octets[..CLAIM]).verify_truncated_left(&octets[CLAIM..]).is_ok()
+        self.hmac(&octets[..CLAIM])
+            .verify_truncated_left(&octets[CLAIM..])
+            .is_ok()
     }
 
     fn hmac(&self, message: &[u8]) -> Hmac<Sha256> {
-        let mut hmac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut hmac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         hmac.update(message);
         hmac
     }
@@ -196,7 +212,11 @@ fn candidates(text: &[u8]) -> impl Iterator<Item = (Token, [u8; CLAIM + PROOF])>
         if !prefix.eq_ignore_ascii_case(PREFIX.as_bytes()) {
             return None;
         }
-        let octets: [u8; CLAIM + PROOF] = BASE32_NOPAD.decode(&letters.to_ascii_uppercase()).ok()?.try_into().ok()?;
+        let octets: [u8; CLAIM + PROOF] = BASE32_NOPAD
+            .decode(&letters.to_ascii_uppercase())
+            .ok()?
+            .try_into()
+            .ok()?;
         let claim = octets.first_chunk::<CLAIM>().copied()?;
         Some((Token::from_claim(claim)?, octets))
     })
@@ -208,7 +228,8 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: Token = Token { run: RunId(0x0123_4567_89ab_cdef), path: 3, test: 17, role: Role::Recipient };
+    const TOKEN: Token =
+        Token { run: RunId(0x0123_4567_89ab_cdef), path: 3, test: 17, role: Role::Recipient };
 
     fn key() -> TokenKey {
         TokenKey::new([7; 32])
@@ -218,7 +239,12 @@ mod tests {
     fn tokens_fit_a_local_part_and_survive_mangling() {
         let token = key().mint(TOKEN);
         assert_eq!(token.len(), LENGTH);
-        assert!(LENGTH <= 40 && token.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'2'..=b'7')));
+        assert!(
+            LENGTH <= 40
+                && token
+                    .bytes()
+                    .all(|octet| matches!(octet, b'a'..=b'z' | b'2'..=b'7'))
+        );
         for mangled in [
             token.clone(),
             token.to_uppercase(),
@@ -234,8 +260,11 @@ mod tests {
     #[test]
     fn a_wanted_token_is_found_among_others() {
         let message = Token { role: Role::Message, ..TOKEN };
-        let text = format!("To: <{}@d>\r\nMessage-ID: <{}@d>", key().mint(TOKEN), key().mint(message));
-        for (role, expected) in [(Role::Recipient, Some(TOKEN)), (Role::Message, Some(message)), (Role::Sender, None)] {
+        let text =
+            format!("To: <{}@d>\r\nMessage-ID: <{}@d>", key().mint(TOKEN), key().mint(message));
+        for (role, expected) in
+            [(Role::Recipient, Some(TOKEN)), (Role::Message, Some(message)), (Role::Sender, None)]
+        {
             assert_eq!(key().find_where(text.as_bytes(), |token| token.role == role), expected);
         }
     }

@@ -20,7 +20,10 @@ const LISTED: &str = "554 5.7.1 Client host blocked using zen.spamhaus.org";
 /// `id=yes`, `id=no`, `id=listed` or `id=back` (accepted, and its message came back).
 fn one_path(answers: &[&str]) -> Report {
     let mut story = Story::begin(true);
-    let ids: Vec<&str> = answers.iter().map(|answer| answer.split('=').next().expect("an id")).collect();
+    let ids: Vec<&str> = answers
+        .iter()
+        .map(|answer| answer.split('=').next().expect("an id"))
+        .collect();
     let path = story.path("192.0.2.7", 25, Security::Plain, &ids);
     for answer in answers {
         let (id, word) = answer.split_once('=').expect("id=answer");
@@ -30,9 +33,21 @@ fn one_path(answers: &[&str]) -> Report {
             "listed" => story.asked(path, id, LISTED),
             "unwanted" => story.asked(path, id, UNWANTED),
             "sender" => story.asked(path, id, SENDER),
-            "late" => story.answered(path, id, Stage::EndOfData, "550 5.7.1 Message content rejected"),
-            "back" => story.relayed(path, id, "192.0.2.7:30000", "from probe.example (x [198.51.100.9]) by mx"),
-            "around" => story.relayed(path, id, "203.0.113.5:30000", "from probe.example (x [198.51.100.9]) by mx"),
+            "late" => {
+                story.answered(path, id, Stage::EndOfData, "550 5.7.1 Message content rejected")
+            }
+            "back" => story.relayed(
+                path,
+                id,
+                "192.0.2.7:30000",
+                "from probe.example (x [198.51.100.9]) by mx",
+            ),
+            "around" => story.relayed(
+                path,
+                id,
+                "203.0.113.5:30000",
+                "from probe.example (x [198.51.100.9]) by mx",
+            ),
             other => panic!("{other}"),
         }
     }
@@ -40,8 +55,10 @@ fn one_path(answers: &[&str]) -> Report {
 }
 
 fn words(found: &[Diagnosis]) -> Vec<String> {
-    let mut words: Vec<String> =
-        found.iter().map(|found| format!("{} {}", found.cause, found.confidence.word())).collect();
+    let mut words: Vec<String> = found
+        .iter()
+        .map(|found| format!("{} {}", found.cause, found.confidence.word()))
+        .collect();
     words.sort();
     words
 }
@@ -55,10 +72,12 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=listed", "null-sender=listed"], &[]),
         (&["foreign-to-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=back"], &["trusts_everyone certain"]),
-        (&["foreign-to-foreign=yes", "null-sender=yes", "percent-host=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=yes", "null-sender=yes", "percent-host=yes"], &["trusts_everyone \
+            likely"]),
         (&["foreign-to-foreign=around"], &["trusts_everyone certain"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
-        (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide \
+            likely"]),
         // Who is trusted for himself may write to everybody.
         (
             &["foreign-to-foreign=yes", "ctl-second-foreign=yes", "quoted-local-foreign=no"],
@@ -69,7 +88,8 @@ static ROWS: &[Row] = &[
         // Ours is turned down alone, for its own sake or as one that isn't on a list.
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-foreign-invalid=yes"], &["trusts_everyone likely"]),
-        (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["recipient_domain_too_wide \
+            likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=no"], &[]),
         (&["foreign-to-foreign=sender", "null-sender=yes", "target-host-sender=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=sender", "null-sender=no", "target-host-sender=yes"], &["trusts_sender_domain possible"]),
@@ -114,11 +134,14 @@ static ROWS: &[Row] = &[
         // Whoever takes any local part may take this one for such.
         (&["foreign-to-foreign=no", "imceasmtp-domain=yes", "ctl-local-nx=yes"], &["encapsulated_address possible"]),
         (&["foreign-to-foreign=no", "imceasmtp-domain=back", "ctl-local-nx=yes"], &["encapsulated_address certain"]),
-        (&["foreign-to-foreign=no", "null-sender=yes", "ctl-local-nx=yes"], &["trusts_null_sender likely"]),
+        (&["foreign-to-foreign=no", "null-sender=yes", "ctl-local-nx=yes"], &["trusts_null_sender \
+            likely"]),
         (&["foreign-to-foreign=no", "srs0-forged=yes"], &["encapsulated_address likely"]),
         (&["foreign-to-foreign=no", "no-brackets=yes"], &["address_syntax likely"]),
-        (&["foreign-to-foreign=no", "local-domain-as-label=yes"], &["recipient_domain_too_wide likely"]),
-        (&["foreign-to-foreign=no", "double-at-foreign-last=yes"], &["recipient_domain_too_wide likely"]),
+        (&["foreign-to-foreign=no", "local-domain-as-label=yes"], &["recipient_domain_too_wide \
+            likely"]),
+        (&["foreign-to-foreign=no", "double-at-foreign-last=yes"], &["recipient_domain_too_wide \
+            likely"]),
         (&["foreign-to-foreign=no", "helo-localhost=yes"], &["trusts_helo_name likely"]),
         (&["foreign-to-foreign=no", "no-helo=yes"], &["session_state likely"]),
         (&["foreign-to-foreign=no", "piggyback-recipient=yes"], &["session_state likely"]),
@@ -139,14 +162,19 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
         (&["foreign-to-foreign=no", "mx-backup-trap=yes", "mx-primary-trap=back"], &["backup_mx_loose certain"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
-        // What a control explains as local delivery, or shows beside the relay question, is no cause.
+        // What a control explains as local delivery, or shows beside the relay question, is no
+        // cause.
         (&["foreign-to-foreign=no", "ctl-local-nx=yes", "ctl-postmaster=yes"], &[]),
         (&["foreign-to-foreign=no", "spoof-local-to-local=yes"], &[]),
 ];
 
 /// The causes that take more than one path, or a message, and have tests of their own below.
-static ELSEWHERE: &[Cause] =
-    &[Cause::LostClientAddress, Cause::PortWithoutRelayCheck, Cause::TrustsTls, Cause::LateRelayCheck];
+static ELSEWHERE: &[Cause] = &[
+    Cause::LostClientAddress,
+    Cause::PortWithoutRelayCheck,
+    Cause::TrustsTls,
+    Cause::LateRelayCheck,
+];
 
 #[test]
 fn every_cause_is_named_somewhere() {
@@ -165,14 +193,21 @@ fn answers_on_one_path_name_the_cause() {
     }
 }
 
-/// A server that turns down our domain and takes mail for another isn't closed, and no message can tell.
+/// A server that turns down our domain and takes mail for another isn't closed, and no message can
+/// tell.
 #[test]
 fn who_takes_mail_for_another_foreign_domain_is_not_closed() {
     for (answers, verdict) in [
-        (&["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=yes"][..], "suspect"),
+        (
+            &["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=yes"][..],
+            "suspect",
+        ),
         (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-second-foreign=yes"], "suspect"),
         (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-foreign-invalid=yes"], "suspect"),
-        (&["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=unwanted"], "closed"),
+        (
+            &["foreign-to-foreign=unwanted", "ctl-postmaster=yes", "ctl-second-foreign=unwanted"],
+            "closed",
+        ),
         (&["foreign-to-foreign=no", "ctl-postmaster=yes", "ctl-local-nx=yes"], "closed"),
         (&["foreign-to-foreign=back", "ctl-second-foreign=yes"], "open"),
     ] {
@@ -202,7 +237,10 @@ fn paths_beside_each_other_name_the_cause() {
         (&[(v4, 25, plain, NO), (v4, 587, plain, YES)], &["port_without_relay_check likely"]),
         (&[(v4, 25, plain, NO), (v4, 2525, plain, YES)], &["port_without_relay_check likely"]),
         (&[(v4, 25, plain, NO), (v4, 25, Security::StartTls, YES)], &["trusts_tls likely"]),
-        (&[(v4, 25, plain, NO), (v4, 465, Security::Tls, YES)], &["port_without_relay_check likely"]),
+        (
+            &[(v4, 25, plain, NO), (v4, 465, Security::Tls, YES)],
+            &["port_without_relay_check likely"],
+        ),
         (&[(v4, 25, plain, NO), (v4, 587, plain, NO)], &[]),
         (&[(v4, 25, plain, NO), ("192.0.2.8", 25, plain, YES)], &["trusts_everyone likely"]),
     ] as [(&[Told], &[&str]); 10]
@@ -218,12 +256,16 @@ fn paths_beside_each_other_name_the_cause() {
     }
 }
 
-/// A server that offers STARTTLS under TLS doesn't know of it: it is behind a program that ends TLS, and sees that.
+/// A server that offers STARTTLS under TLS doesn't know of it: it is behind a program that ends
+/// TLS, and sees that.
 #[test]
 fn a_port_whose_tls_ends_before_the_server_has_lost_our_address() {
     for (hello, expected) in [
         ("250 mx.target.example / STARTTLS", "lost_client_address likely postfix/client-address"),
-        ("250 mx.target.example / AUTH PLAIN", "port_without_relay_check likely postfix/submission"),
+        (
+            "250 mx.target.example / AUTH PLAIN",
+            "port_without_relay_check likely postfix/submission",
+        ),
     ] {
         let mut story = Story::begin(false);
         let closed = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
@@ -238,10 +280,13 @@ fn a_port_whose_tls_ends_before_the_server_has_lost_our_address() {
     }
 }
 
-/// No list of trusted networks is narrow enough for a server that sees itself in the place of its clients.
+/// No list of trusted networks is narrow enough for a server that sees itself in the place of its
+/// clients.
 #[test]
 fn a_client_taken_for_the_servers_own_machine_must_have_his_address_back() {
-    for (seen, expected) in [("127.0.0.1", "postfix/client-address"), ("172.17.0.1", "postfix/mynetworks")] {
+    for (seen, expected) in
+        [("127.0.0.1", "postfix/client-address"), ("172.17.0.1", "postfix/mynetworks")]
+    {
         let mut story = Story::begin(true);
         let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
         let trace = format!("from probe.example (x [{seen}]) by mx");
@@ -253,7 +298,8 @@ fn a_client_taken_for_the_servers_own_machine_must_have_his_address_back() {
     }
 }
 
-/// One family is open and the other is not: where the server sees us as it should, no address was lost.
+/// One family is open and the other is not: where the server sees us as it should, no address was
+/// lost.
 #[test]
 fn a_family_that_is_trusted_is_told_from_one_whose_addresses_are_lost() {
     for (trace, expected) in [
@@ -279,7 +325,12 @@ fn a_path_that_is_asked_less_has_the_cause_of_its_twin() {
         ("192.0.2.7", YES, "trusts_everyone likely"),
     ] {
         let mut story = Story::begin(false);
-        let first = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-second-foreign"]);
+        let first = story.path(
+            "192.0.2.7",
+            25,
+            Security::Plain,
+            &["foreign-to-foreign", "ctl-second-foreign"],
+        );
         let twin = story.path(address, 25, Security::StartTls, &["foreign-to-foreign"]);
         story.asked(first, "foreign-to-foreign", YES);
         story.asked(first, "ctl-second-foreign", second);
@@ -292,9 +343,16 @@ fn a_path_that_is_asked_less_has_the_cause_of_its_twin() {
 /// The same for the recipients that show that no client is trusted.
 #[test]
 fn a_path_that_is_asked_less_has_the_recipients_of_its_twin() {
-    for (odd, expected) in [(NO, "recipient_domain_too_wide likely"), (YES, "trusts_everyone likely")] {
+    for (odd, expected) in
+        [(NO, "recipient_domain_too_wide likely"), (YES, "trusts_everyone likely")]
+    {
         let mut story = Story::begin(false);
-        let first = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "double-at-foreign-last"]);
+        let first = story.path(
+            "192.0.2.7",
+            25,
+            Security::Plain,
+            &["foreign-to-foreign", "double-at-foreign-last"],
+        );
         let twin = story.path("192.0.2.7", 25, Security::StartTls, &["foreign-to-foreign"]);
         story.asked(first, "foreign-to-foreign", YES);
         story.asked(first, "double-at-foreign-last", odd);
@@ -373,7 +431,13 @@ fn a_server_that_sees_another_address_has_lost_ours() {
             None => story.asked(path, "foreign-to-foreign", YES),
         }
         let report = story.end();
-        assert_eq!(seen_as(&report, path).map(|address| address.to_string()).as_deref(), seen, "{hello} {trace:?}");
+        assert_eq!(
+            seen_as(&report, path)
+                .map(|address| address.to_string())
+                .as_deref(),
+            seen,
+            "{hello} {trace:?}"
+        );
         assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{hello} {trace:?}");
     }
 }
@@ -383,19 +447,24 @@ fn evidence_is_said_in_comparisons() {
     for (answers, sentence) in [
         (
             &["foreign-to-foreign=no", "target-host-sender=yes"][..],
-            "Accepted with a sender at mx.target.example (test 4), refused with a foreign one (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+            "Accepted with a sender at mx.target.example (test 4), refused with a foreign one \
+             (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
         ),
         (
             &["foreign-to-foreign=no", "null-sender=back"],
-            "Relayed with no sender (<>) (test 3), refused with a foreign one (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+            "Relayed with no sender (<>) (test 3), refused with a foreign one (test 1: 554 5.7.1 \
+             <u@probe.example>: Relay access denied).",
         ),
         (
             &["foreign-to-foreign=no", "percent-domain=yes"],
-            "Accepted <user%probe.example@target.example> with a sender at probe.example (test 32), refused plain <user@probe.example> (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+            "Accepted <user%probe.example@target.example> with a sender at probe.example (test \
+             32), refused plain <user@probe.example> (test 1: 554 5.7.1 <u@probe.example>: Relay \
+             access denied).",
         ),
         (
             &["foreign-to-foreign=no", "helo-localhost=yes"],
-            "Accepted after HELO localhost (test 96), refused plain <user@probe.example> (test 1: 554 5.7.1 <u@probe.example>: Relay access denied).",
+            "Accepted after HELO localhost (test 96), refused plain <user@probe.example> (test 1: \
+             554 5.7.1 <u@probe.example>: Relay access denied).",
         ),
     ] {
         let report = one_path(answers);
@@ -407,7 +476,10 @@ fn evidence_is_said_in_comparisons() {
 #[test]
 fn what_it_is_not_is_said() {
     for (answers, sentence) in [
-        (&["foreign-to-foreign=no", "null-sender=yes"][..], "It doesn't relay for every client (test 1 was refused)."),
+        (
+            &["foreign-to-foreign=no", "null-sender=yes"][..],
+            "It doesn't relay for every client (test 1 was refused).",
+        ),
         (
             &["foreign-to-foreign=no", "null-sender=no", "target-host-sender=yes"],
             "Naming no sender isn't enough (test 3 was refused).",
@@ -423,7 +495,11 @@ fn what_it_is_not_is_said() {
     ] {
         let report = one_path(answers);
         let found = diagnose(&report, &judge(&report));
-        assert!(found[0].rules_out.iter().any(|one| one == sentence), "{answers:?}: {:?}", found[0].rules_out);
+        assert!(
+            found[0].rules_out.iter().any(|one| one == sentence),
+            "{answers:?}: {:?}",
+            found[0].rules_out
+        );
     }
 }
 
@@ -437,12 +513,19 @@ fn remedies_are_those_of_the_servers_software() {
             &["foreign-to-foreign=no", "target-host-sender=yes"],
             Some("sendmail/relay-from"),
         ),
-        ("220 mx ESMTP OpenSMTPD", &["foreign-to-foreign=no", "null-sender=yes"], Some("opensmtpd/match-sender")),
+        (
+            "220 mx ESMTP OpenSMTPD",
+            &["foreign-to-foreign=no", "null-sender=yes"],
+            Some("opensmtpd/match-sender"),
+        ),
         ("220 mx ESMTP", &["foreign-to-foreign=yes"], None),
     ] {
         let mut story = Story::begin(false);
         story.server(greeting, "250 mx");
-        let ids: Vec<&str> = answers.iter().map(|answer| answer.split('=').next().expect("an id")).collect();
+        let ids: Vec<&str> = answers
+            .iter()
+            .map(|answer| answer.split('=').next().expect("an id"))
+            .collect();
         let path = story.path("192.0.2.7", 25, Security::Plain, &ids);
         for answer in answers {
             let (id, word) = answer.split_once('=').expect("id=answer");
@@ -472,22 +555,39 @@ fn techniques_are_told_with_their_weakness() {
         story.asked(path, "foreign-to-foreign", reply);
         let report = story.end();
         let shown = techniques(&report, &judge(&report));
-        let told: Vec<_> = shown.iter().map(|shown| (shown.technique, shown.warning.is_some())).collect();
+        let told: Vec<_> = shown
+            .iter()
+            .map(|shown| (shown.technique, shown.warning.is_some()))
+            .collect();
         assert_eq!(told, [(technique, has_warning)], "{reply}");
     }
 }
 
 #[test]
 fn a_check_that_several_recipients_escape_is_not_taken_for_a_trusted_sender() {
-    for (companions, expected) in [(1, "late_relay_check likely"), (0, "trusts_sender_domain certain")] {
+    for (companions, expected) in
+        [(1, "late_relay_check likely"), (0, "trusts_sender_domain certain")]
+    {
         let mut story = Story::begin(true);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "target-host-sender"]);
+        let path = story.path(
+            "192.0.2.7",
+            25,
+            Security::Plain,
+            &["foreign-to-foreign", "target-host-sender"],
+        );
         story.answered(path, "foreign-to-foreign", Stage::Data, NO);
         let trace = "from probe.example (x [198.51.100.9]) by mx";
         story.relayed(path, "target-host-sender", "192.0.2.7:30000", trace);
         let mut report = story.end();
-        let proofs = report.dialogues.values_mut().filter(|dialogue| dialogue.proof);
-        proofs.for_each(|dialogue| dialogue.tests.extend(vec!["percent-host".to_owned(); companions]));
+        let proofs = report
+            .dialogues
+            .values_mut()
+            .filter(|dialogue| dialogue.proof);
+        proofs.for_each(|dialogue| {
+            dialogue
+                .tests
+                .extend(vec!["percent-host".to_owned(); companions])
+        });
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), [expected], "{companions} companions: {found:#?}");
     }

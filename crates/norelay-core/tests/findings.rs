@@ -37,20 +37,32 @@ const TAGS: &[&str] = &[
 fn found(report: &Report) -> Vec<String> {
     let shown = |finding: &Finding| format!("{} {}", finding.level.word(), finding.tag);
     let findings = findings(report, &judge(report));
-    findings.iter().filter(|finding| TAGS.contains(&finding.tag.as_str())).map(shown).collect()
+    findings
+        .iter()
+        .filter(|finding| TAGS.contains(&finding.tag.as_str()))
+        .map(shown)
+        .collect()
 }
 
 fn text_of(report: &Report, tag: &str) -> String {
     let findings = findings(report, &judge(report));
-    findings.into_iter().find(|finding| finding.tag == tag).map(|finding| finding.text).unwrap_or_default()
+    findings
+        .into_iter()
+        .find(|finding| finding.tag == tag)
+        .map(|finding| finding.text)
+        .unwrap_or_default()
 }
 
-/// A server that counts what one client asks is not one that has banned it: the one says so, the other says nothing.
+/// A server that counts what one client asks is not one that has banned it: the one says so, the
+/// other says nothing.
 #[test]
 fn a_limit_is_told_from_a_ban() {
     let busy = "421 4.7.0 mx.target.example Error: too many connections from 198.51.100.9";
-    let deferred = "450 4.7.1 <u@probe.example>: Recipient address rejected: rate limit exceeded, try again later";
-    let closing = |reply_text| End::Interrupted(Cause::Closing { stage: Stage::Greeting, reply: reply(reply_text) });
+    let deferred = "450 4.7.1 <u@probe.example>: Recipient address rejected: rate limit exceeded, \
+                    try again later";
+    let closing = |reply_text| {
+        End::Interrupted(Cause::Closing { stage: Stage::Greeting, reply: reply(reply_text) })
+    };
     let silent = End::Interrupted(Cause::Disconnected { stage: Stage::Greeting, error: None });
     let greeting = [(Stage::Greeting, "", "220 mx.target.example")];
     let rcpt = [greeting[0], (Stage::Rcpt, "RCPT TO:<u@probe.example>", deferred)];
@@ -61,13 +73,20 @@ fn a_limit_is_told_from_a_ban() {
         (&[], closing("421 4.7.1 mx.target.example: your address is banned"), "blocked"),
     ] {
         let mut story = Story::begin(false);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "null-sender"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "null-sender"]);
         story.answered(path, "foreign-to-foreign", Stage::Rcpt, "550 5.7.1 Relaying denied");
         story.dialogue_ending(path, "ctl-postmaster", lines, end);
         story.tell(Event::GivenUp { path, cause: Cause::Blocked { answered: 1 } });
         let report = story.end();
-        let tags: Vec<_> = findings(&report, &judge(&report)).into_iter().map(|finding| finding.tag).collect();
-        let told: Vec<_> = tags.iter().filter(|tag| ["rate_limited", "blocked"].contains(&tag.as_str())).collect();
+        let tags: Vec<_> = findings(&report, &judge(&report))
+            .into_iter()
+            .map(|finding| finding.tag)
+            .collect();
+        let told: Vec<_> = tags
+            .iter()
+            .filter(|tag| ["rate_limited", "blocked"].contains(&tag.as_str()))
+            .collect();
         assert_eq!(told, [expected]);
     }
 }
@@ -82,11 +101,15 @@ fn a_limit_is_named_where_every_test_was_turned_away_by_itself() {
     story.dialogue_ending(path, "null-sender", &[], closing);
     story.tell(Event::GivenUp { path, cause: Cause::Blocked { answered: 1 } });
     let report = story.end();
-    let tags: Vec<_> = findings(&report, &judge(&report)).into_iter().map(|finding| finding.tag).collect();
+    let tags: Vec<_> = findings(&report, &judge(&report))
+        .into_iter()
+        .map(|finding| finding.tag)
+        .collect();
     assert!(tags.iter().any(|tag| tag == "rate_limited"), "{tags:?}");
 }
 
-/// A connection of ours from `local`, greeted with `hello`, whose recipient is refused with `answer`.
+/// A connection of ours from `local`, greeted with `hello`, whose recipient is refused with
+/// `answer`.
 fn greeted(local: &str, hello: &str, answer: &str) -> Report {
     let mut story = Story::begin(false);
     let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
@@ -105,12 +128,42 @@ fn greeted(local: &str, hello: &str, answer: &str) -> Report {
 fn a_lost_address_is_found_where_relaying_is_refused() {
     const DENIED: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
     for (local, hello, answer, expected) in [
-        ("203.0.113.9:4000", "250-mx Hello probe.example [203.0.113.9] / STARTTLS", DENIED, &[][..]),
-        ("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", DENIED, &["error client_address_lost"]),
-        ("203.0.113.9:4000", "250-mx Hello x [192.0.2.7] / STARTTLS", DENIED, &["error client_address_lost"]),
-        ("203.0.113.9:4000", "250-mx Hello x [198.51.100.77] / STARTTLS", DENIED, &["warning client_address_changed"]),
-        ("192.168.1.5:4000", "250-mx Hello x [203.0.113.9] / STARTTLS", DENIED, &["info client_address_translated"]),
-        ("192.168.1.5:4000", "250-mx Hello x [127.0.0.1] / STARTTLS", DENIED, &["error client_address_lost"]),
+        (
+            "203.0.113.9:4000",
+            "250-mx Hello probe.example [203.0.113.9] / STARTTLS",
+            DENIED,
+            &[][..],
+        ),
+        (
+            "203.0.113.9:4000",
+            "250-mx Hello x [172.22.1.1] / STARTTLS",
+            DENIED,
+            &["error client_address_lost"],
+        ),
+        (
+            "203.0.113.9:4000",
+            "250-mx Hello x [192.0.2.7] / STARTTLS",
+            DENIED,
+            &["error client_address_lost"],
+        ),
+        (
+            "203.0.113.9:4000",
+            "250-mx Hello x [198.51.100.77] / STARTTLS",
+            DENIED,
+            &["warning client_address_changed"],
+        ),
+        (
+            "192.168.1.5:4000",
+            "250-mx Hello x [203.0.113.9] / STARTTLS",
+            DENIED,
+            &["info client_address_translated"],
+        ),
+        (
+            "192.168.1.5:4000",
+            "250-mx Hello x [127.0.0.1] / STARTTLS",
+            DENIED,
+            &["error client_address_lost"],
+        ),
         (
             "203.0.113.9:4000",
             "250-mx / STARTTLS",
@@ -120,14 +173,21 @@ fn a_lost_address_is_found_where_relaying_is_refused() {
         ("203.0.113.9:4000", "250-mx / STARTTLS", DENIED, &[]),
     ] {
         let report = greeted(local, hello, answer);
-        assert_eq!((found(&report), judge(&report).verdict), (strings(expected), Verdict::Closed), "{hello} {answer}");
+        assert_eq!(
+            (found(&report), judge(&report).verdict),
+            (strings(expected), Verdict::Closed),
+            "{hello} {answer}"
+        );
     }
     let report = greeted("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", DENIED);
     assert_eq!(
         text_of(&report, "client_address_lost"),
-        "The server sees our connections come from 172.22.1.1, by its looks the gateway of a container or private \
-         network, and not from 203.0.113.9: its clients' addresses are lost on the way, and what it grants to \
-         172.22.1.1 it grants to everybody (its answer to our introduction: \"mx Hello x [172.22.1.1]\")."
+        "The server sees our connections come from 172.22.1.1, by its looks the gateway of a \
+         container or private \
+         network, and not from 203.0.113.9: its clients' addresses are lost on the way, and what \
+         it grants to \
+         172.22.1.1 it grants to everybody (its answer to our introduction: \"mx Hello x \
+         [172.22.1.1]\")."
     );
 }
 
@@ -135,12 +195,19 @@ fn a_lost_address_is_found_where_relaying_is_refused() {
 fn a_lost_address_is_said_once_for_each_address_and_port() {
     for (local, hello, expected) in [
         ("203.0.113.9:4000", "250-mx Hello x [172.22.1.1] / STARTTLS", "error client_address_lost"),
-        ("192.168.1.5:4000", "250-mx Hello x [203.0.113.9] / STARTTLS", "info client_address_translated"),
+        (
+            "192.168.1.5:4000",
+            "250-mx Hello x [203.0.113.9] / STARTTLS",
+            "info client_address_translated",
+        ),
     ] {
         let mut story = Story::begin(false);
         story.connected = local.parse().expect("an address and a port");
         let ways = [("192.0.2.7", 25, Security::Plain), ("192.0.2.7", 25, Security::StartTls)];
-        for (address, port, security) in ways.into_iter().chain([("192.0.2.7", 587, Security::Plain)]) {
+        for (address, port, security) in
+            ways.into_iter()
+                .chain([("192.0.2.7", 587, Security::Plain)])
+        {
             let path = story.path(address, port, security, &["foreign-to-foreign"]);
             let hello = (Stage::Ehlo, "EHLO probe.example", hello);
             let refused = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 Relaying denied");
@@ -165,7 +232,11 @@ fn offers_in_the_clear() {
         ("250-mx / AUTH CRAM-MD5", &["notice starttls_not_offered"]),
         ("250 mx", &["notice starttls_not_offered"]),
     ] {
-        assert_eq!(found(&greeted("203.0.113.9:4000", hello, "550 Relaying denied")), strings(expected), "{hello}");
+        assert_eq!(
+            found(&greeted("203.0.113.9:4000", hello, "550 Relaying denied")),
+            strings(expected),
+            "{hello}"
+        );
     }
 }
 
@@ -184,12 +255,13 @@ fn troubles_of_a_certificate() {
     assert_eq!(found(&report), ["notice certificate_trouble"]);
     assert_eq!(
         text_of(&report, "certificate_trouble"),
-        "The certificate of CN=mx\\x1b[31m.example: it expired on 2025-01-01; it is signed by itself."
+        "The certificate of CN=mx\\x1b[31m.example: it expired on 2025-01-01; it is signed by \
+         itself."
     );
 }
 
-/// What a relay can't deliver of our message it tells the sender, as every server must; who relays nothing and bounces is
-/// the one who should have refused.
+/// What a relay can't deliver of our message it tells the sender, as every server must; who relays
+/// nothing and bounces is the one who should have refused.
 #[test]
 fn a_relay_that_tells_of_another_recipient_is_no_source_of_bounces() {
     for (relays, expected) in [(true, 0), (false, 1)] {
@@ -216,7 +288,9 @@ fn a_relay_that_tells_of_another_recipient_is_no_source_of_bounces() {
             size: 1,
         }));
         let report = story.end();
-        let bounces = findings(&report, &judge(&report)).into_iter().filter(|finding| finding.tag == "backscatter");
+        let bounces = findings(&report, &judge(&report))
+            .into_iter()
+            .filter(|finding| finding.tag == "backscatter");
         assert_eq!(bounces.count(), expected, "relays: {relays}");
     }
 }
@@ -225,9 +299,19 @@ fn a_relay_that_tells_of_another_recipient_is_no_source_of_bounces() {
 fn adjacent_tests() {
     for (id, stage, answer, expected) in [
         ("ctl-postmaster", Stage::Rcpt, "550 5.1.1 no such user", "notice postmaster_refused"),
-        ("ctl-postmaster", Stage::Rcpt, "554 5.7.1 Client host [198.51.100.9] blocked using zen.spamhaus.org", ""),
+        (
+            "ctl-postmaster",
+            Stage::Rcpt,
+            "554 5.7.1 Client host [198.51.100.9] blocked using zen.spamhaus.org",
+            "",
+        ),
         ("ctl-postmaster", Stage::Rcpt, "250 ok", ""),
-        ("ctl-bare-postmaster", Stage::Rcpt, "550 5.1.1 no such user", "notice bare_postmaster_refused"),
+        (
+            "ctl-bare-postmaster",
+            Stage::Rcpt,
+            "550 5.1.1 no such user",
+            "notice bare_postmaster_refused",
+        ),
         ("spoof-local-to-local", Stage::Rcpt, "250 ok", "notice local_sender_spoofed"),
         ("spoof-local-to-local", Stage::Rcpt, "550 5.7.1 not yours", ""),
         ("unresolvable-sender", Stage::Rcpt, "250 ok", "info unresolvable_sender_accepted"),
@@ -245,7 +329,10 @@ fn adjacent_tests() {
         let asked = (stage, "…", answer);
         story.purpose = Some(Purpose::Question);
         story.dialogue(path, id, false, &[hello, asked]);
-        let expected: Vec<_> = [expected].into_iter().filter(|expected| !expected.is_empty()).collect();
+        let expected: Vec<_> = [expected]
+            .into_iter()
+            .filter(|expected| !expected.is_empty())
+            .collect();
         assert_eq!(found(&story.end()), strings(&expected), "{id} {answer}");
     }
 }
@@ -267,9 +354,14 @@ fn every_adjacent_row_has_its_finding() {
         id if id.starts_with("smuggle-") => "smuggling",
         id => panic!("{id} has no finding"),
     };
-    let adjacent = catalogue::TESTS.iter().filter(|test| test.group == catalogue::Group::Adjacent);
+    let adjacent = catalogue::TESTS
+        .iter()
+        .filter(|test| test.group == catalogue::Group::Adjacent);
     for test in adjacent {
-        let known = KINDS.iter().filter(|kind| kind.tag == tag_of(test.id)).count();
+        let known = KINDS
+            .iter()
+            .filter(|kind| kind.tag == tag_of(test.id))
+            .count();
         assert_eq!((known, test.is_scored()), (1, false), "{}", test.id);
     }
 }
@@ -290,7 +382,11 @@ fn users_who_are_told_apart() {
             let mut story = Story::begin(false);
             let path = story.path("192.0.2.7", 25, Security::Plain, &[id]);
             let hello = (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS");
-            let asked = [hello, (Stage::Other, "… nobody", nobody), (Stage::Other, "… postmaster", somebody)];
+            let asked = [
+                hello,
+                (Stage::Other, "… nobody", nobody),
+                (Stage::Other, "… postmaster", somebody),
+            ];
             story.dialogue(path, id, false, &asked);
             let report = story.end();
             assert_eq!(
@@ -300,7 +396,10 @@ fn users_who_are_told_apart() {
             );
             if is_told {
                 let text = text_of(&report, "user_disclosed");
-                assert!(text.contains(verb) && text.contains(&reply(somebody).to_string()), "{text}");
+                assert!(
+                    text.contains(verb) && text.contains(&reply(somebody).to_string()),
+                    "{text}"
+                );
             }
         }
     }
@@ -336,9 +435,12 @@ fn enumeration_is_mentioned_only_where_more_was_asked_than_relaying() {
     use catalogue::Profile::{Classic, Standard};
     for (profile, expected) in [(Classic, &[][..]), (Standard, &["info recipients_enumerable"])] {
         let mut story = Story::begin_with(false, profile);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &["ctl-local-nx", "ctl-postmaster"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &["ctl-local-nx", "ctl-postmaster"]);
         let hello = (Stage::Ehlo, "EHLO probe.example", "250-mx / STARTTLS");
-        for (id, answer) in [("ctl-local-nx", "550 5.1.1 User unknown"), ("ctl-postmaster", "250 ok")] {
+        for (id, answer) in
+            [("ctl-local-nx", "550 5.1.1 User unknown"), ("ctl-postmaster", "250 ok")]
+        {
             story.dialogue(path, id, false, &[hello, (Stage::Rcpt, "RCPT TO:<x>", answer)]);
         }
         assert_eq!(found(&story.end()), strings(expected));

@@ -31,7 +31,8 @@ const ORDER: &[&str] = &[
     "explain",
     "render",
 ];
-/// `report` folds what `check` judges, and `check` reads replies for their reason before there is a report.
+/// `report` folds what `check` judges, and `check` reads replies for their reason before there is a
+/// report.
 const EXCEPTIONS: &[(&str, &str)] = &[("render", "replay")];
 
 fn place(module: &str) -> Option<usize> {
@@ -71,13 +72,19 @@ fn imports_of(text: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+    text.chars()
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
+        .collect()
 }
 
 fn check(directory: &Path, module: Option<&str>, wrong: &mut Vec<String>, read: &mut usize) {
     for entry in std::fs::read_dir(directory).expect("the sources can be listed") {
         let path = entry.expect("the sources can be listed").path();
-        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         let of = module.unwrap_or(&name);
         if path.is_dir() {
             check(&path, Some(of), wrong, read);

@@ -33,7 +33,8 @@ fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
         ((Stage::Rcpt, "250 ok"), Some(postmaster), Verdict::Suspect),
     ] {
         let mut story = Story::begin(true);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-postmaster"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-postmaster"]);
         story.answered(path, "foreign-to-foreign", answer.0, answer.1);
         if let Some((stage, reply)) = control {
             story.answered(path, "ctl-postmaster", stage, reply);
@@ -42,7 +43,8 @@ fn a_refusal_acquits_only_by_relay_policy_or_by_comparison_at_the_recipient() {
     }
 }
 
-/// Postmaster elsewhere must be refused as anybody elsewhere: another answer comes from behind the relay check.
+/// Postmaster elsewhere must be refused as anybody elsewhere: another answer comes from behind the
+/// relay check.
 #[test]
 fn postmaster_elsewhere_is_refused_as_anybody_elsewhere() {
     const DENIED: &str = "554 5.7.1 <u@probe.example>: Relay access denied";
@@ -74,11 +76,12 @@ fn postmaster_elsewhere_is_refused_as_anybody_elsewhere() {
     }
 }
 
-/// A port for users who authenticate refuses all others alike: that it isn't our address that it dislikes, another port
-/// of the same server says.
+/// A port for users who authenticate refuses all others alike: that it isn't our address that it
+/// dislikes, another port of the same server says.
 #[test]
 fn a_submission_service_may_refuse_whoever_is_no_user() {
-    const RECIPIENT: &str = "554 5.7.1 <u@probe.example>: Recipient address rejected: Access denied";
+    const RECIPIENT: &str =
+        "554 5.7.1 <u@probe.example>: Recipient address rejected: Access denied";
     const CLIENT: &str = "554 5.7.1 <x.example[198.51.100.9]>: Client host rejected: Access denied";
     const AUTH: &str = "250-mx.target.example / AUTH PLAIN";
     for (port, hello, answer, postmaster, expected) in [
@@ -90,8 +93,20 @@ fn a_submission_service_may_refuse_whoever_is_no_user() {
         (587, "250 mx.target.example", RECIPIENT, "250 ok", Verdict::Inconclusive),
         // It may be our address.
         (587, AUTH, RECIPIENT, CLIENT, Verdict::Inconclusive),
-        (587, AUTH, "554 5.7.1 Client host rejected: listed in dnsbl.example", "250 ok", Verdict::Inconclusive),
-        (587, AUTH, "450 4.7.1 Client host rejected: Access denied", "250 ok", Verdict::Inconclusive),
+        (
+            587,
+            AUTH,
+            "554 5.7.1 Client host rejected: listed in dnsbl.example",
+            "250 ok",
+            Verdict::Inconclusive,
+        ),
+        (
+            587,
+            AUTH,
+            "450 4.7.1 Client host rejected: Access denied",
+            "250 ok",
+            Verdict::Inconclusive,
+        ),
     ] {
         let mut story = Story::begin(true);
         let tests = ["foreign-to-foreign", "ctl-postmaster"];
@@ -109,13 +124,24 @@ fn a_submission_service_may_refuse_whoever_is_no_user() {
 
 /// The door is shut to the name, the credentials or the header that a test tries.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_test_may_be_refused_in_its_own_kind() {
     let postmaster = Some((Stage::Rcpt, "250 ok"));
     for (test, answer, control, expected) in [
         ("auth-plain-random", (Stage::Auth, "535 5.7.8 no"), None, Verdict::Closed),
         ("auth-plain-random", (Stage::Auth, "504 no such mechanism"), None, Verdict::Closed),
-        ("auth-plain-random", (Stage::Auth, "454 4.7.0 temporary failure"), None, Verdict::Inconclusive),
-        ("xclient-loopback", (Stage::Other, "550 5.7.0 insufficient authorization"), None, Verdict::Closed),
+        (
+            "auth-plain-random",
+            (Stage::Auth, "454 4.7.0 temporary failure"),
+            None,
+            Verdict::Inconclusive,
+        ),
+        (
+            "xclient-loopback",
+            (Stage::Other, "550 5.7.0 insufficient authorization"),
+            None,
+            Verdict::Closed,
+        ),
         ("rcpt-before-mail", (Stage::Rcpt, "503 5.5.1 need MAIL"), None, Verdict::Closed),
         ("foreign-to-foreign", (Stage::Rcpt, "503 5.5.1 need MAIL"), None, Verdict::Inconclusive),
         ("no-helo", (Stage::Mail, "503 5.5.1 HELO first"), None, Verdict::Closed),
@@ -139,7 +165,12 @@ fn a_test_may_be_refused_in_its_own_kind() {
             postmaster,
             Verdict::Closed,
         ),
-        ("helo-localhost", (Stage::Rcpt, "450 4.2.0 Greylisted"), postmaster, Verdict::Inconclusive),
+        (
+            "helo-localhost",
+            (Stage::Rcpt, "450 4.2.0 Greylisted"),
+            postmaster,
+            Verdict::Inconclusive,
+        ),
         (
             "ehlo-plain",
             (Stage::Rcpt, "450 4.7.1 Client host rejected: cannot find your hostname"),
@@ -148,10 +179,30 @@ fn a_test_may_be_refused_in_its_own_kind() {
         ),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), None, Verdict::Inconclusive),
         ("proxy-v1-loopback", (Stage::Ehlo, "500 what?"), postmaster, Verdict::Closed),
-        ("proxy-v1-loopback", (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"), None, Verdict::Inconclusive),
-        ("proxy-v1-loopback", (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"), postmaster, Verdict::Closed),
-        ("proxy-v1-loopback", (Stage::Ehlo, "421 Too many connections"), postmaster, Verdict::Inconclusive),
-        ("proxy-v1-loopback", (Stage::Greeting, "554 SMTP synchronization error"), postmaster, Verdict::Closed),
+        (
+            "proxy-v1-loopback",
+            (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"),
+            None,
+            Verdict::Inconclusive,
+        ),
+        (
+            "proxy-v1-loopback",
+            (Stage::Ehlo, "421 PROXY not allowed from 192.0.2.9"),
+            postmaster,
+            Verdict::Closed,
+        ),
+        (
+            "proxy-v1-loopback",
+            (Stage::Ehlo, "421 Too many connections"),
+            postmaster,
+            Verdict::Inconclusive,
+        ),
+        (
+            "proxy-v1-loopback",
+            (Stage::Greeting, "554 SMTP synchronization error"),
+            postmaster,
+            Verdict::Closed,
+        ),
     ] {
         let mut story = Story::begin(false);
         let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-postmaster"]);
@@ -159,7 +210,12 @@ fn a_test_may_be_refused_in_its_own_kind() {
             Stage::Greeting => &[],
             _ => &[(Stage::Greeting, "", "220 mx.target.example")],
         };
-        story.dialogue_ending(path, test, &[before, &[(answer.0, "…", answer.1)]].concat(), End::Answered);
+        story.dialogue_ending(
+            path,
+            test,
+            &[before, &[(answer.0, "…", answer.1)]].concat(),
+            End::Answered,
+        );
         if let Some((stage, reply)) = control {
             story.answered(path, "ctl-postmaster", stage, reply);
         }
@@ -186,7 +242,13 @@ fn what_greets_nobody_may_wait_for_a_proxys_header() {
         (&["foreign-to-foreign"], &[], 5_000, closed(), true),
         (&["foreign-to-foreign"], &[], 3, closing(), false),
         (&["foreign-to-foreign"], &exim, 3, End::Answered, true),
-        (&["foreign-to-foreign"], &exim[..1], 60_000, End::Interrupted(Cause::TimedOut { stage: Stage::Ehlo }), false),
+        (
+            &["foreign-to-foreign"],
+            &exim[..1],
+            60_000,
+            End::Interrupted(Cause::TimedOut { stage: Stage::Ehlo }),
+            false,
+        ),
         (&["foreign-to-foreign", "proxy-v1-loopback"], &[], 60_000, silent(), false),
     ] {
         let mut story = Story::begin(false);
@@ -204,8 +266,8 @@ fn what_greets_nobody_may_wait_for_a_proxys_header() {
     }
 }
 
-/// Exim calls a user whom nobody has unrouteable, as it does a domain that takes no mail: only the same words for both say
-/// that a recipient was taken for a local one.
+/// Exim calls a user whom nobody has unrouteable, as it does a domain that takes no mail: only the
+/// same words for both say that a recipient was taken for a local one.
 #[test]
 fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
     const UNROUTEABLE: &str = "550 Unrouteable address";
@@ -218,7 +280,8 @@ fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
         ("source-route-domain", UNROUTEABLE, Verdict::Inconclusive),
     ] {
         let mut story = Story::begin(true);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
         story.answered(path, test, Stage::Rcpt, UNROUTEABLE);
         story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
         story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
@@ -226,18 +289,24 @@ fn a_recipient_is_taken_for_nobody_where_the_words_are_the_same() {
     }
 }
 
-/// Blacklists often spare postmaster: what is said to everybody else as well is about us, unless it speaks of the recipient.
+/// Blacklists often spare postmaster: what is said to everybody else as well is about us, unless it
+/// speaks of the recipient.
 #[test]
 fn what_all_but_postmaster_are_told_is_no_denial() {
     const ACCESS: &str = "550 Access denied";
     const RECIPIENT: &str = "550 5.4.1 <x@y>: Recipient address rejected: Access denied";
     for (answer, nobody, expected) in [
         (ACCESS, "550 5.1.1 User unknown", Verdict::Closed),
-        // The route at the own domain was taken for a user whom nobody has, and whoever asks plainly is told another thing.
+        // The route at the own domain was taken for a user whom nobody has, and whoever asks
+        // plainly is told another thing.
         ("454 4.7.1 Relay access denied", ACCESS, Verdict::Closed),
         (ACCESS, "250 ok", Verdict::Closed),
         (ACCESS, ACCESS, Verdict::Inconclusive),
-        ("550 <u@probe.example>: go away", "550 <x@target.example>: go away", Verdict::Inconclusive),
+        (
+            "550 <u@probe.example>: go away",
+            "550 <x@target.example>: go away",
+            Verdict::Inconclusive,
+        ),
         ("554 5.7.1 Weiterleitung nicht gestattet", "550 5.1.1 User unknown", Verdict::Closed),
         // Microsoft's, for a domain that isn't the tenant's as for a user whom nobody has.
         (RECIPIENT, RECIPIENT, Verdict::Closed),
@@ -255,11 +324,12 @@ fn what_all_but_postmaster_are_told_is_no_denial() {
     }
 }
 
-/// The same words and X.1.1 for both say so where the refusal is put off as well; a greylist says them to everybody.
+/// The same words and X.1.1 for both say so where the refusal is put off as well; a greylist says
+/// them to everybody.
 #[test]
 fn a_recipient_may_be_taken_for_nobody_for_now() {
-    const UNKNOWN: &str =
-        "450 4.1.1 <x@target.example>: Recipient address rejected: User unknown in local recipient table";
+    const UNKNOWN: &str = "450 4.1.1 <x@target.example>: Recipient address rejected: User unknown \
+                           in local recipient table";
     for (test, answer, nobody, expected) in [
         (
             "srs0-forged",
@@ -267,13 +337,24 @@ fn a_recipient_may_be_taken_for_nobody_for_now() {
             "450 4.1.1 <y>: Recipient address rejected: User unknown in local recipient table",
             Verdict::Closed,
         ),
-        ("srs0-forged", UNKNOWN, "450 4.2.0 <y>: Recipient address rejected: Greylisted", Verdict::Inconclusive),
-        ("srs0-forged", "450 mailbox unavailable", "450 mailbox unavailable", Verdict::Inconclusive),
+        (
+            "srs0-forged",
+            UNKNOWN,
+            "450 4.2.0 <y>: Recipient address rejected: Greylisted",
+            Verdict::Inconclusive,
+        ),
+        (
+            "srs0-forged",
+            "450 mailbox unavailable",
+            "450 mailbox unavailable",
+            Verdict::Inconclusive,
+        ),
         ("srs0-forged", "450 4.2.0 Greylisted", "450 4.2.0 Greylisted", Verdict::Inconclusive),
         ("foreign-to-foreign", UNKNOWN, UNKNOWN, Verdict::Inconclusive),
     ] {
         let mut story = Story::begin(true);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx", "ctl-postmaster"]);
         story.answered(path, test, Stage::Rcpt, answer);
         story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
         story.answered(path, "ctl-postmaster", Stage::Rcpt, "250 ok");
@@ -281,25 +362,49 @@ fn a_recipient_may_be_taken_for_nobody_for_now() {
     }
 }
 
-/// What stands below the refusal of a user whom nobody has, stands below every refusal and is about none.
+/// What stands below the refusal of a user whom nobody has, stands below every refusal and is about
+/// none.
 #[test]
 fn what_stands_below_every_refusal_is_no_reason() {
     const FOOTER: &str = "If you have been blocked in error, call 555 at 12:30:45";
-    let nobody = format!("550 5.1.1 <x@target.example>: User unknown. {}", FOOTER.replace("30:45", "31:06"));
-    let blocked = format!("554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked. {FOOTER}");
+    let nobody =
+        format!("550 5.1.1 <x@target.example>: User unknown. {}", FOOTER.replace("30:45", "31:06"));
+    let blocked =
+        format!("554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked. {FOOTER}");
     for (answer, nobody, expected) in [
-        (format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &nobody, Verdict::Closed),
-        (format!("454 4.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &nobody, Verdict::Closed),
-        (format!("554-5.7.1 <u@probe.example>: Relay access denied / 554 5.7.1 {FOOTER}"), &nobody, Verdict::Closed),
+        (
+            format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"),
+            &nobody,
+            Verdict::Closed,
+        ),
+        (
+            format!("454 4.7.1 <u@probe.example>: Relay access denied. {FOOTER}"),
+            &nobody,
+            Verdict::Closed,
+        ),
+        (
+            format!("554-5.7.1 <u@probe.example>: Relay access denied / 554 5.7.1 {FOOTER}"),
+            &nobody,
+            Verdict::Closed,
+        ),
         // What is left must say it.
         (format!("554 5.7.1 <u@probe.example>: No. {FOOTER}"), &nobody, Verdict::Inconclusive),
         (blocked.clone(), &nobody, Verdict::Inconclusive),
-        (format!("554 5.7.1 Relay access denied: {}", &blocked[10..]), &nobody, Verdict::Inconclusive),
+        (
+            format!("554 5.7.1 Relay access denied: {}", &blocked[10..]),
+            &nobody,
+            Verdict::Inconclusive,
+        ),
         // Whoever is blocked is so everywhere.
-        (format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"), &blocked, Verdict::Inconclusive),
+        (
+            format!("554 5.7.1 <u@probe.example>: Relay access denied. {FOOTER}"),
+            &blocked,
+            Verdict::Inconclusive,
+        ),
     ] {
         let mut story = Story::begin(true);
-        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-local-nx"]);
+        let path =
+            story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "ctl-local-nx"]);
         story.answered(path, "foreign-to-foreign", Stage::Rcpt, &answer);
         story.answered(path, "ctl-local-nx", Stage::Rcpt, nobody);
         assert_eq!(judge(&story.end()).verdict, expected, "{answer} {nobody}");
@@ -311,10 +416,20 @@ fn what_stands_below_every_refusal_is_no_reason() {
 fn whoever_is_hung_up_on_with_a_denial_has_his_answer() {
     let closed = || Cause::Disconnected { stage: Stage::Data, error: None };
     for (test, answer, cause, expected) in [
-        ("data-after-refused", "521 5.7.1 <u@probe.example>: Relay access denied", closed(), Verdict::Closed),
+        (
+            "data-after-refused",
+            "521 5.7.1 <u@probe.example>: Relay access denied",
+            closed(),
+            Verdict::Closed,
+        ),
         ("data-after-refused", "550 relay not permitted", closed(), Verdict::Closed),
         ("data-after-refused", "550 no", closed(), Verdict::Inconclusive),
-        ("data-after-refused", "554 5.7.1 blocked using dnsbl.example", closed(), Verdict::Inconclusive),
+        (
+            "data-after-refused",
+            "554 5.7.1 blocked using dnsbl.example",
+            closed(),
+            Verdict::Inconclusive,
+        ),
         ("data-after-refused", "454 4.7.1 Relay access denied", closed(), Verdict::Inconclusive),
         ("data-after-refused", "250 ok", closed(), Verdict::Inconclusive),
         ("data-after-refused", "550 relay not permitted", Cause::Stopped, Verdict::Inconclusive),
@@ -331,8 +446,8 @@ fn whoever_is_hung_up_on_with_a_denial_has_his_answer() {
     }
 }
 
-/// Whoever is denied, asks for DATA, is refused, and is hung up on when he asks for the same again, has it too: chasquid
-/// bears two errors.
+/// Whoever is denied, asks for DATA, is refused, and is hung up on when he asks for the same again,
+/// has it too: chasquid bears two errors.
 #[test]
 fn whoever_is_hung_up_on_as_he_asks_again_has_his_answer() {
     const AGAIN: &str = "RCPT TO:<u@probe.example>";
@@ -361,11 +476,12 @@ fn whoever_is_hung_up_on_as_he_asks_again_has_his_answer() {
     }
 }
 
-/// Where others asked before on the same connection, it was they who used up the server's patience: alone, the test gets
-/// further.
+/// Where others asked before on the same connection, it was they who used up the server's patience:
+/// alone, the test gets further.
 #[test]
 fn whoever_is_hung_up_on_behind_others_has_no_answer() {
-    const RCPT: (Stage, &str, &str) = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 5.7.1 Relaying denied");
+    const RCPT: (Stage, &str, &str) =
+        (Stage::Rcpt, "RCPT TO:<u@probe.example>", "550 5.7.1 Relaying denied");
     const DATA: (Stage, &str, &str) = (Stage::Data, "DATA", "503 5.5.1 no recipients");
     for (last, is_shared, expected) in [
         (&[RCPT, DATA, RCPT][..], false, Verdict::Closed),
@@ -375,9 +491,17 @@ fn whoever_is_hung_up_on_behind_others_has_no_answer() {
     ] {
         let mut story = Story::begin(false);
         let path = story.path("192.0.2.7", 25, Security::Plain, &["data-after-refused"]);
-        let before = [(Stage::Greeting, "", "220 mx"), (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok")];
+        let before = [
+            (Stage::Greeting, "", "220 mx"),
+            (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok"),
+        ];
         let cause = Cause::Disconnected { stage: Stage::Rcpt, error: None };
-        story.attempts(path, "data-after-refused", &[&before, last].concat(), End::Interrupted(cause));
+        story.attempts(
+            path,
+            "data-after-refused",
+            &[&before, last].concat(),
+            End::Interrupted(cause),
+        );
         if is_shared {
             story.shared_with("null-sender");
         }
@@ -385,7 +509,8 @@ fn whoever_is_hung_up_on_behind_others_has_no_answer() {
     }
 }
 
-/// What is refused for want of TLS is about TLS: it counts where the same was asked under it, on the same port.
+/// What is refused for want of TLS is about TLS: it counts where the same was asked under it, on
+/// the same port.
 #[test]
 fn what_wants_tls_is_no_denial_unless_it_is_asked_under_tls() {
     const PLAIN: &[&str] = &["foreign-to-foreign"];
@@ -395,7 +520,12 @@ fn what_wants_tls_is_no_denial_unless_it_is_asked_under_tls() {
     for (stage, answer, twin, expected) in [
         (AT_MAIL, "530 5.7.0 Must issue a STARTTLS command first", None, Verdict::Inconclusive),
         (AT_MAIL, "538 Error: Must issue a STARTTLS command first", None, Verdict::Inconclusive),
-        (AT_MAIL, "538 5.7.11 Encryption required for requested authentication mechanism", None, Verdict::Inconclusive),
+        (
+            AT_MAIL,
+            "538 5.7.11 Encryption required for requested authentication mechanism",
+            None,
+            Verdict::Inconclusive,
+        ),
         (AT_MAIL, "538 no", None, Verdict::Inconclusive),
         (AT_MAIL, "538 no", Some((25, BOTH)), Verdict::Closed),
         (AT_MAIL, "538 no", Some((587, BOTH)), Verdict::Inconclusive),
@@ -411,23 +541,29 @@ fn what_wants_tls_is_no_denial_unless_it_is_asked_under_tls() {
         let path = story.path("192.0.2.7", 25, Security::Plain, BOTH);
         let denied = "554 5.7.1 <u@probe.example>: Relay access denied";
         match stage {
-            AT_MAIL => BOTH.iter().for_each(|test| story.answered(path, test, Stage::Mail, answer)),
+            AT_MAIL => BOTH
+                .iter()
+                .for_each(|test| story.answered(path, test, Stage::Mail, answer)),
             _ => {
                 story.answered(path, "foreign-to-foreign", Stage::Rcpt, denied);
-                let lines = [(Stage::Greeting, "", "220 mx"), (Stage::Auth, "AUTH PLAIN AGEAYg==", answer)];
+                let lines =
+                    [(Stage::Greeting, "", "220 mx"), (Stage::Auth, "AUTH PLAIN AGEAYg==", answer)];
                 story.dialogue_ending(path, "auth-plain-random", &lines, End::Answered);
             }
         }
         if let Some((port, tests)) = twin {
             let twin = story.path("192.0.2.7", port, Security::StartTls, tests);
-            tests.iter().for_each(|test| story.answered(twin, test, Stage::Rcpt, denied));
+            tests
+                .iter()
+                .for_each(|test| story.answered(twin, test, Stage::Rcpt, denied));
         }
         assert_eq!(judge(&story.end()).verdict, expected, "{stage} {answer} {twin:?}");
     }
 }
 
-/// A server that takes every recipient and refuses every message has refused what no message can be sent for, too: a
-/// recipient behind one of its own, and what is asked after a refusal that there isn't.
+/// A server that takes every recipient and refuses every message has refused what no message can be
+/// sent for, too: a recipient behind one of its own, and what is asked after a refusal that there
+/// isn't.
 #[test]
 fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
     const DENIED: &str = "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain";
@@ -443,8 +579,13 @@ fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
         (DENIED, Some(SPAM), Verdict::Suspect),
     ] {
         let mut story = Story::begin_with(true, Profile::Standard);
-        let tests =
-            ["foreign-to-foreign", "percent-domain", "piggyback-recipient", "data-after-refused", "ctl-second-foreign"];
+        let tests = [
+            "foreign-to-foreign",
+            "percent-domain",
+            "piggyback-recipient",
+            "data-after-refused",
+            "ctl-second-foreign",
+        ];
         let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
         for test in &tests[..3] {
             story.asked(path, test, "250 ok");
@@ -454,17 +595,32 @@ fn what_no_message_can_ask_is_no_doubt_where_every_message_is_refused() {
         let mail = (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok");
         let taken = (Stage::Rcpt, "RCPT TO:<u@probe.example>", "250 ok");
         let data = (Stage::Data, "DATA", "354 go on");
-        story.attempts(path, tests[3], &[(Stage::Greeting, "", "220 mx"), mail, taken, data], End::Answered);
+        story.attempts(
+            path,
+            tests[3],
+            &[(Stage::Greeting, "", "220 mx"), mail, taken, data],
+            End::Answered,
+        );
         let text = |answer| (Stage::EndOfData, "Subject: x", answer);
-        let second = if shared.is_some() { taken } else { (Stage::Rcpt, "RCPT TO:<v@probe.example>", "550 no") };
+        let second = if shared.is_some() {
+            taken
+        } else {
+            (Stage::Rcpt, "RCPT TO:<v@probe.example>", "550 no")
+        };
         story.dialogue(path, tests[1], true, &[mail, taken, data, text(shared.unwrap_or(alone))]);
-        story.dialogue(path, "percent-host", true, &[mail, taken, second, data, text(shared.unwrap_or(alone))]);
+        story.dialogue(
+            path,
+            "percent-host",
+            true,
+            &[mail, taken, second, data, text(shared.unwrap_or(alone))],
+        );
         story.dialogue(path, tests[0], true, &[mail, taken, data, text(alone)]);
         assert_eq!(judge(&story.end()).verdict, expected, "{alone} {shared:?}");
     }
 }
 
-/// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for that.
+/// A server that sends all mail for its own domain on to ours, as it is written, relays nothing for
+/// that.
 #[test]
 fn what_is_handed_on_with_its_route_unread_is_no_proof() {
     const TOKEN: &str = "nruabcdefghijklmnopqrstuvwxyz2345672";
@@ -489,12 +645,15 @@ fn what_is_handed_on_with_its_route_unread_is_no_proof() {
         let report = story.end();
         let judgement = judge(&report);
         assert_eq!(judgement.verdict, expected, "{test} {came_to}");
-        let told = findings(&report, &judgement).iter().any(|finding| finding.tag == "unproven_arrival");
+        let told = findings(&report, &judgement)
+            .iter()
+            .any(|finding| finding.tag == "unproven_arrival");
         assert_eq!(told, expected == Verdict::Suspect, "{test} {came_to}");
     }
 }
 
-/// A server that takes one line for two answers twice: the last answer is the one about the foreign recipient.
+/// A server that takes one line for two answers twice: the last answer is the one about the foreign
+/// recipient.
 #[test]
 fn a_line_that_is_taken_for_two_is_judged_by_its_last_answer() {
     for (answers, expected) in [
@@ -510,18 +669,24 @@ fn a_line_that_is_taken_for_two_is_judged_by_its_last_answer() {
     ] {
         let mut story = Story::begin(false);
         let path = story.path("192.0.2.7", 25, Security::Plain, &["bare-lf-command"]);
-        let mut lines =
-            vec![(Stage::Greeting, "", "220 mx"), (Stage::Rcpt, "RCPT TO:<a@b>\\x0aRCPT TO:<c@d>", answers[0])];
+        let mut lines = vec![
+            (Stage::Greeting, "", "220 mx"),
+            (Stage::Rcpt, "RCPT TO:<a@b>\\x0aRCPT TO:<c@d>", answers[0]),
+        ];
         lines.extend(answers[1..].iter().map(|answer| (Stage::Rcpt, "", *answer)));
         story.dialogue(path, "bare-lf-command", false, &lines);
         assert_eq!(judge(&story.end()).verdict, expected, "{answers:?}");
     }
 }
 
-/// A server that breaks off TLS for a client with a certificate, and for others doesn't, has refused the certificate.
+/// A server that breaks off TLS for a client with a certificate, and for others doesn't, has
+/// refused the certificate.
 #[test]
 fn a_certificate_may_be_refused_by_the_handshake() {
-    let alert = Cause::Disconnected { stage: Stage::Ehlo, error: Some("received fatal alert: UnknownCA".to_owned()) };
+    let alert = Cause::Disconnected {
+        stage: Stage::Ehlo,
+        error: Some("received fatal alert: UnknownCA".to_owned()),
+    };
     let silent = Cause::Disconnected { stage: Stage::Ehlo, error: None };
     let failed = Cause::TlsFailed { error: "an alert".to_owned() };
     for (test, cause, has_tls, expected) in [
@@ -539,22 +704,37 @@ fn a_certificate_may_be_refused_by_the_handshake() {
         if has_tls {
             story.tell(Event::Secured { dialogue: 1, after_ms: 1, tls: TlsFacts::default() });
         }
-        story.dialogue_ending(plain, test, &[(Stage::Greeting, "", "220 mx")], End::Interrupted(cause.clone()));
+        story.dialogue_ending(
+            plain,
+            test,
+            &[(Stage::Greeting, "", "220 mx")],
+            End::Interrupted(cause.clone()),
+        );
         assert_eq!(judge(&story.end()).verdict, expected, "{test} {cause} {has_tls}");
     }
 }
 
 #[test]
 fn what_is_not_offered_is_no_doubt_and_no_acquittal() {
-    for (others, expected) in [(&["foreign-to-foreign"][..], Verdict::Closed), (&[], Verdict::Inconclusive)] {
+    for (others, expected) in
+        [(&["foreign-to-foreign"][..], Verdict::Closed), (&[], Verdict::Inconclusive)]
+    {
         let mut story = Story::begin(false);
         let tests = [others, &["xclient-loopback"]].concat();
         let path = story.path("192.0.2.7", 25, Security::Plain, &tests);
         for test in others {
             story.answered(path, test, Stage::Rcpt, "550 relaying denied");
         }
-        let lines = [(Stage::Greeting, "", "220 mx.target.example"), (Stage::Ehlo, "EHLO x", "250 mx.target.example")];
-        story.dialogue_ending(path, "xclient-loopback", &lines, End::NotOffered("XCLIENT".to_owned()));
+        let lines = [
+            (Stage::Greeting, "", "220 mx.target.example"),
+            (Stage::Ehlo, "EHLO x", "250 mx.target.example"),
+        ];
+        story.dialogue_ending(
+            path,
+            "xclient-loopback",
+            &lines,
+            End::NotOffered("XCLIENT".to_owned()),
+        );
         assert_eq!(judge(&story.end()).verdict, expected);
     }
 }
@@ -563,7 +743,12 @@ fn what_is_not_offered_is_no_doubt_and_no_acquittal() {
 #[test]
 fn what_is_adjacent_is_not_scored() {
     let mut story = Story::begin(false);
-    let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign", "spoof-local-to-local"]);
+    let path = story.path(
+        "192.0.2.7",
+        25,
+        Security::Plain,
+        &["foreign-to-foreign", "spoof-local-to-local"],
+    );
     story.answered(path, "foreign-to-foreign", Stage::Rcpt, "550 relaying denied");
     story.answered(path, "spoof-local-to-local", Stage::Rcpt, "250 ok");
     let judgement = judge(&story.end());
@@ -581,10 +766,14 @@ fn the_summary_says_each_reason_once() {
         story.answered(path, "null-sender", Stage::Rcpt, "450 4.2.0 Greylisted");
     }
     let judgement = judge(&story.end());
-    assert_eq!(judgement.summary, "Could not tell, because of tests 1, 3: deferred during RCPT (greylisted).");
+    assert_eq!(
+        judgement.summary,
+        "Could not tell, because of tests 1, 3: deferred during RCPT (greylisted)."
+    );
 }
 
-/// A server lets its own machine and network do what strangers may not: who asks from there learns so.
+/// A server lets its own machine and network do what strangers may not: who asks from there learns
+/// so.
 #[test]
 fn a_neighbour_is_no_stranger() {
     for (ours, theirs, is_nearby) in [
@@ -597,24 +786,40 @@ fn a_neighbour_is_no_stranger() {
         ("2001:db8:1::9", "2001:db8:1::7", true),
         ("2001:db8:2::9", "2001:db8:1::7", false),
     ] {
-        for (answer, verdict) in [("250 ok", Verdict::OpenRelay), ("550 5.7.1 Relaying denied", Verdict::Closed)] {
+        for (answer, verdict) in
+            [("250 ok", Verdict::OpenRelay), ("550 5.7.1 Relaying denied", Verdict::Closed)]
+        {
             let mut story = Story::begin(true);
-            story.connected = (ours.parse::<std::net::IpAddr>().expect("an address"), 40_000).into();
+            story.connected =
+                (ours.parse::<std::net::IpAddr>().expect("an address"), 40_000).into();
             let path = story.path(theirs, 25, Security::Plain, &["foreign-to-foreign"]);
             match verdict {
                 Verdict::OpenRelay => {
-                    let peer = std::net::SocketAddr::new(theirs.parse().expect("an address"), 50_000).to_string();
-                    story.relayed(path, "foreign-to-foreign", &peer, "from tester.probe.example by mx.target.example");
+                    let peer =
+                        std::net::SocketAddr::new(theirs.parse().expect("an address"), 50_000)
+                            .to_string();
+                    story.relayed(
+                        path,
+                        "foreign-to-foreign",
+                        &peer,
+                        "from tester.probe.example by mx.target.example",
+                    );
                 }
                 _ => story.answered(path, "foreign-to-foreign", Stage::Rcpt, answer),
             }
             let report = story.end();
             let judgement = judge(&report);
-            let is_found = findings(&report, &judgement).iter().any(|finding| finding.tag == "asked_from_nearby");
+            let is_found = findings(&report, &judgement)
+                .iter()
+                .any(|finding| finding.tag == "asked_from_nearby");
             let is_open = verdict == Verdict::OpenRelay;
             assert_eq!(judgement.verdict, verdict, "{ours} {theirs}");
             assert_eq!(is_found, is_nearby && is_open, "{ours} {theirs}");
-            assert_eq!(judgement.summary.contains("test from outside"), is_found, "{ours} {theirs}");
+            assert_eq!(
+                judgement.summary.contains("test from outside"),
+                is_found,
+                "{ours} {theirs}"
+            );
         }
     }
 }

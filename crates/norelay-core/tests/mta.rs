@@ -24,14 +24,24 @@ fn samples() -> Vec<Sample> {
 
 fn sample(block: &'static str) -> Sample {
     let (head, answers) = block.split_once('\n').expect("a block has answers");
-    let cells: Vec<&str> = head.trim_start_matches("# ").split('|').map(str::trim).collect();
+    let cells: Vec<&str> = head
+        .trim_start_matches("# ")
+        .split('|')
+        .map(str::trim)
+        .collect();
     let [name, confidence, version, distribution] = cells[..] else { panic!("four cells: {head}") };
     let told = |cell: &'static str| (cell != "-").then_some(cell);
     let answers = answers.lines().map(|line| {
         let (stage, reply) = line.split_once(" | ").expect("stage and reply");
         (serde_json::from_value(stage.into()).expect("a stage"), reply)
     });
-    Sample { name, confidence, version: told(version), distribution: told(distribution), answers: answers.collect() }
+    Sample {
+        name,
+        confidence,
+        version: told(version),
+        distribution: told(distribution),
+        answers: answers.collect(),
+    }
 }
 
 fn report_of(answers: &[(Stage, &str)]) -> Report {
@@ -64,12 +74,17 @@ fn each_sample_is_told_by_what_it_says() {
 #[test]
 fn each_clue_has_a_sample() {
     let samples = samples();
-    let shown: Vec<_> = samples.iter().map(|sample| (sample.name, report_of(&sample.answers))).collect();
+    let shown: Vec<_> = samples
+        .iter()
+        .map(|sample| (sample.name, report_of(&sample.answers)))
+        .collect();
     let bare: Vec<String> = CLUES
         .iter()
         .filter(|clue| {
             let of_name = shown.iter().filter(|(name, _)| *name == clue.mta);
-            !of_name.flat_map(|(_, report)| clues(report, 0)).any(|shown| std::ptr::eq(shown, *clue))
+            !of_name
+                .flat_map(|(_, report)| clues(report, 0))
+                .any(|shown| std::ptr::eq(shown, *clue))
         })
         .map(|clue| format!("{}: {}", clue.mta, clue.pattern))
         .collect();
@@ -80,7 +95,10 @@ fn each_clue_has_a_sample() {
 fn what_is_only_remembered_makes_nothing_certain() {
     for sample in samples() {
         let report = report_of(&sample.answers);
-        let of_name: Vec<_> = clues(&report, 0).into_iter().filter(|clue| clue.mta == sample.name).collect();
+        let of_name: Vec<_> = clues(&report, 0)
+            .into_iter()
+            .filter(|clue| clue.mta == sample.name)
+            .collect();
         if !of_name.is_empty() && of_name.iter().all(|clue| !clue.verified) {
             assert_ne!(sample.confidence, "certain", "{}", sample.name);
         }
@@ -94,7 +112,12 @@ fn a_hidden_greeting_never_makes_another_server_of_it() {
         if whole.is_some_and(|mta| mta.evidence.iter().any(|clause| clause.starts_with("but "))) {
             continue;
         }
-        let hidden: Vec<_> = sample.answers.iter().filter(|(stage, _)| *stage != Stage::Greeting).copied().collect();
+        let hidden: Vec<_> = sample
+            .answers
+            .iter()
+            .filter(|(stage, _)| *stage != Stage::Greeting)
+            .copied()
+            .collect();
         if let Some(mta) = identify(&report_of(&hidden), 0) {
             let family = [
                 ("fortimail", "sendmail"),
@@ -106,18 +129,34 @@ fn a_hidden_greeting_never_makes_another_server_of_it() {
                 ("dovecot", "postfix"),
             ];
             let is_kin = family.contains(&(sample.name, mta.name));
-            assert!(mta.name == sample.name || is_kin, "{} without its greeting is told as {mta:?}", sample.name);
+            assert!(
+                mta.name == sample.name || is_kin,
+                "{} without its greeting is told as {mta:?}",
+                sample.name
+            );
         }
     }
 }
 
 #[test]
 fn a_proxy_is_told_apart_from_who_is_behind_it() {
-    let of_proxy = |sample: &&Sample| sample.answers.iter().any(|(_, reply)| reply.contains("Relay access denied"));
+    let of_proxy = |sample: &&Sample| {
+        sample
+            .answers
+            .iter()
+            .any(|(_, reply)| reply.contains("Relay access denied"))
+    };
     let samples = samples();
-    let proxied = samples.iter().filter(|sample| sample.name == "nginx").find(of_proxy).expect("there is a sample");
+    let proxied = samples
+        .iter()
+        .filter(|sample| sample.name == "nginx")
+        .find(of_proxy)
+        .expect("there is a sample");
     let behind = behind(&report_of(&proxied.answers), 0).expect("somebody is behind it");
     assert_eq!(behind.name, "postfix");
-    let plain = samples.iter().find(|sample| sample.name == "postfix").expect("there is a sample");
+    let plain = samples
+        .iter()
+        .find(|sample| sample.name == "postfix")
+        .expect("there is a sample");
     assert_eq!(norelay_core::mta::behind(&report_of(&plain.answers), 0), None);
 }

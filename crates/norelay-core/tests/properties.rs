@@ -20,12 +20,20 @@ fn render_all(report: &Report) -> Verdict {
     let shown = text::render(report, &judgement, text::Style::Ansi);
     assert!(shown.contains(judgement.verdict.word()));
     assert_eq!(json::value(report, &judgement)["verdict"], judgement.verdict.word());
-    for judged in judgement.paths.iter().flat_map(|path| path.tests.iter().chain(&path.controls)) {
+    for judged in judgement
+        .paths
+        .iter()
+        .flat_map(|path| path.tests.iter().chain(&path.controls))
+    {
         assert_eq!(text::progress(judged).lines().count(), 1);
     }
     for dialogue in report.dialogues.values() {
         let explained = transcript::explained_lines(dialogue, None);
-        assert!(explained.iter().all(|line| !line.contains(char::is_control)));
+        assert!(
+            explained
+                .iter()
+                .all(|line| !line.contains(char::is_control))
+        );
     }
     judgement.verdict
 }
@@ -65,17 +73,30 @@ fn an_open_server_stays_open_from_the_proof_to_the_end_of_the_log() {
             report.apply(&record);
             verdicts.push(judge(&report).verdict);
         }
-        let first = verdicts.iter().position(|verdict| *verdict == Verdict::OpenRelay).expect("the log has a proof");
-        assert!(first > 10 && verdicts[first..].iter().all(|verdict| *verdict == Verdict::OpenRelay));
+        let first = verdicts
+            .iter()
+            .position(|verdict| *verdict == Verdict::OpenRelay)
+            .expect("the log has a proof");
+        assert!(
+            first > 10
+                && verdicts[first..]
+                    .iter()
+                    .all(|verdict| *verdict == Verdict::OpenRelay)
+        );
     }
 }
 
 #[test]
 fn as_many_paths_as_a_token_can_name() {
-    let way = |port| Path { host: None, address: [192, 0, 2, 7].into(), port, security: Security::Plain };
+    let way =
+        |port| Path { host: None, address: [192, 0, 2, 7].into(), port, security: Security::Plain };
     let records: Vec<_> = (0..=u8::MAX)
         .chain([0])
-        .map(|path| Event::PathAdded { path, way: way(path.into()), tests: vec!["foreign-to-foreign".to_owned()] })
+        .map(|path| Event::PathAdded {
+            path,
+            way: way(path.into()),
+            tests: vec!["foreign-to-foreign".to_owned()],
+        })
         .map(|event| Record::new(jiff::Timestamp::UNIX_EPOCH, event))
         .collect();
     let report = Report::of(&records);

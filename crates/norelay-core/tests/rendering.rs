@@ -51,8 +51,9 @@ fn logs_are_read_back_as_they_were_written() {
     }
 }
 
-/// The documents of tests and remedies change without the renderers: they are left out of the snapshots. What is left
-/// out begins with a line that starts like `from` (blanks aside) and ends before one that is `to`.
+/// The documents of tests and remedies change without the renderers: they are left out of the
+/// snapshots. What is left out begins with a line that starts like `from` (blanks aside) and ends
+/// before one that is `to`.
 fn without(text: &str, from: &str, to: impl Fn(&str) -> bool) -> String {
     let mut is_out = false;
     let kept = text.lines().filter(|line| {
@@ -82,21 +83,33 @@ fn reports_look_as_they_did() {
             format!("{name}.text"),
             text_without_documents(&text::render(&report, &judgement, text::Style::Plain))
         );
-        // What a full report looks like, what is hard to tell, and what acts: the rest would say nothing new.
+        // What a full report looks like, what is hard to tell, and what acts: the rest would say
+        // nothing new.
         if matches!(name, "multihop" | "inconclusive" | "hostile") {
-            insta::assert_snapshot!(format!("{name}.json"), json_without_documents(&json::render(&report, &judgement)));
+            insta::assert_snapshot!(
+                format!("{name}.json"),
+                json_without_documents(&json::render(&report, &judgement))
+            );
         }
     }
 }
 
 #[test]
 fn dialogues_are_shown_and_explained() {
-    for (name, log, dialogues) in [("multihop", LOGS[2].1, &[4, 5][..]), ("inconclusive", LOGS[4].1, &[8, 12])] {
+    for (name, log, dialogues) in
+        [("multihop", LOGS[2].1, &[4, 5][..]), ("inconclusive", LOGS[4].1, &[8, 12])]
+    {
         let (report, _) = judged(log);
-        let shown = dialogues.iter().filter_map(|number| report.dialogues.get(number)).flat_map(|dialogue| {
-            let plain = transcript::lines(dialogue);
-            plain.into_iter().chain([String::new()]).chain(transcript::explained_lines(dialogue, Some("postfix")))
-        });
+        let shown = dialogues
+            .iter()
+            .filter_map(|number| report.dialogues.get(number))
+            .flat_map(|dialogue| {
+                let plain = transcript::lines(dialogue);
+                plain
+                    .into_iter()
+                    .chain([String::new()])
+                    .chain(transcript::explained_lines(dialogue, Some("postfix")))
+            });
         insta::assert_snapshot!(format!("{name}.transcript"), shown.collect::<Vec<_>>().join("\n"));
     }
 }
@@ -104,9 +117,16 @@ fn dialogues_are_shown_and_explained() {
 #[test]
 fn one_line_a_test_while_the_run_goes_on() {
     let (_, judgement) = judged(LOGS[4].1);
-    let tests = judgement.paths.iter().flat_map(|path| path.tests.iter().chain(&path.controls));
+    let tests = judgement
+        .paths
+        .iter()
+        .flat_map(|path| path.tests.iter().chain(&path.controls));
     let lines: Vec<_> = tests.map(text::progress).collect();
-    assert!(lines.iter().all(|line| line.chars().count() <= 80 && !line.contains('\n')));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.chars().count() <= 80 && !line.contains('\n'))
+    );
     insta::assert_snapshot!("inconclusive.progress", lines.join("\n"));
 }
 
@@ -115,7 +135,9 @@ fn a_closed_server_gets_the_exact_sentence() {
     for (name, log, verdict) in LOGS {
         let (report, judgement) = judged(log);
         let text = text::render(&report, &judgement, text::Style::Plain);
-        let has_sentence = text.lines().any(|line| line == "All tests performed, no relays accepted.");
+        let has_sentence = text
+            .lines()
+            .any(|line| line == "All tests performed, no relays accepted.");
         assert_eq!(has_sentence, verdict == "closed", "{name}");
     }
 }
@@ -131,17 +153,31 @@ fn nothing_acts_in_a_terminal_and_lines_fit() {
     for (name, log, _) in LOGS {
         let (report, judgement) = judged(log);
         let plain = text::render(&report, &judgement, text::Style::Plain);
-        assert!(!plain.contains(can_act) && !json::render(&report, &judgement).contains(can_act), "{name}");
+        assert!(
+            !plain.contains(can_act) && !json::render(&report, &judgement).contains(can_act),
+            "{name}"
+        );
         // The heading names what was typed, and lines to copy are not broken.
-        let is_to_copy = |line: &&str| line.strip_prefix("           ").is_some_and(|rest| !rest.starts_with(' '));
-        let longest = plain.lines().skip(1).filter(|line| !is_to_copy(line)).map(|line| line.chars().count()).max();
+        let is_to_copy = |line: &&str| {
+            line.strip_prefix("           ")
+                .is_some_and(|rest| !rest.starts_with(' '))
+        };
+        let longest = plain
+            .lines()
+            .skip(1)
+            .filter(|line| !is_to_copy(line))
+            .map(|line| line.chars().count())
+            .max();
         assert!(longest.is_some_and(|longest| longest <= 80), "{name}: {longest:?}\n{plain}");
         // A style underlines what the words say already.
         let styled = text::render(&report, &judgement, text::Style::Ansi);
-        let unstyled = styled.split('\u{1b}').enumerate().map(|(index, part)| match index {
-            0 => part,
-            _ => part.split_once('m').map_or(part, |(_, rest)| rest),
-        });
+        let unstyled = styled
+            .split('\u{1b}')
+            .enumerate()
+            .map(|(index, part)| match index {
+                0 => part,
+                _ => part.split_once('m').map_or(part, |(_, rest)| rest),
+            });
         assert_eq!(unstyled.collect::<String>(), plain, "{name}");
     }
 }

@@ -1,7 +1,10 @@
-//! Holds the table in `docs/catalogue.md` equal to the catalogue. `UPDATE=1 cargo test -p norelay-core --test table`
-//! writes it anew.
+//! Holds the table in `docs/catalogue.md` equal to the catalogue. `UPDATE=1 cargo test -p
+//! norelay-core --test table` writes it anew.
 
-#![allow(clippy::disallowed_methods, reason = "a test of a document reads the document, and writes it when asked to")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test of a document reads the document, and writes it when asked to"
+)]
 
 use norelay_core::catalogue::{Line, RelayTest, TESTS, Way};
 
@@ -23,12 +26,19 @@ fn besides(test: &RelayTest) -> String {
         Line::NoHello => Some("no HELO".to_owned()),
         Line::Requires(keyword) => Some(format!("if {keyword} is offered")),
         Line::Chunking => Some("BDAT".to_owned()),
-        Line::Protocol(protocol) => {
-            Some(format!("{protocol:?} at port {}", protocol.port()).to_uppercase().replace("AT PORT", "at port"))
-        }
-        Line::ReadFrom(others) => {
-            Some(format!("read from {}", others.iter().map(|id| code(id)).collect::<Vec<_>>().join(", ")))
-        }
+        Line::Protocol(protocol) => Some(
+            format!("{protocol:?} at port {}", protocol.port())
+                .to_uppercase()
+                .replace("AT PORT", "at port"),
+        ),
+        Line::ReadFrom(others) => Some(format!(
+            "read from {}",
+            others
+                .iter()
+                .map(|id| code(id))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
         Line::OnPath(Way::V6) => Some("over IPv6".to_owned()),
         Line::OnPath(Way::StartTls) => Some("under STARTTLS".to_owned()),
         Line::OnPath(Way::Ports(ports)) => {
@@ -37,12 +47,19 @@ fn besides(test: &RelayTest) -> String {
         }
         Line::ClientCertificate(_) => Some("under TLS, with a client's certificate".to_owned()),
         Line::BehindStartTls => Some("behind `STARTTLS`, in the clear".to_owned()),
-        Line::Smuggle(end) => Some(format!("a text with {} before commands and another text", code(end))),
+        Line::Smuggle(end) => {
+            Some(format!("a text with {} before commands and another text", code(end)))
+        }
         Line::Credentials => Some("AUTH as a user".to_owned()),
         Line::Say(_, _, line) => Some(code(line)),
-        Line::Exchange(_, line, turns) => {
-            Some([&[*line], *turns].concat().into_iter().map(code).collect::<Vec<_>>().join(" "))
-        }
+        Line::Exchange(_, line, turns) => Some(
+            [&[*line], *turns]
+                .concat()
+                .into_iter()
+                .map(code)
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         Line::Mail | Line::Rcpt | Line::Ambiguous => None,
     });
     said.collect::<Vec<_>>().join(", ")
@@ -54,26 +71,40 @@ fn row(test: &RelayTest) -> String {
     let rcpt = if says(Line::Rcpt) { code(test.forward_path) } else { String::new() };
     let document = format!("../crates/norelay-core/catalogue/relay/{}.md", test.id);
     let RelayTest { number, id, profile, .. } = test;
-    format!("| {number} | [{id}]({document}) | {} | {profile} | {mail} | {rcpt} | {} |\n", test.title(), besides(test))
+    format!(
+        "| {number} | [{id}]({document}) | {} | {profile} | {mail} | {rcpt} | {} |\n",
+        test.title(),
+        besides(test)
+    )
 }
 
 fn table() -> String {
-    let head = "| No. | Id | Title | Profile | `MAIL FROM:` | `RCPT TO:` | Besides |\n|---|---|---|---|---|---|---|\n";
-    TESTS.iter().map(row).fold(head.to_owned(), |table, row| table + &row)
+    let head = "| No. | Id | Title | Profile | `MAIL FROM:` | `RCPT TO:` | Besides \
+                |\n|---|---|---|---|---|---|---|\n";
+    TESTS
+        .iter()
+        .map(row)
+        .fold(head.to_owned(), |table, row| table + &row)
 }
 
 #[test]
 fn the_documented_table_is_the_catalogue() {
     let document = std::fs::read_to_string(DOCUMENT).expect("the document is in the repository");
-    let (before, rest) = document.split_once(BEGIN).expect("the document has a place for the table");
-    let (found, after) = rest.split_once(END).expect("the place for the table has an end");
+    let (before, rest) = document
+        .split_once(BEGIN)
+        .expect("the document has a place for the table");
+    let (found, after) = rest
+        .split_once(END)
+        .expect("the place for the table has an end");
     let made = format!("\n{}\n", table());
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(DOCUMENT, [before, BEGIN, &made, END, after].concat()).expect("the document can be written");
+        std::fs::write(DOCUMENT, [before, BEGIN, &made, END, after].concat())
+            .expect("the document can be written");
     } else {
         assert!(
             found == made,
-            "docs/catalogue.md is not the catalogue: run `UPDATE=1 cargo test -p norelay-core --test table`"
+            "docs/catalogue.md is not the catalogue: run `UPDATE=1 cargo test -p norelay-core \
+             --test table`"
         );
     }
 }

@@ -2,9 +2,12 @@
 //! `smtp OUTCOME [STAGE] [REASON]` and hold a whole dialogue.
 //!
 //! Rules:
-//! - `C: ` is what a [`Session`] must say, `S: ` is what the server says, both in the escapes of [`Octets`].
-//! - `-- TLS` is a handshake that succeeds, `-- closed` a connection that closes, `-- silence` a reply that never comes.
-//! - Each dialogue is run whole and one octet at a time, and must come to the outcome that its fence names.
+//! - `C: ` is what a [`Session`] must say, `S: ` is what the server says, both in the escapes of
+//!   [`Octets`].
+//! - `-- TLS` is a handshake that succeeds, `-- closed` a connection that closes, `-- silence` a
+//!   reply that never comes.
+//! - Each dialogue is run whole and one octet at a time, and must come to the outcome that its
+//!   fence names.
 
 use std::time::Duration;
 
@@ -28,7 +31,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// What the words in a transcript stand for.
 fn words(test: &RelayTest) -> Words {
     // The receiver has an address of either family.
-    let receiver = if test.forward_path.contains("{v6:") { "2001:db8::25" } else { "198.51.100.25" };
+    let receiver =
+        if test.forward_path.contains("{v6:") { "2001:db8::25" } else { "198.51.100.25" };
     Words {
         user: "relaytest".into(),
         sender: "spamtest".into(),
@@ -47,7 +51,11 @@ fn words(test: &RelayTest) -> Words {
         receiver: Some(receiver.into()),
         backup_trap: Some("backup.probe.example".into()),
         primary_trap: Some("primary.probe.example".into()),
-        credentials: Some(Credentials { user: "alice".into(), password: "secret".into(), mechanism: Mechanism::Plain }),
+        credentials: Some(Credentials {
+            user: "alice".into(),
+            password: "secret".into(),
+            mechanism: Mechanism::Plain,
+        }),
     }
 }
 
@@ -61,9 +69,15 @@ fn transcripts(document: &str) -> Vec<Transcript<'_>> {
     let mut found = Vec::new();
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
-        if let Some(words) = line.strip_prefix("```smtp").or_else(|| line.strip_prefix("```netstrings")) {
+        if let Some(words) = line
+            .strip_prefix("```smtp")
+            .or_else(|| line.strip_prefix("```netstrings"))
+        {
             let expected = words.split_whitespace().collect();
-            found.push(Transcript { expected, lines: lines.by_ref().take_while(|line| *line != "```").collect() });
+            found.push(Transcript {
+                expected,
+                lines: lines.by_ref().take_while(|line| *line != "```").collect(),
+            });
         }
     }
     found
@@ -89,9 +103,20 @@ impl Run {
     fn start(test: &RelayTest, transcript: &Transcript<'_>) -> Self {
         let says = |line| transcript.lines.contains(&line);
         let security = if says("C: STARTTLS") { Security::StartTls } else { Security::Plain };
-        let mut transaction = test.transaction(&words(test), security).expect("the words of the documents suffice");
-        let data_steps = test.dialogue.iter().filter(|line| matches!(line, Line::Say(Stage::Data, ..))).count();
-        let says_data = transcript.lines.iter().filter(|line| **line == "C: DATA").count() > data_steps;
+        let mut transaction = test
+            .transaction(&words(test), security)
+            .expect("the words of the documents suffice");
+        let data_steps = test
+            .dialogue
+            .iter()
+            .filter(|line| matches!(line, Line::Say(Stage::Data, ..)))
+            .count();
+        let says_data = transcript
+            .lines
+            .iter()
+            .filter(|line| **line == "C: DATA")
+            .count()
+            > data_steps;
         if says_data && transaction.message.is_none() {
             transaction.message = Some(MESSAGE.into());
         }
@@ -108,8 +133,11 @@ impl Run {
             Event::PathAdded { path: 0, way, tests: tests.clone() },
             Event::Opened { dialogue: 0, path: 0, tests, proof: false, attempt: 0 },
         ];
-        let records = events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event)).to_vec();
-        let mut run = Self { session, transaction, sent: Vec::new(), wants_handshake: false, records };
+        let records = events
+            .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
+            .to_vec();
+        let mut run =
+            Self { session, transaction, sent: Vec::new(), wants_handshake: false, records };
         run.drain();
         run
     }
@@ -159,35 +187,69 @@ impl Run {
                 self.session.handle_secured(Duration::ZERO);
             }
             "closed" => self.session.handle_disconnect(None),
-            "silence" => self.session.handle_timeout(self.session.poll_timeout().expect("something is awaited")),
+            "silence" => self
+                .session
+                .handle_timeout(self.session.poll_timeout().expect("something is awaited")),
             other => panic!("{place}: unknown happening {other:?}"),
         }
         self.drain();
     }
 }
 
-/// A dialogue in netstrings: all is said at once, in one line of the transcript, then the answer comes.
+/// A dialogue in netstrings: all is said at once, in one line of the transcript, then the answer
+/// comes.
 fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) -> Outcome {
-    let said = |prefix| transcript.lines.iter().find_map(move |line| line.strip_prefix(prefix)).map(Octets::unescape);
-    let sent = protocol.request(MESSAGE.as_bytes(), b"spamtest@probe.example", b"relaytest@probe.example");
+    let said = |prefix| {
+        transcript
+            .lines
+            .iter()
+            .find_map(move |line| line.strip_prefix(prefix))
+            .map(Octets::unescape)
+    };
+    let sent =
+        protocol.request(MESSAGE.as_bytes(), b"spamtest@probe.example", b"relaytest@probe.example");
     assert_eq!(said("C: "), Some(Octets::from(sent)), "{place}: what is sent");
     let heard = said("S: ").unwrap_or_default();
-    let answers: Vec<_> = (0..=heard.len()).filter_map(|end| netstring::answer(&heard.as_bytes()[..end])).collect();
+    let answers: Vec<_> = (0..=heard.len())
+        .filter_map(|end| netstring::answer(&heard.as_bytes()[..end]))
+        .collect();
     let (replied, end) = match answers.into_iter().next() {
         Some(Ok(reply)) => (Some(reply), End::Answered),
-        Some(Err(violation)) => (None, End::Interrupted(Cause::Violated { stage: Stage::EndOfData, violation })),
-        None => (None, End::Interrupted(Cause::Disconnected { stage: Stage::EndOfData, error: None })),
+        Some(Err(violation)) => {
+            (None, End::Interrupted(Cause::Violated { stage: Stage::EndOfData, violation }))
+        }
+        None => {
+            (None, End::Interrupted(Cause::Disconnected { stage: Stage::EndOfData, error: None }))
+        }
     };
-    let way = Path { host: None, address: [192, 0, 2, 7].into(), port: protocol.port(), security: Security::Plain };
+    let way = Path {
+        host: None,
+        address: [192, 0, 2, 7].into(),
+        port: protocol.port(),
+        security: Security::Plain,
+    };
     let (dialogue, after_ms, stage) = (0, 0, Stage::EndOfData);
-    let replied = replied.map(|reply| Event::Replied { dialogue, after_ms, stage, test: None, purpose: None, reply });
+    let replied = replied.map(|reply| Event::Replied {
+        dialogue,
+        after_ms,
+        stage,
+        test: None,
+        purpose: None,
+        reply,
+    });
     let events = [
         Event::PathAdded { path: 0, way, tests: vec![] },
         Event::Opened { dialogue, path: 0, tests: vec![], proof: true, attempt: 0 },
         Event::Sent { dialogue, after_ms, stage, test: None, line: MESSAGE.into() },
     ];
-    let events = events.into_iter().chain(replied).chain([Event::Ended { dialogue, after_ms, end }]);
-    let records: Vec<_> = events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event)).collect();
+    let events =
+        events
+            .into_iter()
+            .chain(replied)
+            .chain([Event::Ended { dialogue, after_ms, end }]);
+    let records: Vec<_> = events
+        .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
+        .collect();
     Outcome::of(&Report::of(&records).dialogues[&0], "")
 }
 
@@ -210,7 +272,9 @@ fn run(test: &RelayTest, transcript: &Transcript<'_>, portions: Portions, place:
         }
         run.hear(&std::mem::take(&mut heard), portions);
         if let Some(line) = line.strip_prefix("C:") {
-            said.extend_from_slice(Octets::unescape(line.strip_prefix(' ').unwrap_or(line)).as_bytes());
+            said.extend_from_slice(
+                Octets::unescape(line.strip_prefix(' ').unwrap_or(line)).as_bytes(),
+            );
             // What comes before the greeting carries its own line end, or none.
             said.extend_from_slice(if first { b"" } else { b"\r\n" });
         } else if let Some(what) = line.strip_prefix("-- ") {
@@ -230,8 +294,12 @@ fn run(test: &RelayTest, transcript: &Transcript<'_>, portions: Portions, place:
 /// An outcome in the words of a fence.
 fn in_words(outcome: &Outcome) -> Vec<String> {
     let json = serde_json::to_value(outcome).expect("outcomes have string keys");
-    let words = ["outcome", "stage", "reason"].iter().filter_map(|key| json.get(key));
-    words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    let words = ["outcome", "stage", "reason"]
+        .iter()
+        .filter_map(|key| json.get(key));
+    words
+        .filter_map(|word| word.as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -258,7 +326,12 @@ fn every_document_is_well_formed() {
     let mut titles = std::collections::BTreeSet::new();
     for test in TESTS {
         let sections = match test.is_scored() {
-            true => &["What is sent", "Where it comes from", "Who fell for it", "How to read the answers"][..],
+            true => &[
+                "What is sent",
+                "Where it comes from",
+                "Who fell for it",
+                "How to read the answers",
+            ][..],
             false => &["What is sent", "Why it is asked", "How to read the answers"],
         };
         let place = test.id;
@@ -274,17 +347,31 @@ fn every_document_is_well_formed() {
             assert!(line.len() <= 140 || fenced, "{place}: a long line: {line}");
             assert!(line.trim_end() == line, "{place}: blanks at the end of {line:?}");
             if line.starts_with("```") {
-                assert_eq!(line == "```", fenced, "{place}: a fence without a language, or in a fence: {line}");
+                assert_eq!(
+                    line == "```",
+                    fenced,
+                    "{place}: a fence without a language, or in a fence: {line}"
+                );
                 fenced = !fenced;
             } else if line.starts_with('#') && !fenced {
-                headings.push(line.strip_prefix("## ").unwrap_or_else(|| panic!("{place}: the heading {line:?}")));
+                headings.push(
+                    line.strip_prefix("## ")
+                        .unwrap_or_else(|| panic!("{place}: the heading {line:?}")),
+                );
             }
         }
         assert!(!fenced, "{place}: a fence without an end");
-        assert_eq!(headings, [sections, &["What it does not tell"]].concat(), "{place}: its sections");
+        assert_eq!(
+            headings,
+            [sections, &["What it does not tell"]].concat(),
+            "{place}: its sections"
+        );
         for section in test.document.split("\n## ").skip(1) {
             let text = section.lines().skip(1).find(|line| !line.is_empty());
-            assert!(text.is_some_and(|text| !text.starts_with("```")), "{place}: a section without a text: {section}");
+            assert!(
+                text.is_some_and(|text| !text.starts_with("```")),
+                "{place}: a section without a text: {section}"
+            );
         }
     }
 }
@@ -295,7 +382,13 @@ fn every_document_has_a_row() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogue/relay");
     let mut documents: Vec<_> = std::fs::read_dir(directory)
         .expect("the documents are beside the source")
-        .map(|entry| entry.expect("the directory can be read").file_name().into_string().expect("ids are in ASCII"))
+        .map(|entry| {
+            entry
+                .expect("the directory can be read")
+                .file_name()
+                .into_string()
+                .expect("ids are in ASCII")
+        })
         .collect();
     documents.sort_unstable();
     let mut rows: Vec<_> = TESTS.iter().map(|test| format!("{}.md", test.id)).collect();

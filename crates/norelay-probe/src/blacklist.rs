@@ -3,7 +3,8 @@
 //! Rules:
 //! - The run ends in time, whatever the lists do; what has no answer by then is unknown.
 //! - A list is tested once for all targets of a run, and asked about a target only after it passed.
-//! - One list gets one question at a time, a pause apart; the number of lists asked at once is bounded.
+//! - One list gets one question at a time, a pause apart; the number of lists asked at once is
+//!   bounded.
 //! - Dead lists, and those whose key is missing, get no question.
 //! - A key is in the names that are asked, and in nothing that is shown or logged.
 
@@ -16,8 +17,8 @@ use std::{
 
 use norelay_core::{
     blacklist::{
-        Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target, Why, health,
-        is_public_resolver, plan, read,
+        Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target,
+        Why, health, is_public_resolver, plan, read,
     },
     octets::Octets,
 };
@@ -68,7 +69,8 @@ impl Default for Options {
     }
 }
 
-/// Reads what a user types: an address or a domain, also in its own script, and finds the registered domain.
+/// Reads what a user types: an address or a domain, also in its own script, and finds the
+/// registered domain.
 ///
 /// # Errors
 /// It is neither, or an address that no list can have.
@@ -80,7 +82,9 @@ pub fn target(text: &str) -> Result<Target, NoTarget> {
     };
     Ok(match ascii.parse()? {
         Target::Domain { name, .. } => {
-            let registered = psl::domain_str(&name).filter(|registered| *registered != name).map(str::to_owned);
+            let registered = psl::domain_str(&name)
+                .filter(|registered| *registered != name)
+                .map(str::to_owned);
             Target::Domain { name, registered }
         }
         address @ Target::Address(_) => address,
@@ -120,7 +124,9 @@ impl Blacklists {
         let started = Instant::now();
         let options = &self.asker.options;
         let planned = plan(target, &options.lists, &options.keys);
-        let readings = self.readings(planned, started, started + options.timeout).await;
+        let readings = self
+            .readings(planned, started, started + options.timeout)
+            .await;
         let servers = self.asker.dns.servers();
         Survey {
             target: target.to_string(),
@@ -131,7 +137,8 @@ impl Blacklists {
         }
     }
 
-    /// Asks the lists about several targets at once, in their order: a list is tested once and asked about each.
+    /// Asks the lists about several targets at once, in their order: a list is tested once and
+    /// asked about each.
     pub async fn surveys(&self, targets: &[Target]) -> Vec<Survey> {
         let mut tasks = JoinSet::new();
         for (index, target) in targets.iter().cloned().enumerate() {
@@ -144,7 +151,12 @@ impl Blacklists {
     }
 
     /// In the order of the plan.
-    async fn readings(&self, planned: Vec<Planned>, started: Instant, deadline: Instant) -> Vec<Reading> {
+    async fn readings(
+        &self,
+        planned: Vec<Planned>,
+        started: Instant,
+        deadline: Instant,
+    ) -> Vec<Reading> {
         let mut tasks = JoinSet::new();
         let mut readings = Vec::with_capacity(planned.len());
         for (index, step) in planned.into_iter().enumerate() {
@@ -163,7 +175,10 @@ impl Blacklists {
                 readings[index] = reading;
             }
         }
-        for reading in readings.iter_mut().filter(|reading| reading.listing == Listing::unknown(Why::Unfinished)) {
+        for reading in readings
+            .iter_mut()
+            .filter(|reading| reading.listing == Listing::unknown(Why::Unfinished))
+        {
             reading.elapsed_ms = elapsed_ms(started);
         }
         readings
@@ -187,8 +202,15 @@ impl Asker {
     /// The self-test, or what it was earlier in the run.
     async fn health(&self, enquiry: &Enquiry, pace: &mut Pace) -> Health {
         let cell = {
-            let mut tests = self.self_tests.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tests.entry((enquiry.zone.clone(), enquiry.kind)).or_default())
+            let mut tests = self
+                .self_tests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(
+                tests
+                    .entry((enquiry.zone.clone(), enquiry.kind))
+                    .or_default(),
+            )
         };
         *cell.get_or_init(|| self.self_test(enquiry, pace)).await
     }
@@ -233,7 +255,13 @@ impl Asker {
     /// The list's own words; a listing stands without them.
     async fn reasons(&self, name: &str, pace: &mut Pace) -> Vec<Octets> {
         pace.wait().await;
-        self.dns.txt(name).await.unwrap_or_default().into_iter().map(Octets::from).collect()
+        self.dns
+            .txt(name)
+            .await
+            .unwrap_or_default()
+            .into_iter()
+            .map(Octets::from)
+            .collect()
     }
 }
 

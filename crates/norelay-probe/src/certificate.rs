@@ -1,7 +1,8 @@
-//! Certificates signed by themselves, made when they are needed and kept nowhere: the receiver's, and one to show as a client.
+//! Certificates signed by themselves, made when they are needed and kept nowhere: the receiver's,
+//! and one to show as a client.
 //!
-//! Servers that relay mail verify nothing by default (RFC 7435: opportunistic security); the certificate is there so that
-//! a server that insists on encryption can deliver at all.
+//! Servers that relay mail verify nothing by default (RFC 7435: opportunistic security); the
+//! certificate is there so that a server that insists on encryption can deliver at all.
 
 use std::{io, sync::Arc};
 
@@ -37,12 +38,19 @@ pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-pub(crate) fn self_signed(name: &str, domains: &[String]) -> Result<CertifiedKey<KeyPair>, rcgen::Error> {
+pub(crate) fn self_signed(
+    name: &str,
+    domains: &[String],
+) -> Result<CertifiedKey<KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     let names = std::iter::once(name).chain(domains.iter().map(String::as_str));
-    params.subject_alt_names = names.filter_map(|name| Some(rcgen::SanType::DnsName(name.try_into().ok()?))).collect();
+    params.subject_alt_names = names
+        .filter_map(|name| Some(rcgen::SanType::DnsName(name.try_into().ok()?)))
+        .collect();
     params.distinguished_name.push(DnType::CommonName, name);
-    let year = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).year();
+    let year = jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::now())
+        .year();
     params.not_before = rcgen::date_time_ymd(i32::from(year - 1), 1, 1);
     params.not_after = rcgen::date_time_ymd(i32::from(year + YEARS_VALID), 1, 1);
     let signing_key = KeyPair::generate()?;

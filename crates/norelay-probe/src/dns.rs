@@ -1,4 +1,5 @@
-//! Questions to one DNS resolver, for what is found outside the relay dialogue: blacklists and posture.
+//! Questions to one DNS resolver, for what is found outside the relay dialogue: blacklists and
+//! posture.
 //!
 //! Rules:
 //! - Every question ends within its time, and tells "there is none" from "nobody could say".
@@ -28,7 +29,8 @@ use tokio::{
 
 /// More records than any honest answer has.
 const MAX_RECORDS: usize = 64;
-/// Questions under way at once, over all names; the library's own limit of 32 would queue them within their time.
+/// Questions under way at once, over all names; the library's own limit of 32 would queue them
+/// within their time.
 const MAX_ACTIVE: usize = 1_024;
 /// A lost packet is asked for once more within the time of a question.
 const RETRIES: usize = 1;
@@ -39,7 +41,11 @@ pub struct NoResolver(String);
 
 impl std::fmt::Display for NoResolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no DNS resolver could be set up ({}); choose one with --resolver ADDRESS", self.0)
+        write!(
+            f,
+            "no DNS resolver could be set up ({}); choose one with --resolver ADDRESS",
+            self.0
+        )
     }
 }
 
@@ -55,7 +61,8 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// The given resolver, or the machine's own. `patience` is the time for one question, with its repetition.
+    /// The given resolver, or the machine's own. `patience` is the time for one question, with its
+    /// repetition.
     ///
     /// # Errors
     /// The machine's configuration can't be read, or names no resolver.
@@ -64,7 +71,8 @@ impl Dns {
         let config = match server {
             Some(server) => ResolverConfig::from_name_servers(vec![name_server(server)]),
             None => {
-                let (config, _) = hickory_resolver::system_conf::read_system_conf().map_err(no_resolver)?;
+                let (config, _) =
+                    hickory_resolver::system_conf::read_system_conf().map_err(no_resolver)?;
                 ResolverConfig::from_name_servers(config.name_servers)
             }
         };
@@ -72,12 +80,19 @@ impl Dns {
         if servers.is_empty() {
             return Err(NoResolver("the machine's configuration names none".to_owned()));
         }
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options(patience);
-        Ok(Self { resolver: builder.build().map_err(no_resolver)?, servers, patience, deadline: None })
+        Ok(Self {
+            resolver: builder.build().map_err(no_resolver)?,
+            servers,
+            patience,
+            deadline: None,
+        })
     }
 
-    /// The same, for questions that must all be answered by then; later ones are unfinished at once.
+    /// The same, for questions that must all be answered by then; later ones are unfinished at
+    /// once.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
@@ -112,8 +127,8 @@ impl Dns {
         }
     }
 
-    /// Whether the resolver says of its answer that all in it is signed and valid (RFC 6840 section 5.7: asked by the
-    /// AD bit). One that doesn't validate never says so.
+    /// Whether the resolver says of its answer that all in it is signed and valid (RFC 6840 section
+    /// 5.7: asked by the AD bit). One that doesn't validate never says so.
     ///
     /// # Errors
     /// Nobody could say.
@@ -127,9 +142,14 @@ impl Dns {
         let octets = question.to_vec().map_err(|_| Failure::Malformed)?;
         let server = *self.servers.first().ok_or(Failure::Unreachable)?;
         let now = Instant::now();
-        let end = self.deadline.map_or(now + self.patience, |deadline| deadline.min(now + self.patience));
+        let end = self
+            .deadline
+            .map_or(now + self.patience, |deadline| deadline.min(now + self.patience));
         let answered = timeout_at(end, exchange(server, &octets, question.metadata.id));
-        answered.await.map_err(|_| Failure::TimedOut)?.map_err(|_| Failure::Unreachable)
+        answered
+            .await
+            .map_err(|_| Failure::TimedOut)?
+            .map_err(|_| Failure::Unreachable)
     }
 
     /// The IPv4 addresses of a name.
@@ -138,7 +158,10 @@ impl Dns {
     /// Nobody could say.
     pub async fn a(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let records = self.records(name, RecordType::A).await?;
-        Ok(records.iter().filter_map(|record| record.data.ip_addr()).collect())
+        Ok(records
+            .iter()
+            .filter_map(|record| record.data.ip_addr())
+            .collect())
     }
 
     /// The addresses of a name, of both families.
@@ -146,10 +169,14 @@ impl Dns {
     /// # Errors
     /// Nobody could say for one of the families, and the other has none.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
-        let (four, six) = tokio::join!(self.records(name, RecordType::A), self.records(name, RecordType::AAAA));
+        let (four, six) =
+            tokio::join!(self.records(name, RecordType::A), self.records(name, RecordType::AAAA));
         let found = |records: &Result<Vec<Record>, Failure>| {
             let records = records.as_deref().unwrap_or_default();
-            records.iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>()
+            records
+                .iter()
+                .filter_map(|record| record.data.ip_addr())
+                .collect::<Vec<_>>()
         };
         let addresses = [found(&four), found(&six)].concat();
         match four.and(six) {
@@ -174,7 +201,8 @@ impl Dns {
 
 /// Asks once by UDP; a truncated answer has the bit, too.
 async fn exchange(server: SocketAddr, question: &[u8], id: u16) -> io::Result<bool> {
-    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let any: SocketAddr =
+        if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
     socket.send(question).await?;
@@ -200,7 +228,12 @@ fn addresses(config: &ResolverConfig) -> Vec<SocketAddr> {
     let mut addresses: Vec<_> = config
         .name_servers()
         .iter()
-        .flat_map(|server| server.connections.iter().map(|connection| SocketAddr::new(server.ip, connection.port)))
+        .flat_map(|server| {
+            server
+                .connections
+                .iter()
+                .map(|connection| SocketAddr::new(server.ip, connection.port))
+        })
         .collect();
     addresses.sort_unstable();
     addresses.dedup();

@@ -1,8 +1,9 @@
-//! Drives one session over one connection: moves octets, keeps the deadline, records what happens. Knows no SMTP, but for the
-//! greeting of a server that bears more questions.
+//! Drives one session over one connection: moves octets, keeps the deadline, records what happens.
+//! Knows no SMTP, but for the greeting of a server that bears more questions.
 //!
 //! Rules:
-//! - What is handed over for sending is recorded before it is written, so that no receipt can come before its record.
+//! - What is handed over for sending is recorded before it is written, so that no receipt can come
+//!   before its record.
 //! - The session's deadline covers connecting, writing, the TLS handshake and reading.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -27,8 +28,9 @@ use crate::{
 
 /// A TLS handshake with a server that answers at all.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// How much later than the latest greeting so far one may come, at the first attempt. A connection that a full queue has
-/// lost is open for us and unknown to the server: nobody will ever say anything on it.
+/// How much later than the latest greeting so far one may come, at the first attempt. A connection
+/// that a full queue has lost is open for us and unknown to the server: nobody will ever say
+/// anything on it.
 const GREETING: Duration = Duration::from_secs(10);
 /// How long a last QUIT may take to be written; it is not waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,8 +59,8 @@ pub struct Dialogue {
     pub reply_timeout: Duration,
     /// What it shares with the other dialogues of its path, if anything.
     pub farewells: Option<Arc<Farewells>>,
-    /// What it is for in its place, where the greeting shows a server that bears many questions on a connection: with
-    /// endless patience, and with less.
+    /// What it is for in its place, where the greeting shows a server that bears many questions on
+    /// a connection: with endless patience, and with less.
     pub further: Option<[Further; 2]>,
     /// Whether it is for nothing once another connection asks its test too.
     pub yields: bool,
@@ -80,7 +82,8 @@ pub async fn drive<N: Network>(network: Arc<N>, recorder: &Recorder, dialogue: D
     let number = recorder.next_dialogue();
     let Dialogue { path, ref tests, proof, attempt, .. } = dialogue;
     recorder.record(Event::Opened { dialogue: number, path, tests: tests.clone(), proof, attempt });
-    let mut driver = Driver { network, recorder, number, opened: Instant::now(), dialogue, is_greeted: false };
+    let mut driver =
+        Driver { network, recorder, number, opened: Instant::now(), dialogue, is_greeted: false };
     let end = driver.run().await;
     if !driver.is_greeted {
         driver.give_way();
@@ -108,15 +111,24 @@ impl<N: Network> Driver<'_, N> {
                 return End::Interrupted(Cause::ConnectFailed { refused, error: words(&error) });
             }
         };
-        self.recorder.record(Event::Connected { dialogue: self.number, after_ms: self.after_ms(), local });
+        self.recorder.record(Event::Connected {
+            dialogue: self.number,
+            after_ms: self.after_ms(),
+            local,
+        });
         if self.dialogue.way.security == Security::Tls {
             stream = match self.handshake(stream).await {
                 Ok(stream) => stream,
                 Err(error) => return End::Interrupted(Cause::TlsFailed { error }),
             };
         }
-        let mut session = Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
-        let latest = self.dialogue.farewells.as_ref().and_then(|farewells| farewells.latest_greeting());
+        let mut session =
+            Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
+        let latest = self
+            .dialogue
+            .farewells
+            .as_ref()
+            .and_then(|farewells| farewells.latest_greeting());
         if let Some(latest) = latest.filter(|_| self.dialogue.attempt == 0) {
             session = session.greeted_within(latest + GREETING);
         }
@@ -134,7 +146,11 @@ impl<N: Network> Driver<'_, N> {
                     SessionEvent::Secure => secure = true,
                     SessionEvent::Ended(end) => ended = Some(end),
                     SessionEvent::Replied { stage: Stage::Greeting, reply, step } => {
-                        self.record(SessionEvent::Replied { stage: Stage::Greeting, reply: reply.clone(), step });
+                        self.record(SessionEvent::Replied {
+                            stage: Stage::Greeting,
+                            reply: reply.clone(),
+                            step,
+                        });
                         self.greeted(session, &reply);
                     }
                     said => self.record(said),
@@ -163,7 +179,8 @@ impl<N: Network> Driver<'_, N> {
             {
                 farewells.leaving.add_permits(1);
             }
-            self.exchange(session, &mut stream, &output, &mut buffer).await;
+            self.exchange(session, &mut stream, &output, &mut buffer)
+                .await;
         }
     }
 
@@ -173,14 +190,22 @@ impl<N: Network> Driver<'_, N> {
         if !self.is_greeted {
             return;
         }
-        let further = self.dialogue.further.take().and_then(|[all, fewer]| match Patience::of(greeting)? {
-            Patience::Endless => Some(all),
-            Patience::FewErrors => Some(fewer),
-        });
+        let further =
+            self.dialogue
+                .further
+                .take()
+                .and_then(|[all, fewer]| match Patience::of(greeting)? {
+                    Patience::Endless => Some(all),
+                    Patience::FewErrors => Some(fewer),
+                });
         if let Some(Further { tests, steps, step_tests }) = further {
             session.carry(steps.clone());
             (self.dialogue.transaction.steps, self.dialogue.step_tests) = (steps, step_tests);
-            self.recorder.record(Event::Shared { dialogue: self.number, after_ms: self.after_ms(), tests });
+            self.recorder.record(Event::Shared {
+                dialogue: self.number,
+                after_ms: self.after_ms(),
+                tests,
+            });
         }
         if let Some(farewells) = &self.dialogue.farewells {
             farewells.greeted.add_permits(1);
@@ -190,35 +215,49 @@ impl<N: Network> Driver<'_, N> {
         }
     }
 
-    /// Whether another connection asks this one's tests, or has asked them: then it is for nothing, which is recorded.
+    /// Whether another connection asks this one's tests, or has asked them: then it is for nothing,
+    /// which is recorded.
     fn give_way(&self) -> bool {
         let Dialogue { path, tests, .. } = &self.dialogue;
         let asks = |other: &report::Dialogue, test: &String| {
-            other.tests.contains(test) && (other.end.is_none() || Outcome::of(other, test).is_answered())
+            other.tests.contains(test)
+                && (other.end.is_none() || Outcome::of(other, test).is_answered())
         };
         let gives_way = self.dialogue.yields
             && self.recorder.look(|report| {
-                let mut others = report
-                    .dialogues
-                    .iter()
-                    .filter(|(number, other)| **number != self.number && other.path == *path && other.is_shared());
+                let mut others = report.dialogues.iter().filter(|(number, other)| {
+                    **number != self.number && other.path == *path && other.is_shared()
+                });
                 others.any(|(_, other)| tests.iter().all(|test| asks(other, test)))
             });
         if gives_way {
             let (after_ms, tests) = (self.after_ms(), Vec::new());
-            self.recorder.record(Event::Shared { dialogue: self.number, after_ms, tests });
+            self.recorder
+                .record(Event::Shared { dialogue: self.number, after_ms, tests });
         }
         gives_way
     }
 
     /// Writes what there is to write, or reads what there is to read; either may end the session.
-    async fn exchange(&self, session: &mut Session, stream: &mut AnyStream, output: &[u8], buffer: &mut [u8]) {
-        let deadline = self.opened + session.poll_timeout().unwrap_or(self.opened.elapsed() + HANDSHAKE);
+    async fn exchange(
+        &self,
+        session: &mut Session,
+        stream: &mut AnyStream,
+        output: &[u8],
+        buffer: &mut [u8],
+    ) {
+        let deadline = self.opened
+            + session
+                .poll_timeout()
+                .unwrap_or(self.opened.elapsed() + HANDSHAKE);
         if !output.is_empty() {
             match timeout_at(deadline, write(stream, output)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return session.handle_disconnect(Some(words(&error))),
-                Err(_) => return session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
+                Err(_) => {
+                    return session
+                        .handle_timeout(self.opened.elapsed().max(deadline - self.opened));
+                }
             }
         }
         match timeout_at(deadline, stream.read(buffer)).await {
@@ -237,22 +276,44 @@ impl<N: Network> Driver<'_, N> {
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {
         let host = self.dialogue.way.host.as_deref();
         let limit = HANDSHAKE.min(self.dialogue.reply_timeout);
-        let secured = timeout(limit, self.network.secure(stream, host, self.dialogue.way.address)).await;
+        let secured =
+            timeout(limit, self.network.secure(stream, host, self.dialogue.way.address)).await;
         let (stream, tls) = secured.map_err(|_| TOO_LONG.to_owned())??;
-        self.recorder.record(Event::Secured { dialogue: self.number, after_ms: self.after_ms(), tls });
+        self.recorder.record(Event::Secured {
+            dialogue: self.number,
+            after_ms: self.after_ms(),
+            tls,
+        });
         Ok(stream)
     }
 
     fn record(&self, event: SessionEvent) {
         let (dialogue, after_ms) = (self.number, self.after_ms());
-        let test_of = |step: Option<usize>| step.and_then(|step| self.dialogue.step_tests.get(step).cloned().flatten());
+        let test_of = |step: Option<usize>| {
+            step.and_then(|step| self.dialogue.step_tests.get(step).cloned().flatten())
+        };
         match event {
             SessionEvent::Sent { stage, step, line } => {
-                self.recorder.record(Event::Sent { dialogue, after_ms, stage, test: test_of(step), line });
+                self.recorder.record(Event::Sent {
+                    dialogue,
+                    after_ms,
+                    stage,
+                    test: test_of(step),
+                    line,
+                });
             }
             SessionEvent::Replied { stage, step, reply } => {
-                let purpose = step.and_then(|step| self.dialogue.transaction.steps.get(step)).map(|step| step.purpose);
-                self.recorder.record(Event::Replied { dialogue, after_ms, stage, test: test_of(step), purpose, reply });
+                let purpose = step
+                    .and_then(|step| self.dialogue.transaction.steps.get(step))
+                    .map(|step| step.purpose);
+                self.recorder.record(Event::Replied {
+                    dialogue,
+                    after_ms,
+                    stage,
+                    test: test_of(step),
+                    purpose,
+                    reply,
+                });
             }
             SessionEvent::Secure | SessionEvent::Ended(_) => {}
         }

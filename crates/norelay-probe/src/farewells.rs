@@ -1,9 +1,10 @@
-//! What the dialogues of a path tell each other of the server's habits: how late it greets, and whether it gives one reply
-//! a command.
+//! What the dialogues of a path tell each other of the server's habits: how late it greets, and
+//! whether it gives one reply a command.
 //!
 //! Rules:
-//! - Until the reply to QUIT has shown after a refusal that refusals come alone, every dialogue that a refusal ends waits
-//!   for that reply; so for acceptances. A server may be in order with those that it accepts and in none with others.
+//! - Until the reply to QUIT has shown after a refusal that refusals come alone, every dialogue
+//!   that a refusal ends waits for that reply; so for acceptances. A server may be in order with
+//!   those that it accepts and in none with others.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -55,13 +56,28 @@ impl Farewells {
 
     /// Learns from a dialogue that is over.
     pub fn note(&self, dialogue: &Dialogue) {
-        let greeting = dialogue.exchanges.iter().find(|exchange| exchange.stage == Stage::Greeting);
-        let greeted = greeting.filter(|exchange| exchange.reply.as_ref().is_some_and(|reply| reply.code == 220));
+        let greeting = dialogue
+            .exchanges
+            .iter()
+            .find(|exchange| exchange.stage == Stage::Greeting);
+        let greeted = greeting.filter(|exchange| {
+            exchange
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.code == 220)
+        });
         if let Some(after) = greeted.and_then(|exchange| exchange.replied_ms) {
             self.greeted_ms.fetch_max(after.max(1), Ordering::Relaxed);
         }
-        if dialogue.reply_at(Stage::Quit).is_some_and(|reply| reply.code == 221) {
-            let mut before = dialogue.exchanges.iter().rev().filter(|exchange| exchange.stage != Stage::Quit);
+        if dialogue
+            .reply_at(Stage::Quit)
+            .is_some_and(|reply| reply.code == 221)
+        {
+            let mut before = dialogue
+                .exchanges
+                .iter()
+                .rev()
+                .filter(|exchange| exchange.stage != Stage::Quit);
             let last = before.find_map(|exchange| exchange.reply.as_ref());
             let after_positive = last.is_some_and(Reply::is_positive);
             self.orderly[usize::from(after_positive)].store(true, Ordering::Relaxed);

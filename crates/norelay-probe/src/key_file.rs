@@ -20,7 +20,8 @@ const MAX_TEXT: u64 = 64 * 1024;
 /// # Errors
 /// One sentence: it can't be read, everybody can read it, or it holds no key.
 pub fn read(path: &Path) -> io::Result<TokenKey> {
-    let wrong = || complaint(io::ErrorKind::InvalidData, path, "it holds no key of 64 hexadecimal digits");
+    let wrong =
+        || complaint(io::ErrorKind::InvalidData, path, "it holds no key of 64 hexadecimal digits");
     let text = read_bounded(path, MAX_FILE, "there is no such file; `norelay receive` makes it")?;
     decode(text.trim()).map(TokenKey::new).ok_or_else(wrong)
 }
@@ -79,7 +80,11 @@ fn refuse_if_public(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     match file.metadata()?.permissions().mode() & 0o006 {
         0 => Ok(()),
-        _ => Err(complaint(io::ErrorKind::PermissionDenied, path, "everybody can read it; say chmod 600")),
+        _ => Err(complaint(
+            io::ErrorKind::PermissionDenied,
+            path,
+            "everybody can read it; say chmod 600",
+        )),
     }
 }
 
@@ -93,9 +98,16 @@ fn encode(octets: &[u8; 32]) -> String {
 }
 
 fn decode(text: &str) -> Option<[u8; 32]> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digit = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect::<Option<Vec<_>>>()?;
+    let octets = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect::<Option<Vec<_>>>()?;
     octets.try_into().ok().filter(|_| rest.is_empty())
 }
 
@@ -108,7 +120,8 @@ mod tests {
         let octets = std::array::from_fn(|index| index as u8 * 7);
         assert_eq!(decode(&encode(&octets)), Some(octets));
         assert_eq!(decode(&encode(&octets).to_uppercase()), Some(octets));
-        for text in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+        for text in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)]
+        {
             assert_eq!(decode(text), None, "{text}");
         }
     }

@@ -1,7 +1,9 @@
-//! What norelay does: resolve, connect, secure, drive a dialogue, scan a server, receive what comes back.
+//! What norelay does: resolve, connect, secure, drive a dialogue, scan a server, receive what comes
+//! back.
 //!
 //! Rules of this crate:
-//! - It decides nothing about relaying: what to ask, when, and what an answer means is `norelay-core`'s.
+//! - It decides nothing about relaying: what to ask, when, and what an answer means is
+//!   `norelay-core`'s.
 //! - Everything that it sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 

@@ -1,7 +1,8 @@
 //! The mailbox of postmaster: a file in mbox format (RFC 4155) that any mail reader opens.
 //!
-//! A domain that takes mail has to have a postmaster (RFC 5321 section 4.5.1), and servers that verify a sender's domain
-//! ask for one. The receiver accepts such mail only where it can be kept here.
+//! A domain that takes mail has to have a postmaster (RFC 5321 section 4.5.1), and servers that
+//! verify a sender's domain ask for one. The receiver accepts such mail only where it can be kept
+//! here.
 
 use std::{
     fs::File,
@@ -30,7 +31,10 @@ impl Mailbox {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("The mailbox {} can't be written: {error}.", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("The mailbox {} can't be written: {error}.", path.display()),
+            )
         })?;
         Ok(Self(Mutex::new(file)))
     }
@@ -46,15 +50,17 @@ impl Mailbox {
     }
 }
 
-/// A message as an mbox entry: a `From ` line, the trace that delivery adds (RFC 5321 section 4.4), and the text with LF
-/// as the end of line and a `>` before what could be taken for another `From ` line.
+/// A message as an mbox entry: a `From ` line, the trace that delivery adds (RFC 5321 section 4.4),
+/// and the text with LF as the end of line and a `>` before what could be taken for another `From `
+/// line.
 fn entry(message: &Message, at: jiff::Timestamp) -> Vec<u8> {
     let peer = message.peer.ip();
     let (helo, reverse_path) = (&message.helo, &message.reverse_path);
     let protocol = if message.tls { "ESMTPS" } else { "ESMTP" };
     let date = at.strftime("%a %b %e %H:%M:%S %Y");
     let head = format!(
-        "From MAILER-DAEMON {date}\nReturn-Path: {reverse_path}\nReceived: from {helo} ([{peer}]) with {protocol}; {}\n",
+        "From MAILER-DAEMON {date}\nReturn-Path: {reverse_path}\nReceived: from {helo} ([{peer}]) \
+         with {protocol}; {}\n",
         at.strftime("%a, %d %b %Y %H:%M:%S +0000")
     );
     let mut entry = head.into_bytes();
@@ -98,9 +104,13 @@ mod tests {
             size: 0,
         };
         let head = "From MAILER-DAEMON Thu Jan  1 00:00:00 1970\nReturn-Path: <b@c>\n\
-                    Received: from a\\x0aFrom x ([192.0.2.7]) with ESMTP; Thu, 01 Jan 1970 00:00:00 +0000\n";
+                    Received: from a\\x0aFrom x ([192.0.2.7]) with ESMTP; Thu, 01 Jan 1970 \
+                    00:00:00 +0000\n";
         for (text, expected) in [
-            ("Subject: x\r\n\r\nFrom y\r\n>From z\r\n> From\r\n", "Subject: x\n\n>From y\n>>From z\n> From\n\n"),
+            (
+                "Subject: x\r\n\r\nFrom y\r\n>From z\r\n> From\r\n",
+                "Subject: x\n\n>From y\n>>From z\n> From\n\n",
+            ),
             ("a\nFrom b", "a\n>From b\n\n"),
             ("", "\n"),
         ] {

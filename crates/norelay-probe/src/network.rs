@@ -1,4 +1,5 @@
-//! The world, as a trait: connections and TLS here, names in `resolve`. The real one is [`Internet`]; tests have others.
+//! The world, as a trait: connections and TLS here, names in `resolve`. The real one is
+//! [`Internet`]; tests have others.
 //!
 //! Time is tokio's, which tests can pause.
 
@@ -32,9 +33,13 @@ pub trait Network: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the operating system, and `TimedOut`.
-    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<(AnyStream, SocketAddr)>> + Send;
+    fn connect(
+        &self,
+        to: SocketAddr,
+    ) -> impl Future<Output = io::Result<(AnyStream, SocketAddr)>> + Send;
 
-    /// Makes the TLS handshake as a client; any certificate is accepted, and what is wrong with it is noted.
+    /// Makes the TLS handshake as a client; any certificate is accepted, and what is wrong with it
+    /// is noted.
     ///
     /// # Errors
     /// A clause that says why the handshake failed.
@@ -62,8 +67,9 @@ impl Network for Internet {
     async fn connect(&self, to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
         let socket = self.socket(to)?;
         let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "connection timed out");
-        let connected: TcpStream =
-            tokio::time::timeout(self.connect_timeout, socket.connect(to)).await.map_err(|_| timed_out())??;
+        let connected: TcpStream = tokio::time::timeout(self.connect_timeout, socket.connect(to))
+            .await
+            .map_err(|_| timed_out())??;
         connected.set_nodelay(true)?;
         let local = connected.local_addr()?;
         Ok((Box::new(connected), local))
@@ -83,7 +89,8 @@ impl Network for Internet {
             return Some(address);
         }
         // Connecting a UDP socket sends nothing: it asks the routing table.
-        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+        let any: SocketAddr =
+            if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
         let socket = std::net::UdpSocket::bind(any).ok()?;
         socket.connect(to).ok()?;
         socket.local_addr().ok().map(|local| local.ip())

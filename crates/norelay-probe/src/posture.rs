@@ -1,7 +1,9 @@
-//! Looks up what the DNS says about a mail domain and its servers; what it means is `norelay_core::posture`'s.
+//! Looks up what the DNS says about a mail domain and its servers; what it means is
+//! `norelay_core::posture`'s.
 //!
 //! Rules:
-//! - DNS only, but for the policy of MTA-STS, which is fetched where a record says that there is one.
+//! - DNS only, but for the policy of MTA-STS, which is fetched where a record says that there is
+//!   one.
 //! - Everything is bounded: exchangers, records, names, time.
 
 use std::net::IpAddr;
@@ -12,7 +14,8 @@ use norelay_core::{
     event::Event,
     octets::Octets,
     posture::{
-        Domain, Exchanger, Host, Looked, Signed, Texts, has_policy, host_notes, is_host, notes, policy::Tlsa, spf, sts,
+        Domain, Exchanger, Host, Looked, Signed, Texts, has_policy, host_notes, is_host, notes,
+        policy::Tlsa, spf, sts,
     },
 };
 use tokio::task::JoinSet;
@@ -24,8 +27,8 @@ const MAX_EXCHANGERS: usize = 16;
 /// An address with more names than this is as good as one without.
 const MAX_NAMES: usize = 8;
 
-/// What is worth knowing about a domain and about addresses, as events of a run: each address with the path that it
-/// is on, where there is one.
+/// What is worth knowing about a domain and about addresses, as events of a run: each address with
+/// the path that it is on, where there is one.
 pub async fn examine(
     dns: &Dns,
     policies: &Policies,
@@ -39,7 +42,11 @@ pub async fn examine(
     }
     let mut events = Vec::new();
     if let Some(name) = domain {
-        events.extend(notes(&self::domain(dns, policies, name).await).into_iter().map(|note| note.event(None)));
+        events.extend(
+            notes(&self::domain(dns, policies, name).await)
+                .into_iter()
+                .map(|note| note.event(None)),
+        );
     }
     let mut hosts = hosts.join_all().await;
     hosts.sort_by_key(|(index, ..)| *index);
@@ -64,10 +71,19 @@ pub async fn domain(dns: &Dns, policies: &Policies, name: &str) -> Domain {
 }
 
 async fn texts(dns: &Dns, name: String) -> Looked<Texts> {
-    Ok(dns.txt(&name).await?.into_iter().map(Octets::from).collect())
+    Ok(dns
+        .txt(&name)
+        .await?
+        .into_iter()
+        .map(Octets::from)
+        .collect())
 }
 
-async fn mta_sts(dns: &Dns, policies: &Policies, name: &str) -> (Looked<Texts>, Option<sts::Fetched>) {
+async fn mta_sts(
+    dns: &Dns,
+    policies: &Policies,
+    name: &str,
+) -> (Looked<Texts>, Option<sts::Fetched>) {
     let record = texts(dns, format!("_mta-sts.{name}")).await;
     let policy = match has_policy(&record) {
         true => Some(policies.fetch(dns, name).await),
@@ -115,7 +131,8 @@ async fn exchangers(dns: &Dns, name: &str) -> Looked<Vec<Exchanger>> {
 }
 
 async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
-    // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to ask.
+    // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to
+    // ask.
     if !is_host(&host) {
         return Exchanger {
             host,
@@ -125,7 +142,8 @@ async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
             signed: Signed::Unknown,
         };
     }
-    let (alias, addresses, tlsa) = tokio::join!(alias(dns, &host), dns.addresses(&host), tlsa(dns, &host));
+    let (alias, addresses, tlsa) =
+        tokio::join!(alias(dns, &host), dns.addresses(&host), tlsa(dns, &host));
     let signed = match tlsa.as_ref().is_ok_and(|records| !records.is_empty()) {
         true => signed(dns, domain, &host).await,
         false => Signed::Unknown,
@@ -133,15 +151,20 @@ async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
     Exchanger { host, alias, addresses, tlsa, signed }
 }
 
-/// RFC 7672 section 2.2: the records count where they, and the MX records that lead to them, are signed.
+/// RFC 7672 section 2.2: the records count where they, and the MX records that lead to them, are
+/// signed.
 async fn signed(dns: &Dns, domain: &str, host: &str) -> Signed {
     let tlsa = format!("_25._tcp.{host}");
-    let (tlsa, mx) =
-        tokio::join!(dns.is_authenticated(&tlsa, RecordType::TLSA), dns.is_authenticated(domain, RecordType::MX));
+    let (tlsa, mx) = tokio::join!(
+        dns.is_authenticated(&tlsa, RecordType::TLSA),
+        dns.is_authenticated(domain, RecordType::MX)
+    );
     match (tlsa, mx) {
         (Ok(true), Ok(true)) => Signed::Secure,
         // The root is signed: whoever validates says so.
-        (Ok(_), Ok(_)) if dns.is_authenticated(".", RecordType::NS).await == Ok(true) => Signed::Insecure,
+        (Ok(_), Ok(_)) if dns.is_authenticated(".", RecordType::NS).await == Ok(true) => {
+            Signed::Insecure
+        }
         _ => Signed::Unknown,
     }
 }
@@ -156,7 +179,9 @@ async fn alias(dns: &Dns, host: &str) -> Looked<Option<String>> {
 
 /// RFC 7672 section 2.2.3: at the port of the exchanger.
 async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
-    let records = dns.records(&format!("_25._tcp.{host}"), RecordType::TLSA).await?;
+    let records = dns
+        .records(&format!("_25._tcp.{host}"), RecordType::TLSA)
+        .await?;
     let tlsa = records.into_iter().filter_map(|record| match record.data {
         RData::TLSA(tlsa) => Some(Tlsa {
             usage: tlsa.cert_usage.into(),
@@ -173,7 +198,10 @@ async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
 pub async fn host(dns: &Dns, address: IpAddr) -> Host {
     let address = address.to_canonical();
     let zone = if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
-    let records = match dns.records(&format!("{}.{zone}", reversed(address)), RecordType::PTR).await {
+    let records = match dns
+        .records(&format!("{}.{zone}", reversed(address)), RecordType::PTR)
+        .await
+    {
         Ok(records) => records,
         Err(failure) => return Host { address, names: Err(failure) },
     };
@@ -189,7 +217,8 @@ pub async fn host(dns: &Dns, address: IpAddr) -> Host {
     Host { address, names: Ok(names) }
 }
 
-/// A name without its final dot, in lower case; octets that are no letters stay escaped (RFC 1035 section 5.1).
+/// A name without its final dot, in lower case; octets that are no letters stay escaped (RFC 1035
+/// section 5.1).
 fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }

@@ -1,4 +1,5 @@
-//! Where a test's receipts come from: a receiver in this process, or the spool of one that runs elsewhere.
+//! Where a test's receipts come from: a receiver in this process, or the spool of one that runs
+//! elsewhere.
 //!
 //! Either way there is a master key, from which each run has its own.
 
@@ -33,11 +34,17 @@ enum Whence {
 }
 
 impl ReceiptSource {
-    /// A receiver in this process, for these domains, that greets with this name; `master` makes the keys of its runs. To be called within a tokio runtime.
+    /// A receiver in this process, for these domains, that greets with this name; `master` makes
+    /// the keys of its runs. To be called within a tokio runtime.
     ///
     /// # Errors
     /// As [`Receiving::bind`].
-    pub fn here(addresses: &[SocketAddr], name: &str, domains: &[String], master: TokenKey) -> io::Result<Self> {
+    pub fn here(
+        addresses: &[SocketAddr],
+        name: &str,
+        domains: &[String],
+        master: TokenKey,
+    ) -> io::Result<Self> {
         let reception = Reception::new(name, domains, ReceptionKey::AnyRun(master.clone()));
         let receiving = Receiving::bind(addresses, Config::new(reception))?;
         Ok(Self { master, whence: Whence::Here(receiving) })
@@ -59,8 +66,8 @@ impl ReceiptSource {
         self.master.for_run(run)
     }
 
-    /// The receipts of a run, until the end that is given is dropped. To be called within a tokio runtime, before the
-    /// run sends anything.
+    /// The receipts of a run, until the end that is given is dropped. To be called within a tokio
+    /// runtime, before the run sends anything.
     ///
     /// # Errors
     /// One sentence: the spool can't be read.

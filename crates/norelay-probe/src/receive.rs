@@ -1,15 +1,17 @@
 //! Receiving: the SMTP server that proves relaying by a message that comes back.
 //!
 //! The way of a message, from the door to the evidence:
-//! 1. [`Receiving::bind`] listens. A connection that finds no room (`doors`: so many in all, so many from one network)
-//!    is told `421` and closed.
+//! 1. [`Receiving::bind`] listens. A connection that finds no room (`doors`: so many in all, so
+//!    many from one network) is told `421` and closed.
 //! 2. `connection` moves octets and time between the socket and core's
-//!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds, and makes the TLS handshake that
-//!    STARTTLS asks for, with a certificate of its own making (`certificate`).
+//!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds, and makes
+//!    the TLS handshake that STARTTLS asks for, with a certificate of its own making
+//!    (`certificate`).
 //! 3. RCPT asks core's [`Reception`], which accepts a recipient only for a genuine token.
-//! 4. After the final dot the reception makes a [`Receipt`] of each token recipient. What is new in it is kept — in the
-//!    spool, if there is one, and with whoever awaits the run's receipts — and only then the sender gets its `250`. What
-//!    can't be kept ends the connection without a reply, so the sender tries again (RFC 5321 section 4.5.4.1).
+//! 4. After the final dot the reception makes a [`Receipt`] of each token recipient. What is new in
+//!    it is kept — in the spool, if there is one, and with whoever awaits the run's receipts — and
+//!    only then the sender gets its `250`. What can't be kept ends the connection without a reply,
+//!    so the sender tries again (RFC 5321 section 4.5.4.1).
 //!
 //! Rules:
 //! - It never connects to anything, sends nothing on, bounces nothing.
@@ -41,13 +43,14 @@ use self::{
 };
 use crate::{certificate, mailbox::Mailbox, spool::Spool};
 
-/// Connections at once: each holds at most some 200 kB (a text, a line, TLS), so all of them some 20 MB.
+/// Connections at once: each holds at most some 200 kB (a text, a line, TLS), so all of them some
+/// 20 MB.
 pub const MAX_CONNECTIONS: usize = 100;
-/// Connections at once from one IPv4 address or IPv6 /64: twice what Postfix opens to one destination of its own accord
-/// would be 40; a run has at most a few messages on their way.
+/// Connections at once from one IPv4 address or IPv6 /64: twice what Postfix opens to one
+/// destination of its own accord would be 40; a run has at most a few messages on their way.
 pub const MAX_CONNECTIONS_OF_NETWORK: usize = 20;
-/// While more than half of the connections are taken, a silent client is not waited for longer than this (Postfix's
-/// `smtpd_timeout` under stress).
+/// While more than half of the connections are taken, a silent client is not waited for longer than
+/// this (Postfix's `smtpd_timeout` under stress).
 const PATIENCE_UNDER_STRESS: Duration = Duration::from_secs(10);
 /// How long connections may take to end when the receiver stops.
 const GRACE: Duration = Duration::from_secs(3);
@@ -65,7 +68,8 @@ pub struct Config {
     pub reception: Reception,
     /// The file that every receipt is kept in, if one.
     pub spool: Option<Spool>,
-    /// The file that mail for postmaster is kept in; give one exactly if the reception takes such mail.
+    /// The file that mail for postmaster is kept in; give one exactly if the reception takes such
+    /// mail.
     pub mailbox: Option<Mailbox>,
 }
 
@@ -99,8 +103,14 @@ impl Receiving {
     /// # Errors
     /// One sentence that says which address can't be listened on, why, and what to do.
     pub fn bind(addresses: &[SocketAddr], config: Config) -> io::Result<Self> {
-        let sockets = addresses.iter().map(|address| listen(*address, addresses)).collect::<io::Result<Vec<_>>>()?;
-        let addresses = sockets.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let sockets = addresses
+            .iter()
+            .map(|address| listen(*address, addresses))
+            .collect::<io::Result<Vec<_>>>()?;
+        let addresses = sockets
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared {
             tls: certificate::acceptor(&config.reception)?,
             reception: Arc::new(config.reception),
@@ -121,7 +131,8 @@ impl Receiving {
         &self.addresses
     }
 
-    /// The receipts of all runs, from now on. They are to be taken: a message whose receipt finds no room is refused.
+    /// The receipts of all runs, from now on. They are to be taken: a message whose receipt finds
+    /// no room is refused.
     #[must_use]
     pub fn receipts(&self) -> mpsc::Receiver<Receipt> {
         self.shared.keeper.subscribe(None, MAX_AWAITED)
@@ -133,14 +144,18 @@ impl Receiving {
         self.shared.keeper.subscribe(Some(run), MAX_AWAITED)
     }
 
-    /// What settles receipts: so many of those that [`Receiving::receipts`] gave are kept for good, so that the spool may
-    /// forget them. Only where one party takes the receipts of all runs. Blocks while it writes.
-    pub fn settler(&self) -> impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static + use<> {
+    /// What settles receipts: so many of those that [`Receiving::receipts`] gave are kept for good,
+    /// so that the spool may forget them. Only where one party takes the receipts of all runs.
+    /// Blocks while it writes.
+    pub fn settler(
+        &self,
+    ) -> impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static + use<> {
         let shared = self.shared.clone();
         move |receipts| shared.keeper.settle(receipts)
     }
 
-    /// Stops: no new connections, and the open ones end after the text that is coming in, or after a few seconds.
+    /// Stops: no new connections, and the open ones end after the text that is coming in, or after
+    /// a few seconds.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         while self.listeners.join_next().await.is_some() {}
@@ -153,7 +168,10 @@ fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             // `[::]` takes IPv4 too, unless IPv4 is asked for by itself.
-            socket.set_only_v6(all.iter().any(|other| other.is_ipv4() && other.port() == address.port()))?;
+            socket.set_only_v6(
+                all.iter()
+                    .any(|other| other.is_ipv4() && other.port() == address.port()),
+            )?;
         }
         // A restart is not to wait for the old connections' TIME_WAIT.
         socket.set_reuse_address(true)?;
@@ -168,7 +186,9 @@ fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
 fn sentence(address: SocketAddr, error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program listens there, perhaps this machine's mail server; choose another address".to_owned()
+            "another program listens there, perhaps this machine's mail server; choose another \
+             address"
+                .to_owned()
         }
         io::ErrorKind::PermissionDenied if address.port() < 1024 => {
             "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE".to_owned()
@@ -180,7 +200,11 @@ fn sentence(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Accepts until the receiver stops, then waits for the connections to end.
-async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+async fn accept_all(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -230,7 +254,8 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<Visit> 
 /// Says `421` as far as the socket takes it at once: whoever is too many is not waited for.
 fn turn_away(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
-        let _ = io::Write::write(&mut stream, b"421 4.7.0 Too many connections, come back later\r\n");
+        let _ =
+            io::Write::write(&mut stream, b"421 4.7.0 Too many connections, come back later\r\n");
     }
 }
 

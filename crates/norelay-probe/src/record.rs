@@ -43,7 +43,12 @@ impl Recorder {
     /// A recorder that goes on where a report ends.
     #[must_use]
     pub fn resuming(sink: Arc<dyn Sink>, report: Report) -> Self {
-        let dialogues = report.dialogues.keys().next_back().copied().unwrap_or_default();
+        let dialogues = report
+            .dialogues
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or_default();
         Self { sink, state: Mutex::new(State { report, dialogues, backdated: None }) }
     }
 
@@ -69,7 +74,13 @@ impl Recorder {
             state.report.apply(record);
             self.sink.record(record);
         }
-        state.dialogues = state.report.dialogues.keys().next_back().copied().unwrap_or(state.dialogues);
+        state.dialogues = state
+            .report
+            .dialogues
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(state.dialogues);
     }
 
     /// The number of the next dialogue.
@@ -85,6 +96,8 @@ impl Recorder {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! Names: the mail exchangers of a target, the name of an address, the domain that a host serves (RFC 5321 section 5.1).
+//! Names: the mail exchangers of a target, the name of an address, the domain that a host serves
+//! (RFC 5321 section 5.1).
 //!
 //! Rules:
 //! - One resolution a run: what was found is pinned, and nothing is looked up again.
@@ -66,22 +67,29 @@ impl std::fmt::Display for ResolveError {
         match self {
             Self::NotFound(name) => write!(
                 f,
-                "{name} was not found: it has no MX, A or AAAA record. Check the spelling, or type an address."
+                "{name} was not found: it has no MX, A or AAAA record. Check the spelling, or \
+                 type an address."
             ),
             Self::MadeUp { name, address } => write!(
                 f,
-                "{name} was not found: this resolver has {address} for names that don't exist. Check the spelling, choose another resolver with --resolver, or type an address."
+                "{name} was not found: this resolver has {address} for names that don't exist. \
+                 Check the spelling, choose another resolver with --resolver, or type an address."
             ),
             Self::NullMx(name) => write!(
                 f,
-                "{name} takes no mail: its MX record is the null MX of RFC 7505. Type the name of a host to test it all the same."
+                "{name} takes no mail: its MX record is the null MX of RFC 7505. Type the name of \
+                 a host to test it all the same."
             ),
             Self::Failed { name, error } => write!(
                 f,
-                "{name} could not be looked up ({error}). Try again, choose another resolver with --resolver, or type an address."
+                "{name} could not be looked up ({error}). Try again, choose another resolver with \
+                 --resolver, or type an address."
             ),
             Self::NoResolver(error) => {
-                write!(f, "No DNS resolver could be set up ({error}). Choose one with --resolver ADDRESS.")
+                write!(
+                    f,
+                    "No DNS resolver could be set up ({error}). Choose one with --resolver ADDRESS."
+                )
             }
         }
     }
@@ -129,15 +137,19 @@ impl Resolver {
                 let name = self.name_of(*address).await;
                 Ok(vec![MailExchanger { name, preference: None, addresses: vec![*address] }])
             }
-            Host::MailDomain(domain) => self.genuine(domain, self.exchangers_of_domain(domain)).await,
+            Host::MailDomain(domain) => {
+                self.genuine(domain, self.exchangers_of_domain(domain))
+                    .await
+            }
             // With a port, it is a host that is meant.
             Host::Name(name) if target.port.is_some() => self.genuine(name, self.host(name)).await,
             Host::Name(name) => self.genuine(name, self.exchangers_of_name(name)).await,
         }
     }
 
-    /// What was found, without the addresses that this resolver makes up for names that don't exist: many providers'
-    /// resolvers lead to a page of theirs, whose server is not the one that was meant.
+    /// What was found, without the addresses that this resolver makes up for names that don't
+    /// exist: many providers' resolvers lead to a page of theirs, whose server is not the one that
+    /// was meant.
     async fn genuine(
         &self,
         name: &str,
@@ -147,11 +159,18 @@ impl Resolver {
             return finding.await;
         }
         let nobody = nobody_beside(name);
-        let aside = async { Ok(timeout(ASIDE, self.addresses(&nobody)).await.ok().and_then(Result::ok)) };
+        let aside = async {
+            Ok(timeout(ASIDE, self.addresses(&nobody))
+                .await
+                .ok()
+                .and_then(Result::ok))
+        };
         let (mut found, made_up) = tokio::try_join!(finding, aside)?;
         let made_up = made_up.unwrap_or_default();
         for exchanger in &mut found {
-            exchanger.addresses.retain(|address| !made_up.contains(address));
+            exchanger
+                .addresses
+                .retain(|address| !made_up.contains(address));
         }
         match made_up.first() {
             Some(address) if found.iter().all(|exchanger| exchanger.addresses.is_empty()) => {
@@ -161,19 +180,25 @@ impl Resolver {
         }
     }
 
-    /// The name may be a mail domain, a host, or both: a name below a registrable domain that has an address of its
-    /// own is tested, too, even where its mail goes elsewhere.
+    /// The name may be a mail domain, a host, or both: a name below a registrable domain that has
+    /// an address of its own is tested, too, even where its mail goes elsewhere.
     async fn exchangers_of_name(&self, name: &str) -> Result<Vec<MailExchanger>, ResolveError> {
         match self.exchangers_of_domain(name).await {
             Ok(mut exchangers) => {
-                let is_listed = exchangers.iter().any(|exchanger| exchanger.name.as_deref() == Some(name));
-                let is_below = psl::domain_str(name).is_some_and(|domain| domain.len() < name.len());
+                let is_listed = exchangers
+                    .iter()
+                    .any(|exchanger| exchanger.name.as_deref() == Some(name));
+                let is_below =
+                    psl::domain_str(name).is_some_and(|domain| domain.len() < name.len());
                 if is_below && !is_listed {
                     exchangers.extend(self.host(name).await.into_iter().flatten());
                 }
                 Ok(exchangers)
             }
-            Err(ResolveError::NullMx(_)) => self.host(name).await.map_err(|_| ResolveError::NullMx(name.to_owned())),
+            Err(ResolveError::NullMx(_)) => self
+                .host(name)
+                .await
+                .map_err(|_| ResolveError::NullMx(name.to_owned())),
             Err(error) => Err(error),
         }
     }
@@ -197,9 +222,16 @@ impl Resolver {
         let mut exchangers = Vec::new();
         for (preference, host) in hosts {
             let addresses = self.addresses(&host).await.unwrap_or_default();
-            exchangers.push(MailExchanger { name: Some(host), preference: Some(preference), addresses });
+            exchangers.push(MailExchanger {
+                name: Some(host),
+                preference: Some(preference),
+                addresses,
+            });
         }
-        match exchangers.iter().all(|exchanger| exchanger.addresses.is_empty()) {
+        match exchangers
+            .iter()
+            .all(|exchanger| exchanger.addresses.is_empty())
+        {
             true => Err(ResolveError::NotFound(format!("The mail exchanger of {domain}"))),
             false => Ok(exchangers),
         }
@@ -209,7 +241,9 @@ impl Resolver {
         let addresses = self.addresses(name).await?;
         match addresses.is_empty() {
             true => Err(ResolveError::NotFound(name.to_owned())),
-            false => Ok(vec![MailExchanger { name: Some(name.to_owned()), preference: None, addresses }]),
+            false => {
+                Ok(vec![MailExchanger { name: Some(name.to_owned()), preference: None, addresses }])
+            }
         }
     }
 
@@ -239,15 +273,20 @@ impl Resolver {
         if host == "localhost" {
             return Ok(vec![[127, 0, 0, 1].into(), [0u16, 0, 0, 0, 0, 0, 0, 1].into()]);
         }
-        let (v4, v6) = tokio::join!(self.inner.ipv4_lookup(fqdn(host)), self.inner.ipv6_lookup(fqdn(host)));
+        let (v4, v6) =
+            tokio::join!(self.inner.ipv4_lookup(fqdn(host)), self.inner.ipv6_lookup(fqdn(host)));
         let (mut addresses, mut failure) = (BTreeSet::new(), None);
         for lookup in [v4, v6] {
             match lookup {
-                Ok(lookup) => addresses.extend(lookup.answers().iter().filter_map(|record| match &record.data {
-                    RData::A(address) => Some(IpAddr::V4(address.0)),
-                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                    _ => None,
-                })),
+                Ok(lookup) => {
+                    addresses.extend(lookup.answers().iter().filter_map(
+                        |record| match &record.data {
+                            RData::A(address) => Some(IpAddr::V4(address.0)),
+                            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                            _ => None,
+                        },
+                    ))
+                }
                 Err(error) => failure = none_or_failed(host, &error).err().or(failure),
             }
         }
@@ -257,7 +296,8 @@ impl Resolver {
         }
     }
 
-    /// The name of an address by its PTR record, where that name has this address (forward-confirmed).
+    /// The name of an address by its PTR record, where that name has this address
+    /// (forward-confirmed).
     pub async fn name_of(&self, address: IpAddr) -> Option<String> {
         let lookup = self.inner.reverse_lookup(address).await.ok()?;
         for record in lookup.answers().iter().take(4) {
@@ -271,7 +311,8 @@ impl Resolver {
         None
     }
 
-    /// The TXT records of a name, each with its strings joined (RFC 7208 section 3.3); what isn't UTF-8 is replaced.
+    /// The TXT records of a name, each with its strings joined (RFC 7208 section 3.3); what isn't
+    /// UTF-8 is replaced.
     ///
     /// # Errors
     /// The look-up failed (not: there are none).
@@ -281,7 +322,9 @@ impl Resolver {
                 .answers()
                 .iter()
                 .filter_map(|record| match &record.data {
-                    RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+                    RData::TXT(text) => {
+                        Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned())
+                    }
                     _ => None,
                 })
                 .take(MAX_TEXTS)
@@ -290,10 +333,13 @@ impl Resolver {
         }
     }
 
-    /// The domains `backup` and `primary` below the probe domain, where their MX records name the target after the
-    /// receiver, and before it.
+    /// The domains `backup` and `primary` below the probe domain, where their MX records name the
+    /// target after the receiver, and before it.
     pub async fn traps(&self, domain: &str, exchangers: &[MailExchanger]) -> Traps {
-        let targets: Vec<&str> = exchangers.iter().filter_map(|exchanger| exchanger.name.as_deref()).collect();
+        let targets: Vec<&str> = exchangers
+            .iter()
+            .filter_map(|exchanger| exchanger.name.as_deref())
+            .collect();
         let trap = async |label: &str, target_first| {
             let name = format!("{label}.{domain}");
             let records = self.mx(&name).await.ok()?;
@@ -303,13 +349,17 @@ impl Resolver {
         Traps { backup, primary }
     }
 
-    /// The mail domain that a host most likely serves: the longest of its name and the domains above it that has the
-    /// host as an exchanger.
+    /// The mail domain that a host most likely serves: the longest of its name and the domains
+    /// above it that has the host as an exchanger.
     pub async fn domain_served_by(&self, host: &str) -> Option<String> {
         let registrable = psl::domain_str(host)?;
         let mut domain = host;
         loop {
-            if self.mx(domain).await.is_ok_and(|hosts| hosts.iter().any(|(_, exchanger)| exchanger == host)) {
+            if self
+                .mx(domain)
+                .await
+                .is_ok_and(|hosts| hosts.iter().any(|(_, exchanger)| exchanger == host))
+            {
                 return Some(domain.to_owned());
             }
             if domain.len() <= registrable.len() {
@@ -320,8 +370,14 @@ impl Resolver {
     }
 }
 
-/// The domain, if the MX records in `records` name the target and another host, the target first or not.
-fn trap(domain: String, mut records: Vec<(u16, String)>, targets: &[&str], target_first: bool) -> Option<String> {
+/// The domain, if the MX records in `records` name the target and another host, the target first or
+/// not.
+fn trap(
+    domain: String,
+    mut records: Vec<(u16, String)>,
+    targets: &[&str],
+    target_first: bool,
+) -> Option<String> {
     records.sort();
     let is_target = |(_, host): &(u16, String)| targets.contains(&host.as_str());
     let (first, rest) = records.split_first()?;
@@ -368,8 +424,13 @@ mod tests {
             (&[(10, "in.probe.example")], false, false),
             (&[], false, false),
         ] {
-            let records: Vec<_> = records.iter().map(|(preference, host)| (*preference, (*host).to_owned())).collect();
-            let is_trap = |target_first| trap("x".to_owned(), records.clone(), &target, target_first).is_some();
+            let records: Vec<_> = records
+                .iter()
+                .map(|(preference, host)| (*preference, (*host).to_owned()))
+                .collect();
+            let is_trap = |target_first| {
+                trap("x".to_owned(), records.clone(), &target, target_first).is_some()
+            };
             assert_eq!((is_trap(false), is_trap(true)), (backup, primary), "{records:?}");
         }
     }

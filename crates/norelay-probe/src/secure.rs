@@ -1,11 +1,14 @@
-//! TLS as a client that judges nothing: any certificate is accepted, and what is wrong with it is noted.
+//! TLS as a client that judges nothing: any certificate is accepted, and what is wrong with it is
+//! noted.
 //!
-//! A relay is open or closed whatever its certificate says; the certificate's troubles are findings of their own.
+//! A relay is open or closed whatever its certificate says; the certificate's troubles are findings
+//! of their own.
 //!
 //! Rules:
-//! - Any certificate and any signature is accepted: whoever sits on the line could show one as well as we could refuse
-//!   it, and nothing secret is said.
-//! - The time for a handshake is the caller's to limit; its messages are limited by the library to 64 kB.
+//! - Any certificate and any signature is accepted: whoever sits on the line could show one as well
+//!   as we could refuse it, and nothing secret is said.
+//! - The time for a handshake is the caller's to limit; its messages are limited by the library to
+//!   64 kB.
 
 mod certificate;
 mod failure;
@@ -50,7 +53,8 @@ impl Recorder {
         note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes a signature for good, and notes when it isn't, or is of a kind or key that the library has given up.
+    /// Takes a signature for good, and notes when it isn't, or is of a kind or key that the library
+    /// has given up.
     fn signed<T>(&self, verified: Result<T, rustls::Error>) -> HandshakeSignatureValid {
         self.note(|seen| seen.unsigned |= verified.is_err());
         HandshakeSignatureValid::assertion()
@@ -67,7 +71,11 @@ impl ServerCertVerifier for Recorder {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let chain = std::iter::once(end_entity).chain(intermediates);
-        self.note(|seen| seen.chain = chain.map(|certificate| certificate.clone().into_owned()).collect());
+        self.note(|seen| {
+            seen.chain = chain
+                .map(|certificate| certificate.clone().into_owned())
+                .collect()
+        });
         Ok(ServerCertVerified::assertion())
     }
 
@@ -78,7 +86,12 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        Ok(self.signed(rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)))
+        Ok(self.signed(rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            algorithms,
+        )))
     }
 
     fn verify_tls13_signature(
@@ -88,11 +101,19 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        Ok(self.signed(rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)))
+        Ok(self.signed(rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            algorithms,
+        )))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        let mut schemes = self
+            .provider
+            .signature_verification_algorithms
+            .supported_schemes();
         // Servers of yesterday sign with these alone.
         schemes.extend([SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy]);
         schemes
@@ -120,7 +141,9 @@ async fn handshake_as(
 ) -> Result<(AnyStream, TlsFacts), String> {
     let mut provider = aws_lc_rs::default_provider();
     // Big ClientHellos with ML-KEM key shares break some servers' STARTTLS.
-    provider.kx_groups.retain(|group| !format!("{:?}", group.name()).contains("MLKEM"));
+    provider
+        .kx_groups
+        .retain(|group| !format!("{:?}", group.name()).contains("MLKEM"));
     let provider = Arc::new(provider);
     let recorder = Arc::new(Recorder { provider: provider.clone(), seen: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider)
@@ -129,26 +152,44 @@ async fn handshake_as(
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone());
     let config = match identity.map(ClientIdentity::parts) {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(|error| error.to_string())?,
+        Some((chain, key)) => config
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| error.to_string())?,
         None => config.with_no_client_auth(),
     };
     let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
     let name = name.unwrap_or(ServerName::IpAddress(address.into()));
-    let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let connected = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await;
     let connected = connected.map_err(|error| failure::clause(&error))?;
     let facts = facts(connected.get_ref().1, &recorder, host);
     Ok((Box::new(connected), facts))
 }
 
-fn facts(connection: &rustls::ClientConnection, recorder: &Recorder, host: Option<&str>) -> TlsFacts {
+fn facts(
+    connection: &rustls::ClientConnection,
+    recorder: &Recorder,
+    host: Option<&str>,
+) -> TlsFacts {
     let shown = |value: Option<String>| value.unwrap_or_default();
     let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut facts = certificate::examine(&seen.chain, host, Timestamp::now(), roots());
     if seen.unsigned {
-        facts.troubles.push("the signature of the handshake can't be verified with it".to_owned());
+        facts
+            .troubles
+            .push("the signature of the handshake can't be verified with it".to_owned());
     }
-    facts.version = shown(connection.protocol_version().map(|version| format!("{version:?}").replace('_', ".")));
-    facts.cipher = shown(connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())));
+    facts.version = shown(
+        connection
+            .protocol_version()
+            .map(|version| format!("{version:?}").replace('_', ".")),
+    );
+    facts.cipher = shown(
+        connection
+            .negotiated_cipher_suite()
+            .map(|suite| format!("{:?}", suite.suite())),
+    );
     facts
 }
 

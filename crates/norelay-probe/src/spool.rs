@@ -1,15 +1,20 @@
-//! The spool: a file that joins a receiver that runs on its own (`norelay receive`) to tests that run elsewhere.
+//! The spool: a file that joins a receiver that runs on its own (`norelay receive`) to tests that
+//! run elsewhere.
 //!
-//! It is an event log: a line of JSON for each receipt, as in every log of norelay, so `norelay replay` reads it too.
+//! It is an event log: a line of JSON for each receipt, as in every log of norelay, so `norelay
+//! replay` reads it too.
 //!
 //! Rules:
 //! - One receiver writes, at the end only. A receipt is on the disk before its sender is told so.
-//! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's evidence.
-//! - Receipts that are all kept elsewhere too ([`Spool::settle`]) are cut off, so that the file doesn't grow for ever.
-//! - Where nobody says so, what has grown to half of [`MAX_SPOOL`] is laid aside ([`Spool::rotating`]) in the place of what
-//!   was laid aside before: the oldest receipts go, and none that comes is refused. Whoever follows reads both.
-//! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries a genuine token of
-//!   its own run: a spool that somebody else wrote to proves nothing.
+//! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's
+//!   evidence.
+//! - Receipts that are all kept elsewhere too ([`Spool::settle`]) are cut off, so that the file
+//!   doesn't grow for ever.
+//! - Where nobody says so, what has grown to half of [`MAX_SPOOL`] is laid aside
+//!   ([`Spool::rotating`]) in the place of what was laid aside before: the oldest receipts go, and
+//!   none that comes is refused. Whoever follows reads both.
+//! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries
+//!   a genuine token of its own run: a spool that somebody else wrote to proves nothing.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -28,7 +33,8 @@ use norelay_core::{
 };
 use tokio::sync::mpsc;
 
-/// How big a spool may grow, in octets, with what is laid aside: room for half a million receipts of the usual size.
+/// How big a spool may grow, in octets, with what is laid aside: room for half a million receipts
+/// of the usual size.
 pub const MAX_SPOOL: u64 = 1 << 30;
 /// A receipt with the longest `Received` chain that core keeps has some 400 kB as JSON.
 const MAX_LINE: usize = 1 << 20;
@@ -53,7 +59,8 @@ struct State {
     is_torn: bool,
     /// Receipts in the file that nobody has said to keep elsewhere.
     unsettled: usize,
-    /// How long the file may grow, in octets, until it is laid aside; otherwise it is full at [`MAX_SPOOL`].
+    /// How long the file may grow, in octets, until it is laid aside; otherwise it is full at
+    /// [`MAX_SPOOL`].
     rotates_at: Option<u64>,
 }
 
@@ -64,7 +71,10 @@ impl Spool {
     /// One sentence: the file can't be written, or another receiver writes to it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let complain = |error: io::Error| {
-            io::Error::new(error.kind(), format!("The spool {} can't be written: {error}.", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("The spool {} can't be written: {error}.", path.display()),
+            )
         };
         let mut file = appending(path).map_err(complain)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
@@ -78,10 +88,14 @@ impl Spool {
         Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
     }
 
-    /// The same spool, which is laid aside as `….old` when it is longer than so many octets, and begun anew.
+    /// The same spool, which is laid aside as `….old` when it is longer than so many octets, and
+    /// begun anew.
     #[must_use]
     pub fn rotating(self, at: u64) -> Self {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).rotates_at = Some(at);
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .rotates_at = Some(at);
         self
     }
 
@@ -106,7 +120,10 @@ impl Spool {
             lines.push(b'\n');
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.rotates_at.is_some_and(|at| state.file.metadata().is_ok_and(|data| data.len() > at)) {
+        if state
+            .rotates_at
+            .is_some_and(|at| state.file.metadata().is_ok_and(|data| data.len() > at))
+        {
             // Where the folder can't be written, the file goes on until it is full.
             drop(state.rotate(&self.path));
         }
@@ -115,8 +132,8 @@ impl Spool {
         Ok(())
     }
 
-    /// So many of the receipts that were appended are kept elsewhere, or their senders were told to come again. When this
-    /// is true of all, the file begins anew.
+    /// So many of the receipts that were appended are kept elsewhere, or their senders were told to
+    /// come again. When this is true of all, the file begins anew.
     ///
     /// # Errors
     /// The operating system's; the file has what it had.
@@ -145,11 +162,16 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 fn appending(path: &Path) -> io::Result<File> {
-    File::options().read(true).append(true).create(true).open(path)
+    File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
 }
 
 impl State {
-    /// Lays the file aside and begins another one. Whenever it is interrupted, what was kept is in one of both places.
+    /// Lays the file aside and begins another one. Whenever it is interrupted, what was kept is in
+    /// one of both places.
     fn rotate(&mut self, path: &Path) -> io::Result<()> {
         let coming = beside(path, "new");
         let file = appending(&coming)?;
@@ -157,7 +179,10 @@ impl State {
         file.lock()?;
         fs::rename(path, laid_aside(path))?;
         fs::rename(coming, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
         (self.file, self.is_torn) = (file, false);
         Ok(())
@@ -187,11 +212,12 @@ fn ends_midway(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Follows a spool: the receipts of one run, those that are there and those that come, until the end that is given is
-/// dropped. `key` is the run's. To be called within a tokio runtime.
+/// Follows a spool: the receipts of one run, those that are there and those that come, until the
+/// end that is given is dropped. `key` is the run's. To be called within a tokio runtime.
 ///
 /// # Errors
-/// One sentence: the spool can't be read. Trouble later on (a mount that goes away for a while) is waited out.
+/// One sentence: the spool can't be read. Trouble later on (a mount that goes away for a while) is
+/// waited out.
 pub fn follow(path: &Path, run: RunId, key: TokenKey) -> io::Result<mpsc::Receiver<Receipt>> {
     probe(path)?;
     let (sender, receiver) = mpsc::channel(MAX_AWAITED);
@@ -319,7 +345,8 @@ impl Reading {
     fn receipt_in(&self, line: &[u8]) -> Option<Receipt> {
         match serde_json::from_slice(line).ok()? {
             Record { v: VERSION, event: Event::Received(receipt), .. } => {
-                (receipt.token.run == self.run && is_genuine(&self.key, &receipt)).then_some(receipt)
+                (receipt.token.run == self.run && is_genuine(&self.key, &receipt))
+                    .then_some(receipt)
             }
             _ => None,
         }

@@ -1,9 +1,11 @@
-//! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is `norelay_core::posture::sts`'s.
+//! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is
+//! `norelay_core::posture::sts`'s.
 //!
 //! Rules:
 //! - The certificate must be valid for the host; no redirection is followed; no proxy is used.
 //! - Time and size are bounded.
-//! - Nothing is fetched from an address that isn't used on the Internet: a domain's owner could have us ask a neighbour.
+//! - Nothing is fetched from an address that isn't used on the Internet: a domain's owner could
+//!   have us ask a neighbour.
 
 use std::{
     error::Error,
@@ -53,14 +55,26 @@ impl Policies {
         let host = format!("mta-sts.{domain}");
         let addresses = match dns.addresses(&host).await {
             Ok(addresses) => addresses,
-            Err(failure) => return Fetched::Unknown(format!("{host}: {}", Why::from(failure).clause())),
+            Err(failure) => {
+                return Fetched::Unknown(format!("{host}: {}", Why::from(failure).clause()));
+            }
         };
-        let Some(first) = addresses.first() else { return Fetched::Wrong(format!("{host} has no address")) };
-        let usable: Vec<_> = addresses.iter().filter(|address| (self.may_ask)(**address)).collect();
+        let Some(first) = addresses.first() else {
+            return Fetched::Wrong(format!("{host} has no address"));
+        };
+        let usable: Vec<_> = addresses
+            .iter()
+            .filter(|address| (self.may_ask)(**address))
+            .collect();
         if usable.is_empty() {
-            return Fetched::Unknown(format!("{host} leads to {first}, which is no address on the Internet"));
+            return Fetched::Unknown(format!(
+                "{host} leads to {first}, which is no address on the Internet"
+            ));
         }
-        let sockets: Vec<_> = usable.into_iter().map(|address| SocketAddr::new(*address, self.port)).collect();
+        let sockets: Vec<_> = usable
+            .into_iter()
+            .map(|address| SocketAddr::new(*address, self.port))
+            .collect();
         match self.client(&host, &sockets) {
             Ok(client) => self.text(&client, &host).await,
             Err(error) => Fetched::Unknown(error),
@@ -96,15 +110,22 @@ impl Policies {
         match answer.status() {
             StatusCode::OK => {}
             status if status.is_redirection() => {
-                return Fetched::Wrong(format!("{host} redirects ({}), which senders don't follow", status.as_u16()));
+                return Fetched::Wrong(format!(
+                    "{host} redirects ({}), which senders don't follow",
+                    status.as_u16()
+                ));
             }
             status => return Fetched::Wrong(format!("{host} answers {}", status.as_u16())),
         }
         let mut text = Vec::new();
         loop {
             match answer.chunk().await {
-                Ok(Some(chunk)) if text.len() + chunk.len() <= MAX_SIZE => text.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Fetched::Wrong(format!("it is longer than {} KiB", MAX_SIZE / 1024)),
+                Ok(Some(chunk)) if text.len() + chunk.len() <= MAX_SIZE => {
+                    text.extend_from_slice(&chunk)
+                }
+                Ok(Some(_)) => {
+                    return Fetched::Wrong(format!("it is longer than {} KiB", MAX_SIZE / 1024));
+                }
                 Ok(None) => return Fetched::Text(Octets::from(text)),
                 Err(error) => return failed(&error, host),
             }

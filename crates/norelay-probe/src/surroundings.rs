@@ -1,7 +1,8 @@
 //! What is looked up around a relay test, as events of the same run: DNS blacklists and posture.
 //!
 //! Rules:
-//! - It goes on beside the relay test, never delays it by more than its own time, and changes no verdict.
+//! - It goes on beside the relay test, never delays it by more than its own time, and changes no
+//!   verdict.
 //! - Nothing is looked up unless it was asked for.
 
 use std::{
@@ -52,16 +53,26 @@ impl Surroundings {
     /// There is no resolver.
     pub fn new(wanted: Wanted, resolver: Option<SocketAddr>) -> Result<Self, NoResolver> {
         let options = |keys| Options { resolver, keys, timeout: TIMEOUT, ..Options::default() };
-        let blacklists = wanted.blacklists.map(|keys| Blacklists::new(options(keys))).transpose()?;
-        let dns = wanted.posture.then(|| Dns::new(resolver, PATIENCE)).transpose()?;
+        let blacklists = wanted
+            .blacklists
+            .map(|keys| Blacklists::new(options(keys)))
+            .transpose()?;
+        let dns = wanted
+            .posture
+            .then(|| Dns::new(resolver, PATIENCE))
+            .transpose()?;
         Ok(Self { blacklists, dns })
     }
 
     /// Looks everything up and records it.
     pub async fn look(&self, domain: Option<&str>, exchangers: &[MailExchanger], sink: &dyn Sink) {
-        let addresses: BTreeSet<IpAddr> = exchangers.iter().flat_map(|exchanger| exchanger.addresses.clone()).collect();
+        let addresses: BTreeSet<IpAddr> = exchangers
+            .iter()
+            .flat_map(|exchanger| exchanger.addresses.clone())
+            .collect();
         let addresses: Vec<_> = addresses.into_iter().take(MAX_ADDRESSES).collect();
-        let (listings, posture) = tokio::join!(self.listings(domain, &addresses), self.posture(domain, &addresses));
+        let (listings, posture) =
+            tokio::join!(self.listings(domain, &addresses), self.posture(domain, &addresses));
         for event in listings.into_iter().chain(posture) {
             sink.record(&Record::new(jiff::Timestamp::now(), event));
         }
@@ -70,16 +81,29 @@ impl Surroundings {
     async fn listings(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(lists) = &self.blacklists else { return Vec::new() };
         // No list knows an address that isn't used on the Internet.
-        let addresses =
-            addresses.iter().filter(|address| !is_private(**address)).map(|address| Target::Address(*address));
+        let addresses = addresses
+            .iter()
+            .filter(|address| !is_private(**address))
+            .map(|address| Target::Address(*address));
         let domain = domain.and_then(|domain| blacklist::target(domain).ok());
         let targets: Vec<_> = addresses.chain(domain).collect();
-        lists.surveys(&targets).await.iter().flat_map(|survey| notes(survey, None)).collect()
+        lists
+            .surveys(&targets)
+            .await
+            .iter()
+            .flat_map(|survey| notes(survey, None))
+            .collect()
     }
 
     async fn posture(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(dns) = &self.dns else { return Vec::new() };
         let addresses: Vec<_> = addresses.iter().map(|address| (None, *address)).collect();
-        posture::examine(&dns.until(Instant::now() + TIMEOUT), &Policies::default(), domain, &addresses).await
+        posture::examine(
+            &dns.until(Instant::now() + TIMEOUT),
+            &Policies::default(),
+            domain,
+            &addresses,
+        )
+        .await
     }
 }

@@ -1,4 +1,5 @@
-//! What a user types as a target: a host name, a mail domain, a mail address, or an address, each with or without a port.
+//! What a user types as a target: a host name, a mail domain, a mail address, or an address, each
+//! with or without a port.
 
 use std::net::IpAddr;
 
@@ -25,17 +26,25 @@ pub enum Host {
 }
 
 impl Target {
-    /// The mail domain that was typed: one that is said to be so, or a name that has mail exchangers.
+    /// The mail domain that was typed: one that is said to be so, or a name that has mail
+    /// exchangers.
     #[must_use]
     pub fn domain(&self, exchangers: &[MailExchanger]) -> Option<&str> {
         match &self.host {
             Host::MailDomain(domain) => Some(domain),
-            Host::Name(name) if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) => Some(name),
+            Host::Name(name)
+                if exchangers
+                    .iter()
+                    .any(|exchanger| exchanger.preference.is_some()) =>
+            {
+                Some(name)
+            }
             _ => None,
         }
     }
 
-    /// The ports to test and how each is protected: the port that was typed, else the chosen ones, else those of mail.
+    /// The ports to test and how each is protected: the port that was typed, else the chosen ones,
+    /// else those of mail.
     #[must_use]
     pub fn ways(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {
         let ports = match (self.port, chosen.is_empty()) {
@@ -102,7 +111,11 @@ fn bracketed_target(text: &str, bracketed: &str) -> Result<Target, NotATarget> {
         ))
     };
     let (address, rest) = bracketed.split_once(']').ok_or_else(not_an_address)?;
-    let address = address.strip_prefix("IPv6:").unwrap_or(address).parse().map_err(|_| not_an_address())?;
+    let address = address
+        .strip_prefix("IPv6:")
+        .unwrap_or(address)
+        .parse()
+        .map_err(|_| not_an_address())?;
     let port = match rest.strip_prefix(':') {
         Some(port) => Some(parse_port(text, port)?),
         None if rest.is_empty() => None,
@@ -127,20 +140,26 @@ fn parse_port(text: &str, port: &str) -> Result<u16, NotATarget> {
 pub fn host_name(text: &str) -> Result<String, NotATarget> {
     let not_a_name = || {
         NotATarget(format!(
-            "\"{}\" is not a host name, a mail domain or an address: type something like mail.example.net or 192.0.2.7.",
+            "\"{}\" is not a host name, a mail domain or an address: type something like \
+             mail.example.net or 192.0.2.7.",
             shown(text)
         ))
     };
     let ascii = idna::domain_to_ascii(text.trim_end_matches('.')).map_err(|_| not_a_name())?;
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+            && label
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let all_digits =
-        ascii.split('.').next_back().is_some_and(|label| label.bytes().all(|octet| octet.is_ascii_digit()));
-    let fits = !ascii.is_empty() && ascii.len() <= 253 && ascii.split('.').all(is_label) && !all_digits;
+    let all_digits = ascii
+        .split('.')
+        .next_back()
+        .is_some_and(|label| label.bytes().all(|octet| octet.is_ascii_digit()));
+    let fits =
+        !ascii.is_empty() && ascii.len() <= 253 && ascii.split('.').all(is_label) && !all_digits;
     if fits { Ok(ascii) } else { Err(not_a_name()) }
 }
 
@@ -175,7 +194,10 @@ mod tests {
             ("2001:db8::7", address("2001:db8::7", None)),
             ("[2001:db8::7]", address("2001:db8::7", None)),
             ("[IPv6:2001:db8::7]:465", address("2001:db8::7", Some(465))),
-            ("someone@example.net", Some(Target { host: Host::MailDomain("example.net".into()), port: None })),
+            (
+                "someone@example.net",
+                Some(Target { host: Host::MailDomain("example.net".into()), port: None }),
+            ),
             ("localhost", name("localhost", None)),
             ("", None),
             (".", None),

@@ -1,5 +1,5 @@
-//! What is said in the clear around STARTTLS: ours, which the server must forget, and the server's, which we must not
-//! believe.
+//! What is said in the clear around STARTTLS: ours, which the server must forget, and the server's,
+//! which we must not believe.
 
 mod simulation;
 
@@ -53,7 +53,9 @@ fn server(go: &'static str, behind: Behind) -> Server {
                     (_, Behind::AnsweredInTheClear) if securing => "250 ok\r\n".to_owned(),
                     (_, Behind::HungUp) if securing => return,
                     (_, Behind::Forgotten | Behind::HandshakeRefused) if securing => String::new(),
-                    (line, _) if line.starts_with("EHLO") && !secured => "250-mx\r\n250 STARTTLS\r\n".to_owned(),
+                    (line, _) if line.starts_with("EHLO") && !secured => {
+                        "250-mx\r\n250 STARTTLS\r\n".to_owned()
+                    }
                     (line, _) => closed(line),
                 };
             }
@@ -69,9 +71,13 @@ async fn asked(ids: &[&str], ways: &[Security], server: Server) -> Ran {
 
 fn tags(ran: &Ran) -> Vec<String> {
     let all = findings(&ran.report, &ran.judgement);
-    let about_tls =
-        |tag: &String| ["starttls_injection", "injected_before_tls", "protocol_violation"].contains(&tag.as_str());
-    all.into_iter().map(|finding| finding.tag).filter(about_tls).collect()
+    let about_tls = |tag: &String| {
+        ["starttls_injection", "injected_before_tls", "protocol_violation"].contains(&tag.as_str())
+    };
+    all.into_iter()
+        .map(|finding| finding.tag)
+        .filter(about_tls)
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,32 +90,58 @@ async fn a_command_behind_starttls_must_be_forgotten() {
         (Behind::HandshakeRefused, "not_run", &[]),
     ] {
         let server = server("220 go ahead\r\n", behind);
-        let ran =
-            asked(&["foreign-to-foreign", "ctl-postmaster", "starttls-injection"], &[Security::Plain], server).await;
+        let ran = asked(
+            &["foreign-to-foreign", "ctl-postmaster", "starttls-injection"],
+            &[Security::Plain],
+            server,
+        )
+        .await;
         let injected = &ran.judgement.paths[0].controls[1];
-        assert_eq!((injected.test.id, injected.outcome.word()), ("starttls-injection", outcome), "{behind:?}");
+        assert_eq!(
+            (injected.test.id, injected.outcome.word()),
+            ("starttls-injection", outcome),
+            "{behind:?}"
+        );
         assert_eq!(
             (tags(&ran), ran.judgement.verdict),
             (expected.iter().map(|tag| (*tag).to_owned()).collect(), Verdict::Closed)
         );
-        assert!(ran.connections == 3 && ran.took.as_secs() < 10, "{behind:?}: {} in {:?}", ran.connections, ran.took);
+        assert!(
+            ran.connections == 3 && ran.took.as_secs() < 10,
+            "{behind:?}: {} in {:?}",
+            ran.connections,
+            ran.took
+        );
     }
 }
 
-/// Text of the server's behind its 220 could be anybody's: no answer is read from it, and it is said.
+/// Text of the server's behind its 220 could be anybody's: no answer is read from it, and it is
+/// said.
 #[tokio::test(start_paused = true)]
 async fn a_reply_buffered_before_the_handshake_is_a_finding_and_never_an_answer() {
     let go = "220 go ahead\r\n250 mx\r\n250 ok\r\n550 5.7.1 Relaying denied\r\n221 bye\r\n";
     let ways = [Security::Plain, Security::StartTls];
-    let ran = asked(&["foreign-to-foreign", "ctl-postmaster"], &ways, server(go, Behind::Forgotten)).await;
+    let ran =
+        asked(&["foreign-to-foreign", "ctl-postmaster"], &ways, server(go, Behind::Forgotten))
+            .await;
     assert_eq!(tags(&ran), ["injected_before_tls"]);
     assert_eq!(ran.judgement.paths[0].verdict, Verdict::Closed);
-    assert_eq!((ran.judgement.paths[1].verdict, ran.judgement.verdict), (Verdict::Inconclusive, Verdict::Inconclusive));
+    assert_eq!(
+        (ran.judgement.paths[1].verdict, ran.judgement.verdict),
+        (Verdict::Inconclusive, Verdict::Inconclusive)
+    );
     assert_eq!(ran.judgement.paths[1].tests[0].outcome.word(), "interrupted");
-    let of_tls = ran.report.dialogues.values().filter(|dialogue| dialogue.path == 1);
+    let of_tls = ran
+        .report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == 1);
     assert!(
         of_tls
             .flat_map(|dialogue| &dialogue.exchanges)
-            .all(|exchange| exchange.reply.as_ref().is_none_or(|reply| reply.code != 550))
+            .all(|exchange| exchange
+                .reply
+                .as_ref()
+                .is_none_or(|reply| reply.code != 550))
     );
 }

@@ -25,7 +25,10 @@ fn options(server: SocketAddr, lists: &[&str]) -> Options {
 
 async fn survey(options: Options, subject: &str) -> Survey {
     let target = target(subject).expect("the test's target is right");
-    Blacklists::new(options).expect("the test gives the resolver").survey(&target).await
+    Blacklists::new(options)
+        .expect("the test gives the resolver")
+        .survey(&target)
+        .await
 }
 
 /// `listed 127.0.0.2 meaning "reason"`, `not_listed`, `unknown why`, `dead`, `needs_key`.
@@ -46,14 +49,23 @@ fn shown(listing: &Listing) -> String {
 
 fn state_of(survey: &Survey, zone: &str) -> String {
     let reading = survey.readings.iter().find(|reading| reading.zone == zone);
-    shown(&reading.unwrap_or_else(|| panic!("{zone} has no reading")).listing)
+    shown(
+        &reading
+            .unwrap_or_else(|| panic!("{zone} has no reading"))
+            .listing,
+    )
 }
 
 /// A zone, how it behaves, what is looked up, and what is to be known in the end.
 type Row = (&'static str, Zone<'static>, &'static str, &'static str);
 
 const ROWS: &[Row] = &[
-    ("good.test", Zone::Holds("good.test", &["2.0.0.127.good.test. A 127.0.0.2"]), LISTED, "not_listed"),
+    (
+        "good.test",
+        Zone::Holds("good.test", &["2.0.0.127.good.test. A 127.0.0.2"]),
+        LISTED,
+        "not_listed",
+    ),
     (
         "lists.test",
         Zone::Holds(
@@ -72,7 +84,10 @@ const ROWS: &[Row] = &[
         "zen.spamhaus.org",
         Zone::Holds(
             "zen.spamhaus.org",
-            &["2.0.0.127.zen.spamhaus.org. A 127.0.0.2", "25.2.0.192.zen.spamhaus.org. A 127.0.0.11"],
+            &[
+                "2.0.0.127.zen.spamhaus.org. A 127.0.0.2",
+                "25.2.0.192.zen.spamhaus.org. A 127.0.0.11",
+            ],
         ),
         LISTED,
         "listed 127.0.0.11 PBL: Spamhaus says that it should not send mail directly",
@@ -80,9 +95,19 @@ const ROWS: &[Row] = &[
     // It ended, and its zone is empty.
     ("gone.test", Zone::Holds("gone.test", &[]), LISTED, "unknown self_test_missed"),
     // It ended, and lists the world.
-    ("world.test", Zone::Everything("world.test", &["A 127.0.0.2"]), LISTED, "unknown lists_everything"),
+    (
+        "world.test",
+        Zone::Everything("world.test", &["A 127.0.0.2"]),
+        LISTED,
+        "unknown lists_everything",
+    ),
     // A domain dealer's page, or a resolver that rewrites NXDOMAIN.
-    ("parked.test", Zone::Everything("parked.test", &["A 198.51.100.7"]), LISTED, "unknown rewritten"),
+    (
+        "parked.test",
+        Zone::Everything("parked.test", &["A 198.51.100.7"]),
+        LISTED,
+        "unknown rewritten",
+    ),
     (
         "rewrites.test",
         Zone::Holds(
@@ -96,7 +121,10 @@ const ROWS: &[Row] = &[
     // It answers its test points and then no more.
     (
         "tires.test",
-        Zone::Silent("tires.test", &["2.0.0.127.tires.test. A 127.0.0.2", "1.0.0.127.tires.test. TXT \"no address\""]),
+        Zone::Silent(
+            "tires.test",
+            &["2.0.0.127.tires.test. A 127.0.0.2", "1.0.0.127.tires.test. TXT \"no address\""],
+        ),
         LISTED,
         "unknown timed_out",
     ),
@@ -109,8 +137,18 @@ const ROWS: &[Row] = &[
         LISTED,
         "unknown public_resolver",
     ),
-    ("sbl.spamhaus.org", Zone::Everything("sbl.spamhaus.org", &["A 127.255.255.255"]), LISTED, "unknown quota"),
-    ("pbl.spamhaus.org", Zone::Everything("pbl.spamhaus.org", &["A 127.255.255.252"]), LISTED, "unknown typing_error"),
+    (
+        "sbl.spamhaus.org",
+        Zone::Everything("sbl.spamhaus.org", &["A 127.255.255.255"]),
+        LISTED,
+        "unknown quota",
+    ),
+    (
+        "pbl.spamhaus.org",
+        Zone::Everything("pbl.spamhaus.org", &["A 127.255.255.252"]),
+        LISTED,
+        "unknown typing_error",
+    ),
     (
         "limits.test",
         Zone::Holds(
@@ -120,7 +158,12 @@ const ROWS: &[Row] = &[
         LISTED,
         "unknown quota",
     ),
-    ("list.dnswl.org", Zone::Everything("list.dnswl.org", &["A 127.0.10.3"]), LISTED, "unknown lists_everything"),
+    (
+        "list.dnswl.org",
+        Zone::Everything("list.dnswl.org", &["A 127.0.10.3"]),
+        LISTED,
+        "unknown lists_everything",
+    ),
     // Its own test entry.
     (
         "bl.suomispam.net",
@@ -134,8 +177,10 @@ const ROWS: &[Row] = &[
         Zone::Holds(
             "six.test",
             &[
-                "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.six.test. A 127.0.0.2",
-                "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.six.test. A 127.0.0.2",
+                "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.six.test. A \
+                 127.0.0.2",
+                "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.six.test. A \
+                 127.0.0.2",
             ],
         ),
         "2001:db8::25",
@@ -150,7 +195,10 @@ const ROWS: &[Row] = &[
     // Domains.
     (
         "names.test",
-        Zone::Holds("names.test", &["test.names.test. A 127.0.0.2", "spam.example.names.test. A 127.0.1.2"]),
+        Zone::Holds(
+            "names.test",
+            &["test.names.test. A 127.0.0.2", "spam.example.names.test. A 127.0.1.2"],
+        ),
         "mail.spam.example",
         "listed 127.0.1.2",
     ),
@@ -158,12 +206,20 @@ const ROWS: &[Row] = &[
         "multi.uribl.com",
         Zone::Holds(
             "multi.uribl.com",
-            &["2.0.0.127.multi.uribl.com. A 127.0.0.14", "spam.example.multi.uribl.com. A 127.0.0.2"],
+            &[
+                "2.0.0.127.multi.uribl.com. A 127.0.0.14",
+                "spam.example.multi.uribl.com. A 127.0.0.2",
+            ],
         ),
         "spam.example",
         "listed 127.0.0.2 black: a spammer's",
     ),
-    ("grey.uribl.com", Zone::Everything("grey.uribl.com", &["A 127.0.0.1"]), "spam.example", "unknown not_allowed"),
+    (
+        "grey.uribl.com",
+        Zone::Everything("grey.uribl.com", &["A 127.0.0.1"]),
+        "spam.example",
+        "unknown not_allowed",
+    ),
     (
         "dbl.spamhaus.org",
         Zone::Holds("dbl.spamhaus.org", &["dbltest.com.dbl.spamhaus.org. A 127.0.1.2"]),
@@ -177,7 +233,11 @@ async fn every_kind_of_list_gets_its_state() {
     let server = Unbound::start(&ROWS.iter().map(|row| row.1).collect::<Vec<_>>());
     for subject in [LISTED, "2001:db8::25", "spam.example", "mail.spam.example"] {
         let rows: Vec<_> = ROWS.iter().filter(|row| row.2 == subject).collect();
-        let survey = survey(options(server.address, &rows.iter().map(|row| row.0).collect::<Vec<_>>()), subject).await;
+        let survey = survey(
+            options(server.address, &rows.iter().map(|row| row.0).collect::<Vec<_>>()),
+            subject,
+        )
+        .await;
         assert_eq!(survey.readings.len(), rows.len());
         for (zone, _, _, expected) in rows {
             assert_eq!(state_of(&survey, zone), *expected, "{zone} about {subject}");
@@ -190,9 +250,14 @@ async fn sixty_lists_with_five_gone_and_five_silent_end_in_time() {
     let names: Vec<String> = (0..60).map(|number| format!("bl{number}.test")).collect();
     let records: Vec<[String; 2]> = names
         .iter()
-        .map(|zone| [format!("2.0.0.127.{zone}. A 127.0.0.2"), format!("25.2.0.192.{zone}. A 127.0.0.2")])
+        .map(|zone| {
+            [format!("2.0.0.127.{zone}. A 127.0.0.2"), format!("25.2.0.192.{zone}. A 127.0.0.2")]
+        })
         .collect();
-    let records: Vec<[&str; 2]> = records.iter().map(|[point, entry]| [point.as_str(), entry.as_str()]).collect();
+    let records: Vec<[&str; 2]> = records
+        .iter()
+        .map(|[point, entry]| [point.as_str(), entry.as_str()])
+        .collect();
     let zones: Vec<_> = (0..60)
         .map(|number| match number % 12 {
             0 => Zone::Holds(&names[number], &[]),
@@ -224,28 +289,48 @@ async fn sixty_lists_with_five_gone_and_five_silent_end_in_time() {
         assert_eq!(state_of(&survey, zone), "dead");
         assert!(!questions.iter().any(|question| question.contains(zone)), "{zone} was asked");
     }
-    assert!(questions.iter().any(|question| question.starts_with("25.2.0.192.bl2.test. TXT")), "{questions:?}");
-    let unhealthy = questions.iter().filter(|question| question.starts_with("25.2.0.192.bl0.test."));
+    assert!(
+        questions
+            .iter()
+            .any(|question| question.starts_with("25.2.0.192.bl2.test. TXT")),
+        "{questions:?}"
+    );
+    let unhealthy = questions
+        .iter()
+        .filter(|question| question.starts_with("25.2.0.192.bl0.test."));
     assert_eq!(unhealthy.count(), 0, "a list that failed its self-test was asked");
     assert_eq!(judge(&survey).state, State::Listed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_run_ends_in_time_with_the_rest_unknown() {
-    let names: Vec<String> = (0..12).map(|number| format!("silent{number}.test")).collect();
+    let names: Vec<String> = (0..12)
+        .map(|number| format!("silent{number}.test"))
+        .collect();
     let zones: Vec<_> = names.iter().map(|zone| Zone::Silent(zone, &[])).collect();
     let server = Unbound::start(&zones);
     let lists: Vec<_> = names.iter().map(String::as_str).collect();
     let timeout = Duration::from_secs(1);
     let started = Instant::now();
 
-    let survey = survey(Options { timeout, concurrency: 2, ..options(server.address, &lists) }, LISTED).await;
+    let survey =
+        survey(Options { timeout, concurrency: 2, ..options(server.address, &lists) }, LISTED)
+            .await;
 
     assert!(started.elapsed() < timeout + Duration::from_millis(500), "{:?}", started.elapsed());
-    let count = |expected: &str| survey.readings.iter().filter(|reading| shown(&reading.listing) == expected).count();
+    let count = |expected: &str| {
+        survey
+            .readings
+            .iter()
+            .filter(|reading| shown(&reading.listing) == expected)
+            .count()
+    };
     let (silent, waiting) = (count("unknown timed_out"), count("unknown unfinished"));
     // Two at a time, half a run each.
-    assert!((2..=4).contains(&silent) && silent + waiting == 12, "{silent} silent, {waiting} waiting");
+    assert!(
+        (2..=4).contains(&silent) && silent + waiting == 12,
+        "{silent} silent, {waiting} waiting"
+    );
     assert_eq!(judge(&survey).state, State::Unknown);
 }
 
@@ -253,9 +338,14 @@ async fn a_short_run_ends_in_time_with_the_rest_unknown() {
 async fn a_list_is_tested_once_a_run_and_asked_in_its_pace() {
     let server = Unbound::start(&[Zone::Holds("bl.test", &["2.0.0.127.bl.test. A 127.0.0.2"])]);
     let pace = Duration::from_millis(60);
-    let lists = Blacklists::new(Options { pace, ..options(server.address, &["bl.test"]) }).expect("a resolver");
-    let first = lists.survey(&target("192.0.2.1").expect("an address")).await;
-    let second = lists.survey(&target("192.0.2.2").expect("an address")).await;
+    let lists = Blacklists::new(Options { pace, ..options(server.address, &["bl.test"]) })
+        .expect("a resolver");
+    let first = lists
+        .survey(&target("192.0.2.1").expect("an address"))
+        .await;
+    let second = lists
+        .survey(&target("192.0.2.2").expect("an address"))
+        .await;
     assert_eq!(
         (state_of(&first, "bl.test"), state_of(&second, "bl.test")),
         ("not_listed".to_owned(), "not_listed".to_owned())
@@ -263,7 +353,12 @@ async fn a_list_is_tested_once_a_run_and_asked_in_its_pace() {
     // Three questions have two pauses between them.
     assert!(first.readings[0].elapsed_ms >= 120, "{}", first.readings[0].elapsed_ms);
     let questions = server.questions();
-    let asked = |name: &str| questions.iter().filter(|question| question.starts_with(name)).count();
+    let asked = |name: &str| {
+        questions
+            .iter()
+            .filter(|question| question.starts_with(name))
+            .count()
+    };
     assert_eq!((asked("2.0.0.127.bl.test."), asked("1.0.0.127.bl.test.")), (1, 1), "{questions:?}");
     assert_eq!((asked("1.2.0.192.bl.test."), asked("2.2.0.192.bl.test.")), (1, 1), "{questions:?}");
 }
@@ -322,12 +417,18 @@ async fn a_resolver_that_is_no_use_is_named_as_the_fault() {
         (rewriting.address, "rewrites answers"),
         (stripping.address, "127.0.0.0/8"),
     ] {
-        let options =
-            Options { timeout: Duration::from_secs(2), ..options(server, &["a.bl.test", "b.bl.test", "c.bl.test"]) };
+        let options = Options {
+            timeout: Duration::from_secs(2),
+            ..options(server, &["a.bl.test", "b.bl.test", "c.bl.test"])
+        };
         let survey = survey(options, LISTED).await;
         let judgement = judge(&survey);
         assert_eq!(judgement.state, State::Unknown, "{survey:?}");
-        assert!(judgement.hints.iter().any(|text| text.contains(hint)), "{hint}: {:?} {survey:?}", judgement.hints);
+        assert!(
+            judgement.hints.iter().any(|text| text.contains(hint)),
+            "{hint}: {:?} {survey:?}",
+            judgement.hints
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! Servers made at random, of which it is known what they relay: whatever else such a server does, no verdict may say
-//! otherwise, and none may be unsure without need.
+//! Servers made at random, of which it is known what they relay: whatever else such a server does,
+//! no verdict may say otherwise, and none may be unsure without need.
 
 mod simulation;
 
@@ -168,8 +168,13 @@ impl Policy {
     /// Whether a client who waits five minutes gets past what stands in his way.
     fn can_be_met(&self) -> bool {
         let waits_long = |obstacle: &Obstacle| matches!(obstacle, Obstacle::Greylists(55..));
-        let longs = self.obstacles.iter().filter(|obstacle| waits_long(obstacle)).count();
-        self.obstacles.iter().all(|obstacle| obstacle.can_be_met()) && (longs == 0 || self.obstacles.len() == 1)
+        let longs = self
+            .obstacles
+            .iter()
+            .filter(|obstacle| waits_long(obstacle))
+            .count();
+        self.obstacles.iter().all(|obstacle| obstacle.can_be_met())
+            && (longs == 0 || self.obstacles.len() == 1)
     }
 
     fn has(&self, obstacle: Obstacle) -> bool {
@@ -177,17 +182,21 @@ impl Policy {
     }
 
     fn words_for_its_own(&self) -> Option<&'static str> {
-        self.find(|obstacle| if let Obstacle::KnowsItsOwn(words) = obstacle { Some(words) } else { None })
+        self.find(
+            |obstacle| if let Obstacle::KnowsItsOwn(words) = obstacle { Some(words) } else { None },
+        )
     }
 
-    /// Whether a user whom nobody has is refused in words that say no more than those for relaying, and are the same.
+    /// Whether a user whom nobody has is refused in words that say no more than those for relaying,
+    /// and are the same.
     fn says_the_same_to_all(&self) -> bool {
         !self.takes_any_local_part && self.denial == self.nobody
     }
 
     /// Whether it takes every recipient and refuses every message as relaying.
     fn refuses_all_in_words(&self) -> bool {
-        let is_worded = !["550 Access denied", "554 5.7.1 Weiterleitung verboten"].contains(&self.denial);
+        let is_worded =
+            !["550 Access denied", "554 5.7.1 Weiterleitung verboten"].contains(&self.denial);
         self.hole == Hole::Everybody
             && matches!(self.fate, Fate::IsRefusedAtData | Fate::IsRefusedAfterDot)
             && is_worded
@@ -243,16 +252,19 @@ fn policies() -> impl Strategy<Value = Policy> {
         "220 mx.target.example ESMTP Sendmail 8.17.1.9; now",
         "220 mx.target.example ESMTP Exim 4.96 now",
     ]);
-    let nobody = select(vec!["550 5.1.1 User unknown", "550 no such user here", "550 Access denied"]);
-    (greetings, select(&HOLES[..]), fates, denials, nobody, any::<bool>(), prop::collection::vec(obstacles, 0..4))
-        .prop_map(|(greeting, hole, fate, denial, nobody, takes_any_local_part, obstacles)| Policy {
-            greeting,
-            hole,
-            fate,
-            denial,
-            nobody,
-            takes_any_local_part,
-            obstacles,
+    let nobody =
+        select(vec!["550 5.1.1 User unknown", "550 no such user here", "550 Access denied"]);
+    (
+        greetings,
+        select(&HOLES[..]),
+        fates,
+        denials,
+        nobody,
+        any::<bool>(),
+        prop::collection::vec(obstacles, 0..4),
+    )
+        .prop_map(|(greeting, hole, fate, denial, nobody, takes_any_local_part, obstacles)| {
+            Policy { greeting, hole, fate, denial, nobody, takes_any_local_part, obstacles }
         })
 }
 
@@ -328,7 +340,9 @@ impl Model {
     fn is_too_much(&self) -> bool {
         let mut memory = self.memory();
         let now = Instant::now();
-        memory.starts.retain(|start| now.duration_since(*start) < Duration::from_secs(60));
+        memory
+            .starts
+            .retain(|start| now.duration_since(*start) < Duration::from_secs(60));
         memory.starts.push_back(now);
         self.policy.obstacles.iter().any(|obstacle| match obstacle {
             Obstacle::AtOnce(most) => memory.open > *most,
@@ -341,11 +355,17 @@ impl Model {
         let mut stream = BufReader::new(stream);
         if self.policy.has(Obstacle::Loses(number)) {
             let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {}
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {}
             return;
         }
         if self.is_too_much() {
-            let _ = stream.write_all(b"421 4.7.0 Too many connections\r\n").await;
+            let _ = stream
+                .write_all(b"421 4.7.0 Too many connections\r\n")
+                .await;
             return;
         }
         let pause = self.policy.find(|obstacle| match obstacle {
@@ -353,9 +373,13 @@ impl Model {
             _ => None,
         });
         sleep(pause.unwrap_or_default()).await;
-        let (mut said, mut line, mut reply) = (Said::default(), String::new(), self.policy.greeting.to_owned());
+        let (mut said, mut line, mut reply) =
+            (Said::default(), String::new(), self.policy.greeting.to_owned());
         loop {
-            let is_over = stream.write_all(format!("{reply}\r\n").as_bytes()).await.is_err();
+            let is_over = stream
+                .write_all(format!("{reply}\r\n").as_bytes())
+                .await
+                .is_err();
             line.clear();
             if is_over || reply.starts_with("221") || reply.starts_with("421") {
                 return;
@@ -363,14 +387,22 @@ impl Model {
             if reply.starts_with("354") {
                 while line != ".\r\n" {
                     line.clear();
-                    if stream.read_line(&mut line).await.is_ok_and(|length| length == 0) {
+                    if stream
+                        .read_line(&mut line)
+                        .await
+                        .is_ok_and(|length| length == 0)
+                    {
                         return;
                     }
                 }
                 reply = self.take(&mut said);
                 continue;
             }
-            if !stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            if !stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
                 return;
             }
             let Some(answer) = self.answer(number, &mut said, line.trim_end()) else { return };
@@ -401,7 +433,10 @@ impl Model {
     fn answer(&self, number: usize, said: &mut Said, line: &str) -> Option<String> {
         let upper = line.to_ascii_uppercase();
         let verb = upper.split([' ', ':']).next().unwrap_or_default();
-        let argument = line.split_once(' ').map(|(_, argument)| argument).unwrap_or_default();
+        let argument = line
+            .split_once(' ')
+            .map(|(_, argument)| argument)
+            .unwrap_or_default();
         Some(match verb {
             "EHLO" if self.policy.has(Obstacle::KnowsNoEhlo) => "502 5.5.1 what".to_owned(),
             "EHLO" | "HELO" if self.policy.has(Obstacle::WantsNames) && !argument.contains('.') => {
@@ -409,8 +444,17 @@ impl Model {
             }
             "HELO" | "EHLO" => {
                 let (errors, is_authenticated) = (said.errors, said.is_authenticated);
-                *said = Said { hello: argument.to_owned(), errors, is_authenticated, ..Said::default() };
-                let pipelining = if self.policy.has(Obstacle::OffersNoPipelining) { "" } else { "250-PIPELINING\r\n" };
+                *said = Said {
+                    hello: argument.to_owned(),
+                    errors,
+                    is_authenticated,
+                    ..Said::default()
+                };
+                let pipelining = if self.policy.has(Obstacle::OffersNoPipelining) {
+                    ""
+                } else {
+                    "250-PIPELINING\r\n"
+                };
                 if verb == "HELO" {
                     "250 mx.target.example"
                 } else {
@@ -431,13 +475,18 @@ impl Model {
             "MAIL" => self.mail(said, argument),
             "RCPT" if said.reverse_path.is_none() => "503 5.5.1 MAIL first".to_owned(),
             "RCPT" => self.rcpt(number, said, line)?,
-            "DATA" if said.forward_paths.is_empty() && !said.takes_a_mailbox => "503 5.5.1 RCPT first".to_owned(),
-            "DATA" if !said.forward_paths.is_empty() && self.policy.fate == Fate::IsRefusedAtData => {
+            "DATA" if said.forward_paths.is_empty() && !said.takes_a_mailbox => {
+                "503 5.5.1 RCPT first".to_owned()
+            }
+            "DATA"
+                if !said.forward_paths.is_empty() && self.policy.fate == Fate::IsRefusedAtData =>
+            {
                 self.policy.denial.to_owned()
             }
             "DATA" => "354 go ahead".to_owned(),
             "RSET" => {
-                let (hello, errors, is_authenticated) = (said.hello.clone(), said.errors, said.is_authenticated);
+                let (hello, errors, is_authenticated) =
+                    (said.hello.clone(), said.errors, said.is_authenticated);
                 *said = Said { hello, errors, is_authenticated, ..Said::default() };
                 "250 2.0.0 ok".to_owned()
             }
@@ -448,8 +497,15 @@ impl Model {
 
     fn mail(&self, said: &mut Said, argument: &str) -> String {
         let path = argument.split_once(':').map_or("", |(_, path)| path);
-        let address = path.split(' ').next().unwrap_or_default().trim_matches(['<', '>']);
-        if self.policy.has(Obstacle::WantsSenderDomain) && !address.is_empty() && !address.contains('@') {
+        let address = path
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .trim_matches(['<', '>']);
+        if self.policy.has(Obstacle::WantsSenderDomain)
+            && !address.is_empty()
+            && !address.contains('@')
+        {
             return "553 5.5.4 Domain name required for sender address".to_owned();
         }
         if let Some(words) = self.policy.words_for_its_own()
@@ -463,7 +519,8 @@ impl Model {
 
     fn rcpt(&self, number: usize, said: &mut Said, line: &str) -> Option<String> {
         if self.policy.has(Obstacle::ListsUs) {
-            let listed = "554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using zen.spamhaus.org";
+            let listed = "554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using \
+                          zen.spamhaus.org";
             return Some(listed.to_owned());
         }
         if self.policy.has(Obstacle::HangsUpOn(number)) {
@@ -472,7 +529,10 @@ impl Model {
         if self.policy.has(Obstacle::FailsOn(number)) {
             return Some("451 4.3.0 Temporary lookup failure".to_owned());
         }
-        let first = *self.memory().first_recipient.get_or_insert_with(Instant::now);
+        let first = *self
+            .memory()
+            .first_recipient
+            .get_or_insert_with(Instant::now);
         let greylists = self.policy.find(|obstacle| match obstacle {
             Obstacle::Greylists(seconds) => Some(Duration::from_secs(seconds)),
             _ => None,
@@ -482,12 +542,16 @@ impl Model {
         }
         let path = line.split_once(':').map_or("", |(_, path)| path);
         let destination = self.destination(path);
-        if self.policy.has(Obstacle::SparesPostmaster) && destination != Destination::Mailbox("postmaster".to_owned()) {
+        if self.policy.has(Obstacle::SparesPostmaster)
+            && destination != Destination::Mailbox("postmaster".to_owned())
+        {
             return Some("550 Go away".to_owned());
         }
         let reply = match destination {
             Destination::Unreadable => "501 5.1.3 Bad recipient address syntax",
-            Destination::Mailbox(user) if self.policy.takes_any_local_part || user == "postmaster" => {
+            Destination::Mailbox(user)
+                if self.policy.takes_any_local_part || user == "postmaster" =>
+            {
                 said.takes_a_mailbox = true;
                 "250 2.1.5 ok"
             }
@@ -504,9 +568,13 @@ impl Model {
         Some(reply.to_owned())
     }
 
-    /// Reads a path as this server does: one that leads elsewhere by way of it is elsewhere only if it honours that.
+    /// Reads a path as this server does: one that leads elsewhere by way of it is elsewhere only if
+    /// it honours that.
     fn destination(&self, path: &str) -> Destination {
-        let Some(inside) = path.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(inside, _)| inside)
+        let Some(inside) = path
+            .strip_prefix('<')
+            .and_then(|rest| rest.split_once('>'))
+            .map(|(inside, _)| inside)
         else {
             return Destination::Unreadable;
         };
@@ -535,12 +603,16 @@ impl Model {
     fn sent_on(&self, local: &str) -> Option<String> {
         let is_quoted = local.starts_with('"');
         match self.policy.hole {
-            Hole::Percent if !is_quoted => local.rsplit_once('%').map(|(user, domain)| format!("{user}@{domain}")),
-            Hole::Bang if !is_quoted => local.split_once('!').map(|(domain, user)| format!("{user}@{domain}")),
+            Hole::Percent if !is_quoted => local
+                .rsplit_once('%')
+                .map(|(user, domain)| format!("{user}@{domain}")),
+            Hole::Bang if !is_quoted => local
+                .split_once('!')
+                .map(|(domain, user)| format!("{user}@{domain}")),
             Hole::SecondAt if !is_quoted => local.contains('@').then(|| local.to_owned()),
-            Hole::Quoted if is_quoted => {
-                Some(local.trim_matches('"')).filter(|inside| inside.contains('@')).map(str::to_owned)
-            }
+            Hole::Quoted if is_quoted => Some(local.trim_matches('"'))
+                .filter(|inside| inside.contains('@'))
+                .map(str::to_owned),
             _ => None,
         }
     }
@@ -565,7 +637,9 @@ impl Model {
             Hole::BeginsLikeOwn => domain.starts_with("target.example"),
             Hole::SourceRoute => OWN.iter().any(|own| path.starts_with(&format!("<@{own}:"))),
             // Of these servers only the forms lead elsewhere.
-            Hole::Percent | Hole::Bang | Hole::SecondAt | Hole::Quoted => !path.contains(&format!("<{address}>")),
+            Hole::Percent | Hole::Bang | Hole::SecondAt | Hole::Quoted => {
+                !path.contains(&format!("<{address}>"))
+            }
         }
     }
 
@@ -575,14 +649,21 @@ impl Model {
         let is_nobodys = |path: &&String| {
             // However freely it is read: without comments, final dots and what belongs to groups.
             let path = path.replace("(@target.example)", "").to_ascii_lowercase();
-            let domain = path.rsplit_once('@').map_or("", |(_, domain)| domain).trim_end_matches(['.', ';', ' ']);
+            let domain = path
+                .rsplit_once('@')
+                .map_or("", |(_, domain)| domain)
+                .trim_end_matches(['.', ';', ' ']);
             let is_ours = domain == PROBE || domain.ends_with(".probe.example");
             !is_ours && !["localhost", "[127.0.0.1]"].contains(&domain)
         };
-        self.memory().strangers.extend(paths.iter().filter(is_nobodys).cloned());
+        self.memory()
+            .strangers
+            .extend(paths.iter().filter(is_nobodys).cloned());
         match self.policy.fate {
             Fate::IsRefusedAfterDot if !paths.is_empty() => return self.policy.denial.to_owned(),
-            Fate::ArrivesAfter(seconds) => paths.iter().for_each(|path| self.deliver(said, path, seconds)),
+            Fate::ArrivesAfter(seconds) => paths
+                .iter()
+                .for_each(|path| self.deliver(said, path, seconds)),
             _ => (),
         }
         said.reverse_path = None;
@@ -593,7 +674,9 @@ impl Model {
         self.memory().relayed = true;
         let sender = said.reverse_path.as_deref().unwrap_or_default();
         let token = match path.starts_with("postmaster@") {
-            true => key().find(sender.as_bytes()).map(|token| Token { role: Role::Recipient, ..token }),
+            true => key()
+                .find(sender.as_bytes())
+                .map(|token| Token { role: Role::Recipient, ..token }),
             false => key().find(path.as_bytes()),
         };
         let (Some(receipts), Some(token)) = (self.receipts.clone(), token) else { return };
@@ -617,9 +700,14 @@ impl Model {
 
 async fn run(policy: &Policy, profile: Profile, receives: bool) -> (Ran, Memory) {
     let (sender, receipts) = mpsc::channel(100);
-    let model =
-        Arc::new(Model { policy: policy.clone(), memory: Mutex::default(), receipts: receives.then_some(sender) });
-    let tests = catalogue::select(profile).filter(|test| test.protocol().is_none()).collect();
+    let model = Arc::new(Model {
+        policy: policy.clone(),
+        memory: Mutex::default(),
+        receipts: receives.then_some(sender),
+    });
+    let tests = catalogue::select(profile)
+        .filter(|test| test.protocol().is_none())
+        .collect();
     let asked = Request { tests, profile, ..request() };
     let ran = simulation::run(asked, model.server(), receives.then_some(receipts)).await;
     let memory = std::mem::take(&mut *model.memory());
@@ -632,7 +720,9 @@ fn allowed(policy: &Policy, profile: Profile, receives: bool) -> &'static [Verdi
     let can_be_met = policy.can_be_met();
     let arrives = matches!(policy.fate, Fate::ArrivesAfter(_));
     match (policy.has_a_hole_for(profile), receives) {
-        (true, _) if policy.has(Obstacle::ListsUs) || policy.has(Obstacle::SparesPostmaster) => &[Inconclusive],
+        (true, _) if policy.has(Obstacle::ListsUs) || policy.has(Obstacle::SparesPostmaster) => {
+            &[Inconclusive]
+        }
         // Its message would go to a mailbox of the server's as well, so none is sent.
         (true, true) if policy.hole == Hole::Piggyback => &[Suspect, Inconclusive],
         (true, true) if arrives && can_be_met => &[OpenRelay],
@@ -655,13 +745,21 @@ fn allowed(policy: &Policy, profile: Profile, receives: bool) -> &'static [Verdi
 fn no_verdict_contradicts_what_a_server_does() {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     // The same servers at every run; PROPTEST_CASES asks for more of them.
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let profiles = select(vec![Profile::Classic, Profile::Standard, Profile::Thorough]);
     let told = runner.run(&(policies(), profiles, any::<bool>()), |(policy, profile, receives)| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()?;
         let (ran, memory) = runtime.block_on(run(&policy, profile, receives));
         let (verdict, allowed) = (ran.judgement.verdict, allowed(&policy, profile, receives));
-        prop_assert!(allowed.contains(&verdict), "{verdict:?}, not {allowed:?}: {}", ran.judgement.summary);
+        prop_assert!(
+            allowed.contains(&verdict),
+            "{verdict:?}, not {allowed:?}: {}",
+            ran.judgement.summary
+        );
         prop_assert_eq!(verdict == Verdict::OpenRelay, memory.relayed && receives);
         prop_assert!(memory.strangers.is_empty(), "messages to {:?}", memory.strangers);
         Ok(())

@@ -1,4 +1,5 @@
-//! QMTP and QMQP at their own ports: a message for a token, judged by what comes back, and no doubt about SMTP.
+//! QMTP and QMQP at their own ports: a message for a token, judged by what comes back, and no doubt
+//! about SMTP.
 
 mod simulation;
 
@@ -19,8 +20,8 @@ use tokio::{
 /// Connections to port 25; those after them go to the other port.
 const TO_SMTP: usize = 2;
 
-/// A server that relays nothing by SMTP, and at the other port, if it takes connections there, answers so and passes on
-/// what it takes where it says so.
+/// A server that relays nothing by SMTP, and at the other port, if it takes connections there,
+/// answers so and passes on what it takes where it says so.
 fn server(answer: Option<&'static str>, passes_on: Option<mpsc::Sender<Receipt>>) -> Server {
     let smtp = answering("220 mx.target.example ESMTP\r\n", |_, line| closed(line));
     Arc::new(move |number, mut stream| {
@@ -36,8 +37,13 @@ fn server(answer: Option<&'static str>, passes_on: Option<mpsc::Sender<Receipt>>
                 }
             }
             // The recipient is the last address.
-            let place = heard.windows(2).rposition(|window| window == b"nr").unwrap_or_default();
-            let token = key().find(&heard[place..]).filter(|token| token.role == Role::Recipient);
+            let place = heard
+                .windows(2)
+                .rposition(|window| window == b"nr")
+                .unwrap_or_default();
+            let token = key()
+                .find(&heard[place..])
+                .filter(|token| token.role == Role::Recipient);
             if let (Some(token), Some(receipts)) = (token, passes_on) {
                 let receipt = Receipt {
                     token,
@@ -59,7 +65,10 @@ fn server(answer: Option<&'static str>, passes_on: Option<mpsc::Sender<Receipt>>
 
 async fn asked(id: &str, answer: Option<&'static str>, passes_on: bool) -> Ran {
     let (sender, receipts) = mpsc::channel(16);
-    let tests = ["foreign-to-foreign", "ctl-postmaster", id].iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let tests = ["foreign-to-foreign", "ctl-postmaster", id]
+        .iter()
+        .filter_map(|id| catalogue::by_id(id))
+        .collect();
     let server = server(answer, passes_on.then_some(sender));
     run(simulation::Request { tests, ..request() }, server, Some(receipts)).await
 }
@@ -78,9 +87,17 @@ async fn a_queue_for_everybody_is_an_open_relay() {
     ] {
         for id in ["qmqp-open", "qmtp-open"] {
             let ran = asked(id, answer, passes_on).await;
-            let judged = ran.judgement.paths.get(1).map(|path| (path.tests[0].test.id, path.tests[0].weight));
+            let judged = ran
+                .judgement
+                .paths
+                .get(1)
+                .map(|path| (path.tests[0].test.id, path.tests[0].weight));
             assert_eq!(ran.judgement.paths.len(), paths, "{answer:?}");
-            assert_eq!(ran.judgement.verdict, verdict, "{id} {answer:?}: {}", ran.judgement.summary);
+            assert_eq!(
+                ran.judgement.verdict, verdict,
+                "{id} {answer:?}: {}",
+                ran.judgement.summary
+            );
             assert_eq!(judged, weight.map(|weight| (id, weight)), "{answer:?}");
         }
     }
@@ -89,20 +106,37 @@ async fn a_queue_for_everybody_is_an_open_relay() {
 /// There is no way to ask but a message: what listens there stays unknown, and the server with it.
 #[tokio::test(start_paused = true)]
 async fn without_a_receiver_nothing_is_queued_and_nothing_known() {
-    for (answer, paths, verdict) in [(Some("4:Kok ,"), 2, Verdict::Inconclusive), (None, 1, Verdict::Closed)] {
-        let tests = ["foreign-to-foreign", "ctl-postmaster", "qmqp-open"].iter().filter_map(|id| catalogue::by_id(id));
+    for (answer, paths, verdict) in
+        [(Some("4:Kok ,"), 2, Verdict::Inconclusive), (None, 1, Verdict::Closed)]
+    {
+        let tests = ["foreign-to-foreign", "ctl-postmaster", "qmqp-open"]
+            .iter()
+            .filter_map(|id| catalogue::by_id(id));
         let asked = simulation::Request { tests: tests.collect(), ..request() };
         let ran = run(asked, server(answer, None), None).await;
-        assert_eq!((ran.connections, ran.judgement.paths.len(), ran.judgement.verdict), (TO_SMTP + 1, paths, verdict));
-        assert!(ran.report.dialogues.values().all(|dialogue| dialogue.path == 0), "nothing is said there");
+        assert_eq!(
+            (ran.connections, ran.judgement.paths.len(), ran.judgement.verdict),
+            (TO_SMTP + 1, paths, verdict)
+        );
+        assert!(
+            ran.report
+                .dialogues
+                .values()
+                .all(|dialogue| dialogue.path == 0),
+            "nothing is said there"
+        );
     }
 }
 
-/// A run that was stopped before it came to the other port goes there when it is resumed, and only once.
+/// A run that was stopped before it came to the other port goes there when it is resumed, and only
+/// once.
 #[tokio::test(start_paused = true)]
 async fn a_resumed_run_asks_at_the_other_port_what_was_not_asked() {
     let tests = |ids: &[&str]| ids.iter().filter_map(|id| catalogue::by_id(id)).collect();
-    let first = simulation::Request { tests: tests(&["foreign-to-foreign", "ctl-postmaster"]), ..request() };
+    let first = simulation::Request {
+        tests: tests(&["foreign-to-foreign", "ctl-postmaster"]),
+        ..request()
+    };
     let mut report = run(first, server(None, None), None).await.report;
     for (connections, paths) in [(2, 2), (0, 2)] {
         let (sender, receipts) = mpsc::channel(16);

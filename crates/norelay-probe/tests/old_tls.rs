@@ -20,10 +20,16 @@ fn answering_hello(answer: Vec<u8>) -> Server {
             let mut stream = BufReader::new(stream);
             let _ = stream.write_all(b"220 mx.target.example ESMTP\r\n").await;
             let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
                 let reply = match line.trim_end() {
                     "STARTTLS" => "220 go on\r\n".to_owned(),
-                    hello if hello.starts_with("EHLO") => "250-mx.target.example\r\n250 STARTTLS\r\n".to_owned(),
+                    hello if hello.starts_with("EHLO") => {
+                        "250-mx.target.example\r\n250 STARTTLS\r\n".to_owned()
+                    }
                     other => closed(other),
                 };
                 let is_starttls = line.starts_with("STARTTLS");
@@ -65,8 +71,13 @@ async fn what_is_too_old_is_named() {
         asked.ports = vec![(587, Security::Plain), (587, Security::StartTls)];
         let ran = run(asked, answering_hello(answer), None).await;
         let [plain, secured] = ran.judgement.paths.as_slice() else { panic!("two paths") };
-        assert_eq!((plain.verdict, secured.verdict), (Verdict::Closed, Verdict::Inconclusive), "{name}");
-        let Outcome::Interrupted { cause: Cause::TlsFailed { error } } = &secured.tests[0].outcome else {
+        assert_eq!(
+            (plain.verdict, secured.verdict),
+            (Verdict::Closed, Verdict::Inconclusive),
+            "{name}"
+        );
+        let Outcome::Interrupted { cause: Cause::TlsFailed { error } } = &secured.tests[0].outcome
+        else {
             panic!("{name}: {:?}", secured.tests[0].outcome)
         };
         assert!(error.contains(expected), "{name}: {error}");

@@ -26,7 +26,8 @@ const ROWS: &[Row] = &[
                 "_smtp._tls.good.example. TXT \"v=TLSRPTv1; rua=mailto:t@good.example\"",
                 "mx.good.example. A 192.0.2.25",
                 "mx.good.example. AAAA 2001:db8::25",
-                "_25._tcp.mx.good.example. TLSA 3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "_25._tcp.mx.good.example. TLSA 3 1 1 \
+                 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             ],
         ),
         &[
@@ -34,7 +35,8 @@ const ROWS: &[Row] = &[
             "dmarc_found good.example; reject",
             "mta_sts_policy_wrong good.example; mta-sts.good.example has no address",
             "tls_rpt_found good.example",
-            "tlsa_records mx.good.example; unknown; 3 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "tlsa_records mx.good.example; unknown; 3 1 \
+             e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ],
     ),
     (
@@ -76,7 +78,8 @@ const ROWS: &[Row] = &[
                 "_dmarc.wrong.example. TXT \"v=DMARC1; p=block\"",
                 "_mta-sts.wrong.example. TXT \"v=STSv1\"",
                 "_smtp._tls.wrong.example. TXT \"v=TLSRPTv1; rua=t@wrong.example\"",
-                "_25._tcp.inside.wrong.example. TLSA 1 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "_25._tcp.inside.wrong.example. TLSA 1 1 1 \
+                 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             ],
         ),
         &[
@@ -85,11 +88,15 @@ const ROWS: &[Row] = &[
             "mx_private_address wrong.example; inside.wrong.example; 10.0.0.25",
             "mx_is_address wrong.example; 192.0.2.25",
             "mx_without_address wrong.example; nowhere.wrong.example",
-            "spf_invalid wrong.example; \"ip4:300.1.1.1\": that is no address of this kind; v=spf1 ip4:300.1.1.1 -all",
-            "dmarc_invalid wrong.example; \"p=block\" is not one of none, quarantine, reject; v=DMARC1; p=block",
+            "spf_invalid wrong.example; \"ip4:300.1.1.1\": that is no address of this kind; \
+             v=spf1 ip4:300.1.1.1 -all",
+            "dmarc_invalid wrong.example; \"p=block\" is not one of none, quarantine, reject; \
+             v=DMARC1; p=block",
             "mta_sts_invalid wrong.example; there is no id; v=STSv1",
-            "tls_rpt_invalid wrong.example; \"rua=t@wrong.example\" is no mailto: or https:// address; v=TLSRPTv1; rua=t@wrong.example",
-            "dane_invalid inside.wrong.example; certificate usage 1 is not for mail: only 2 and 3 are",
+            "tls_rpt_invalid wrong.example; \"rua=t@wrong.example\" is no mailto: or https:// \
+             address; v=TLSRPTv1; rua=t@wrong.example",
+            "dane_invalid inside.wrong.example; certificate usage 1 is not for mail: only 2 and 3 \
+             are",
         ],
     ),
     (
@@ -100,7 +107,8 @@ const ROWS: &[Row] = &[
                 "sub.loop.example. MX 10 sub.loop.example.",
                 "sub.loop.example. A 192.0.2.2",
                 "sub.loop.example. TXT \"v=spf1 include:sub.loop.example -all\"",
-                "_dmarc.loop.example. TXT \"v=DMARC1; p=reject; sp=quarantine; rua=mailto:d@loop.example\"",
+                "_dmarc.loop.example. TXT \"v=DMARC1; p=reject; sp=quarantine; \
+                 rua=mailto:d@loop.example\"",
             ],
         ),
         &[
@@ -127,8 +135,10 @@ const ROWS: &[Row] = &[
 fn shown(events: &[Event]) -> Vec<String> {
     let show = |event: &Event| match event {
         Event::Noted { tag, arguments, .. } => {
-            let arguments: Vec<_> =
-                arguments.iter().map(|argument| argument.to_string().replace("\\\\", "\\")).collect();
+            let arguments: Vec<_> = arguments
+                .iter()
+                .map(|argument| argument.to_string().replace("\\\\", "\\"))
+                .collect();
             format!("{tag} {}", arguments.join("; "))
         }
         other => panic!("{other:?}"),
@@ -139,7 +149,8 @@ fn shown(events: &[Event]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn domains_are_seen_as_the_dns_shows_them() {
     let server = Unbound::start(&ROWS.iter().map(|row| row.1).collect::<Vec<_>>());
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     for (domain, _, expected) in ROWS {
         assert_eq!(
             shown(&posture::examine(&dns, &Policies::default(), Some(domain), &[]).await),
@@ -162,7 +173,8 @@ async fn reverse_names_are_followed_forth_and_back() {
         ),
         Zone::Holds(
             "8.b.d.0.1.0.0.2.ip6.arpa",
-            &["5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mx.names.example."],
+            &["5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR \
+                 mx.names.example."],
         ),
         Zone::Holds(
             "names.example",
@@ -174,10 +186,13 @@ async fn reverse_names_are_followed_forth_and_back() {
         ),
         Zone::Fails("fails.example"),
     ]);
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     let addresses = ["192.0.2.25", "2001:db8::25", "192.0.2.26", "192.0.2.27", "192.0.2.28"];
-    let addresses: Vec<(Option<u8>, IpAddr)> =
-        (0..).zip(addresses).map(|(path, address)| (Some(path), address.parse().expect("an address"))).collect();
+    let addresses: Vec<(Option<u8>, IpAddr)> = (0..)
+        .zip(addresses)
+        .map(|(path, address)| (Some(path), address.parse().expect("an address")))
+        .collect();
     let events = posture::examine(&dns, &Policies::default(), None, &addresses).await;
     assert_eq!(
         shown(&events),
@@ -203,19 +218,30 @@ async fn reverse_names_are_followed_forth_and_back() {
 async fn a_silent_domain_is_unknown_when_the_time_is_over() {
     let server = Unbound::start(&[Zone::Silent("silent.example", &[])]);
     // A busy machine is slow, yet not as slow as one question that is waited for to its end.
-    let dns = Dns::new(Some(server.address), Duration::from_secs(60)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(60))
+        .expect("the test gives the resolver");
     let (started, time) = (Instant::now(), Duration::from_millis(400));
-    let events = posture::examine(&dns.until(started + time), &Policies::default(), Some("silent.example"), &[]).await;
+    let events = posture::examine(
+        &dns.until(started + time),
+        &Policies::default(),
+        Some("silent.example"),
+        &[],
+    )
+    .await;
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     let shown = shown(&events);
     assert_eq!(shown.len(), 5, "{shown:?}");
     assert!(
-        shown.iter().all(|note| note.starts_with("posture_unknown") && note.ends_with("the run's time was over")),
+        shown
+            .iter()
+            .all(|note| note.starts_with("posture_unknown")
+                && note.ends_with("the run's time was over")),
         "{shown:?}"
     );
 }
 
-/// A resolver that holds no record and says of some names (its questions' first labels) that they are authentic.
+/// A resolver that holds no record and says of some names (its questions' first labels) that they
+/// are authentic.
 fn validating(authentic: &'static [&'static str]) -> std::net::SocketAddr {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
     let address = socket.local_addr().expect("it is bound");
@@ -239,30 +265,61 @@ fn validating(authentic: &'static [&'static str]) -> std::net::SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn signatures_are_believed_of_a_resolver_that_validates_alone() {
     use hickory_resolver::proto::rr::RecordType;
-    let dns = |server| Dns::new(Some(server), Duration::from_secs(1)).expect("the test gives the resolver");
+    let dns = |server| {
+        Dns::new(Some(server), Duration::from_secs(1)).expect("the test gives the resolver")
+    };
     let validates = dns(validating(&["signed", ""]));
-    assert_eq!(validates.is_authenticated("signed.example", RecordType::MX).await, Ok(true));
-    assert_eq!(validates.is_authenticated("unsigned.example", RecordType::MX).await, Ok(false));
+    assert_eq!(
+        validates
+            .is_authenticated("signed.example", RecordType::MX)
+            .await,
+        Ok(true)
+    );
+    assert_eq!(
+        validates
+            .is_authenticated("unsigned.example", RecordType::MX)
+            .await,
+        Ok(false)
+    );
     assert_eq!(validates.is_authenticated(".", RecordType::NS).await, Ok(true));
     let unbound = Unbound::start(&[Zone::Holds("signed.example", &["signed.example. MX 0 ."])]);
-    assert_eq!(dns(unbound.address).is_authenticated("signed.example", RecordType::MX).await, Ok(false));
+    assert_eq!(
+        dns(unbound.address)
+            .is_authenticated("signed.example", RecordType::MX)
+            .await,
+        Ok(false)
+    );
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
     let silent = dns(silent.local_addr().expect("it is bound"));
-    assert!(silent.is_authenticated("signed.example", RecordType::MX).await.is_err());
+    assert!(
+        silent
+            .is_authenticated("signed.example", RecordType::MX)
+            .await
+            .is_err()
+    );
 }
 
-/// A zone that is really signed, one that isn't, and one whose signatures are wrong, by a resolver that validates.
+/// A zone that is really signed, one that isn't, and one whose signatures are wrong, by a resolver
+/// that validates.
 #[tokio::test(flavor = "multi_thread")]
 async fn tlsa_records_are_secure_where_the_resolver_has_validated_them() {
-    const RECORDS: &str = "TLSA 3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const RECORDS: &str =
+        "TLSA 3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let of = |domain: &str| {
         let mx = format!("mx.{domain}");
-        [format!("{domain}. MX 10 {mx}."), format!("{mx}. A 192.0.2.25"), format!("_25._tcp.{mx}. {RECORDS}")]
+        [
+            format!("{domain}. MX 10 {mx}."),
+            format!("{mx}. A 192.0.2.25"),
+            format!("_25._tcp.{mx}. {RECORDS}"),
+        ]
     };
     let zones = [of("signed.example"), of("plain.insecure"), of("wrong.bogus")];
-    let [root, insecure, bogus] = zones.each_ref().map(|zone| zone.each_ref().map(String::as_str));
+    let [root, insecure, bogus] = zones
+        .each_ref()
+        .map(|zone| zone.each_ref().map(String::as_str));
     let world = Signed::start(&root, &insecure, &bogus);
-    let dns = Dns::new(Some(world.resolver.address), Duration::from_secs(5)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(world.resolver.address), Duration::from_secs(5))
+        .expect("the test gives the resolver");
     for (domain, expected) in [
         ("signed.example", "tlsa_records mx.signed.example; secure; 3 1 e3b0c442"),
         ("plain.insecure", "tlsa_records mx.plain.insecure; insecure; 3 1 e3b0c442"),

@@ -1,7 +1,9 @@
-//! What comes back and what only looks like it: a server takes a message for proof, and something arrives at the receiver.
+//! What comes back and what only looks like it: a server takes a message for proof, and something
+//! arrives at the receiver.
 //!
 //! Rules:
-//! - Only what bears the test's own token as its recipient proves, and only from the target itself or with the text's token.
+//! - Only what bears the test's own token as its recipient proves, and only from the target itself
+//!   or with the text's token.
 //! - A proof may be late, changed on its way in every manner of mail, and come two thousand times.
 
 mod simulation;
@@ -76,12 +78,14 @@ fn taking(deliver: fn(Mail) -> Mail, arrivals: Arc<Arrivals>) -> Server {
             let (reading, mut writing) = tokio::io::split(stream);
             let mut lines = BufReader::new(reading).lines();
             let _ = writing.write_all(b"220 mx.target.example ESMTP\r\n").await;
-            let (mut reverse_path, mut forward_paths, mut text) = (String::new(), Vec::new(), None::<String>);
+            let (mut reverse_path, mut forward_paths, mut text) =
+                (String::new(), Vec::new(), None::<String>);
             while let Ok(Some(line)) = lines.next_line().await {
                 let reply = match (&mut text, line.as_str()) {
                     (Some(_), ".") => {
                         for forward_path in forward_paths.drain(..) {
-                            let (reverse_path, text) = (reverse_path.clone(), text.clone().unwrap_or_default());
+                            let (reverse_path, text) =
+                                (reverse_path.clone(), text.clone().unwrap_or_default());
                             let (peer, late) = ((TARGET, 4321).into(), Duration::from_secs(1));
                             arrivals.clone().hand_on(deliver(Mail {
                                 peer,
@@ -154,8 +158,16 @@ impl Arrivals {
             size: mail.text.len() as u64,
         };
         for receipt in self.reception.receipts(&message) {
-            if self.copies.lock().expect("no test panics with it").admit(&receipt) {
-                self.kept.lock().expect("no test panics with it").push(receipt.clone());
+            if self
+                .copies
+                .lock()
+                .expect("no test panics with it")
+                .admit(&receipt)
+            {
+                self.kept
+                    .lock()
+                    .expect("no test panics with it")
+                    .push(receipt.clone());
                 let _ = self.receipts.send(receipt).await;
             }
         }
@@ -165,13 +177,26 @@ impl Arrivals {
 /// The run, and what the receiver has kept in the end.
 async fn proved(deliver: fn(Mail) -> Mail) -> (Ran, Vec<Receipt>) {
     let (sender, receipts) = mpsc::channel(64);
-    let reception = Reception::new("mx.probe.example", &["probe.example".to_owned()], ReceptionKey::Run(key()));
-    let arrivals = Arc::new(Arrivals { reception, copies: Mutex::default(), receipts: sender, kept: Mutex::default() });
-    let tests = ["foreign-to-foreign", "ctl-postmaster"].iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let reception =
+        Reception::new("mx.probe.example", &["probe.example".to_owned()], ReceptionKey::Run(key()));
+    let arrivals = Arc::new(Arrivals {
+        reception,
+        copies: Mutex::default(),
+        receipts: sender,
+        kept: Mutex::default(),
+    });
+    let tests = ["foreign-to-foreign", "ctl-postmaster"]
+        .iter()
+        .filter_map(|id| catalogue::by_id(id))
+        .collect();
     let server = taking(deliver, arrivals.clone());
     let ran = run(simulation::Request { tests, ..request() }, server, Some(receipts)).await;
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    let kept = arrivals.kept.lock().expect("no test panics with it").clone();
+    let kept = arrivals
+        .kept
+        .lock()
+        .expect("no test panics with it")
+        .clone();
     (ran, kept)
 }
 
@@ -182,7 +207,11 @@ fn tokens(text: &str, change: impl Fn(&str) -> String) -> String {
     words
         .map(|word| {
             let bare = word.trim_end_matches(|letter: char| !is_of_token(letter));
-            if bare.len() > 30 && bare.starts_with("nr") { change(bare) + &word[bare.len()..] } else { word.to_owned() }
+            if bare.len() > 30 && bare.starts_with("nr") {
+                change(bare) + &word[bare.len()..]
+            } else {
+                word.to_owned()
+            }
         })
         .collect()
 }
@@ -192,7 +221,10 @@ fn without_tokens(text: String) -> String {
 }
 
 fn encoded(text: String) -> String {
-    format!("Content-Transfer-Encoding: base64\r\n\r\n{}", BASE64_MIME.encode(without_head(&text).as_bytes()))
+    format!(
+        "Content-Transfer-Encoding: base64\r\n\r\n{}",
+        BASE64_MIME.encode(without_head(&text).as_bytes())
+    )
 }
 
 fn without_head(text: &str) -> &str {
@@ -222,7 +254,11 @@ const GENUINE: &[Row] = &[
     ("emptied", |mail| mail.text(|_| String::new()), Verdict::OpenRelay, 1),
     (
         "in upper case, by another",
-        |mail| mail.text(|text| text.to_uppercase()).to(|to| to.to_uppercase()).by(ELSEWHERE),
+        |mail| {
+            mail.text(|text| text.to_uppercase())
+                .to(|to| to.to_uppercase())
+                .by(ELSEWHERE)
+        },
         Verdict::OpenRelay,
         1,
     ),
@@ -231,7 +267,9 @@ const GENUINE: &[Row] = &[
         "in quoted-printable, by another",
         |mail| {
             mail.text(|text| {
-                tokens(&text, |token| format!("={:02X}{}=\r\n{}", token.as_bytes()[0], &token[1..9], &token[9..]))
+                tokens(&text, |token| {
+                    format!("={:02X}{}=\r\n{}", token.as_bytes()[0], &token[1..9], &token[9..])
+                })
             })
             .by(ELSEWHERE)
         },
@@ -242,7 +280,11 @@ const GENUINE: &[Row] = &[
         "wrapped by a disclaimer, by another",
         |mail| {
             mail.text(|text| {
-                format!("Subject: [EXTERNAL]\r\n\r\nBeware!\r\n{}\r\n-- \r\nThis e-mail is confidential.", quoted(text))
+                format!(
+                    "Subject: [EXTERNAL]\r\n\r\nBeware!\r\n{}\r\n-- \r\nThis e-mail is \
+                         confidential.",
+                    quoted(text)
+                )
             })
             .by(ELSEWHERE)
         },
@@ -251,15 +293,24 @@ const GENUINE: &[Row] = &[
     ),
     (
         "its lines broken anew, by another",
-        |mail| mail.text(|text| tokens(&text, |token| format!("{}\r\n  {}", &token[..12], &token[12..]))).by(ELSEWHERE),
+        |mail| {
+            mail.text(|text| {
+                tokens(&text, |token| format!("{}\r\n  {}", &token[..12], &token[12..]))
+            })
+            .by(ELSEWHERE)
+        },
         Verdict::OpenRelay,
         1,
     ),
     (
         "its head alone, by another",
         |mail| {
-            mail.text(|text| text.split_once("\r\n\r\n").map(|(head, _)| format!("{head}\r\n\r\n")).unwrap_or_default())
-                .by(ELSEWHERE)
+            mail.text(|text| {
+                text.split_once("\r\n\r\n")
+                    .map(|(head, _)| format!("{head}\r\n\r\n"))
+                    .unwrap_or_default()
+            })
+            .by(ELSEWHERE)
         },
         Verdict::OpenRelay,
         1,
@@ -286,7 +337,9 @@ const OTHERS: &[Row] = &[
         "a bounce that quotes it",
         |mail| {
             let to = mail.reverse_path.clone();
-            mail.from("<>").to(|_| to).text(|text| format!("Subject: Undelivered Mail\r\n\r\n{}", quoted(text)))
+            mail.from("<>")
+                .to(|_| to)
+                .text(|text| format!("Subject: Undelivered Mail\r\n\r\n{}", quoted(text)))
         },
         Verdict::Suspect,
         1,
@@ -311,7 +364,12 @@ const OTHERS: &[Row] = &[
         Verdict::Suspect,
         1,
     ),
-    ("the envelope without the text, by another", |mail| mail.text(without_tokens).by(ELSEWHERE), Verdict::Suspect, 1),
+    (
+        "the envelope without the text, by another",
+        |mail| mail.text(without_tokens).by(ELSEWHERE),
+        Verdict::Suspect,
+        1,
+    ),
     (
         "the envelope without the text, by two thousand others",
         |mail| mail.text(without_tokens).by(ELSEWHERE).copies(2000),
@@ -320,7 +378,10 @@ const OTHERS: &[Row] = &[
     ),
     (
         "a forged token of the text, by another",
-        |mail| mail.text(|text| tokens(&text, |_| TokenKey::new([9; 32]).mint(own(Role::Message)))).by(ELSEWHERE),
+        |mail| {
+            mail.text(|text| tokens(&text, |_| TokenKey::new([9; 32]).mint(own(Role::Message))))
+                .by(ELSEWHERE)
+        },
         Verdict::Suspect,
         1,
     ),
@@ -374,7 +435,12 @@ const OTHERS: &[Row] = &[
     ),
     (
         "somebody who floods the receiver meanwhile",
-        |mail| mail.text(|_| "x".repeat(100_000)).to(|_| "<root@probe.example>".to_owned()).by(ELSEWHERE).copies(2000),
+        |mail| {
+            mail.text(|_| "x".repeat(100_000))
+                .to(|_| "<root@probe.example>".to_owned())
+                .by(ELSEWHERE)
+                .copies(2000)
+        },
         Verdict::Suspect,
         0,
     ),
@@ -409,5 +475,9 @@ async fn a_proof_after_the_end_of_the_run_counts() {
     report.apply(&Record::new(jiff::Timestamp::now(), Event::Received(receipt.clone())));
     let judgement = verdict::judge(&report);
     assert_eq!(judgement.verdict, Verdict::OpenRelay, "{}", judgement.summary);
-    assert!(!findings(&report, &judgement).iter().any(|finding| finding.tag == "backscatter"));
+    assert!(
+        !findings(&report, &judgement)
+            .iter()
+            .any(|finding| finding.tag == "backscatter")
+    );
 }

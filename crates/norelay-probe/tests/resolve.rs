@@ -1,5 +1,5 @@
-//! Names that are in order and names that are traps, served by a real DNS server on loopback: what a target stands for,
-//! within bounds.
+//! Names that are in order and names that are traps, served by a real DNS server on loopback: what
+//! a target stands for, within bounds.
 
 mod dns;
 
@@ -16,11 +16,15 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// No row asks more than four times in a row.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A target, and its exchangers with their addresses, or words of the sentence that says why there are none.
+/// A target, and its exchangers with their addresses, or words of the sentence that says why there
+/// are none.
 type Row = (&'static str, Result<&'static [&'static str], &'static str>);
 
 const ROWS: &[Row] = &[
-    ("order.example", Ok(&["mx1.order.example 192.0.2.1", "mx2.order.example 192.0.2.2 2001:db8::2"])),
+    (
+        "order.example",
+        Ok(&["mx1.order.example 192.0.2.1", "mx2.order.example 192.0.2.2 2001:db8::2"]),
+    ),
     ("bare.example", Ok(&["bare.example 192.0.2.3"])),
     ("loopback.example", Ok(&["mx.loopback.example 127.0.0.1 ::1"])),
     ("private.example", Ok(&["mx.private.example 10.0.0.1 fd00::1"])),
@@ -126,13 +130,21 @@ fn resolver(server: &Unbound) -> Resolver {
 
 /// What a target stands for, a line an exchanger.
 async fn found(resolver: &Resolver, target: &str) -> Result<Vec<String>, String> {
-    let exchangers =
-        resolver.exchangers(&target.parse().expect("a target")).await.map_err(|error| error.to_string())?;
+    let exchangers = resolver
+        .exchangers(&target.parse().expect("a target"))
+        .await
+        .map_err(|error| error.to_string())?;
     let line = |name: Option<String>, addresses: Vec<IpAddr>| {
         let addresses = addresses.iter().map(ToString::to_string);
-        std::iter::once(name.unwrap_or_default()).chain(addresses).collect::<Vec<_>>().join(" ")
+        std::iter::once(name.unwrap_or_default())
+            .chain(addresses)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    Ok(exchangers.into_iter().map(|exchanger| line(exchanger.name, exchanger.addresses)).collect())
+    Ok(exchangers
+        .into_iter()
+        .map(|exchanger| line(exchanger.name, exchanger.addresses))
+        .collect())
 }
 
 #[tokio::test]
@@ -165,24 +177,34 @@ async fn every_kind_of_name_is_found_or_told_apart() {
 
 #[tokio::test]
 async fn huge_sets_are_bounded() {
-    let mut records: Vec<String> =
-        (0..300).map(|host| format!("huge.example. MX {host} h{host}.huge.example.")).collect();
+    let mut records: Vec<String> = (0..300)
+        .map(|host| format!("huge.example. MX {host} h{host}.huge.example."))
+        .collect();
     for host in 0..20 {
-        records.extend((0..50).map(|number| format!("h{host}.huge.example. A 192.0.{host}.{number}")));
+        records
+            .extend((0..50).map(|number| format!("h{host}.huge.example. A 192.0.{host}.{number}")));
     }
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let server = Unbound::start(&[Zone::Holds("huge.example", &records), Zone::NothingElse]);
     let started = Instant::now();
-    let found = found(&resolver(&server), "huge.example").await.expect("it has servers");
+    let found = found(&resolver(&server), "huge.example")
+        .await
+        .expect("it has servers");
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-    let names: Vec<_> = found.iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
-    let expected: Vec<_> = (0..16).map(|host| format!("h{host}.huge.example")).collect();
+    let names: Vec<_> = found
+        .iter()
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect();
+    let expected: Vec<_> = (0..16)
+        .map(|host| format!("h{host}.huge.example"))
+        .collect();
     assert_eq!(names, expected, "the most preferred");
     assert!(found.iter().all(|line| line.split(' ').count() == 1 + 16), "{found:?}");
     assert!(server.questions().len() <= 1 + 2 * 16 + 4, "{} questions", server.questions().len());
 }
 
-/// A provider's resolver that has an address for every name: what nobody has is not tested in its place.
+/// A provider's resolver that has an address for every name: what nobody has is not tested in its
+/// place.
 #[tokio::test]
 async fn a_resolver_that_knows_every_name_is_seen_through() {
     let server = Unbound::start(&[
@@ -194,7 +216,12 @@ async fn a_resolver_that_knows_every_name_is_seen_through() {
     let resolver = resolver(&server);
     assert_eq!(found(&resolver, "real.test").await, Ok(vec!["mx.real.test 192.0.2.1".to_owned()]));
     for target in ["nobody.test", "mx.nobody.test:25", "typo.test"] {
-        let error = found(&resolver, target).await.expect_err("nobody has that name");
-        assert!(error.contains("198.51.100.80") && error.contains("names that don't exist"), "{target}: {error}");
+        let error = found(&resolver, target)
+            .await
+            .expect_err("nobody has that name");
+        assert!(
+            error.contains("198.51.100.80") && error.contains("names that don't exist"),
+            "{target}: {error}"
+        );
     }
 }

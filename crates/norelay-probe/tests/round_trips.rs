@@ -1,4 +1,5 @@
-//! How many round trips the seventeen and their controls take: every one of them is a wait that a far server costs.
+//! How many round trips the seventeen and their controls take: every one of them is a wait that a
+//! far server costs.
 
 mod simulation;
 
@@ -12,7 +13,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(200);
 const NAMELESS: &str = "220 mx.target.example ESMTP\r\n";
 const EXIM: &str = "220 mx.target.example ESMTP Exim 4.96 Fri, 27 Nov 2026 22:10:07 +0000\r\n";
 
-/// A server as far away as a round trip: a connection and its greeting take two, each flight of commands one.
+/// A server as far away as a round trip: a connection and its greeting take two, each flight of
+/// commands one.
 fn far(greeting: &'static str, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Server {
     let answer = Arc::new(answer);
     Arc::new(move |_, stream| {
@@ -24,7 +26,11 @@ fn far(greeting: &'static str, answer: impl Fn(&str) -> String + Send + Sync + '
             loop {
                 let mut line = String::new();
                 let is_new_flight = stream.buffer().is_empty();
-                if stream.read_line(&mut line).await.is_ok_and(|length| length == 0) {
+                if stream
+                    .read_line(&mut line)
+                    .await
+                    .is_ok_and(|length| length == 0)
+                {
                     return;
                 }
                 if is_new_flight {

@@ -1,4 +1,5 @@
-//! `--slow`: for servers whose guard counts refusals (fail2ban bans after five in ten minutes, by default).
+//! `--slow`: for servers whose guard counts refusals (fail2ban bans after five in ten minutes, by
+//! default).
 
 mod simulation;
 
@@ -22,15 +23,24 @@ const SPAN: Duration = Duration::from_secs(600);
 #[tokio::test(start_paused = true)]
 async fn four_refusals_in_ten_minutes_are_never_reached() {
     let tests: Vec<_> = catalogue::select(Profile::Classic)
-        .chain(["data-after-refused", "piggyback"].iter().filter_map(|id| catalogue::by_id(id)))
+        .chain(
+            ["data-after-refused", "piggyback"]
+                .iter()
+                .filter_map(|id| catalogue::by_id(id)),
+        )
         .collect();
-    for greeting in ["220 mx.target.example ESMTP\r\n", "220 mx.target.example ESMTP Sendmail 8.17.1\r\n"] {
+    for greeting in
+        ["220 mx.target.example ESMTP\r\n", "220 mx.target.example ESMTP Sendmail 8.17.1\r\n"]
+    {
         let refusals = Arc::<Mutex<Vec<Instant>>>::default();
         let counting = refusals.clone();
         let server = answering(greeting, move |_, line| {
             let reply = closed(line);
             if reply.starts_with("550") {
-                counting.lock().expect("nothing panics").push(Instant::now());
+                counting
+                    .lock()
+                    .expect("nothing panics")
+                    .push(Instant::now());
             }
             reply
         });
@@ -42,7 +52,10 @@ async fn four_refusals_in_ten_minutes_are_never_reached() {
         assert!(refusals.len() > 18, "{greeting}: {}", refusals.len());
         let crowded = refusals.windows(4).find(|four| four[3] - four[0] < SPAN);
         assert_eq!(crowded, None, "{greeting}: four refusals in ten minutes");
-        let waits = ran.records.iter().filter(|record| matches!(&record.event, Event::Waiting { why: Wait::Pace, .. }));
+        let waits = ran
+            .records
+            .iter()
+            .filter(|record| matches!(&record.event, Event::Waiting { why: Wait::Pace, .. }));
         assert!(waits.count() > 2, "{greeting}: the user is told");
     }
 }

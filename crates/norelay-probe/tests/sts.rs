@@ -23,7 +23,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-const POLICY: &str = "version: STSv1\nmode: enforce\nmx: mx.a.example\nmx: *.b.example\nmax_age: 604800\n";
+const POLICY: &str =
+    "version: STSv1\nmode: enforce\nmx: mx.a.example\nmx: *.b.example\nmax_age: 604800\n";
 
 /// What the server says to any request, or nothing for ever.
 #[derive(Clone)]
@@ -35,7 +36,8 @@ enum Says {
 fn answer(status: &str, head: &str, body: &str) -> Says {
     let length = body.len();
     Says::Answer(format!(
-        "HTTP/1.1 {status}\r\n{head}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 {status}\r\n{head}Content-Type: text/plain\r\nContent-Length: \
+         {length}\r\n\r\n{body}"
     ))
 }
 
@@ -43,17 +45,24 @@ fn answer(status: &str, head: &str, body: &str) -> Says {
 async fn serve(names: &[&str], says: Says) -> (SocketAddr, CertificateDer<'static>) {
     let key = KeyPair::generate().expect("a key can be made");
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-    let certificate =
-        CertificateParams::new(names).expect("the names are right").self_signed(&key).expect("it is signed");
+    let certificate = CertificateParams::new(names)
+        .expect("the names are right")
+        .self_signed(&key)
+        .expect("it is signed");
     let certificate = CertificateDer::from(certificate);
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the versions fit the provider")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .with_single_cert(
+            vec![certificate.clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
         .expect("the key is the certificate's");
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("loopback has free ports");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -66,7 +75,8 @@ async fn serve(names: &[&str], says: Says) -> (SocketAddr, CertificateDer<'stati
                 let Says::Answer(text) = says else { return std::future::pending().await };
                 // Whoever asks for another page, or tells who sent him, is no sender of mail.
                 let is_right = request.starts_with("GET /.well-known/mta-sts.txt HTTP/1.1\r\n");
-                let text = if is_right { text } else { "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned() };
+                let text =
+                    if is_right { text } else { "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned() };
                 stream.write_all(text.as_bytes()).await.ok()?;
                 stream.shutdown().await.ok()
             });
@@ -94,12 +104,18 @@ fn zone() -> Unbound {
 fn policies(port: u16, trusted: CertificateDer<'static>) -> Policies {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).expect("the certificate can be read");
-    Policies { port, roots: Arc::new(roots), may_ask: |address: IpAddr| address.is_loopback(), ..Policies::default() }
+    Policies {
+        port,
+        roots: Arc::new(roots),
+        may_ask: |address: IpAddr| address.is_loopback(),
+        ..Policies::default()
+    }
 }
 
 async fn fetch(names: &[&str], says: Says) -> Fetched {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     let (address, certificate) = serve(names, says).await;
     let mut policies = policies(address.port(), certificate);
     policies.patience = Duration::from_secs(1);
@@ -116,11 +132,19 @@ async fn a_policy_is_fetched_as_senders_fetch_it() {
         (own, answer("404 Not Found", "", ""), wrong("mta-sts.a.example answers 404")),
         (
             own,
-            answer("301 Moved", "Location: https://mta-sts.a.example/.well-known/mta-sts.txt\r\n", ""),
+            answer(
+                "301 Moved",
+                "Location: https://mta-sts.a.example/.well-known/mta-sts.txt\r\n",
+                "",
+            ),
             wrong("mta-sts.a.example redirects (301), which senders don't follow"),
         ),
         (own, answer("200 OK", "", &long), wrong("it is longer than 64 KiB")),
-        (own, Says::Silence, Fetched::Unknown("mta-sts.a.example gave no answer in time".to_owned())),
+        (
+            own,
+            Says::Silence,
+            Fetched::Unknown("mta-sts.a.example gave no answer in time".to_owned()),
+        ),
     ] {
         assert_eq!(fetch(names, says).await, expected);
     }
@@ -128,7 +152,9 @@ async fn a_policy_is_fetched_as_senders_fetch_it() {
         panic!("the certificate is for another name")
     };
     assert!(
-        why.starts_with("the certificate of mta-sts.a.example is not valid (certificate not valid for name"),
+        why.starts_with(
+            "the certificate of mta-sts.a.example is not valid (certificate not valid for name"
+        ),
         "{why}"
     );
 }
@@ -136,19 +162,24 @@ async fn a_policy_is_fetched_as_senders_fetch_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_nobody_is_not_trusted() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     let (address, _) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let usual = Policies { port: address.port(), may_ask: |_| true, ..Policies::default() };
-    let Fetched::Wrong(why) = usual.fetch(&dns, "a.example").await else { panic!("it was trusted") };
+    let Fetched::Wrong(why) = usual.fetch(&dns, "a.example").await else {
+        panic!("it was trusted")
+    };
     assert!(why.contains("UnknownIssuer"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_fetched_from_an_address_inside() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
-    let careful = Policies { may_ask: Policies::default().may_ask, ..policies(address.port(), certificate) };
+    let careful =
+        Policies { may_ask: Policies::default().may_ask, ..policies(address.port(), certificate) };
     let expected = "mta-sts.a.example leads to 127.0.0.1, which is no address on the Internet";
     assert_eq!(careful.fetch(&dns, "a.example").await, Fetched::Unknown(expected.to_owned()));
 }
@@ -156,14 +187,24 @@ async fn nothing_is_fetched_from_an_address_inside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchanger_that_the_policy_leaves_out_is_named() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3)).expect("the test gives the resolver");
+    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+        .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
-    let events = posture::examine(&dns, &policies(address.port(), certificate), Some("a.example"), &[]).await;
+    let events =
+        posture::examine(&dns, &policies(address.port(), certificate), Some("a.example"), &[])
+            .await;
     let notes = events.iter().filter_map(|event| match event {
-        Event::Noted { tag, arguments, .. } if tag.starts_with("mta_sts") => Some((tag.as_str(), arguments)),
+        Event::Noted { tag, arguments, .. } if tag.starts_with("mta_sts") => {
+            Some((tag.as_str(), arguments))
+        }
         _ => None,
     });
-    let notes: Vec<_> = notes.map(|(tag, arguments)| format!("{tag} {arguments:?}")).collect();
+    let notes: Vec<_> = notes
+        .map(|(tag, arguments)| format!("{tag} {arguments:?}"))
+        .collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].starts_with("mta_sts_mx_left_out") && notes[0].contains("mx.other.example"), "{notes:?}");
+    assert!(
+        notes[0].starts_with("mta_sts_mx_left_out") && notes[0].contains("mx.other.example"),
+        "{notes:?}"
+    );
 }

@@ -1,5 +1,5 @@
-//! Real TLS with servers that misbehave at it: what STARTTLS comes to is said, and the plain path is judged on its own, on
-//! connections of its own.
+//! Real TLS with servers that misbehave at it: what STARTTLS comes to is said, and the plain path
+//! is judged on its own, on connections of its own.
 
 mod simulation;
 
@@ -18,7 +18,9 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use simulation::{Handshake, Server, Simulation, closed, request};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 const HOST: &str = "mx.target.example";
@@ -26,7 +28,9 @@ const HOST: &str = "mx.target.example";
 /// What a server does once it has said 220 to STARTTLS.
 type After = Arc<dyn Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-fn after<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(DuplexStream) -> F + Send + Sync + 'static) -> After {
+fn after<F: Future<Output = ()> + Send + 'static>(
+    serve: impl Fn(DuplexStream) -> F + Send + Sync + 'static,
+) -> After {
     Arc::new(move |stream| Box::pin(serve(stream)))
 }
 
@@ -38,10 +42,16 @@ fn server(answer: &'static str, then: After) -> Server {
             let mut stream = BufReader::new(stream);
             let _ = stream.write_all(b"220 mx.target.example ESMTP\r\n").await;
             let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
                 let reply = match line.trim_end() {
                     "STARTTLS" => answer.to_owned(),
-                    hello if hello.starts_with("EHLO") => "250-mx.target.example\r\n250 STARTTLS\r\n".to_owned(),
+                    hello if hello.starts_with("EHLO") => {
+                        "250-mx.target.example\r\n250 STARTTLS\r\n".to_owned()
+                    }
                     other => closed(other),
                 };
                 if stream.write_all(reply.as_bytes()).await.is_err() {
@@ -60,8 +70,13 @@ fn server(answer: &'static str, then: After) -> Server {
 async fn serve_secured<S: AsyncRead + AsyncWrite + Unpin>(stream: TlsStream<S>, hello: &str) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
-        let reply = if line.starts_with("EHLO") { hello.to_owned() } else { closed(line.trim_end()) };
+    while stream
+        .read_line(&mut line)
+        .await
+        .is_ok_and(|length| length > 0)
+    {
+        let reply =
+            if line.starts_with("EHLO") { hello.to_owned() } else { closed(line.trim_end()) };
         if stream.write_all(reply.as_bytes()).await.is_err() || stream.flush().await.is_err() {
             return;
         }
@@ -113,7 +128,8 @@ fn dripping(acceptor: TlsAcceptor, pause: Duration) -> After {
     })
 }
 
-/// A server that makes the handshake, answers `answered` commands, then says `last` and ends the connection, or garbles it.
+/// A server that makes the handshake, answers `answered` commands, then says `last` and ends the
+/// connection, or garbles it.
 fn ending(acceptor: TlsAcceptor, answered: usize, last: &'static str, garbles: bool) -> After {
     after(move |stream| {
         let acceptor = acceptor.clone();
@@ -162,7 +178,8 @@ fn saying(octets: impl Into<Vec<u8>>, closes: bool) -> After {
     })
 }
 
-/// A certificate signed by itself, with its validity in years, and so many more of the same behind it.
+/// A certificate signed by itself, with its validity in years, and so many more of the same behind
+/// it.
 fn acceptor(names: &[&str], subject: &str, years: (i32, i32), more: usize) -> TlsAcceptor {
     let key = KeyPair::generate().expect("a key");
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -170,7 +187,11 @@ fn acceptor(names: &[&str], subject: &str, years: (i32, i32), more: usize) -> Tl
     params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
     params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
     params.distinguished_name.push(DnType::CommonName, subject);
-    let own = params.self_signed(&key).expect("a certificate").der().clone();
+    let own = params
+        .self_signed(&key)
+        .expect("a certificate")
+        .der()
+        .clone();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -187,21 +208,40 @@ fn good() -> TlsAcceptor {
     acceptor(&[HOST], HOST, LIVING, 0)
 }
 
-/// Name, answer to STARTTLS, what follows, the verdict of the path under TLS, words that the report says, virtual seconds,
-/// connections.
+/// Name, answer to STARTTLS, what follows, the verdict of the path under TLS, words that the report
+/// says, virtual seconds, connections.
 type Row = (&'static str, &'static str, After, Verdict, &'static str, u64, usize);
 
 const GO: &str = "220 go ahead\r\n";
 /// Everything that must not reach a terminal or a page as it is.
-const HOSTILE: &str = "mx\x1b[31m\x1b]8;;http://evil.example\x07\u{9b}1m<script>\"'\u{202e}%n%s\r\nBcc: a@b\0=cmd()";
+const HOSTILE: &str =
+    "mx\x1b[31m\x1b]8;;http://evil.example\x07\u{9b}1m<script>\"'\u{202e}%n%s\r\nBcc: a@b\0=cmd()";
 
 fn certificates() -> Vec<Row> {
     use Verdict::Closed;
-    let shown = |names: &[&str], subject: &str, years, more| speaking(acceptor(names, subject, years, more), HELLO);
+    let shown = |names: &[&str], subject: &str, years, more| {
+        speaking(acceptor(names, subject, years, more), HELLO)
+    };
     vec![
         ("self-signed", GO, shown(&[HOST], HOST, LIVING, 0), Closed, "signed by itself", 5, 20),
-        ("expired", GO, shown(&[HOST], HOST, (2001, 2002), 0), Closed, "it expired on 2002-01-01", 5, 20),
-        ("not yet valid", GO, shown(&[HOST], HOST, (2080, 2081), 0), Closed, "not valid before 2080-01-01", 5, 20),
+        (
+            "expired",
+            GO,
+            shown(&[HOST], HOST, (2001, 2002), 0),
+            Closed,
+            "it expired on 2002-01-01",
+            5,
+            20,
+        ),
+        (
+            "not yet valid",
+            GO,
+            shown(&[HOST], HOST, (2080, 2081), 0),
+            Closed,
+            "not valid before 2080-01-01",
+            5,
+            20,
+        ),
         (
             "wrong host",
             GO,
@@ -212,23 +252,80 @@ fn certificates() -> Vec<Row> {
             20,
         ),
         ("hostile text", GO, shown(&[HOST], HOSTILE, LIVING, 0), Closed, "\\x1b[31m", 5, 20),
-        ("a chain of 20 kB", GO, shown(&[HOST], HOST, LIVING, 50), Closed, "signed by itself", 5, 20),
+        (
+            "a chain of 20 kB",
+            GO,
+            shown(&[HOST], HOST, LIVING, 50),
+            Closed,
+            "signed by itself",
+            5,
+            20,
+        ),
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn handshakes() -> Vec<Row> {
     use Verdict::{Closed, Inconclusive};
     let long = || speaking(acceptor(&[HOST], HOST, LIVING, 1000), HELLO);
     vec![
         ("a chain of 400 kB", GO, long(), Inconclusive, "longer than 64 kB", 5, 30),
         ("stalled", GO, saying("", false), Inconclusive, "it took too long", 300, 30),
-        ("stalled midway", GO, saying(&b"\x16\x03\x03\x40"[..], false), Inconclusive, "it took too long", 300, 30),
-        ("dripping", GO, dripping(good(), Duration::from_secs(1)), Inconclusive, "it took too long", 300, 30),
-        ("dripping but whole", GO, dripping(good(), Duration::from_millis(2)), Closed, "signed by itself", 60, 30),
+        (
+            "stalled midway",
+            GO,
+            saying(&b"\x16\x03\x03\x40"[..], false),
+            Inconclusive,
+            "it took too long",
+            300,
+            30,
+        ),
+        (
+            "dripping",
+            GO,
+            dripping(good(), Duration::from_secs(1)),
+            Inconclusive,
+            "it took too long",
+            300,
+            30,
+        ),
+        (
+            "dripping but whole",
+            GO,
+            dripping(good(), Duration::from_millis(2)),
+            Closed,
+            "signed by itself",
+            60,
+            30,
+        ),
         ("garbage", GO, saying(vec![0xa5; 4096], false), Inconclusive, "is not TLS", 5, 30),
-        ("goes on in the clear", GO, saying("250 mx\r\n", false), Inconclusive, "is not TLS", 5, 30),
-        ("closed", GO, saying("", true), Inconclusive, "closed the connection in the middle", 5, 30),
-        ("an alert", GO, saying(&b"\x15\x03\x03\x00\x02\x02\x50"[..], true), Inconclusive, "alert 80", 5, 30),
+        (
+            "goes on in the clear",
+            GO,
+            saying("250 mx\r\n", false),
+            Inconclusive,
+            "is not TLS",
+            5,
+            30,
+        ),
+        (
+            "closed",
+            GO,
+            saying("", true),
+            Inconclusive,
+            "closed the connection in the middle",
+            5,
+            30,
+        ),
+        (
+            "an alert",
+            GO,
+            saying(&b"\x15\x03\x03\x00\x02\x02\x50"[..], true),
+            Inconclusive,
+            "alert 80",
+            5,
+            30,
+        ),
         (
             "refused for now",
             "454 4.7.0 TLS not available\r\n",
@@ -238,8 +335,24 @@ fn handshakes() -> Vec<Row> {
             1500,
             60,
         ),
-        ("refused", "502 5.5.1 not implemented\r\n", saying("", true), Inconclusive, "not implemented", 20, 60),
-        ("refused in a way that has no sense", "354 go\r\n", saying("", true), Inconclusive, "no meaning here", 20, 60),
+        (
+            "refused",
+            "502 5.5.1 not implemented\r\n",
+            saying("", true),
+            Inconclusive,
+            "not implemented",
+            20,
+            60,
+        ),
+        (
+            "refused in a way that has no sense",
+            "354 go\r\n",
+            saying("", true),
+            Inconclusive,
+            "no meaning here",
+            20,
+            60,
+        ),
         (
             "answered with more than was asked",
             "220 go ahead\r\n250 mx\r\n250 ok\r\n250 ok\r\n",
@@ -258,9 +371,33 @@ fn dialogues() -> Vec<Row> {
     vec![
         ("STARTTLS offered again", GO, speaking(good(), hello), Closed, "signed by itself", 5, 30),
         ("cut before the answer", GO, ending(good(), 2, "", false), Inconclusive, "RCPT", 20, 60),
-        ("cut within a refusal", GO, ending(good(), 2, "550 5.7.1 Relaying", false), Inconclusive, "RCPT", 20, 60),
-        ("cut within an acceptance", GO, ending(good(), 2, "250", false), Inconclusive, "RCPT", 20, 60),
-        ("cut after the refusal", GO, ending(good(), 2, "550 5.7.1 Relaying denied\r\n", false), Closed, "", 20, 60),
+        (
+            "cut within a refusal",
+            GO,
+            ending(good(), 2, "550 5.7.1 Relaying", false),
+            Inconclusive,
+            "RCPT",
+            20,
+            60,
+        ),
+        (
+            "cut within an acceptance",
+            GO,
+            ending(good(), 2, "250", false),
+            Inconclusive,
+            "RCPT",
+            20,
+            60,
+        ),
+        (
+            "cut after the refusal",
+            GO,
+            ending(good(), 2, "550 5.7.1 Relaying denied\r\n", false),
+            Closed,
+            "",
+            20,
+            60,
+        ),
         ("garbled", GO, ending(good(), 2, "", true), Inconclusive, "RCPT", 20, 60),
         ("cut after EHLO", GO, ending(good(), 0, "", false), Inconclusive, "EHLO", 20, 60),
     ]
@@ -277,11 +414,18 @@ async fn check(rows: Vec<Row>) {
         let ran = simulation::run_in(network, asked, None).await;
         let [plain, secured] = ran.judgement.paths.as_slice() else { panic!("two paths") };
         let found = findings(&ran.report, &ran.judgement);
-        let text = render::text::render(&ran.report, &ran.judgement, render::text::Style::default());
+        let text =
+            render::text::render(&ran.report, &ran.judgement, render::text::Style::default());
         let json = render::json::render(&ran.report, &ran.judgement);
-        assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "{name}: {text:?}");
+        assert!(
+            !text
+                .chars()
+                .any(|character| character.is_control() && character != '\n'),
+            "{name}: {text:?}"
+        );
         let said = format!("{:?} {:?} {}", secured.why, found, json);
-        let is_right = (plain.verdict, secured.verdict) == (Verdict::Closed, verdict) && said.contains(words);
+        let is_right =
+            (plain.verdict, secured.verdict) == (Verdict::Closed, verdict) && said.contains(words);
         if !is_right || ran.took.as_secs() > seconds || ran.connections > connections {
             wrong.push(format!(
                 "{name}: {:?} and {:?} in {} s with {} connections: {}",
@@ -311,15 +455,30 @@ async fn what_is_cut_off_under_tls_is_no_answer() {
     check(dialogues()).await;
 }
 
-/// A port for TLS from the first octet on that speaks in the clear is no path, and the other port is judged on its own.
+/// A port for TLS from the first octet on that speaks in the clear is no path, and the other port
+/// is judged on its own.
 #[tokio::test(start_paused = true)]
 async fn a_port_for_tls_that_speaks_in_the_clear_is_told_so() {
-    let tests = ["foreign-to-foreign", "ctl-postmaster"].iter().filter_map(|id| catalogue::by_id(id)).collect();
+    let tests = ["foreign-to-foreign", "ctl-postmaster"]
+        .iter()
+        .filter_map(|id| catalogue::by_id(id))
+        .collect();
     let ports = vec![(25, Security::Plain), (465, Security::Tls)];
     let network = Simulation::of(server(GO, saying("", true))).secured_by(Handshake::Real);
-    let ran = simulation::run_in(network, simulation::Request { tests, ports, ..request() }, None).await;
+    let ran =
+        simulation::run_in(network, simulation::Request { tests, ports, ..request() }, None).await;
     let [plain, secured] = ran.judgement.paths.as_slice() else { panic!("two paths") };
-    assert_eq!((plain.verdict, secured.verdict), (Verdict::Closed, Verdict::Unreachable), "{:?}", secured.why);
+    assert_eq!(
+        (plain.verdict, secured.verdict),
+        (Verdict::Closed, Verdict::Unreachable),
+        "{:?}",
+        secured.why
+    );
     assert!(secured.why.join(" ").contains("is not TLS"), "{:?}", secured.why);
-    assert!(ran.took.as_secs() < 5 && ran.connections < 15, "{:?} with {}", ran.took, ran.connections);
+    assert!(
+        ran.took.as_secs() < 5 && ran.connections < 15,
+        "{:?} with {}",
+        ran.took,
+        ran.connections
+    );
 }

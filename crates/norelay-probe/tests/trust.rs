@@ -1,4 +1,5 @@
-//! Trust in credentials, proxies and names: what is said to whom, in what order, and what becomes of it.
+//! Trust in credentials, proxies and names: what is said to whom, in what order, and what becomes
+//! of it.
 
 mod simulation;
 
@@ -22,7 +23,10 @@ use tokio::sync::mpsc;
 type Said = Arc<Mutex<BTreeMap<usize, Vec<String>>>>;
 
 /// A server that keeps what it hears.
-fn listening(said: &Said, answer: impl Fn(&[String], &str) -> String + Send + Sync + 'static) -> Server {
+fn listening(
+    said: &Said,
+    answer: impl Fn(&[String], &str) -> String + Send + Sync + 'static,
+) -> Server {
     listening_after("220 mx.target.example ESMTP\r\n", said, answer)
 }
 
@@ -42,13 +46,16 @@ fn listening_after(
 
 fn asked(profile: Profile) -> simulation::Request {
     // In the simulation one server listens at every port.
-    let tests = catalogue::select(profile).filter(|test| test.protocol().is_none()).collect();
+    let tests = catalogue::select(profile)
+        .filter(|test| test.protocol().is_none())
+        .collect();
     simulation::Request { tests, profile, ..request() }
 }
 
 const OFFERS: &str = "250-mx\r\n250-PIPELINING\r\n250 AUTH PLAIN LOGIN CRAM-MD5 ANONYMOUS\r\n";
 
-/// Credentials that nobody has are tried once a test, each on a connection of its own, after everything else.
+/// Credentials that nobody has are tried once a test, each on a connection of its own, after
+/// everything else.
 #[tokio::test(start_paused = true)]
 async fn credentials_come_last_and_alone() {
     let said = Said::default();
@@ -65,17 +72,33 @@ async fn credentials_come_last_and_alone() {
     assert_eq!(ran.judgement.verdict, Verdict::Closed, "{}", ran.judgement.summary);
     let said = said.lock().expect("no test panics with it");
     let auths = |lines: &Vec<String>| lines.iter().filter(|line| line.starts_with("AUTH")).count();
-    let first = said.iter().find(|(_, lines)| auths(lines) > 0).map(|(number, _)| *number).expect("AUTH was tried");
+    let first = said
+        .iter()
+        .find(|(_, lines)| auths(lines) > 0)
+        .map(|(number, _)| *number)
+        .expect("AUTH was tried");
     let with: Vec<_> = said.values().filter(|lines| auths(lines) > 0).collect();
     assert!(with.iter().all(|lines| auths(lines) == 1), "one a connection: {with:?}");
     assert!(said.range(first..).all(|(_, lines)| auths(lines) == 1), "they come last");
-    // PLAIN with a user nobody has, after which the plain test is asked, then with a failure, empty, and for another; the
-    // others once each, and LOGIN once more to cancel it.
+    // PLAIN with a user nobody has, after which the plain test is asked, then with a failure,
+    // empty, and for another; the others once each, and LOGIN once more to cancel it.
     let count = |mechanism: &str| {
-        with.iter().filter(|lines| lines.iter().any(|line| line.starts_with(&format!("AUTH {mechanism}")))).count()
+        with.iter()
+            .filter(|lines| {
+                lines
+                    .iter()
+                    .any(|line| line.starts_with(&format!("AUTH {mechanism}")))
+            })
+            .count()
     };
-    assert_eq!([count("PLAIN"), count("LOGIN"), count("CRAM-MD5"), count("ANONYMOUS")], [4, 2, 1, 1]);
-    let goes_on = with.iter().filter(|lines| lines.iter().any(|line| line.starts_with("RCPT"))).count();
+    assert_eq!(
+        [count("PLAIN"), count("LOGIN"), count("CRAM-MD5"), count("ANONYMOUS")],
+        [4, 2, 1, 1]
+    );
+    let goes_on = with
+        .iter()
+        .filter(|lines| lines.iter().any(|line| line.starts_with("RCPT")))
+        .count();
     assert_eq!(goes_on, 2, "after a failed and a cancelled one the plain test is asked");
 }
 
@@ -92,13 +115,17 @@ async fn a_server_that_takes_any_password_is_asked_to_relay() {
         line => closed(line),
     });
     let ran = run(asked(Profile::Standard), server, None).await;
-    let accepted = ran.judgement.paths[0].tests.iter().filter(|judged| judged.outcome.word() == "accepted");
+    let accepted = ran.judgement.paths[0]
+        .tests
+        .iter()
+        .filter(|judged| judged.outcome.word() == "accepted");
     let ids: Vec<_> = accepted.map(|judged| judged.test.id).collect();
     assert_eq!(ids, ["after-failed-auth", "auth-plain-random", "auth-plain-authzid"]);
     assert_eq!(ran.judgement.verdict, Verdict::Suspect);
 }
 
-/// XCLIENT is said where it is offered and nowhere else; a header of a proxy is said to whoever is asked thoroughly.
+/// XCLIENT is said where it is offered and nowhere else; a header of a proxy is said to whoever is
+/// asked thoroughly.
 #[tokio::test(start_paused = true)]
 async fn a_proxys_word_is_given_where_it_may_be_heard() {
     for (offers, expected) in [("250 XCLIENT ADDR NAME LOGIN\r\n", 2), ("250 PIPELINING\r\n", 0)] {
@@ -114,20 +141,28 @@ async fn a_proxys_word_is_given_where_it_may_be_heard() {
         let lines = || said.values().flatten();
         assert_eq!(lines().filter(|line| line.starts_with("XCLIENT")).count(), expected);
         assert_eq!(lines().filter(|line| line.starts_with("PROXY")).count(), 2);
-        let begins: Vec<_> = said.values().filter(|lines| lines.iter().any(|line| line.starts_with("PROXY"))).collect();
-        assert!(begins.iter().all(|lines| lines[0].starts_with("PROXY")), "a header comes first: {begins:?}");
+        let begins: Vec<_> = said
+            .values()
+            .filter(|lines| lines.iter().any(|line| line.starts_with("PROXY")))
+            .collect();
+        assert!(
+            begins.iter().all(|lines| lines[0].starts_with("PROXY")),
+            "a header comes first: {begins:?}"
+        );
     }
 }
 
-/// A port for a load balancer says nothing, or hangs up, before it has had its header: that shuts out the other tests and
-/// not those with a header.
+/// A port for a load balancer says nothing, or hangs up, before it has had its header: that shuts
+/// out the other tests and not those with a header.
 #[tokio::test(start_paused = true)]
 async fn a_port_that_waits_for_a_proxys_header_is_given_one() {
     for silent in [true, false] {
         let said = Said::default();
         let server = listening_after("", &said, move |before, line| match line {
             line if line.starts_with("PROXY TCP4") => "220 mx.target.example ESMTP\r\n".to_owned(),
-            line if line.starts_with("RCPT") && before[0].starts_with("PROXY") => "250 ok\r\n".to_owned(),
+            line if line.starts_with("RCPT") && before[0].starts_with("PROXY") => {
+                "250 ok\r\n".to_owned()
+            }
             line => closed(line),
         });
         let server: Server = match silent {
@@ -148,11 +183,18 @@ async fn a_bounce_shows_backscatter_apart_from_relaying() {
         let (sender, receipts) = mpsc::channel(16);
         let said = Said::default();
         let server = listening(&said, move |before, line| match line {
-            line if line.starts_with("RCPT") && line.contains("@target.example>") => "250 ok\r\n".to_owned(),
+            line if line.starts_with("RCPT") && line.contains("@target.example>") => {
+                "250 ok\r\n".to_owned()
+            }
             "DATA" => "354 go ahead\r\n".to_owned(),
             "END-OF-DATA" => {
-                let mail = before.iter().rfind(|line| line.starts_with("MAIL")).expect("there was a MAIL");
-                let token = key().find(mail.as_bytes()).filter(|token| bounces && token.role == Role::Sender);
+                let mail = before
+                    .iter()
+                    .rfind(|line| line.starts_with("MAIL"))
+                    .expect("there was a MAIL");
+                let token = key()
+                    .find(mail.as_bytes())
+                    .filter(|token| bounces && token.role == Role::Sender);
                 if let Some(token) = token {
                     let _ = sender.try_send(Receipt {
                         token,
@@ -172,10 +214,20 @@ async fn a_bounce_shows_backscatter_apart_from_relaying() {
         });
         let ids = ["foreign-to-foreign", "ctl-postmaster", "backscatter"];
         let tests = ids.iter().filter_map(|id| catalogue::by_id(id)).collect();
-        let ran =
-            run(simulation::Request { tests, profile: Profile::Thorough, ..request() }, server, Some(receipts)).await;
-        let tags: Vec<_> = findings(&ran.report, &ran.judgement).into_iter().map(|finding| finding.tag).collect();
-        assert_eq!((tags.contains(&"backscatter".to_owned()), ran.judgement.verdict), (expected, Verdict::Closed));
+        let ran = run(
+            simulation::Request { tests, profile: Profile::Thorough, ..request() },
+            server,
+            Some(receipts),
+        )
+        .await;
+        let tags: Vec<_> = findings(&ran.report, &ran.judgement)
+            .into_iter()
+            .map(|finding| finding.tag)
+            .collect();
+        assert_eq!(
+            (tags.contains(&"backscatter".to_owned()), ran.judgement.verdict),
+            (expected, Verdict::Closed)
+        );
         let texts = said
             .lock()
             .expect("no test panics with it")
@@ -192,7 +244,11 @@ async fn a_bounce_shows_backscatter_apart_from_relaying() {
 async fn a_servers_own_name_is_in_its_greeting_or_in_its_reply_to_ehlo() {
     for (greeting, hello, expected) in [
         ("220 MX.Target.example ESMTP\r\n", "250 other.example\r\n", Some("mx.target.example")),
-        ("220 ready\r\n", "250-mail.target.example Hello\r\n250 SIZE\r\n", Some("mail.target.example")),
+        (
+            "220 ready\r\n",
+            "250-mail.target.example Hello\r\n250 SIZE\r\n",
+            Some("mail.target.example"),
+        ),
         ("220 [192.0.2.7] ready\r\n", "250 localhost\r\n", None),
         ("554 mx.target.example no\r\n", "250 mx.target.example\r\n", None),
     ] {
@@ -201,7 +257,12 @@ async fn a_servers_own_name_is_in_its_greeting_or_in_its_reply_to_ehlo() {
             line => closed(line),
         });
         let network = Arc::new(simulation::Simulation::of(server));
-        let way = Path { host: None, address: [192, 0, 2, 7].into(), port: 25, security: Security::Plain };
+        let way = Path {
+            host: None,
+            address: [192, 0, 2, 7].into(),
+            port: 25,
+            security: Security::Plain,
+        };
         let name = norelay_probe::scan::own_name(&mut request(), way, network).await;
         assert_eq!(name.as_deref(), expected, "{greeting}{hello}");
     }
@@ -213,23 +274,44 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
     let said = Said::default();
     let server = listening(&said, |_, line| closed(line));
     let network = Arc::new(simulation::Simulation::of(server));
-    let exchangers = vec![MailExchanger { name: None, preference: None, addresses: vec![[192, 0, 2, 7].into()] }];
+    let exchangers = vec![MailExchanger {
+        name: None,
+        preference: None,
+        addresses: vec![[192, 0, 2, 7].into()],
+    }];
     let mut request = simulation::Request { local_domain: None, ..request() };
-    let way = Path { host: None, address: exchangers[0].addresses[0], port: 25, security: Security::Plain };
+    let way = Path {
+        host: None,
+        address: exchangers[0].addresses[0],
+        port: 25,
+        security: Security::Plain,
+    };
     let name = norelay_probe::scan::own_name(&mut request, way, network.clone()).await;
     assert_eq!(name.as_deref(), Some("mx.target.example"));
     request.local_domain = name;
     let log: Arc<Mutex<Vec<Record>>> = Arc::default();
     let recording = log.clone();
-    let sink = Arc::new(move |record: &Record| recording.lock().expect("no test panics with it").push(record.clone()));
+    let sink = Arc::new(move |record: &Record| {
+        recording
+            .lock()
+            .expect("no test panics with it")
+            .push(record.clone())
+    });
     let (_stop, stop) = tokio::sync::watch::channel(false);
-    let report = norelay_probe::scan::Scan { request, network, sink, receipts: None, stop }.run(exchangers).await;
+    let report = norelay_probe::scan::Scan { request, network, sink, receipts: None, stop }
+        .run(exchangers)
+        .await;
     let connections = said.lock().expect("no test panics with it").len();
     assert_eq!(report.dialogues.len(), connections);
     let numbers: Vec<u32> = report.dialogues.keys().copied().collect();
-    assert_eq!(numbers, (1..=u32::try_from(connections).expect("there are few")).collect::<Vec<_>>());
+    assert_eq!(
+        numbers,
+        (1..=u32::try_from(connections).expect("there are few")).collect::<Vec<_>>()
+    );
     assert!(report.dialogues[&1].tests.is_empty() && !report.dialogues[&2].tests.is_empty());
     let log = log.lock().expect("no test panics with it");
-    assert!(matches!(log[0].event, Event::RunStarted(_)) && log.is_sorted_by_key(|record| record.at));
+    assert!(
+        matches!(log[0].event, Event::RunStarted(_)) && log.is_sorted_by_key(|record| record.at)
+    );
     assert_eq!(Report::of(log.iter()).dialogues.len(), connections);
 }

@@ -1,4 +1,5 @@
-//! Writes the report of each event log in every format: `every_format DIRECTORY LOG…` makes `DIRECTORY/LOG-NAME.EXTENSION`.
+//! Writes the report of each event log in every format: `every_format DIRECTORY LOG…` makes
+//! `DIRECTORY/LOG-NAME.EXTENSION`.
 
 use std::{error::Error, fs, path::Path};
 
@@ -7,13 +8,19 @@ use norelay_render::{Format, render};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().ok_or("usage: every_format DIRECTORY LOG…")?;
+    let directory = arguments
+        .next()
+        .ok_or("usage: every_format DIRECTORY LOG…")?;
     let directory = Path::new(&directory);
     fs::create_dir_all(directory)?;
     for log in arguments {
         let report = Report::of(&read_log(&fs::read_to_string(&log)?).records);
         let judgement = check::judge(&report);
-        let name = Path::new(&log).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Path::new(&log)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         for format in Format::ALL {
             let file = directory.join(format!("{name}-{format}.{}", format.extension()));
             fs::write(file, render(*format, &report, &judgement))?;

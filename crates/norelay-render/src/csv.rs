@@ -1,7 +1,8 @@
 //! A line a test, for spreadsheets (RFC 4180).
 //!
-//! A spreadsheet runs what begins like a formula. So an apostrophe, which spreadsheets read as "this is text", is put before
-//! `=`, `+`, `-`, `@` at the beginning of a cell and after whatever another reader may take for a separator.
+//! A spreadsheet runs what begins like a formula. So an apostrophe, which spreadsheets read as
+//! "this is text", is put before `=`, `+`, `-`, `@` at the beginning of a cell and after whatever
+//! another reader may take for a separator.
 
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
 use norelay_core::{check::Judgement, report::Report};
@@ -34,9 +35,15 @@ const COLUMNS: [&str; 20] = [
 /// The report as CSV.
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
-    let mut writer =
-        WriterBuilder::new().quote_style(QuoteStyle::Always).terminator(Terminator::CRLF).from_writer(Vec::new());
-    let mut write = |cells: &[String]| writer.write_record(cells).expect("rows of one length go into memory");
+    let mut writer = WriterBuilder::new()
+        .quote_style(QuoteStyle::Always)
+        .terminator(Terminator::CRLF)
+        .from_writer(Vec::new());
+    let mut write = |cells: &[String]| {
+        writer
+            .write_record(cells)
+            .expect("rows of one length go into memory")
+    };
     write(&COLUMNS.map(str::to_owned));
     for path in 0..=u8::MAX {
         for row in of_path(report, judgement, path) {
@@ -49,10 +56,18 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
 
 fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLUMNS.len()] {
     let said = row.reply.as_ref();
-    let verdict = judgement.paths.get(usize::from(row.path)).map(|path| path.verdict.word()).unwrap_or_default();
+    let verdict = judgement
+        .paths
+        .get(usize::from(row.path))
+        .map(|path| path.verdict.word())
+        .unwrap_or_default();
     let proof = row.proof.as_ref();
     [
-        report.run.as_ref().map(|run| run.target.clone()).unwrap_or_default(),
+        report
+            .run
+            .as_ref()
+            .map(|run| run.target.clone())
+            .unwrap_or_default(),
         row.way.address.to_string(),
         row.way.port.to_string(),
         row.way.security.to_string(),
@@ -68,7 +83,9 @@ fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLU
         said.map(|said| said.enhanced.clone()).unwrap_or_default(),
         said.map(|said| said.text.clone()).unwrap_or_default(),
         row.why.clone(),
-        proof.map(|(_, receipt, _)| receipt.peer.ip().to_canonical().to_string()).unwrap_or_default(),
+        proof
+            .map(|(_, receipt, _)| receipt.peer.ip().to_canonical().to_string())
+            .unwrap_or_default(),
         proof.map(|(at, ..)| at.to_string()).unwrap_or_default(),
         row.judged.elapsed_ms.to_string(),
         judgement.verdict.word().to_owned(),

@@ -1,7 +1,9 @@
-//! One self-contained page: readable without a network or scripts, printable, in light and dark, for screen readers too.
+//! One self-contained page: readable without a network or scripts, printable, in light and dark,
+//! for screen readers too.
 //!
-//! Everything shown is harmless text that the template escapes; the only parts that it doesn't are this crate's own style
-//! sheet and its hash, by which the page's policy allows that style and nothing else.
+//! Everything shown is harmless text that the template escapes; the only parts that it doesn't are
+//! this crate's own style sheet and its hash, by which the page's policy allows that style and
+//! nothing else.
 
 use askama::Template;
 use data_encoding::BASE64;
@@ -76,7 +78,8 @@ struct MtaView {
 
 struct Group {
     title: &'static str,
-    /// Whether its tests are behind a fold of their own: what is in order need not be scrolled past.
+    /// Whether its tests are behind a fold of their own: what is in order need not be scrolled
+    /// past.
     folded: bool,
     tests: Vec<TestView>,
 }
@@ -135,8 +138,10 @@ struct FindingView {
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
-    let mut paths: Vec<_> =
-        (0..=u8::MAX).zip(&judgement.paths).map(|(path, _)| path_view(report, judgement, path)).collect();
+    let mut paths: Vec<_> = (0..=u8::MAX)
+        .zip(&judgement.paths)
+        .map(|(path, _)| path_view(report, judgement, path))
+        .collect();
     paths.sort_by_key(|path| judgement.paths[usize::from(path.index)].verdict);
     let findings = finding::findings(report, judgement);
     let page = Page {
@@ -147,9 +152,15 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
         paths,
-        causes: diagnosis::diagnose(report, judgement).into_iter().map(|found| cause_view(report, found)).collect(),
+        causes: diagnosis::diagnose(report, judgement)
+            .into_iter()
+            .map(|found| cause_view(report, found))
+            .collect(),
         techniques: diagnosis::techniques(report, judgement),
-        findings: findings.iter().map(|finding| finding_view(report, finding)).collect(),
+        findings: findings
+            .iter()
+            .map(|finding| finding_view(report, finding))
+            .collect(),
         particulars: particulars(report),
     };
     page.render().expect("the template writes into memory") + "\n"
@@ -176,13 +187,22 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
     let index = usize::from(path);
     let judged = &judgement.paths[index];
     let rows = of_path(report, judgement, path);
-    let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
+    let count = |weights: &[Weight]| {
+        judged
+            .tests
+            .iter()
+            .filter(|judged| weights.contains(&judged.weight))
+            .count()
+    };
     let way = report.paths.get(index).map(|facts| &facts.way);
     let mta = mta::identify(report, path);
     PathView {
         index: path,
         way: way.map(ToString::to_string).unwrap_or_default(),
-        host: way.and_then(|way| way.host.as_deref()).map(harmless).unwrap_or_default(),
+        host: way
+            .and_then(|way| way.host.as_deref())
+            .map(harmless)
+            .unwrap_or_default(),
         verdict: Shown { word: verdict_of(report, path, judged), ..shown(judged.verdict) },
         why: judged.why.iter().map(|why| harmless(why)).collect(),
         relayed: count(&[Weight::Proof]),
@@ -206,10 +226,20 @@ fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
     ];
     let view = |row: &Row<'_>| test_view(report, row, mta);
     let scored = titles.into_iter().map(|(title, weights)| {
-        let tests = rows.iter().filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
-        Group { title, folded: matches!(title, "Denied" | "Not offered"), tests: tests.map(view).collect() }
+        let tests = rows
+            .iter()
+            .filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
+        Group {
+            title,
+            folded: matches!(title, "Denied" | "Not offered"),
+            tests: tests.map(view).collect(),
+        }
     });
-    let controls = rows.iter().filter(|row| row.is_control()).map(view).collect();
+    let controls = rows
+        .iter()
+        .filter(|row| row.is_control())
+        .map(view)
+        .collect();
     let groups = scored.chain([Group { title: "Controls", folded: true, tests: controls }]);
     groups.filter(|group| !group.tests.is_empty()).collect()
 }
@@ -230,8 +260,13 @@ fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
         title: row.judged.test.title(),
         weight: row.weight(),
         class,
-        // An unclear test and a control need their outcome's word; of the others the weight says it.
-        line: if row.is_control() || row.judged.weight == Weight::Unknown { row.line() } else { row.detail() },
+        // An unclear test and a control need their outcome's word; of the others the weight says
+        // it.
+        line: if row.is_control() || row.judged.weight == Weight::Unknown {
+            row.line()
+        } else {
+            row.detail()
+        },
         open: row.judged.weight == Weight::Proof && !row.is_control(),
         proof: proof_view(row),
         transcripts: (1..)
@@ -256,31 +291,43 @@ fn proof_view(row: &Row<'_>) -> Option<ProofView> {
     })
 }
 
-fn transcript_view((place, of): (usize, usize), dialogue: &Dialogue, mta: Option<&str>) -> TranscriptView {
+fn transcript_view(
+    (place, of): (usize, usize),
+    dialogue: &Dialogue,
+    mta: Option<&str>,
+) -> TranscriptView {
     let caption = format!(
         "Connection {place} of {of}, {}{}",
         dialogue.opened,
         if dialogue.proof { ", with a message" } else { "" }
     );
-    let lines = transcript::explained(dialogue, mta).into_iter().map(|(line, explanation)| {
-        let (who, class) = match line.by {
-            Speaker::Client => ("we", ""),
-            Speaker::Server => ("server", ""),
-            Speaker::Refusal => ("server refuses", "good"),
-            Speaker::Change => ("connection", "faint"),
-            Speaker::Failure => ("failure", "doubt"),
-        };
-        let explanation = explanation.as_ref();
-        LineView {
-            at: format!("{}.{:03}", line.at_ms / 1000, line.at_ms % 1000),
-            who,
-            class,
-            text: line.text,
-            meaning: explanation.map(|explanation| explanation.text.to_string()).unwrap_or_default(),
-            source: explanation.map(|explanation| explanation.source).unwrap_or_default(),
-            closed: explanation.and_then(|explanation| explanation.closed).unwrap_or_default(),
-        }
-    });
+    let lines = transcript::explained(dialogue, mta)
+        .into_iter()
+        .map(|(line, explanation)| {
+            let (who, class) = match line.by {
+                Speaker::Client => ("we", ""),
+                Speaker::Server => ("server", ""),
+                Speaker::Refusal => ("server refuses", "good"),
+                Speaker::Change => ("connection", "faint"),
+                Speaker::Failure => ("failure", "doubt"),
+            };
+            let explanation = explanation.as_ref();
+            LineView {
+                at: format!("{}.{:03}", line.at_ms / 1000, line.at_ms % 1000),
+                who,
+                class,
+                text: line.text,
+                meaning: explanation
+                    .map(|explanation| explanation.text.to_string())
+                    .unwrap_or_default(),
+                source: explanation
+                    .map(|explanation| explanation.source)
+                    .unwrap_or_default(),
+                closed: explanation
+                    .and_then(|explanation| explanation.closed)
+                    .unwrap_or_default(),
+            }
+        });
     TranscriptView { caption, lines: lines.collect() }
 }
 
@@ -289,13 +336,23 @@ fn cause_view(report: &Report, found: Diagnosis) -> CauseView {
         clause: found.cause.clause(),
         confidence: found.confidence.word(),
         fix: fix::fix_of(report, &found),
-        evidence: found.evidence.iter().map(|sentence| harmless(sentence)).collect(),
-        rules_out: found.rules_out.iter().map(|sentence| harmless(sentence)).collect(),
+        evidence: found
+            .evidence
+            .iter()
+            .map(|sentence| harmless(sentence))
+            .collect(),
+        rules_out: found
+            .rules_out
+            .iter()
+            .map(|sentence| harmless(sentence))
+            .collect(),
     }
 }
 
 fn finding_view(report: &Report, finding: &Finding) -> FindingView {
-    let path = finding.path.and_then(|path| report.paths.get(usize::from(path)));
+    let path = finding
+        .path
+        .and_then(|path| report.paths.get(usize::from(path)));
     let class = match finding.level {
         Level::Error => "bad",
         Level::Warning => "doubt",
@@ -319,7 +376,12 @@ fn particulars(report: &Report) -> Vec<(&'static str, String)> {
         lines.push(("Introduced itself as", harmless(&run.helo)));
         lines.push((
             "Receiver",
-            if run.receiving { "yes: arrival proves relaying" } else { "no: nothing can be proven" }.to_owned(),
+            if run.receiving {
+                "yes: arrival proves relaying"
+            } else {
+                "no: nothing can be proven"
+            }
+            .to_owned(),
         ));
     }
     lines.extend(report.started.map(|at| ("Begun", at.to_string())));

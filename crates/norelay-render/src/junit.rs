@@ -1,8 +1,11 @@
-//! For continuous integration: JUnit's XML, a suite a path and a case a test, before them one case for the verdict.
+//! For continuous integration: JUnit's XML, a suite a path and a case a test, before them one case
+//! for the verdict.
 //!
-//! A test passes only where relaying was denied (or a control explains the acceptance as local delivery). A proof and a
-//! suspicion are failures; what has no answer about relaying is an error, never a skip, because skips count as passes;
-//! a skip is only what the server offers no way to try. Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't carry is escaped before.
+//! A test passes only where relaying was denied (or a control explains the acceptance as local
+//! delivery). A proof and a suspicion are failures; what has no answer about relaying is an error,
+//! never a skip, because skips count as passes; a skip is only what the server offers no way to
+//! try. Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't
+//! carry is escaped before.
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight},
@@ -87,7 +90,10 @@ fn case(report: &Report, row: &Row<'_>) -> TestCase {
     let mut case = TestCase::new(name, status(kind, row.weight(), &line));
     case.set_classname(harmless(&row.way.to_string()));
     case.set_time(std::time::Duration::from_millis(row.judged.elapsed_ms));
-    let transcript = dialogues_of(report, row.judged).0.map(transcript::lines).unwrap_or_default();
+    let transcript = dialogues_of(report, row.judged)
+        .0
+        .map(transcript::lines)
+        .unwrap_or_default();
     case.set_system_out(if transcript.is_empty() { line } else { transcript.join("\n") });
     case
 }

@@ -1,11 +1,13 @@
 //! A report in every format that somebody reads.
 //!
-//! Text, JSON and JSON lines are core's own ([`norelay_core::render`]): every program that tests needs them. What needs
-//! writers of XML and CSV and templates of HTML is here, so that core stays small and a worker builds none of it.
+//! Text, JSON and JSON lines are core's own ([`norelay_core::render`]): every program that tests
+//! needs them. What needs writers of XML and CSV and templates of HTML is here, so that core stays
+//! small and a worker builds none of it.
 //!
 //! Rules:
 //! - A renderer judges nothing, and the same report gives the same octets.
-//! - Nothing from the network can act in the medium where it is shown; each file says by what means.
+//! - Nothing from the network can act in the medium where it is shown; each file says by what
+//!   means.
 //! - A format is one file and one line in [`Format`]'s table.
 
 pub mod csv;
@@ -98,7 +100,9 @@ impl FromStr for Format {
     type Err = NotAFormat;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().find(|format| format.name().eq_ignore_ascii_case(text));
+        let found = Self::ALL
+            .iter()
+            .find(|format| format.name().eq_ignore_ascii_case(text));
         found.copied().ok_or_else(|| NotAFormat(text.to_owned()))
     }
 }
@@ -119,7 +123,13 @@ mod tests {
             assert_eq!(format.name().parse(), Ok(*format));
             assert_eq!(format.to_string().to_uppercase().parse(), Ok(*format));
         }
-        let error = "pdf\n".parse::<Format>().expect_err("there is no such format").to_string();
-        assert_eq!(error, "`pdf\\n` is no format; there are text, json, csv, junit, sarif, markdown, html, nagios");
+        let error = "pdf\n"
+            .parse::<Format>()
+            .expect_err("there is no such format")
+            .to_string();
+        assert_eq!(
+            error,
+            "`pdf\\n` is no format; there are text, json, csv, junit, sarif, markdown, html, nagios"
+        );
     }
 }

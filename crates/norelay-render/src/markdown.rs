@@ -1,7 +1,8 @@
 //! For issues, tickets and chats: Markdown as GitHub, GitLab and chats read it.
 //!
-//! The server's words stand in code, whose fence is longer than any run of backticks in it; everything else has each
-//! character that could mean something escaped, and an `@` is kept from calling anybody.
+//! The server's words stand in code, whose fence is longer than any run of backticks in it;
+//! everything else has each character that could mean something escaped, and an `@` is kept from
+//! calling anybody.
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight, finding},
@@ -17,7 +18,12 @@ use crate::row::{Row, of_path};
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
-    let mut text = format!("# {} {}: {}\n\n", mark(judgement.verdict), prose(target), judgement.verdict.word());
+    let mut text = format!(
+        "# {} {}: {}\n\n",
+        mark(judgement.verdict),
+        prose(target),
+        judgement.verdict.word()
+    );
     text.push_str(&format!("{}\n\n", prose(&judgement.summary)));
     text.push_str(&paths(report, judgement));
     text.push_str(&causes(report, judgement));
@@ -26,7 +32,9 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
         if let Some(first) = matters.first() {
             text.push_str(&format!("\n## {}\n", prose(&first.way.to_string())));
-            matters.iter().for_each(|row| text.push_str(&test(report, row)));
+            matters
+                .iter()
+                .for_each(|row| text.push_str(&test(report, row)));
         }
     }
     text.push_str(&findings(report, judgement));
@@ -44,16 +52,26 @@ fn mark(verdict: Verdict) -> char {
 }
 
 fn matters(row: &Row<'_>) -> bool {
-    !row.is_control() && matches!(row.judged.weight, Weight::Proof | Weight::Suspicion | Weight::Unknown)
+    !row.is_control()
+        && matches!(row.judged.weight, Weight::Proof | Weight::Suspicion | Weight::Unknown)
 }
 
 fn paths(report: &Report, judgement: &Judgement) -> String {
     let mut text =
-        "| path | software | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --- | --: | --: | --: | --: |\n"
+        "| path | software | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --- \
+         | --: | --: | --: | --: |\n"
             .to_owned();
     for (path, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
-        let mta = mta::identify(report, path).map(|mta| mta.to_string()).unwrap_or_default();
-        let count = |weights: &[Weight]| judged.tests.iter().filter(|judged| weights.contains(&judged.weight)).count();
+        let mta = mta::identify(report, path)
+            .map(|mta| mta.to_string())
+            .unwrap_or_default();
+        let count = |weights: &[Weight]| {
+            judged
+                .tests
+                .iter()
+                .filter(|judged| weights.contains(&judged.weight))
+                .count()
+        };
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             prose(&facts.way.to_string()),
@@ -73,13 +91,19 @@ fn test(report: &Report, row: &Row<'_>) -> String {
     let mut text = format!("\n### {} {}: {}\n\n", test.number, test.id, row.weight());
     if let Some((arrived, receipt, _)) = &row.proof {
         let from = receipt.peer.ip().to_canonical();
-        text.push_str(&format!("Proof: the message came back at {arrived} from {}.\n\n", prose(&from.to_string())));
+        text.push_str(&format!(
+            "Proof: the message came back at {arrived} from {}.\n\n",
+            prose(&from.to_string())
+        ));
         receipt.received.iter().take(10).for_each(|field| {
             text.push_str(&format!("* Received {}\n", code(&field.to_string())));
         });
         text.push('\n');
     }
-    let lines = dialogues_of(report, row.judged).0.map(transcript::lines).unwrap_or_default();
+    let lines = dialogues_of(report, row.judged)
+        .0
+        .map(transcript::lines)
+        .unwrap_or_default();
     match lines.is_empty() {
         true => text.push_str(&format!("{}\n", prose(&row.line()))),
         false => text.push_str(&block(&lines)),
@@ -100,12 +124,17 @@ fn causes(report: &Report, judgement: &Judgement) -> String {
                 text.push_str(&format!("\n{}:\n\n{}", prose(&step.heading), block(&step.lines)));
             }
             text.push_str(&format!("\nMore: {}", code(&fix.command)));
-            fix.documentation.iter().for_each(|address| text.push_str(&format!(", <{address}>")));
+            fix.documentation
+                .iter()
+                .for_each(|address| text.push_str(&format!(", <{address}>")));
             text.push('\n');
         }
     }
     let techniques = diagnosis::techniques(report, judgement);
-    let mut techniques = techniques.iter().map(|found| (found.text, found.warning.unwrap_or_default())).peekable();
+    let mut techniques = techniques
+        .iter()
+        .map(|found| (found.text, found.warning.unwrap_or_default()))
+        .peekable();
     if techniques.peek().is_some() {
         text.push_str("\n## How it refuses\n\n");
         techniques.for_each(|(sentence, warning)| {
@@ -120,8 +149,12 @@ fn findings(report: &Report, judgement: &Judgement) -> String {
     let found = finding::findings(report, judgement);
     let mut text = if found.is_empty() { String::new() } else { "\n## Findings\n\n".to_owned() };
     for finding in found {
-        let path = finding.path.and_then(|path| report.paths.get(usize::from(path)));
-        let place = path.map(|facts| format!("{}: ", prose(&facts.way.to_string()))).unwrap_or_default();
+        let path = finding
+            .path
+            .and_then(|path| report.paths.get(usize::from(path)));
+        let place = path
+            .map(|facts| format!("{}: ", prose(&facts.way.to_string())))
+            .unwrap_or_default();
         text.push_str(&format!("* **{}** {place}{}\n", finding.level.word(), prose(&finding.text)));
     }
     text
@@ -129,7 +162,10 @@ fn findings(report: &Report, judgement: &Judgement) -> String {
 
 fn footer(report: &Report) -> String {
     let Some(run) = &report.run else { return String::new() };
-    let time = report.started.map(|started| format!(", {started}")).unwrap_or_default();
+    let time = report
+        .started
+        .map(|started| format!(", {started}"))
+        .unwrap_or_default();
     format!("\nnorelay {}, profile {}, run {}{time}\n", prose(&run.version), run.profile, run.run)
 }
 
@@ -143,17 +179,24 @@ fn prose(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             // A dot or a colon in an escape would only be in the way; links need `://` or `www.`.
-            ':' | '/' | '.' | ',' | ';' | '\'' | '"' | '?' | '=' | '%' | '(' | ')' | '-' => escaped.push(character),
+            ':' | '/' | '.' | ',' | ';' | '\'' | '"' | '?' | '=' | '%' | '(' | ')' | '-' => {
+                escaped.push(character)
+            }
             other if other.is_ascii_punctuation() => escaped.extend(['\\', other]),
             other => escaped.push(other),
         }
     }
-    escaped.replace("://", ":&#8203;//").replace("www.", "www&#8203;.")
+    escaped
+        .replace("://", ":&#8203;//")
+        .replace("www.", "www&#8203;.")
 }
 
 /// The longest run of backticks in a text.
 fn backticks(text: &str) -> usize {
-    text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
+    text.split(|character| character != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Code within a line.
@@ -181,7 +224,10 @@ mod tests {
             ("[x](javascript:1)", "\\[x\\](javascript:1)"),
             ("<b>&amp; @all", "&lt;b&gt;&amp;amp; @&#8203;all"),
             ("*a* _b_ ~c~ `d` |e| #f", "\\*a\\* \\_b\\_ \\~c\\~ \\`d\\` \\|e\\| \\#f"),
-            ("http://evil.example www.evil.example", "http:&#8203;//evil.example www&#8203;.evil.example"),
+            (
+                "http://evil.example www.evil.example",
+                "http:&#8203;//evil.example www&#8203;.evil.example",
+            ),
         ] {
             assert_eq!(prose(text), expected);
         }

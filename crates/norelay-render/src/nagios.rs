@@ -1,4 +1,5 @@
-//! One line for a monitoring system, as its plugins print it (Nagios, Icinga, Naemon and those that speak like them).
+//! One line for a monitoring system, as its plugins print it (Nagios, Icinga, Naemon and those that
+//! speak like them).
 //!
 //! | verdict | state | exit code of the plugin |
 //! | --- | --- | --- |
@@ -7,9 +8,9 @@
 //! | `open` | CRITICAL | 2 |
 //! | `inconclusive`, `unreachable` | UNKNOWN | 3 |
 //!
-//! So an open relay alone raises the highest alarm, and what could not be told is never OK. The characters that such
-//! systems drop from a plugin's words, or hand to a shell, are replaced by look-alikes, and `|`, which begins the
-//! performance data, by a slash.
+//! So an open relay alone raises the highest alarm, and what could not be told is never OK. The
+//! characters that such systems drop from a plugin's words, or hand to a shell, are replaced by
+//! look-alikes, and `|`, which begins the performance data, by a slash.
 
 use norelay_core::{
     check::{Judgement, Verdict, Weight},
@@ -45,7 +46,13 @@ fn state(verdict: Verdict) -> &'static str {
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let verdict = judgement.verdict;
-    let words = format!("NORELAY {} - {}: {}: {}", state(verdict), target, verdict.word(), judgement.summary);
+    let words = format!(
+        "NORELAY {} - {}: {}: {}",
+        state(verdict),
+        target,
+        verdict.word(),
+        judgement.summary
+    );
     let words: String = plain(&words).chars().take(MAX_WORDS).collect();
     format!("{words} | {}\n", performance(report, judgement))
 }
@@ -81,7 +88,10 @@ fn performance(report: &Report, judgement: &Judgement) -> String {
         format!("paths={};;;0", judgement.paths.len()),
     ];
     if let (Some(started), Some(finished)) = (report.started, report.finished) {
-        let ms = finished.as_millisecond().saturating_sub(started.as_millisecond()).max(0);
+        let ms = finished
+            .as_millisecond()
+            .saturating_sub(started.as_millisecond())
+            .max(0);
         parts.push(format!("time={}.{:03}s;;;0", ms / 1000, ms % 1000));
     }
     parts.join(" ")

@@ -49,20 +49,29 @@ impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [&self.enhanced, &self.text];
         write!(f, "{}", self.code)?;
-        parts.into_iter().filter(|part| !part.is_empty()).try_for_each(|part| write!(f, " {part}"))
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .try_for_each(|part| write!(f, " {part}"))
     }
 }
 
 /// The word that stands for a value in JSON.
 pub fn word(value: impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 impl<'a> Row<'a> {
     fn of(report: &'a Report, path: u8, way: &'a Path, judged: &'a TestJudgement) -> Self {
         let reply = reply_of(&judged.outcome).map(|reply| Said {
             code: reply.code,
-            enhanced: reply.enhanced().map(|code| code.to_string()).unwrap_or_default(),
+            enhanced: reply
+                .enhanced()
+                .map(|code| code.to_string())
+                .unwrap_or_default(),
             text: reply_words(reply),
         });
         Self {
@@ -98,7 +107,10 @@ impl<'a> Row<'a> {
     pub fn detail(&self) -> String {
         let detail = match (&self.proof, &self.reply) {
             (Some((arrived, receipt, _)), _) => {
-                format!("the message came back from {} at {arrived}", receipt.peer.ip().to_canonical())
+                format!(
+                    "the message came back from {} at {arrived}",
+                    receipt.peer.ip().to_canonical()
+                )
             }
             (None, _) if !self.why.is_empty() => self.why.clone(),
             (None, Some(said)) => said.to_string(),
@@ -125,9 +137,13 @@ impl<'a> Row<'a> {
 /// Every test of a path, in display order, then its controls.
 pub fn of_path<'a>(report: &'a Report, judgement: &'a Judgement, path: u8) -> Vec<Row<'a>> {
     let index = usize::from(path);
-    let (Some(facts), Some(judged)) = (report.paths.get(index), judgement.paths.get(index)) else { return Vec::new() };
+    let (Some(facts), Some(judged)) = (report.paths.get(index), judgement.paths.get(index)) else {
+        return Vec::new();
+    };
     let tests = judged.tests.iter().chain(&judged.controls);
-    tests.map(|judged| Row::of(report, path, &facts.way, judged)).collect()
+    tests
+        .map(|judged| Row::of(report, path, &facts.way, judged))
+        .collect()
 }
 
 fn reason_of(outcome: &Outcome) -> Option<Reason> {
@@ -145,7 +161,11 @@ fn why_of(outcome: &Outcome) -> String {
     }
 }
 
-fn proof_of<'a>(report: &'a Report, path: u8, judged: &'a TestJudgement) -> Option<(Timestamp, &'a Receipt, Hops)> {
+fn proof_of<'a>(
+    report: &'a Report,
+    path: u8,
+    judged: &'a TestJudgement,
+) -> Option<(Timestamp, &'a Receipt, Hops)> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
     let mut receipts = verdict::receipts_of(report, path, judged.test);
     let (at, receipt) = receipts.find(|(_, receipt)| receipt.peer.ip().to_canonical() == from)?;

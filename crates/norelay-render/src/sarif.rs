@@ -1,7 +1,8 @@
 //! For code scanning: SARIF 2.1.0, a result a test and a finding.
 //!
-//! A proof is an error, a suspicion a warning, an unanswered test an open question (`kind: open`), a denial a pass. In
-//! SARIF's messages brackets make links and braces make placeholders, so both are escaped (sections 3.11.5 and 3.11.6).
+//! A proof is an error, a suspicion a warning, an unanswered test an open question (`kind: open`),
+//! a denial a pass. In SARIF's messages brackets make links and braces make placeholders, so both
+//! are escaped (sections 3.11.5 and 3.11.6).
 
 use norelay_core::{
     catalogue::RelayTest,
@@ -15,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::row::{Row, of_path};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,8 +85,12 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
     let mut rules = Vec::new();
     let mut results = Vec::new();
     for path in 0..=u8::MAX {
-        for row in of_path(report, judgement, path).iter().filter(|row| !row.is_control()) {
-            let rule_index = rule_for(&mut rules, row.judged.test.id, || test_rule(row.judged.test));
+        for row in of_path(report, judgement, path)
+            .iter()
+            .filter(|row| !row.is_control())
+        {
+            let rule_index =
+                rule_for(&mut rules, row.judged.test.id, || test_rule(row.judged.test));
             results.push(test_result(row, rule_index));
         }
     }
@@ -112,7 +118,8 @@ fn run(report: &Report, judgement: &Judgement, rules: Vec<Rule>, results: Vec<Sa
     }
     Run {
         tool: Tool { driver: Driver { name: "norelay", version, rules } },
-        automation_details: asked.map(|run| json!({"id": format!("norelay/{}", harmless(&run.target))})),
+        automation_details: asked
+            .map(|run| json!({"id": format!("norelay/{}", harmless(&run.target))})),
         invocations: [invocation],
         results,
         column_kind: "unicodeCodePoints",
@@ -122,10 +129,13 @@ fn run(report: &Report, judgement: &Judgement, rules: Vec<Rule>, results: Vec<Sa
 
 /// The index of a rule, which is made where it isn't there yet.
 fn rule_for(rules: &mut Vec<Rule>, id: &str, rule: impl FnOnce() -> Rule) -> usize {
-    rules.iter().position(|rule| rule.id == id).unwrap_or_else(|| {
-        rules.push(rule());
-        rules.len() - 1
-    })
+    rules
+        .iter()
+        .position(|rule| rule.id == id)
+        .unwrap_or_else(|| {
+            rules.push(rule());
+            rules.len() - 1
+        })
 }
 
 fn test_rule(test: &RelayTest) -> Rule {
@@ -167,7 +177,10 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
         Level::Warning => "warning",
         Level::Info | Level::Notice => "note",
     };
-    let way = found.path.and_then(|path| report.paths.get(usize::from(path))).map(|facts| &facts.way);
+    let way = found
+        .path
+        .and_then(|path| report.paths.get(usize::from(path)))
+        .map(|facts| &facts.way);
     let place = way.map(Path::to_string).unwrap_or_default();
     SarifResult {
         partial_fingerprints: json!({"norelay/v1": format!("{place}/{id}")}),
@@ -180,8 +193,8 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
     }
 }
 
-/// A server isn't a file; its scheme keeps it from being taken for one, and the region is there because some readers
-/// drop a result without one.
+/// A server isn't a file; its scheme keeps it from being taken for one, and the region is there
+/// because some readers drop a result without one.
 fn location(way: &Path) -> Value {
     let authority = std::net::SocketAddr::new(way.address, way.port);
     json!({
@@ -195,7 +208,13 @@ fn location(way: &Path) -> Value {
 
 fn message(text: &str) -> Message {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.split('\n').map(harmless).collect::<Vec<_>>().join("\n").chars() {
+    for character in text
+        .split('\n')
+        .map(harmless)
+        .collect::<Vec<_>>()
+        .join("\n")
+        .chars()
+    {
         match character {
             '\\' | '[' | ']' => escaped.extend(['\\', character]),
             '{' | '}' => escaped.extend([character, character]),
@@ -211,9 +230,11 @@ mod tests {
 
     #[test]
     fn messages_have_no_links_and_no_placeholders() {
-        for (text, expected) in
-            [("[x](javascript:1)", "\\[x\\](javascript:1)"), ("{0} \\", "{{0}} \\\\"), ("a\nb\x1b", "a\nb\\\\x1b")]
-        {
+        for (text, expected) in [
+            ("[x](javascript:1)", "\\[x\\](javascript:1)"),
+            ("{0} \\", "{{0}} \\\\"),
+            ("a\nb\x1b", "a\nb\\\\x1b"),
+        ] {
             assert_eq!(message(text).text, expected);
         }
     }

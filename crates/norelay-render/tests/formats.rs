@@ -1,4 +1,5 @@
-//! Every format on the fixed set of reports (`norelay-core/tests/logs`), and what a hostile server must not achieve in it.
+//! Every format on the fixed set of reports (`norelay-core/tests/logs`), and what a hostile server
+//! must not achieve in it.
 
 use norelay_core::{
     check::{self, Verdict, Weight},
@@ -27,7 +28,8 @@ fn hostile(format: Format) -> String {
     rendered(LOGS[6].1, format)
 }
 
-/// The text without what begins with a line that starts like `from` and goes on as long as `goes_on`.
+/// The text without what begins with a line that starts like `from` and goes on as long as
+/// `goes_on`.
 fn without(text: &str, from: &str, goes_on: impl Fn(&str) -> bool) -> String {
     let mut is_out = false;
     let kept = text.lines().filter(|line| {
@@ -45,7 +47,9 @@ fn without_documents(format: Format, text: &str) -> String {
             let text = without(text, "<h3>Fix", |line| line != "</section>");
             // What shows the software is in the order of the clues' table.
             let lines = text.lines().filter(|line| !line.starts_with("<li>it "));
-            let lines = lines.map(|line| if line.starts_with("<p>") { "<p>(title or sentence)</p>" } else { line });
+            let lines = lines.map(|line| {
+                if line.starts_with("<p>") { "<p>(title or sentence)</p>" } else { line }
+            });
             lines.collect::<Vec<_>>().join("\n")
         }
         Format::Json => {
@@ -58,7 +62,11 @@ fn without_documents(format: Format, text: &str) -> String {
         }
         Format::Sarif => {
             let mut log: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
-            for rule in log["runs"][0]["tool"]["driver"]["rules"].as_array_mut().into_iter().flatten() {
+            for rule in log["runs"][0]["tool"]["driver"]["rules"]
+                .as_array_mut()
+                .into_iter()
+                .flatten()
+            {
                 let rule = rule.as_object_mut().expect("a rule is an object");
                 rule.remove("help");
                 rule.remove("shortDescription");
@@ -73,9 +81,13 @@ fn without_documents(format: Format, text: &str) -> String {
 fn formats_look_as_they_did() {
     for (name, log) in LOGS {
         for format in Format::ALL {
-            // Text is core's, which has its own snapshots of all; each verdict and the hostile one have every format.
-            let is_long = matches!(format, Format::Html | Format::Sarif | Format::Junit | Format::Json);
-            if *format != Format::Text && (!is_long || !matches!(name, "unreachable" | "no-starttls")) {
+            // Text is core's, which has its own snapshots of all; each verdict and the hostile one
+            // have every format.
+            let is_long =
+                matches!(format, Format::Html | Format::Sarif | Format::Junit | Format::Json);
+            if *format != Format::Text
+                && (!is_long || !matches!(name, "unreachable" | "no-starttls"))
+            {
                 let text = without_documents(*format, &rendered(log, *format));
                 insta::assert_snapshot!(format!("{name}.{}", format.name()), text);
             }
@@ -88,9 +100,15 @@ fn every_format_ends_with_a_line_end_and_acts_in_no_terminal() {
     let empty = Report::default();
     let empty = |format| render(format, &empty, &check::judge(&empty));
     for format in Format::ALL {
-        for text in LOGS.iter().map(|(_, log)| rendered(log, *format)).chain([empty(*format)]) {
+        for text in LOGS
+            .iter()
+            .map(|(_, log)| rendered(log, *format))
+            .chain([empty(*format)])
+        {
             assert!(text.ends_with('\n'), "{format}");
-            let acts = text.chars().find(|character| character.is_control() && !matches!(character, '\n' | '\r'));
+            let acts = text
+                .chars()
+                .find(|character| character.is_control() && !matches!(character, '\n' | '\r'));
             assert_eq!(acts, None, "{format}");
         }
     }
@@ -99,7 +117,15 @@ fn every_format_ends_with_a_line_end_and_acts_in_no_terminal() {
 #[test]
 fn a_hostile_server_gets_no_markup_into_a_page() {
     let page = hostile(Format::Html);
-    for markup in ["<script", "<img", "</code></pre><s", "onerror=alert(2)>", "<b>", "\" onmouseover", "' `x`"] {
+    for markup in [
+        "<script",
+        "<img",
+        "</code></pre><s",
+        "onerror=alert(2)>",
+        "<b>",
+        "\" onmouseover",
+        "' `x`",
+    ] {
         assert!(!page.contains(markup), "{markup}");
     }
     assert!(page.contains("&#60;script&#62;alert(1)"), "the words themselves are shown");
@@ -124,7 +150,13 @@ fn a_hostile_server_gets_no_formula_into_a_spreadsheet() {
 fn a_hostile_server_adds_no_performance_data() {
     let line = hostile(Format::Nagios);
     assert_eq!((line.matches('|').count(), line.lines().count()), (1, 1), "{line}");
-    assert!(!line.split_once('|').expect("there is one").0.contains(['$', '`', '<', '"', '\'']));
+    assert!(
+        !line
+            .split_once('|')
+            .expect("there is one")
+            .0
+            .contains(['$', '`', '<', '"', '\''])
+    );
 }
 
 #[test]
@@ -154,20 +186,33 @@ fn only_a_denial_passes_in_continuous_integration() {
         let report = Report::of(&read_log(log).records);
         let judgement = check::judge(&report);
         let tests = || judgement.paths.iter().flat_map(|path| &path.tests);
-        let weighing = |weights: &[Weight]| tests().filter(|judged| weights.contains(&judged.weight)).count();
+        let weighing = |weights: &[Weight]| {
+            tests()
+                .filter(|judged| weights.contains(&judged.weight))
+                .count()
+        };
         let denied = weighing(&[Weight::Denial, Weight::LocalDelivery]);
         let not_offered = weighing(&[Weight::NotOffered]);
 
         let xml = render(Format::Junit, &report, &judgement);
         let failures = xml.matches("<failure").count() + xml.matches("<error").count();
         let is_closed = judgement.verdict == Verdict::Closed;
-        assert_eq!(failures, tests().count() - denied - not_offered + usize::from(!is_closed), "{name}");
+        assert_eq!(
+            failures,
+            tests().count() - denied - not_offered + usize::from(!is_closed),
+            "{name}"
+        );
         assert_eq!(xml.matches("<skipped").count(), not_offered, "{name}");
 
         let sarif: serde_json::Value =
             serde_json::from_str(&render(Format::Sarif, &report, &judgement)).expect("it is JSON");
-        let results = sarif["runs"][0]["results"].as_array().expect("there are results");
-        let passes = results.iter().filter(|result| result["kind"] == "pass").count();
+        let results = sarif["runs"][0]["results"]
+            .as_array()
+            .expect("there are results");
+        let passes = results
+            .iter()
+            .filter(|result| result["kind"] == "pass")
+            .count();
         assert_eq!(passes, denied, "{name}");
     }
 }

@@ -14,9 +14,10 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 /// The elements that a page has.
 const TAGS: &[&str] = &[
-    "a", "article", "b", "body", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "footer", "h1",
-    "h2", "h3", "h4", "header", "html", "li", "main", "nav", "ol", "p", "pre", "section", "span", "strong", "summary",
-    "table", "tbody", "td", "th", "thead", "time", "tr", "ul",
+    "a", "article", "b", "body", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em",
+    "footer", "h1", "h2", "h3", "h4", "header", "html", "li", "main", "nav", "ol", "p", "pre",
+    "section", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "time", "tr",
+    "ul",
 ];
 
 /// What is said where it does harm, if anything does.

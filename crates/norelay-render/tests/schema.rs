@@ -1,5 +1,5 @@
-//! The JSON's promise, held against real output. Readers may meet new keys, so the published schema allows them; here each
-//! key must stand in it, so that none comes unannounced.
+//! The JSON's promise, held against real output. Readers may meet new keys, so the published schema
+//! allows them; here each key must stand in it, so that none comes unannounced.
 
 use norelay_core::{check, render::json, replay::read_log, report::Report};
 use serde_json::{Value, json};
@@ -34,7 +34,10 @@ fn strict(schema: &mut Value) {
 fn validator() -> jsonschema::Validator {
     let mut schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     strict(&mut schema);
-    jsonschema::options().should_validate_formats(true).build(&schema).expect("the schema is a schema")
+    jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("the schema is a schema")
 }
 
 fn value(log: &str) -> Value {
@@ -47,8 +50,10 @@ fn every_report_keeps_the_promise() {
     let validator = validator();
     let reports = LOGS.iter().map(|(name, log)| (*name, value(log)));
     for (name, report) in reports.chain([("empty", value(""))]) {
-        let errors: Vec<_> =
-            validator.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<_> = validator
+            .iter_errors(&report)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
     }
 }
@@ -69,7 +74,9 @@ fn the_schema_refuses_what_is_no_report() {
         ("/paths/0/tests/0", json!({})),
     ] {
         let mut report = report.clone();
-        *report.pointer_mut(pointer).expect("the report has this part") = wrong;
+        *report
+            .pointer_mut(pointer)
+            .expect("the report has this part") = wrong;
         assert!(!validator.is_valid(&report), "{pointer}");
     }
 }

@@ -1,8 +1,10 @@
-//! Serves the pages over a store that holds given event logs, for looking at every state of a result in a browser.
+//! Serves the pages over a store that holds given event logs, for looking at every state of a
+//! result in a browser.
 //!
-//! `gallery ADDRESS:PORT FOLDER LOG…`: a log is a file of JSON lines. `LOG:LINES` keeps the run going after so many lines;
-//! `LOG@MS` adds the lines one by one, so many milliseconds apart, as if the run were under way. Each log's page is printed
-//! as `NAME http://…/t/ID`, and `home http://…/` last.
+//! `gallery ADDRESS:PORT FOLDER LOG…`: a log is a file of JSON lines. `LOG:LINES` keeps the run
+//! going after so many lines; `LOG@MS` adds the lines one by one, so many milliseconds apart, as if
+//! the run were under way. Each log's page is printed as `NAME http://…/t/ID`, and `home http://…/`
+//! last.
 
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -24,8 +26,13 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[allow(clippy::print_stdout, reason = "it is what the program is for")]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let listen: SocketAddr = arguments.next().ok_or("an address to listen at is missing")?.parse()?;
-    let folder = arguments.next().ok_or("a folder for the database is missing")?;
+    let listen: SocketAddr = arguments
+        .next()
+        .ok_or("an address to listen at is missing")?
+        .parse()?;
+    let folder = arguments
+        .next()
+        .ok_or("a folder for the database is missing")?;
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let listen = listener.local_addr()?;
     let store = Store::sqlite(Path::new(&folder)).await?;
@@ -33,7 +40,11 @@ async fn main() -> Result<(), Failure> {
         println!("{} http://{listen}/t/{}", name_of(&log), keep(&store, &log).await?);
     }
     println!("home http://{listen}/");
-    let config = Config { listen, source: vec!["192.0.2.1".into(), "2001:db8::1".into()], ..Config::default() };
+    let config = Config {
+        listen,
+        source: vec!["192.0.2.1".into(), "2001:db8::1".into()],
+        ..Config::default()
+    };
     let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store) };
     let service = norelay_server::router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
@@ -66,7 +77,10 @@ fn pace_of(log: &str) -> Result<(&str, Pace), Failure> {
 async fn keep(store: &Store, log: &str) -> Result<JobId, Failure> {
     let (file, pace) = pace_of(log)?;
     let text = std::fs::read_to_string(file)?;
-    let records: Vec<Record> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let records: Vec<Record> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     let Some(Event::RunStarted(run)) = records.first().map(|record| record.event.clone()) else {
         return Err("a log begins with the start of its run".into());
     };
@@ -83,11 +97,17 @@ async fn keep(store: &Store, log: &str) -> Result<JobId, Failure> {
         expires: now + SignedDuration::from_hours(24 * 30),
     };
     store.create_job(&new, None).await?;
-    let claimed = store.claim("gallery", now, SignedDuration::from_hours(24)).await?;
+    let claimed = store
+        .claim("gallery", now, SignedDuration::from_hours(24))
+        .await?;
     let (_, lease) = claimed.ok_or("the job could not be claimed")?;
     match pace {
         Pace::All => finish(store, &lease, &records).await?,
-        Pace::Until(lines) => drop(store.append(&lease, records.get(..lines).unwrap_or(&records)).await?),
+        Pace::Until(lines) => drop(
+            store
+                .append(&lease, records.get(..lines).unwrap_or(&records))
+                .await?,
+        ),
         Pace::Apart(pause) => drop(tokio::spawn(play(store.clone(), lease, records, pause))),
     }
     Ok(id)
@@ -100,11 +120,18 @@ async fn finish(store: &Store, lease: &Lease, records: &[Record]) -> Result<(), 
 
 async fn end(store: &Store, lease: &Lease, records: &[Record]) -> Result<(), Failure> {
     let verdict = judge(&Report::of(records)).verdict;
-    store.finish(lease.job, State::Finished, Some(verdict), Timestamp::now()).await?;
+    store
+        .finish(lease.job, State::Finished, Some(verdict), Timestamp::now())
+        .await?;
     Ok(())
 }
 
-async fn play(store: Store, lease: Lease, records: Vec<Record>, pause: Duration) -> Result<(), Failure> {
+async fn play(
+    store: Store,
+    lease: Lease,
+    records: Vec<Record>,
+    pause: Duration,
+) -> Result<(), Failure> {
     for record in &records {
         tokio::time::sleep(pause).await;
         store.append(&lease, std::slice::from_ref(record)).await?;

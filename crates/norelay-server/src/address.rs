@@ -1,10 +1,12 @@
 //! What an address is, before anything connects to it.
 //!
 //! Rules:
-//! - An address is classified after resolution, and the address that was classified is the one that is connected to.
-//! - An address that carries another one (mapped, translated, tunnelled) is never public: what it leads to depends on
-//!   whoever routes it.
-//! - What the tables don't know is public only if it is IPv4 below 224/4 or IPv6 global unicast (2000::/3).
+//! - An address is classified after resolution, and the address that was classified is the one that
+//!   is connected to.
+//! - An address that carries another one (mapped, translated, tunnelled) is never public: what it
+//!   leads to depends on whoever routes it.
+//! - What the tables don't know is public only if it is IPv4 below 224/4 or IPv6 global unicast
+//!   (2000::/3).
 
 use std::{
     fmt,
@@ -79,8 +81,8 @@ impl fmt::Display for Class {
     }
 }
 
-/// IANA's special-purpose registries for IPv4 and IPv6, and the addresses of clouds' metadata services.
-/// The first network that has the address decides.
+/// IANA's special-purpose registries for IPv4 and IPv6, and the addresses of clouds' metadata
+/// services. The first network that has the address decides.
 const TABLE: &[(&str, Class)] = &[
     ("169.254.169.254/32", Class::Metadata),
     ("169.254.170.2/32", Class::Metadata),
@@ -138,7 +140,8 @@ const TABLE: &[(&str, Class)] = &[
 ];
 
 static NETWORKS: LazyLock<Vec<(IpNet, Class)>> = LazyLock::new(|| {
-    let parse = |&(text, class): &(&str, Class)| (text.parse().expect("the table has networks"), class);
+    let parse =
+        |&(text, class): &(&str, Class)| (text.parse().expect("the table has networks"), class);
     TABLE.iter().map(parse).collect()
 });
 
@@ -150,16 +153,20 @@ pub fn classify(address: IpAddr) -> Class {
     {
         return Class::Translated;
     }
-    let found = NETWORKS.iter().find(|(network, _)| network.contains(&address));
+    let found = NETWORKS
+        .iter()
+        .find(|(network, _)| network.contains(&address));
     found.map_or(Class::Reserved, |(_, class)| *class)
 }
 
-/// RFC 5214 section 6.1: the interface identifier is `0000:5efe` or `0200:5efe` and an IPv4 address, in any prefix.
+/// RFC 5214 section 6.1: the interface identifier is `0000:5efe` or `0200:5efe` and an IPv4
+/// address, in any prefix.
 fn is_isatap(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [_, _, _, _, 0x0000 | 0x0200, 0x5efe, _, _])
 }
 
-/// Whether this machine has the address. Asks the kernel without sending anything: only an own address can be bound.
+/// Whether this machine has the address. Asks the kernel without sending anything: only an own
+/// address can be bound.
 #[must_use]
 pub fn is_of_this_machine(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
@@ -180,7 +187,12 @@ impl Rule {
     /// Why an address must not be tested, if so.
     #[must_use]
     pub fn objection(&self, address: IpAddr) -> Option<Class> {
-        if !self.public_only || self.allowed.iter().any(|network| network.contains(&address)) {
+        if !self.public_only
+            || self
+                .allowed
+                .iter()
+                .any(|network| network.contains(&address))
+        {
             return None;
         }
         if self.own.contains(&address) {
@@ -193,7 +205,8 @@ impl Rule {
     }
 }
 
-/// The network of a user: /24 for IPv4, /64 for IPv6, the smallest that one party usually has to itself or is handed freely.
+/// The network of a user: /24 for IPv4, /64 for IPv6, the smallest that one party usually has to
+/// itself or is handed freely.
 #[must_use]
 pub fn user_network(address: IpAddr) -> IpNet {
     network(address, 24, 64)
@@ -205,7 +218,8 @@ pub fn target_network(address: IpAddr) -> IpNet {
     network(address, 24, 48)
 }
 
-/// The network around a user's: /16 for IPv4, /48 for IPv6, so that a site with many /64s is still one.
+/// The network around a user's: /16 for IPv4, /48 for IPv6, so that a site with many /64s is still
+/// one.
 #[must_use]
 pub fn wide_network(address: IpAddr) -> IpNet {
     network(address, 16, 48)
@@ -214,7 +228,9 @@ pub fn wide_network(address: IpAddr) -> IpNet {
 fn network(address: IpAddr, of_v4: u8, of_v6: u8) -> IpNet {
     let address = address.to_canonical();
     let length = if address.is_ipv4() { of_v4 } else { of_v6 };
-    IpNet::new(address, length).expect("the lengths are at most 32 and 128").trunc()
+    IpNet::new(address, length)
+        .expect("the lengths are at most 32 and 128")
+        .trunc()
 }
 
 #[cfg(test)]
@@ -222,16 +238,24 @@ mod tests {
     use super::*;
 
     fn check(address: &str, expected: &str) {
-        let class = classify(address.parse().unwrap_or_else(|_| panic!("{address} is no address")));
+        let class = classify(
+            address
+                .parse()
+                .unwrap_or_else(|_| panic!("{address} is no address")),
+        );
         assert_eq!(format!("{class:?}"), expected, "{address}");
     }
 
     #[test]
     fn every_address_has_its_class() {
-        let rows = include_str!("../tests/data/addresses.tsv").lines().filter(|line| !line.starts_with('#'));
+        let rows = include_str!("../tests/data/addresses.tsv")
+            .lines()
+            .filter(|line| !line.starts_with('#'));
         let mut count = 0;
         for row in rows {
-            let (address, class) = row.split_once('\t').expect("a row is an address, a tab and a class");
+            let (address, class) = row
+                .split_once('\t')
+                .expect("a row is an address, a tab and a class");
             check(address, class);
             count += 1;
         }

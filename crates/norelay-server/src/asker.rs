@@ -1,7 +1,8 @@
 //! Who asks: the network that a request comes from, and the API key that it shows.
 //!
 //! Rules:
-//! - `X-Forwarded-For` is believed only from proxies that the settings list, and only as far as they wrote it.
+//! - `X-Forwarded-For` is believed only from proxies that the settings list, and only as far as
+//!   they wrote it.
 //! - A key that is shown and doesn't work is an error: nobody becomes anonymous by mistake.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,7 +51,9 @@ impl Asker {
     /// Whether a key with this scope is shown.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
-        self.key.as_ref().is_some_and(|key| key.scopes.contains(&scope))
+        self.key
+            .as_ref()
+            .is_some_and(|key| key.scopes.contains(&scope))
     }
 }
 
@@ -58,9 +61,13 @@ impl FromRequestParts<AppState> for Asker {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| peer.ip());
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let mut asker = Self::anonymous(client(peer, &parts.headers, &state.config.trusted_proxies));
+        let mut asker =
+            Self::anonymous(client(peer, &parts.headers, &state.config.trusted_proxies));
         if let Some(shown) = parts.headers.get(header::AUTHORIZATION) {
             asker.key = Some(key(state, shown.to_str().unwrap_or_default()).await?);
         }
@@ -69,9 +76,12 @@ impl FromRequestParts<AppState> for Asker {
 }
 
 async fn key(state: &AppState, authorization: &str) -> Result<ApiKey, Problem> {
-    let refused = || Problem::unauthorized("This API key is not known, has expired or was revoked.");
+    let refused =
+        || Problem::unauthorized("This API key is not known, has expired or was revoked.");
     let (scheme, text) = authorization.split_once(' ').ok_or_else(refused)?;
-    let text = KeyText::parse(text.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer")).ok_or_else(refused)?;
+    let text = KeyText::parse(text.trim())
+        .filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+        .ok_or_else(refused)?;
     match state.store.key(&text, Timestamp::now()).await {
         Ok(key) => Ok(key),
         Err(StoreError::NotFound) => Err(refused()),
@@ -79,18 +89,29 @@ async fn key(state: &AppState, authorization: &str) -> Result<ApiKey, Problem> {
     }
 }
 
-/// The client's address. Each proxy adds at the end the address that it saw, so that the list is read from there, as far
-/// as the proxies are ours.
+/// The client's address. Each proxy adds at the end the address that it saw, so that the list is
+/// read from there, as far as the proxies are ours.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
+    let is_trusted = |address: IpAddr| {
+        trusted
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
+    };
     let mut client = peer;
-    let values = headers.get_all("x-forwarded-for").into_iter().map(|value| value.to_str().unwrap_or("?"));
-    let hops: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let values = headers
+        .get_all("x-forwarded-for")
+        .into_iter()
+        .map(|value| value.to_str().unwrap_or("?"));
+    let hops: Vec<&str> = values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
     for hop in hops.iter().rev().take(MAX_HOPS) {
         if !is_trusted(client) {
             break;
         }
-        // What can't be read was written by whoever came before our proxy: the proxy's own word ends here.
+        // What can't be read was written by whoever came before our proxy: the proxy's own word
+        // ends here.
         let Some(address) = parse(hop) else { break };
         client = address;
     }
@@ -99,8 +120,13 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 
 /// An address, with or without brackets and port.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
-    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
+    bare.parse()
+        .ok()
+        .or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The settings: their names, their defaults, and from where they are taken.
 //!
 //! Rules:
-//! - One precedence: command line, then environment, then file, then defaults. [`Layers`] is the only place that knows it.
-//! - [`KEYS`] is the table of settings. The environment's names are made from it, and a test holds it equal to [`Config`].
+//! - One precedence: command line, then environment, then file, then defaults. [`Layers`] is the
+//!   only place that knows it.
+//! - [`KEYS`] is the table of settings. The environment's names are made from it, and a test holds
+//!   it equal to [`Config`].
 //! - What can't work is refused at the start, with a sentence that names the setting.
 //! - Secrets show themselves to nobody who doesn't ask by name.
 
@@ -39,7 +41,8 @@ pub struct Config {
     pub database: Option<Secret>,
     /// A file that holds PostgreSQL's address.
     pub database_file: Option<PathBuf>,
-    /// The address of the service as its users type it, without a slash at the end; for links and the check of `Host`.
+    /// The address of the service as its users type it, without a slash at the end; for links and
+    /// the check of `Host`.
     pub url: Option<String>,
     /// What tests are shown to come from, in words or addresses.
     pub source: Vec<String>,
@@ -109,7 +112,8 @@ pub struct Test {
 pub struct Receiver {
     /// Where it listens; nowhere: no receiver.
     pub listen: Vec<SocketAddr>,
-    /// The addresses under which others reach it at port 25; without them, those that it listens on.
+    /// The addresses under which others reach it at port 25; without them, those that it listens
+    /// on.
     pub addresses: Vec<IpAddr>,
     /// The file of the key that tokens are made with; without it, `token.key` in the data folder.
     pub key_file: Option<PathBuf>,
@@ -123,7 +127,8 @@ pub struct Receiver {
 pub struct ConnectBack {
     /// Where it listens; nowhere: no such proof.
     pub listen: Vec<SocketAddr>,
-    /// What users are told to connect to, `HOST:PORT`; without it, the first address and port that it listens on.
+    /// What users are told to connect to, `HOST:PORT`; without it, the first address and port that
+    /// it listens on.
     pub shown: Option<String>,
 }
 
@@ -151,7 +156,8 @@ pub struct Limits {
     pub streams_per_network: u32,
     /// Event streams at once.
     pub streams: u32,
-    /// HTTP connections at once of one user network, in public mode; those of trusted proxies don't count.
+    /// HTTP connections at once of one user network, in public mode; those of trusted proxies don't
+    /// count.
     pub connections_per_network: u32,
     /// HTTP connections at once.
     pub connections: u32,
@@ -173,7 +179,8 @@ pub struct Tls {
 pub struct Log {
     /// `text` or `json`.
     pub format: LogFormat,
-    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as `norelay_server=debug`.
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as
+    /// `norelay_server=debug`.
     pub level: String,
 }
 
@@ -226,7 +233,9 @@ impl Default for Config {
             contact: None,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
-            metrics_from: ["127.0.0.0/8", "::1/128"].map(|text| text.parse().expect("they are networks")).to_vec(),
+            metrics_from: ["127.0.0.0/8", "::1/128"]
+                .map(|text| text.parse().expect("they are networks"))
+                .to_vec(),
             retention_days: 90,
             test: Test::default(),
             receiver: Receiver::default(),
@@ -288,13 +297,22 @@ mod duration {
     use super::{Deserialize, SignedDuration};
 
     /// `90s`, `5m`, `1h 30m`; a number alone is seconds.
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SignedDuration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let seconds = text.parse::<u32>().ok().map(|seconds| SignedDuration::from_secs(seconds.into()));
+        let seconds = text
+            .parse::<u32>()
+            .ok()
+            .map(|seconds| SignedDuration::from_secs(seconds.into()));
         let longest = SignedDuration::from_hours(7 * 24);
         let given = seconds.or_else(|| text.parse().ok());
         given
             .filter(|given| *given > SignedDuration::ZERO && *given <= longest)
-            .ok_or_else(|| serde::de::Error::custom("a duration is something like 30s, 5m or 2h, up to seven days"))
+            .ok_or_else(|| {
+                serde::de::Error::custom(
+                    "a duration is something like 30s, 5m or 2h, up to seven days",
+                )
+            })
     }
 }

@@ -1,11 +1,13 @@
-//! Connect-back: a TCP service that tells whoever connects their own address, and a code that proves it.
+//! Connect-back: a TCP service that tells whoever connects their own address, and a code that
+//! proves it.
 //!
-//! Whoever can make a connection from a server, and read what comes back, has control over it: `nc HOST PORT`, typed on the
-//! server, shows a code, and the code is typed into the page.
+//! Whoever can make a connection from a server, and read what comes back, has control over it: `nc
+//! HOST PORT`, typed on the server, shows a code, and the code is typed into the page.
 //!
 //! Rules:
 //! - Nothing is read from the client, so that there is nothing to attack with.
-//! - A code is for one address and is kept for a short time; so many codes an hour for each network.
+//! - A code is for one address and is kept for a short time; so many codes an hour for each
+//!   network.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -37,7 +39,10 @@ pub fn begin(state: &AppState, tasks: &mut JoinSet<()>) -> io::Result<Vec<Socket
     let mut addresses = Vec::new();
     for address in &state.config.connect_back.listen {
         let wrong = |error: io::Error| {
-            io::Error::new(error.kind(), format!("connect-back can't listen on {address}: {error}."))
+            io::Error::new(
+                error.kind(),
+                format!("connect-back can't listen on {address}: {error}."),
+            )
         };
         let listener = std::net::TcpListener::bind(address).map_err(wrong)?;
         listener.set_nonblocking(true).map_err(wrong)?;
@@ -73,16 +78,20 @@ async fn tell(mut stream: TcpStream, peer: SocketAddr, state: &AppState) -> io::
     let address = peer.ip().to_canonical();
     let text = match code(address, state).await {
         Ok(Some(code)) => format!(
-            "Your address is {address}.\r\nYour code is {code}\r\nIt proves for {} minutes that this server is yours: type it into {}/verify\r\n",
+            "Your address is {address}.\r\nYour code is {code}\r\nIt proves for {} minutes that \
+             this server is yours: type it into {}/verify\r\n",
             proof::CODE_LIFE.as_mins(),
             state.config.url.as_deref().unwrap_or_default(),
         ),
         Ok(None) => format!(
-            "Your address is {address}.\r\nToo many codes were asked for from its network: come back in an hour.\r\n"
+            "Your address is {address}.\r\nToo many codes were asked for from its network: come \
+             back in an hour.\r\n"
         ),
         Err(error) => {
             tracing::warn!(%error, "no connect-back code");
-            format!("Your address is {address}.\r\nThere is no code now: come back in a minute.\r\n")
+            format!(
+                "Your address is {address}.\r\nThere is no code now: come back in a minute.\r\n"
+            )
         }
     };
     stream.write_all(text.as_bytes()).await?;
@@ -96,5 +105,7 @@ async fn code(address: std::net::IpAddr, state: &AppState) -> Result<Option<Stri
     if state.store.spend(now, &[budget]).await?.is_err() {
         return Ok(None);
     }
-    proof::code_for_address(&state.store, address, now).await.map(Some)
+    proof::code_for_address(&state.store, address, now)
+        .await
+        .map(Some)
 }

@@ -1,9 +1,12 @@
 //! norelay as a service: pages, API, store, queue and receiver in one process.
 //!
 //! Rules of this crate:
-//! - What a page or an API answer says comes from the event log: `Store::report` folds it, `norelay_core` judges it.
-//! - Whoever asks is an [`Asker`]; whether a test may run is decided in `permission`, once, for page and API alike.
-//! - An address is tested only after `address` has classified it, and it is the address itself that is handed on, never a name.
+//! - What a page or an API answer says comes from the event log: `Store::report` folds it,
+//!   `norelay_core` judges it.
+//! - Whoever asks is an [`Asker`]; whether a test may run is decided in `permission`, once, for
+//!   page and API alike.
+//! - An address is tested only after `address` has classified it, and it is the address itself that
+//!   is handed on, never a name.
 //! - Whatever can grow is bounded, and the bound is a named constant or a setting.
 
 pub mod address;
@@ -48,7 +51,8 @@ pub struct AppState {
     pub runs: Runs,
 }
 
-/// Everything that is served over HTTP; the server must give it the peer's address (`ConnectInfo<SocketAddr>`).
+/// Everything that is served over HTTP; the server must give it the peer's address
+/// (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
     // Pages and API are one budget.
     let requests = limit::Requests::new(&state.config.limits);
@@ -62,9 +66,11 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// Text that is longer than a packet is compressed for who takes that; event streams never are, since their events must
-/// leave at once. No page has a secret beside what somebody else could have put into it, so sizes tell nothing.
+/// Text that is longer than a packet is compressed for who takes that; event streams never are,
+/// since their events must leave at once. No page has a secret beside what somebody else could have
+/// put into it, so sizes tell nothing.
 fn compression() -> CompressionLayer {
-    // The fastest level takes a result's page to a sixth; the best would to a seventh, for many times the work.
+    // The fastest level takes a result's page to a sixth; the best would to a seventh, for many
+    // times the work.
     CompressionLayer::new().quality(CompressionLevel::Fastest)
 }

@@ -1,4 +1,5 @@
-//! Limits of the moment: connections, event streams and requests of one network. (What is limited by the hour is in `store::limits`.)
+//! Limits of the moment: connections, event streams and requests of one network. (What is limited
+//! by the hour is in `store::limits`.)
 //!
 //! Rules:
 //! - Who is counted is a user network, never an address: IPv6 gives everybody 2^64 of them.
@@ -23,7 +24,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{AppState, Asker, Config, Refusal, address, config::Limits, problem::Problem, proof};
 
-/// How long a request may take to come and its answer to begin. What takes longest is a code that is mailed.
+/// How long a request may take to come and its answer to begin. What takes longest is a code that
+/// is mailed.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 const _: () = assert!(
     proof::LONGEST_MAILING.as_secs() + 10 <= ANSWER_TIMEOUT.as_secs(),
@@ -79,7 +81,11 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self
+            .places
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
         if let Some(network) = self.network
             && let Some(count) = taken.by_network.get_mut(&network)
@@ -112,10 +118,12 @@ impl Streams {
     /// # Errors
     /// There are too many.
     pub fn enter(&self, asker: &Asker) -> Result<Place, Refusal> {
-        self.places.enter(Some(address::user_network(asker.address))).ok_or_else(|| Refusal::Limited {
-            why: "Too many event streams are open: close some.".to_owned(),
-            until: Timestamp::now() + SignedDuration::from_secs(30),
-        })
+        self.places
+            .enter(Some(address::user_network(asker.address)))
+            .ok_or_else(|| Refusal::Limited {
+                why: "Too many event streams are open: close some.".to_owned(),
+                until: Timestamp::now() + SignedDuration::from_secs(30),
+            })
     }
 }
 
@@ -132,7 +140,9 @@ impl Requests {
     /// So many as the settings allow; a whole minute's may come at once.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        let quota = Quota::per_minute(NonZeroU32::new(limits.requests_per_minute).unwrap_or(NonZeroU32::MIN));
+        let quota = Quota::per_minute(
+            NonZeroU32::new(limits.requests_per_minute).unwrap_or(NonZeroU32::MIN),
+        );
         Self { by_network: Arc::new(RateLimiter::keyed(quota)) }
     }
 
@@ -146,7 +156,8 @@ impl Requests {
         }
         self.by_network.check_key(&network).map_err(|until| {
             let wait = until.wait_time_from(governor::clock::DefaultClock::default().now());
-            Timestamp::now() + SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1))
+            Timestamp::now()
+                + SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1))
         })
     }
 }
@@ -184,21 +195,38 @@ mod tests {
     fn streams_are_counted_by_network_and_given_back() {
         let limits = Limits { streams_per_network: 2, streams: 3, ..Limits::default() };
         let streams = Streams::new(&Config { public: true, limits, ..Config::default() });
-        let first = streams.enter(&asker("2001:db8::1")).expect("there is place");
-        let second = streams.enter(&asker("2001:db8::ffff:1")).expect("there is place");
+        let first = streams
+            .enter(&asker("2001:db8::1"))
+            .expect("there is place");
+        let second = streams
+            .enter(&asker("2001:db8::ffff:1"))
+            .expect("there is place");
         assert!(streams.enter(&asker("2001:db8::2")).is_err(), "the same /64");
-        let third = streams.enter(&asker("2001:db8:0:1::1")).expect("another /64");
+        let third = streams
+            .enter(&asker("2001:db8:0:1::1"))
+            .expect("another /64");
         assert!(streams.enter(&asker("192.0.2.1")).is_err(), "three in all");
         drop(second);
-        let again = streams.enter(&asker("2001:db8::3")).expect("a place was given back");
+        let again = streams
+            .enter(&asker("2001:db8::3"))
+            .expect("a place was given back");
         drop((first, third, again));
-        assert!(streams.places.taken.lock().expect("nobody panicked").by_network.is_empty());
+        assert!(
+            streams
+                .places
+                .taken
+                .lock()
+                .expect("nobody panicked")
+                .by_network
+                .is_empty()
+        );
     }
 
     #[test]
     fn who_has_no_network_counts_among_all() {
         let places = Places::new(1, 3);
-        let network = |address: &str| Some(address::user_network(address.parse().expect("an address")));
+        let network =
+            |address: &str| Some(address::user_network(address.parse().expect("an address")));
         let proxied = (places.enter(None), places.enter(None));
         assert!(proxied.0.is_some() && proxied.1.is_some());
         let one = places.enter(network("192.0.2.1"));
@@ -213,10 +241,18 @@ mod tests {
         let requests = Requests::new(&Limits { requests_per_minute: 3, ..Limits::default() });
         let network = |address: &str| address::user_network(address.parse().expect("an address"));
         for number in 0..3 {
-            assert!(requests.count(network(&format!("2001:db8::{number}"))).is_ok());
+            assert!(
+                requests
+                    .count(network(&format!("2001:db8::{number}")))
+                    .is_ok()
+            );
         }
-        let until = requests.count(network("2001:db8::9")).expect_err("the fourth in this /64");
-        assert!(until > Timestamp::now() && until < Timestamp::now() + SignedDuration::from_mins(1));
+        let until = requests
+            .count(network("2001:db8::9"))
+            .expect_err("the fourth in this /64");
+        assert!(
+            until > Timestamp::now() && until < Timestamp::now() + SignedDuration::from_mins(1)
+        );
         assert!(requests.count(network("2001:db8:0:1::")).is_ok());
     }
 }

@@ -1,9 +1,11 @@
 //! Look-ups in DNS blacklists that people ask for on a page.
 //!
 //! Rules:
-//! - Strangers have limits as for tests, in budgets of their own, and may ask about addresses that may be tested.
+//! - Strangers have limits as for tests, in budgets of their own, and may ask about addresses that
+//!   may be tested.
 //! - The resolver, the lists and their keys are the service's: nobody chooses them.
-//! - A look-up ends within `NAMES` and `TIMEOUT` together, whatever the lists do; at most `AT_ONCE` go on at once.
+//! - A look-up ends within `NAMES` and `TIMEOUT` together, whatever the lists do; at most `AT_ONCE`
+//!   go on at once.
 //! - What was looked up a moment ago is not asked again: the lists are other people's servers.
 
 use std::{
@@ -69,22 +71,38 @@ impl Lookups {
     ///
     /// # Errors
     /// Why it isn't done.
-    pub async fn look_up(&self, state: &AppState, asker: &Asker, text: &str) -> Result<Arc<Lookup>, Refusal> {
+    pub async fn look_up(
+        &self,
+        state: &AppState,
+        asker: &Asker,
+        text: &str,
+    ) -> Result<Arc<Lookup>, Refusal> {
         let target = blacklist::target(text).map_err(|why| not_a_target(text, why))?;
-        state.runs.permission().may_look_up(addresses(&target)).await?;
+        state
+            .runs
+            .permission()
+            .may_look_up(addresses(&target))
+            .await?;
         let name = target.to_string();
         if let Some(lookup) = self.kept(&name, &state.config) {
             return Ok(lookup);
         }
         let _place = self.places.try_acquire().map_err(|_| busy())?;
-        state.runs.permission().spend_look_up(asker, Timestamp::now()).await?;
+        state
+            .runs
+            .permission()
+            .spend_look_up(asker, Timestamp::now())
+            .await?;
         let mut targets = vec![target];
         targets.extend(exchangers(state, &targets[0]).await);
         let lists = Blacklists::new(options(&state.config)).map_err(|error| {
             tracing::warn!(%error, "blacklists can't be asked");
-            Refusal::Malformed("This service has no DNS resolver, so that no list can be asked.".to_owned())
+            Refusal::Malformed(
+                "This service has no DNS resolver, so that no list can be asked.".to_owned(),
+            )
         })?;
-        let lookup = Arc::new(Lookup { at: Timestamp::now(), surveys: lists.surveys(&targets).await });
+        let lookup =
+            Arc::new(Lookup { at: Timestamp::now(), surveys: lists.surveys(&targets).await });
         self.keep(name, lookup.clone());
         Ok(lookup)
     }
@@ -106,7 +124,10 @@ impl Lookups {
 }
 
 fn not_a_target(text: &str, why: NoTarget) -> Refusal {
-    let text: String = norelay_core::octets::harmless(text.trim()).chars().take(80).collect();
+    let text: String = norelay_core::octets::harmless(text.trim())
+        .chars()
+        .take(80)
+        .collect();
     Refusal::Malformed(match text.is_empty() {
         true => "Type an address or a domain.".to_owned(),
         false => format!("“{text}” is {why}."),
@@ -115,11 +136,15 @@ fn not_a_target(text: &str, why: NoTarget) -> Refusal {
 
 fn busy() -> Refusal {
     let until = Timestamp::now() + SignedDuration::from_secs(30);
-    Refusal::Limited { why: "Too many look-ups are under way: try again in half a minute.".to_owned(), until }
+    Refusal::Limited {
+        why: "Too many look-ups are under way: try again in half a minute.".to_owned(),
+        until,
+    }
 }
 
 fn options(config: &Config) -> Options {
-    // They were read at the start as well; what has become of the file since is no reason to ask nothing.
+    // They were read at the start as well; what has become of the file since is no reason to ask
+    // nothing.
     let keys = config.blacklist_keys().unwrap_or_default();
     Options { resolver: config.test.resolver, keys, timeout: TIMEOUT, ..Options::default() }
 }
@@ -131,15 +156,20 @@ fn addresses(target: &Target) -> Option<IpAddr> {
     }
 }
 
-/// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none where the DNS has none
-/// in time.
+/// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none
+/// where the DNS has none in time.
 async fn exchangers(state: &AppState, target: &Target) -> Vec<Target> {
     let Target::Domain { name, .. } = target else { return Vec::new() };
     let permission = state.runs.permission();
     let host = norelay_probe::target::Target { host: Host::Name(name.clone()), port: None };
     let found = tokio::time::timeout(NAMES, permission.names().exchangers(&host)).await;
-    let mut addresses: Vec<IpAddr> =
-        found.ok().and_then(Result::ok).into_iter().flatten().flat_map(|exchanger| exchanger.addresses).collect();
+    let mut addresses: Vec<IpAddr> = found
+        .ok()
+        .and_then(Result::ok)
+        .into_iter()
+        .flatten()
+        .flat_map(|exchanger| exchanger.addresses)
+        .collect();
     addresses.dedup();
     let mut targets = Vec::new();
     for address in addresses.into_iter().take(MAX_ADDRESSES) {
@@ -150,7 +180,8 @@ async fn exchangers(state: &AppState, target: &Target) -> Vec<Target> {
     targets
 }
 
-/// A relay test that says whether what was looked up relays: the one that is named, or in private mode the last one.
+/// A relay test that says whether what was looked up relays: the one that is named, or in private
+/// mode the last one.
 pub struct RelayTest {
     /// The test.
     pub job: Job,
@@ -169,9 +200,18 @@ impl RelayTest {
         }
         // A stranger's results are for those who have their address.
         if !state.config.public {
-            let targets = lookup.surveys.iter().filter_map(|survey| survey.target.parse::<IpAddr>().ok());
+            let targets = lookup
+                .surveys
+                .iter()
+                .filter_map(|survey| survey.target.parse::<IpAddr>().ok());
             for address in targets {
-                jobs.extend(state.store.jobs_at(address, Timestamp::UNIX_EPOCH, 5).await.unwrap_or_default());
+                jobs.extend(
+                    state
+                        .store
+                        .jobs_at(address, Timestamp::UNIX_EPOCH, 5)
+                        .await
+                        .unwrap_or_default(),
+                );
             }
         }
         for job in jobs {
@@ -179,9 +219,16 @@ impl RelayTest {
             let is_about_server = is_about_server(&job.request) && job.state == State::Finished;
             let Some(verdict) = job.verdict.filter(|_| is_about_server) else { continue };
             let Ok(pinned) = state.store.pinned(job.id).await else { continue };
-            let addresses = pinned.addresses().map(|address| address.to_canonical()).collect();
+            let addresses = pinned
+                .addresses()
+                .map(|address| address.to_canonical())
+                .collect();
             let test = Self { job, verdict, addresses, local_domain: pinned.local_domain };
-            if lookup.surveys.iter().any(|survey| test.covers(&survey.target)) {
+            if lookup
+                .surveys
+                .iter()
+                .any(|survey| test.covers(&survey.target))
+            {
                 return Some(test);
             }
         }
@@ -193,13 +240,19 @@ impl RelayTest {
     pub fn covers(&self, target: &str) -> bool {
         match target.parse::<IpAddr>() {
             Ok(address) => self.addresses.contains(&address.to_canonical()),
-            Err(_) => self.local_domain.as_deref() == Some(target) || self.job.request.target == target,
+            Err(_) => {
+                self.local_domain.as_deref() == Some(target) || self.job.request.target == target
+            }
         }
     }
 }
 
-/// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds is no part of that.
+/// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds
+/// is no part of that.
 fn is_about_server(request: &Request) -> bool {
-    let is_beyond_strangers = |name: &String| permission::find(name).is_some_and(|test| !test.is_asked_by_rcpt());
-    request.only.is_empty() && request.path.is_none() && request.skip.iter().all(is_beyond_strangers)
+    let is_beyond_strangers =
+        |name: &String| permission::find(name).is_some_and(|test| !test.is_asked_by_rcpt());
+    request.only.is_empty()
+        && request.path.is_none()
+        && request.skip.iter().all(is_beyond_strangers)
 }

@@ -26,11 +26,15 @@ static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 /// Begins to count. Once in a process; another recorder that is there already is left alone.
 pub fn begin() {
     HANDLE.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
         let handle = builder.ok()?.install_recorder().ok()?;
         metrics::describe_counter!("norelay_tests_started_total", "Tests that were queued");
         metrics::describe_counter!("norelay_tests_finished_total", "Tests that ended, by verdict");
-        metrics::describe_counter!("norelay_receipts_total", "Messages that came to the receiver for a test");
+        metrics::describe_counter!(
+            "norelay_receipts_total",
+            "Messages that came to the receiver for a test"
+        );
         metrics::describe_gauge!("norelay_tests_running", "Tests that run in this process");
         metrics::describe_histogram!(
             "norelay_http_request_seconds",
@@ -42,7 +46,9 @@ pub fn begin() {
 
 /// The routes.
 pub fn router() -> Router<AppState> {
-    Router::new().route("/healthz", get(health)).route("/metrics", get(show))
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(show))
 }
 
 async fn health(State(state): State<AppState>) -> Response {
@@ -55,17 +61,32 @@ async fn health(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Only the peer itself counts here: behind a proxy on the same machine, the proxy must not pass this on.
+/// Only the peer itself counts here: behind a proxy on the same machine, the proxy must not pass
+/// this on.
 async fn show(State(state): State<AppState>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    let is_forwarded = request.headers().contains_key("x-forwarded-for") || request.headers().contains_key("forwarded");
-    let may_read = peer.is_some_and(|peer| state.config.metrics_from.iter().any(|network| network.contains(&peer)));
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let is_forwarded = request.headers().contains_key("x-forwarded-for")
+        || request.headers().contains_key("forwarded");
+    let may_read = peer.is_some_and(|peer| {
+        state
+            .config
+            .metrics_from
+            .iter()
+            .any(|network| network.contains(&peer))
+    });
     if !may_read || is_forwarded {
-        return (StatusCode::FORBIDDEN, "metrics-from in the settings names who may read this\n").into_response();
+        return (StatusCode::FORBIDDEN, "metrics-from in the settings names who may read this\n")
+            .into_response();
     }
     match HANDLE.get() {
         Some(Some(handle)) => {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are few")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge is a float, and there are few"
+            )]
             metrics::gauge!("norelay_tests_running").set(state.runs.running() as f64);
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
@@ -76,7 +97,10 @@ async fn show(State(state): State<AppState>, request: Request) -> Response {
 
 /// Measures the time until an answer begins. The route is its pattern, so that there are few.
 pub async fn measure(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none".to_owned(), |path| path.as_str().to_owned());
     let begun = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();

@@ -13,7 +13,10 @@ use norelay_probe::{
 /// What is asked of the DNS.
 pub trait Names: Send + Sync + 'static {
     /// The mail exchangers that a target stands for, with their addresses.
-    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>>;
+    fn exchangers<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>>;
 
     /// A mail domain that a host serves.
     fn domain_served_by<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Option<String>>;
@@ -21,8 +24,13 @@ pub trait Names: Send + Sync + 'static {
     /// The name of an address that leads back to it.
     fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>>;
 
-    /// The domains below the probe domain that name the target as an exchanger, before or after our receiver.
-    fn traps<'a>(&'a self, domain: &'a str, exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps>;
+    /// The domains below the probe domain that name the target as an exchanger, before or after our
+    /// receiver.
+    fn traps<'a>(
+        &'a self,
+        domain: &'a str,
+        exchangers: &'a [MailExchanger],
+    ) -> BoxFuture<'a, Traps>;
 
     /// The TXT records of a name.
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>>;
@@ -45,7 +53,10 @@ impl Dns {
 }
 
 impl Names for Dns {
-    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
+    fn exchangers<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
         Box::pin(self.0.exchangers(target))
     }
 
@@ -57,7 +68,11 @@ impl Names for Dns {
         Box::pin(self.0.name_of(address))
     }
 
-    fn traps<'a>(&'a self, domain: &'a str, exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+    fn traps<'a>(
+        &'a self,
+        domain: &'a str,
+        exchangers: &'a [MailExchanger],
+    ) -> BoxFuture<'a, Traps> {
         Box::pin(self.0.traps(domain, exchangers))
     }
 
@@ -71,7 +86,10 @@ impl Names for Dns {
 pub struct NoNames;
 
 impl Names for NoNames {
-    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
+    fn exchangers<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
         Box::pin(std::future::ready(Err(ResolveError::NotFound(format!("{:?}", target.host)))))
     }
 
@@ -83,7 +101,11 @@ impl Names for NoNames {
         Box::pin(std::future::ready(None))
     }
 
-    fn traps<'a>(&'a self, _domain: &'a str, _exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+    fn traps<'a>(
+        &'a self,
+        _domain: &'a str,
+        _exchangers: &'a [MailExchanger],
+    ) -> BoxFuture<'a, Traps> {
         Box::pin(std::future::ready(Traps::default()))
     }
 

@@ -1,10 +1,14 @@
 //! Whether a test may run: decided once, for pages and API alike.
 //!
 //! Rules:
-//! - A target is resolved once, here. Every address is classified, and what may be tested is pinned; nothing is looked up again.
-//! - Nobody chooses sender, recipient or text. Strangers get tests that end at RCPT; messages need proof of control.
-//! - An opt-out counts for everybody, also for who has shown control: who wants tests takes it back first.
-//! - Private mode is for the machine's own people: no limits but the queue's, no classes of addresses.
+//! - A target is resolved once, here. Every address is classified, and what may be tested is
+//!   pinned; nothing is looked up again.
+//! - Nobody chooses sender, recipient or text. Strangers get tests that end at RCPT; messages need
+//!   proof of control.
+//! - An opt-out counts for everybody, also for who has shown control: who wants tests takes it back
+//!   first.
+//! - Private mode is for the machine's own people: no limits but the queue's, no classes of
+//!   addresses.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -58,8 +62,14 @@ impl Permission {
     /// The rules of these settings.
     #[must_use]
     pub fn new(config: Arc<Config>, store: Store, names: Arc<dyn Names>) -> Self {
-        let own = config.source.iter().filter_map(|text| text.parse().ok()).chain(config.test.source_address).collect();
-        let rule = Rule { public_only: config.public, allowed: config.test.allow_networks.clone(), own };
+        let own = config
+            .source
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .chain(config.test.source_address)
+            .collect();
+        let rule =
+            Rule { public_only: config.public, allowed: config.test.allow_networks.clone(), own };
         Self { config, store, names, rule: Arc::new(rule) }
     }
 
@@ -86,14 +96,18 @@ impl Permission {
             ));
         }
         choose(request)?;
-        let target: Target = request
-            .target
-            .parse()
-            .map_err(|error: norelay_probe::target::NotATarget| Refusal::Malformed(error.to_string()))?;
+        let target: Target =
+            request
+                .target
+                .parse()
+                .map_err(|error: norelay_probe::target::NotATarget| {
+                    Refusal::Malformed(error.to_string())
+                })?;
         let ways = self.ways(request, &target)?;
         if request.proof && self.config.receiver.listen.is_empty() {
             return Err(Refusal::Malformed(
-                "This service has no receiver, so that it can't prove anything by arrival.".to_owned(),
+                "This service has no receiver, so that it can't prove anything by arrival."
+                    .to_owned(),
             ));
         }
         let resolving = async {
@@ -101,9 +115,15 @@ impl Permission {
             self.check_own_receiver(&pinned).await?;
             Ok(pinned)
         };
-        let too_slow =
-            |_| Refusal::Malformed(format!("{} could not be looked up in time: try again.", shown(&request.target)));
-        let mut pinned = tokio::time::timeout(RESOLUTION, resolving).await.map_err(too_slow)??;
+        let too_slow = |_| {
+            Refusal::Malformed(format!(
+                "{} could not be looked up in time: try again.",
+                shown(&request.target)
+            ))
+        };
+        let mut pinned = tokio::time::timeout(RESOLUTION, resolving)
+            .await
+            .map_err(too_slow)??;
         if let Some(path) = &request.path {
             keep_one(&mut pinned, path)?;
         }
@@ -114,12 +134,20 @@ impl Permission {
         Ok(pinned)
     }
 
-    async fn resolve(&self, target: &Target, ways: Vec<(u16, Security)>) -> Result<Pinned, Refusal> {
-        let unresolved = |error: norelay_probe::resolve::ResolveError| Refusal::Malformed(error.to_string());
+    async fn resolve(
+        &self,
+        target: &Target,
+        ways: Vec<(u16, Security)>,
+    ) -> Result<Pinned, Refusal> {
+        let unresolved =
+            |error: norelay_probe::resolve::ResolveError| Refusal::Malformed(error.to_string());
         let mut exchangers = self.names.exchangers(target).await.map_err(unresolved)?;
         let local_domain = match target.domain(&exchangers) {
             Some(domain) => Some(domain.to_owned()),
-            None => match exchangers.first().and_then(|exchanger| exchanger.name.clone()) {
+            None => match exchangers
+                .first()
+                .and_then(|exchanger| exchanger.name.clone())
+            {
                 Some(host) => self.names.domain_served_by(&host).await,
                 None => None,
             },
@@ -127,17 +155,19 @@ impl Permission {
         let mut refused = Vec::new();
         let mut left = MAX_ADDRESSES;
         for exchanger in &mut exchangers {
-            exchanger.addresses.retain(|address| match self.rule.objection(*address) {
-                Some(class) => {
-                    refused.push((*address, class.clause().to_owned()));
-                    false
-                }
-                None => {
-                    let fits = left > 0;
-                    left = left.saturating_sub(1);
-                    fits
-                }
-            });
+            exchanger
+                .addresses
+                .retain(|address| match self.rule.objection(*address) {
+                    Some(class) => {
+                        refused.push((*address, class.clause().to_owned()));
+                        false
+                    }
+                    None => {
+                        let fits = left > 0;
+                        left = left.saturating_sub(1);
+                        fits
+                    }
+                });
         }
         exchangers.retain(|exchanger| !exchanger.addresses.is_empty());
         match (exchangers.is_empty(), refused.first()) {
@@ -149,52 +179,76 @@ impl Permission {
             (true, Some((address, class))) => Err(Refusal::Forbidden(format!(
                 "{address} is {class}: this service tests public addresses of others only."
             ))),
-            (true, None) => Err(Refusal::Malformed("No mail exchanger of this target has an address.".to_owned())),
+            (true, None) => Err(Refusal::Malformed(
+                "No mail exchanger of this target has an address.".to_owned(),
+            )),
         }
     }
 
-    /// Traps prove nothing without a receiver, and there are none where the probe domain isn't ours.
+    /// Traps prove nothing without a receiver, and there are none where the probe domain isn't
+    /// ours.
     async fn traps(&self, exchangers: &[MailExchanger]) -> Traps {
         match &self.config.test.domain {
-            Some(domain) if !self.config.receiver.listen.is_empty() => self.names.traps(domain, exchangers).await,
+            Some(domain) if !self.config.receiver.listen.is_empty() => {
+                self.names.traps(domain, exchangers).await
+            }
             _ => Traps::default(),
         }
     }
 
     fn ways(&self, request: &Request, target: &Target) -> Result<Vec<(u16, Security)>, Refusal> {
-        let is_default = request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
-        let mut ports = if is_default { self.config.test.public_ports.clone() } else { request.ports.clone() };
+        let is_default =
+            request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
+        let mut ports =
+            if is_default { self.config.test.public_ports.clone() } else { request.ports.clone() };
         ports.sort_unstable();
         ports.dedup();
         if ports.contains(&0) || target.port == Some(0) || ports.len() > MAX_PORTS {
-            return Err(Refusal::Malformed(format!("Ports are from 1 to 65535, at most {MAX_PORTS} of them.")));
+            return Err(Refusal::Malformed(format!(
+                "Ports are from 1 to 65535, at most {MAX_PORTS} of them."
+            )));
         }
         Ok(target.ways(&ports, request.profile))
     }
 
-    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
+    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look
+    /// open.
     async fn check_own_receiver(&self, pinned: &Pinned) -> Result<(), Refusal> {
         let listen = &self.config.receiver.listen;
-        let Some(domain) = self.config.test.domain.clone().filter(|_| !listen.is_empty()) else { return Ok(()) };
-        let is_own_port = listen.iter().any(|own| pinned.ways.iter().any(|(port, _)| *port == own.port()));
+        let Some(domain) = self
+            .config
+            .test
+            .domain
+            .clone()
+            .filter(|_| !listen.is_empty())
+        else {
+            return Ok(());
+        };
+        let is_own_port = listen
+            .iter()
+            .any(|own| pinned.ways.iter().any(|(port, _)| *port == own.port()));
         let is_here = is_own_port && pinned.addresses().any(address::is_of_this_machine);
         let target = Target { host: Host::MailDomain(domain.clone()), port: None };
         let receivers = self.names.exchangers(&target).await.unwrap_or_default();
         let mut own = receivers.iter().flat_map(|exchanger| &exchanger.addresses);
         if is_here || own.any(|own| pinned.addresses().any(|address| address == *own)) {
             return Err(Refusal::Forbidden(format!(
-                "This server takes the mail of the probe domain {domain} itself, so that nothing could be told."
+                "This server takes the mail of the probe domain {domain} itself, so that nothing \
+                 could be told."
             )));
         }
         Ok(())
     }
 
-    /// Whether an address may be looked up in blacklists: whatever may be tested. A domain has no owner to ask.
+    /// Whether an address may be looked up in blacklists: whatever may be tested. A domain has no
+    /// owner to ask.
     ///
     /// # Errors
     /// Why not.
     pub async fn may_look_up(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        if let Some((address, class)) = address.and_then(|address| Some((address, self.rule.objection(address)?))) {
+        if let Some((address, class)) =
+            address.and_then(|address| Some((address, self.rule.objection(address)?)))
+        {
             return Err(Refusal::Forbidden(format!(
                 "{address} is {}: this service looks up public addresses only.",
                 class.clause()
@@ -203,7 +257,8 @@ impl Permission {
         self.check_opt_outs(address.into_iter()).await
     }
 
-    /// Spends what a look-up in blacklists costs: as many an hour as tests, from budgets of their own.
+    /// Spends what a look-up in blacklists costs: as many an hour as tests, from budgets of their
+    /// own.
     ///
     /// # Errors
     /// A limit is reached.
@@ -220,13 +275,22 @@ impl Permission {
 
     async fn pay(&self, costs: &[Cost], now: Timestamp) -> Result<(), Refusal> {
         let budgets: Vec<Budget> = costs.iter().map(|cost| cost.budget.clone()).collect();
-        let spent = self.store.spend(now, &budgets).await.map_err(Refusal::Store)?;
+        let spent = self
+            .store
+            .spend(now, &budgets)
+            .await
+            .map_err(Refusal::Store)?;
         spent.map_err(|exceeded| limited(costs[exceeded.index].why, exceeded.until))
     }
 
     async fn check_opt_outs(&self, addresses: impl Iterator<Item = IpAddr>) -> Result<(), Refusal> {
         for address in addresses {
-            if let Some(opt_out) = self.store.opt_out_of(address).await.map_err(Refusal::Store)? {
+            if let Some(opt_out) = self
+                .store
+                .opt_out_of(address)
+                .await
+                .map_err(Refusal::Store)?
+            {
                 return Err(Refusal::Forbidden(format!(
                     "The owner of {} doesn't want its servers to be tested from here.",
                     opt_out.network
@@ -237,31 +301,58 @@ impl Permission {
     }
 
     /// What strangers may not ask for needs control over every address.
-    async fn check_rights(&self, asker: &Asker, request: &Request, pinned: &Pinned) -> Result<(), Refusal> {
+    async fn check_rights(
+        &self,
+        asker: &Asker,
+        request: &Request,
+        pinned: &Pinned,
+    ) -> Result<(), Refusal> {
         let needs = [
             (request.proof, "Proof by a message that comes back"),
             (!is_for_strangers(request), "The thorough profile"),
-            (!pinned.ways.iter().all(|(port, _)| self.config.test.public_ports.contains(port)), "This port"),
+            (
+                !pinned
+                    .ways
+                    .iter()
+                    .all(|(port, _)| self.config.test.public_ports.contains(port)),
+                "This port",
+            ),
         ];
-        let Some((_, what)) = needs.into_iter().find(|(is_asked, _)| *is_asked) else { return Ok(()) };
+        let Some((_, what)) = needs.into_iter().find(|(is_asked, _)| *is_asked) else {
+            return Ok(());
+        };
         if self.controls(asker, pinned).await? {
             return Ok(());
         }
         Err(Refusal::Forbidden(needs_control(what)))
     }
 
-    /// The request as it may run: strangers' tests say MAIL and RCPT alone, and the request tells what they leave out.
+    /// The request as it may run: strangers' tests say MAIL and RCPT alone, and the request tells
+    /// what they leave out.
     ///
     /// # Errors
     /// Nothing is left, or the store's.
-    pub async fn confine(&self, asker: &Asker, request: Request, pinned: &Pinned) -> Result<Request, Refusal> {
+    pub async fn confine(
+        &self,
+        asker: &Asker,
+        request: Request,
+        pinned: &Pinned,
+    ) -> Result<Request, Refusal> {
         if !self.config.public || self.controls(asker, pinned).await? {
             return Ok(request);
         }
-        let beyond = choose(&request)?.into_iter().filter(|test| !test.is_asked_by_rcpt());
-        let skip = request.skip.iter().cloned().chain(beyond.map(|test| test.id.to_owned())).collect();
+        let beyond = choose(&request)?
+            .into_iter()
+            .filter(|test| !test.is_asked_by_rcpt());
+        let skip = request
+            .skip
+            .iter()
+            .cloned()
+            .chain(beyond.map(|test| test.id.to_owned()))
+            .collect();
         let confined = Request { skip, ..request };
-        choose(&confined).map_err(|_| Refusal::Forbidden(needs_control("A test that says more than RCPT")))?;
+        choose(&confined)
+            .map_err(|_| Refusal::Forbidden(needs_control("A test that says more than RCPT")))?;
         Ok(confined)
     }
 
@@ -270,8 +361,16 @@ impl Permission {
     /// # Errors
     /// The store's.
     pub async fn controls(&self, asker: &Asker, pinned: &Pinned) -> Result<bool, Refusal> {
-        let owned = self.store.owned_by(&asker.bucket(), Timestamp::now()).await.map_err(Refusal::Store)?;
-        let of_key = asker.key.iter().filter(|_| asker.may(Scope::Prove)).flat_map(|key| key.networks.iter().copied());
+        let owned = self
+            .store
+            .owned_by(&asker.bucket(), Timestamp::now())
+            .await
+            .map_err(Refusal::Store)?;
+        let of_key = asker
+            .key
+            .iter()
+            .filter(|_| asker.may(Scope::Prove))
+            .flat_map(|key| key.networks.iter().copied());
         let shown = owned.iter().filter_map(|owner| match &owner.subject {
             Subject::Network(network) => Some(*network),
             Subject::Domain(_) => None,
@@ -289,9 +388,15 @@ impl Permission {
         Ok(true)
     }
 
-    /// A domain's owner controls an address if the domain's names lead to it *and* the address says so itself: anybody can
-    /// point a name at anybody's address, but only its owner names it in the reverse zone.
-    async fn is_of_domain(&self, owned: &[crate::store::Owner], name: Option<&str>, address: IpAddr) -> bool {
+    /// A domain's owner controls an address if the domain's names lead to it *and* the address says
+    /// so itself: anybody can point a name at anybody's address, but only its owner names it in the
+    /// reverse zone.
+    async fn is_of_domain(
+        &self,
+        owned: &[crate::store::Owner],
+        name: Option<&str>,
+        address: IpAddr,
+    ) -> bool {
         let domains: Vec<&str> = owned
             .iter()
             .filter_map(|owner| match &owner.subject {
@@ -318,7 +423,11 @@ impl Permission {
         pinned: Pinned,
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
-        let queued = self.store.count(State::Queued).await.map_err(Refusal::Store)?;
+        let queued = self
+            .store
+            .count(State::Queued)
+            .await
+            .map_err(Refusal::Store)?;
         if queued >= u64::from(self.config.limits.queued) {
             return Err(limited(
                 "Too many tests are waiting: try again in a few minutes.",
@@ -340,22 +449,31 @@ impl Permission {
         Ok(Permit::Test(pinned))
     }
 
-    /// The last job with the same question about the same addresses, if it is so young that there is no other.
-    async fn recent(&self, request: &Request, pinned: &Pinned, now: Timestamp) -> Result<Option<Job>, Refusal> {
+    /// The last job with the same question about the same addresses, if it is so young that there
+    /// is no other.
+    async fn recent(
+        &self,
+        request: &Request,
+        pinned: &Pinned,
+        now: Timestamp,
+    ) -> Result<Option<Job>, Refusal> {
         let since = now - SignedDuration::from_mins(self.config.limits.target_minutes.into());
         let Some(address) = pinned.addresses().next() else { return Ok(None) };
-        for job in self.store.jobs_at(address, since, 5).await.map_err(Refusal::Store)? {
+        for job in self
+            .store
+            .jobs_at(address, since, 5)
+            .await
+            .map_err(Refusal::Store)?
+        {
             // A clock that was wrong has made jobs of the future.
             let is_same = job.state != State::Interrupted
                 && job.created <= now
                 && Request { target: String::new(), ..job.request.clone() }
                     == Request { target: String::new(), ..request.clone() };
             if is_same
-                && self
-                    .store
-                    .pinned(job.id)
-                    .await
-                    .is_ok_and(|other| other.addresses().eq(pinned.addresses()) && other.ways == pinned.ways)
+                && self.store.pinned(job.id).await.is_ok_and(|other| {
+                    other.addresses().eq(pinned.addresses()) && other.ways == pinned.ways
+                })
             {
                 return Ok(Some(job));
             }
@@ -364,21 +482,36 @@ impl Permission {
     }
 
     async fn check_one_at_a_time(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
-        let open = self.store.open_jobs_of(&asker.bucket()).await.map_err(Refusal::Store)?;
+        let open = self
+            .store
+            .open_jobs_of(&asker.bucket())
+            .await
+            .map_err(Refusal::Store)?;
         if open == 0 {
             return Ok(());
         }
-        Err(limited("One test at a time: yours is still running.", now + SignedDuration::from_secs(30)))
+        Err(limited(
+            "One test at a time: yours is still running.",
+            now + SignedDuration::from_secs(30),
+        ))
     }
 
     fn costs_of_asker(&self, asker: &Asker) -> Vec<Cost> {
         let limits = &self.config.limits;
         let mut costs = match &asker.key {
             Some(key) => {
-                vec![Cost::hourly(asker.bucket(), key.hourly, "This API key has used up its tests for this hour.")]
+                vec![Cost::hourly(
+                    asker.bucket(),
+                    key.hourly,
+                    "This API key has used up its tests for this hour.",
+                )]
             }
             None => vec![
-                Cost::hourly(asker.bucket(), limits.asker_hourly, "Your network has used up its tests for this hour."),
+                Cost::hourly(
+                    asker.bucket(),
+                    limits.asker_hourly,
+                    "Your network has used up its tests for this hour.",
+                ),
                 Cost::hourly(
                     format!("wide:{}", address::wide_network(asker.address)),
                     limits.wide_hourly,
@@ -386,7 +519,11 @@ impl Permission {
                 ),
             ],
         };
-        costs.push(Cost::hourly("all".to_owned(), limits.hourly, "This service has used up its tests for this hour."));
+        costs.push(Cost::hourly(
+            "all".to_owned(),
+            limits.hourly,
+            "This service has used up its tests for this hour.",
+        ));
         costs
     }
 
@@ -437,7 +574,10 @@ fn shown(text: &str) -> String {
 
 /// Whether a name is a domain or below it.
 pub(crate) fn is_within(name: &str, domain: &str) -> bool {
-    name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+    name == domain
+        || name
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.ends_with('.'))
 }
 
 fn needs_control(what: &str) -> String {
@@ -447,7 +587,10 @@ fn needs_control(what: &str) -> String {
 /// Whether every test that is asked for is one that strangers may ask for.
 fn is_for_strangers(request: &Request) -> bool {
     request.profile <= Profile::Standard
-        && request.only.iter().all(|name| find(name).is_some_and(|test| test.profile <= Profile::Standard))
+        && request
+            .only
+            .iter()
+            .all(|name| find(name).is_some_and(|test| test.profile <= Profile::Standard))
 }
 
 /// A test by its id or number.
@@ -462,30 +605,48 @@ pub(crate) fn find(name: &str) -> Option<&'static RelayTest> {
 pub fn choose(request: &Request) -> Result<Vec<&'static RelayTest>, Refusal> {
     let named = |names: &[String]| {
         let found = names.iter().take(MAX_NAMES).map(|name| {
-            find(name)
-                .ok_or_else(|| Refusal::Malformed(format!("There is no test \"{}\": /tests lists them.", shown(name))))
+            find(name).ok_or_else(|| {
+                Refusal::Malformed(format!(
+                    "There is no test \"{}\": /tests lists them.",
+                    shown(name)
+                ))
+            })
         });
         found.collect::<Result<Vec<_>, _>>()
     };
     let (only, skip) = (named(&request.only)?, named(&request.skip)?);
-    let is_in = |list: &[&RelayTest], test: &RelayTest| list.iter().any(|other| other.number == test.number);
+    let is_in = |list: &[&RelayTest], test: &RelayTest| {
+        list.iter().any(|other| other.number == test.number)
+    };
     let chosen: Vec<&'static RelayTest> = match only.is_empty() {
         true => catalogue::select(request.profile).collect(),
-        false => catalogue::TESTS.iter().filter(|test| is_in(&only, test)).collect(),
+        false => catalogue::TESTS
+            .iter()
+            .filter(|test| is_in(&only, test))
+            .collect(),
     };
-    let tests: Vec<_> = chosen.into_iter().filter(|test| !is_in(&skip, test)).collect();
+    let tests: Vec<_> = chosen
+        .into_iter()
+        .filter(|test| !is_in(&skip, test))
+        .collect();
     match tests.iter().any(|test| test.is_scored()) {
         true => Ok(tests),
-        false => Err(Refusal::Malformed("No relay test is left to run: change \"only\" or \"skip\".".to_owned())),
+        false => Err(Refusal::Malformed(
+            "No relay test is left to run: change \"only\" or \"skip\".".to_owned(),
+        )),
     }
 }
 
 /// Leaves one path of what was found.
 fn keep_one(pinned: &mut Pinned, path: &OnePath) -> Result<(), Refusal> {
     for exchanger in &mut pinned.exchangers {
-        exchanger.addresses.retain(|address| *address == path.address);
+        exchanger
+            .addresses
+            .retain(|address| *address == path.address);
     }
-    pinned.exchangers.retain(|exchanger| !exchanger.addresses.is_empty());
+    pinned
+        .exchangers
+        .retain(|exchanger| !exchanger.addresses.is_empty());
     pinned.ways.retain(|way| *way == (path.port, path.security));
     match pinned.exchangers.is_empty() || pinned.ways.is_empty() {
         false => Ok(()),

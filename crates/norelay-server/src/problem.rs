@@ -1,7 +1,8 @@
 //! Errors as the API says them: problem details (RFC 9457).
 //!
 //! Rules:
-//! - The sentence says what to do. It never says what only the operator should know; that goes to the log.
+//! - The sentence says what to do. It never says what only the operator should know; that goes to
+//!   the log.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -37,7 +38,13 @@ impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), until: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            until: None,
+        }
     }
 
     /// No key, or not a good one.
@@ -85,14 +92,22 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => Self::new(StatusCode::NOT_FOUND, "There is no such thing, or it has expired."),
+            StoreError::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, "There is no such thing, or it has expired.")
+            }
             error if error.is_temporary() => {
                 tracing::warn!(%error, "the store is unavailable");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer now: try again in a minute.")
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The database does not answer now: try again in a minute.",
+                )
             }
             error => {
                 tracing::error!(%error, "the store failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault, which was logged.")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The service has a fault, which was logged.",
+                )
             }
         }
     }
@@ -103,7 +118,9 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Malformed(why) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, why),
             Refusal::Forbidden(why) => Self::new(StatusCode::FORBIDDEN, why),
-            Refusal::Limited { why, until } => Self::new(StatusCode::TOO_MANY_REQUESTS, why).until(until),
+            Refusal::Limited { why, until } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, why).until(until)
+            }
             Refusal::Store(error) => error.into(),
         }
     }

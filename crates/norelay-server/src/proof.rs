@@ -9,7 +9,8 @@
 //! Rules:
 //! - What has to be shown is made by us, for one asker and one subject, and can't be guessed.
 //! - A wrong answer counts, and after a few there are no more.
-//! - The mail goes to postmaster at the domain and to nobody else, through the server and no other, a few times a day.
+//! - The mail goes to postmaster at the domain and to nobody else, through the server and no other,
+//!   a few times a day.
 //! - Opting out needs the same proofs as testing.
 
 use std::{
@@ -61,7 +62,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long the whole mailing may take.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long [`mail_code`] takes at most, for who asks waits for what the server says.
-pub const LONGEST_MAILING: Duration = Duration::from_secs(RESOLUTION.as_secs() + MAIL_TIMEOUT.as_secs());
+pub const LONGEST_MAILING: Duration =
+    Duration::from_secs(RESOLUTION.as_secs() + MAIL_TIMEOUT.as_secs());
 
 /// The TXT record that proves control over a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,8 @@ pub struct TxtRecord {
 /// The text isn't a domain.
 pub fn txt_record(key: &TokenKey, asker: &Asker, domain: &str) -> Result<TxtRecord, Refusal> {
     let domain = host_name(domain).map_err(|error| Refusal::Malformed(error.to_string()))?;
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
+    let mut hmac =
+        Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
     hmac.update(format!("proof by dns\0{}\0{domain}", asker.bucket()).as_bytes());
     let octets = hmac.finalize().into_bytes();
     let code = BASE32_NOPAD.encode(&octets[..16]).to_ascii_lowercase();
@@ -96,7 +99,8 @@ pub async fn check_txt(state: &AppState, asker: &Asker, domain: &str) -> Result<
     let texts = texts.map_err(|error| Refusal::Malformed(error.to_string()))?;
     if !texts.iter().any(|text| text.trim() == wanted.value) {
         return Err(Refusal::Forbidden(format!(
-            "There is no TXT record at {} that says {}: publish it and try again; a new record may take some minutes to be seen.",
+            "There is no TXT record at {} that says {}: publish it and try again; a new record \
+             may take some minutes to be seen.",
             wanted.name, wanted.value
         )));
     }
@@ -104,10 +108,12 @@ pub async fn check_txt(state: &AppState, asker: &Asker, domain: &str) -> Result<
     keep(state, asker, Subject::Domain(domain), "DNS").await
 }
 
-/// Mails a code to postmaster at a domain, through the server at an address that the domain's mail goes to.
+/// Mails a code to postmaster at a domain, through the server at an address that the domain's mail
+/// goes to.
 ///
 /// # Errors
-/// The address isn't one of the domain's, or mustn't be connected to; the server doesn't take the mail.
+/// The address isn't one of the domain's, or mustn't be connected to; the server doesn't take the
+/// mail.
 pub async fn mail_code(
     state: &AppState,
     mailer: &dyn Mailer,
@@ -120,10 +126,15 @@ pub async fn mail_code(
     let target = Target { host: Host::MailDomain(domain.clone()), port: None };
     let resolving = tokio::time::timeout(RESOLUTION, permission.names().exchangers(&target)).await;
     let exchangers = resolving
-        .map_err(|_| Refusal::Malformed(format!("{domain} could not be looked up in time: try again.")))?
+        .map_err(|_| {
+            Refusal::Malformed(format!("{domain} could not be looked up in time: try again."))
+        })?
         .map_err(|error| Refusal::Malformed(error.to_string()))?;
     // Otherwise anybody could have mail sent to anybody's server.
-    if !exchangers.iter().any(|exchanger| exchanger.addresses.contains(&address)) {
+    if !exchangers
+        .iter()
+        .any(|exchanger| exchanger.addresses.contains(&address))
+    {
         return Err(Refusal::Forbidden(format!("{address} is not a mail exchanger of {domain}.")));
     }
     if let Some(class) = permission.rule().objection(address) {
@@ -137,7 +148,12 @@ pub async fn mail_code(
         daily(format!("mail:{address}")),
         daily(format!("mail-asker:{}", asker.bucket())),
     ];
-    if let Err(exceeded) = state.store.spend(now, &budgets).await.map_err(Refusal::Store)? {
+    if let Err(exceeded) = state
+        .store
+        .spend(now, &budgets)
+        .await
+        .map_err(Refusal::Store)?
+    {
         let why = "Enough codes were mailed there for today.".to_owned();
         return Err(Refusal::Limited { why, until: exceeded.until });
     }
@@ -153,12 +169,17 @@ pub async fn mail_code(
         created: now,
         expires: now + CODE_LIFE,
     };
-    state.store.create_challenge(&challenge).await.map_err(Refusal::Store)?;
-    let letter = letter(state, &domain, &code);
-    mailer
-        .mail(address, letter)
+    state
+        .store
+        .create_challenge(&challenge)
         .await
-        .map_err(|why| Refusal::Forbidden(format!("{address} did not take the mail for postmaster@{domain}: {why}")))?;
+        .map_err(Refusal::Store)?;
+    let letter = letter(state, &domain, &code);
+    mailer.mail(address, letter).await.map_err(|why| {
+        Refusal::Forbidden(format!(
+            "{address} did not take the mail for postmaster@{domain}: {why}"
+        ))
+    })?;
     Ok(challenge)
 }
 
@@ -166,15 +187,27 @@ pub async fn mail_code(
 ///
 /// # Errors
 /// It is wrong, or too late, or was tried too often.
-pub async fn check_mailed(state: &AppState, asker: &Asker, id: JobId, code: &str) -> Result<Owner, Refusal> {
+pub async fn check_mailed(
+    state: &AppState,
+    asker: &Asker,
+    id: JobId,
+    code: &str,
+) -> Result<Owner, Refusal> {
     count_answer(state, asker).await?;
-    let wrong = || Refusal::Forbidden("This code is wrong, has expired, or was tried too often.".to_owned());
-    let challenge = match state.store.try_challenge(id, Timestamp::now(), MAX_ATTEMPTS).await {
+    let wrong = || {
+        Refusal::Forbidden("This code is wrong, has expired, or was tried too often.".to_owned())
+    };
+    let challenge = match state
+        .store
+        .try_challenge(id, Timestamp::now(), MAX_ATTEMPTS)
+        .await
+    {
         Ok(challenge) => challenge,
         Err(StoreError::NotFound) => return Err(wrong()),
         Err(error) => return Err(Refusal::Store(error)),
     };
-    let is_right = bool::from(subtle::ConstantTimeEq::ct_eq(&challenge.secret[..], &digest(&tidy(code))[..]));
+    let is_right =
+        bool::from(subtle::ConstantTimeEq::ct_eq(&challenge.secret[..], &digest(&tidy(code))[..]));
     if !is_right || challenge.method != "mail" || challenge.asker != asker.bucket() {
         return Err(wrong());
     }
@@ -185,7 +218,11 @@ pub async fn check_mailed(state: &AppState, asker: &Asker, id: JobId, code: &str
 ///
 /// # Errors
 /// The store's.
-pub async fn code_for_address(store: &Store, address: IpAddr, now: Timestamp) -> Result<String, StoreError> {
+pub async fn code_for_address(
+    store: &Store,
+    address: IpAddr,
+    now: Timestamp,
+) -> Result<String, StoreError> {
     let id = JobId::random();
     let challenge = Challenge {
         id,
@@ -206,12 +243,18 @@ pub async fn code_for_address(store: &Store, address: IpAddr, now: Timestamp) ->
 ///
 /// # Errors
 /// There is no such code.
-pub async fn check_connected(state: &AppState, asker: &Asker, code: &str) -> Result<Owner, Refusal> {
+pub async fn check_connected(
+    state: &AppState,
+    asker: &Asker,
+    code: &str,
+) -> Result<Owner, Refusal> {
     count_answer(state, asker).await?;
     let wrong = || Refusal::Forbidden("This code is wrong or has expired.".to_owned());
     let id: JobId = tidy(code).parse().map_err(|_| wrong())?;
     match state.store.challenge(id, Timestamp::now()).await {
-        Ok(challenge) if challenge.method == "connect" => meet(state, asker, challenge, "connect-back").await,
+        Ok(challenge) if challenge.method == "connect" => {
+            meet(state, asker, challenge, "connect-back").await
+        }
         Ok(_) | Err(StoreError::NotFound) => Err(wrong()),
         Err(error) => Err(Refusal::Store(error)),
     }
@@ -223,7 +266,11 @@ pub async fn check_connected(state: &AppState, asker: &Asker, code: &str) -> Res
 /// No proof covers it.
 pub async fn opt_out(state: &AppState, asker: &Asker, network: &IpNet) -> Result<(), Refusal> {
     let proof = covering(state, asker, network).await?;
-    state.store.opt_out(network, &proof, Timestamp::now()).await.map_err(Refusal::Store)
+    state
+        .store
+        .opt_out(network, &proof, Timestamp::now())
+        .await
+        .map_err(Refusal::Store)
 }
 
 /// Takes an opt-out back.
@@ -240,34 +287,69 @@ async fn covering(state: &AppState, asker: &Asker, network: &IpNet) -> Result<St
     if !state.config.public || asker.may(crate::store::Scope::Admin) {
         return Ok("the operator".to_owned());
     }
-    let of_key = asker.key.iter().filter(|_| asker.may(crate::store::Scope::Prove)).flat_map(|key| &key.networks);
+    let of_key = asker
+        .key
+        .iter()
+        .filter(|_| asker.may(crate::store::Scope::Prove))
+        .flat_map(|key| &key.networks);
     if of_key.into_iter().any(|own| own.contains(network)) {
         return Ok("an API key".to_owned());
     }
-    let owned = state.store.owned_by(&asker.bucket(), Timestamp::now()).await.map_err(Refusal::Store)?;
-    let found =
-        owned.into_iter().find(|owner| matches!(&owner.subject, Subject::Network(own) if own.contains(network)));
+    let owned = state
+        .store
+        .owned_by(&asker.bucket(), Timestamp::now())
+        .await
+        .map_err(Refusal::Store)?;
+    let found = owned
+        .into_iter()
+        .find(|owner| matches!(&owner.subject, Subject::Network(own) if own.contains(network)));
     found.map(|owner| format!("{} {}", owner.proof, owner.subject)).ok_or_else(|| {
         Refusal::Forbidden(format!(
-            "Nothing shows yet that {network} is yours: see /verify. For a whole network write to {}.",
+            "Nothing shows yet that {network} is yours: see /verify. For a whole network write to \
+             {}.",
             state.config.contact.as_deref().unwrap_or("the operator")
         ))
     })
 }
 
-async fn meet(state: &AppState, asker: &Asker, challenge: Challenge, proof: &str) -> Result<Owner, Refusal> {
+async fn meet(
+    state: &AppState,
+    asker: &Asker,
+    challenge: Challenge,
+    proof: &str,
+) -> Result<Owner, Refusal> {
     // Of two who answer at once, one meets it.
-    if !state.store.end_challenge(challenge.id).await.map_err(Refusal::Store)? {
+    if !state
+        .store
+        .end_challenge(challenge.id)
+        .await
+        .map_err(Refusal::Store)?
+    {
         return Err(Refusal::Forbidden("This code was used already.".to_owned()));
     }
     keep(state, asker, challenge.subject, proof).await
 }
 
-async fn keep(state: &AppState, asker: &Asker, subject: Subject, proof: &str) -> Result<Owner, Refusal> {
+async fn keep(
+    state: &AppState,
+    asker: &Asker,
+    subject: Subject,
+    proof: &str,
+) -> Result<Owner, Refusal> {
     let created = Timestamp::now();
     let life = if asker.key.is_some() { LIFE_OF_KEY } else { LIFE_OF_NETWORK };
-    let owner = Owner { subject, asker: asker.bucket(), proof: proof.to_owned(), created, expires: created + life };
-    state.store.keep_owner(&owner).await.map_err(Refusal::Store)?;
+    let owner = Owner {
+        subject,
+        asker: asker.bucket(),
+        proof: proof.to_owned(),
+        created,
+        expires: created + life,
+    };
+    state
+        .store
+        .keep_owner(&owner)
+        .await
+        .map_err(Refusal::Store)?;
     tracing::info!(subject = %owner.subject, asker = owner.asker, proof, "control was shown");
     Ok(owner)
 }
@@ -275,11 +357,17 @@ async fn keep(state: &AppState, asker: &Asker, subject: Subject, proof: &str) ->
 async fn count_answer(state: &AppState, asker: &Asker) -> Result<(), Refusal> {
     let bucket = format!("answer:{}", asker.bucket());
     let budget = Budget { bucket, limit: ANSWERS_HOURLY, window: SignedDuration::from_hours(1) };
-    match state.store.spend(Timestamp::now(), &[budget]).await.map_err(Refusal::Store)? {
+    match state
+        .store
+        .spend(Timestamp::now(), &[budget])
+        .await
+        .map_err(Refusal::Store)?
+    {
         Ok(()) => Ok(()),
-        Err(exceeded) => {
-            Err(Refusal::Limited { why: "Too many answers: come back later.".to_owned(), until: exceeded.until })
-        }
+        Err(exceeded) => Err(Refusal::Limited {
+            why: "Too many answers: come back later.".to_owned(),
+            until: exceeded.until,
+        }),
     }
 }
 
@@ -293,7 +381,11 @@ fn digest(code: &str) -> Vec<u8> {
 
 /// A code as it was made, whatever people put around and into it.
 fn tidy(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>().to_ascii_lowercase()
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(64)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 /// A message to postmaster.
@@ -313,10 +405,14 @@ fn letter(state: &AppState, domain: &str, code: &str) -> Letter {
     let identity = state.runs.identity();
     let sender = format!("norelay@{}", identity.domain);
     let service = state.config.url.as_deref().unwrap_or("a norelay service");
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_string(&Timestamp::now()).unwrap_or_default();
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_string(&Timestamp::now())
+        .unwrap_or_default();
     let text = format!(
-        "From: norelay <{sender}>\r\nTo: postmaster@{domain}\r\nDate: {date}\r\nMessage-ID: <{}@{}>\r\n\
-         Subject: norelay: a code that proves that this server is yours\r\nAuto-Submitted: auto-generated\r\n\
+        "From: norelay <{sender}>\r\nTo: postmaster@{domain}\r\nDate: {date}\r\nMessage-ID: \
+         <{}@{}>\r\n\
+         Subject: norelay: a code that proves that this server is yours\r\nAuto-Submitted: \
+         auto-generated\r\n\
          MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
          Somebody asked {service}\r\n\
          to test this mail server for open relaying, and says to be in charge of it.\r\n\
@@ -349,11 +445,16 @@ pub struct Post<N = Internet>(pub N);
 impl<N: Network + Clone> Mailer for Post<N> {
     fn mail(&self, address: IpAddr, letter: Letter) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            let exchanger =
-                norelay_core::event::MailExchanger { name: None, preference: None, addresses: vec![address] };
+            let exchanger = norelay_core::event::MailExchanger {
+                name: None,
+                preference: None,
+                addresses: vec![address],
+            };
             let network = Arc::new(Fence::around(self.0.clone(), &[exchanger]));
             let bringing = bring(network, address, letter);
-            tokio::time::timeout(MAIL_TIMEOUT, bringing).await.unwrap_or_else(|_| Err("it took too long".to_owned()))
+            tokio::time::timeout(MAIL_TIMEOUT, bringing)
+                .await
+                .unwrap_or_else(|_| Err("it took too long".to_owned()))
         })
     }
 }
@@ -393,21 +494,29 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let hearing = heard.clone();
     let recorder = Recorder::new(Arc::new(move |record: &Record| {
-        hearing.lock().unwrap_or_else(PoisonError::into_inner).push(record.event.clone());
+        hearing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(record.event.clone());
     }));
     drive::drive(network, &recorder, dialogue).await;
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     judge(&heard)
 }
 
-/// Taken is what was answered so after the text; otherwise the last word of the server says why not.
+/// Taken is what was answered so after the text; otherwise the last word of the server says why
+/// not.
 fn judge(heard: &[Event]) -> Result<(), String> {
     let mut last = "it did not answer".to_owned();
     for event in heard {
         match event {
-            Event::Replied { stage: Stage::EndOfData, reply, .. } if reply.is_positive() => return Ok(()),
+            Event::Replied { stage: Stage::EndOfData, reply, .. } if reply.is_positive() => {
+                return Ok(());
+            }
             Event::Replied { reply, .. } if reply.is_negative() => last = reply.to_string(),
-            Event::Ended { end: norelay_core::smtp::End::Interrupted(cause), .. } => last = cause.to_string(),
+            Event::Ended { end: norelay_core::smtp::End::Interrupted(cause), .. } => {
+                last = cause.to_string()
+            }
             _ => {}
         }
     }

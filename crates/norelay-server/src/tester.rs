@@ -57,7 +57,9 @@ pub struct Nobody;
 
 impl Tester for Nobody {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        assignment.sink.record(&Record::new(Timestamp::now(), Event::RunFinished { stopped: false }));
+        assignment
+            .sink
+            .record(&Record::new(Timestamp::now(), Event::RunFinished { stopped: false }));
         Box::pin(std::future::ready(()))
     }
 }
@@ -108,21 +110,28 @@ impl Probe {
 
 impl Tester for Probe {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        let Assignment { mut request, exchangers, surroundings, known, sink, receipts, stop } = assignment;
+        let Assignment { mut request, exchangers, surroundings, known, sink, receipts, stop } =
+            assignment;
         let fence = Arc::new(Fence::around(self.network.clone(), &exchangers));
         let probe = self.clone();
         Box::pin(async move {
             match known.dialogues.is_empty() {
-                true => probe.introduce(&mut request, &exchangers, fence.clone(), stop.clone()).await,
+                true => {
+                    probe
+                        .introduce(&mut request, &exchangers, fence.clone(), stop.clone())
+                        .await
+                }
                 false => {
-                    request.local_domain =
-                        request.local_domain.or_else(|| known.run.as_ref().and_then(|run| run.local_domain.clone()))
+                    request.local_domain = request
+                        .local_domain
+                        .or_else(|| known.run.as_ref().and_then(|run| run.local_domain.clone()))
                 }
             }
             let (domain, around) = (request.local_domain.clone(), exchangers.clone());
             let (notes, stopped) = (sink.clone(), stop.clone());
             let testing = async move {
-                // Before the first dialogue the paths may not all have been recorded: then they are planned anew, alike.
+                // Before the first dialogue the paths may not all have been recorded: then they are
+                // planned anew, alike.
                 let scan = scan::Scan { request, network: fence, sink, receipts, stop };
                 match known.dialogues.is_empty() {
                     true => scan.run(exchangers).await,
@@ -131,7 +140,9 @@ impl Tester for Probe {
             };
             let looking = async {
                 if surroundings {
-                    probe.look_around(domain.as_deref(), &around, notes.as_ref(), stopped).await;
+                    probe
+                        .look_around(domain.as_deref(), &around, notes.as_ref(), stopped)
+                        .await;
                 }
             };
             tokio::join!(testing, looking);
@@ -139,7 +150,8 @@ impl Tester for Probe {
     }
 }
 
-/// A network that leads to a few addresses only: whatever the scan may come to think, it connects to no other.
+/// A network that leads to a few addresses only: whatever the scan may come to think, it connects
+/// to no other.
 #[derive(Debug)]
 pub struct Fence<N> {
     network: N,
@@ -150,7 +162,10 @@ impl<N> Fence<N> {
     /// The network, with a fence around the exchangers' addresses.
     #[must_use]
     pub fn around(network: N, exchangers: &[MailExchanger]) -> Self {
-        let allowed = exchangers.iter().flat_map(|exchanger| exchanger.addresses.iter().copied()).collect();
+        let allowed = exchangers
+            .iter()
+            .flat_map(|exchanger| exchanger.addresses.iter().copied())
+            .collect();
         Self { network, allowed }
     }
 }
@@ -158,7 +173,10 @@ impl<N> Fence<N> {
 impl<N: Network> Network for Fence<N> {
     async fn connect(&self, to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
         if !self.allowed.contains(&to.ip()) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "this address was not permitted for the test"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this address was not permitted for the test",
+            ));
         }
         self.network.connect(to).await
     }
@@ -191,11 +209,16 @@ mod tests {
             preference: None,
             addresses: vec![address.parse().expect("an address")],
         };
-        let open = Fence::around(internet.clone(), &[exchanger("192.0.2.7"), exchanger("127.0.0.1")]);
+        let open =
+            Fence::around(internet.clone(), &[exchanger("192.0.2.7"), exchanger("127.0.0.1")]);
         assert!(open.connect(address).await.is_ok());
         for other in ["192.0.2.7", "::ffff:127.0.0.1", "127.0.0.2"] {
             let fence = Fence::around(internet.clone(), &[exchanger(other)]);
-            let refused = fence.connect(address).await.err().expect("it is not permitted");
+            let refused = fence
+                .connect(address)
+                .await
+                .err()
+                .expect("it is not permitted");
             assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{other}");
         }
     }

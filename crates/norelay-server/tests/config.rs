@@ -8,20 +8,33 @@ use norelay_server::config::{Config, KEYS, Kind, Layers, Misconfigured};
 use support::Folder;
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    variables
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .collect()
 }
 
-fn load(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Misconfigured> {
+fn load(
+    file: &str,
+    variables: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Config, Misconfigured> {
     let folder = Folder::new("config");
     let path = folder.path().join("norelay.toml");
     fs::write(&path, file).expect("the folder is ours");
-    let layers = Layers::default().file(&path)?.environment(environment(variables))?;
-    flags.iter().try_fold(layers, |layers, (name, value)| layers.flag(name, value))?.config()
+    let layers = Layers::default()
+        .file(&path)?
+        .environment(environment(variables))?;
+    flags
+        .iter()
+        .try_fold(layers, |layers, (name, value)| layers.flag(name, value))?
+        .config()
 }
 
 #[test]
 fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
-    let file = "listen = \"127.0.0.1:1\"\nretention-days = 1\n[limits]\nrunning = 1\nqueued = 1\nhourly = 1\n";
+    let file = "listen = \"127.0.0.1:1\"\nretention-days = 1\n[limits]\nrunning = 1\nqueued = \
+                1\nhourly = 1\n";
     let variables = [
         ("NORELAY_RETENTION_DAYS", "2"),
         ("NORELAY_LIMITS_QUEUED", "2"),
@@ -56,33 +69,53 @@ fn every_key_is_a_setting_and_has_its_kind() {
             ],
             Kind::Number => &["7"],
             Kind::Flag => &["false"],
-            Kind::Texts => &["127.0.0.1:0", "192.0.2.0/24, 2001:db8::/32", "192.0.2.7, 2001:db8::7", "a.example"],
+            Kind::Texts => &[
+                "127.0.0.1:0",
+                "192.0.2.0/24, 2001:db8::/32",
+                "192.0.2.7, 2001:db8::7",
+                "a.example",
+            ],
             Kind::Numbers => &["25, 2525"],
         };
-        let known = |value: &str| match Layers::default().flag(key.name, value).expect("it has the kind").config() {
+        let known = |value: &str| match Layers::default()
+            .flag(key.name, value)
+            .expect("it has the kind")
+            .config()
+        {
             Ok(_) => true,
             // Settings that need others are known all the same.
-            Err(Misconfigured(sentence)) => {
-                ["belong together", "needs test.domain", "can't be read: No such file", "there is no such file"]
-                    .iter()
-                    .any(|part| sentence.contains(part))
-            }
+            Err(Misconfigured(sentence)) => [
+                "belong together",
+                "needs test.domain",
+                "can't be read: No such file",
+                "there is no such file",
+            ]
+            .iter()
+            .any(|part| sentence.contains(part)),
         };
         assert!(values.iter().any(|value| known(value)), "{}", key.name);
         assert!(key.purpose.ends_with('.'), "{}", key.name);
     }
 }
 
-/// What is written in the type and what in the table is the same: all keys together, and nothing else, are the type.
+/// What is written in the type and what in the table is the same: all keys together, and nothing
+/// else, are the type.
 #[test]
 fn the_table_names_every_setting() {
-    let unknown = load("no-such-setting = 1", &[], &[]).expect_err("it isn't known").0;
-    let limits = load("[limits]\nno-such-setting = 1", &[], &[]).expect_err("it isn't known").0;
+    let unknown = load("no-such-setting = 1", &[], &[])
+        .expect_err("it isn't known")
+        .0;
+    let limits = load("[limits]\nno-such-setting = 1", &[], &[])
+        .expect_err("it isn't known")
+        .0;
     let listed = |text: &str| text.matches('`').count() / 2 - 1;
     let top = KEYS.iter().filter(|key| !key.name.contains('.')).count();
     let sections = ["test", "receiver", "connect-back", "limits", "tls", "log"];
     assert_eq!(listed(&unknown), top + sections.len(), "{unknown}");
-    let of_limits = KEYS.iter().filter(|key| key.name.starts_with("limits.")).count();
+    let of_limits = KEYS
+        .iter()
+        .filter(|key| key.name.starts_with("limits."))
+        .count();
     assert_eq!(listed(&limits), of_limits, "{limits}");
 }
 
@@ -107,16 +140,24 @@ fn what_cannot_work_is_refused_with_a_sentence() {
         ("[test]\nallow-networks = [\"192.0.2.0\"]", "invalid"),
         ("public = true", "Public mode needs url"),
         ("public = true\nurl = \"https://a.example\"", "Public mode needs contact"),
-        ("public = true\nurl = \"https://a.example\"\ncontact = \"a@a.example\"", "Public mode needs test.domain"),
+        (
+            "public = true\nurl = \"https://a.example\"\ncontact = \"a@a.example\"",
+            "Public mode needs test.domain",
+        ),
         ("= \"secret-word\"", "can't be read"),
     ] {
-        let Err(Misconfigured(sentence)) = load(file, &[], &[]) else { panic!("{file:?} was taken") };
+        let Err(Misconfigured(sentence)) = load(file, &[], &[]) else {
+            panic!("{file:?} was taken")
+        };
         assert!(sentence.contains(part) && sentence.ends_with('.'), "{file:?}: {sentence}");
         assert!(!sentence.contains("secret-word"), "{sentence}");
     }
-    for (name, value) in
-        [("no.such", "1"), ("limits.running", "many"), ("public", "yes"), ("test.public-ports", "25,x")]
-    {
+    for (name, value) in [
+        ("no.such", "1"),
+        ("limits.running", "many"),
+        ("public", "yes"),
+        ("test.public-ports", "25,x"),
+    ] {
         assert!(load("", &[], &[(name, value)]).is_err(), "{name}");
     }
 }
@@ -125,8 +166,10 @@ fn what_cannot_work_is_refused_with_a_sentence() {
 fn secrets_are_not_shown_and_may_come_from_a_file() {
     let folder = Folder::new("secret");
     let file = folder.path().join("database");
-    fs::write(&file, "postgres://norelay:secret-word@db.example/norelay\n").expect("the folder is ours");
-    let config = load("", &[("NORELAY_DATABASE_FILE", file.to_str().expect("UTF-8"))], &[]).expect("it works");
+    fs::write(&file, "postgres://norelay:secret-word@db.example/norelay\n")
+        .expect("the folder is ours");
+    let config = load("", &[("NORELAY_DATABASE_FILE", file.to_str().expect("UTF-8"))], &[])
+        .expect("it works");
     assert_eq!(
         config.database.as_ref().expect("it was read").expose(),
         "postgres://norelay:secret-word@db.example/norelay"
@@ -142,9 +185,9 @@ fn the_example_file_shows_every_setting() {
     let settings: String = example
         .lines()
         .map(|line| {
-            let is_setting = line
-                .strip_prefix('#')
-                .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()) && rest.contains(" = "));
+            let is_setting = line.strip_prefix('#').is_some_and(|rest| {
+                rest.starts_with(|first: char| first.is_ascii_lowercase()) && rest.contains(" = ")
+            });
             format!("{}\n", if is_setting { &line[1..] } else { line })
         })
         .collect();

@@ -1,4 +1,5 @@
-//! The mailed code over a network of slow servers, in virtual time: who asks for it waits for the answer.
+//! The mailed code over a network of slow servers, in virtual time: who asks for it waits for the
+//! answer.
 
 use std::{
     io,
@@ -31,7 +32,12 @@ impl Network for Slow {
         Ok((Box::new(ours), to))
     }
 
-    async fn secure(&self, _: AnyStream, _: Option<&str>, _: IpAddr) -> Result<(AnyStream, TlsFacts), String> {
+    async fn secure(
+        &self,
+        _: AnyStream,
+        _: Option<&str>,
+        _: IpAddr,
+    ) -> Result<(AnyStream, TlsFacts), String> {
         Err("no TLS here".to_owned())
     }
 

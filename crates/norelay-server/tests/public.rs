@@ -1,4 +1,5 @@
-//! The service in public mode against those who mean harm, and those who may do more than strangers.
+//! The service in public mode against those who mean harm, and those who may do more than
+//! strangers.
 
 #[path = "support/site.rs"]
 mod site;
@@ -56,8 +57,11 @@ async fn addresses_are_refused_however_they_are_written() {
         ("v6zero.example", "::"),
     ] {
         site.book.host(name, &[address]);
-        let bracketed = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-        for target in [name.to_owned(), bracketed.clone(), format!("{bracketed}:25"), format!("user@{name}")] {
+        let bracketed =
+            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        for target in
+            [name.to_owned(), bracketed.clone(), format!("{bracketed}:25"), format!("user@{name}")]
+        {
             let answer = site.test(USER, &target).await;
             assert_eq!(answer.status, 403, "{target}: {answer:?}");
         }
@@ -84,22 +88,39 @@ async fn addresses_are_refused_however_they_are_written() {
         let answer = site.test(USER, target).await;
         assert!(matches!(answer.status, 403 | 422), "{target:?}: {answer:?}");
     }
-    assert!(site.clerk.assignments.lock().expect("nobody panicked").is_empty(), "nothing was tested");
+    assert!(
+        site.clerk
+            .assignments
+            .lock()
+            .expect("nobody panicked")
+            .is_empty(),
+        "nothing was tested"
+    );
 }
 
 #[tokio::test]
 async fn what_is_public_is_tested_and_the_rest_is_named() {
     let site = Site::new(unlimited()).await;
-    site.book.host("mixed.example", &["8.8.8.8", "10.0.0.1", "2a00:1450:4001:81b::200e"]);
+    site.book
+        .host("mixed.example", &["8.8.8.8", "10.0.0.1", "2a00:1450:4001:81b::200e"]);
     let answer = site.whole_test(USER, "mixed.example").await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    let tested = site.clerk.assignments.lock().expect("nobody panicked")[0][0].addresses.clone();
-    assert_eq!(tested.iter().map(ToString::to_string).collect::<Vec<_>>(), ["8.8.8.8", "2a00:1450:4001:81b::200e"]);
-    let log = site.ask(USER, "GET", &format!("/api/v1/tests/{}/report/jsonl", answer.id()), &[], "").await.body;
+    let tested = site.clerk.assignments.lock().expect("nobody panicked")[0][0]
+        .addresses
+        .clone();
+    assert_eq!(
+        tested.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["8.8.8.8", "2a00:1450:4001:81b::200e"]
+    );
+    let log = site
+        .ask(USER, "GET", &format!("/api/v1/tests/{}/report/jsonl", answer.id()), &[], "")
+        .await
+        .body;
     assert!(log.contains("address_refused") && log.contains("10.0.0.1"), "{log}");
 }
 
-/// Nobody's server hears more than MAIL and RCPT at a stranger's wish: no DATA, no credentials, no VRFY.
+/// Nobody's server hears more than MAIL and RCPT at a stranger's wish: no DATA, no credentials, no
+/// VRFY.
 #[tokio::test]
 async fn strangers_ask_by_rcpt_alone() {
     let site = Site::new(unlimited()).await;
@@ -113,7 +134,8 @@ async fn strangers_ask_by_rcpt_alone() {
         let answer = site.post(USER, "/api/v1/tests", &wish).await;
         assert_eq!(answer.status, status, "{wish}: {answer:?}");
         if status == 201 {
-            let request: Request = serde_json::from_value(answer.json()["request"].clone()).expect("a request");
+            let request: Request =
+                serde_json::from_value(answer.json()["request"].clone()).expect("a request");
             let tests = choose(&request).expect("tests are left");
             assert!(tests.iter().all(|test| test.is_asked_by_rcpt()), "{wish}: {request:?}");
             assert!(tests.len() >= 22, "{wish}: {}", tests.len());
@@ -129,17 +151,32 @@ async fn a_name_cannot_be_pointed_elsewhere_after_the_check() {
     site.book.host("rebinding.example", &["127.0.0.1"]);
     let answer = site.whole_test(USER, "rebinding.example").await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    let tested = site.clerk.assignments.lock().expect("nobody panicked").clone();
+    let tested = site
+        .clerk
+        .assignments
+        .lock()
+        .expect("nobody panicked")
+        .clone();
     assert_eq!(tested.len(), 1);
-    assert_eq!(tested[0][0].addresses, ["8.8.8.8".parse::<std::net::IpAddr>().expect("an address")]);
+    assert_eq!(
+        tested[0][0].addresses,
+        ["8.8.8.8".parse::<std::net::IpAddr>().expect("an address")]
+    );
     assert_eq!(site.book.asked(), 1, "a run has one resolution");
-    assert_eq!(site.test(USER, "rebinding.example").await.status, 403, "the next one sees where it points now");
+    assert_eq!(
+        site.test(USER, "rebinding.example").await.status,
+        403,
+        "the next one sees where it points now"
+    );
 }
 
 #[tokio::test]
 async fn test_networks_can_be_allowed() {
     let config = Config {
-        test: Test { allow_networks: vec!["10.9.0.0/16".parse().expect("a network")], ..Test::default() },
+        test: Test {
+            allow_networks: vec!["10.9.0.0/16".parse().expect("a network")],
+            ..Test::default()
+        },
         ..unlimited()
     };
     let site = Site::new(config).await;
@@ -167,7 +204,10 @@ async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
         (json!({"target": "8.8.8.8", "ports": (1..=20).collect::<Vec<_>>()}), 422),
         (json!({"target": "8.8.8.8", "ports": [65536]}), 422),
         (json!({"target": "8.8.8.8", "only": ["no-such-test"]}), 422),
-        (json!({"target": "8.8.8.8", "skip": (1..=255).map(|number| number.to_string()).collect::<Vec<_>>()}), 422),
+        (
+            json!({"target": "8.8.8.8", "skip": (1..=255).map(|number| number.to_string()).collect::<Vec<_>>()}),
+            422,
+        ),
         (json!({"target": "8.8.8.8", "from": "victim@example.net"}), 422),
         (json!({"target": "8.8.8.8", "domain": "victim.example"}), 422),
         (json!({"target": ["8.8.8.8"]}), 422),
@@ -180,14 +220,31 @@ async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{request}");
         assert_eq!(answer.json()["status"], status);
     }
-    assert_eq!(site.ask(USER, "POST", "/api/v1/tests", &[("content-type", "text/plain")], "{").await.status, 415);
-    assert!(site.clerk.assignments.lock().expect("nobody panicked").is_empty(), "nothing was tested");
+    assert_eq!(
+        site.ask(USER, "POST", "/api/v1/tests", &[("content-type", "text/plain")], "{")
+            .await
+            .status,
+        415
+    );
+    assert!(
+        site.clerk
+            .assignments
+            .lock()
+            .expect("nobody panicked")
+            .is_empty(),
+        "nothing was tested"
+    );
 }
 
 #[tokio::test]
 async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
-    let site =
-        Site::new(limits(Limits { asker_hourly: 3, wide_hourly: 5, target_minutes: 0, ..Limits::default() })).await;
+    let site = Site::new(limits(Limits {
+        asker_hourly: 3,
+        wide_hourly: 5,
+        target_minutes: 0,
+        ..Limits::default()
+    }))
+    .await;
     let mut statuses = Vec::new();
     for (from, target) in [
         ("2001:db8:0:1::1", "8.8.1.1"),
@@ -201,7 +258,10 @@ async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
     ] {
         let answer = site.whole_test(from, target).await;
         if answer.status == 429 {
-            assert!(answer.headers.contains_key("retry-after") && answer.json()["until"].is_string(), "{answer:?}");
+            assert!(
+                answer.headers.contains_key("retry-after") && answer.json()["until"].is_string(),
+                "{answer:?}"
+            );
         }
         statuses.push(answer.status);
     }
@@ -211,22 +271,34 @@ async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
 #[tokio::test]
 async fn a_forwarded_address_counts_only_from_our_proxies() {
     let trusted_proxies = vec!["10.1.0.0/16".parse().expect("a network")];
-    let config =
-        Config { trusted_proxies, ..limits(Limits { asker_hourly: 1, target_minutes: 0, ..Limits::default() }) };
+    let config = Config {
+        trusted_proxies,
+        ..limits(Limits { asker_hourly: 1, target_minutes: 0, ..Limits::default() })
+    };
     let site = Site::new(config).await;
     let test = async |from: &str, forwarded: &str, target: &str| {
         let body = json!({"target": target}).to_string();
-        let answer = site.ask(from, "POST", "/api/v1/tests", &[("x-forwarded-for", forwarded)], &body).await;
+        let answer = site
+            .ask(from, "POST", "/api/v1/tests", &[("x-forwarded-for", forwarded)], &body)
+            .await;
         if answer.status == 201 {
             site.is_over(&answer.id()).await;
         }
         answer.status
     };
     assert_eq!(test("198.51.100.1", "203.0.113.1", "8.8.1.1").await, 201);
-    assert_eq!(test("198.51.100.1", "203.0.114.1", "8.8.2.1").await, 429, "a stranger's header is air");
+    assert_eq!(
+        test("198.51.100.1", "203.0.114.1", "8.8.2.1").await,
+        429,
+        "a stranger's header is air"
+    );
     assert_eq!(test("10.1.0.1", "203.0.115.1", "8.8.3.1").await, 201);
     assert_eq!(test("10.1.0.1", "203.0.116.1", "8.8.4.1").await, 201);
-    assert_eq!(test("10.1.0.1", "192.0.2.1, 203.0.116.2", "8.8.5.1").await, 429, "what the client wrote before is air");
+    assert_eq!(
+        test("10.1.0.1", "192.0.2.1, 203.0.116.2", "8.8.5.1").await,
+        429,
+        "what the client wrote before is air"
+    );
 }
 
 #[tokio::test]
@@ -244,11 +316,30 @@ async fn a_target_tested_recently_shows_that_result() {
     }
     let other = site.test("198.51.100.1", "both.example").await;
     assert_eq!(other.status, 429, "another question about the same server has to wait: {other:?}");
-    assert_eq!(site.clerk.assignments.lock().expect("nobody panicked").len(), 1);
+    assert_eq!(
+        site.clerk
+            .assignments
+            .lock()
+            .expect("nobody panicked")
+            .len(),
+        1
+    );
     // Deleting a result gives nothing back.
     let path = format!("/api/v1/tests/{}", first.id());
-    assert_eq!(site.ask("198.51.100.1", "DELETE", &path, &[], "").await.status, 403, "not who has asked");
-    assert_eq!(site.ask("192.0.2.99", "DELETE", &path, &[], "").await.status, 204, "the same network");
+    assert_eq!(
+        site.ask("198.51.100.1", "DELETE", &path, &[], "")
+            .await
+            .status,
+        403,
+        "not who has asked"
+    );
+    assert_eq!(
+        site.ask("192.0.2.99", "DELETE", &path, &[], "")
+            .await
+            .status,
+        204,
+        "the same network"
+    );
     assert_eq!(site.test("192.0.2.1", "mail.example").await.status, 429);
 }
 
@@ -263,7 +354,15 @@ async fn target_networks_and_the_whole_have_limits() {
     }))
     .await;
     let mut statuses = Vec::new();
-    for target in ["8.8.8.1", "8.8.8.2", "8.8.8.3", "2a00:1:1:1::1", "2a00:1:1:2::1", "2a00:1:1:3::1", "9.9.9.9"] {
+    for target in [
+        "8.8.8.1",
+        "8.8.8.2",
+        "8.8.8.3",
+        "2a00:1:1:1::1",
+        "2a00:1:1:2::1",
+        "2a00:1:1:3::1",
+        "9.9.9.9",
+    ] {
         statuses.push(site.whole_test(USER, target).await.status);
     }
     assert_eq!(statuses, [201, 201, 429, 201, 201, 429, 429]);
@@ -284,13 +383,24 @@ async fn strangers_have_one_test_at_a_time() {
 
 #[tokio::test]
 async fn the_queue_has_an_end() {
-    let site = Site::new(limits(Limits { running: 1, queued: 1, target_minutes: 0, ..Limits::default() })).await;
+    let site =
+        Site::new(limits(Limits { running: 1, queued: 1, target_minutes: 0, ..Limits::default() }))
+            .await;
     site.let_end(false);
     let mut statuses = Vec::new();
     for number in 1..=4 {
-        let answer = site.test(&format!("198.51.{number}.1"), &format!("8.8.{number}.1")).await;
+        let answer = site
+            .test(&format!("198.51.{number}.1"), &format!("8.8.{number}.1"))
+            .await;
         statuses.push(answer.status);
-        while number == 1 && site.clerk.assignments.lock().expect("nobody panicked").is_empty() {
+        while number == 1
+            && site
+                .clerk
+                .assignments
+                .lock()
+                .expect("nobody panicked")
+                .is_empty()
+        {
             tokio::task::yield_now().await;
         }
     }
@@ -309,10 +419,13 @@ async fn other_sites_pages_and_other_names_are_refused() {
         (vec![("sec-fetch-site", "cross-site"), ("origin", "https://norelay.example")], 403),
         (vec![("origin", "https://norelay.example")], 201),
     ] {
-        let answer = site.ask(USER, "POST", "/api/v1/tests", &headers, &body).await;
+        let answer = site
+            .ask(USER, "POST", "/api/v1/tests", &headers, &body)
+            .await;
         assert_eq!(answer.status, status, "{headers:?}: {answer:?}");
     }
-    let private = Site::new(Config { hosts: vec!["norelay.internal".to_owned()], ..Config::default() }).await;
+    let private =
+        Site::new(Config { hosts: vec!["norelay.internal".to_owned()], ..Config::default() }).await;
     for (host, status) in [
         ("127.0.0.1:8025", 200),
         ("localhost:8025", 200),
@@ -320,7 +433,9 @@ async fn other_sites_pages_and_other_names_are_refused() {
         ("evil.example", 421),
         ("127.0.0.1.evil.example", 421),
     ] {
-        let answer = private.ask("127.0.0.1", "GET", "/api/v1/catalogue", &[("host", host)], "").await;
+        let answer = private
+            .ask("127.0.0.1", "GET", "/api/v1/catalogue", &[("host", host)], "")
+            .await;
         assert_eq!(answer.status, status, "{host}");
     }
 }
@@ -329,16 +444,39 @@ async fn other_sites_pages_and_other_names_are_refused() {
 async fn pages_and_api_have_one_rate() {
     let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
     let mut statuses = Vec::new();
-    for path in ["/", "/tests", "/api/v1/catalogue", "/t/aaaaaaaaaaaaaaaaaaaaaaaaaa", "/no/such/page", "/fix", "/"] {
+    for path in [
+        "/",
+        "/tests",
+        "/api/v1/catalogue",
+        "/t/aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "/no/such/page",
+        "/fix",
+        "/",
+    ] {
         let answer = site.ask("2001:db8::1", "GET", path, &[], "").await;
         if answer.status == 429 {
-            assert!(answer.headers.contains_key("retry-after") && answer.body.contains("slow down"), "{answer:?}");
+            assert!(
+                answer.headers.contains_key("retry-after") && answer.body.contains("slow down"),
+                "{answer:?}"
+            );
         }
         statuses.push(answer.status);
     }
     assert_eq!(statuses, [200, 200, 200, 404, 404, 429, 429]);
-    assert_eq!(site.ask("2001:db8::2", "GET", "/assets/x/y.css", &[], "").await.status, 404, "these aren't counted");
-    assert_eq!(site.ask("2001:db8:0:1::1", "GET", "/", &[], "").await.status, 200, "another network");
+    assert_eq!(
+        site.ask("2001:db8::2", "GET", "/assets/x/y.css", &[], "")
+            .await
+            .status,
+        404,
+        "these aren't counted"
+    );
+    assert_eq!(
+        site.ask("2001:db8:0:1::1", "GET", "/", &[], "")
+            .await
+            .status,
+        200,
+        "another network"
+    );
 }
 
 #[tokio::test]
@@ -346,10 +484,19 @@ async fn requests_have_a_rate() {
     let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
     let mut statuses = Vec::new();
     for number in 0..7 {
-        statuses.push(site.ask(&format!("192.0.2.{number}"), "GET", "/api/v1/catalogue", &[], "").await.status);
+        statuses.push(
+            site.ask(&format!("192.0.2.{number}"), "GET", "/api/v1/catalogue", &[], "")
+                .await
+                .status,
+        );
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
-    assert_eq!(site.ask("198.51.100.1", "GET", "/api/v1/catalogue", &[], "").await.status, 200);
+    assert_eq!(
+        site.ask("198.51.100.1", "GET", "/api/v1/catalogue", &[], "")
+            .await
+            .status,
+        200
+    );
 }
 
 async fn key(site: &Site, scopes: &[Scope], networks: &[&str], hourly: u32) -> (KeyText, String) {
@@ -358,18 +505,26 @@ async fn key(site: &Site, scopes: &[Scope], networks: &[&str], hourly: u32) -> (
         id: text.id().to_owned(),
         name: "test".to_owned(),
         scopes: scopes.to_vec(),
-        networks: networks.iter().map(|network| network.parse().expect("a network")).collect(),
+        networks: networks
+            .iter()
+            .map(|network| network.parse().expect("a network"))
+            .collect(),
         hourly,
         created: jiff::Timestamp::now(),
         expires: None,
         revoked: None,
     };
-    site.state.store.create_key(&key, &text).await.expect("kept");
+    site.state
+        .store
+        .create_key(&key, &text)
+        .await
+        .expect("kept");
     let bearer = format!("Bearer {}", text.expose());
     (text, bearer)
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn keys_may_what_their_scopes_say() {
     let receiver = norelay_server::config::Receiver {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
@@ -381,7 +536,11 @@ async fn keys_may_what_their_scopes_say() {
     let (_, receiving) = key(&site, &[Scope::Receive], &[], 100).await;
     let (_, admin) = key(&site, &[Scope::Admin], &[], 100).await;
     let (revoked_text, revoked) = key(&site, &[Scope::Test], &[], 100).await;
-    site.state.store.revoke_key(revoked_text.id(), jiff::Timestamp::now()).await.expect("revoked");
+    site.state
+        .store
+        .revoke_key(revoked_text.id(), jiff::Timestamp::now())
+        .await
+        .expect("revoked");
     let forged = format!("Bearer norelay_{}_{}", revoked_text.id(), "a".repeat(52));
     let test = |target: &str, proof: bool| json!({"target": target, "proof": proof}).to_string();
     for (name, bearer, target, proof, status) in [
@@ -398,7 +557,9 @@ async fn keys_may_what_their_scopes_say() {
         ("nonsense", &"Bearer x".to_owned(), "9.9.8.9", false, 401),
         ("basic", &"Basic YTpi".to_owned(), "9.9.9.9", false, 401),
     ] {
-        let answer = site.ask(USER, "POST", "/api/v1/tests", &[("authorization", bearer)], &test(target, proof)).await;
+        let answer = site
+            .ask(USER, "POST", "/api/v1/tests", &[("authorization", bearer)], &test(target, proof))
+            .await;
         assert_eq!(answer.status, status, "{name} {target}: {answer:?}");
     }
     let wanted = json!({"name": "new", "scopes": ["test"]}).to_string();
@@ -407,17 +568,41 @@ async fn keys_may_what_their_scopes_say() {
         ("tester", vec![("authorization", tester.as_str())], 403),
         ("admin", vec![("authorization", admin.as_str())], 201),
     ] {
-        assert_eq!(site.ask(USER, "POST", "/api/v1/keys", &headers, &wanted).await.status, status, "{name}");
+        assert_eq!(
+            site.ask(USER, "POST", "/api/v1/keys", &headers, &wanted)
+                .await
+                .status,
+            status,
+            "{name}"
+        );
     }
-    let listed = site.ask(USER, "GET", "/api/v1/keys", &[("authorization", admin.as_str())], "").await;
+    let listed = site
+        .ask(USER, "GET", "/api/v1/keys", &[("authorization", admin.as_str())], "")
+        .await;
     assert!(!listed.body.contains(&prover[prover.len() - 52..]), "secrets are not listed");
     let reception = json!({"target": "x"}).to_string();
     assert_eq!(
-        site.ask(USER, "POST", "/api/v1/receptions", &[("authorization", receiving.as_str())], &reception).await.status,
+        site.ask(
+            USER,
+            "POST",
+            "/api/v1/receptions",
+            &[("authorization", receiving.as_str())],
+            &reception
+        )
+        .await
+        .status,
         201
     );
     assert_eq!(
-        site.ask(USER, "POST", "/api/v1/receptions", &[("authorization", tester.as_str())], &reception).await.status,
+        site.ask(
+            USER,
+            "POST",
+            "/api/v1/receptions",
+            &[("authorization", tester.as_str())],
+            &reception
+        )
+        .await
+        .status,
         403
     );
 }
@@ -427,7 +612,9 @@ async fn the_same_request_twice_is_one_test() {
     let site = Site::new(unlimited()).await;
     let ask = async |from: &str, key: &str, target: &str| {
         let body = json!({"target": target}).to_string();
-        let answer = site.ask(from, "POST", "/api/v1/tests", &[("idempotency-key", key)], &body).await;
+        let answer = site
+            .ask(from, "POST", "/api/v1/tests", &[("idempotency-key", key)], &body)
+            .await;
         if answer.status == 201 {
             site.is_over(&answer.id()).await;
         }
@@ -436,11 +623,26 @@ async fn the_same_request_twice_is_one_test() {
     let first = ask(USER, "one", "8.8.8.8").await;
     let second = ask(USER, "one", "8.8.8.8").await;
     assert_eq!((second.status, second.id()), (201, first.id()));
-    assert_eq!(ask(USER, "one", "8.8.9.9").await.status, 422, "the key was used for another request");
+    assert_eq!(
+        ask(USER, "one", "8.8.9.9").await.status,
+        422,
+        "the key was used for another request"
+    );
     assert_ne!(ask(USER, "two", "8.8.8.8").await.id(), first.id());
-    assert_ne!(ask("198.51.100.1", "one", "8.8.8.8").await.id(), first.id(), "keys are of who asks");
+    assert_ne!(
+        ask("198.51.100.1", "one", "8.8.8.8").await.id(),
+        first.id(),
+        "keys are of who asks"
+    );
     assert_eq!(ask(USER, &"k".repeat(256), "8.8.8.8").await.status, 400);
-    assert_eq!(site.clerk.assignments.lock().expect("nobody panicked").len(), 3);
+    assert_eq!(
+        site.clerk
+            .assignments
+            .lock()
+            .expect("nobody panicked")
+            .len(),
+        3
+    );
 }
 
 #[tokio::test]
@@ -455,28 +657,48 @@ async fn control_is_shown_by_dns_only_where_the_address_agrees() {
     site.book.host("mx.not-owner.example", &["8.8.8.8"]);
     site.book.reverse("8.8.8.8", "mx.owner.example");
     site.book.reverse("9.9.9.9", "mail.victim.example");
-    let proof =
-        async |target: &str| site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true})).await.status;
-    let shown = site.ask(USER, "GET", "/api/v1/proofs/dns?domain=Owner.Example", &[], "").await.json();
+    let proof = async |target: &str| {
+        site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true}))
+            .await
+            .status
+    };
+    let shown = site
+        .ask(USER, "GET", "/api/v1/proofs/dns?domain=Owner.Example", &[], "")
+        .await
+        .json();
     assert_eq!(shown["name"], "_norelay.owner.example");
     let domain = json!({"domain": "owner.example"});
-    assert_eq!(site.post(USER, "/api/v1/proofs/dns", &domain).await.status, 403, "it isn't published");
-    site.book.text("_norelay.owner.example", "norelay-verify=somethingelse");
+    assert_eq!(
+        site.post(USER, "/api/v1/proofs/dns", &domain).await.status,
+        403,
+        "it isn't published"
+    );
+    site.book
+        .text("_norelay.owner.example", "norelay-verify=somethingelse");
     assert_eq!(site.post(USER, "/api/v1/proofs/dns", &domain).await.status, 403, "it is wrong");
     assert_eq!(proof("mx.owner.example").await, 403);
-    site.book.text("_norelay.owner.example", shown["value"].as_str().expect("a value"));
+    site.book
+        .text("_norelay.owner.example", shown["value"].as_str().expect("a value"));
     assert_eq!(
-        site.post("198.51.100.1", "/api/v1/proofs/dns", &domain).await.status,
+        site.post("198.51.100.1", "/api/v1/proofs/dns", &domain)
+            .await
+            .status,
         403,
         "the record is for one asker"
     );
     assert_eq!(site.post(USER, "/api/v1/proofs/dns", &domain).await.status, 201);
-    assert_eq!(proof("victim.owner.example").await, 403, "a name that points at somebody else's server");
+    assert_eq!(
+        proof("victim.owner.example").await,
+        403,
+        "a name that points at somebody else's server"
+    );
     assert_eq!(proof("mx.not-owner.example").await, 403, "another name of the same server");
     assert_eq!(proof("mx.owner.example").await, 201);
     for no_domain in ["", "a b", "127.0.0.1", "x\u{0}"] {
         assert_eq!(
-            site.post(USER, "/api/v1/proofs/dns", &json!({"domain": no_domain})).await.status,
+            site.post(USER, "/api/v1/proofs/dns", &json!({"domain": no_domain}))
+                .await
+                .status,
             422,
             "{no_domain:?}"
         );
@@ -491,13 +713,20 @@ async fn networks_are_left_alone_when_their_owners_say_so() {
     let as_key = |bearer: &str| [("authorization".to_owned(), bearer.to_owned())];
     let opt_out = async |bearer: Option<&str>, method: &str, network: &str| {
         let headers: Vec<_> = bearer.into_iter().flat_map(as_key).collect();
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let path = if method == "DELETE" {
             format!("/api/v1/opt-outs?network={network}")
         } else {
             "/api/v1/opt-outs".to_owned()
         };
-        let body = if method == "DELETE" { String::new() } else { json!({"network": network}).to_string() };
+        let body = if method == "DELETE" {
+            String::new()
+        } else {
+            json!({"network": network}).to_string()
+        };
         site.ask(USER, method, &path, &headers, &body).await.status
     };
     assert_eq!(opt_out(None, "POST", "8.8.8.0/24").await, 403, "somebody else's");
@@ -517,10 +746,30 @@ async fn networks_are_left_alone_when_their_owners_say_so() {
 #[tokio::test]
 async fn metrics_are_for_listed_networks_and_not_through_a_proxy() {
     let site = Site::new(public()).await;
-    assert_eq!(site.ask("198.51.100.1", "GET", "/metrics", &[], "").await.status, 403);
-    assert_eq!(site.ask("127.0.0.1", "GET", "/metrics", &[("x-forwarded-for", "198.51.100.1")], "").await.status, 403);
-    assert_ne!(site.ask("127.0.0.1", "GET", "/metrics", &[], "").await.status, 403);
-    assert_eq!(site.ask("198.51.100.1", "GET", "/healthz", &[], "").await.status, 200);
+    assert_eq!(
+        site.ask("198.51.100.1", "GET", "/metrics", &[], "")
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        site.ask("127.0.0.1", "GET", "/metrics", &[("x-forwarded-for", "198.51.100.1")], "")
+            .await
+            .status,
+        403
+    );
+    assert_ne!(
+        site.ask("127.0.0.1", "GET", "/metrics", &[], "")
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        site.ask("198.51.100.1", "GET", "/healthz", &[], "")
+            .await
+            .status,
+        200
+    );
 }
 
 /// A mailer that keeps the last letter.
@@ -533,12 +782,16 @@ impl norelay_server::proof::Mailer for Letterbox {
         address: std::net::IpAddr,
         letter: norelay_server::proof::Letter,
     ) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
-        self.0.lock().expect("nobody panicked").push((address, letter));
+        self.0
+            .lock()
+            .expect("nobody panicked")
+            .push((address, letter));
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
     use norelay_server::{Asker, Refusal, proof};
 
@@ -557,8 +810,14 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         ("a b", "8.8.8.8", "not a host name"),
         ("nowhere.example", "8.8.8.8", "was not found"),
     ] {
-        let refused =
-            proof::mail_code(&site.state, &letters, &asker, domain, through.parse().expect("an address")).await;
+        let refused = proof::mail_code(
+            &site.state,
+            &letters,
+            &asker,
+            domain,
+            through.parse().expect("an address"),
+        )
+        .await;
         let why = match refused.expect_err("it is refused") {
             Refusal::Malformed(why) | Refusal::Forbidden(why) => why,
             other => panic!("{other:?}"),
@@ -566,29 +825,47 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         assert!(why.contains(part), "{domain} {through}: {why}");
     }
     assert!(letters.0.lock().expect("nobody panicked").is_empty(), "nothing was mailed");
-    let challenge =
-        proof::mail_code(&site.state, &letters, &asker, "Owner.Example", address).await.expect("it is mailed");
+    let challenge = proof::mail_code(&site.state, &letters, &asker, "Owner.Example", address)
+        .await
+        .expect("it is mailed");
     let (through, letter) = letters.0.lock().expect("nobody panicked")[0].clone();
     assert_eq!((through, letter.forward_path.as_str()), (address, "<postmaster@owner.example>"));
     assert!(
-        letter.text.is_ascii() && letter.text.split("\r\n").all(|line| line.len() < 78 && !line.contains(['\r', '\n'])),
+        letter.text.is_ascii()
+            && letter
+                .text
+                .split("\r\n")
+                .all(|line| line.len() < 78 && !line.contains(['\r', '\n'])),
         "{}",
         letter.text
     );
-    let code = letter.text.lines().find_map(|line| line.strip_prefix("    ")).expect("it has the code").to_owned();
-    let check =
-        async |asker: &Asker, code: &str| proof::check_mailed(&site.state, asker, challenge.id, code).await.is_ok();
+    let code = letter
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix("    "))
+        .expect("it has the code")
+        .to_owned();
+    let check = async |asker: &Asker, code: &str| {
+        proof::check_mailed(&site.state, asker, challenge.id, code)
+            .await
+            .is_ok()
+    };
     assert!(!check(&asker, &"a".repeat(26)).await, "a wrong code");
     assert!(!check(&other, &code).await, "somebody else with the code");
     assert!(check(&asker, &format!(" {} ", code.to_uppercase())).await);
     assert!(!check(&asker, &code).await, "a code counts once");
-    let proof =
-        async |target: &str| site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true})).await.status;
+    let proof = async |target: &str| {
+        site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true}))
+            .await
+            .status
+    };
     assert_eq!((proof("9.9.9.9").await, proof("8.8.8.8").await), (403, 201));
 
-    // After five wrong answers the right one comes too late, and after three letters there are no more that day.
-    let challenge =
-        proof::mail_code(&site.state, &letters, &asker, "owner.example", address).await.expect("it is mailed");
+    // After five wrong answers the right one comes too late, and after three letters there are no
+    // more that day.
+    let challenge = proof::mail_code(&site.state, &letters, &asker, "owner.example", address)
+        .await
+        .expect("it is mailed");
     let code = letters.0.lock().expect("nobody panicked")[1]
         .1
         .text
@@ -596,10 +873,20 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .find_map(|line| line.strip_prefix("    ").map(str::to_owned))
         .expect("it has the code");
     for _ in 0..5 {
-        assert!(proof::check_mailed(&site.state, &asker, challenge.id, "wrong").await.is_err());
+        assert!(
+            proof::check_mailed(&site.state, &asker, challenge.id, "wrong")
+                .await
+                .is_err()
+        );
     }
-    assert!(proof::check_mailed(&site.state, &asker, challenge.id, &code).await.is_err());
-    proof::mail_code(&site.state, &letters, &asker, "owner.example", address).await.expect("the third");
+    assert!(
+        proof::check_mailed(&site.state, &asker, challenge.id, &code)
+            .await
+            .is_err()
+    );
+    proof::mail_code(&site.state, &letters, &asker, "owner.example", address)
+        .await
+        .expect("the third");
     let fourth = proof::mail_code(&site.state, &letters, &other, "owner.example", address).await;
     assert!(matches!(fourth, Err(Refusal::Limited { .. })), "{fourth:?}");
 }
@@ -614,9 +901,18 @@ async fn event_streams_are_not_hoarded() {
     let id = site.test(USER, "8.8.8.8").await.id();
     let open = async |from: &str| {
         let peer = std::net::SocketAddr::new(from.parse().expect("an address"), 40_000);
-        let request = Request::builder().uri(format!("/api/v1/tests/{id}/events")).header("host", "norelay.example");
-        let request = request.extension(ConnectInfo(peer)).body(Body::empty()).expect("a request");
-        site.router.clone().oneshot(request).await.expect("the router answers")
+        let request = Request::builder()
+            .uri(format!("/api/v1/tests/{id}/events"))
+            .header("host", "norelay.example");
+        let request = request
+            .extension(ConnectInfo(peer))
+            .body(Body::empty())
+            .expect("a request");
+        site.router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router answers")
     };
     let (first, second) = (open("2001:db8::1").await, open("2001:db8::2").await);
     assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
@@ -629,19 +925,30 @@ async fn event_streams_are_not_hoarded() {
 #[tokio::test]
 async fn a_result_says_when_its_target_can_be_tested_again() {
     let site = Site::new(public()).await;
-    let form = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
+    let form =
+        [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
     let first = site.ask(USER, "POST", "/", &form, "target=8.8.8.8").await;
     assert_eq!(first.status, 303, "{first:?}");
-    let page = first.headers["location"].to_str().expect("an address").to_owned();
+    let page = first.headers["location"]
+        .to_str()
+        .expect("an address")
+        .to_owned();
     site.is_over(page.trim_start_matches("/t/")).await;
     let own = site.ask(USER, "GET", &page, &[], "").await.body;
-    assert!(own.contains("Another test of this target can be started after <time datetime=\"20"), "{own}");
-    // Who asks for the same sees that result, and why, and until when; so does who presses the button on its page.
+    assert!(
+        own.contains("Another test of this target can be started after <time datetime=\"20"),
+        "{own}"
+    );
+    // Who asks for the same sees that result, and why, and until when; so does who presses the
+    // button on its page.
     for (address, body) in [("/", "target=8.8.8.8"), (&*format!("{page}/again"), "")] {
         let again = site.ask("198.51.100.7", "POST", address, &form, body).await;
         assert_eq!(again.headers["location"], format!("{page}?recent"), "{again:?}");
     }
-    let recent = site.ask("198.51.100.7", "GET", &format!("{page}?recent"), &[], "").await.body;
+    let recent = site
+        .ask("198.51.100.7", "GET", &format!("{page}?recent"), &[], "")
+        .await
+        .body;
     assert!(recent.contains("A new test can be started after <time datetime=\"20"), "{recent}");
     assert!(!recent.contains("/delete\""), "another's result can't be deleted");
     assert!(own.contains("/delete\""), "one's own can");

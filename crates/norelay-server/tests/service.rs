@@ -34,9 +34,11 @@ fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
         ("test.domain", "probe.example"),
     ];
     let all = fixed.iter().chain(settings);
-    all.fold(Layers::default(), |layers, (name, value)| layers.flag(name, value).expect("the settings are ours"))
-        .config()
-        .expect("the settings are ours")
+    all.fold(Layers::default(), |layers, (name, value)| {
+        layers.flag(name, value).expect("the settings are ours")
+    })
+    .config()
+    .expect("the settings are ours")
 }
 
 fn start(folder: &Path, settings: &[(&str, &str)]) -> Running {
@@ -44,10 +46,17 @@ fn start(folder: &Path, settings: &[(&str, &str)]) -> Running {
     let (ready, is_ready) = mpsc::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
         let stop = async { drop(stopped.await) };
-        let ready = move |addresses: &Addresses| ready.send(addresses.clone()).expect("the test waits");
-        runtime.expect("a runtime starts").block_on(service::serve(config, ready, stop)).expect("it can be served");
+        let ready =
+            move |addresses: &Addresses| ready.send(addresses.clone()).expect("the test waits");
+        runtime
+            .expect("a runtime starts")
+            .block_on(service::serve(config, ready, stop))
+            .expect("it can be served");
     });
     let addresses = is_ready.recv().expect("the service starts");
     Running {
@@ -63,8 +72,16 @@ impl Running {
     fn test(&self, request: &Value) -> String {
         let answer = post(self.http, "/api/v1/tests", request);
         assert_eq!(answer.status, 201, "{answer:?}");
-        assert!(answer.header("location").expect("it has a place").starts_with("/api/v1/tests/"));
-        answer.json()["id"].as_str().expect("it has a name").to_owned()
+        assert!(
+            answer
+                .header("location")
+                .expect("it has a place")
+                .starts_with("/api/v1/tests/")
+        );
+        answer.json()["id"]
+            .as_str()
+            .expect("it has a name")
+            .to_owned()
     }
 
     /// Follows a test to its end; gives the records.
@@ -84,7 +101,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         let ended = self.thread.take().map(std::thread::JoinHandle::join);
-        assert!(std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()), "the service ends well");
+        assert!(
+            std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()),
+            "the service ends well"
+        );
     }
 }
 
@@ -99,17 +119,39 @@ fn a_closed_server_is_closed() {
     let server = MailServer::closed();
     let id = service.test(&json!({"target": server.address.to_string()}));
     let records = service.follow(&id);
-    assert!(is(&records[0], "run_started") && is(records.last().expect("there are some"), "run_finished"));
+    assert!(
+        is(&records[0], "run_started")
+            && is(records.last().expect("there are some"), "run_finished")
+    );
     let shown = service.shown(&id);
-    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
+    assert_eq!(
+        (&shown["state"], &shown["verdict"]),
+        (&json!("finished"), &json!("closed")),
+        "{shown}"
+    );
     let report = |format: &str| get(service.http, &format!("/api/v1/tests/{id}/report/{format}"));
-    assert!(report("text").body.contains("All tests performed, no relays accepted."), "{}", report("text").body);
+    assert!(
+        report("text")
+            .body
+            .contains("All tests performed, no relays accepted."),
+        "{}",
+        report("text").body
+    );
     assert_eq!(report("json").json()["verdict"], "closed");
     assert_eq!(report("jsonl").body.lines().count(), records.len());
-    for (format, kind) in
-        [("csv", "text/csv"), ("junit", "application/xml"), ("sarif", "application/sarif+json"), ("html", "text/html")]
-    {
-        assert!(report(format).header("content-type").expect("it has a type").starts_with(kind), "{format}");
+    for (format, kind) in [
+        ("csv", "text/csv"),
+        ("junit", "application/xml"),
+        ("sarif", "application/sarif+json"),
+        ("html", "text/html"),
+    ] {
+        assert!(
+            report(format)
+                .header("content-type")
+                .expect("it has a type")
+                .starts_with(kind),
+            "{format}"
+        );
     }
     assert_eq!(report("pdf").status, 404);
     // A second look gives the same, and what was seen already isn't given again.
@@ -118,7 +160,14 @@ fn a_closed_server_is_closed() {
     assert_eq!(http::records(&rest).len(), 1);
     let last = format!("Last-Event-ID: {}", records.len());
     assert!(
-        http::records(&http::ask(service.http, "GET", &format!("/api/v1/tests/{id}/events"), &[&last], "")).is_empty()
+        http::records(&http::ask(
+            service.http,
+            "GET",
+            &format!("/api/v1/tests/{id}/events"),
+            &[&last],
+            ""
+        ))
+        .is_empty()
     );
 }
 
@@ -129,12 +178,19 @@ fn an_open_relay_is_proved_by_what_comes_back() {
     let server = MailServer::open(service.receiver.expect("the receiver listens"));
     let id = service.test(&json!({"target": server.address.to_string(), "proof": true}));
     let records = service.follow(&id);
-    let messages = records.iter().filter(|record| is(record, "sent") && record["stage"] == "end_of_data").count();
+    let messages = records
+        .iter()
+        .filter(|record| is(record, "sent") && record["stage"] == "end_of_data")
+        .count();
     assert!((1..=3).contains(&messages), "{messages} messages were sent");
     // A message may have several recipients, and each of them is a receipt.
     assert!(records.iter().any(|record| is(record, "received")));
     let shown = service.shown(&id);
-    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("open")), "{shown}");
+    assert_eq!(
+        (&shown["state"], &shown["verdict"]),
+        (&json!("finished"), &json!("open")),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -142,11 +198,15 @@ fn without_proof_nothing_goes_past_rcpt() {
     let folder = Folder::new("service");
     let service = start(folder.path(), &[("receiver.listen", "127.0.0.1:0")]);
     let server = MailServer::open(service.receiver.expect("the receiver listens"));
-    for (profile, said) in [("classic", &["data", "end_of_data"][..]), ("standard", &["end_of_data"])] {
+    for (profile, said) in
+        [("classic", &["data", "end_of_data"][..]), ("standard", &["end_of_data"])]
+    {
         // The standard tests ask for DATA after a refusal, and give no text.
         let id = service.test(&json!({"target": server.address.to_string(), "profile": profile}));
         let records = service.follow(&id);
-        let goes_past = |record: &Value| said.iter().any(|stage| record["stage"] == *stage) || is(record, "received");
+        let goes_past = |record: &Value| {
+            said.iter().any(|stage| record["stage"] == *stage) || is(record, "received")
+        };
         assert_eq!(records.iter().find(|record| goes_past(record)), None, "{profile}");
         assert_eq!(service.shown(&id)["verdict"], "suspect", "{profile}");
     }
@@ -168,19 +228,38 @@ fn a_run_goes_on_after_a_graceful_stop() {
     let service = start(folder.path(), &[]);
     let records = service.follow(&id);
     let shown = service.shown(&id);
-    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
-    assert_eq!(records.iter().filter(|record| is(record, "run_started")).count(), 1);
-    assert_eq!(records.iter().filter(|record| is(record, "run_finished")).count(), 1);
-    let dialogues: Vec<_> =
-        records.iter().filter(|record| is(record, "opened")).map(|record| record["dialogue"].as_u64()).collect();
+    assert_eq!(
+        (&shown["state"], &shown["verdict"]),
+        (&json!("finished"), &json!("closed")),
+        "{shown}"
+    );
+    assert_eq!(
+        records
+            .iter()
+            .filter(|record| is(record, "run_started"))
+            .count(),
+        1
+    );
+    assert_eq!(
+        records
+            .iter()
+            .filter(|record| is(record, "run_finished"))
+            .count(),
+        1
+    );
+    let dialogues: Vec<_> = records
+        .iter()
+        .filter(|record| is(record, "opened"))
+        .map(|record| record["dialogue"].as_u64())
+        .collect();
     let mut unique = dialogues.clone();
     unique.sort_unstable();
     unique.dedup();
     assert_eq!(unique.len(), dialogues.len(), "each dialogue has its own number");
 }
 
-/// A run that another version has begun: with a test and a note that this one has no words for, and a record of another
-/// version of the event language.
+/// A run that another version has begun: with a test and a note that this one has no words for, and
+/// a record of another version of the event language.
 #[test]
 fn a_run_goes_on_after_an_upgrade() {
     let folder = Folder::new("service");
@@ -201,19 +280,37 @@ fn a_run_goes_on_after_an_upgrade() {
     let others = others.map(|record| serde_json::from_value(record).expect("a record"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
-        let store = norelay_server::Store::sqlite(folder.path()).await.expect("nobody else has it");
+        let store = norelay_server::Store::sqlite(folder.path())
+            .await
+            .expect("nobody else has it");
         let lease = jiff::SignedDuration::from_mins(1);
-        let claimed = store.claim("yesterday", jiff::Timestamp::now(), lease).await.expect("the database");
+        let claimed = store
+            .claim("yesterday", jiff::Timestamp::now(), lease)
+            .await
+            .expect("the database");
         let (_, lease) = claimed.expect("the job was given back");
-        store.append(&lease, &others).await.expect("the lease holds");
+        store
+            .append(&lease, &others)
+            .await
+            .expect("the lease holds");
         assert!(store.release(&lease).await.expect("the lease holds"));
     });
     server.raise();
     let service = start(folder.path(), &[]);
     let records = service.follow(&id);
     let shown = service.shown(&id);
-    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("closed")), "{shown}");
-    assert_eq!(records.iter().filter(|record| is(record, "run_started")).count(), 1);
+    assert_eq!(
+        (&shown["state"], &shown["verdict"]),
+        (&json!("finished"), &json!("closed")),
+        "{shown}"
+    );
+    assert_eq!(
+        records
+            .iter()
+            .filter(|record| is(record, "run_started"))
+            .count(),
+        1
+    );
     let report = get(service.http, &format!("/api/v1/tests/{id}/report/json")).json();
     assert_eq!(report["summary"], "All tests performed, no relays accepted.", "{report}");
 }
@@ -245,7 +342,9 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
     let made = made.json();
     let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
     assert_eq!(text("domain"), "probe.example");
-    let octets = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("the key is hexadecimal");
+    let octets = data_encoding::HEXLOWER
+        .decode(text("key").as_bytes())
+        .expect("the key is hexadecimal");
     let key = norelay_core::token::TokenKey::new(octets.try_into().expect("the key has 32 octets"));
     let run = text("run").parse().expect("a run's name");
     let mint = |role| key.mint(norelay_core::token::Token { run, path: 0, test: 1, role });
@@ -258,7 +357,8 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
     };
     let recipient = format!("RCPT TO:<{token}@probe.example>");
     let receiver = service.receiver.expect("the receiver listens");
-    support::mail::hand_on(receiver, "MAIL FROM:<>", &[recipient], "Subject: x\r\n\r\nx\r\n").expect("it is taken");
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &[recipient], "Subject: x\r\n\r\nx\r\n")
+        .expect("it is taken");
     let came = waiting.join().expect("the client ends well");
     assert_eq!(came[0]["receipt"]["token"]["test"], 1, "{came}");
     assert_eq!(get(service.http, &format!("{path}?since={}", came[0]["number"])).json(), json!([]));
@@ -270,7 +370,8 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
         role: norelay_core::token::Role::Recipient,
     });
     let forged = format!("RCPT TO:<{forged}@probe.example>");
-    support::mail::hand_on(receiver, "MAIL FROM:<>", &[forged], "x\r\n").expect_err("it is refused");
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &[forged], "x\r\n")
+        .expect_err("it is refused");
     assert_eq!(
         get(service.http, &format!("/api/v1/receptions/{}/receipts", text("id")))
             .json()
@@ -286,14 +387,37 @@ fn whoever_connects_back_proves_the_address() {
     let folder = Folder::new("service");
     let service = start(folder.path(), &[("connect-back.listen", "127.0.0.1:0")]);
     let mut told = String::new();
-    let mut door = std::net::TcpStream::connect(service.connect_back.expect("it listens")).expect("it listens");
+    let mut door = std::net::TcpStream::connect(service.connect_back.expect("it listens"))
+        .expect("it listens");
     std::io::Read::read_to_string(&mut door, &mut told).expect("it tells");
     assert!(told.contains("Your address is 127.0.0.1."), "{told}");
-    let code = told.lines().find_map(|line| line.strip_prefix("Your code is ")).expect("there is a code");
-    let proved = post(service.http, "/api/v1/proofs/connect", &json!({"code": format!(" {} ", code.to_uppercase())}));
-    assert_eq!((proved.status, &proved.json()["subject"]), (201, &json!("127.0.0.1/32")), "{proved:?}");
-    assert_eq!(post(service.http, "/api/v1/proofs/connect", &json!({"code": code})).status, 403, "a code counts once");
-    assert_eq!(get(service.http, "/api/v1/proofs").json().as_array().expect("a list").len(), 1);
+    let code = told
+        .lines()
+        .find_map(|line| line.strip_prefix("Your code is "))
+        .expect("there is a code");
+    let proved = post(
+        service.http,
+        "/api/v1/proofs/connect",
+        &json!({"code": format!(" {} ", code.to_uppercase())}),
+    );
+    assert_eq!(
+        (proved.status, &proved.json()["subject"]),
+        (201, &json!("127.0.0.1/32")),
+        "{proved:?}"
+    );
+    assert_eq!(
+        post(service.http, "/api/v1/proofs/connect", &json!({"code": code})).status,
+        403,
+        "a code counts once"
+    );
+    assert_eq!(
+        get(service.http, "/api/v1/proofs")
+            .json()
+            .as_array()
+            .expect("a list")
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -302,27 +426,39 @@ fn one_folder_has_one_service() {
     let _service = start(folder.path(), &[]);
     let second = config(folder.path(), &[]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let error = runtime.block_on(service::serve(second, |_| {}, async {})).expect_err("the folder is taken");
-    assert!(error.to_string().contains("Another norelay serve uses the data folder"), "{error}");
+    let error = runtime
+        .block_on(service::serve(second, |_| {}, async {}))
+        .expect_err("the folder is taken");
+    assert!(
+        error
+            .to_string()
+            .contains("Another norelay serve uses the data folder"),
+        "{error}"
+    );
 }
 
 #[test]
 fn pages_are_served_under_tls() {
     let folder = Folder::new("tls");
-    let made =
-        rcgen::generate_simple_self_signed(vec!["norelay.example".to_owned()]).expect("a certificate can be made");
+    let made = rcgen::generate_simple_self_signed(vec!["norelay.example".to_owned()])
+        .expect("a certificate can be made");
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&certificate, made.cert.pem()).expect("the folder is ours");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("the folder is ours");
     let text = |path: &std::path::PathBuf| path.to_str().expect("UTF-8").to_owned();
-    let service = start(folder.path(), &[("tls.certificate", &text(&certificate)), ("tls.key", &text(&key))]);
+    let service =
+        start(folder.path(), &[("tls.certificate", &text(&certificate)), ("tls.key", &text(&key))]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     let answer = runtime.block_on(async {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let stream = tokio::net::TcpStream::connect(service.http).await.expect("it listens");
+        let stream = tokio::net::TcpStream::connect(service.http)
+            .await
+            .expect("it listens");
         let address = service.http.ip();
         let (mut stream, facts) =
-            norelay_probe::secure::handshake(Box::new(stream), Some("norelay.example"), address).await.expect("TLS");
+            norelay_probe::secure::handshake(Box::new(stream), Some("norelay.example"), address)
+                .await
+                .expect("TLS");
         assert!(facts.version.starts_with("TLSv1"), "{facts:?}");
         let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.expect("it reads");
@@ -341,6 +477,8 @@ fn a_certificate_that_cannot_be_used_is_a_sentence() {
     let nothing = nothing.to_str().expect("UTF-8");
     let config = config(folder.path(), &[("tls.certificate", nothing), ("tls.key", nothing)]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let error = runtime.block_on(service::serve(config, |_| {}, async {})).expect_err("there is no certificate");
+    let error = runtime
+        .block_on(service::serve(config, |_| {}, async {}))
+        .expect_err("there is no certificate");
     assert!(error.to_string().contains("TLS certificate"), "{error}");
 }

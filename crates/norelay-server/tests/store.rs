@@ -13,8 +13,8 @@ use norelay_core::{
     token::{Role, RunId, Token},
 };
 use norelay_server::store::{
-    ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, KeyText, Lease, NewJob, Origin, Owner,
-    Pinned, Request, Scope, State, Store, StoreError, Subject,
+    ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, KeyText, Lease, NewJob,
+    Origin, Owner, Pinned, Request, Scope, State, Store, StoreError, Subject,
 };
 use support::{Folder, Postgres};
 
@@ -77,7 +77,9 @@ async fn sqlite_keeps_the_contract() {
     for name in CASES {
         eprintln!("sqlite: {name}");
         let folder = Folder::new("sqlite");
-        let store = Store::sqlite(folder.path()).await.expect("a fresh folder is usable");
+        let store = Store::sqlite(folder.path())
+            .await
+            .expect("a fresh folder is usable");
         run(name, store.clone()).await;
         store.close().await;
     }
@@ -88,7 +90,9 @@ async fn postgres_keeps_the_contract() {
     let postgres = Postgres::start();
     for name in CASES {
         eprintln!("postgres: {name}");
-        let store = Store::postgres(&postgres.database(name)).await.expect("a fresh database is usable");
+        let store = Store::postgres(&postgres.database(name))
+            .await
+            .expect("a fresh database is usable");
         run(name, store.clone()).await;
         store.close().await;
     }
@@ -114,9 +118,17 @@ fn new_job(target: &str, addresses: &[&str]) -> NewJob {
 }
 
 fn pinned(addresses: &[&str]) -> Pinned {
-    let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
-    let exchanger = MailExchanger { name: Some("mx\0.example".to_owned()), preference: Some(10), addresses };
-    Pinned { exchangers: vec![exchanger], ways: vec![(25, norelay_core::smtp::Security::Plain)], ..Pinned::default() }
+    let addresses = addresses
+        .iter()
+        .map(|address| address.parse().expect("an address"))
+        .collect();
+    let exchanger =
+        MailExchanger { name: Some("mx\0.example".to_owned()), preference: Some(10), addresses };
+    Pinned {
+        exchangers: vec![exchanger],
+        ways: vec![(25, norelay_core::smtp::Security::Plain)],
+        ..Pinned::default()
+    }
 }
 
 async fn create(store: &Store, new: &NewJob) {
@@ -124,7 +136,10 @@ async fn create(store: &Store, new: &NewJob) {
 }
 
 async fn claim(store: &Store) -> Option<(Job, Lease)> {
-    store.claim("me", now(), MINUTE).await.expect("the database answers")
+    store
+        .claim("me", now(), MINUTE)
+        .await
+        .expect("the database answers")
 }
 
 /// A running job.
@@ -134,7 +149,10 @@ async fn running(store: &Store, target: &str) -> (Job, Lease) {
 }
 
 fn note(text: &str) -> Record {
-    Record::new(now(), Event::Noted { path: None, tag: "test".to_owned(), arguments: vec![Octets::from(text)] })
+    Record::new(
+        now(),
+        Event::Noted { path: None, tag: "test".to_owned(), arguments: vec![Octets::from(text)] },
+    )
 }
 
 fn receipt(run: RunId, test: u8) -> Receipt {
@@ -166,7 +184,10 @@ async fn jobs_come_back_as_they_were_given(store: Store) {
     assert_eq!(job.request, new.request);
     assert_eq!((job.id, job.run, job.asker.as_str()), (new.id, new.run, "net:192.0.2.0/24"));
     assert_eq!((job.state, job.origin, job.verdict), (State::Queued, Origin::Here, None));
-    assert_eq!((job.created, job.expires, job.started, job.finished), (new.created, new.expires, None, None));
+    assert_eq!(
+        (job.created, job.expires, job.started, job.finished),
+        (new.created, new.expires, None, None)
+    );
     assert_eq!(store.job_of_run(new.run).await.expect("by its run"), job);
     assert_eq!(store.pinned(new.id).await.expect("kept"), new.pinned);
     assert!(matches!(store.job(JobId::random()).await, Err(StoreError::NotFound)));
@@ -180,14 +201,33 @@ async fn hostile_text_survives(store: Store) {
     for text in HOSTILE {
         let (job, lease) = running(&store, text).await;
         assert_eq!(job.request.target, *text);
-        let mine = store.jobs_of(text, job.created - HOUR, 9).await.expect("asked with the same text");
+        let mine = store
+            .jobs_of(text, job.created - HOUR, 9)
+            .await
+            .expect("asked with the same text");
         assert_eq!(mine.iter().map(|one| one.id).collect::<Vec<_>>(), [job.id], "{text:?}");
         let why = Event::NotRun { path: 0, test: (*text).to_owned(), why: (*text).to_owned() };
-        let reply = Reply { code: 550, lines: vec![Octets::from(text.as_bytes()), Octets::from(&b"\xff\0\xc3("[..])] };
-        let replied = Event::Replied { dialogue: 1, after_ms: 0, stage: Stage::Rcpt, test: None, purpose: None, reply };
+        let reply = Reply {
+            code: 550,
+            lines: vec![Octets::from(text.as_bytes()), Octets::from(&b"\xff\0\xc3("[..])],
+        };
+        let replied = Event::Replied {
+            dialogue: 1,
+            after_ms: 0,
+            stage: Stage::Rcpt,
+            test: None,
+            purpose: None,
+            reply,
+        };
         let records = [note(text), Record::new(now(), why), Record::new(now(), replied)];
         store.append(&lease, &records).await.expect("kept");
-        let back: Vec<_> = store.events(job.id).await.expect("read").iter().map(|one| (*one.record).clone()).collect();
+        let back: Vec<_> = store
+            .events(job.id)
+            .await
+            .expect("read")
+            .iter()
+            .map(|one| (*one.record).clone())
+            .collect();
         assert_eq!(back, records, "{text:?}");
     }
 }
@@ -195,9 +235,14 @@ async fn hostile_text_survives(store: Store) {
 async fn logs_are_numbered_without_gaps(store: Store) {
     let (job, lease) = running(&store, "a").await;
     let (other, other_lease) = running(&store, "b").await;
-    store.append(&other_lease, &[note("of the other")]).await.expect("kept");
+    store
+        .append(&other_lease, &[note("of the other")])
+        .await
+        .expect("kept");
     let many: Vec<_> = (0..6_000).map(|number| note(&number.to_string())).collect();
-    let Appended::At(stored) = store.append(&lease, &many).await.expect("kept") else { panic!("the lease holds") };
+    let Appended::At(stored) = store.append(&lease, &many).await.expect("kept") else {
+        panic!("the lease holds")
+    };
     assert!(stored.iter().map(|one| one.seq).eq(1..=6_000));
     assert_eq!(store.events(job.id).await.expect("read in pages"), stored);
     assert_eq!(store.events_since(job.id, 5_998, 10).await.expect("read"), stored[5_998..]);
@@ -217,14 +262,23 @@ async fn appending_at_once_leaves_no_gaps(store: Store) {
             let records = vec![note(&number.to_string()); 5];
             let appended = store.append(&lease, &records).await.expect("kept");
             assert!(matches!(appended, Appended::At(_)));
-            store.record_receipt(&receipt(job.run, number), now()).await.expect("kept").expect("new")
+            store
+                .record_receipt(&receipt(job.run, number), now())
+                .await
+                .expect("kept")
+                .expect("new")
         });
     }
     let mut seen = 0;
     // Who reads while others write never sees a number whose predecessor is missing.
     while !tasks.is_empty() {
         let since = store.events_since(job.id, seen, 1_000).await.expect("read");
-        assert!(since.iter().map(|one| one.seq).eq(seen + 1..=seen + i64::try_from(since.len()).expect("few")));
+        assert!(
+            since
+                .iter()
+                .map(|one| one.seq)
+                .eq(seen + 1..=seen + i64::try_from(since.len()).expect("few"))
+        );
         seen += i64::try_from(since.len()).expect("few");
         if let Some(done) = tasks.try_join_next() {
             done.expect("no task fails");
@@ -242,8 +296,20 @@ async fn only_the_holder_of_the_lease_writes(store: Store) {
         Lease { attempt: 2, ..lease.clone() },
         Lease { job: JobId::random(), ..lease.clone() },
     ] {
-        assert_eq!(store.append(&stranger, &[note("x")]).await.expect("answered"), Appended::Lost, "{stranger:?}");
-        assert!(!store.renew(&stranger, now() + HOUR).await.expect("answered"));
+        assert_eq!(
+            store
+                .append(&stranger, &[note("x")])
+                .await
+                .expect("answered"),
+            Appended::Lost,
+            "{stranger:?}"
+        );
+        assert!(
+            !store
+                .renew(&stranger, now() + HOUR)
+                .await
+                .expect("answered")
+        );
         assert!(!store.release(&stranger).await.expect("answered"));
     }
     assert!(store.renew(&lease, now() + HOUR).await.expect("answered"));
@@ -254,8 +320,19 @@ async fn only_the_holder_of_the_lease_writes(store: Store) {
     let (again, lease) = claim(&store).await.expect("it is queued again");
     assert_eq!((again.id, again.attempt, again.started), (job.id, 2, job.started));
     assert!(matches!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::At(_)));
-    assert!(store.finish(job.id, State::Finished, Some(Verdict::Closed), now()).await.expect("answered"));
-    assert!(!store.finish(job.id, State::Interrupted, None, now()).await.expect("answered"), "it is over");
+    assert!(
+        store
+            .finish(job.id, State::Finished, Some(Verdict::Closed), now())
+            .await
+            .expect("answered")
+    );
+    assert!(
+        !store
+            .finish(job.id, State::Interrupted, None, now())
+            .await
+            .expect("answered"),
+        "it is over"
+    );
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost);
     assert_eq!(store.job(job.id).await.expect("kept").verdict, Some(Verdict::Closed));
 }
@@ -263,20 +340,52 @@ async fn only_the_holder_of_the_lease_writes(store: Store) {
 async fn a_log_has_an_end(store: Store) {
     let store = store.with_max_records(10);
     let (job, lease) = running(&store, "a").await;
-    assert!(matches!(store.append(&lease, &vec![note("x"); 9]).await.expect("answered"), Appended::At(_)));
-    assert_eq!(store.append(&lease, &vec![note("x"); 2]).await.expect("answered"), Appended::Full);
-    assert!(matches!(store.append(&lease, &vec![note("x"); 1]).await.expect("answered"), Appended::At(_)));
+    assert!(matches!(
+        store
+            .append(&lease, &vec![note("x"); 9])
+            .await
+            .expect("answered"),
+        Appended::At(_)
+    ));
+    assert_eq!(
+        store
+            .append(&lease, &vec![note("x"); 2])
+            .await
+            .expect("answered"),
+        Appended::Full
+    );
+    assert!(matches!(
+        store
+            .append(&lease, &vec![note("x"); 1])
+            .await
+            .expect("answered"),
+        Appended::At(_)
+    ));
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Full);
     // The end of the run can always be said, and proof always be kept.
-    assert_eq!(store.append_note(job.id, note("end")).await.expect("kept").seq, 11);
-    let kept = store.record_receipt(&receipt(job.run, 1), now()).await.expect("kept");
+    assert_eq!(
+        store
+            .append_note(job.id, note("end"))
+            .await
+            .expect("kept")
+            .seq,
+        11
+    );
+    let kept = store
+        .record_receipt(&receipt(job.run, 1), now())
+        .await
+        .expect("kept");
     assert_eq!(kept.expect("new").1.seq, 12);
 }
 
 async fn receipts_are_kept_once(store: Store) {
     let (job, lease) = running(&store, "a").await;
     let first = receipt(job.run, 1);
-    let (id, stored) = store.record_receipt(&first, now()).await.expect("kept").expect("new");
+    let (id, stored) = store
+        .record_receipt(&first, now())
+        .await
+        .expect("kept")
+        .expect("new");
     assert_eq!((id, stored.seq), (job.id, 1));
     assert_eq!(stored.record.event, Event::Received(first.clone()));
     let again = Receipt { peer: "192.0.2.7:4712".parse().expect("an address"), ..first.clone() };
@@ -289,30 +398,77 @@ async fn receipts_are_kept_once(store: Store) {
         (Receipt { message_token: false, ..first.clone() }, true),
         (receipt(job.run, 2), false),
     ] {
-        let kept = store.record_receipt(&message, now() + SECOND).await.expect("answered");
+        let kept = store
+            .record_receipt(&message, now() + SECOND)
+            .await
+            .expect("answered");
         assert_eq!(kept.is_some(), is_new, "{message:?}");
     }
-    store.append(&lease, &[note("after them")]).await.expect("kept");
-    assert!(store.events(job.id).await.expect("read").iter().map(|one| one.seq).eq(1..=6), "no number is lost");
+    store
+        .append(&lease, &[note("after them")])
+        .await
+        .expect("kept");
+    assert!(
+        store
+            .events(job.id)
+            .await
+            .expect("read")
+            .iter()
+            .map(|one| one.seq)
+            .eq(1..=6),
+        "no number is lost"
+    );
     let stranger = store.record_receipt(&receipt(RunId(1), 1), now()).await;
     assert!(matches!(stranger, Err(StoreError::NotFound)));
 
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let (store, message) = (store.clone(), receipt(job.run, 9));
-        tasks.spawn(async move { store.record_receipt(&message, now()).await.expect("answered").is_some() });
+        tasks.spawn(async move {
+            store
+                .record_receipt(&message, now())
+                .await
+                .expect("answered")
+                .is_some()
+        });
     }
-    assert_eq!(tasks.join_all().await.into_iter().filter(|kept| *kept).count(), 1);
+    assert_eq!(
+        tasks
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|kept| *kept)
+            .count(),
+        1
+    );
 }
 
 async fn a_receipt_may_come_late(store: Store) {
     let (job, lease) = running(&store, "a").await;
     let run = Run { run: job.run, ..started(&job) };
-    store.append(&lease, &[Record::new(now(), Event::RunStarted(run))]).await.expect("kept");
-    store.append(&lease, &[Record::new(now(), Event::RunFinished { stopped: false })]).await.expect("kept");
-    assert!(store.finish(job.id, State::Finished, Some(Verdict::Suspect), now()).await.expect("answered"));
-    store.record_receipt(&receipt(job.run, 1), now()).await.expect("kept").expect("new");
-    store.note_verdict(job.id, Verdict::OpenRelay).await.expect("kept");
+    store
+        .append(&lease, &[Record::new(now(), Event::RunStarted(run))])
+        .await
+        .expect("kept");
+    store
+        .append(&lease, &[Record::new(now(), Event::RunFinished { stopped: false })])
+        .await
+        .expect("kept");
+    assert!(
+        store
+            .finish(job.id, State::Finished, Some(Verdict::Suspect), now())
+            .await
+            .expect("answered")
+    );
+    store
+        .record_receipt(&receipt(job.run, 1), now())
+        .await
+        .expect("kept")
+        .expect("new");
+    store
+        .note_verdict(job.id, Verdict::OpenRelay)
+        .await
+        .expect("kept");
     assert_eq!(store.report(job.id).await.expect("folded").receipts.len(), 1);
     let job = store.job(job.id).await.expect("kept");
     assert_eq!((job.state, job.verdict, job.last), (State::Finished, Some(Verdict::OpenRelay), 3));
@@ -341,14 +497,40 @@ async fn the_oldest_job_is_claimed_once(store: Store) {
     let mut tasks = tokio::task::JoinSet::new();
     for worker in 0..12 {
         let store = store.clone();
-        tasks.spawn(async move { store.claim(&format!("w{worker}"), now(), MINUTE).await.expect("answered") });
+        tasks.spawn(async move {
+            store
+                .claim(&format!("w{worker}"), now(), MINUTE)
+                .await
+                .expect("answered")
+        });
     }
-    let claimed: Vec<_> = tasks.join_all().await.into_iter().flatten().map(|(job, _)| job.id).collect();
+    let claimed: Vec<_> = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .flatten()
+        .map(|(job, _)| job.id)
+        .collect();
     assert_eq!(claimed.len(), 11);
-    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), created[1..].iter().copied().collect());
+    assert_eq!(
+        claimed.into_iter().collect::<BTreeSet<_>>(),
+        created[1..].iter().copied().collect()
+    );
     assert_eq!(store.count(State::Running).await.expect("counted"), 12);
-    assert_eq!(store.open_jobs_of("net:192.0.2.0/24").await.expect("counted"), 12);
-    assert_eq!(store.open_jobs_of("net:198.51.100.0/24").await.expect("counted"), 0);
+    assert_eq!(
+        store
+            .open_jobs_of("net:192.0.2.0/24")
+            .await
+            .expect("counted"),
+        12
+    );
+    assert_eq!(
+        store
+            .open_jobs_of("net:198.51.100.0/24")
+            .await
+            .expect("counted"),
+        0
+    );
 }
 
 async fn a_target_is_tested_by_one_job_at_a_time(store: Store) {
@@ -365,9 +547,15 @@ async fn a_target_is_tested_by_one_job_at_a_time(store: Store) {
         "the second shares an address with the first"
     );
     assert_eq!(claim(&store).await, None);
-    store.finish(first.id, State::Finished, None, now()).await.expect("answered");
+    store
+        .finish(first.id, State::Finished, None, now())
+        .await
+        .expect("answered");
     assert_eq!(claim(&store).await, None, "the second shares an address with the third");
-    store.finish(third.id, State::Finished, None, now()).await.expect("answered");
+    store
+        .finish(third.id, State::Finished, None, now())
+        .await
+        .expect("answered");
     assert_eq!(claim(&store).await.map(|(job, _)| job.id), Some(second.id));
 }
 
@@ -375,14 +563,24 @@ async fn an_interrupted_job_takes_no_more(store: Store) {
     let (job, lease) = running(&store, "a").await;
     store.append(&lease, &[note("x")]).await.expect("kept");
     let end = || Record::new(now(), Event::RunFinished { stopped: true });
-    let stored = store.interrupt(job.id, end()).await.expect("answered").expect("it was running");
+    let stored = store
+        .interrupt(job.id, end())
+        .await
+        .expect("answered")
+        .expect("it was running");
     assert_eq!((stored.seq, &stored.record.event), (2, &Event::RunFinished { stopped: true }));
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost);
     assert_eq!(store.interrupt(job.id, end()).await.expect("answered"), None, "it is over");
     assert_eq!(store.job(job.id).await.expect("kept").state, State::Interrupted);
     let queued = new_job("b", &[]);
     create(&store, &queued).await;
-    assert!(store.interrupt(queued.id, end()).await.expect("answered").is_some());
+    assert!(
+        store
+            .interrupt(queued.id, end())
+            .await
+            .expect("answered")
+            .is_some()
+    );
     assert_eq!(claim(&store).await, None);
 }
 
@@ -392,13 +590,21 @@ async fn orphans_are_found(store: Store) {
     create(&store, &NewJob { origin: Origin::Elsewhere, ..new_job("laptop", &[]) }).await;
     let found = async |at, dead| {
         let orphans = store.orphans(at, dead).await.expect("answered");
-        orphans.into_iter().map(|(job, lease)| (job.id, lease)).collect::<Vec<_>>()
+        orphans
+            .into_iter()
+            .map(|(job, lease)| (job.id, lease))
+            .collect::<Vec<_>>()
     };
     assert_eq!(found(now(), None).await, []);
     assert_eq!(found(now(), Some("other")).await, []);
     assert_eq!(found(now(), Some("me")).await, [(job.id, lease.clone())]);
     assert_eq!(found(now() + HOUR, None).await, [(job.id, lease.clone())]);
-    assert!(store.renew(&lease, now() + HOUR * 2).await.expect("answered"));
+    assert!(
+        store
+            .renew(&lease, now() + HOUR * 2)
+            .await
+            .expect("answered")
+    );
     assert_eq!(found(now() + HOUR, None).await, []);
 }
 
@@ -415,19 +621,52 @@ async fn jobs_of_a_target_are_listed(store: Store) {
     let ids_of = |jobs: Vec<Job>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
     let since = now() - MINUTE * 35;
     let newest_first = [ids[4], ids[3], ids[2]];
-    assert_eq!(ids_of(store.jobs_of("mx.example.net", since, 9).await.expect("listed")), newest_first);
-    assert_eq!(ids_of(store.jobs_of("mx.example.net", since, 2).await.expect("listed")), newest_first[..2]);
+    assert_eq!(
+        ids_of(
+            store
+                .jobs_of("mx.example.net", since, 9)
+                .await
+                .expect("listed")
+        ),
+        newest_first
+    );
+    assert_eq!(
+        ids_of(
+            store
+                .jobs_of("mx.example.net", since, 2)
+                .await
+                .expect("listed")
+        ),
+        newest_first[..2]
+    );
     let address: IpAddr = "192.0.2.7".parse().expect("an address");
     assert_eq!(ids_of(store.jobs_at(address, since, 9).await.expect("listed")), newest_first);
     assert_eq!(store.recent_jobs(9).await.expect("listed").len(), 6);
     let last = store.job(ids[4]).await.expect("kept");
     assert_eq!(store.previous(&last).await.expect("answered"), None, "none has finished");
     for id in [ids[0], ids[2]] {
-        store.finish(id, State::Finished, Some(Verdict::Closed), now()).await.expect("answered");
+        store
+            .finish(id, State::Finished, Some(Verdict::Closed), now())
+            .await
+            .expect("answered");
     }
-    assert_eq!(store.previous(&last).await.expect("answered").map(|job| job.id), Some(ids[2]));
+    assert_eq!(
+        store
+            .previous(&last)
+            .await
+            .expect("answered")
+            .map(|job| job.id),
+        Some(ids[2])
+    );
     let third = store.job(ids[2]).await.expect("kept");
-    assert_eq!(store.previous(&third).await.expect("answered").map(|job| job.id), Some(ids[0]));
+    assert_eq!(
+        store
+            .previous(&third)
+            .await
+            .expect("answered")
+            .map(|job| job.id),
+        Some(ids[0])
+    );
 }
 
 async fn the_same_request_twice_is_one_job(store: Store) {
@@ -437,8 +676,20 @@ async fn the_same_request_twice_is_one_job(store: Store) {
     let first = new_job("a", &["192.0.2.7"]);
     assert_eq!(store.create_job(&first, Some(&once)).await.expect("kept"), Created::New);
     let second = new_job("a", &["192.0.2.7"]);
-    assert_eq!(store.create_job(&second, Some(&once)).await.expect("answered"), Created::Before(first.id));
-    assert_eq!(store.create_job(&second, Some(&clash)).await.expect("answered"), Created::Clash);
+    assert_eq!(
+        store
+            .create_job(&second, Some(&once))
+            .await
+            .expect("answered"),
+        Created::Before(first.id)
+    );
+    assert_eq!(
+        store
+            .create_job(&second, Some(&clash))
+            .await
+            .expect("answered"),
+        Created::Clash
+    );
     assert!(matches!(store.job(second.id).await, Err(StoreError::NotFound)));
     assert_eq!(store.recall(&once).await.expect("answered"), Some(Created::Before(first.id)));
     assert_eq!(store.recall(&clash).await.expect("answered"), Some(Created::Clash));
@@ -447,11 +698,28 @@ async fn the_same_request_twice_is_one_job(store: Store) {
     for _ in 0..8 {
         let store = store.clone();
         let once = Idempotency { digest: [9; 32], fingerprint: [2; 32] };
-        tasks.spawn(async move { store.create_job(&new_job("b", &[]), Some(&once)).await.expect("answered") });
+        tasks.spawn(async move {
+            store
+                .create_job(&new_job("b", &[]), Some(&once))
+                .await
+                .expect("answered")
+        });
     }
     let made = tasks.join_all().await;
-    assert_eq!(made.iter().filter(|created| **created == Created::New).count(), 1);
-    assert_eq!(store.jobs_of("b", now() - HOUR, 99).await.expect("listed").len(), 1);
+    assert_eq!(
+        made.iter()
+            .filter(|created| **created == Created::New)
+            .count(),
+        1
+    );
+    assert_eq!(
+        store
+            .jobs_of("b", now() - HOUR, 99)
+            .await
+            .expect("listed")
+            .len(),
+        1
+    );
 }
 
 async fn deleting_takes_everything_along(store: Store) {
@@ -460,16 +728,26 @@ async fn deleting_takes_everything_along(store: Store) {
     store.create_job(&new, Some(&once)).await.expect("kept");
     let (job, lease) = claim(&store).await.expect("there is one");
     store.append(&lease, &[note("x")]).await.expect("kept");
-    store.record_receipt(&receipt(job.run, 1), now()).await.expect("kept");
+    store
+        .record_receipt(&receipt(job.run, 1), now())
+        .await
+        .expect("kept");
     store.delete_job(job.id).await.expect("deleted");
     assert!(matches!(store.delete_job(job.id).await, Err(StoreError::NotFound)));
     assert!(matches!(store.job(job.id).await, Err(StoreError::NotFound)));
     assert_eq!(store.events(job.id).await.expect("answered"), []);
     assert!(matches!(store.pinned(job.id).await, Err(StoreError::NotFound)));
     assert_eq!(store.recall(&once).await.expect("answered"), None);
-    assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost, "its worker learns of it");
+    assert_eq!(
+        store.append(&lease, &[note("x")]).await.expect("answered"),
+        Appended::Lost,
+        "its worker learns of it"
+    );
     assert!(matches!(store.append_note(job.id, note("x")).await, Err(StoreError::NotFound)));
-    assert!(matches!(store.record_receipt(&receipt(job.run, 1), now()).await, Err(StoreError::NotFound)));
+    assert!(matches!(
+        store.record_receipt(&receipt(job.run, 1), now()).await,
+        Err(StoreError::NotFound)
+    ));
 }
 
 async fn what_has_expired_goes(store: Store) {
@@ -477,18 +755,36 @@ async fn what_has_expired_goes(store: Store) {
     let young = new_job("young", &["192.0.2.7"]);
     create(&store, &old).await;
     create(&store, &young).await;
-    assert!(matches!(store.job(old.id).await, Err(StoreError::NotFound)), "it isn't shown even before it is gone");
+    assert!(
+        matches!(store.job(old.id).await, Err(StoreError::NotFound)),
+        "it isn't shown even before it is gone"
+    );
     assert_eq!(store.recent_jobs(9).await.expect("listed").len(), 1);
     assert_eq!(store.delete_expired(now()).await.expect("answered"), 1);
     assert_eq!(store.delete_expired(now()).await.expect("answered"), 0);
     assert!(matches!(store.pinned(old.id).await, Err(StoreError::NotFound)));
     assert!(store.job(young.id).await.is_ok());
     let minute = |bucket: &str| Budget { bucket: bucket.to_owned(), limit: 1, window: HOUR * 24 };
-    store.spend(now(), &[minute("x")]).await.expect("answered").expect("the first");
+    store
+        .spend(now(), &[minute("x")])
+        .await
+        .expect("answered")
+        .expect("the first");
     store.delete_expired(now()).await.expect("answered");
-    store.spend(now(), &[minute("x")]).await.expect("answered").expect_err("still remembered");
-    store.delete_expired(now() + HOUR * 26).await.expect("answered");
-    store.spend(now(), &[minute("x")]).await.expect("answered").expect("forgotten");
+    store
+        .spend(now(), &[minute("x")])
+        .await
+        .expect("answered")
+        .expect_err("still remembered");
+    store
+        .delete_expired(now() + HOUR * 26)
+        .await
+        .expect("answered");
+    store
+        .spend(now(), &[minute("x")])
+        .await
+        .expect("answered")
+        .expect("forgotten");
 }
 
 fn budget(bucket: &str, limit: u32) -> Budget {
@@ -497,18 +793,31 @@ fn budget(bucket: &str, limit: u32) -> Budget {
 
 async fn budgets_are_spent_together(store: Store) {
     let start = now();
-    let spend =
-        async |after: SignedDuration, budgets: &[Budget]| store.spend(start + after, budgets).await.expect("answered");
+    let spend = async |after: SignedDuration, budgets: &[Budget]| {
+        store.spend(start + after, budgets).await.expect("answered")
+    };
     for minute in 0..3 {
         let both = [budget("asker", 3), budget("all", 100)];
         assert_eq!(spend(MINUTE * minute, &both).await, Ok(()), "minute {minute}");
     }
-    let exceeded = spend(MINUTE * 3, &[budget("all", 100), budget("asker", 3)]).await.expect_err("the fourth");
+    let exceeded = spend(MINUTE * 3, &[budget("all", 100), budget("asker", 3)])
+        .await
+        .expect_err("the fourth");
     assert_eq!((exceeded.index, exceeded.until), (1, start + HOUR));
     // What was refused has cost nothing: "all" was spent three times.
     assert_eq!(spend(MINUTE * 3, &[budget("all", 4)]).await, Ok(()));
-    assert_eq!(spend(MINUTE * 3, &[budget("all", 4)]).await.map_err(|exceeded| exceeded.index), Err(0));
-    assert_eq!(spend(HOUR - SECOND, &[budget("asker", 3)]).await.map_err(|exceeded| exceeded.until), Err(start + HOUR));
+    assert_eq!(
+        spend(MINUTE * 3, &[budget("all", 4)])
+            .await
+            .map_err(|exceeded| exceeded.index),
+        Err(0)
+    );
+    assert_eq!(
+        spend(HOUR - SECOND, &[budget("asker", 3)])
+            .await
+            .map_err(|exceeded| exceeded.until),
+        Err(start + HOUR)
+    );
     assert_eq!(spend(HOUR, &[budget("asker", 3)]).await, Ok(()));
     assert!(spend(HOUR, &[budget("none", 0)]).await.is_err());
     assert_eq!(spend(HOUR, &[]).await, Ok(()));
@@ -516,7 +825,12 @@ async fn budgets_are_spent_together(store: Store) {
 
 async fn budgets_outlive_a_clock_that_was_wrong(store: Store) {
     let start = now();
-    let spend = async |at: Timestamp| store.spend(at, &[budget("asker", 2)]).await.expect("answered");
+    let spend = async |at: Timestamp| {
+        store
+            .spend(at, &[budget("asker", 2)])
+            .await
+            .expect("answered")
+    };
     for _ in 0..2 {
         assert_eq!(spend(start + HOUR * 24 * 365).await, Ok(()));
     }
@@ -529,11 +843,23 @@ async fn budgets_hold_at_once(store: Store) {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let store = store.clone();
-        tasks.spawn(
-            async move { store.spend(now(), &[budget("a", 5), budget("b", 100)]).await.expect("answered").is_ok() },
-        );
+        tasks.spawn(async move {
+            store
+                .spend(now(), &[budget("a", 5), budget("b", 100)])
+                .await
+                .expect("answered")
+                .is_ok()
+        });
     }
-    assert_eq!(tasks.join_all().await.into_iter().filter(|spent| *spent).count(), 5);
+    assert_eq!(
+        tasks
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|spent| *spent)
+            .count(),
+        5
+    );
 }
 
 async fn keys_work_until_they_are_revoked(store: Store) {
@@ -542,7 +868,10 @@ async fn keys_work_until_they_are_revoked(store: Store) {
         id: text.id().to_owned(),
         name: "mail\0team 'x'".to_owned(),
         scopes: vec![Scope::Test, Scope::Receive],
-        networks: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
+        networks: vec![
+            "192.0.2.0/24".parse().expect("a network"),
+            "2001:db8::/32".parse().expect("a network"),
+        ],
         hourly: 100,
         created: now(),
         expires: Some(now() + HOUR),
@@ -583,7 +912,10 @@ async fn keys_work_until_they_are_revoked(store: Store) {
 
 async fn opt_outs_cover_their_addresses(store: Store) {
     for network in ["192.0.2.0/24", "198.51.100.7/32", "2001:db8:1::/48", "192.0.2.0/24"] {
-        store.opt_out(&network.parse().expect("a network"), "dns TXT", now()).await.expect("kept");
+        store
+            .opt_out(&network.parse().expect("a network"), "dns TXT", now())
+            .await
+            .expect("kept");
     }
     for (address, network) in [
         ("192.0.2.0", Some("192.0.2.0/24")),
@@ -597,12 +929,28 @@ async fn opt_outs_cover_their_addresses(store: Store) {
         ("2001:db8:2::1", None),
         ("2001:db8::ffff", None),
     ] {
-        let found = store.opt_out_of(address.parse().expect("an address")).await.expect("answered");
-        assert_eq!(found.map(|opt_out| opt_out.network.to_string()).as_deref(), network, "{address}");
+        let found = store
+            .opt_out_of(address.parse().expect("an address"))
+            .await
+            .expect("answered");
+        assert_eq!(
+            found.map(|opt_out| opt_out.network.to_string()).as_deref(),
+            network,
+            "{address}"
+        );
     }
     assert_eq!(store.opt_outs(9).await.expect("listed").len(), 3);
-    store.opt_in(&"192.0.2.0/24".parse().expect("a network")).await.expect("removed");
-    assert_eq!(store.opt_out_of("192.0.2.1".parse().expect("an address")).await.expect("answered"), None);
+    store
+        .opt_in(&"192.0.2.0/24".parse().expect("a network"))
+        .await
+        .expect("removed");
+    assert_eq!(
+        store
+            .opt_out_of("192.0.2.1".parse().expect("an address"))
+            .await
+            .expect("answered"),
+        None
+    );
 }
 
 async fn owners_are_of_their_asker(store: Store) {
@@ -624,11 +972,17 @@ async fn owners_are_of_their_asker(store: Store) {
     }
     let of = async |asker| {
         let owned = store.owned_by(asker, now()).await.expect("listed");
-        owned.into_iter().map(|owner| owner.subject).collect::<Vec<_>>()
+        owned
+            .into_iter()
+            .map(|owner| owner.subject)
+            .collect::<Vec<_>>()
     };
     assert_eq!(of("net:198.51.100.0/24").await, [domain.clone(), network]);
     assert_eq!(of("net:203.0.113.0/24").await, [], "expired");
-    store.keep_owner(&owner(domain.clone(), "net:203.0.113.0/24", SignedDuration::ZERO)).await.expect("kept");
+    store
+        .keep_owner(&owner(domain.clone(), "net:203.0.113.0/24", SignedDuration::ZERO))
+        .await
+        .expect("kept");
     assert_eq!(of("net:203.0.113.0/24").await, [domain]);
     assert_eq!(of("net:192.0.2.0/24").await, []);
 }
@@ -648,7 +1002,10 @@ async fn challenges_are_tried_a_few_times(store: Store) {
     store.create_challenge(&new).await.expect("kept");
     assert_eq!(store.challenge(new.id, now()).await.expect("kept"), new);
     for attempts in 1..=3 {
-        let tried = store.try_challenge(new.id, now(), 3).await.expect("may be tried");
+        let tried = store
+            .try_challenge(new.id, now(), 3)
+            .await
+            .expect("may be tried");
         assert_eq!(tried, Challenge { attempts, ..new.clone() });
     }
     assert!(matches!(store.try_challenge(new.id, now(), 3).await, Err(StoreError::NotFound)));

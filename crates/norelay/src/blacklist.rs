@@ -1,4 +1,5 @@
-//! `norelay blacklist`: what the DNS blacklists say about addresses and domains, each list self-tested first.
+//! `norelay blacklist`: what the DNS blacklists say about addresses and domains, each list
+//! self-tested first.
 //!
 //! Exit codes: 0 not listed, 1 listed, 2 could not tell, 3 usage.
 
@@ -36,15 +37,18 @@ pub const KEY_FILE: &str = "NORELAY_BLACKLIST_KEY_FILE";
 /// What to look up, and where.
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes: 0 not listed, 1 listed, 2 could not tell, 3 usage.\n\n\
-    Keys: lines of ZONE=KEY in --key-file, or ZONE=KEY separated by spaces in NORELAY_BLACKLIST_KEYS.")]
+    Keys: lines of ZONE=KEY in --key-file, or ZONE=KEY separated by spaces in \
+    NORELAY_BLACKLIST_KEYS.")]
 pub struct Arguments {
     /// Addresses or domains
     #[arg(required = true, value_name = "ADDRESS|DOMAIN")]
     targets: Vec<String>,
-    /// Ask these lists only: zones, also of lists that norelay doesn't know; "default"; or "all" for doubtful ones too
+    /// Ask these lists only: zones, also of lists that norelay doesn't know; "default"; or "all"
+    /// for doubtful ones too
     #[arg(long, value_name = "ZONES", value_delimiter = ',')]
     list: Vec<String>,
-    /// The DNS resolver to ask: best a recursive one of your own, since many lists don't answer public ones
+    /// The DNS resolver to ask: best a recursive one of your own, since many lists don't answer
+    /// public ones
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_resolver)]
     resolver: Option<SocketAddr>,
     /// The file with the keys of lists that need one
@@ -101,9 +105,13 @@ impl From<Relay> for Verdict {
 /// Asks about every target; the exit code is the worst state's.
 pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
-    let targets = arguments.targets.iter().map(|text| target(text)).collect::<Result<Vec<_>, _>>()?;
-    let lists =
-        Blacklists::new(arguments.options()?).map_err(|error| Complaint::usage(format!("There is {error}.")))?;
+    let targets = arguments
+        .targets
+        .iter()
+        .map(|text| target(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let lists = Blacklists::new(arguments.options()?)
+        .map_err(|error| Complaint::usage(format!("There is {error}.")))?;
     let mut worst = State::NotListed;
     if arguments.output == Format::Csv {
         output::print(&line(&COLUMNS))?;
@@ -119,7 +127,11 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
 
 fn target(text: &str) -> Result<Target, Complaint> {
     blacklist::target(text).map_err(|why| {
-        let text: String = text.chars().filter(|character| !character.is_control()).take(60).collect();
+        let text: String = text
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(60)
+            .collect();
         Complaint::usage(format!("\"{text}\" is {why}."))
     })
 }
@@ -145,15 +157,23 @@ impl Arguments {
     }
 }
 
-/// The keys of lists, from a file and from the environment; never from an argument, which every user of the machine
-/// could see.
+/// The keys of lists, from a file and from the environment; never from an argument, which every
+/// user of the machine could see.
 pub fn keys(file: Option<&Path>) -> Result<Keys, Complaint> {
-    let in_environment = std::env::var(KEYS).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join("\n");
-    Keys::parse(&in_environment).map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
+    let in_environment = std::env::var(KEYS)
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join("\n");
+    Keys::parse(&in_environment)
+        .map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
     let in_file = match file {
         Some(path) => {
-            let text = key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
-            let unusable = |error| Complaint::usage(format!("The key file {} can't be used: {error}.", path.display()));
+            let text =
+                key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
+            let unusable = |error| {
+                Complaint::usage(format!("The key file {} can't be used: {error}.", path.display()))
+            };
             Keys::parse(&text).map_err(unusable)?;
             text
         }

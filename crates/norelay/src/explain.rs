@@ -24,7 +24,11 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
 pub fn find(name: &str) -> Result<&'static RelayTest, Complaint> {
     let by_number = name.parse().ok().and_then(catalogue::by_number);
     by_number.or_else(|| catalogue::by_id(name)).ok_or_else(|| {
-        let name: String = name.chars().filter(|character| !character.is_control()).take(60).collect();
+        let name: String = name
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(60)
+            .collect();
         Complaint::usage(format!("There is no test \"{name}\": norelay explain lists them all."))
     })
 }
@@ -32,7 +36,13 @@ pub fn find(name: &str) -> Result<&'static RelayTest, Complaint> {
 fn list() -> String {
     let mut text = String::new();
     for test in catalogue::TESTS {
-        let row = format!("{:>3}  {:<24} {:<11} {}\n", test.number, test.id, test.profile.to_string(), test.title());
+        let row = format!(
+            "{:>3}  {:<24} {:<11} {}\n",
+            test.number,
+            test.id,
+            test.profile.to_string(),
+            test.title()
+        );
         text.push_str(&row);
     }
     text

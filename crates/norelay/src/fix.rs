@@ -9,14 +9,18 @@ use crate::{Complaint, nearest, output};
 pub struct Arguments {
     /// A server or packaging, such as postfix, to list its remedies; without one, all are listed
     server: Option<String>,
-    /// The name of a remedy, such as mynetworks, or a cause that a report names, such as percent_hack: shows what to do
+    /// The name of a remedy, such as mynetworks, or a cause that a report names, such as
+    /// percent_hack: shows what to do
     remedy: Option<String>,
 }
 
 /// Prints the list of all remedies, that of a server, or the documents that are asked for.
 pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
     let text = match (&arguments.server, &arguments.remedy) {
-        (None, _) => remedy::servers().map(|server| list(server, false)).collect::<Vec<_>>().join("\n"),
+        (None, _) => remedy::servers()
+            .map(|server| list(server, false))
+            .collect::<Vec<_>>()
+            .join("\n"),
         // As a report's JSON has it: postfix/mynetworks.
         (Some(key), None) if key.contains('/') => match key.to_lowercase().split_once('/') {
             Some((server, name)) => documents(server_named(server)?, name)?,
@@ -38,11 +42,16 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
 /// The server that somebody names as we or as its makers do.
 fn server_named(typed: &str) -> Result<&'static str, Complaint> {
     let wanted = typed.trim().to_lowercase();
-    let is_meant = |server: &&'static str| *server == wanted || remedy::title_of(server).to_lowercase() == wanted;
-    remedy::servers().find(|server| is_meant(server)).ok_or_else(|| {
-        let or = nearest::of(&wanted, remedy::servers()).unwrap_or_else(|| "norelay fix lists the servers".to_owned());
-        Complaint::usage(format!("There are no remedies for \"{}\": {or}.", shown(typed)))
-    })
+    let is_meant = |server: &&'static str| {
+        *server == wanted || remedy::title_of(server).to_lowercase() == wanted
+    };
+    remedy::servers()
+        .find(|server| is_meant(server))
+        .ok_or_else(|| {
+            let or = nearest::of(&wanted, remedy::servers())
+                .unwrap_or_else(|| "norelay fix lists the servers".to_owned());
+            Complaint::usage(format!("There are no remedies for \"{}\": {or}.", shown(typed)))
+        })
 }
 
 /// The documents of a remedy, or of all that cure a cause.
@@ -55,30 +64,46 @@ fn documents(server: &'static str, typed: &str) -> Result<String, Complaint> {
     if found.is_empty() {
         return Err(not_found(server, typed, &wanted));
     }
-    let documents: Vec<_> = found.iter().map(|remedy| remedy.document.trim_end()).collect();
+    let documents: Vec<_> = found
+        .iter()
+        .map(|remedy| remedy.document.trim_end())
+        .collect();
     Ok(documents.join("\n\n\n") + "\n")
 }
 
 fn not_found(server: &'static str, typed: &str, wanted: &str) -> Complaint {
     if let Ok(cause) = wanted.parse::<Cause>() {
         return Complaint::usage(format!(
-            "There is no remedy of {server} for {cause}: norelay fix {server} shows those that there are."
+            "There is no remedy of {server} for {cause}: norelay fix {server} shows those that \
+             there are."
         ));
     }
     let names = of(server).map(|remedy| remedy.name);
-    let causes = of(server).flat_map(|remedy| remedy.causes).map(|cause| cause.word());
+    let causes = of(server)
+        .flat_map(|remedy| remedy.causes)
+        .map(|cause| cause.word());
     let or = nearest::of(wanted, names.chain(causes))
         .unwrap_or_else(|| format!("norelay fix {server} shows those that there are"));
-    Complaint::usage(format!("There is no remedy and no cause \"{}\" of {server}: {or}.", shown(typed)))
+    Complaint::usage(format!(
+        "There is no remedy and no cause \"{}\" of {server}: {or}.",
+        shown(typed)
+    ))
 }
 
 fn of(server: &str) -> impl Iterator<Item = &'static Remedy> {
-    remedy::remedies().iter().filter(move |remedy| remedy.server == server)
+    remedy::remedies()
+        .iter()
+        .filter(move |remedy| remedy.server == server)
 }
 
 /// A server's remedies: what to type, what each does and, if asked, what it cures.
 fn list(server: &'static str, with_causes: bool) -> String {
-    let width = of(server).map(|remedy| remedy.name.len()).max().unwrap_or_default() + server.len() + 2;
+    let width = of(server)
+        .map(|remedy| remedy.name.len())
+        .max()
+        .unwrap_or_default()
+        + server.len()
+        + 2;
     let mut text = format!("{}\n", remedy::title_of(server));
     for remedy in of(server) {
         text += &format!("  {:<width$} {}\n", format!("{server} {}", remedy.name), remedy.title());
@@ -91,5 +116,8 @@ fn list(server: &'static str, with_causes: bool) -> String {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(60).collect()
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(60)
+        .collect()
 }

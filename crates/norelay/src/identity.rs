@@ -2,8 +2,9 @@
 
 use norelay_probe::resolve::Resolver;
 
-/// The probe domain where none is given and the machine has none. It exists for documentation (RFC 2606) and takes no
-/// mail: some servers refuse it for that alone, and the report says what that costs.
+/// The probe domain where none is given and the machine has none. It exists for documentation (RFC
+/// 2606) and takes no mail: some servers refuse it for that alone, and the report says what that
+/// costs.
 pub const FALLBACK_DOMAIN: &str = "example.com";
 /// The second foreign domain where none is given: no message is ever sent to it.
 pub const SECOND_DOMAIN: &str = "example.net";
@@ -19,6 +20,9 @@ pub fn host_name() -> Option<String> {
 pub async fn own_domain(resolver: &Resolver) -> Option<String> {
     let name = host_name()?;
     let domain = psl::domain_str(&name)?.to_owned();
-    let takes_mail = resolver.mx(&domain).await.is_ok_and(|hosts| hosts.iter().any(|(_, host)| !host.is_empty()));
+    let takes_mail = resolver
+        .mx(&domain)
+        .await
+        .is_ok_and(|hosts| hosts.iter().any(|(_, host)| !host.is_empty()));
     takes_mail.then_some(domain)
 }

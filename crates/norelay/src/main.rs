@@ -1,10 +1,11 @@
-//! The executable: reads the command line, runs one command, prints its result, exits with its code.
+//! The executable: reads the command line, runs one command, prints its result, exits with its
+//! code.
 //!
 //! Rules:
 //! - Standard output is the result alone; progress and complaints go to standard error.
 //! - A complaint is one sentence that says what to do.
-//! - Exit codes are promises: 0 closed, 1 open, 2 suspect or inconclusive, 3 usage or configuration, 4 unreachable,
-//!   5 a fault of norelay's own.
+//! - Exit codes are promises: 0 closed, 1 open, 2 suspect or inconclusive, 3 usage or
+//!   configuration, 4 unreachable, 5 a fault of norelay's own.
 
 mod blacklist;
 mod explain;
@@ -32,7 +33,8 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "norelay", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 closed, 1 open relay, 2 suspect or inconclusive, 3 usage, 4 unreachable, 5 internal."
+    after_help = "Exit codes: 0 closed, 1 open relay, 2 suspect or inconclusive, 3 usage, 4 \
+                  unreachable, 5 internal."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -82,9 +84,17 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 3 } else { 0 });
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Complaint { code: 5, sentence: format!("The runtime can't start: {error}.") }),
+        Err(error) => {
+            return complain(&Complaint {
+                code: 5,
+                sentence: format!("The runtime can't start: {error}."),
+            });
+        }
     };
     let result = runtime.block_on(async {
         match cli.command {

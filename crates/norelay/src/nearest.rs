@@ -5,15 +5,23 @@ use std::collections::BTreeSet;
 /// Names that are shown at most.
 const MOST: usize = 3;
 
-/// `did you mean postfix or qmail`, for the names that a word is like; nothing where it is like none.
+/// `did you mean postfix or qmail`, for the names that a word is like; nothing where it is like
+/// none.
 pub fn of<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     // One slip in three letters; a longer word of which the first ones were typed.
-    let is_like =
-        |name: &str, distance| distance <= (name.len() / 3).max(1) || (typed.len() > 2 && name.contains(typed));
+    let is_like = |name: &str, distance| {
+        distance <= (name.len() / 3).max(1) || (typed.len() > 2 && name.contains(typed))
+    };
     let distances: BTreeSet<_> = names
-        .map(|name| (strsim::damerau_levenshtein(&typed.replace('-', "_"), &name.replace('-', "_")), name))
+        .map(|name| {
+            (strsim::damerau_levenshtein(&typed.replace('-', "_"), &name.replace('-', "_")), name)
+        })
         .collect();
-    let like: Vec<_> = distances.into_iter().filter(|(distance, name)| is_like(name, *distance)).take(MOST).collect();
+    let like: Vec<_> = distances
+        .into_iter()
+        .filter(|(distance, name)| is_like(name, *distance))
+        .take(MOST)
+        .collect();
     let names: Vec<_> = like.iter().map(|(_, name)| *name).collect();
     match names.split_last() {
         None => None,

@@ -31,7 +31,10 @@ pub enum Format {
 
 /// Reads a format's name.
 pub fn format_parser() -> impl TypedValueParser<Value = Format> {
-    let names = norelay_render::Format::ALL.iter().map(|format| format.name()).chain(["jsonl"]);
+    let names = norelay_render::Format::ALL
+        .iter()
+        .map(|format| format.name())
+        .chain(["jsonl"]);
     PossibleValuesParser::new(names).map(|name| match name.parse() {
         Ok(norelay_render::Format::Text) => Format::Text,
         Ok(format) => Format::Other(format),
@@ -74,12 +77,16 @@ pub fn render(format: Format, report: &Report, judgement: &Judgement, log: &[Rec
 /// From the least to the worst.
 const LEVELS: [Level; 4] = [Level::Info, Level::Notice, Level::Warning, Level::Error];
 
-/// Reads one word of `--fail-on`: one that no finding has would never fail, and nobody would notice.
+/// Reads one word of `--fail-on`: one that no finding has would never fail, and nobody would
+/// notice.
 pub fn parse_fail_on(text: &str) -> Result<String, String> {
     let is_level = LEVELS.iter().any(|level| level.word() == text);
     match is_level || finding::KINDS.iter().any(|kind| kind.tag == text) {
         true => Ok(text.to_owned()),
-        false => Err("no finding has this tag, and it is no level (info, notice, warning, error)".to_owned()),
+        false => {
+            Err("no finding has this tag, and it is no level (info, notice, warning, error)"
+                .to_owned())
+        }
     }
 }
 
@@ -92,15 +99,21 @@ pub struct Presented {
     pub failing: bool,
 }
 
-/// Judges and prints; `fail_on` has tags of findings, and levels, which stand for themselves and all worse ones.
+/// Judges and prints; `fail_on` has tags of findings, and levels, which stand for themselves and
+/// all worse ones.
 pub fn present(format: Format, log: &[Record], fail_on: &[String]) -> Result<Presented, Complaint> {
     let report = Report::of(log);
     let judgement = verdict::judge(&report);
     print(&render(format, &report, &judgement, log))?;
-    let worst_allowed = LEVELS.into_iter().find(|level| fail_on.iter().any(|name| name == level.word()));
+    let worst_allowed = LEVELS
+        .into_iter()
+        .find(|level| fail_on.iter().any(|name| name == level.word()));
     let failing = finding::findings(&report, &judgement)
         .iter()
-        .any(|finding| fail_on.contains(&finding.tag) || worst_allowed.is_some_and(|level| finding.level >= level));
+        .any(|finding| {
+            fail_on.contains(&finding.tag)
+                || worst_allowed.is_some_and(|level| finding.level >= level)
+        });
     Ok(Presented { verdict: judgement.verdict, failing })
 }
 
@@ -120,11 +133,15 @@ pub fn exit_code(format: Format, presented: Presented, stopped: bool) -> u8 {
 /// Writes to standard output.
 pub fn print(text: &str) -> Result<(), Complaint> {
     let mut output = anstream::stdout().lock();
-    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
     match written {
         Ok(()) => Ok(()),
         // Whoever reads only the beginning (`| head`) is content with it.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Complaint { code: 5, sentence: format!("The result can't be written: {error}.") }),
+        Err(error) => {
+            Err(Complaint { code: 5, sentence: format!("The result can't be written: {error}.") })
+        }
     }
 }

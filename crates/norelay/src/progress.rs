@@ -1,4 +1,5 @@
-//! What is seen while a run goes on: a line a test as it finishes, the waits, and with `--verbose` the dialogue.
+//! What is seen while a run goes on: a line a test as it finishes, the waits, and with `--verbose`
+//! the dialogue.
 
 use std::{
     collections::HashSet,
@@ -20,7 +21,8 @@ use norelay_core::{
 };
 use norelay_probe::record::Sink;
 
-/// Keeps the log, and shows progress on standard error where that is a terminal (or the user asked for it).
+/// Keeps the log, and shows progress on standard error where that is a terminal (or the user asked
+/// for it).
 pub struct Progress {
     verbose: bool,
     live: bool,
@@ -37,10 +39,16 @@ struct State {
 }
 
 impl Progress {
-    /// Shows live lines on a terminal, transcripts where `verbose`; appends every record to `file` at once. `log` is
-    /// what a run that is resumed has already.
+    /// Shows live lines on a terminal, transcripts where `verbose`; appends every record to `file`
+    /// at once. `log` is what a run that is resumed has already.
     pub fn new(verbose: bool, file: Option<File>, log: Vec<Record>) -> Self {
-        let state = State { file, report: Report::of(&log), log, file_error: None, explained: HashSet::new() };
+        let state = State {
+            file,
+            report: Report::of(&log),
+            log,
+            file_error: None,
+            explained: HashSet::new(),
+        };
         Self { verbose, live: std::io::stderr().is_terminal(), state: Mutex::new(state) }
     }
 
@@ -61,9 +69,13 @@ impl Progress {
                 }
                 if self.live || self.verbose {
                     let judgement = verdict::judge(&state.report);
-                    let Some(path) = judgement.paths.get(usize::from(dialogue.path)) else { return };
+                    let Some(path) = judgement.paths.get(usize::from(dialogue.path)) else {
+                        return;
+                    };
                     let of_path = path.tests.iter().chain(&path.controls);
-                    for judged in of_path.filter(|judged| dialogue.tests.iter().any(|id| id == judged.test.id)) {
+                    for judged in of_path
+                        .filter(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))
+                    {
                         anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));
                     }
                 }
@@ -79,7 +91,10 @@ impl Progress {
                 anstream::eprintln!("  … {why} {until} UTC");
             }
             Event::Received(receipt) if self.live || self.verbose => {
-                anstream::eprintln!("  … a message has come back from {}", receipt.peer.ip().to_canonical());
+                anstream::eprintln!(
+                    "  … a message has come back from {}",
+                    receipt.peer.ip().to_canonical()
+                );
             }
             _ => {}
         }
@@ -91,7 +106,9 @@ fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut
     for (line, explanation) in lines {
         anstream::eprintln!("{line}");
         let explanation = explanation.as_ref().map(Explanation::to_string);
-        if let Some(explanation) = explanation.filter(|explanation| seen.insert(explanation.clone())) {
+        if let Some(explanation) =
+            explanation.filter(|explanation| seen.insert(explanation.clone()))
+        {
             anstream::eprintln!("{:13}\x1b[2m# {explanation}\x1b[0m", "");
         }
     }

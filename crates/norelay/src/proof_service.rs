@@ -1,12 +1,13 @@
 //! A `norelay serve` elsewhere as the receiver of a test here: `norelay test --receiver https://…`.
 //!
-//! A machine behind a translator can ask a server, but nothing can come back to it. The service gives it the name and the
-//! key of a run and tells what came.
+//! A machine behind a translator can ask a server, but nothing can come back to it. The service
+//! gives it the name and the key of a run and tells what came.
 //!
 //! Rules:
-//! - The service is believed only as far as its tokens are genuine: a receipt whose addresses bear no token of this run is
-//!   left out.
-//! - When the service doesn't answer, it is asked again until the test is over; what came stays there.
+//! - The service is believed only as far as its tokens are genuine: a receipt whose addresses bear
+//!   no token of this run is left out.
+//! - When the service doesn't answer, it is asked again until the test is over; what came stays
+//!   there.
 
 use std::time::Duration;
 
@@ -88,12 +89,17 @@ pub fn is_url(text: &str) -> bool {
 impl ProofService {
     /// Asks the service what it is.
     pub async fn find(url: &str) -> Result<Self, Complaint> {
-        let wrong = |error: String| Complaint::usage(format!("The receiver {url} can't be used: {error}."));
-        let base =
-            Url::parse(&format!("{}/api/v1/", url.trim_end_matches('/'))).map_err(|error| wrong(error.to_string()))?;
-        let client = Client::builder().timeout(TIMEOUT + Duration::from_secs(WAIT.into())).build();
+        let wrong =
+            |error: String| Complaint::usage(format!("The receiver {url} can't be used: {error}."));
+        let base = Url::parse(&format!("{}/api/v1/", url.trim_end_matches('/')))
+            .map_err(|error| wrong(error.to_string()))?;
+        let client = Client::builder()
+            .timeout(TIMEOUT + Duration::from_secs(WAIT.into()))
+            .build();
         let client = client.map_err(|error| wrong(error.to_string()))?;
-        let key = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+        let key = std::env::var(KEY_VARIABLE)
+            .ok()
+            .filter(|key| !key.is_empty());
         let mut service = Self { client, url: base, key, domain: String::new() };
         let described: Described = answer(service.get("service")).await.map_err(wrong)?;
         if !described.receives {
@@ -106,10 +112,17 @@ impl ProofService {
 
     /// Begins a run. To be called within a tokio runtime.
     pub async fn begin(&self, target: &str) -> Result<Reception, Complaint> {
-        let wrong = |error: String| Complaint::usage(format!("The receiver {} did not begin: {error}.", self.url));
-        let wanted = self.authorized(self.client.post(self.at("receptions"))).json(&json!({"target": target}));
+        let wrong = |error: String| {
+            Complaint::usage(format!("The receiver {} did not begin: {error}.", self.url))
+        };
+        let wanted = self
+            .authorized(self.client.post(self.at("receptions")))
+            .json(&json!({"target": target}));
         let made: Made = answer(wanted).await.map_err(wrong)?;
-        let octets = HEXLOWER.decode(made.key.as_bytes()).ok().and_then(|octets| octets.try_into().ok());
+        let octets = HEXLOWER
+            .decode(made.key.as_bytes())
+            .ok()
+            .and_then(|octets| octets.try_into().ok());
         let key = TokenKey::new(octets.ok_or_else(|| wrong("its key is none".to_owned()))?);
         let (sender, receipts) = mpsc::channel(MAX_AWAITED);
         let follower = Follower {
@@ -124,7 +137,9 @@ impl ProofService {
     }
 
     fn at(&self, path: &str) -> Url {
-        self.url.join(path).expect("the paths are ours, and ids have letters and digits")
+        self.url
+            .join(path)
+            .expect("the paths are ours, and ids have letters and digits")
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -152,7 +167,10 @@ impl Follower {
     async fn follow(self, receipts: mpsc::Sender<Receipt>) {
         let mut since = 0;
         while !receipts.is_closed() {
-            let mut request = self.client.get(self.url.clone()).query(&[("since", since), ("wait", WAIT.into())]);
+            let mut request = self
+                .client
+                .get(self.url.clone())
+                .query(&[("since", since), ("wait", WAIT.into())]);
             if let Some(key) = &self.api_key {
                 request = request.bearer_auth(key);
             }
@@ -182,10 +200,19 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Strin
     let response = request.send().await.map_err(|error| clause(&error))?;
     let status = response.status();
     if status.is_success() {
-        return response.json().await.map_err(|_| "its answer is not understood".to_owned());
+        return response
+            .json()
+            .await
+            .map_err(|_| "its answer is not understood".to_owned());
     }
-    let says = response.json::<Problem>().await.map(|problem| problem.detail);
-    Err(says.map_or_else(|_| format!("it answers {status}"), |says| says.trim_end_matches('.').to_owned()))
+    let says = response
+        .json::<Problem>()
+        .await
+        .map(|problem| problem.detail);
+    Err(says.map_or_else(
+        |_| format!("it answers {status}"),
+        |says| says.trim_end_matches('.').to_owned(),
+    ))
 }
 
 /// The innermost cause: the outer ones name the address, which the sentence has already.

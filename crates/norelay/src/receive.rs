@@ -1,7 +1,8 @@
 //! `norelay receive`: the receiver alone, for tests that run elsewhere.
 //!
-//! It takes relay-test messages for its domains, keeps a receipt of each in a spool, and shows it. A test joins it with
-//! the same spool and key file: `norelay test TARGET --domain DOMAIN --receiver SPOOL --key-file FILE`.
+//! It takes relay-test messages for its domains, keeps a receipt of each in a spool, and shows it.
+//! A test joins it with the same spool and key file: `norelay test TARGET --domain DOMAIN
+//! --receiver SPOOL --key-file FILE`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -34,8 +35,8 @@ pub struct Arguments {
     /// The domains whose mail comes here (their MX is this host)
     #[arg(long, value_name = "DOMAIN", required = true, value_delimiter = ',')]
     domain: Vec<String>,
-    /// The file that receipts are kept in; a test elsewhere reads it. Before it has 1 GiB, the oldest are dropped: it is
-    /// laid aside as FILE.old, which is read as well, and begun anew
+    /// The file that receipts are kept in; a test elsewhere reads it. Before it has 1 GiB, the
+    /// oldest are dropped: it is laid aside as FILE.old, which is read as well, and begun anew
     #[arg(long, value_name = "FILE")]
     spool: PathBuf,
     /// The file with the key that tests share; made if there is none
@@ -47,7 +48,8 @@ pub struct Arguments {
     /// The name to greet with: this host's, as the MX names it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Take mail for postmaster and abuse too, and keep it in this mailbox; without it such mail is refused
+    /// Take mail for postmaster and abuse too, and keep it in this mailbox; without it such mail is
+    /// refused
     #[arg(long, value_name = "FILE")]
     postmaster: Option<PathBuf>,
     /// Whom HELP says to write to: an address elsewhere, or a page
@@ -75,8 +77,13 @@ enum Format {
 pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     arguments.color.choose();
     let unusable = |error: std::io::Error| Complaint::usage(error.to_string());
-    let domains = arguments.domain.iter().map(|domain| target::host_name(domain));
-    let domains = domains.collect::<Result<Vec<_>, _>>().map_err(|error| Complaint::usage(error.to_string()))?;
+    let domains = arguments
+        .domain
+        .iter()
+        .map(|domain| target::host_name(domain));
+    let domains = domains
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Complaint::usage(error.to_string()))?;
     let name = arguments.name()?.unwrap_or_else(|| domains[0].clone());
     let (key, is_new) = key_file::read_or_make(&arguments.key_file).map_err(unusable)?;
     let mut reception = Reception::new(&name, &domains, ReceptionKey::AnyRun(key));
@@ -84,8 +91,17 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
         reception = reception.with_contact(contact);
     }
     let mut config = Config::new(reception.with_postmaster(arguments.postmaster.is_some()));
-    config.spool = Some(Spool::open(&arguments.spool).map_err(unusable)?.rotating(MAX_SPOOL / 2));
-    config.mailbox = arguments.postmaster.as_deref().map(Mailbox::open).transpose().map_err(unusable)?;
+    config.spool = Some(
+        Spool::open(&arguments.spool)
+            .map_err(unusable)?
+            .rotating(MAX_SPOOL / 2),
+    );
+    config.mailbox = arguments
+        .postmaster
+        .as_deref()
+        .map(Mailbox::open)
+        .transpose()
+        .map_err(unusable)?;
     let receiving = Receiving::bind(&arguments.listen, config).map_err(unusable)?;
     arguments.introduce(&name, &domains, is_new, &receiving);
     show_until_stopped(&receiving, arguments.output).await?;
@@ -99,30 +115,42 @@ impl Arguments {
     fn name(&self) -> Result<Option<String>, Complaint> {
         match &self.name {
             None => Ok(identity::host_name()),
-            Some(name) => target::host_name(name).map(Some).map_err(|error| Complaint::usage(error.to_string())),
+            Some(name) => target::host_name(name)
+                .map(Some)
+                .map_err(|error| Complaint::usage(error.to_string())),
         }
     }
 
     /// Says who it is, where it listens, what it takes, and how to join it.
     fn introduce(&self, name: &str, domains: &[String], key_is_new: bool, receiving: &Receiving) {
-        let addresses: Vec<_> = receiving.local_addrs().iter().map(ToString::to_string).collect();
+        let addresses: Vec<_> = receiving
+            .local_addrs()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let made = if key_is_new { " (just made; keep it secret)" } else { "" };
         let (spool, key_file) = (self.spool.display(), self.key_file.display());
         anstream::eprintln!("norelay receives as {name} on {}.", addresses.join(" and "));
         anstream::eprintln!(
-            "  It takes messages for test tokens at {} and relays nothing; the MX of each domain has to be this host.",
+            "  It takes messages for test tokens at {} and relays nothing; the MX of each domain \
+             has to be this host.",
             domains.join(", ")
         );
         match &self.postmaster {
-            Some(mailbox) => anstream::eprintln!("  Mail for postmaster and abuse is kept in {}.", mailbox.display()),
+            Some(mailbox) => anstream::eprintln!(
+                "  Mail for postmaster and abuse is kept in {}.",
+                mailbox.display()
+            ),
             None => anstream::eprintln!(
-                "  Mail for postmaster is refused, which RFC 5321 does not allow for long: --postmaster FILE keeps it."
+                "  Mail for postmaster is refused, which RFC 5321 does not allow for long: \
+                 --postmaster FILE keeps it."
             ),
         }
         anstream::eprintln!("  Receipts are kept in {spool}, the key is in {key_file}{made}.");
         let domain = &domains[0];
         anstream::eprintln!(
-            "  Join it: norelay test TARGET --domain {domain} --receiver {spool} --key-file {key_file}"
+            "  Join it: norelay test TARGET --domain {domain} --receiver {spool} --key-file \
+             {key_file}"
         );
     }
 }
@@ -155,7 +183,8 @@ fn line(at: Timestamp, receipt: &Receipt) -> String {
     };
     let tls = if receipt.tls { " under TLS" } else { "" };
     format!(
-        "{at:.0}  run {}  test {} ({id}) on path {}: {what} from {} (HELO {helo}){tls}: {reverse_path} -> {forward_path}\n",
+        "{at:.0}  run {}  test {} ({id}) on path {}: {what} from {} (HELO {helo}){tls}: \
+         {reverse_path} -> {forward_path}\n",
         token.run,
         token.test,
         token.path,
@@ -185,15 +214,27 @@ mod tests {
         let start = "1970-01-01T00:00:00Z  run 0000000000000abc  test 6 (percent-host) on path 0: ";
         let end = ": <> -> <x@y>\n";
         for (role, message_token, expected) in [
-            (Role::Recipient, true, "arrived, with the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m) under TLS"),
-            (Role::Recipient, false, "arrived, without the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m)"),
+            (
+                Role::Recipient,
+                true,
+                "arrived, with the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m) under TLS",
+            ),
+            (
+                Role::Recipient,
+                false,
+                "arrived, without the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m)",
+            ),
             (
                 Role::Sender,
                 false,
-                "came to the sender's address (a bounce or an answer) from 192.0.2.7 (HELO mx\\x1b[31m)",
+                "came to the sender's address (a bounce or an answer) from 192.0.2.7 (HELO \
+                 mx\\x1b[31m)",
             ),
         ] {
-            assert_eq!(line(Timestamp::UNIX_EPOCH, &receipt(role, message_token)), format!("{start}{expected}{end}"));
+            assert_eq!(
+                line(Timestamp::UNIX_EPOCH, &receipt(role, message_token)),
+                format!("{start}{expected}{end}")
+            );
         }
     }
 }

@@ -46,11 +46,15 @@ pub fn read(path: &Path) -> Result<Vec<Record>, Complaint> {
         .map_err(|error| Complaint::usage(format!("{shown} can't be read: {error}.")))?;
     let log = replay::read_log(&text);
     if log.records.is_empty() {
-        return Err(Complaint::usage(format!("{shown} holds no event: give the log that norelay test --log wrote.")));
+        return Err(Complaint::usage(format!(
+            "{shown} holds no event: give the log that norelay test --log wrote."
+        )));
     }
     if let Some(first) = log.damaged.first() {
         let count = log.damaged.len();
-        anstream::eprintln!("norelay: {count} damaged lines of {shown} are left out, the first is line {first}.");
+        anstream::eprintln!(
+            "norelay: {count} damaged lines of {shown} are left out, the first is line {first}."
+        );
     }
     Ok(log.records)
 }

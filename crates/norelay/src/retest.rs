@@ -19,9 +19,15 @@ pub fn read(path: &Path) -> Result<Plan, Complaint> {
     Plan::of(&text).map_err(|no| {
         Complaint::usage(match no {
             NoPlan::NotOurs => {
-                format!("{shown} is not a report of one target: give what norelay test --output json wrote.")
+                format!(
+                    "{shown} is not a report of one target: give what norelay test --output \
+                         json wrote."
+                )
             }
-            NoPlan::NothingFailed => format!("Nothing failed in {shown}, so there is nothing to ask again."),
+            NoPlan::NothingFailed => format!(
+                "Nothing failed in {shown}, so there is nothing to \
+                                              ask again."
+            ),
         })
     })
 }

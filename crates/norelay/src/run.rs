@@ -1,4 +1,5 @@
-//! The runs of one `norelay test`: what they share (resolver, identity, receiver), and one target's run.
+//! The runs of one `norelay test`: what they share (resolver, identity, receiver), and one target's
+//! run.
 
 use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Arc};
 
@@ -59,26 +60,39 @@ pub struct Log {
 impl Session {
     /// Checks what was asked, and prepares what all targets share.
     pub async fn begin(arguments: &Arguments) -> Result<Self, Complaint> {
-        let resolver = Resolver::new(arguments.resolver, arguments.timeout.min(std::time::Duration::from_secs(5)))
-            .map_err(|error| Complaint::usage(error.to_string()))?;
+        let resolver = Resolver::new(
+            arguments.resolver,
+            arguments.timeout.min(std::time::Duration::from_secs(5)),
+        )
+        .map_err(|error| Complaint::usage(error.to_string()))?;
         let named = |name: &Option<String>| match name {
             None => Ok(None),
-            Some(name) => {
-                norelay_probe::target::host_name(name).map(Some).map_err(|error| Complaint::usage(error.to_string()))
-            }
+            Some(name) => norelay_probe::target::host_name(name)
+                .map(Some)
+                .map_err(|error| Complaint::usage(error.to_string())),
         };
         let given = named(&arguments.domain)?;
-        let second_domain = named(&arguments.second_domain)?.unwrap_or_else(|| identity::SECOND_DOMAIN.to_owned());
+        let second_domain =
+            named(&arguments.second_domain)?.unwrap_or_else(|| identity::SECOND_DOMAIN.to_owned());
         let helo = arguments.helo.clone().or_else(identity::host_name);
-        let service = match arguments.receiver.as_deref().filter(|receiver| proof_service::is_url(receiver)) {
+        let service = match arguments
+            .receiver
+            .as_deref()
+            .filter(|receiver| proof_service::is_url(receiver))
+        {
             Some(url) => Some(ProofService::find(url).await?),
             None => None,
         };
-        let given = service.as_ref().map(|service| service.domain.clone()).or(given);
+        let given = service
+            .as_ref()
+            .map(|service| service.domain.clone())
+            .or(given);
         let domain_given = given.is_some();
         let domain = match given {
             Some(domain) => domain,
-            None => identity::own_domain(&resolver).await.unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
+            None => identity::own_domain(&resolver)
+                .await
+                .unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
         };
         let credentials = password::credentials(arguments)?;
         let client_identity = client_identity(arguments)?;
@@ -108,7 +122,11 @@ impl Session {
         text: &str,
         target: &Target,
     ) -> Result<Log, Complaint> {
-        let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
+        let progress = Arc::new(Progress::new(
+            arguments.verbose,
+            log_file(arguments.log.as_deref())?,
+            Vec::new(),
+        ));
         let (run, key, receipts) = self.reception(text).await?;
         match self.resolver.exchangers(target).await {
             Err(error) => self.record_unresolved(progress.as_ref(), arguments, run, text, &error),
@@ -125,9 +143,18 @@ impl Session {
                     ..self.request(arguments, tests, run, key)
                 };
                 let network = Arc::new(arguments.network());
-                scan::introduce(&mut request, &exchangers, network, &self.resolver, self.stop.clone()).await;
+                scan::introduce(
+                    &mut request,
+                    &exchangers,
+                    network,
+                    &self.resolver,
+                    self.stop.clone(),
+                )
+                .await;
                 let local_domain = request.local_domain.clone();
-                let scan = self.scan(arguments, request, &progress, receipts).run(exchangers.clone());
+                let scan = self
+                    .scan(arguments, request, &progress, receipts)
+                    .run(exchangers.clone());
                 let mut stop = self.stop.clone();
                 let besides = async {
                     tokio::select! {
@@ -143,21 +170,37 @@ impl Session {
 
     /// Asks again what failed in an earlier run.
     pub async fn retest(&self, arguments: &Arguments, plan: Plan) -> Result<Log, Complaint> {
-        let progress = Arc::new(Progress::new(arguments.verbose, log_file(arguments.log.as_deref())?, Vec::new()));
+        let progress = Arc::new(Progress::new(
+            arguments.verbose,
+            log_file(arguments.log.as_deref())?,
+            Vec::new(),
+        ));
         let (run, key, receipts) = self.reception(&plan.target).await?;
         let exchangers = scan::exchangers_of(&plan.paths);
         self.refuse_own_receiver(&exchangers).await?;
         let note = plan.note();
-        let tests: BTreeSet<_> = plan.paths.iter().flat_map(|(_, tests)| tests.iter().map(|test| test.id)).collect();
-        let tests: Vec<_> = catalogue::TESTS.iter().filter(|test| tests.contains(test.id)).collect();
+        let tests: BTreeSet<_> = plan
+            .paths
+            .iter()
+            .flat_map(|(_, tests)| tests.iter().map(|test| test.id))
+            .collect();
+        let tests: Vec<_> = catalogue::TESTS
+            .iter()
+            .filter(|test| tests.contains(test.id))
+            .collect();
         let request = Request {
-            address_typed: plan.target.parse::<Target>().is_ok_and(|target| matches!(target.host, Host::Address(_))),
+            address_typed: plan
+                .target
+                .parse::<Target>()
+                .is_ok_and(|target| matches!(target.host, Host::Address(_))),
             target: plan.target,
             profile: plan.run.profile,
             traps: self.traps(&tests, &exchangers).await,
             ..self.request(arguments, &tests, run, key)
         };
-        self.scan(arguments, request, &progress, receipts).again(plan.paths, note).await;
+        self.scan(arguments, request, &progress, receipts)
+            .again(plan.paths, note)
+            .await;
         Ok(self.log_of(&progress))
     }
 
@@ -165,24 +208,37 @@ impl Session {
     pub async fn resume(&self, arguments: &Arguments, path: &Path) -> Result<Log, Complaint> {
         let old = replay::read(path)?;
         if self.service.is_some() {
-            return Err(Complaint::usage("A run whose messages went to a service can't be resumed: start it anew."));
+            return Err(Complaint::usage(
+                "A run whose messages went to a service can't be resumed: start it anew.",
+            ));
         }
         let report = Report::of(&old);
         let shown = path.display();
         let (Some(run), false) = (report.run.clone(), report.paths.is_empty()) else {
-            return Err(Complaint::usage(format!("{shown} is not the log of a run that can go on: start it anew.")));
+            return Err(Complaint::usage(format!(
+                "{shown} is not the log of a run that can go on: start it anew."
+            )));
         };
         if self.receipts.is_some() && run.domain != self.domain {
-            let sentence = format!("The run in {shown} is for the probe domain {}: give it with --domain.", run.domain);
+            let sentence = format!(
+                "The run in {shown} is for the probe domain {}: give it with --domain.",
+                run.domain
+            );
             return Err(Complaint::usage(sentence));
         }
         let of_paths = report.paths.iter().flat_map(|facts| &facts.tests);
         let tests: BTreeSet<_> = run.tests.iter().chain(of_paths).cloned().collect();
-        let tests: Vec<_> = catalogue::TESTS.iter().filter(|test| tests.contains(test.id)).collect();
+        let tests: Vec<_> = catalogue::TESTS
+            .iter()
+            .filter(|test| tests.contains(test.id))
+            .collect();
         let (key, receipts) = self.key_and_receipts(run.run)?;
         let request = Request {
             target: run.target.clone(),
-            address_typed: run.target.parse::<Target>().is_ok_and(|target| matches!(target.host, Host::Address(_))),
+            address_typed: run
+                .target
+                .parse::<Target>()
+                .is_ok_and(|target| matches!(target.host, Host::Address(_))),
             profile: run.profile,
             domain: run.domain,
             domain_given: run.domain_given,
@@ -191,7 +247,9 @@ impl Session {
             ..self.request(arguments, &tests, run.run, key)
         };
         let progress = Arc::new(Progress::new(arguments.verbose, log_file(Some(path))?, old));
-        self.scan(arguments, request, &progress, receipts).resume(report).await;
+        self.scan(arguments, request, &progress, receipts)
+            .resume(report)
+            .await;
         Ok(self.log_of(&progress))
     }
 
@@ -208,7 +266,10 @@ impl Session {
     }
 
     /// A run's name and key, and where its messages are seen.
-    async fn reception(&self, target: &str) -> Result<(RunId, TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
+    async fn reception(
+        &self,
+        target: &str,
+    ) -> Result<(RunId, TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
         if let Some(service) = &self.service {
             let Reception { run, key, receipts } = service.begin(target).await?;
             return Ok((run, key, Some(receipts)));
@@ -226,23 +287,37 @@ impl Session {
         Log { records, stopped: *self.stop.borrow() }
     }
 
-    fn key_and_receipts(&self, run: RunId) -> Result<(TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
+    fn key_and_receipts(
+        &self,
+        run: RunId,
+    ) -> Result<(TokenKey, Option<mpsc::Receiver<Receipt>>), Complaint> {
         let Some(source) = &self.receipts else { return Ok((TokenKey::new(rand::random()), None)) };
-        let receipts = source.receipts_of(run).map_err(|error| Complaint::usage(error.to_string()))?;
+        let receipts = source
+            .receipts_of(run)
+            .map_err(|error| Complaint::usage(error.to_string()))?;
         Ok((source.key_of(run), Some(receipts)))
     }
 
-    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look open.
-    async fn refuse_own_receiver(&self, exchangers: &[norelay_core::event::MailExchanger]) -> Result<(), Complaint> {
+    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look
+    /// open.
+    async fn refuse_own_receiver(
+        &self,
+        exchangers: &[norelay_core::event::MailExchanger],
+    ) -> Result<(), Complaint> {
         if self.receipts.is_none() && self.service.is_none() {
             return Ok(());
         }
         for (_, host) in self.resolver.mx(&self.domain).await.unwrap_or_default() {
             let own = self.resolver.addresses(&host).await.unwrap_or_default();
-            if exchangers.iter().flat_map(|exchanger| &exchanger.addresses).any(|address| own.contains(address)) {
+            if exchangers
+                .iter()
+                .flat_map(|exchanger| &exchanger.addresses)
+                .any(|address| own.contains(address))
+            {
                 let domain = &self.domain;
                 return Err(Complaint::usage(format!(
-                    "The target takes the mail of the probe domain {domain} itself, so nothing could be told: give another --domain."
+                    "The target takes the mail of the probe domain {domain} itself, so nothing \
+                     could be told: give another --domain."
                 )));
             }
         }
@@ -255,14 +330,23 @@ impl Session {
         tests: &[&'static RelayTest],
         exchangers: &[norelay_core::event::MailExchanger],
     ) -> scan::Traps {
-        match tests.iter().any(|test| test.uses("backup_trap") || test.uses("primary_trap")) {
+        match tests
+            .iter()
+            .any(|test| test.uses("backup_trap") || test.uses("primary_trap"))
+        {
             true => self.resolver.traps(&self.domain, exchangers).await,
             false => scan::Traps::default(),
         }
     }
 
     /// What is the same for every target.
-    fn request(&self, arguments: &Arguments, tests: &[&'static RelayTest], run: RunId, key: TokenKey) -> Request {
+    fn request(
+        &self,
+        arguments: &Arguments,
+        tests: &[&'static RelayTest],
+        run: RunId,
+        key: TokenKey,
+    ) -> Request {
         let (concurrency, slow) = arguments.concurrency();
         Request {
             run,
@@ -278,7 +362,12 @@ impl Session {
             introduction: Vec::new(),
             local_user: arguments.local_user.clone(),
             helo: self.helo.clone(),
-            receivers: arguments.receive.iter().filter(|at| at.port() == 25).map(SocketAddr::ip).collect(),
+            receivers: arguments
+                .receive
+                .iter()
+                .filter(|at| at.port() == 25)
+                .map(SocketAddr::ip)
+                .collect(),
             traps: scan::Traps::default(),
             ports: Vec::new(),
             family: arguments.family(),
@@ -301,7 +390,11 @@ impl Session {
         target: &Target,
         exchangers: &[norelay_core::event::MailExchanger],
     ) -> Option<String> {
-        if let Some(domain) = arguments.local_domain.as_deref().or_else(|| target.domain(exchangers)) {
+        if let Some(domain) = arguments
+            .local_domain
+            .as_deref()
+            .or_else(|| target.domain(exchangers))
+        {
             return Some(domain.to_owned());
         }
         let name = exchangers.first()?.name.as_ref()?;
@@ -309,7 +402,14 @@ impl Session {
     }
 
     /// A target without a server is a run without a path.
-    fn record_unresolved(&self, sink: &dyn Sink, arguments: &Arguments, run: RunId, text: &str, error: &ResolveError) {
+    fn record_unresolved(
+        &self,
+        sink: &dyn Sink,
+        arguments: &Arguments,
+        run: RunId,
+        text: &str,
+        error: &ResolveError,
+    ) {
         let started = Event::RunStarted(Run {
             run,
             target: text.to_owned(),
@@ -333,10 +433,13 @@ impl Session {
 
 /// The certificate to show as a client.
 fn client_identity(arguments: &Arguments) -> Result<Option<Arc<ClientIdentity>>, Complaint> {
-    let (Some(certificate), Some(key)) = (&arguments.client_cert, &arguments.client_key) else { return Ok(None) };
+    let (Some(certificate), Some(key)) = (&arguments.client_cert, &arguments.client_key) else {
+        return Ok(None);
+    };
     let identity = ClientIdentity::read(certificate, key);
-    let identity =
-        identity.map_err(|error| Complaint::usage(format!("The client certificate can't be used: {error}.")))?;
+    let identity = identity.map_err(|error| {
+        Complaint::usage(format!("The client certificate can't be used: {error}."))
+    })?;
     Ok(Some(Arc::new(identity)))
 }
 
@@ -344,16 +447,24 @@ fn client_identity(arguments: &Arguments) -> Result<Option<Arc<ClientIdentity>>,
 fn log_file(path: Option<&Path>) -> Result<Option<File>, Complaint> {
     let opened = path.map(|path| {
         let opened = File::options().create(true).append(true).open(path);
-        opened.map_err(|error| Complaint::usage(format!("The log {} can't be written: {error}.", path.display())))
+        opened.map_err(|error| {
+            Complaint::usage(format!("The log {} can't be written: {error}.", path.display()))
+        })
     });
     opened.transpose()
 }
 
 /// Where messages that come back are seen: here, elsewhere, or nowhere.
-fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Result<Option<ReceiptSource>, Complaint> {
+fn receipt_source(
+    arguments: &Arguments,
+    domain: &str,
+    name: Option<&str>,
+) -> Result<Option<ReceiptSource>, Complaint> {
     let source = match (&arguments.receiver, &arguments.key_file) {
         _ if !arguments.receive.is_empty() && arguments.domain.is_none() => {
-            return Err(Complaint::usage("A receiver needs --domain: the domain whose mail comes to it."));
+            return Err(Complaint::usage(
+                "A receiver needs --domain: the domain whose mail comes to it.",
+            ));
         }
         (_, key_file) if !arguments.receive.is_empty() => {
             // With a key of its own, a run that is resumed knows the messages that it sent before.
@@ -362,26 +473,34 @@ fn receipt_source(arguments: &Arguments, domain: &str, name: Option<&str>) -> Re
                 None => Ok(TokenKey::new(rand::random())),
             };
             let name = name.unwrap_or(domain);
-            key.and_then(|key| ReceiptSource::here(&arguments.receive, name, &[domain.to_owned()], key)).map(Some)
+            key.and_then(|key| {
+                ReceiptSource::here(&arguments.receive, name, &[domain.to_owned()], key)
+            })
+            .map(Some)
         }
         (Some(url), _) if proof_service::is_url(url) => Ok(None),
         (Some(spool), Some(key_file)) if arguments.domain.is_some() => {
             ReceiptSource::spool(Path::new(spool), key_file).map(Some)
         }
-        (Some(_), _) => return Err(Complaint::usage("A spool needs --domain and --key-file as well.")),
+        (Some(_), _) => {
+            return Err(Complaint::usage("A spool needs --domain and --key-file as well."));
+        }
         _ => Ok(None),
     };
     source.map_err(|error| Complaint::usage(error.to_string()))
 }
 
-/// The exit code of whoever is interrupted once more while stopping: that of a program that SIGINT ends, for a shell.
+/// The exit code of whoever is interrupted once more while stopping: that of a program that SIGINT
+/// ends, for a shell.
 const INTERRUPTED: i32 = 130;
 
-/// Becomes true at the first interrupt or request to terminate. What takes too long to stop ends with a second interrupt.
+/// Becomes true at the first interrupt or request to terminate. What takes too long to stop ends
+/// with a second interrupt.
 pub fn stopped_by_user() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     // They are listened to from now on, not from when the task first runs.
-    let (mut interrupts, mut terminations) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (mut interrupts, mut terminations) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     tokio::spawn(async move {
         tokio::select! {
             () = next(&mut interrupts) => {}

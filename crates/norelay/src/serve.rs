@@ -1,7 +1,7 @@
 //! `norelay serve`: pages, API, queue and receiver in one process.
 //!
-//! Settings come from the command line, else from the environment (`NORELAY_…`), else from the file, else they are the
-//! defaults; `--settings` lists them.
+//! Settings come from the command line, else from the environment (`NORELAY_…`), else from the
+//! file, else they are the defaults; `--settings` lists them.
 
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 
@@ -68,7 +68,9 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     if arguments.list_settings {
         return list_settings();
     }
-    let config = arguments.settings().map_err(|Misconfigured(sentence)| Complaint::usage(sentence))?;
+    let config = arguments
+        .settings()
+        .map_err(|Misconfigured(sentence)| Complaint::usage(sentence))?;
     if arguments.check_config {
         output::print("The settings are in order.\n")?;
         return Ok(0);
@@ -100,9 +102,9 @@ impl Arguments {
         }
         layers = layers.environment(std::env::vars_os())?;
         for setting in &self.settings {
-            let (name, value) = setting
-                .split_once('=')
-                .ok_or_else(|| Misconfigured(format!("--set {setting}: a setting is NAME=VALUE.")))?;
+            let (name, value) = setting.split_once('=').ok_or_else(|| {
+                Misconfigured(format!("--set {setting}: a setting is NAME=VALUE."))
+            })?;
             layers = layers.flag(name, value)?;
         }
         let receive: Vec<_> = self.receive.iter().map(ToString::to_string).collect();
@@ -114,15 +116,21 @@ impl Arguments {
             ("test.domain", self.domain.clone()),
             ("receiver.listen", (!receive.is_empty()).then(|| receive.join(","))),
         ];
-        let mut given = flags.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        given.try_fold(layers, |layers, (name, value)| layers.flag(name, &value))?.config()
+        let mut given = flags
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        given
+            .try_fold(layers, |layers, (name, value)| layers.flag(name, &value))?
+            .config()
     }
 }
 
 /// Says where to go. The first thing that a new user has to know.
 fn introduce(scheme: &str, addresses: &Addresses) {
     if let Some(http) = addresses.http {
-        anstream::eprintln!("norelay serves on {scheme}://{http}/ (or behind your proxy); Ctrl-C stops it.");
+        anstream::eprintln!(
+            "norelay serves on {scheme}://{http}/ (or behind your proxy); Ctrl-C stops it."
+        );
     }
     for receiver in &addresses.receiver {
         anstream::eprintln!("  The receiver listens on {receiver}.");
@@ -134,11 +142,13 @@ fn introduce(scheme: &str, addresses: &Addresses) {
 
 fn begin_log(config: &Config) -> Result<(), Complaint> {
     let level = &config.log.level;
-    let filter =
-        EnvFilter::try_new(level).map_err(|_| Complaint::usage(format!("log.level: {level:?} is no filter.")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A log on a full disk is no reason to end: by default a line that can't be written is said on standard error, and
-    // panics where that is full too.
+    let filter = EnvFilter::try_new(level)
+        .map_err(|_| Complaint::usage(format!("log.level: {level:?} is no filter.")))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A log on a full disk is no reason to end: by default a line that can't be written is said on
+    // standard error, and panics where that is full too.
     let log = log.log_internal_errors(false);
     let begun = match config.log.format {
         LogFormat::Json => log.json().try_init(),
@@ -148,16 +158,23 @@ fn begin_log(config: &Config) -> Result<(), Complaint> {
 }
 
 fn list_settings() -> Result<u8, Complaint> {
-    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or_default();
-    let lines =
-        KEYS.iter().map(|key| format!("{:width$}  {}\n{:width$}  {}\n", key.name, key.purpose, "", key.variable()));
+    let width = KEYS
+        .iter()
+        .map(|key| key.name.len())
+        .max()
+        .unwrap_or_default();
+    let lines = KEYS.iter().map(|key| {
+        format!("{:width$}  {}\n{:width$}  {}\n", key.name, key.purpose, "", key.variable())
+    });
     output::print(&lines.collect::<String>())?;
     Ok(0)
 }
 
 async fn back_up(config: &Config, file: &std::path::Path) -> Result<u8, Complaint> {
     if config.database.is_some() {
-        return Err(Complaint::usage("This service keeps its data in PostgreSQL: back it up with pg_dump."));
+        return Err(Complaint::usage(
+            "This service keeps its data in PostgreSQL: back it up with pg_dump.",
+        ));
     }
     let copied = Store::back_up(&config.data, file).await;
     copied.map_err(|error| Complaint::usage(format!("The database can't be copied: {error}.")))?;
@@ -165,10 +182,13 @@ async fn back_up(config: &Config, file: &std::path::Path) -> Result<u8, Complain
 }
 
 async fn new_key(config: &Config, name: &str, arguments: &Arguments) -> Result<u8, Complaint> {
-    let failed = |error: norelay_server::StoreError| Complaint::usage(format!("The key can't be kept: {error}."));
+    let failed = |error: norelay_server::StoreError| {
+        Complaint::usage(format!("The key can't be kept: {error}."))
+    };
     let networks = arguments.networks.iter().map(|text| text.parse());
     let networks = networks.collect::<Result<Vec<_>, _>>();
-    let networks = networks.map_err(|_| Complaint::usage("A network is something like 192.0.2.0/24."))?;
+    let networks =
+        networks.map_err(|_| Complaint::usage("A network is something like 192.0.2.0/24."))?;
     let scopes = arguments.scopes.iter().map(|scope| match scope.as_str() {
         "prove" => Scope::Prove,
         "receive" => Scope::Receive,
@@ -186,7 +206,9 @@ async fn new_key(config: &Config, name: &str, arguments: &Arguments) -> Result<u
         expires: None,
         revoked: None,
     };
-    let store = service::open_store(config).await.map_err(|error| Complaint::usage(error.to_string()))?;
+    let store = service::open_store(config)
+        .await
+        .map_err(|error| Complaint::usage(error.to_string()))?;
     store.create_key(&key, &text).await.map_err(failed)?;
     store.close().await;
     output::print(&format!("{}\n", text.expose()))?;

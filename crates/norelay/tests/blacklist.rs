@@ -1,4 +1,5 @@
-//! `norelay blacklist` as a user runs it: a process, its words, its exit code, against a real DNS server on loopback.
+//! `norelay blacklist` as a user runs it: a process, its words, its exit code, against a real DNS
+//! server on loopback.
 
 #[path = "../../norelay-probe/tests/dns/mod.rs"]
 mod dns;
@@ -12,7 +13,10 @@ use std::{
 use dns::{Unbound, Zone};
 
 const ZONES: &[Zone<'static>] = &[
-    Zone::Holds("clean.test", &["2.0.0.127.clean.test. A 127.0.0.2", "test.clean.test. A 127.0.0.2"]),
+    Zone::Holds(
+        "clean.test",
+        &["2.0.0.127.clean.test. A 127.0.0.2", "test.clean.test. A 127.0.0.2"],
+    ),
     Zone::Holds(
         "zen.spamhaus.org",
         &[
@@ -24,7 +28,10 @@ const ZONES: &[Zone<'static>] = &[
     Zone::Everything("world.test", &["A 127.0.0.2"]),
     Zone::Holds(
         "s3cret.zen.dq.spamhaus.net",
-        &["2.0.0.127.s3cret.zen.dq.spamhaus.net. A 127.0.0.2", "25.2.0.192.s3cret.zen.dq.spamhaus.net. A 127.0.0.11"],
+        &[
+            "2.0.0.127.s3cret.zen.dq.spamhaus.net. A 127.0.0.2",
+            "25.2.0.192.s3cret.zen.dq.spamhaus.net. A 127.0.0.11",
+        ],
     ),
 ];
 
@@ -42,7 +49,9 @@ fn norelay(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         .args(arguments)
         .env_remove("NORELAY_BLACKLIST_KEYS")
         .env_remove("NORELAY_BLACKLIST_KEY_FILE");
-    command.envs(environment.iter().copied()).stdin(Stdio::null());
+    command
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null());
     command.output().expect("the executable was built")
 }
 
@@ -56,26 +65,56 @@ fn the_exit_code_and_the_words_say_what_is_known() {
     let server = Unbound::start(ZONES);
     let resolver = format!("--resolver={}", server.address);
     for (arguments, code, said, unsaid) in [
-        ("192.0.2.25 --list=clean.test", 0, "192.0.2.25 is not listed: 1 list answered.", "LISTED:"),
+        (
+            "192.0.2.25 --list=clean.test",
+            0,
+            "192.0.2.25 is not listed: 1 list answered.",
+            "LISTED:",
+        ),
         (
             "192.0.2.25 --list=clean.test,zen.spamhaus.org",
             1,
             "192.0.2.25 is listed: on 1 of 2 lists that answered.",
             "https://check",
         ),
-        ("192.0.2.25 --list=zen.spamhaus.org", 1, "-> First close the relay, or prove it closed", "https://check"),
+        (
+            "192.0.2.25 --list=zen.spamhaus.org",
+            1,
+            "-> First close the relay, or prove it closed",
+            "https://check",
+        ),
         (
             "192.0.2.25 --list=zen.spamhaus.org --relay-verdict=open",
             1,
             "-> First close the relay: it is open",
             "https://check",
         ),
-        ("192.0.2.25 --list=zen.spamhaus.org --relay-verdict=closed", 1, "https://check.spamhaus.org/", "First close"),
+        (
+            "192.0.2.25 --list=zen.spamhaus.org --relay-verdict=closed",
+            1,
+            "https://check.spamhaus.org/",
+            "First close",
+        ),
         ("192.0.2.25 --list=world.test", 2, "it lists what must never be listed", "NOT LISTED"),
-        ("192.0.2.25 --list=clean.test,dul.dnsbl.sorbs.net", 0, "switched off on 5 June 2024", "UNKNOWN"),
-        ("192.0.2.25 --list=combined.mail.abusix.zone", 2, "NEEDS A KEY (--key-file), not asked", "UNKNOWN"),
+        (
+            "192.0.2.25 --list=clean.test,dul.dnsbl.sorbs.net",
+            0,
+            "switched off on 5 June 2024",
+            "UNKNOWN",
+        ),
+        (
+            "192.0.2.25 --list=combined.mail.abusix.zone",
+            2,
+            "NEEDS A KEY (--key-file), not asked",
+            "UNKNOWN",
+        ),
         ("spam.example --list=clean.test", 0, "spam.example is not listed", "UNKNOWN"),
-        ("192.0.2.25 192.0.2.26 --list=zen.spamhaus.org", 1, "192.0.2.26 is not listed: 1 list answered.", "UNKNOWN"),
+        (
+            "192.0.2.25 192.0.2.26 --list=zen.spamhaus.org",
+            1,
+            "192.0.2.26 is not listed: 1 list answered.",
+            "UNKNOWN",
+        ),
     ] {
         let arguments: Vec<_> = arguments.split(' ').chain([resolver.as_str()]).collect();
         let output = norelay(&arguments, &[]);
@@ -90,7 +129,11 @@ fn the_exit_code_and_the_words_say_what_is_known() {
 #[test]
 fn what_cannot_be_asked_is_a_matter_of_usage() {
     for (arguments, said) in [
-        ("10.0.0.1", "norelay: \"10.0.0.1\" is an address that isn't used on the Internet: no list can have it.\n"),
+        (
+            "10.0.0.1",
+            "norelay: \"10.0.0.1\" is an address that isn't used on the Internet: no list can \
+             have it.\n",
+        ),
         ("nonsense", "norelay: \"nonsense\" is neither an address nor a domain.\n"),
         ("192.0.2.1 --key-file=/nonexistent/file", "there is no such file"),
         ("192.0.2.1 --timeout=0", "a duration is something like 30s"),
@@ -99,7 +142,11 @@ fn what_cannot_be_asked_is_a_matter_of_usage() {
     ] {
         let output = norelay(&arguments.split(' ').collect::<Vec<_>>(), &[]);
         let (shown, complaint) = words(&output);
-        assert_eq!((output.status.code(), shown.as_str()), (Some(3), ""), "{arguments}: {complaint}");
+        assert_eq!(
+            (output.status.code(), shown.as_str()),
+            (Some(3), ""),
+            "{arguments}: {complaint}"
+        );
         assert!(complaint.contains(said), "{arguments}: {complaint}");
     }
 }
@@ -109,21 +156,40 @@ fn json_and_csv_carry_the_same_facts() {
     let server = Unbound::start(ZONES);
     let resolver = format!("--resolver={}", server.address);
     let ask = |format: &str| {
-        let output =
-            norelay(&["192.0.2.25", "--list=clean.test,zen.spamhaus.org,world.test", &resolver, "-o", format], &[]);
+        let output = norelay(
+            &[
+                "192.0.2.25",
+                "--list=clean.test,zen.spamhaus.org,world.test",
+                &resolver,
+                "-o",
+                format,
+            ],
+            &[],
+        );
         assert_eq!(output.status.code(), Some(1));
         words(&output).0
     };
     let document: serde_json::Value = serde_json::from_str(&ask("json")).expect("it is JSON");
-    assert_eq!((&document["schema"], &document["state"]), (&"norelay.blacklist/1".into(), &"listed".into()));
-    let states: Vec<_> = (0..3).map(|index| document["lists"][index]["state"].as_str().expect("a state")).collect();
+    assert_eq!(
+        (&document["schema"], &document["state"]),
+        (&"norelay.blacklist/1".into(), &"listed".into())
+    );
+    let states: Vec<_> = (0..3)
+        .map(|index| document["lists"][index]["state"].as_str().expect("a state"))
+        .collect();
     assert_eq!(states, ["not_listed", "listed", "unknown"]);
     assert_eq!(document["lists"][1]["reasons"][0], "https://www.spamhaus.org/query/ip/192.0.2.25");
     assert_eq!(document["lists"][2]["why"], "lists_everything");
     let table = ask("csv");
     let lines: Vec<_> = table.split("\r\n").collect();
-    assert_eq!(lines[0], "target,zone,operator,sense,impact,state,answers,meanings,reasons,why,elapsed_ms");
-    assert!(lines[2].starts_with("192.0.2.25,zen.spamhaus.org,Spamhaus,against,high,listed,127.0.0.4,"), "{table}");
+    assert_eq!(
+        lines[0],
+        "target,zone,operator,sense,impact,state,answers,meanings,reasons,why,elapsed_ms"
+    );
+    assert!(
+        lines[2].starts_with("192.0.2.25,zen.spamhaus.org,Spamhaus,against,high,listed,127.0.0.4,"),
+        "{table}"
+    );
     assert_eq!(lines.len(), 5, "{table}");
 }
 
@@ -151,16 +217,34 @@ fn keys_come_from_a_file_or_the_environment_and_are_never_shown() {
             1,
             "127.0.0.11  PBL",
         ),
-        ("--color=never".to_owned(), vec![("NORELAY_BLACKLIST_KEY_FILE", good.as_str())], 1, "127.0.0.11  PBL"),
+        (
+            "--color=never".to_owned(),
+            vec![("NORELAY_BLACKLIST_KEY_FILE", good.as_str())],
+            1,
+            "127.0.0.11  PBL",
+        ),
         ("--color=never".to_owned(), vec![], 1, "127.0.0.4  XBL"),
         (file(&bad), vec![], 3, "line 1 isn't ZONE=KEY"),
         (file(&public), vec![], 3, "everybody can read it"),
-        ("--color=never".to_owned(), vec![("NORELAY_BLACKLIST_KEYS", "s3cret")], 3, "isn't ZONE=KEY"),
+        (
+            "--color=never".to_owned(),
+            vec![("NORELAY_BLACKLIST_KEYS", "s3cret")],
+            3,
+            "isn't ZONE=KEY",
+        ),
     ] {
-        let output = norelay(&["192.0.2.25", "--list=zen.spamhaus.org", &resolver, &option], &environment);
+        let output =
+            norelay(&["192.0.2.25", "--list=zen.spamhaus.org", &resolver, &option], &environment);
         let (shown, complaint) = words(&output);
-        assert_eq!(output.status.code(), Some(code), "{option} {environment:?}: {shown}{complaint}");
-        assert!(format!("{shown}{complaint}").contains(said), "{option} {environment:?}: {shown}{complaint}");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{option} {environment:?}: {shown}{complaint}"
+        );
+        assert!(
+            format!("{shown}{complaint}").contains(said),
+            "{option} {environment:?}: {shown}{complaint}"
+        );
         assert!(!format!("{shown}{complaint}").contains("s3cret"), "{shown}{complaint}");
     }
 }

@@ -1,5 +1,6 @@
-//! A wall clock that jumps while something runs: by `libfaketime`, which the tests turn forwards and backwards by days.
-//! Deadlines, leases, the order of events and what is kept are none of the wall clock's.
+//! A wall clock that jumps while something runs: by `libfaketime`, which the tests turn forwards
+//! and backwards by days. Deadlines, leases, the order of events and what is kept are none of the
+//! wall clock's.
 
 #![cfg(feature = "server")]
 
@@ -61,9 +62,17 @@ impl Clock {
 }
 
 fn library() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found = folders.map(|folder| folder.join("faketime/libfaketime.so.1")).filter(|file| file.is_file());
-    found.next().expect("these tests need the library libfaketime: apt-get install libfaketime")
+    let folders = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut found = folders
+        .map(|folder| folder.join("faketime/libfaketime.so.1"))
+        .filter(|file| file.is_file());
+    found
+        .next()
+        .expect("these tests need the library libfaketime: apt-get install libfaketime")
 }
 
 /// The clock of a process that has none of its own to check.
@@ -72,8 +81,14 @@ fn the_clock_can_be_turned() {
     let folder = Folder::new("clock");
     let clock = Clock::new(folder.path());
     let year = || {
-        let output = clock.rule(Command::new("date").arg("+%s")).output().expect("date is part of coreutils");
-        String::from_utf8_lossy(&output.stdout).trim().parse::<i64>().expect("seconds")
+        let output = clock
+            .rule(Command::new("date").arg("+%s"))
+            .output()
+            .expect("date is part of coreutils");
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse::<i64>()
+            .expect("seconds")
     };
     let now = year();
     clock.turn(FORWARDS);
@@ -81,7 +96,8 @@ fn the_clock_can_be_turned() {
     assert!((399 * 86_400..401 * 86_400).contains(&(later - now)), "{now} {later}");
 }
 
-/// The command, before a server that asks for patience twice: the clock jumps forwards, then backwards.
+/// The command, before a server that asks for patience twice: the clock jumps forwards, then
+/// backwards.
 #[test]
 fn a_run_of_the_command_minds_no_clock() {
     let folder = Folder::new("clock");
@@ -111,8 +127,22 @@ fn a_run_of_the_command_minds_no_clock() {
     });
     let started = Instant::now();
     let output = clock
-        .rule(Command::new(env!("CARGO_BIN_EXE_norelay")).args(["test", &address.to_string(), "--output", "json"]))
-        .args(["--profile", "classic", "--domain", "probe.test", "--timeout", "10s", "--wait", "30s"])
+        .rule(Command::new(env!("CARGO_BIN_EXE_norelay")).args([
+            "test",
+            &address.to_string(),
+            "--output",
+            "json",
+        ]))
+        .args([
+            "--profile",
+            "classic",
+            "--domain",
+            "probe.test",
+            "--timeout",
+            "10s",
+            "--wait",
+            "30s",
+        ])
         .stdin(Stdio::null())
         .output()
         .expect("the executable was built");
@@ -122,10 +152,16 @@ fn a_run_of_the_command_minds_no_clock() {
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     assert_eq!(report["summary"], "All tests performed, no relays accepted.", "{report}");
     let tests = report["paths"][0]["tests"].as_array().expect("a list");
-    assert!(tests.iter().all(|test| test["elapsed_ms"].as_u64().is_some_and(|took| took < 30_000)), "{report}");
+    assert!(
+        tests.iter().all(|test| test["elapsed_ms"]
+            .as_u64()
+            .is_some_and(|took| took < 30_000)),
+        "{report}"
+    );
 }
 
-/// The service, in mid-run: the job goes on in the same process, is there when the clock is right again, and so is its log.
+/// The service, in mid-run: the job goes on in the same process, is there when the clock is right
+/// again, and so is its log.
 #[test]
 fn the_service_minds_no_clock() {
     let folder = Folder::new("clock");
@@ -137,7 +173,10 @@ fn the_service_minds_no_clock() {
     for (offset, after) in [(FORWARDS, RIGHT), (BACKWARDS, RIGHT), (BACKWARDS, FORWARDS)] {
         let server = MailServer::start(Some(receiver), 5);
         let body = json!({"target": server.address.to_string(), "proof": true});
-        let id = post(service.http, "/api/v1/tests", &body).json()["id"].as_str().expect("a name").to_owned();
+        let id = post(service.http, "/api/v1/tests", &body).json()["id"]
+            .as_str()
+            .expect("a name")
+            .to_owned();
         until("the run is under way", || server.recipients() > 5);
         clock.turn(offset);
         server.raise();
@@ -145,10 +184,15 @@ fn the_service_minds_no_clock() {
         clock.turn(after);
         clock.turn(RIGHT);
         let records = service.follow(&id);
-        let counted = ["run_started", "run_finished", "resumed"].map(|event| count(&records, event));
+        let counted =
+            ["run_started", "run_finished", "resumed"].map(|event| count(&records, event));
         assert_eq!(counted, [1, 1, 0], "{offset} {after}");
         let shown = get(service.http, &format!("/api/v1/tests/{id}")).json();
-        assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("open")), "{shown}");
+        assert_eq!(
+            (&shown["state"], &shown["verdict"]),
+            (&json!("finished"), &json!("open")),
+            "{shown}"
+        );
         let page = get(service.http, &format!("/t/{id}"));
         assert_eq!(page.status, 200, "{page:?}");
     }

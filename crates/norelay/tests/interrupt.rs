@@ -1,4 +1,5 @@
-//! What an interrupt leaves behind: what is known so far, a log that a later run goes on with, and nothing open.
+//! What an interrupt leaves behind: what is known so far, a log that a later run goes on with, and
+//! nothing open.
 
 mod servers;
 
@@ -17,7 +18,8 @@ use std::{
 
 use servers::{answer, listen};
 
-/// Nothing that is waited for here takes so long, and everything that is interrupted would take longer.
+/// Nothing that is waited for here takes so long, and everything that is interrupted would take
+/// longer.
 const SOON: Duration = Duration::from_secs(10);
 
 /// A command that runs, and its lines of progress.
@@ -36,14 +38,22 @@ fn start(arguments: &[&str]) -> Running {
         .expect("the executable is built");
     let (sender, progress) = mpsc::channel();
     let errors = BufReader::new(child.stderr.take().expect("standard error is piped"));
-    std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    std::thread::spawn(move || {
+        errors
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
     Running { child, progress }
 }
 
 impl Running {
     fn await_line(&self, words: &str) {
         let started = Instant::now();
-        while let Ok(line) = self.progress.recv_timeout(SOON.saturating_sub(started.elapsed())) {
+        while let Ok(line) = self
+            .progress
+            .recv_timeout(SOON.saturating_sub(started.elapsed()))
+        {
             if line.contains(words) {
                 return;
             }
@@ -52,7 +62,10 @@ impl Running {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
         assert!(sent.is_ok(), "kill is installed");
     }
 
@@ -60,7 +73,12 @@ impl Running {
     fn end(mut self) -> (Option<i32>, String) {
         let interrupted = Instant::now();
         let mut said = String::new();
-        let _ = self.child.stdout.take().expect("standard output is piped").read_to_string(&mut said);
+        let _ = self
+            .child
+            .stdout
+            .take()
+            .expect("standard output is piped")
+            .read_to_string(&mut said);
         let code = self.child.wait().expect("a child can be waited for").code();
         assert!(interrupted.elapsed() < SOON / 2, "it took {:?}", interrupted.elapsed());
         (code, said)
@@ -76,8 +94,17 @@ fn log(name: &str) -> PathBuf {
 /// The events of a log, by name.
 fn events(log: &PathBuf) -> Vec<String> {
     let text = std::fs::read_to_string(log).expect("the log was kept");
-    let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a whole line"));
-    records.map(|record| record["event"].as_str().expect("an event has a name").to_owned()).collect()
+    let records = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a whole line"));
+    records
+        .map(|record| {
+            record["event"]
+                .as_str()
+                .expect("an event has a name")
+                .to_owned()
+        })
+        .collect()
 }
 
 /// A server that says nothing at all, and tells when it is called and when the caller has gone.
@@ -90,17 +117,22 @@ fn silent(told: mpsc::Sender<&'static str>) -> impl Fn(TcpStream) + Send + Sync 
 }
 
 /// A server that puts every recipient off until it is told to relay nothing.
-fn greylisting(is_over: Arc<AtomicBool>, recipients: Arc<AtomicUsize>) -> impl Fn(TcpStream) + Send + Sync {
+fn greylisting(
+    is_over: Arc<AtomicBool>,
+    recipients: Arc<AtomicUsize>,
+) -> impl Fn(TcpStream) + Send + Sync {
     move |stream| {
-        answer(stream, "220 mx.example.net ESMTP\r\n", |line| match line.split([' ', ':']).next() {
-            Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
-            Some("RCPT") if is_over.load(Ordering::Relaxed) => {
-                recipients.fetch_add(1, Ordering::Relaxed);
-                "550 5.7.1 Relaying denied"
+        answer(stream, "220 mx.example.net ESMTP\r\n", |line| {
+            match line.split([' ', ':']).next() {
+                Some("RCPT") if line.contains("<POSTMASTER@") => "250 2.1.5 Ok",
+                Some("RCPT") if is_over.load(Ordering::Relaxed) => {
+                    recipients.fetch_add(1, Ordering::Relaxed);
+                    "550 5.7.1 Relaying denied"
+                }
+                Some("RCPT") => "450 4.2.0 Greylisted, come back later",
+                Some("QUIT") => "221 bye",
+                _ => "250 ok",
             }
-            Some("RCPT") => "450 4.2.0 Greylisted, come back later",
-            Some("QUIT") => "221 bye",
-            _ => "250 ok",
         });
     }
 }
@@ -128,7 +160,16 @@ fn an_interrupt_while_the_server_is_silent_drops_its_connections() {
     let (told, heard) = mpsc::channel();
     let (address, log) = (listen(silent(told)).to_string(), log("silent"));
     let shown = log.to_string_lossy().into_owned();
-    let running = start(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--log", &shown]);
+    let running = start(&[
+        "test",
+        &address,
+        "--profile",
+        "classic",
+        "--domain",
+        "probe.test",
+        "--log",
+        &shown,
+    ]);
     assert_eq!(heard.recv_timeout(SOON), Ok("called"));
     running.signal("-INT");
     let (code, said) = running.end();
@@ -148,7 +189,13 @@ fn what_was_interrupted_while_greylisted_is_gone_on_with() {
     let address = listen(greylisting(is_over.clone(), recipients.clone())).to_string();
     let log = log("greylisted");
     let shown = log.to_string_lossy().into_owned();
-    let only = ["--only", "foreign-to-foreign,null-sender,ctl-postmaster", "--domain", "probe.test", "--verbose"];
+    let only = [
+        "--only",
+        "foreign-to-foreign,null-sender,ctl-postmaster",
+        "--domain",
+        "probe.test",
+        "--verbose",
+    ];
     let running = start(&[&["test", &address, "--log", &shown][..], &only].concat());
     running.await_line("greylisted; asking again at");
     running.signal("-INT");
@@ -162,14 +209,22 @@ fn what_was_interrupted_while_greylisted_is_gone_on_with() {
     assert_eq!((code, recipients.load(Ordering::Relaxed)), (Some(0), 2), "{said}");
     assert!(said.contains("VERDICT closed"), "{said}");
     let events = events(&log);
-    assert_eq!(events.iter().filter(|event| *event == "run_finished").count(), 2);
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| *event == "run_finished")
+            .count(),
+        2
+    );
     assert_eq!(events.iter().filter(|event| *event == "resumed").count(), 1);
 }
 
 #[test]
 fn an_interrupt_while_a_message_is_awaited_tells_what_was_accepted() {
     let address = listen(taking_messages).to_string();
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has ports");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has ports");
     let (receiver, log) = (free.to_string(), log("proof"));
     let shown = log.to_string_lossy().into_owned();
     let running = start(&[
@@ -198,26 +253,42 @@ fn an_interrupt_while_a_message_is_awaited_tells_what_was_accepted() {
 fn a_second_interrupt_ends_at_once() {
     let resolver = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
     let address = resolver.local_addr().expect("it is bound").to_string();
-    let mut running = start(&["test", "mx.example.net", "--resolver", &address, "--domain", "probe.test"]);
-    resolver.set_read_timeout(Some(SOON)).expect("a time-out can be set");
+    let mut running =
+        start(&["test", "mx.example.net", "--resolver", &address, "--domain", "probe.test"]);
+    resolver
+        .set_read_timeout(Some(SOON))
+        .expect("a time-out can be set");
     assert!(resolver.recv(&mut [0; 512]).is_ok(), "the resolver is asked");
     let interrupted = Instant::now();
     // Two signals that come together are one: so they come until it has ended.
-    while running.child.try_wait().expect("a child can be waited for").is_none() && interrupted.elapsed() < SOON {
+    while running
+        .child
+        .try_wait()
+        .expect("a child can be waited for")
+        .is_none()
+        && interrupted.elapsed() < SOON
+    {
         running.signal("-INT");
     }
     assert!(interrupted.elapsed() < Duration::from_secs(3), "it took {:?}", interrupted.elapsed());
     assert_eq!(running.end().0, Some(130));
 }
 
-/// A process that is killed in the middle of a line: what has its answer keeps it, and nothing is read from half a line.
+/// A process that is killed in the middle of a line: what has its answer keeps it, and nothing is
+/// read from half a line.
 #[test]
 fn a_killed_run_is_gone_on_with() {
     let (is_over, recipients) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
     let address = listen(greylisting(is_over.clone(), recipients.clone())).to_string();
     let log = log("killed");
     let shown = log.to_string_lossy().into_owned();
-    let only = ["--only", "foreign-to-foreign,null-sender,ctl-postmaster", "--domain", "probe.test", "--verbose"];
+    let only = [
+        "--only",
+        "foreign-to-foreign,null-sender,ctl-postmaster",
+        "--domain",
+        "probe.test",
+        "--verbose",
+    ];
     let mut running = start(&[&["test", &address, "--log", &shown][..], &only].concat());
     running.await_line("greylisted; asking again at");
     running.child.kill().expect("it is ours");

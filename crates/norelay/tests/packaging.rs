@@ -8,18 +8,27 @@ mod support;
 
 use std::{fs, path::Path, process::Command};
 
-/// `systemd-analyze` knows every directive and adds up what the sandbox leaves open, in tenths: 25 is "OK".
+/// `systemd-analyze` knows every directive and adds up what the sandbox leaves open, in tenths: 25
+/// is "OK".
 #[test]
 fn the_unit_is_understood_by_systemd_and_leaves_little_open() {
     let unit = include_str!("../../../packaging/norelay.service");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unit");
     fs::create_dir_all(&folder).expect("the folder of the tests can be written");
     let file = folder.join("norelay.service");
-    fs::write(&file, unit.replace("/usr/bin/norelay", env!("CARGO_BIN_EXE_norelay"))).expect("it can be written");
+    fs::write(&file, unit.replace("/usr/bin/norelay", env!("CARGO_BIN_EXE_norelay")))
+        .expect("it can be written");
     for arguments in [&["verify"][..], &["security", "--offline=true", "--threshold=25"]] {
-        let output = Command::new("systemd-analyze").args(arguments).arg(&file).output();
+        let output = Command::new("systemd-analyze")
+            .args(arguments)
+            .arg(&file)
+            .output();
         let output = output.expect("systemd-analyze is part of Debian's systemd");
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(output.status.success(), "{arguments:?}: {said}");
         assert!(arguments[0] != "verify" || said.is_empty(), "{said}");
     }
@@ -29,7 +38,10 @@ fn the_unit_is_understood_by_systemd_and_leaves_little_open() {
 #[test]
 fn the_container_gives_settings_that_exist() {
     let container = include_str!("../../../packaging/Containerfile");
-    let line = container.lines().find_map(|line| line.strip_prefix("ENV ")).expect("it sets the environment");
+    let line = container
+        .lines()
+        .find_map(|line| line.strip_prefix("ENV "))
+        .expect("it sets the environment");
     let variables = line.split(' ').filter_map(|pair| pair.split_once('='));
     let output = Command::new(env!("CARGO_BIN_EXE_norelay"))
         .args(["serve", "--check-config"])
@@ -44,12 +56,22 @@ fn the_container_gives_settings_that_exist() {
 #[test]
 fn the_container_knows_whether_it_is_healthy() {
     let container = include_str!("../../../packaging/Containerfile");
-    let check = container.lines().find_map(|line| line.strip_prefix("HEALTHCHECK CMD ")).expect("it has a check");
+    let check = container
+        .lines()
+        .find_map(|line| line.strip_prefix("HEALTHCHECK CMD "))
+        .expect("it has a check");
     let folder = support::Folder::new("healthy");
     let service = served::start(folder.path(), served::free_address(), None);
     let check = check.replace("8025", &service.http.port().to_string());
     let words: Vec<String> = serde_json::from_str(&check).expect("it is a list of words");
-    let is_healthy = || Command::new(&words[0]).args(&words[1..]).output().expect("bash is installed").status.success();
+    let is_healthy = || {
+        Command::new(&words[0])
+            .args(&words[1..])
+            .output()
+            .expect("bash is installed")
+            .status
+            .success()
+    };
     assert!(is_healthy());
     service.kill();
     assert!(!is_healthy());

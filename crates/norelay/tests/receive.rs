@@ -32,7 +32,10 @@ impl Drop for Running {
 fn receive(folder: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_norelay"));
     command.arg("receive").args(arguments).current_dir(folder);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -51,7 +54,9 @@ fn converse(address: &str, lines: &[&str]) -> Vec<String> {
     let (mut reader, mut writer) = (BufReader::new(&stream), &stream);
     let mut replies = vec![last_line(&mut reader)];
     for line in lines {
-        writer.write_all(format!("{line}\r\n").as_bytes()).expect("the receiver reads");
+        writer
+            .write_all(format!("{line}\r\n").as_bytes())
+            .expect("the receiver reads");
         replies.push(last_line(&mut reader));
     }
     replies
@@ -71,35 +76,73 @@ fn last_line(reader: &mut impl BufRead) -> String {
 fn it_says_who_it_is_and_shows_and_keeps_what_comes() {
     let folder = folder("shown");
     // A spool that has grown too long, without its octets on the disk.
-    let grown = fs::File::create(folder.join("spool")).expect("the folder of the tests can be written");
+    let grown =
+        fs::File::create(folder.join("spool")).expect("the folder of the tests can be written");
     grown.set_len(600 << 20).expect("files may have holes");
-    let mut running = Running(receive(&folder, ARGUMENTS).spawn().expect("the executable is built"));
-    let mut errors = BufReader::new(running.0.stderr.take().expect("standard error is piped")).lines();
+    let mut running = Running(
+        receive(&folder, ARGUMENTS)
+            .spawn()
+            .expect("the executable is built"),
+    );
+    let mut errors =
+        BufReader::new(running.0.stderr.take().expect("standard error is piped")).lines();
     let said: Vec<_> = errors.by_ref().map_while(Result::ok).take(5).collect();
-    let address =
-        said[0].strip_prefix("norelay receives as mx.probe.example on ").expect("it says who and where first");
+    let address = said[0]
+        .strip_prefix("norelay receives as mx.probe.example on ")
+        .expect("it says who and where first");
     let address = address.trim_end_matches('.');
-    for words in ["probe.example, second.example", "relays nothing", "--postmaster", "just made", "--receiver spool"] {
+    for words in [
+        "probe.example, second.example",
+        "relays nothing",
+        "--postmaster",
+        "just made",
+        "--receiver spool",
+    ] {
         assert!(said.iter().any(|line| line.contains(words)), "{words}: {said:?}");
     }
     let key = key_file::read(&folder.join("key")).expect("the key file was made");
     let run = RunId(0xabc);
-    let token = key.for_run(run).mint(Token { run, path: 0, test: 6, role: Role::Recipient });
+    let token = key
+        .for_run(run)
+        .mint(Token { run, path: 0, test: 6, role: Role::Recipient });
     let rcpt = format!("RCPT TO:<{token}%second.example@mx.example>");
     let to_postmaster = ["EHLO relay.example", "MAIL FROM:<>", "RCPT TO:<postmaster>", "DATA"];
     let lines = [&to_postmaster[..], &[&rcpt, "DATA", "x\r\n.", "HELP", "QUIT"]].concat();
-    let codes: Vec<_> = converse(address, &lines).iter().map(|line| line[..3].to_owned()).collect();
+    let codes: Vec<_> = converse(address, &lines)
+        .iter()
+        .map(|line| line[..3].to_owned())
+        .collect();
     assert_eq!(codes, ["220", "250", "250", "250", "550", "250", "354", "250", "214", "221"]);
-    let stopped = Command::new("kill").arg(running.0.id().to_string()).status().expect("there is a kill");
+    let stopped = Command::new("kill")
+        .arg(running.0.id().to_string())
+        .status()
+        .expect("there is a kill");
     assert!(stopped.success());
     assert_eq!(running.0.wait().expect("it ends").code(), Some(0));
     let mut shown = String::new();
-    running.0.stdout.take().expect("standard output is piped").read_to_string(&mut shown).expect("it is text");
-    assert!(shown.contains("run 0000000000000abc  test 6 (percent-host) on path 0: arrived, without"), "{shown}");
+    running
+        .0
+        .stdout
+        .take()
+        .expect("standard output is piped")
+        .read_to_string(&mut shown)
+        .expect("it is text");
+    assert!(
+        shown.contains("run 0000000000000abc  test 6 (percent-host) on path 0: arrived, without"),
+        "{shown}"
+    );
     assert_eq!(shown.lines().count(), 1);
     let spool = fs::read_to_string(folder.join("spool")).expect("the spool was made");
-    assert!(spool.starts_with("{\"v\":1,") && spool.lines().count() == 1 && spool.contains(&token), "{spool}");
-    assert_eq!(fs::metadata(folder.join("spool.old")).expect("it was laid aside").len(), 600 << 20);
+    assert!(
+        spool.starts_with("{\"v\":1,") && spool.lines().count() == 1 && spool.contains(&token),
+        "{spool}"
+    );
+    assert_eq!(
+        fs::metadata(folder.join("spool.old"))
+            .expect("it was laid aside")
+            .len(),
+        600 << 20
+    );
 }
 
 #[test]
@@ -116,9 +159,15 @@ fn what_it_cannot_do_is_one_sentence_and_exit_code_3() {
         ("--key-file=bad", "norelay: The key file bad can't be used"),
     ] {
         let option = changed.split('=').next().unwrap_or_default();
-        let arguments: Vec<_> =
-            ARGUMENTS.iter().copied().filter(|argument| !argument.starts_with(option)).chain([changed]).collect();
-        let output = receive(&folder, &arguments).output().expect("the executable is built");
+        let arguments: Vec<_> = ARGUMENTS
+            .iter()
+            .copied()
+            .filter(|argument| !argument.starts_with(option))
+            .chain([changed])
+            .collect();
+        let output = receive(&folder, &arguments)
+            .output()
+            .expect("the executable is built");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), said.lines().count()), (Some(3), 1), "{changed}: {said}");
         assert!(said.contains(expected) && said.trim_end().ends_with('.'), "{changed}: {said}");

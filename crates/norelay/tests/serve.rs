@@ -1,6 +1,7 @@
 //! `norelay serve` as a process: what a kill, a lost database and slow clients do to it.
 //!
-//! The mail server under test lets some questions pass and makes the others wait, so that every kill is in mid-run.
+//! The mail server under test lets some questions pass and makes the others wait, so that every
+//! kill is in mid-run.
 
 #![cfg(feature = "server")]
 
@@ -29,9 +30,16 @@ fn survives_kills(folder: &Path, database: Option<&str>) {
     let receiver = free_address();
     let server = MailServer::start(Some(receiver), 6);
     let service = start(folder, receiver, database);
-    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string(), "proof": true}));
+    let made = post(
+        service.http,
+        "/api/v1/tests",
+        &json!({"target": server.address.to_string(), "proof": true}),
+    );
     assert_eq!(made.status, 201, "{made:?}");
-    let id = made.json()["id"].as_str().expect("it has a name").to_owned();
+    let id = made.json()["id"]
+        .as_str()
+        .expect("it has a name")
+        .to_owned();
     until("the run is under way", || server.recipients() > 6);
     let before = {
         let log = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
@@ -49,21 +57,40 @@ fn survives_kills(folder: &Path, database: Option<&str>) {
     let after: Vec<_> = after.lines().collect();
     assert_eq!(after[..before.len()], before, "what was shown stays");
     let shown = get(service.http, &format!("/api/v1/tests/{id}")).json();
-    assert_eq!((&shown["state"], &shown["verdict"]), (&json!("finished"), &json!("open")), "{shown}");
     assert_eq!(
-        (count(&records, "run_started"), count(&records, "run_finished"), count(&records, "resolved")),
+        (&shown["state"], &shown["verdict"]),
+        (&json!("finished"), &json!("open")),
+        "{shown}"
+    );
+    assert_eq!(
+        (
+            count(&records, "run_started"),
+            count(&records, "run_finished"),
+            count(&records, "resolved")
+        ),
         (1, 1, 1)
     );
-    let receipts: Vec<_> = records.iter().filter(|record| record["event"] == "received").collect();
+    let receipts: Vec<_> = records
+        .iter()
+        .filter(|record| record["event"] == "received")
+        .collect();
     assert!(!receipts.is_empty());
     for (index, receipt) in receipts.iter().enumerate() {
         let same = |other: &&&Value| {
-            ["token", "forward_path", "received", "size"].iter().all(|field| other[*field] == receipt[*field])
+            ["token", "forward_path", "received", "size"]
+                .iter()
+                .all(|field| other[*field] == receipt[*field])
         };
-        assert!(!receipts[..index].iter().any(|other| same(&other)), "a message is reported twice: {receipt}");
+        assert!(
+            !receipts[..index].iter().any(|other| same(&other)),
+            "a message is reported twice: {receipt}"
+        );
     }
-    let mut dialogues: Vec<_> =
-        records.iter().filter(|record| record["event"] == "opened").map(|record| record["dialogue"].as_u64()).collect();
+    let mut dialogues: Vec<_> = records
+        .iter()
+        .filter(|record| record["event"] == "opened")
+        .map(|record| record["dialogue"].as_u64())
+        .collect();
     let opened = dialogues.len();
     dialogues.sort_unstable();
     dialogues.dedup();
@@ -90,11 +117,13 @@ fn messages_that_come_while_the_service_is_down_come_later() {
     let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
     let (reception, recipient) = token_of(&made);
     service.kill();
-    let hand_on = || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
+    let hand_on =
+        || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
     hand_on().expect_err("nobody is there");
     let service = start(folder.path(), receiver, None);
-    let receipts =
-        |service: &Service| get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
+    let receipts = |service: &Service| {
+        get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json()
+    };
     hand_on().expect("it is taken");
     assert_eq!(receipts(&service).as_array().expect("a list").len(), 1);
     // Its sender didn't hear the answer, and sends it again: to this process, and to the next.
@@ -112,7 +141,8 @@ fn a_database_that_goes_away_and_comes_back_loses_nothing() {
     let receiver = free_address();
     let server = MailServer::start(None, 5);
     let service = start(folder.path(), receiver, Some(&database));
-    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
+    let made =
+        post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
     let id = made["id"].as_str().expect("it has a name").to_owned();
     until("the run is under way", || server.recipients() > 5);
     postgres.kill();
@@ -137,8 +167,10 @@ fn a_full_disk_loses_nothing() {
     let service = start(folder.path(), receiver, None);
     let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
     let (reception, recipient) = token_of(&made);
-    let hand_on = || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
-    let made = post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
+    let hand_on =
+        || support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n");
+    let made =
+        post(service.http, "/api/v1/tests", &json!({"target": server.address.to_string()})).json();
     let id = made["id"].as_str().expect("it has a name").to_owned();
     until("the run is under way", || server.recipients() > 5);
     service.no_file_grows(true);
@@ -149,7 +181,8 @@ fn a_full_disk_loses_nothing() {
     until("the run has asked everything", || server.recipients() > 17);
     service.no_file_grows(false);
     hand_on().expect("there is room");
-    let receipts = get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
+    let receipts =
+        get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
     assert_eq!(receipts.as_array().expect("a list").len(), 1);
     let records = service.follow(&id);
     assert_eq!(count(&records, "run_finished"), 1);
@@ -164,10 +197,12 @@ fn the_spool_is_cut_when_everything_is_stored() {
     let service = start(folder.path(), receiver, None);
     let made = post(service.http, "/api/v1/receptions", &json!({"target": "x"})).json();
     let (reception, recipient) = token_of(&made);
-    support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n").expect("it is taken");
+    support::mail::hand_on(receiver, "MAIL FROM:<>", &recipient, "Subject: x\r\n\r\nx\r\n")
+        .expect("it is taken");
     let spool = folder.path().join("receipts.jsonl");
     until("the spool is empty", || std::fs::metadata(&spool).is_ok_and(|spool| spool.len() == 0));
-    let receipts = get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
+    let receipts =
+        get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=20")).json();
     assert_eq!(receipts.as_array().expect("a list").len(), 1);
 }
 
@@ -176,10 +211,16 @@ fn silent_clients_are_hung_up_on() {
     let folder = Folder::new("serve");
     let service = start(folder.path(), free_address(), None);
     let mut silent = TcpStream::connect(service.http).expect("it listens");
-    silent.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    silent
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out is set");
     let begun = Instant::now();
     let read = silent.read(&mut [0]);
-    assert!(matches!(read, Ok(0)) && begun.elapsed() < Duration::from_secs(40), "{read:?} {:?}", begun.elapsed());
+    assert!(
+        matches!(read, Ok(0)) && begun.elapsed() < Duration::from_secs(40),
+        "{read:?} {:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -189,8 +230,16 @@ fn one_network_does_not_take_all_connections() {
     let mut command = command(folder.path());
     command.args(["--listen", &http.to_string(), "--public", "--url", "https://norelay.example"]);
     command.args(["--receive", &free_address().to_string(), "--domain", "probe.example"]);
-    command.args(["--set", "contact=abuse@norelay.example", "--set", "limits.connections-per-network=3"]);
-    let process = command.stdout(Stdio::null()).spawn().expect("the executable was built");
+    command.args([
+        "--set",
+        "contact=abuse@norelay.example",
+        "--set",
+        "limits.connections-per-network=3",
+    ]);
+    let process = command
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the executable was built");
     let service = Service { process, http };
     until("the service listens", || TcpStream::connect(http).is_ok());
     until("there is place for one", || answers(http));
@@ -214,20 +263,35 @@ fn answers(http: SocketAddr) -> bool {
 /// A new connection on which there was an answer.
 fn answered(http: SocketAddr, connection: &str) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(http).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
-    drop(write!(stream, "GET /healthz HTTP/1.1\r\nHost: norelay.example\r\nConnection: {connection}\r\n\r\n"));
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out is set");
+    drop(write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nHost: norelay.example\r\nConnection: {connection}\r\n\r\n"
+    ));
     let mut start = [0; 12];
-    stream.read_exact(&mut start).ok().filter(|()| start == *b"HTTP/1.1 200").map(|()| stream)
+    stream
+        .read_exact(&mut start)
+        .ok()
+        .filter(|()| start == *b"HTTP/1.1 200")
+        .map(|()| stream)
 }
 
 /// The recipient of a message that proves something in a reception, and the reception's name.
 fn token_of(made: &Value) -> (String, [String; 1]) {
     let text = |name: &str| made[name].as_str().expect("it is there").to_owned();
-    let key = data_encoding::HEXLOWER.decode(text("key").as_bytes()).expect("hexadecimal");
+    let key = data_encoding::HEXLOWER
+        .decode(text("key").as_bytes())
+        .expect("hexadecimal");
     let key = norelay_core::token::TokenKey::new(key.try_into().expect("32 octets"));
     let role = norelay_core::token::Role::Recipient;
-    let token =
-        key.mint(norelay_core::token::Token { run: text("run").parse().expect("a run"), path: 0, test: 1, role });
+    let token = key.mint(norelay_core::token::Token {
+        run: text("run").parse().expect("a run"),
+        path: 0,
+        test: 1,
+        role,
+    });
     (text("id"), [format!("RCPT TO:<{token}@probe.example>")])
 }
 
@@ -240,7 +304,16 @@ fn a_test_elsewhere_is_proved_by_the_service() {
     let url = format!("http://{}/", service.http);
     let test = |server: &MailServer, url: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_norelay"));
-        command.args(["test", &server.address.to_string(), "--receiver", url, "--output", "json", "--wait", "30s"]);
+        command.args([
+            "test",
+            &server.address.to_string(),
+            "--receiver",
+            url,
+            "--output",
+            "json",
+            "--wait",
+            "30s",
+        ]);
         let output = command.output().expect("the executable was built");
         (
             output.status.code(),
@@ -255,7 +328,10 @@ fn a_test_elsewhere_is_proved_by_the_service() {
     assert_eq!(test(&MailServer::closed(), &url).0, Some(0), "a closed server stays closed");
     for url in ["http://127.0.0.1:9/", "https://127.0.0.1:9", "http://[::1"] {
         let (code, _, said) = test(&MailServer::closed(), url);
-        assert!(code == Some(3) && said.contains("The receiver") && said.ends_with(".\n"), "{code:?} {said}");
+        assert!(
+            code == Some(3) && said.contains("The receiver") && said.ends_with(".\n"),
+            "{code:?} {said}"
+        );
     }
 }
 
@@ -274,14 +350,21 @@ fn slow_and_huge_requests_are_cut_off() {
     let folder = Folder::new("serve");
     let service = start(folder.path(), free_address(), None);
     let mut slow = TcpStream::connect(service.http).expect("it listens");
-    slow.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ").expect("it can be written");
+    slow.set_read_timeout(Some(PATIENCE))
+        .expect("a time-out is set");
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
+        .expect("it can be written");
     let begun = Instant::now();
     let mut rest = Vec::new();
     drop(slow.read_to_end(&mut rest));
-    assert!(begun.elapsed() < Duration::from_secs(40), "a head that never ends is cut off: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(40),
+        "a head that never ends is cut off: {:?}",
+        begun.elapsed()
+    );
     let mut huge = TcpStream::connect(service.http).expect("it listens");
-    huge.set_read_timeout(Some(PATIENCE)).expect("a time-out is set");
+    huge.set_read_timeout(Some(PATIENCE))
+        .expect("a time-out is set");
     let field = format!("X-A: {}\r\n", "a".repeat(1 << 20));
     drop(huge.write_all(format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{field}\r\n").as_bytes()));
     let mut answer = Vec::new();
@@ -297,10 +380,17 @@ fn slow_and_huge_requests_are_cut_off() {
 fn settings_are_checked_and_secrets_are_not_said() {
     let folder = Folder::new("serve");
     let check = |arguments: &[&str], variables: &[(&str, &str)]| {
-        let output =
-            command(folder.path()).arg("--check-config").args(arguments).envs(variables.iter().copied()).output();
+        let output = command(folder.path())
+            .arg("--check-config")
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .output();
         let output = output.expect("the executable was built");
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(!said.contains("secret-word"), "{said}");
         (output.status.code(), said)
     };
@@ -315,14 +405,22 @@ fn settings_are_checked_and_secrets_are_not_said() {
         (&["--receive", "127.0.0.1:2525"], &[], "needs test.domain"),
     ] {
         let (code, said) = check(arguments, variables);
-        assert!(code == Some(3) && said.contains(part), "{arguments:?} {variables:?}: {code:?} {said}");
+        assert!(
+            code == Some(3) && said.contains(part),
+            "{arguments:?} {variables:?}: {code:?} {said}"
+        );
     }
     // The address of a database that isn't there: the service says so without the password.
     let variable = ("NORELAY_DATABASE", "postgres://norelay:secret-word@127.0.0.1:1/norelay");
-    let output = command(folder.path()).envs([variable]).output().expect("the executable was built");
+    let output = command(folder.path())
+        .envs([variable])
+        .output()
+        .expect("the executable was built");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.code() == Some(3) && said.contains("The store can't be opened") && !said.contains("secret-word"),
+        output.status.code() == Some(3)
+            && said.contains("The store can't be opened")
+            && !said.contains("secret-word"),
         "{said}"
     );
 }
@@ -339,12 +437,21 @@ fn a_backup_of_sqlite_is_restored() {
     let records = service.follow(&id);
     let restored = Folder::new("restored");
     let copy = restored.path().join("norelay.sqlite3");
-    let output = command(folder.path()).arg("--backup").arg(&copy).output().expect("the executable was built");
+    let output = command(folder.path())
+        .arg("--backup")
+        .arg(&copy)
+        .output()
+        .expect("the executable was built");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let again = command(folder.path()).arg("--backup").arg(&copy).output().expect("the executable was built");
+    let again = command(folder.path())
+        .arg("--backup")
+        .arg(&copy)
+        .output()
+        .expect("the executable was built");
     assert_eq!(again.status.code(), Some(3), "a copy is not written over");
     service.kill();
-    std::fs::copy(folder.path().join("token.key"), restored.path().join("token.key")).expect("the key is there");
+    std::fs::copy(folder.path().join("token.key"), restored.path().join("token.key"))
+        .expect("the key is there");
     let service = start(restored.path(), free_address(), None);
     assert_eq!(service.follow(&id), records);
 }
@@ -373,7 +480,12 @@ fn a_backup_of_postgres_is_restored() {
         .stdin(Stdio::piped())
         .spawn()
         .expect("pg_restore is part of PostgreSQL");
-    restore.stdin.take().expect("it is piped").write_all(&dump.stdout).expect("it reads");
+    restore
+        .stdin
+        .take()
+        .expect("it is piped")
+        .write_all(&dump.stdout)
+        .expect("it reads");
     assert!(restore.wait().expect("it ends").success());
     let service = start(folder.path(), free_address(), Some(&restored));
     assert_eq!(service.follow(&id), records);
@@ -382,15 +494,32 @@ fn a_backup_of_postgres_is_restored() {
 #[test]
 fn the_log_holds_no_secrets() {
     let folder = Folder::new("serve");
-    let made = command(folder.path()).args(["--new-key", "secret"]).output().expect("the executable was built");
-    let key = String::from_utf8(made.stdout).expect("a key is ASCII").trim().to_owned();
+    let made = command(folder.path())
+        .args(["--new-key", "secret"])
+        .output()
+        .expect("the executable was built");
+    let key = String::from_utf8(made.stdout)
+        .expect("a key is ASCII")
+        .trim()
+        .to_owned();
     let (http, receiver) = (free_address(), free_address());
     let log = folder.path().join("log");
     let mut command = command(folder.path());
-    command.args(["--listen", &http.to_string(), "--receive", &receiver.to_string(), "--domain", "probe.example"]);
+    command.args([
+        "--listen",
+        &http.to_string(),
+        "--receive",
+        &receiver.to_string(),
+        "--domain",
+        "probe.example",
+    ]);
     command.args(["--set", "log.level=debug", "--set", "log.format=json"]);
     let stderr = std::fs::File::create(&log).expect("the folder is ours");
-    let process = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the executable was built");
+    let process = command
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .expect("the executable was built");
     let service = Service { process, http };
     until("the service listens", || TcpStream::connect(http).is_ok());
     let bearer = format!("Authorization: Bearer {key}");
@@ -401,7 +530,8 @@ fn the_log_holds_no_secrets() {
     let log = std::fs::read_to_string(&log).expect("there is a log");
     let master = std::fs::read_to_string(folder.path().join("token.key")).expect("there is a key");
     assert!(log.contains("test queued"), "{log}");
-    for secret in [&key[key.len() - 52..], reception["key"].as_str().expect("a key"), master.trim()] {
+    for secret in [&key[key.len() - 52..], reception["key"].as_str().expect("a key"), master.trim()]
+    {
         assert!(!log.contains(secret), "a secret is in the log");
     }
 }
@@ -410,14 +540,24 @@ fn the_log_holds_no_secrets() {
 fn a_key_is_made_on_the_command_line() {
     let folder = Folder::new("serve");
     let mut command = command(folder.path());
-    let output = command.args(["--new-key", "first", "--scopes", "admin,test", "--networks", "192.0.2.0/24"]).output();
+    let output = command
+        .args(["--new-key", "first", "--scopes", "admin,test", "--networks", "192.0.2.0/24"])
+        .output();
     let output = output.expect("the executable was built");
     let key = String::from_utf8(output.stdout).expect("a key is ASCII");
-    assert!(output.status.success() && key.starts_with("norelay_"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && key.starts_with("norelay_"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let service = start(folder.path(), free_address(), None);
     let bearer = format!("Authorization: Bearer {}", key.trim());
     let listed = http::ask(service.http, "GET", "/api/v1/keys", &[&bearer], "").json();
-    assert_eq!((&listed[0]["name"], &listed[0]["scopes"]), (&json!("first"), &json!(["admin", "test"])), "{listed}");
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["scopes"]),
+        (&json!("first"), &json!(["admin", "test"])),
+        "{listed}"
+    );
 }
 
 /// Whatever is asked for and tested, labels of metrics are of norelay's own making, and few.
@@ -426,12 +566,26 @@ fn nobody_else_makes_labels_of_metrics() {
     let folder = Folder::new("serve");
     let service = start(folder.path(), free_address(), None);
     let hostile = "h0stile%22,code=%22550%22%7D%201%0Anorelay_x%201";
-    for path in [format!("/{hostile}"), format!("/t/{hostile}"), format!("/tests/{hostile}?{hostile}")] {
+    for path in
+        [format!("/{hostile}"), format!("/t/{hostile}"), format!("/tests/{hostile}?{hostile}")]
+    {
         assert_eq!(get(service.http, &path).status, 404, "{path}");
     }
-    post(service.http, "/api/v1/tests", &json!({"target": "h0stile\",code=\"550\"} 1\nnorelay_x 1"}));
+    post(
+        service.http,
+        "/api/v1/tests",
+        &json!({"target": "h0stile\",code=\"550\"} 1\nnorelay_x 1"}),
+    );
     let metrics = get(service.http, "/metrics");
     assert_eq!(metrics.status, 200, "{metrics:?}");
-    assert!(metrics.body.contains("route=\"/t/{id}\"") && metrics.body.contains("route=\"none\""), "{}", metrics.body);
-    assert!(!metrics.body.contains("h0stile") && !metrics.body.contains("norelay_x"), "{}", metrics.body);
+    assert!(
+        metrics.body.contains("route=\"/t/{id}\"") && metrics.body.contains("route=\"none\""),
+        "{}",
+        metrics.body
+    );
+    assert!(
+        !metrics.body.contains("h0stile") && !metrics.body.contains("norelay_x"),
+        "{}",
+        metrics.body
+    );
 }

@@ -1,4 +1,5 @@
-//! `norelay test --blacklists --posture` as a user runs it: a closed server on loopback, a real DNS server beside it.
+//! `norelay test --blacklists --posture` as a user runs it: a closed server on loopback, a real DNS
+//! server beside it.
 
 #[path = "../../norelay-probe/tests/dns/mod.rs"]
 mod dns;
@@ -51,10 +52,14 @@ fn findings(server: &Unbound, port: u16, options: &[&str]) -> (Option<i32>, Vec<
         .output()
         .expect("the executable was built");
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let report: serde_json::Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no JSON: {error}; {complaint}"));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("no JSON: {error}; {complaint}"));
     let tags = report["findings"].as_array().expect("a list").iter();
-    (output.status.code(), tags.map(|finding| finding["tag"].as_str().expect("a tag").to_owned()).collect())
+    (
+        output.status.code(),
+        tags.map(|finding| finding["tag"].as_str().expect("a tag").to_owned())
+            .collect(),
+    )
 }
 
 #[test]
@@ -79,10 +84,18 @@ fn listings_and_posture_are_findings_of_the_same_run_and_change_no_verdict() {
     let (code, plain) = findings(&server, port, &[]);
     let questions = server.questions();
     assert_eq!(code, Some(0), "{plain:?}");
-    let is_besides =
-        |tag: &str| ["blacklist_", "spf_", "dmarc_", "mx_", "reverse_"].iter().any(|start| tag.starts_with(start));
+    let is_besides = |tag: &str| {
+        ["blacklist_", "spf_", "dmarc_", "mx_", "reverse_"]
+            .iter()
+            .any(|start| tag.starts_with(start))
+    };
     assert!(!plain.iter().any(|tag| is_besides(tag)), "{plain:?}");
-    assert!(!questions.iter().any(|question| question.contains("spamhaus")), "{questions:?}");
+    assert!(
+        !questions
+            .iter()
+            .any(|question| question.contains("spamhaus")),
+        "{questions:?}"
+    );
 
     let (code, besides) = findings(&server, port, &["--blacklists", "--posture"]);
     assert_eq!(code, Some(0), "{besides:?}");
@@ -100,17 +113,24 @@ fn listings_and_posture_are_findings_of_the_same_run_and_change_no_verdict() {
     }
     // An address that no list can have is not asked about.
     assert!(
-        !server.questions().iter().any(|question| question.starts_with("1.0.0.127.zen.")),
+        !server
+            .questions()
+            .iter()
+            .any(|question| question.starts_with("1.0.0.127.zen.")),
         "{:?}",
         server.questions()
     );
 }
 
-/// Where the DNS changes its mind, the run doesn't: what was found at its start is tested, and nothing is asked twice.
+/// Where the DNS changes its mind, the run doesn't: what was found at its start is tested, and
+/// nothing is asked twice.
 #[test]
 fn a_run_resolves_once() {
     let server = Unbound::start(&[
-        Zone::Holds("t.example", &["t.example. 0 IN MX 10 mx.t.example.", "mx.t.example. 0 IN A 127.0.0.1"]),
+        Zone::Holds(
+            "t.example",
+            &["t.example. 0 IN MX 10 mx.t.example.", "mx.t.example. 0 IN A 127.0.0.1"],
+        ),
         Zone::NothingElse,
     ]);
     let (code, found) = findings(&server, closed_server(), &[]);
@@ -122,7 +142,8 @@ fn a_run_resolves_once() {
     }
 }
 
-/// A resolver that has an address for every name leads to somebody else's server: nothing is said of the one meant.
+/// A resolver that has an address for every name leads to somebody else's server: nothing is said
+/// of the one meant.
 #[test]
 fn a_name_that_the_resolver_made_up_is_not_tested() {
     let server = Unbound::start(&[Zone::Everything("test", &["A 127.0.0.1"]), Zone::NothingElse]);
@@ -132,7 +153,15 @@ fn a_name_that_the_resolver_made_up_is_not_tested() {
         .stdin(Stdio::null())
         .output()
         .expect("the executable was built");
-    let said = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("typo.test was not found: this resolver has 127.0.0.1 for names that don't exist"), "{said}");
+    assert!(
+        said.contains(
+            "typo.test was not found: this resolver has 127.0.0.1 for names that don't exist"
+        ),
+        "{said}"
+    );
 }

@@ -18,7 +18,9 @@ use std::{
 use servers::{Serve, answer, closed, is_own_postmaster, listen};
 
 fn accepting(stream: TcpStream) {
-    answer(stream, "220 mx.example.net ESMTP\r\n", |line| if line == "QUIT" { "221 bye" } else { "250 ok" });
+    answer(stream, "220 mx.example.net ESMTP\r\n", |line| {
+        if line == "QUIT" { "221 bye" } else { "250 ok" }
+    });
 }
 
 fn blocking(stream: TcpStream) {
@@ -132,26 +134,43 @@ fn run(arguments: &[&str]) -> Ran {
 fn resident_kib(status: &str) -> u64 {
     let text = std::fs::read_to_string(status).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or_default()
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok())
+        .unwrap_or_default()
 }
 
-/// What a run may have resident, in KiB: with what servers in order say, and with as much as one can say.
+/// What a run may have resident, in KiB: with what servers in order say, and with as much as one
+/// can say.
 const USUAL_KIB: u64 = 40 * 1024;
 const MOST_KIB: u64 = 56 * 1024;
 
-/// Name, server, exit code, words of the answer, the longest that it may take in seconds, and the most memory.
+/// Name, server, exit code, words of the answer, the longest that it may take in seconds, and the
+/// most memory.
 const SERVERS: &[(&str, Serve, i32, &str, u64, u64)] = &[
     ("closed", closed, 0, "\nAll tests performed, no relays accepted.\n", 10, USUAL_KIB),
     ("accepts everything", accepting, 2, "VERDICT suspect", 10, USUAL_KIB),
     ("blocks us", blocking, 2, "blacklist", 10, USUAL_KIB),
-    ("greylists for ten minutes", greylisting, 2, "Greylisted, come back in 600 seconds", 10, USUAL_KIB),
+    (
+        "greylists for ten minutes",
+        greylisting,
+        2,
+        "Greylisted, come back in 600 seconds",
+        10,
+        USUAL_KIB,
+    ),
     ("a web server", web, 4, "not an SMTP reply", 10, USUAL_KIB),
     ("silent", silent, 4, "no answer in time to the greeting", 15, USUAL_KIB),
     ("a line without end", endless_line, 4, "a line without an end", 10, USUAL_KIB),
     ("a reply without end", endless_reply, 4, "a reply without an end", 10, USUAL_KIB),
     ("resets the connection", resetting, 2, "connection reset", 15, USUAL_KIB),
     // Work, where the others wait: a busy machine takes its time.
-    ("replies as large as they may be", verbose, 0, "\nAll tests performed, no relays accepted.\n", 60, MOST_KIB),
+    (
+        "replies as large as they may be",
+        verbose,
+        0,
+        "\nAll tests performed, no relays accepted.\n",
+        60,
+        MOST_KIB,
+    ),
 ];
 
 #[test]
@@ -168,9 +187,16 @@ fn check_servers(profile: &str) {
     for (name, serve, code, words, seconds, most_kib) in SERVERS {
         let address = listen(*serve).to_string();
         let patience = ["--timeout", "3s", "--wait", "5s"];
-        let ran = run(&[&["test", &address, "--profile", profile, "--domain", "probe.test"][..], &patience].concat());
+        let ran = run(&[
+            &["test", &address, "--profile", profile, "--domain", "probe.test"][..],
+            &patience,
+        ]
+        .concat());
         assert_eq!(ran.code, Some(*code), "{name}: {}", ran.said);
-        let unfolded = ran.said.replace("\n       ", " ").replace("\n         ", " ");
+        let unfolded = ran
+            .said
+            .replace("\n       ", " ")
+            .replace("\n         ", " ");
         assert!(ran.said.contains(words) || unfolded.contains(words), "{name}: {}", ran.said);
         assert!(ran.took < Duration::from_secs(*seconds), "{name}: {:?}", ran.took);
         assert!((1..*most_kib).contains(&ran.peak_kib), "{name}: {} KiB", ran.peak_kib);
@@ -193,21 +219,42 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         (&["replay", "/nowhere/log"], "can't be read"),
         (&["replay", "/dev/null"], "holds no event"),
         (&["explain", "nonsense"], "There is no test"),
-        (&["fix", "nonsense"], "There are no remedies for \"nonsense\": norelay fix lists the servers."),
+        (
+            &["fix", "nonsense"],
+            "There are no remedies for \"nonsense\": norelay fix lists the servers.",
+        ),
         (&["fix", "postfx"], "There are no remedies for \"postfx\": did you mean postfix."),
-        (&["fix", "postfix", "nonsense"], "\"nonsense\" of postfix: norelay fix postfix shows those that there are."),
+        (
+            &["fix", "postfix", "nonsense"],
+            "\"nonsense\" of postfix: norelay fix postfix shows those that there are.",
+        ),
         (&["fix", "postfix", "mynetwork"], "\"mynetwork\" of postfix: did you mean mynetworks."),
         (&["fix", "postfix", "percent-hak"], "did you mean percent_hack."),
-        (&["fix", "courier", "trusts_tls"], "There is no remedy of courier for trusts_tls: norelay fix courier shows"),
+        (
+            &["fix", "courier", "trusts_tls"],
+            "There is no remedy of courier for trusts_tls: norelay fix courier shows",
+        ),
         (&["fix", "courier/smtp"], "did you mean smtpaccess."),
     ] {
         let ran = run(arguments);
-        assert_eq!((ran.code, ran.said.lines().count()), (Some(3), 1), "{arguments:?}: {}", ran.said);
-        assert!(ran.said.contains(words) && ran.said.trim_end().ends_with('.'), "{arguments:?}: {}", ran.said);
+        assert_eq!(
+            (ran.code, ran.said.lines().count()),
+            (Some(3), 1),
+            "{arguments:?}: {}",
+            ran.said
+        );
+        assert!(
+            ran.said.contains(words) && ran.said.trim_end().ends_with('.'),
+            "{arguments:?}: {}",
+            ran.said
+        );
     }
-    for arguments in
-        [&["test"][..], &["test", "x", "--wait", "soon"], &["test", "x", "--receive", "127.0.0.1:0"], &["x"]]
-    {
+    for arguments in [
+        &["test"][..],
+        &["test", "x", "--wait", "soon"],
+        &["test", "x", "--receive", "127.0.0.1:0"],
+        &["x"],
+    ] {
         assert_eq!(run(arguments).code, Some(3), "{arguments:?}");
     }
 }
@@ -229,9 +276,19 @@ fn chosen_findings_make_a_closed_server_fail() {
         (&open_server, "--fail-on=error", 2),
         (unreachable, "--fail-on=error", 4),
     ] {
-        let options =
-            ["test", server, "--profile=classic", "--domain=probe.test", "--timeout=3s", "--wait=5s", fail_on];
-        let options: Vec<_> = options.into_iter().filter(|option| !option.is_empty()).collect();
+        let options = [
+            "test",
+            server,
+            "--profile=classic",
+            "--domain=probe.test",
+            "--timeout=3s",
+            "--wait=5s",
+            fail_on,
+        ];
+        let options: Vec<_> = options
+            .into_iter()
+            .filter(|option| !option.is_empty())
+            .collect();
         let ran = run(&options);
         assert_eq!(ran.code, Some(code), "{server} {fail_on}: {}", ran.said);
     }
@@ -243,7 +300,8 @@ fn remedies_are_shown_by_server_and_cause() {
         (&["fix"][..], "\nOpenSMTPD\n  opensmtpd match-any "),
         (
             &["fix", "postfix"],
-            "  postfix mynetworks           Trust this machine's own addresses only\n      for trusts_everyone",
+            "  postfix mynetworks           Trust this machine's own addresses only\n      for \
+             trusts_everyone",
         ),
         (&["fix", "mail-in-a-box"], "NAME is a remedy or a cause.\n"),
         (&["fix", "HCL Domino"], "domino relay-controls"),
@@ -260,9 +318,12 @@ fn remedies_are_shown_by_server_and_cause() {
 
 #[test]
 fn what_can_not_be_reached_is_exit_code_4() {
-    let unused =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has ports");
-    for (target, words) in [(unused.to_string(), "connection refused"), ("[fe80::1]:25".to_owned(), "no connection")] {
+    let unused = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has ports");
+    for (target, words) in
+        [(unused.to_string(), "connection refused"), ("[fe80::1]:25".to_owned(), "no connection")]
+    {
         let ran = run(&["test", &target, "--timeout", "3s", "--domain", "probe.test"]);
         assert_eq!(ran.code, Some(4), "{target}: {}", ran.said);
         assert!(
@@ -280,13 +341,15 @@ fn a_stored_log_gives_the_same_verdict() {
     let log = folder.join("test-command.jsonl");
     let _ = std::fs::remove_file(&log);
     let shown = log.to_string_lossy().into_owned();
-    let ran = run(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--log", &shown]);
+    let ran =
+        run(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--log", &shown]);
     let replayed = run(&["replay", &shown]);
     assert_eq!((ran.code, replayed.code), (Some(0), Some(0)), "{}", replayed.said);
     assert_eq!(ran.said, replayed.said);
 }
 
-/// Whether the server of [`mending`] has been mended, and the envelopes that it was asked for since.
+/// Whether the server of [`mending`] has been mended, and the envelopes that it was asked for
+/// since.
 static MENDED: AtomicBool = AtomicBool::new(false);
 static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -296,7 +359,10 @@ fn mending(stream: TcpStream) {
     answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| {
         let is_mended = MENDED.load(Ordering::SeqCst);
         if is_mended && (line.starts_with("MAIL") || line.starts_with("RCPT")) {
-            ASKED.lock().expect("no test panicked").push(line.to_owned());
+            ASKED
+                .lock()
+                .expect("no test panicked")
+                .push(line.to_owned());
         }
         if line.starts_with("MAIL") {
             from_nobody.set(line.contains("<>"));
@@ -304,7 +370,9 @@ fn mending(stream: TcpStream) {
         match line.split([' ', ':']).next() {
             Some("EHLO") => "250 mx.example.net",
             Some("RCPT") if is_own_postmaster(line) => "250 2.1.5 Ok",
-            Some("RCPT") if from_nobody.get() && line.contains("PROBE.TEST>") && !is_mended => "250 2.1.5 Ok",
+            Some("RCPT") if from_nobody.get() && line.contains("PROBE.TEST>") && !is_mended => {
+                "250 2.1.5 Ok"
+            }
             Some("RCPT") => "554 5.7.1 <x>: Relay access denied",
             Some("QUIT") => "221 2.0.0 Bye",
             _ => "250 2.1.0 Ok",
@@ -317,7 +385,16 @@ fn what_failed_is_asked_again_and_nothing_more_is_claimed() {
     let address = listen(mending).to_string();
     let report = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("retest.json");
     let shown = report.to_string_lossy().into_owned();
-    let first = run(&["test", &address, "--profile", "classic", "--domain", "probe.test", "--output", "json"]);
+    let first = run(&[
+        "test",
+        &address,
+        "--profile",
+        "classic",
+        "--domain",
+        "probe.test",
+        "--output",
+        "json",
+    ]);
     assert_eq!(first.code, Some(2), "{}", first.said);
     std::fs::write(&report, &first.said).expect("the folder of tests can be written to");
 
@@ -327,11 +404,19 @@ fn what_failed_is_asked_again_and_nothing_more_is_claimed() {
     let again = run(&["test", "--retest", &shown]);
     let words = again.said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(again.code, Some(0), "{}", again.said);
-    assert!(words.contains("was asked again (1 test on 1 path), and no relay was accepted"), "{}", again.said);
+    assert!(
+        words.contains("was asked again (1 test on 1 path), and no relay was accepted"),
+        "{}",
+        again.said
+    );
     assert!(!words.contains("All tests performed"), "{}", again.said);
-    // The null sender asks for a recipient at the probe domain once; other recipients there are controls'.
+    // The null sender asks for a recipient at the probe domain once; other recipients there are
+    // controls'.
     let asked = ASKED.lock().expect("no test panicked").clone();
-    let senders: Vec<_> = asked.iter().filter(|line| line.starts_with("MAIL") && line.contains("<>")).collect();
+    let senders: Vec<_> = asked
+        .iter()
+        .filter(|line| line.starts_with("MAIL") && line.contains("<>"))
+        .collect();
     assert_eq!(senders.len(), 1, "{asked:?}");
     assert!(asked.len() <= 2 * 6, "one test and at most five controls: {asked:?}");
 

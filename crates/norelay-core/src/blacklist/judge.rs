@@ -1,11 +1,12 @@
 //! What a whole run means, and what to do about it.
 //!
 //! Rules:
-//! - Listed by one list that matters is listed; *not listed* needs an answer from every list of high or medium impact
-//!   that could be asked, and from one at least.
+//! - Listed by one list that matters is listed; *not listed* needs an answer from every list of
+//!   high or medium impact that could be asked, and from one at least.
 //! - Lists of ignorable impact are shown and change nothing.
 //! - When most lists fail in the same way, the resolver is named as the cause, not the lists.
-//! - Advice begins with the relay. The way off a list is given only when the relay test says closed.
+//! - Advice begins with the relay. The way off a list is given only when the relay test says
+//!   closed.
 
 use std::collections::BTreeMap;
 
@@ -91,12 +92,18 @@ pub struct Judgement {
 /// Judges a run.
 #[must_use]
 pub fn judge(survey: &Survey) -> Judgement {
-    let count = |is: fn(&Reading) -> bool| survey.readings.iter().filter(|reading| is(reading)).count();
-    let against = survey.readings.iter().filter(|reading| reading.listing.is_against());
+    let count =
+        |is: fn(&Reading) -> bool| survey.readings.iter().filter(|reading| is(reading)).count();
+    let against = survey
+        .readings
+        .iter()
+        .filter(|reading| reading.listing.is_against());
     let worst = against.map(|reading| reading.impact).max();
-    let answered = count(|reading| matches!(reading.listing, Listing::Listed { .. } | Listing::NotListed));
-    let is_unsure =
-        |reading: &Reading| is_unknown(reading) && reading.sense == Sense::Against && reading.impact >= Impact::Medium;
+    let answered =
+        count(|reading| matches!(reading.listing, Listing::Listed { .. } | Listing::NotListed));
+    let is_unsure = |reading: &Reading| {
+        is_unknown(reading) && reading.sense == Sense::Against && reading.impact >= Impact::Medium
+    };
     let state = match worst {
         Some(impact) if impact > Impact::Ignorable => State::Listed,
         _ if answered == 0 || survey.readings.iter().any(is_unsure) => State::Unknown,
@@ -112,7 +119,13 @@ fn is_unknown(reading: &Reading) -> bool {
     matches!(reading.listing, Listing::Unknown { .. })
 }
 
-fn summarise(survey: &Survey, state: State, listed: usize, answered: usize, unknown: usize) -> String {
+fn summarise(
+    survey: &Survey,
+    state: State,
+    listed: usize,
+    answered: usize,
+    unknown: usize,
+) -> String {
     let target = &survey.target;
     let lists = if answered == 1 { "1 list".to_owned() } else { format!("{answered} lists") };
     let rest = match unknown {
@@ -122,12 +135,17 @@ fn summarise(survey: &Survey, state: State, listed: usize, answered: usize, unkn
     };
     match state {
         State::Listed => format!("{target} is listed: on {listed} of {lists} that answered{rest}."),
-        State::NotListed if listed > 0 => format!("{target} is only on lists that don't matter ({listed}){rest}."),
+        State::NotListed if listed > 0 => {
+            format!("{target} is only on lists that don't matter ({listed}){rest}.")
+        }
         State::NotListed => format!("{target} is not listed: {lists} answered{rest}."),
-        State::Unknown if answered == 0 => format!("Could not tell whether {target} is listed: no list answered."),
+        State::Unknown if answered == 0 => {
+            format!("Could not tell whether {target} is listed: no list answered.")
+        }
         State::Unknown => {
             format!(
-                "Could not tell whether {target} is listed: lists that matter are among the {unknown} without answer."
+                "Could not tell whether {target} is listed: lists that matter are among the \
+                 {unknown} without answer."
             )
         }
     }
@@ -162,20 +180,28 @@ fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
     say(
         many(Why::SelfTestMissed),
         &format!(
-            "Hardly a test entry is there: the resolver may drop answers within 127.0.0.0/8 (protection against rebinding), or be one that lists ignore: {own}."
+            "Hardly a test entry is there: the resolver may drop answers within 127.0.0.0/8 \
+             (protection against rebinding), or be one that lists ignore: {own}."
         ),
     );
     say(
         many(Why::TimedOut) || many(Why::Unfinished),
         "Most lists gave no answer in time: is the resolver reachable, and --timeout long enough?",
     );
-    say(many(Why::ServerFailure) || many(Why::Refused), &format!("The resolver fails for most lists: {own}."));
+    say(
+        many(Why::ServerFailure) || many(Why::Refused),
+        &format!("The resolver fails for most lists: {own}."),
+    );
     say(many(Why::Unreachable), "The resolver can't be reached: check --resolver and the network.");
-    say(times(Why::Quota) > 0, "A list was asked too much by this resolver: wait, or get a key (--key-file).");
+    say(
+        times(Why::Quota) > 0,
+        "A list was asked too much by this resolver: wait, or get a key (--key-file).",
+    );
     hints
 }
 
-/// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test, where there was one.
+/// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test,
+/// where there was one.
 #[must_use]
 pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
     if !reading.listing.is_against() {
@@ -183,7 +209,9 @@ pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
     }
     if reading.impact == Impact::Ignorable {
         return vec![
-            "Nothing: this list is about neighbours or newness, and hardly anybody refuses mail for it.".to_owned(),
+            "Nothing: this list is about neighbours or newness, and hardly anybody refuses mail \
+             for it."
+                .to_owned(),
         ];
     }
     let first = match relay {
@@ -193,36 +221,55 @@ pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
         Some(Verdict::OpenRelay) => {
             "First close the relay: it is open, and a server that is let go now is listed again."
         }
-        Some(Verdict::Suspect) => "First close the relay: the test found it suspect. Prove it closed, then ask again.",
-        Some(Verdict::Inconclusive | Verdict::Unreachable) => {
-            "First close the relay, or prove it closed: the relay test could not tell. Then ask again."
+        Some(Verdict::Suspect) => {
+            "First close the relay: the test found it suspect. Prove it closed, then ask again."
         }
-        None => "First close the relay, or prove it closed: run `norelay test`, then ask again with its verdict.",
+        Some(Verdict::Inconclusive | Verdict::Unreachable) => {
+            "First close the relay, or prove it closed: the relay test could not tell. Then ask \
+             again."
+        }
+        None => {
+            "First close the relay, or prove it closed: run `norelay test`, then ask again with \
+             its verdict."
+        }
     };
     vec![first.to_owned()]
 }
 
 fn way_off(reading: &Reading) -> Vec<String> {
-    let mut steps =
-        vec!["The relay is closed. Find and stop any other cause (hijacked accounts, scripts, forwarding).".to_owned()];
+    let mut steps = vec![
+        "The relay is closed. Find and stop any other cause (hijacked accounts, scripts, \
+              forwarding)."
+            .to_owned(),
+    ];
     let Some(list) = by_zone(&reading.zone) else {
         steps.push(format!("Then look for the way off {} at its operator's.", reading.zone));
         return steps;
     };
-    let doubt = if list.removal.how.source == Source::Remembered { " (remembered, not verified)" } else { "" };
-    let page = if list.removal.page.is_empty() { String::new() } else { format!(" {}", list.removal.page) };
+    let doubt = if list.removal.how.source == Source::Remembered {
+        " (remembered, not verified)"
+    } else {
+        ""
+    };
+    let page = if list.removal.page.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", list.removal.page)
+    };
     steps.push(format!("Then: {}{doubt}.{page}", list.removal.how.text));
     steps
 }
 
-/// The run as events of a relay test: one for each list that lists or vouches, or that matters and is unknown, and one
-/// for the whole. Their wording stands with the other findings'.
+/// The run as events of a relay test: one for each list that lists or vouches, or that matters and
+/// is unknown, and one for the whole. Their wording stands with the other findings'.
 #[must_use]
 pub fn notes(survey: &Survey, path: Option<u8>) -> Vec<Event> {
-    let note = |tag: &str, arguments: Vec<Octets>| Event::Noted { path, tag: tag.to_owned(), arguments };
+    let note =
+        |tag: &str, arguments: Vec<Octets>| Event::Noted { path, tag: tag.to_owned(), arguments };
     let target = || Octets::from(survey.target.as_str());
     let about = |reading: &Reading, tag: &str, words: Octets| {
-        let (zone, impact) = (Octets::from(reading.zone.as_str()), Octets::from(reading.impact.as_str()));
+        let (zone, impact) =
+            (Octets::from(reading.zone.as_str()), Octets::from(reading.impact.as_str()));
         note(tag, vec![target(), zone, impact, words])
     };
     let of = |reading: &Reading| match &reading.listing {
@@ -240,7 +287,12 @@ pub fn notes(survey: &Survey, path: Option<u8>) -> Vec<Event> {
         _ => None,
     };
     let whole = note("blacklist_summary", vec![target(), Octets::from(judge(survey).summary)]);
-    survey.readings.iter().filter_map(of).chain([whole]).collect()
+    survey
+        .readings
+        .iter()
+        .filter_map(of)
+        .chain([whole])
+        .collect()
 }
 
 /// `127.0.0.4 (XBL: …), "the list's own words"`
@@ -250,7 +302,9 @@ fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
         None => entry.answer.to_string().into_bytes(),
     });
     // The octets stay what they are: they are made harmless where they are shown.
-    let reasons = reasons.iter().map(|reason| [b"\"", reason.as_bytes(), b"\""].concat());
+    let reasons = reasons
+        .iter()
+        .map(|reason| [b"\"", reason.as_bytes(), b"\""].concat());
     Octets::from(entries.chain(reasons).collect::<Vec<_>>().join(&b", "[..]))
 }
 
@@ -292,18 +346,33 @@ mod tests {
         for (readings, state, worst) in [
             (vec![no("zen.spamhaus.org"), no("all.s5h.net")], State::NotListed, None),
             (vec![no("zen.spamhaus.org"), listed("all.s5h.net")], State::Listed, Some(Impact::Low)),
-            (vec![listed("zen.spamhaus.org"), unknown("bl.spamcop.net")], State::Listed, Some(Impact::High)),
+            (
+                vec![listed("zen.spamhaus.org"), unknown("bl.spamcop.net")],
+                State::Listed,
+                Some(Impact::High),
+            ),
             (vec![unknown("zen.spamhaus.org"), no("all.s5h.net")], State::Unknown, None),
             (vec![no("zen.spamhaus.org"), unknown("all.s5h.net")], State::NotListed, None),
             (vec![no("zen.spamhaus.org"), unknown("list.dnswl.org")], State::NotListed, None),
             (vec![unknown("all.s5h.net")], State::Unknown, None),
-            (vec![reading("sorbs.net", Listing::Dead { evidence: String::new() })], State::Unknown, None),
             (
-                vec![no("zen.spamhaus.org"), reading("combined.mail.abusix.zone", Listing::NeedsKey)],
+                vec![reading("sorbs.net", Listing::Dead { evidence: String::new() })],
+                State::Unknown,
+                None,
+            ),
+            (
+                vec![
+                    no("zen.spamhaus.org"),
+                    reading("combined.mail.abusix.zone", Listing::NeedsKey),
+                ],
                 State::NotListed,
                 None,
             ),
-            (vec![no("zen.spamhaus.org"), listed("dnsbl-3.uceprotect.net")], State::NotListed, Some(Impact::Ignorable)),
+            (
+                vec![no("zen.spamhaus.org"), listed("dnsbl-3.uceprotect.net")],
+                State::NotListed,
+                Some(Impact::Ignorable),
+            ),
             (vec![no("zen.spamhaus.org"), listed("wl.mailspike.net")], State::NotListed, None),
             (vec![], State::Unknown, None),
         ] {
@@ -322,12 +391,23 @@ mod tests {
             (Why::ServerFailure, 4, "fails for most"),
             (Why::Unreachable, 4, "can't be reached"),
         ] {
-            let unknown = (0..count).map(|i| reading(&format!("bl{i}.example"), Listing::unknown(why)));
+            let unknown =
+                (0..count).map(|i| reading(&format!("bl{i}.example"), Listing::unknown(why)));
             let judgement = judge(&survey(unknown.collect()));
-            assert!(judgement.hints.iter().any(|hint| hint.contains(expected)), "{why:?}: {:?}", judgement.hints);
+            assert!(
+                judgement.hints.iter().any(|hint| hint.contains(expected)),
+                "{why:?}: {:?}",
+                judgement.hints
+            );
         }
-        let mut readings: Vec<_> = (0..20).map(|i| reading(&format!("bl{i}.example"), Listing::NotListed)).collect();
-        readings.extend((0..5).map(|i| reading(&format!("dead{i}.example"), Listing::unknown(Why::SelfTestMissed))));
+        let mut readings: Vec<_> = (0..20)
+            .map(|i| reading(&format!("bl{i}.example"), Listing::NotListed))
+            .collect();
+        readings.extend(
+            (0..5).map(|i| {
+                reading(&format!("dead{i}.example"), Listing::unknown(Why::SelfTestMissed))
+            }),
+        );
         assert_eq!(judge(&survey(readings)).hints, Vec::<String>::new());
     }
 
@@ -351,7 +431,10 @@ mod tests {
             advice(&reading("zen.spamhaus.org", Listing::NotListed), Some(Verdict::Closed)),
             Vec::<String>::new()
         );
-        assert_eq!(advice(&listed("wl.mailspike.net"), Some(Verdict::Closed)), Vec::<String>::new());
+        assert_eq!(
+            advice(&listed("wl.mailspike.net"), Some(Verdict::Closed)),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -371,20 +454,31 @@ mod tests {
             .map(|event| crate::event::Record::new(jiff::Timestamp::UNIX_EPOCH, event))
             .collect();
         let report = crate::report::Report::of(&records);
-        let findings = crate::check::finding::findings(&report, &crate::check::verdict::judge(&report));
-        let shown: Vec<_> = findings.iter().map(|finding| format!("{} {}", finding.tag, finding.text)).collect();
+        let findings =
+            crate::check::finding::findings(&report, &crate::check::verdict::judge(&report));
+        let shown: Vec<_> = findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.tag, finding.text))
+            .collect();
         assert_eq!(
             shown,
             [
-                "blacklist_listed 192.0.2.1 is on the blacklist zen.spamhaus.org (high impact): 127.0.0.4 (XBL: hijacked or \
-                 infected, an open proxy), 127.0.0.11 (PBL: Spamhaus says that it should not send mail directly), \
-                 \"see \\x1b[31m\". First make sure that the relay is closed; norelay blacklist then shows the way off.",
-                "blacklist_listed_little 192.0.2.1 is on the blacklist all.s5h.net (low impact), which few receivers heed: \
+                "blacklist_listed 192.0.2.1 is on the blacklist zen.spamhaus.org (high impact): \
+                 127.0.0.4 (XBL: hijacked or \
+                 infected, an open proxy), 127.0.0.11 (PBL: Spamhaus says that it should not send \
+                 mail directly), \
+                 \"see \\x1b[31m\". First make sure that the relay is closed; norelay blacklist \
+                 then shows the way off.",
+                "blacklist_listed_little 192.0.2.1 is on the blacklist all.s5h.net (low impact), \
+                 which few receivers heed: \
                  127.0.0.2.",
-                "blacklist_unknown What the blacklist bl.spamcop.net (high impact) says of 192.0.2.1 is not known: this \
+                "blacklist_unknown What the blacklist bl.spamcop.net (high impact) says of \
+                 192.0.2.1 is not known: this \
                  resolver has asked it too much.",
-                "blacklist_vouched The whitelist wl.mailspike.net vouches for 192.0.2.1: 127.0.0.2.",
-                "blacklist_summary 192.0.2.1 is listed: on 2 of 4 lists that answered; 2 could not be told.",
+                "blacklist_vouched The whitelist wl.mailspike.net vouches for 192.0.2.1: \
+                 127.0.0.2.",
+                "blacklist_summary 192.0.2.1 is listed: on 2 of 4 lists that answered; 2 could \
+                 not be told.",
             ]
         );
     }
@@ -403,6 +497,9 @@ mod tests {
             json.contains(r#""zone":"b.example","sense":"against","impact":"low","state":"unknown","why":"rewritten""#),
             "{json}"
         );
-        assert_eq!(serde_json::from_str::<Survey>(&json).expect("what was written can be read"), survey);
+        assert_eq!(
+            serde_json::from_str::<Survey>(&json).expect("what was written can be read"),
+            survey
+        );
     }
 }

@@ -1,12 +1,15 @@
 //! DNS blacklists: which exist, how each is asked, what its answers mean, and how to get off it.
 //!
 //! Rules:
-//! - A list is believed only after its self-test (RFC 5782 section 5): what must be listed is, what must not be is not.
-//!   A list that fails it is *unknown*: never "listed", never "not listed".
-//! - An answer that says "you may not ask", or that no list can have given, is *unknown* as well, with the reason.
+//! - A list is believed only after its self-test (RFC 5782 section 5): what must be listed is, what
+//!   must not be is not. A list that fails it is *unknown*: never "listed", never "not listed".
+//! - An answer that says "you may not ask", or that no list can have given, is *unknown* as well,
+//!   with the reason.
 //! - A dead list is named as dead and never asked.
-//! - What is only remembered is marked in the table ([`Source::Remembered`]) and never said as certain.
-//! - The way off a list is shown only when the relay test says closed; before that, the advice is to close the relay.
+//! - What is only remembered is marked in the table ([`Source::Remembered`]) and never said as
+//!   certain.
+//! - The way off a list is shown only when the relay test says closed; before that, the advice is
+//!   to close the relay.
 //! - A key is a secret: it is in the names that are asked, and in nothing that is shown.
 
 pub mod judge;
@@ -85,7 +88,8 @@ pub enum Sense {
 pub enum Standing {
     /// There is evidence that it answers; it is asked in every run.
     Living,
-    /// It answers, and another list that is asked contains it, or what it lists is no fault: asked when named.
+    /// It answers, and another list that is asked contains it, or what it lists is no fault: asked
+    /// when named.
     Optional,
     /// The evidence is old, weak or contradictory: asked when named.
     Doubtful,
@@ -135,7 +139,8 @@ impl std::fmt::Display for Fact {
 pub enum Access {
     /// Anybody, within the operator's limits.
     Open,
-    /// Those whose resolver's address is registered with the operator; others get no or false answers.
+    /// Those whose resolver's address is registered with the operator; others get no or false
+    /// answers.
     Registered,
     /// Anybody; with a key, another zone is asked that takes any resolver.
     OpenOrKey(&'static str),
@@ -143,7 +148,8 @@ pub enum Access {
     Key(&'static str),
 }
 
-/// Which answers a code is: each octet of the address within its range, or one bit of the last octet.
+/// Which answers a code is: each octet of the address within its range, or one bit of the last
+/// octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// Octet by octet, the lowest and the highest value.
@@ -253,19 +259,28 @@ fn points_of(own: &[Points], kind: Kind) -> Points {
         Kind::Ipv6 => CONVENTION[1],
         Kind::Domain => CONVENTION[2],
     };
-    own.iter().find(|points| points.kind == kind).copied().unwrap_or(convention)
+    own.iter()
+        .find(|points| points.kind == kind)
+        .copied()
+        .unwrap_or(convention)
 }
 
-/// The entry of a zone, or of the dead family that it belongs to; in any case of letters, with or without a final dot.
+/// The entry of a zone, or of the dead family that it belongs to; in any case of letters, with or
+/// without a final dot.
 #[must_use]
 pub fn by_zone(zone: &str) -> Option<&'static Blacklist> {
     let zone = zone.trim_end_matches('.').to_ascii_lowercase();
     let exact = LISTS.iter().find(|list| list.zone == zone);
-    exact.or_else(|| LISTS.iter().find(|list| list.with_subzones && is_below(&zone, list.zone)))
+    exact.or_else(|| {
+        LISTS
+            .iter()
+            .find(|list| list.with_subzones && is_below(&zone, list.zone))
+    })
 }
 
 fn is_below(zone: &str, parent: &str) -> bool {
-    zone.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'))
+    zone.strip_suffix(parent)
+        .is_some_and(|rest| rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -300,7 +315,11 @@ mod tests {
             assert!(is_dead || !list.with_subzones, "{}: only dead lists are families", list.zone);
             assert!(is_dead || !list.kinds.is_empty(), "{}: nothing can be asked", list.zone);
             assert!(is_dead || !list.removal.how.text.is_empty(), "{}: no way off", list.zone);
-            assert!(list.removal.page.is_empty() || list.removal.page.starts_with("http"), "{}", list.zone);
+            assert!(
+                list.removal.page.is_empty() || list.removal.page.starts_with("http"),
+                "{}",
+                list.zone
+            );
             assert!(!list.evidence.text.is_empty(), "{}: no evidence", list.zone);
             if list.standing == Standing::Living {
                 let has_year = list.evidence.text.contains("202");
@@ -313,13 +332,20 @@ mod tests {
             if let Access::Key(zone) | Access::OpenOrKey(zone) = list.access {
                 assert_eq!(zone.matches("{key}").count(), 1, "{}", list.zone);
             }
-            assert!(!is_dead || by_zone(&format!("x.{}", list.zone)).is_some() == list.with_subzones);
+            assert!(
+                !is_dead || by_zone(&format!("x.{}", list.zone)).is_some() == list.with_subzones
+            );
         }
     }
 
     #[test]
     fn the_table_is_large_enough_to_be_of_use() {
-        let count = |standing| LISTS.iter().filter(|list| list.standing == standing).count();
+        let count = |standing| {
+            LISTS
+                .iter()
+                .filter(|list| list.standing == standing)
+                .count()
+        };
         assert!(count(Standing::Living) >= 25, "{} living", count(Standing::Living));
         assert!(count(Standing::Dead) >= 40, "{} dead", count(Standing::Dead));
     }

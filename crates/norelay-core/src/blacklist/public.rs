@@ -18,7 +18,10 @@ const PUBLIC: &[(&str, &[&str])] = &[
 #[must_use]
 pub fn is_public_resolver(address: IpAddr) -> bool {
     let address = address.to_canonical();
-    PUBLIC.iter().flat_map(|(_, addresses)| addresses.iter()).any(|known| known.parse() == Ok(address))
+    PUBLIC
+        .iter()
+        .flat_map(|(_, addresses)| addresses.iter())
+        .any(|known| known.parse() == Ok(address))
 }
 
 #[cfg(test)]
@@ -34,7 +37,11 @@ mod tests {
             ("127.0.0.53", false),
             ("192.0.2.53", false),
         ] {
-            assert_eq!(is_public_resolver(address.parse().expect("an address")), expected, "{address}");
+            assert_eq!(
+                is_public_resolver(address.parse().expect("an address")),
+                expected,
+                "{address}"
+            );
         }
         let mut addresses = PUBLIC.iter().flat_map(|(_, addresses)| addresses.iter());
         assert!(addresses.all(|address| address.parse::<IpAddr>().is_ok()));

@@ -1,7 +1,8 @@
 //! What is asked: the names under a list's zone, and the plan of a run.
 //!
 //! Rules:
-//! - Only names that can exist are made; what is too long for DNS is settled as unknown before anything is asked.
+//! - Only names that can exist are made; what is too long for DNS is settled as unknown before
+//!   anything is asked.
 //! - A dead list, and one whose key is missing, is settled here.
 //! - [`Enquiry`]'s `Debug` shows no key.
 
@@ -27,17 +28,24 @@ pub struct Keys(BTreeMap<String, String>);
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.keys().map(|zone| (zone, BLACKED_OUT))).finish()
+        f.debug_map()
+            .entries(self.0.keys().map(|zone| (zone, BLACKED_OUT)))
+            .finish()
     }
 }
 
-/// A line of a key file that isn't `zone=KEY`. It carries the line's number only, since the line may hold a key.
+/// A line of a key file that isn't `zone=KEY`. It carries the line's number only, since the line
+/// may hold a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadKeyLine(pub usize);
 
 impl fmt::Display for BadKeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} isn't ZONE=KEY, with a key of letters, digits, hyphens and underscores", self.0)
+        write!(
+            f,
+            "line {} isn't ZONE=KEY, with a key of letters, digits, hyphens and underscores",
+            self.0
+        )
     }
 }
 
@@ -99,14 +107,24 @@ pub struct SelfTest {
 
 impl fmt::Debug for Enquiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Enquiry").field("zone", &self.zone).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Enquiry")
+            .field("zone", &self.zone)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
 impl Enquiry {
-    fn new(zone: &str, list: Option<&'static Blacklist>, target: &Target, key: Option<&str>) -> Self {
+    fn new(
+        zone: &str,
+        list: Option<&'static Blacklist>,
+        target: &Target,
+        key: Option<&str>,
+    ) -> Self {
         let below = match (list.map(|list| list.access), key) {
-            (Some(Access::Key(template) | Access::OpenOrKey(template)), Some(key)) => template.replace("{key}", key),
+            (Some(Access::Key(template) | Access::OpenOrKey(template)), Some(key)) => {
+                template.replace("{key}", key)
+            }
             (_, Some(key)) => format!("{key}.{zone}"),
             (_, None) => zone.to_owned(),
         };
@@ -114,11 +132,22 @@ impl Enquiry {
         let points = points_of(list.map_or(&[], |list| list.points), kind);
         let name = |label: &str| format!("{label}.{below}");
         let self_test = SelfTest {
-            listed: points.listed.iter().map(|point| name(&test_label(point))).collect(),
+            listed: points
+                .listed
+                .iter()
+                .map(|point| name(&test_label(point)))
+                .collect(),
             unlisted: name(&test_label(points.unlisted)),
         };
         let questions = target.labels().iter().map(|label| name(label)).collect();
-        Self { zone: zone.to_owned(), list, kind, questions, self_test, key: key.map(str::to_owned) }
+        Self {
+            zone: zone.to_owned(),
+            list,
+            kind,
+            questions,
+            self_test,
+            key: key.map(str::to_owned),
+        }
     }
 
     /// What the list said, as it may be shown.
@@ -143,8 +172,9 @@ pub enum Planned {
 
 /// Which lists are asked about a target, and which are settled without asking.
 ///
-/// `selection` holds zones, [`USUAL_LISTS`] and [`EVERY_LIST`]; an empty one means the usual lists. A zone that isn't in
-/// the table is taken to follow RFC 5782. Lists that can't have the target at all are left out unless named.
+/// `selection` holds zones, [`USUAL_LISTS`] and [`EVERY_LIST`]; an empty one means the usual lists.
+/// A zone that isn't in the table is taken to follow RFC 5782. Lists that can't have the target at
+/// all are left out unless named.
 #[must_use]
 pub fn plan(target: &Target, selection: &[String], keys: &Keys) -> Vec<Planned> {
     let mut zones: Vec<String> = Vec::new();
@@ -152,7 +182,9 @@ pub fn plan(target: &Target, selection: &[String], keys: &Keys) -> Vec<Planned> 
     for word in if selection.is_empty() { &usual } else { selection } {
         let word = word.trim().trim_end_matches('.').to_ascii_lowercase();
         let wanted: Vec<String> = match word.as_str() {
-            USUAL_LISTS => of_table(target, |standing| matches!(standing, Standing::Living | Standing::Dead)),
+            USUAL_LISTS => {
+                of_table(target, |standing| matches!(standing, Standing::Living | Standing::Dead))
+            }
             EVERY_LIST => of_table(target, |_| true),
             _ => vec![word],
         };
@@ -162,12 +194,20 @@ pub fn plan(target: &Target, selection: &[String], keys: &Keys) -> Vec<Planned> 
             }
         }
     }
-    zones.iter().map(|zone| plan_zone(zone, target, keys)).collect()
+    zones
+        .iter()
+        .map(|zone| plan_zone(zone, target, keys))
+        .collect()
 }
 
 fn of_table(target: &Target, is_wanted: impl Fn(Standing) -> bool) -> Vec<String> {
-    let can_have = |list: &Blacklist| list.standing == Standing::Dead || list.kinds.contains(&target.kind());
-    LISTS.iter().filter(|list| is_wanted(list.standing) && can_have(list)).map(|list| list.zone.to_owned()).collect()
+    let can_have =
+        |list: &Blacklist| list.standing == Standing::Dead || list.kinds.contains(&target.kind());
+    LISTS
+        .iter()
+        .filter(|list| is_wanted(list.standing) && can_have(list))
+        .map(|list| list.zone.to_owned())
+        .collect()
 }
 
 fn plan_zone(zone: &str, target: &Target, keys: &Keys) -> Planned {
@@ -266,7 +306,10 @@ mod tests {
 
     #[test]
     fn a_host_and_its_registered_domain_are_both_asked_for() {
-        let target = Target::Domain { name: "a.b.example".to_owned(), registered: Some("b.example".to_owned()) };
+        let target = Target::Domain {
+            name: "a.b.example".to_owned(),
+            registered: Some("b.example".to_owned()),
+        };
         let planned = plan(&target, &words("dbl.example.net"), &Keys::default());
         let [Planned::Ask(enquiry)] = planned.as_slice() else { panic!("{planned:?}") };
         assert_eq!(enquiry.questions, ["a.b.example.dbl.example.net", "b.example.dbl.example.net"]);
@@ -283,10 +326,14 @@ mod tests {
 
     #[test]
     fn keys_are_in_the_names_and_nowhere_else() {
-        let keyed = enquiry("zen.spamhaus.org", "192.0.2.1", "# keys\n\nZEN.spamhaus.org. = s3cret\n");
+        let keyed =
+            enquiry("zen.spamhaus.org", "192.0.2.1", "# keys\n\nZEN.spamhaus.org. = s3cret\n");
         assert_eq!(keyed.questions, ["1.2.0.192.s3cret.zen.dq.spamhaus.net"]);
         assert_eq!(keyed.self_test.unlisted, "1.0.0.127.s3cret.zen.dq.spamhaus.net");
-        assert_eq!(enquiry("own.example", "192.0.2.1", "own.example=k").questions, ["1.2.0.192.k.own.example"]);
+        assert_eq!(
+            enquiry("own.example", "192.0.2.1", "own.example=k").questions,
+            ["1.2.0.192.k.own.example"]
+        );
         let keys = Keys::parse("zen.spamhaus.org=s3cret").expect("a right line");
         for shown in [format!("{keyed:?}"), format!("{keys:?}")] {
             assert!(shown.contains("zen.spamhaus.org") && !shown.contains("s3cret"), "{shown}");
@@ -297,9 +344,13 @@ mod tests {
 
     #[test]
     fn a_bad_key_line_is_named_by_number_only() {
-        for (text, line) in
-            [("a.example=k\nnonsense", 2), ("=k", 1), ("a.example=", 1), ("a.example=k.evil.example", 1), ("a b=k", 1)]
-        {
+        for (text, line) in [
+            ("a.example=k\nnonsense", 2),
+            ("=k", 1),
+            ("a.example=", 1),
+            ("a.example=k.evil.example", 1),
+            ("a b=k", 1),
+        ] {
             assert_eq!(Keys::parse(text).expect_err("a wrong line"), BadKeyLine(line), "{text}");
         }
     }
@@ -309,14 +360,21 @@ mod tests {
         let unknown = |why| Listing::Unknown { why, answers: Vec::new() };
         for (zone, target, expected) in [
             ("combined.mail.abusix.zone", "192.0.2.1", Listing::NeedsKey),
-            ("dul.dnsbl.sorbs.net", "192.0.2.1", Listing::Dead { evidence: "switched off on 5 June 2024".to_owned() }),
+            (
+                "dul.dnsbl.sorbs.net",
+                "192.0.2.1",
+                Listing::Dead { evidence: "switched off on 5 June 2024".to_owned() },
+            ),
             ("bl.spamcop.net", "2001:db8::1", unknown(Why::WrongKind)),
             ("dbl.spamhaus.org", "192.0.2.1", unknown(Why::WrongKind)),
             ("no..zone", "192.0.2.1", unknown(Why::NoSuchZone)),
         ] {
             assert_eq!(settled_as(zone, target), expected, "{zone}");
         }
-        let long = format!("{}.example", ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(55)].join("."));
+        let long = format!(
+            "{}.example",
+            ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(55)].join(".")
+        );
         assert_eq!(settled_as("bl.example.net", &long), unknown(Why::NameTooLong));
     }
 
@@ -337,13 +395,22 @@ mod tests {
                 .collect();
             assert!(zones.contains(&asked) && !zones.contains(&not_asked), "{target}: {zones:?}");
             assert!(!zones.contains(&"xbl.spamhaus.org") && !zones.contains(&"relays.nether.net"));
-            let dead = planned
-                .iter()
-                .filter(|step| matches!(step, Planned::Settled(Reading { listing: Listing::Dead { .. }, .. })));
-            assert_eq!(dead.count(), LISTS.iter().filter(|list| list.standing == Standing::Dead).count());
+            let dead = planned.iter().filter(|step| {
+                matches!(step, Planned::Settled(Reading { listing: Listing::Dead { .. }, .. }))
+            });
+            assert_eq!(
+                dead.count(),
+                LISTS
+                    .iter()
+                    .filter(|list| list.standing == Standing::Dead)
+                    .count()
+            );
         }
-        let every =
-            plan(&"192.0.2.1".parse().expect("a target"), &words("all zen.spamhaus.org own.example"), &Keys::default());
+        let every = plan(
+            &"192.0.2.1".parse().expect("a target"),
+            &words("all zen.spamhaus.org own.example"),
+            &Keys::default(),
+        );
         let shown = format!("{every:?}");
         assert!(shown.contains("relays.nether.net") && shown.contains("own.example"));
         assert_eq!(shown.matches("\"zen.spamhaus.org\"").count(), 1);

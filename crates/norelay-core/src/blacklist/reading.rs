@@ -1,7 +1,8 @@
 //! What the answers of a list mean.
 //!
 //! Rules:
-//! - Only an answer within 127.0.0.0/8 can be a list's (RFC 5782 section 2.1); anything else was put there by a resolver.
+//! - Only an answer within 127.0.0.0/8 can be a list's (RFC 5782 section 2.1); anything else was
+//!   put there by a resolver.
 //! - 127.0.0.1 is no listing unless the table says so, and 127.255.255.0/24 never is one.
 //! - One answer that says "you may not ask" makes the whole reply unknown.
 
@@ -108,13 +109,26 @@ impl Listing {
         matches!(self, Self::Listed { entries, .. } if vouches(entries)) && !self.is_against()
     }
 
-    /// What is known from two questions to the same list: one listing lists, and one unknown leaves it unknown.
+    /// What is known from two questions to the same list: one listing lists, and one unknown leaves
+    /// it unknown.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Listed { mut entries, mut reasons }, Self::Listed { entries: more, reasons: further }) => {
-                entries.extend(more.into_iter().filter(|entry| !entries.contains(entry)).collect::<Vec<_>>());
-                reasons.extend(further.into_iter().filter(|reason| !reasons.contains(reason)).collect::<Vec<_>>());
+            (
+                Self::Listed { mut entries, mut reasons },
+                Self::Listed { entries: more, reasons: further },
+            ) => {
+                entries.extend(
+                    more.into_iter()
+                        .filter(|entry| !entries.contains(entry))
+                        .collect::<Vec<_>>(),
+                );
+                reasons.extend(
+                    further
+                        .into_iter()
+                        .filter(|reason| !reasons.contains(reason))
+                        .collect::<Vec<_>>(),
+                );
                 Self::Listed { entries, reasons }
             }
             (listed @ Self::Listed { .. }, _) | (_, listed @ Self::Listed { .. }) => listed,
@@ -136,7 +150,8 @@ impl Listing {
 
     #[cfg(test)]
     pub(super) fn listed_for_test(reason: &str) -> Self {
-        let entry = Entry { answer: Ipv4Addr::new(127, 0, 0, 2), sense: Sense::Against, meaning: None };
+        let entry =
+            Entry { answer: Ipv4Addr::new(127, 0, 0, 2), sense: Sense::Against, meaning: None };
         Self::Listed { entries: vec![entry], reasons: vec![Octets::from(reason)] }
     }
 }
@@ -150,8 +165,8 @@ pub enum Health {
     Unhealthy(Why),
 }
 
-/// The outcome of a self-test: `listed` are the answers to the points of which one must be listed, in order, as far as
-/// they were asked; `unlisted` is the answer to the point that must not be.
+/// The outcome of a self-test: `listed` are the answers to the points of which one must be listed,
+/// in order, as far as they were asked; `unlisted` is the answer to the point that must not be.
 #[must_use]
 pub fn health(list: Option<&Blacklist>, listed: &[Answer], unlisted: &Answer) -> Health {
     match meaning_of(list, unlisted) {
@@ -159,7 +174,10 @@ pub fn health(list: Option<&Blacklist>, listed: &[Answer], unlisted: &Answer) ->
         Ok(_) => return Health::Unhealthy(Why::ListsEverything),
         Err(why) => return Health::Unhealthy(why),
     }
-    let meanings: Vec<_> = listed.iter().map(|answer| meaning_of(list, answer)).collect();
+    let meanings: Vec<_> = listed
+        .iter()
+        .map(|answer| meaning_of(list, answer))
+        .collect();
     if meanings.iter().flatten().any(|entries| !entries.is_empty()) {
         return Health::Healthy;
     }
@@ -175,7 +193,9 @@ pub fn read(list: Option<&Blacklist>, answer: &Answer, reasons: &[Octets]) -> Li
         Ok(entries) => Listing::Listed { entries, reasons: bounded(reasons) },
         Err(why) => {
             let answers = match answer {
-                Answer::Addresses(addresses) => addresses.iter().take(MAX_ENTRIES).copied().collect(),
+                Answer::Addresses(addresses) => {
+                    addresses.iter().take(MAX_ENTRIES).copied().collect()
+                }
                 Answer::Nothing | Answer::Failed(_) => Vec::new(),
             };
             Listing::Unknown { why, answers }
@@ -222,13 +242,20 @@ fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, 
     if octets[..3] == [127, 255, 255] {
         return Err(error_code(octets[3]));
     }
-    let codes = list.map_or(&[][..], |list| list.codes).iter().filter(|code| code.pattern.matches(octets));
+    let codes = list
+        .map_or(&[][..], |list| list.codes)
+        .iter()
+        .filter(|code| code.pattern.matches(octets));
     let mut entries = Vec::new();
     for code in codes {
         match code.meaning {
             Meaning::Refusal(why) => return Err(why),
             Meaning::Entry(sense, text) => {
-                let doubt = if code.source == Source::Remembered { " (remembered, not verified)" } else { "" };
+                let doubt = if code.source == Source::Remembered {
+                    " (remembered, not verified)"
+                } else {
+                    ""
+                };
                 entries.push(Entry { answer, sense, meaning: Some(format!("{text}{doubt}")) });
             }
         }
@@ -237,7 +264,11 @@ fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, 
         if answer == Ipv4Addr::LOCALHOST {
             return Err(Why::NotAllowed);
         }
-        entries.push(Entry { answer, sense: list.map_or(Sense::Against, |list| list.sense), meaning: None });
+        entries.push(Entry {
+            answer,
+            sense: list.map_or(Sense::Against, |list| list.sense),
+            meaning: None,
+        });
     }
     Ok(entries)
 }
@@ -267,7 +298,10 @@ mod tests {
             "servfail" => Answer::Failed(Failure::ServerFailure),
             "refused" => Answer::Failed(Failure::Refused),
             addresses => Answer::Addresses(
-                addresses.split_whitespace().map(|address| address.parse().expect("an address")).collect(),
+                addresses
+                    .split_whitespace()
+                    .map(|address| address.parse().expect("an address"))
+                    .collect(),
             ),
         }
     }
@@ -276,7 +310,9 @@ mod tests {
     fn shown(listing: &Listing) -> String {
         match listing {
             Listing::Listed { entries, .. } => {
-                let meanings = entries.iter().map(|entry| entry.meaning.as_deref().unwrap_or("?").to_owned());
+                let meanings = entries
+                    .iter()
+                    .map(|entry| entry.meaning.as_deref().unwrap_or("?").to_owned());
                 format!("listed: {}", meanings.collect::<Vec<_>>().join(" | "))
             }
             Listing::Unknown { why, .. } => format!("unknown: {}", why.as_str()),
@@ -302,7 +338,8 @@ mod tests {
             (
                 "zen.spamhaus.org",
                 "127.0.0.4 127.0.0.11",
-                "listed: XBL: hijacked or infected, an open proxy | PBL: Spamhaus says that it should not send mail directly",
+                "listed: XBL: hijacked or infected, an open proxy | PBL: Spamhaus says that it \
+                 should not send mail directly",
             ),
             ("zen.spamhaus.org", "127.0.0.77", "listed: ?"),
             ("zen.spamhaus.org", "127.255.255.252", "unknown: typing_error"),
@@ -319,10 +356,18 @@ mod tests {
             ("list.dnswl.org", "127.0.5.2", "listed: medium trust"),
             ("hostkarma.junkemailfilter.com", "127.0.0.1", "listed: white: a trusted source"),
             ("bl.mailspike.net", "127.0.0.11", "listed: very bad reputation"),
-            ("all.spamrats.com", "127.0.0.37", "listed: NoPtr: it has no reverse name (remembered, not verified)"),
+            (
+                "all.spamrats.com",
+                "127.0.0.37",
+                "listed: NoPtr: it has no reverse name (remembered, not verified)",
+            ),
             ("bl.suomispam.net", "127.0.0.99", "listed: its test entry"),
         ] {
-            assert_eq!(shown(&read(by_zone(zone), &answer(answers), &[])), expected, "{zone} {answers}");
+            assert_eq!(
+                shown(&read(by_zone(zone), &answer(answers), &[])),
+                expected,
+                "{zone} {answers}"
+            );
         }
     }
 
@@ -333,10 +378,20 @@ mod tests {
             ("bl.suomispam.net", &["127.0.0.99"], "-", Health::Healthy),
             ("own.example", &["-"], "-", Health::Unhealthy(Why::SelfTestMissed)),
             ("own.example", &["127.0.0.2"], "127.0.0.2", Health::Unhealthy(Why::ListsEverything)),
-            ("list.dnswl.org", &["127.0.10.3"], "127.0.10.3", Health::Unhealthy(Why::ListsEverything)),
+            (
+                "list.dnswl.org",
+                &["127.0.10.3"],
+                "127.0.10.3",
+                Health::Unhealthy(Why::ListsEverything),
+            ),
             ("own.example", &["198.51.100.1"], "198.51.100.1", Health::Unhealthy(Why::Rewritten)),
             ("own.example", &["198.51.100.1"], "-", Health::Unhealthy(Why::Rewritten)),
-            ("zen.spamhaus.org", &["127.255.255.254"], "127.255.255.254", Health::Unhealthy(Why::PublicResolver)),
+            (
+                "zen.spamhaus.org",
+                &["127.255.255.254"],
+                "127.255.255.254",
+                Health::Unhealthy(Why::PublicResolver),
+            ),
             ("multi.uribl.com", &["127.0.0.1"], "127.0.0.1", Health::Unhealthy(Why::NotAllowed)),
             ("multi.uribl.com", &["-", "127.0.0.14"], "-", Health::Healthy),
             ("multi.uribl.com", &["-", "timeout"], "-", Health::Unhealthy(Why::TimedOut)),
@@ -346,7 +401,11 @@ mod tests {
             ("own.example", &[], "-", Health::Unhealthy(Why::SelfTestMissed)),
         ] {
             let listed: Vec<_> = listed.iter().map(|text| answer(text)).collect();
-            assert_eq!(health(by_zone(zone), &listed, &answer(unlisted)), expected, "{zone} {listed:?} {unlisted}");
+            assert_eq!(
+                health(by_zone(zone), &listed, &answer(unlisted)),
+                expected,
+                "{zone} {listed:?} {unlisted}"
+            );
         }
     }
 
@@ -375,7 +434,9 @@ mod tests {
                 .filter(|address| *address != IpAddr::from([127, 0, 0, 1]))
                 .collect(),
         );
-        let Listing::Listed { entries, reasons } = read(None, &many, &reasons) else { panic!("it is listed") };
+        let Listing::Listed { entries, reasons } = read(None, &many, &reasons) else {
+            panic!("it is listed")
+        };
         assert_eq!((entries.len(), reasons.len()), (MAX_ENTRIES, MAX_REASONS));
         assert!(reasons.iter().all(|reason| reason.len() <= MAX_REASON));
     }

@@ -1,14 +1,16 @@
 //! The table of lists: living, optional, doubtful, dead.
 //!
 //! Rules:
-//! - Every statement says where it comes from: [`known`] was read or seen, [`recalled`] is memory only.
-//! - A list is *living* only with dated evidence; everything else is asked only when the user names it.
+//! - Every statement says where it comes from: [`known`] was read or seen, [`recalled`] is memory
+//!   only.
+//! - A list is *living* only with dated evidence; everything else is asked only when the user names
+//!   it.
 //! - The address of a page for removal was read somewhere dependable, or it isn't given.
 //! - The evidence of a dead list says when it ended, and whether it then listed the whole world.
 
 use super::{
-    Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense, Source, Standing, Why,
-    known, recalled,
+    Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense, Source,
+    Standing, Why, known, recalled,
 };
 use Kind::{Domain, Ipv4, Ipv6};
 
@@ -34,7 +36,8 @@ const LIVING: Blacklist = Blacklist {
 };
 
 const OPTIONAL: Blacklist = Blacklist { standing: Standing::Optional, ..LIVING };
-const DOUBTFUL: Blacklist = Blacklist { standing: Standing::Doubtful, removal: NO_WAY_KNOWN, ..LIVING };
+const DOUBTFUL: Blacklist =
+    Blacklist { standing: Standing::Doubtful, removal: NO_WAY_KNOWN, ..LIVING };
 const NO_WAY_KNOWN: Removal = Removal { how: recalled("no way off it is known to us"), page: "" };
 
 const fn removal(how: Fact, page: &'static str) -> Removal {
@@ -42,7 +45,12 @@ const fn removal(how: Fact, page: &'static str) -> Removal {
 }
 
 /// A whitelist: there is nothing to get off.
-const fn vouches(zone: &'static str, operator: &'static str, codes: &'static [Code], evidence: Fact) -> Blacklist {
+const fn vouches(
+    zone: &'static str,
+    operator: &'static str,
+    codes: &'static [Code],
+    evidence: Fact,
+) -> Blacklist {
     let removal = Removal { how: known("it vouches for what it lists: stay on it"), page: "" };
     Blacklist { zone, operator, codes, evidence, removal, sense: Sense::For, ..LIVING }
 }
@@ -80,7 +88,11 @@ const fn domain_code(x: u8, text: &'static str) -> Code {
 }
 
 const fn bit(bit: u8, text: &'static str) -> Code {
-    Code { pattern: Pattern::Bit(bit), meaning: Meaning::Entry(Sense::Against, text), source: Source::Verified }
+    Code {
+        pattern: Pattern::Bit(bit),
+        meaning: Meaning::Entry(Sense::Against, text),
+        source: Source::Verified,
+    }
 }
 
 const fn refusal(octets: [u8; 4], why: Why) -> Code {
@@ -164,9 +176,19 @@ const SPFBL_GOOD: &[Code] = &[
 const HOSTKARMA: &[Code] = &[
     good(1, "white: a trusted source"),
     last(2, "black: a source of spam"),
-    code([127, 0, 0, 3], [127, 0, 0, 3], Meaning::Entry(Sense::Neutral, "yellow: sends both"), Source::Verified),
+    code(
+        [127, 0, 0, 3],
+        [127, 0, 0, 3],
+        Meaning::Entry(Sense::Neutral, "yellow: sends both"),
+        Source::Verified,
+    ),
     last(4, "brown: some spam"),
-    code([127, 0, 0, 5], [127, 0, 0, 5], Meaning::Entry(Sense::For, "not to be blacklisted"), Source::Verified),
+    code(
+        [127, 0, 0, 5],
+        [127, 0, 0, 5],
+        Meaning::Entry(Sense::For, "not to be blacklisted"),
+        Source::Verified,
+    ),
 ];
 /// docs.abusix.com, "Production Zones".
 const ABUSIX: &[Code] = &[
@@ -185,8 +207,12 @@ const SURBL: &[Code] = &[
     bit(128, "hijacked site"),
 ];
 /// uribl.com: the lowest bit means "query refused".
-const URIBL: &[Code] =
-    &[refusal([127, 0, 0, 1], Why::NotAllowed), bit(2, "black: a spammer's"), bit(4, "grey"), bit(8, "red: very new")];
+const URIBL: &[Code] = &[
+    refusal([127, 0, 0, 1], Why::NotAllowed),
+    bit(2, "black: a spammer's"),
+    bit(4, "grey"),
+    bit(8, "red: very new"),
+];
 /// dnswl.org: `127.0.category.trust`; over the limit 127.0.0.255, or a good word for everybody.
 const DNSWL: &[Code] = &[
     refusal([127, 0, 0, 255], Why::NotAllowed),
@@ -196,26 +222,48 @@ const DNSWL: &[Code] = &[
         Meaning::Entry(Sense::For, "no trust: don't block outright"),
         Source::Verified,
     ),
-    code([127, 0, 2, 1], [127, 0, 15, 1], Meaning::Entry(Sense::For, "low trust"), Source::Verified),
-    code([127, 0, 2, 2], [127, 0, 15, 2], Meaning::Entry(Sense::For, "medium trust"), Source::Verified),
-    code([127, 0, 2, 3], [127, 0, 15, 3], Meaning::Entry(Sense::For, "high trust"), Source::Verified),
+    code(
+        [127, 0, 2, 1],
+        [127, 0, 15, 1],
+        Meaning::Entry(Sense::For, "low trust"),
+        Source::Verified,
+    ),
+    code(
+        [127, 0, 2, 2],
+        [127, 0, 15, 2],
+        Meaning::Entry(Sense::For, "medium trust"),
+        Source::Verified,
+    ),
+    code(
+        [127, 0, 2, 3],
+        [127, 0, 15, 3],
+        Meaning::Entry(Sense::For, "high trust"),
+        Source::Verified,
+    ),
 ];
 const SUOMISPAM: &[Code] = &[last(99, "its test entry")];
 
 /// Its documentation says that it takes IPv6, not that it has RFC 5782's test point for it.
 const SPAMHAUS_POINTS: &[Points] =
     &[Points { kind: Ipv6, listed: &["::ffff:7f00:2", "127.0.0.2"], unlisted: "::ffff:7f00:1" }];
-const DBL_POINTS: &[Points] = &[Points { kind: Domain, listed: &["TEST", "dbltest.com"], unlisted: "INVALID" }];
+const DBL_POINTS: &[Points] =
+    &[Points { kind: Domain, listed: &["TEST", "dbltest.com"], unlisted: "INVALID" }];
 const SURBL_POINTS: &[Points] = &[Points {
     kind: Domain,
     listed: &["TEST", "test.surbl.org", "surbl-org-permanent-test-point.com"],
     unlisted: "INVALID",
 }];
-const URIBL_POINTS: &[Points] =
-    &[Points { kind: Domain, listed: &["TEST", "test.uribl.com", "127.0.0.2"], unlisted: "INVALID" }];
+const URIBL_POINTS: &[Points] = &[Points {
+    kind: Domain,
+    listed: &["TEST", "test.uribl.com", "127.0.0.2"],
+    unlisted: "INVALID",
+}];
 
 const AT_SPAMHAUS: Removal = removal(
-    known("look it up: the page says which part lists it and how that part lets go; CSS and XBL entries expire"),
+    known(
+        "look it up: the page says which part lists it and how that part lets go; CSS and XBL \
+         entries expire",
+    ),
     "https://check.spamhaus.org/",
 );
 const AT_SPAMRATS: Removal = removal(
@@ -226,19 +274,31 @@ const AT_UCEPROTECT: Removal = removal(
     known("goes by itself 7 days after the last spam; the paid removal is not worth its money"),
     "https://www.uceprotect.net/",
 );
-const AT_SEM: Removal = removal(known("goes by itself 15 days after the last spam"), "https://spameatingmonkey.com/");
+const AT_SEM: Removal =
+    removal(known("goes by itself 15 days after the last spam"), "https://spameatingmonkey.com/");
 const AT_NORDSPAM: Removal = removal(
-    known("by hand, never by itself: an explanation of the cause and its cure, to their address for removals"),
+    known(
+        "by hand, never by itself: an explanation of the cause and its cure, to their address for \
+         removals",
+    ),
     "https://www.nordspam.com/",
 );
-const AT_ABUSIX: Removal =
-    removal(recalled("a look-up with a button for removal at lookup.abusix.com; entries expire after days"), "");
-const AT_SPFBL: Removal =
-    removal(recalled("a look-up that offers removal to whoever holds the reverse name"), "https://spfbl.net/en/dnsbl/");
-const AT_0SPAM: Removal = removal(known("a form that asks what was done against the cause"), "https://0spam.org/");
-const AT_URIBL: Removal = removal(known("a form, for registered users"), "https://admin.uribl.com/");
-const AT_NETHER: Removal =
-    removal(known("ask there for another test; a server that is closed is let go within hours"), "");
+const AT_ABUSIX: Removal = removal(
+    recalled("a look-up with a button for removal at lookup.abusix.com; entries expire after days"),
+    "",
+);
+const AT_SPFBL: Removal = removal(
+    recalled("a look-up that offers removal to whoever holds the reverse name"),
+    "https://spfbl.net/en/dnsbl/",
+);
+const AT_0SPAM: Removal =
+    removal(known("a form that asks what was done against the cause"), "https://0spam.org/");
+const AT_URIBL: Removal =
+    removal(known("a form, for registered users"), "https://admin.uribl.com/");
+const AT_NETHER: Removal = removal(
+    known("ask there for another test; a server that is closed is let go within hours"),
+    "",
+);
 
 const HAND_CHECKED: &str = "kept in a list of providers gone through by hand in July 2025";
 const GUIDE_2026: &str = "described as current in a guide updated on 17 June 2026";
@@ -284,15 +344,24 @@ pub static LISTS: &[Blacklist] = &[
         operator: "Mailspike",
         impact: Impact::Medium,
         codes: MAILSPIKE,
-        removal: removal(known("a look-up; entries come and go within hours"), "https://mailspike.io/ip_verify"),
-        evidence: known("its zone z.mailspike.net is kept in a list of providers gone through by hand in July 2025"),
+        removal: removal(
+            known("a look-up; entries come and go within hours"),
+            "https://mailspike.io/ip_verify",
+        ),
+        evidence: known(
+            "its zone z.mailspike.net is kept in a list of providers gone through by hand in July \
+             2025",
+        ),
         ..LIVING
     },
     Blacklist {
         zone: "psbl.surriel.com",
         operator: "PSBL",
         impact: Impact::Medium,
-        removal: removal(known("anybody can remove an address, and entries expire"), "https://psbl.org/remove"),
+        removal: removal(
+            known("anybody can remove an address, and entries expire"),
+            "https://psbl.org/remove",
+        ),
         evidence: known(HAND_CHECKED),
         ..LIVING
     },
@@ -302,7 +371,9 @@ pub static LISTS: &[Blacklist] = &[
         impact: Impact::Medium,
         codes: SPAMRATS,
         removal: AT_SPAMRATS,
-        evidence: known("its parts are kept in a list of providers gone through by hand in July 2025"),
+        evidence: known(
+            "its parts are kept in a list of providers gone through by hand in July 2025",
+        ),
         ..LIVING
     },
     Blacklist {
@@ -361,7 +432,10 @@ pub static LISTS: &[Blacklist] = &[
         zone: "ips.backscatterer.org",
         operator: "UCEPROTECT",
         removal: removal(
-            known("goes by itself after 30 days without bounces to strangers; the paid removal is not worth its money"),
+            known(
+                "goes by itself after 30 days without bounces to strangers; the paid removal is \
+                 not worth its money",
+            ),
             "https://www.backscatterer.org/",
         ),
         evidence: known(HAND_CHECKED),
@@ -381,7 +455,10 @@ pub static LISTS: &[Blacklist] = &[
     Blacklist {
         zone: "bl.blocklist.de",
         operator: "blocklist.de",
-        removal: removal(recalled("goes by itself after two days; there is a form"), "https://www.blocklist.de/"),
+        removal: removal(
+            recalled("goes by itself after two days; there is a form"),
+            "https://www.blocklist.de/",
+        ),
         evidence: known(HAND_CHECKED),
         ..LIVING
     },
@@ -399,7 +476,10 @@ pub static LISTS: &[Blacklist] = &[
     Blacklist {
         zone: "rbl.interserver.net",
         operator: "InterServer, Mail Baby",
-        removal: removal(known("goes by itself after five days without spam; there is no form"), ""),
+        removal: removal(
+            known("goes by itself after five days without spam; there is no form"),
+            "",
+        ),
         evidence: known(HAND_CHECKED),
         ..LIVING
     },
@@ -409,7 +489,8 @@ pub static LISTS: &[Blacklist] = &[
         kinds: BOTH,
         removal: AT_NORDSPAM,
         evidence: known(
-            "kept in a list of providers gone through by hand in July 2025; its test points are documented",
+            "kept in a list of providers gone through by hand in July 2025; its test points are \
+             documented",
         ),
         ..LIVING
     },
@@ -422,8 +503,20 @@ pub static LISTS: &[Blacklist] = &[
         evidence: known(HAND_CHECKED),
         ..LIVING
     },
-    Blacklist { zone: "bl.0spam.org", operator: "0spam", removal: AT_0SPAM, evidence: known(TESTED_2026), ..LIVING },
-    Blacklist { zone: "rbl.0spam.org", operator: "0spam", removal: AT_0SPAM, evidence: known(TESTED_2026), ..LIVING },
+    Blacklist {
+        zone: "bl.0spam.org",
+        operator: "0spam",
+        removal: AT_0SPAM,
+        evidence: known(TESTED_2026),
+        ..LIVING
+    },
+    Blacklist {
+        zone: "rbl.0spam.org",
+        operator: "0spam",
+        removal: AT_0SPAM,
+        evidence: known(TESTED_2026),
+        ..LIVING
+    },
     Blacklist {
         zone: "dnsbl.zapbl.net",
         operator: "ZapBL",
@@ -509,7 +602,10 @@ pub static LISTS: &[Blacklist] = &[
         zone: "uribl.spameatingmonkey.net",
         operator: "Spam Eating Monkey",
         kinds: NAMES,
-        removal: removal(known("goes by itself 30 days after the last spam"), "https://spameatingmonkey.com/"),
+        removal: removal(
+            known("goes by itself 30 days after the last spam"),
+            "https://spameatingmonkey.com/",
+        ),
         evidence: known(HAND_CHECKED),
         ..LIVING
     },
@@ -547,7 +643,12 @@ pub static LISTS: &[Blacklist] = &[
     ),
     Blacklist {
         standing: Standing::Optional,
-        ..vouches("dnswl.spfbl.net", "SPFBL", SPFBL_GOOD, known("documented by its operator; undated"))
+        ..vouches(
+            "dnswl.spfbl.net",
+            "SPFBL",
+            SPFBL_GOOD,
+            known("documented by its operator; undated"),
+        )
     },
     Blacklist {
         standing: Standing::Doubtful,
@@ -561,7 +662,12 @@ pub static LISTS: &[Blacklist] = &[
     },
     Blacklist {
         standing: Standing::Doubtful,
-        ..vouches("ips.whitelisted.org", "whitelisted.org", &[], recalled("run together with UCEPROTECT"))
+        ..vouches(
+            "ips.whitelisted.org",
+            "whitelisted.org",
+            &[],
+            recalled("run together with UCEPROTECT"),
+        )
     },
     // Optional: parts of lists that are asked anyway, and lists of what is no fault.
     Blacklist {
@@ -834,11 +940,38 @@ pub static LISTS: &[Blacklist] = &[
         evidence: known(HAND_CHECKED),
         ..DOUBTFUL
     },
-    Blacklist { zone: "bl.fmb.la", operator: "fmb.la", kinds: ALL, evidence: known(HAND_CHECKED), ..DOUBTFUL },
-    Blacklist { zone: "rbl.abuse.ro", operator: "abuse.ro", evidence: known(HAND_CHECKED), ..DOUBTFUL },
-    Blacklist { zone: "dbl.abuse.ro", operator: "abuse.ro", kinds: NAMES, evidence: known(HAND_CHECKED), ..DOUBTFUL },
-    Blacklist { zone: "bad.virusfree.cz", operator: "Excello", evidence: known(HAND_CHECKED), ..DOUBTFUL },
-    Blacklist { zone: "rbl.efnetrbl.org", operator: "EFnet", evidence: known(HAND_CHECKED), ..DOUBTFUL },
+    Blacklist {
+        zone: "bl.fmb.la",
+        operator: "fmb.la",
+        kinds: ALL,
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
+    Blacklist {
+        zone: "rbl.abuse.ro",
+        operator: "abuse.ro",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
+    Blacklist {
+        zone: "dbl.abuse.ro",
+        operator: "abuse.ro",
+        kinds: NAMES,
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
+    Blacklist {
+        zone: "bad.virusfree.cz",
+        operator: "Excello",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
+    Blacklist {
+        zone: "rbl.efnetrbl.org",
+        operator: "EFnet",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
     Blacklist {
         zone: "tor.dan.me.uk",
         operator: "dan.me.uk",
@@ -852,15 +985,30 @@ pub static LISTS: &[Blacklist] = &[
         evidence: known(HAND_CHECKED),
         ..DOUBTFUL
     },
-    Blacklist { zone: "blacklist.woody.ch", operator: "woody.ch", evidence: known(HAND_CHECKED), ..DOUBTFUL },
-    Blacklist { zone: "dnsbl.justspam.org", operator: "JustSpam", evidence: known(HAND_CHECKED), ..DOUBTFUL },
+    Blacklist {
+        zone: "blacklist.woody.ch",
+        operator: "woody.ch",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
+    Blacklist {
+        zone: "dnsbl.justspam.org",
+        operator: "JustSpam",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
     Blacklist {
         zone: "rbl.blockedservers.com",
         operator: "Blocked Servers",
         evidence: known(HAND_CHECKED),
         ..DOUBTFUL
     },
-    Blacklist { zone: "dnsbl.darklist.de", operator: "darklist.de", evidence: known(HAND_CHECKED), ..DOUBTFUL },
+    Blacklist {
+        zone: "dnsbl.darklist.de",
+        operator: "darklist.de",
+        evidence: known(HAND_CHECKED),
+        ..DOUBTFUL
+    },
     // Dead.
     dead_family("sorbs.net", "SORBS", known("switched off on 5 June 2024")),
     dead("ix.dnsbl.manitu.net", "NiX Spam", known("emptied on 17 January 2025")),
@@ -871,30 +1019,54 @@ pub static LISTS: &[Blacklist] = &[
     dead_family("rfc-ignorant.org", "RFC-Ignorant", known("closed in 2012")),
     dead("dnsbl.inps.de", "inps.de", known("closed on 25 May 2020")),
     dead("spam.dnsbl.anonmails.de", "anonmails.de", known("false answers since 12 November 2024")),
-    dead("bl.score.senderscore.com", "Validity", known("dropped by checking tools in November 2024")),
+    dead(
+        "bl.score.senderscore.com",
+        "Validity",
+        known("dropped by checking tools in November 2024"),
+    ),
     dead("cidr.bl.mcafee.com", "McAfee", known("dropped by checking tools in November 2024")),
     dead("spamtrap.drbl.drand.net", "drand.net", known("lists everybody since 26 March 2024")),
     dead_family("madavi.de", "madavi.de", known("closed in March 2025")),
     dead_family("spamdown.org", "spamdown.org", known("closed in March 2026")),
-    dead_family("spamcannibal.org", "SpamCannibal", known("lists everybody since the domain lapsed in May 2019")),
+    dead_family(
+        "spamcannibal.org",
+        "SpamCannibal",
+        known("lists everybody since the domain lapsed in May 2019"),
+    ),
     dead_family("megarbl.net", "MegaRBL", known("inactive by April 2021")),
     dead_family("dnsrbl.org", "dnsrbl.org", known("inactive by April 2021")),
-    dead_family("emailbasura.org", "Email Basura", known("lists everybody since the domain lapsed in October 2019")),
+    dead_family(
+        "emailbasura.org",
+        "Email Basura",
+        known("lists everybody since the domain lapsed in October 2019"),
+    ),
     dead("dynip.rothen.com", "rothen.com", known("gone in 2020")),
     dead("rbl.suresupport.com", "SureSupport", known("gone in 2019")),
     dead("dnsbl.cyberlogic.net", "Cyberlogic", known("gone in 2018")),
     dead("virbl.bit.nl", "BIT", known("closed in January 2017")),
     dead_family("dnsbl.bit.nl", "BIT", known("closed in January 2017")),
     dead_family("wpbl.info", "WPBL", known("closed; found so in July 2025")),
-    dead_family("msrbl.net", "MSRBL", known("closed; its domain is somebody else's, found so in July 2025")),
+    dead_family(
+        "msrbl.net",
+        "MSRBL",
+        known("closed; its domain is somebody else's, found so in July 2025"),
+    ),
     dead("dnsbl.burnt-tech.com", "Burnt Tech", known("lists everybody since the domain lapsed")),
     dead_family("unsubscore.com", "LashBack UBL", known("reported offline by 2024")),
     dead("wormrbl.imp.ch", "ImproWare", known("not among its operator's lists in July 2025")),
     dead("spamrbl.imp.ch", "ImproWare", known("renamed to spamrbl.swinog.ch")),
-    dead_family("nszones.com", "nszones.com", known("a fake that resells stolen data, says Spamhaus")),
+    dead_family(
+        "nszones.com",
+        "nszones.com",
+        known("a fake that resells stolen data, says Spamhaus"),
+    ),
     dead("cbl.abuseat.org", "CBL", known("moved into xbl.spamhaus.org, part of zen.spamhaus.org")),
     dead_family("sectoor.de", "sectoor.de", known("seems dead since June 2018")),
-    dead("badnets.spameatingmonkey.net", "Spam Eating Monkey", known("empty since 15 February 2010")),
+    dead(
+        "badnets.spameatingmonkey.net",
+        "Spam Eating Monkey",
+        known("empty since 15 February 2010"),
+    ),
     dead("dnsbl.swiftbl.org", "SwiftBL", known("fails since January 2015")),
     dead_family("tqmcube.com", "TQMcube", recalled("gone for many years")),
     dead_family("osirusoft.com", "Osirusoft", recalled("closed in August 2003, listed everybody")),

@@ -21,7 +21,8 @@ pub enum Target {
     Domain {
         /// Its name, in lower case, as A-labels.
         name: String,
-        /// The registered domain that it belongs to, where that is another name. Most lists have only those.
+        /// The registered domain that it belongs to, where that is another name. Most lists have
+        /// only those.
         registered: Option<String>,
     },
 }
@@ -51,23 +52,37 @@ impl FromStr for Target {
 
     /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or a domain of A-labels.
     fn from_str(text: &str) -> Result<Self, NoTarget> {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(text);
         if let Ok(address) = bare.parse::<IpAddr>() {
             let address = address.to_canonical();
-            return if is_private(address) { Err(NoTarget::Private) } else { Ok(Self::Address(address)) };
+            return if is_private(address) {
+                Err(NoTarget::Private)
+            } else {
+                Ok(Self::Address(address))
+            };
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let is_public = name.contains('.') && !is_numeric(&name);
-        if is_domain(&name) && is_public { Ok(Self::Domain { name, registered: None }) } else { Err(NoTarget::Neither) }
+        if is_domain(&name) && is_public {
+            Ok(Self::Domain { name, registered: None })
+        } else {
+            Err(NoTarget::Neither)
+        }
     }
 }
 
 /// A last label of digits is a mistyped address, and no top-level domain.
 fn is_numeric(name: &str) -> bool {
-    name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
+    name.rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-/// Whether an address is of no use on the Internet: private, loopback, link-local, multicast or unspecified.
+/// Whether an address is of no use on the Internet: private, loopback, link-local, multicast or
+/// unspecified.
 #[must_use]
 pub fn is_private(address: IpAddr) -> bool {
     match address {
@@ -105,9 +120,11 @@ impl Target {
     pub(super) fn labels(&self) -> Vec<String> {
         match self {
             Self::Address(address) => vec![reversed(*address)],
-            Self::Domain { name, registered } => {
-                [Some(name), registered.as_ref()].into_iter().flatten().cloned().collect()
-            }
+            Self::Domain { name, registered } => [Some(name), registered.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
         }
     }
 }
@@ -136,11 +153,19 @@ fn reversed_octets(address: Ipv4Addr) -> String {
 }
 
 fn reversed_nibbles(address: Ipv6Addr) -> String {
-    let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 0xf, octet >> 4]);
-    nibbles.map(|nibble| format!("{nibble:x}")).collect::<Vec<_>>().join(".")
+    let nibbles = address
+        .octets()
+        .into_iter()
+        .rev()
+        .flat_map(|octet| [octet & 0xf, octet >> 4]);
+    nibbles
+        .map(|nibble| format!("{nibble:x}"))
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
-/// A test point as the left part of a name. IPv6 points stay IPv6, although they look like mapped addresses.
+/// A test point as the left part of a name. IPv6 points stay IPv6, although they look like mapped
+/// addresses.
 pub(super) fn test_label(point: &str) -> String {
     point.parse().map_or_else(|_| point.to_owned(), reversed)
 }
@@ -153,7 +178,9 @@ pub fn is_domain(text: &str) -> bool {
 
 pub(super) fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
-        && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+        && label
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
 }
 
 #[cfg(test)]

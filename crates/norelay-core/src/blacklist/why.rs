@@ -88,8 +88,12 @@ impl Why {
     #[must_use]
     pub fn clause(self) -> &'static str {
         match self {
-            Self::SelfTestMissed => "its test entry is missing: it is dead, or doesn't answer this resolver",
-            Self::ListsEverything => "it lists what must never be listed: it is dead, or lists everybody",
+            Self::SelfTestMissed => {
+                "its test entry is missing: it is dead, or doesn't answer this resolver"
+            }
+            Self::ListsEverything => {
+                "it lists what must never be listed: it is dead, or lists everybody"
+            }
             Self::Rewritten => "the answer is no list's: a resolver on the way rewrites answers",
             Self::TimedOut => "no answer in time",
             Self::ServerFailure => "the resolver got no answer from it",

@@ -1,7 +1,8 @@
 //! Credentials of a user of the target, for the control that legitimate mail still goes out.
 //!
 //! Rules:
-//! - A password is neither shown nor stored: the step that says it is secret, and so are its events.
+//! - A password is neither shown nor stored: the step that says it is secret, and so are its
+//!   events.
 
 use data_encoding::BASE64;
 
@@ -29,7 +30,9 @@ pub enum Mechanism {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("mechanism", &self.mechanism).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("mechanism", &self.mechanism)
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,12 +42,14 @@ impl Credentials {
     pub fn step(&self) -> Step {
         let encode = |text: &str| BASE64.encode(text.as_bytes());
         let (line, turns) = match self.mechanism {
-            Mechanism::Plain => {
-                (format!("AUTH PLAIN {}", encode(&format!("\0{}\0{}", self.user, self.password))), vec![])
-            }
-            Mechanism::Login => {
-                ("AUTH LOGIN".to_owned(), vec![encode(&self.user).into(), encode(&self.password).into()])
-            }
+            Mechanism::Plain => (
+                format!("AUTH PLAIN {}", encode(&format!("\0{}\0{}", self.user, self.password))),
+                vec![],
+            ),
+            Mechanism::Login => (
+                "AUTH LOGIN".to_owned(),
+                vec![encode(&self.user).into(), encode(&self.password).into()],
+            ),
         };
         let requires = Some("AUTH".to_owned());
         Step { turns, requires, secret: true, ..Step::new(Stage::Auth, Purpose::Condition, line) }

@@ -1,8 +1,11 @@
-//! The catalogue: every relay test and control, as a table (`table.rs`) and a document each (`catalogue/relay/`).
+//! The catalogue: every relay test and control, as a table (`table.rs`) and a document each
+//! (`catalogue/relay/`).
 //!
 //! Rules:
-//! - Ids and numbers are promises: they never change their meaning, and 1 to 17 are the abuse.net relay tester's, in its order.
-//! - A test is data. What it says is made from templates and [`Words`]; a word that isn't known makes a test that isn't run.
+//! - Ids and numbers are promises: they never change their meaning, and 1 to 17 are the abuse.net
+//!   relay tester's, in its order.
+//! - A test is data. What it says is made from templates and [`Words`]; a word that isn't known
+//!   makes a test that isn't run.
 
 mod credentials;
 mod smuggling;
@@ -60,7 +63,9 @@ pub enum Group {
 }
 
 /// Which runs a test belongs to; each profile contains the ones before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// The seventeen, and the controls that judge them.
@@ -115,7 +120,8 @@ pub enum Line {
     Requires(&'static str),
     /// BDAT in the place of DATA.
     Chunking,
-    /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of its own.
+    /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of
+    /// its own.
     OnPath(Way),
     /// Not in SMTP: MAIL's and RCPT's addresses and a message in this protocol, at its own port.
     Protocol(Protocol),
@@ -206,7 +212,11 @@ impl RelayTest {
     /// What it is called, from its document's heading.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.document.lines().next().unwrap_or(self.id).trim_start_matches(['#', ' '])
+        self.document
+            .lines()
+            .next()
+            .unwrap_or(self.id)
+            .trim_start_matches(['#', ' '])
     }
 
     /// Whether it is a control.
@@ -215,7 +225,8 @@ impl RelayTest {
         self.group == Group::Control
     }
 
-    /// Whether it needs a user's credentials: it belongs to no profile and is run where they are given.
+    /// Whether it needs a user's credentials: it belongs to no profile and is run where they are
+    /// given.
     #[must_use]
     pub fn needs_credentials(&self) -> bool {
         self.dialogue.contains(&Line::Credentials)
@@ -236,7 +247,10 @@ impl RelayTest {
     /// Whether it is asked by a dialogue of its own, and not answered by others'.
     #[must_use]
     pub fn is_asked(&self) -> bool {
-        !self.dialogue.iter().any(|line| matches!(line, Line::OnPath(_) | Line::ReadFrom(_)))
+        !self
+            .dialogue
+            .iter()
+            .any(|line| matches!(line, Line::OnPath(_) | Line::ReadFrom(_)))
     }
 
     /// The certificate that the client shows.
@@ -248,7 +262,9 @@ impl RelayTest {
     /// Whether something is said before the greeting: a proxy's header.
     #[must_use]
     pub fn begins_with_header(&self) -> bool {
-        self.dialogue.iter().any(|line| matches!(line, Line::Preface(_)))
+        self.dialogue
+            .iter()
+            .any(|line| matches!(line, Line::Preface(_)))
     }
 
     /// Whether its result counts for the relay verdict.
@@ -257,16 +273,22 @@ impl RelayTest {
         !matches!(self.group, Group::Control | Group::Adjacent)
     }
 
-    /// Whether the reverse-path is what the test is about, so that a refusal of the sender answers it.
+    /// Whether the reverse-path is what the test is about, so that a refusal of the sender answers
+    /// it.
     #[must_use]
     pub fn is_about_sender(&self) -> bool {
         matches!(self.group, Group::Sender | Group::Adjacent)
     }
 
-    /// Whether a message sent for it would reach nobody but us: not where another recipient is asked for as well.
+    /// Whether a message sent for it would reach nobody but us: not where another recipient is
+    /// asked for as well.
     #[must_use]
     pub fn spares_bystanders(&self) -> bool {
-        let last_mail = self.dialogue.iter().rposition(|line| *line == Line::Mail).unwrap_or(0);
+        let last_mail = self
+            .dialogue
+            .iter()
+            .rposition(|line| *line == Line::Mail)
+            .unwrap_or(0);
         let is_ours = |line: &str| line.contains("{user}") && !line.contains("{local_user}");
         (is_ours(self.forward_path) || self.is_for_postmaster())
             && self.dialogue[last_mail..].iter().all(|line| match line {
@@ -275,7 +297,8 @@ impl RelayTest {
             })
     }
 
-    /// Whether its recipient is postmaster of the probe domain: no token in that address, so the sender's proves.
+    /// Whether its recipient is postmaster of the probe domain: no token in that address, so the
+    /// sender's proves.
     #[must_use]
     pub fn is_for_postmaster(&self) -> bool {
         self.forward_path == "<postmaster@{domain}>"
@@ -290,21 +313,29 @@ impl RelayTest {
     /// Whether it sends a message at once: it can only be judged by what arrives.
     #[must_use]
     pub fn sends_message(&self) -> bool {
-        self.dialogue.iter().any(|line| matches!(line, Line::Smuggle(_)))
+        self.dialogue
+            .iter()
+            .any(|line| matches!(line, Line::Smuggle(_)))
     }
 
-    /// Whether it asks with MAIL and RCPT alone, as every stranger who brings mail does: no text, no credentials, nothing
-    /// that a proxy or a user would say.
+    /// Whether it asks with MAIL and RCPT alone, as every stranger who brings mail does: no text,
+    /// no credentials, nothing that a proxy or a user would say.
     #[must_use]
     pub fn is_asked_by_rcpt(&self) -> bool {
         self.dialogue.iter().all(|line| match line {
-            Line::Helo(_) | Line::NoHello | Line::Mail | Line::Rcpt | Line::OnPath(_) | Line::ReadFrom(_) => true,
+            Line::Helo(_)
+            | Line::NoHello
+            | Line::Mail
+            | Line::Rcpt
+            | Line::OnPath(_)
+            | Line::ReadFrom(_) => true,
             Line::Say(stage, ..) => matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Rset),
             _ => false,
         })
     }
 
-    /// The EHLO keyword without which it can't be asked on such a path, with its parameters, if any.
+    /// The EHLO keyword without which it can't be asked on such a path, with its parameters, if
+    /// any.
     #[must_use]
     pub fn requirement(&self, security: Security) -> Option<&'static str> {
         self.dialogue.iter().find_map(|line| match line {
@@ -334,7 +365,11 @@ impl RelayTest {
     ///
     /// # Errors
     /// The first word that a template needs and `words` doesn't know.
-    pub fn transaction(&self, words: &Words, security: Security) -> Result<Transaction, MissingWord> {
+    pub fn transaction(
+        &self,
+        words: &Words,
+        security: Security,
+    ) -> Result<Transaction, MissingWord> {
         self.transaction_from(self.reverse_path, words, security)
     }
 
@@ -342,6 +377,7 @@ impl RelayTest {
     ///
     /// # Errors
     /// The first word that a template needs and `words` doesn't know.
+    #[expect(clippy::too_many_lines, reason = "one match with an arm for each kind of line")]
     pub fn transaction_from(
         &self,
         reverse_path: &str,
@@ -385,7 +421,8 @@ impl RelayTest {
                 }
                 Line::OnPath(_) | Line::ReadFrom(_) | Line::Protocol(_) => continue,
                 Line::ClientCertificate(_) => {
-                    made.security = if security == Security::Plain { Security::StartTls } else { security };
+                    made.security =
+                        if security == Security::Plain { Security::StartTls } else { security };
                     continue;
                 }
                 Line::BehindStartTls => {
@@ -410,7 +447,10 @@ impl RelayTest {
                 Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
                 Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
                 Line::Exchange(purpose, line, turns) => {
-                    let turns = turns.iter().map(|turn| words.expand(turn)).collect::<Result<_, _>>()?;
+                    let turns = turns
+                        .iter()
+                        .map(|turn| words.expand(turn))
+                        .collect::<Result<_, _>>()?;
                     Step { turns, ..Step::new(Stage::Auth, purpose, words.expand(line)?) }
                 }
             };
@@ -442,10 +482,19 @@ pub fn by_number(number: u8) -> Option<&'static RelayTest> {
 
 /// The tests and controls of a profile, in display order.
 pub fn select(profile: Profile) -> impl Iterator<Item = &'static RelayTest> {
-    TESTS.iter().filter(move |test| test.profile <= profile && !test.needs_credentials() && test.is_asked())
+    TESTS
+        .iter()
+        .filter(move |test| test.profile <= profile && !test.needs_credentials() && test.is_asked())
 }
 
 /// The rows that the plain test answers on a path, besides its own.
-pub fn on_path(address: IpAddr, port: u16, security: Security) -> impl Iterator<Item = &'static RelayTest> {
-    TESTS.iter().filter(move |test| test.way().is_some_and(|way| way.is(address, port, security)))
+pub fn on_path(
+    address: IpAddr,
+    port: u16,
+    security: Security,
+) -> impl Iterator<Item = &'static RelayTest> {
+    TESTS.iter().filter(move |test| {
+        test.way()
+            .is_some_and(|way| way.is(address, port, security))
+    })
 }

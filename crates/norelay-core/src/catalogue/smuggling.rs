@@ -2,9 +2,11 @@
 //!
 //! Rules:
 //! - Both messages go to a token of ours and to the consenting mailbox, and to nobody else.
-//! - Each says what it is; the second one's recipient is a token of its own, so that it is known when it arrives alone.
+//! - Each says what it is; the second one's recipient is a token of its own, so that it is known
+//!   when it arrives alone.
 
-/// The text, as a template: `{end}` is what the server may take for the end of data. It brings its own end.
+/// The text, as a template: `{end}` is what the server may take for the end of data. It brings its
+/// own end.
 pub(super) const TEXT: &str = concat!(
     "From: SMTP smuggling test <{sender}@{domain}>\\x0d\\x0a",
     "To: <{local_user}@{local_domain}>\\x0d\\x0a",

@@ -1,7 +1,7 @@
 //! The table. One line a test; its document is `catalogue/relay/<id>.md`.
 //!
-//! Where an address was typed, it is the primary name of the target and the host name the secondary one, as in the
-//! ancestor: so `{primary}` and `{secondary}`, not "name" and "address".
+//! Where an address was typed, it is the primary name of the target and the host name the secondary
+//! one, as in the ancestor: so `{primary}` and `{secondary}`, not "name" and "address".
 
 use super::{
     Certificate, Group,
@@ -32,18 +32,19 @@ const SEND: Line = Say(Stage::Mail, Attempt, "SEND FROM:<{sender}@{domain}>");
 const EHLO_AGAIN: Line = Say(Stage::Ehlo, Question, "EHLO {helo}");
 /// No identity to act as, a user and a password that nobody has (RFC 4616).
 const NOBODY_PLAIN: &str = "AUTH PLAIN {base64:\\x00{unknown}\\x00{sender}}";
-/// NTLM's NEGOTIATE_MESSAGE with the flags UNICODE, OEM, REQUEST_TARGET and NTLM, and no names (MS-NLMP section 2.2.1.1).
+/// NTLM's NEGOTIATE_MESSAGE with the flags UNICODE, OEM, REQUEST_TARGET and NTLM, and no names
+/// (MS-NLMP section 2.2.1.1).
 const NTLM_NEGOTIATE: &str = "{base64:NTLMSSP\\x00\\x01\\x00\\x00\\x00\\x07\\x02\\x00\\x00\
     \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00}";
-/// Its AUTHENTICATE_MESSAGE for the null session: no user, no domain, one zero octet as response, and the flags
-/// UNICODE, REQUEST_TARGET, NTLM and ANONYMOUS (MS-NLMP section 3.2.5.1.2).
+/// Its AUTHENTICATE_MESSAGE for the null session: no user, no domain, one zero octet as response,
+/// and the flags UNICODE, REQUEST_TARGET, NTLM and ANONYMOUS (MS-NLMP section 3.2.5.1.2).
 const NTLM_NOBODY: &str = "{base64:NTLMSSP\\x00\\x03\\x00\\x00\\x00\
     \\x01\\x00\\x01\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x41\\x00\\x00\\x00\
     \\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\
     \\x00\\x00\\x00\\x00\\x40\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x41\\x00\\x00\\x00\
     \\x05\\x0a\\x00\\x00\\x00}";
-/// The PROXY protocol's second version: its signature, PROXY over TCP and IPv4, twelve octets, from 127.0.0.1 port 12345
-/// to 127.0.0.1 port 25.
+/// The PROXY protocol's second version: its signature, PROXY over TCP and IPv4, twelve octets, from
+/// 127.0.0.1 port 12345 to 127.0.0.1 port 25.
 const PROXY_V2: &str = "\\x0d\\x0a\\x0d\\x0a\\x00\\x0d\\x0aQUIT\\x0a\\x21\\x11\\x00\\x0c\
     \\x7f\\x00\\x00\\x01\\x7f\\x00\\x00\\x01\\x30\\x39\\x00\\x19";
 
@@ -100,7 +101,8 @@ tests! {
     28 "routed-sender" Thorough Sender Strong "<@{host}:{sender}@{domain}>" "<{user}@{domain}>" PLAIN;
     29 "percent-sender" Thorough Sender Strong "<{sender}%{domain}@{local_domain}>" "<{user}@{domain}>" PLAIN;
     30 "double-bounce-sender" Thorough Sender Strong "<#@[]>" "<{user}@{domain}>" PLAIN;
-    31 "auth-param-sender" Thorough Sender Strong "<{sender}@{domain}> AUTH={local_user}@{local_domain}" "<{user}@{domain}>" PLAIN;
+    31 "auth-param-sender" Thorough Sender Strong "<{sender}@{domain}> \
+                                                   AUTH={local_user}@{local_domain}" "<{user}@{domain}>" PLAIN;
 
     // Recipients routed through a name of the server.
     32 "percent-domain" Standard Percent Weak "<{sender}@{domain}>" "<{user}%{domain}@{local_domain}>" PLAIN;
@@ -156,7 +158,8 @@ tests! {
     78 "comma-list" Intrusive Syntax Strong "<{sender}@{domain}>" "<{local_user}@{local_domain},{user}@{domain}>" PLAIN;
     79 "empty-quotes-prefix" Thorough Syntax Strong "<{sender}@{domain}>" "<\"\"{user}@{domain}>" PLAIN;
     80 "inner-space" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain} >" PLAIN;
-    81 "orcpt-mismatch" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}> ORCPT=rfc822;{local_user}@{local_domain} NOTIFY=NEVER" &[Mail, Requires("DSN"), Rcpt];
+    81 "orcpt-mismatch" Thorough Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}> \
+        ORCPT=rfc822;{local_user}@{local_domain} NOTIFY=NEVER" &[Mail, Requires("DSN"), Rcpt];
     82 "imceasmtp-host" Standard Syntax Weak "<{sender}@{domain}>" "<IMCEASMTP-{user}+40{imcea:{domain}}@{host}>" PLAIN;
     83 "imceasmtp-domain" Standard Syntax Weak "<{sender}@{domain}>" "<IMCEASMTP-{user}+40{imcea:{domain}}@{local_domain}>" PLAIN;
     84 "srs0-forged" Standard Syntax Weak "<{sender}@{domain}>" "<SRS0=AAAA=AA={domain}={user}@{local_domain}>" PLAIN;
@@ -164,7 +167,8 @@ tests! {
     86 "verp-encoded" Thorough Syntax Weak "<{sender}@{domain}>" "<bounces+{user}={domain}@{local_domain}>" PLAIN;
     87 "x400-dda" Thorough Syntax Weak "<{sender}@{domain}>" "<\"/DDA:RFC-822={user}(a){domain}/\"@{local_domain}>" PLAIN;
     88 "fullwidth-at" Thorough Syntax Weak "<{sender}@{domain}> SMTPUTF8" "<{user}\u{ff20}{domain}@{local_domain}>" SMTPUTF8;
-    89 "ideographic-dot" Thorough Syntax Strong "<{sender}@{domain}> SMTPUTF8" "<{user}@{ideographic:{domain}}>" SMTPUTF8;
+    89 "ideographic-dot" Thorough Syntax Strong "<{sender}@{domain}> \
+                                                 SMTPUTF8" "<{user}@{ideographic:{domain}}>" SMTPUTF8;
     90 "hibit-at" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xc0{domain}@{local_domain}>" PLAIN;
     91 "hibit-percent" Intrusive Syntax Weak "<{sender}@{domain}>" "<{user}\\xa5{domain}@{local_domain}>" PLAIN;
     92 "nul-truncation" Intrusive Syntax Strong "<{sender}@{domain}>" "<{user}@{domain}\\x00@{local_domain}>" PLAIN;
@@ -262,7 +266,11 @@ mod tests {
 
     #[test]
     fn bystanders_get_no_message() {
-        let spared = |id: &str| crate::catalogue::by_id(id).expect("the id is in the table").spares_bystanders();
+        let spared = |id: &str| {
+            crate::catalogue::by_id(id)
+                .expect("the id is in the table")
+                .spares_bystanders()
+        };
         for id in [
             "foreign-to-foreign",
             "percent-domain",

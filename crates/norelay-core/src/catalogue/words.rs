@@ -1,6 +1,7 @@
 //! Words: what the braces in a template stand for.
 //!
-//! `{word}` is what a run knows by that name; `{filter:template}` is a template written in another way.
+//! `{word}` is what a run knows by that name; `{filter:template}` is a template written in another
+//! way.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +14,8 @@ use crate::octets::Octets;
 /// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets.
 const MAX_PATH: usize = 256;
 
-/// What a run knows of the target and of itself. Domains and host names are in ASCII, without a final dot.
+/// What a run knows of the target and of itself. Domains and host names are in ASCII, without a
+/// final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Words {
@@ -35,7 +37,8 @@ pub struct Words {
     pub helo: String,
     /// The target's host name.
     pub host: Option<String>,
-    /// The target's address as a literal, brackets included: `[192.0.2.7]`, `[IPv6:2001:db8::7]` (RFC 5321 section 4.1.3).
+    /// The target's address as a literal, brackets included: `[192.0.2.7]`, `[IPv6:2001:db8::7]`
+    /// (RFC 5321 section 4.1.3).
     pub literal: Option<String>,
     /// Whether the user typed an address, which makes it the primary name.
     pub address_typed: bool,
@@ -66,7 +69,8 @@ impl Words {
     /// # Errors
     /// The first word that isn't known.
     pub fn expand(&self, template: &str) -> Result<Octets, MissingWord> {
-        self.expand_text(template).map(|text| Octets::unescape(&text))
+        self.expand_text(template)
+            .map(|text| Octets::unescape(&text))
     }
 
     /// As [`Words::expand`], for text.
@@ -95,7 +99,10 @@ impl Words {
         let user = &self.credentials.as_ref()?.user;
         match user.contains('@') {
             true => Some(user.clone()),
-            false => self.local_domain.as_ref().map(|domain| format!("{user}@{domain}")),
+            false => self
+                .local_domain
+                .as_ref()
+                .map(|domain| format!("{user}@{domain}")),
         }
     }
 
@@ -148,13 +155,23 @@ fn filtered(filter: &str, text: &str) -> Option<String> {
         "upper" => Some(text.to_ascii_uppercase()),
         // RFC 4954 section 4: what an exchange says is in base64.
         "base64" => Some(BASE64.encode(Octets::unescape(text).as_bytes())),
-        // Exchange's encapsulated addresses write `+` and two hexadecimal digits for what isn't a letter or a digit.
+        // Exchange's encapsulated addresses write `+` and two hexadecimal digits for what isn't a
+        // letter or a digit.
         "imcea" => Some(text.replace('.', "+2E")),
         // U+3002, which UTS 46 takes for a full stop.
         "ideographic" => Some(text.replace('.', "\u{3002}")),
-        "v4" => text.parse::<Ipv4Addr>().ok().map(|address| address.to_string()),
-        "v6" => text.parse::<Ipv6Addr>().ok().map(|address| address.to_string()),
-        "decimal" => text.parse::<Ipv4Addr>().ok().map(|address| u32::from(address).to_string()),
+        "v4" => text
+            .parse::<Ipv4Addr>()
+            .ok()
+            .map(|address| address.to_string()),
+        "v6" => text
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(|address| address.to_string()),
+        "decimal" => text
+            .parse::<Ipv4Addr>()
+            .ok()
+            .map(|address| u32::from(address).to_string()),
         // As many octets as a path may have, so that cutting off the rest leaves exactly this.
         "fill" => Some(format!("{}{text}", "a".repeat(MAX_PATH.saturating_sub(text.len())))),
         _ => None,
@@ -178,22 +195,43 @@ mod tests {
         }
     }
 
-    /// The ancestor's own forms, with what was typed first (catalogue.md "Wire form of the original").
+    /// The ancestor's own forms, with what was typed first (catalogue.md "Wire form of the
+    /// original").
     #[test]
     fn name_and_address_swap_roles_where_an_address_was_typed() {
         for (number, name_typed, address_typed) in [
             (4, "<s@mx.example> <u@d.example>", "<s@[192.0.2.7]> <u@d.example>"),
             (5, "<s@[192.0.2.7]> <u@d.example>", "<s@mx.example> <u@d.example>"),
-            (6, "<s@mx.example> <u%d.example@mx.example>", "<s@[192.0.2.7]> <u%d.example@[192.0.2.7]>"),
-            (7, "<s@mx.example> <u%d.example@[192.0.2.7]>", "<s@[192.0.2.7]> <u%d.example@mx.example>"),
-            (12, "<s@mx.example> <u@d.example@[192.0.2.7]>", "<s@[192.0.2.7]> <u@d.example@mx.example>"),
-            (13, "<s@mx.example> <@mx.example:u@d.example>", "<s@[192.0.2.7]> <@[192.0.2.7]:u@d.example>"),
-            (17, "<s@mx.example> <d.example!u@[192.0.2.7]>", "<s@[192.0.2.7]> <d.example!u@mx.example>"),
+            (
+                6,
+                "<s@mx.example> <u%d.example@mx.example>",
+                "<s@[192.0.2.7]> <u%d.example@[192.0.2.7]>",
+            ),
+            (
+                7,
+                "<s@mx.example> <u%d.example@[192.0.2.7]>",
+                "<s@[192.0.2.7]> <u%d.example@mx.example>",
+            ),
+            (
+                12,
+                "<s@mx.example> <u@d.example@[192.0.2.7]>",
+                "<s@[192.0.2.7]> <u@d.example@mx.example>",
+            ),
+            (
+                13,
+                "<s@mx.example> <@mx.example:u@d.example>",
+                "<s@[192.0.2.7]> <@[192.0.2.7]:u@d.example>",
+            ),
+            (
+                17,
+                "<s@mx.example> <d.example!u@[192.0.2.7]>",
+                "<s@[192.0.2.7]> <d.example!u@mx.example>",
+            ),
         ] {
             let test = catalogue::by_number(number).expect("the number is in the table");
             for (words, expected) in [(words(false), name_typed), (words(true), address_typed)] {
-                let paths =
-                    [test.reverse_path, test.forward_path].map(|path| words.expand_text(path).unwrap_or_default());
+                let paths = [test.reverse_path, test.forward_path]
+                    .map(|path| words.expand_text(path).unwrap_or_default());
                 assert_eq!(paths.join(" "), expected, "test {number}");
             }
         }
@@ -218,11 +256,19 @@ mod tests {
         ] {
             assert_eq!(words.expand_text(template).ok().as_deref(), expected, "{template}");
         }
-        assert_eq!(words.expand("{fill:{user}@{domain}}").map(|octets| octets.len()), Ok(256));
+        assert_eq!(
+            words
+                .expand("{fill:{user}@{domain}}")
+                .map(|octets| octets.len()),
+            Ok(256)
+        );
     }
 
     #[test]
     fn a_missing_word_is_named() {
-        assert_eq!(words(false).expand("<x@{local_domain}>"), Err(MissingWord("local_domain".into())));
+        assert_eq!(
+            words(false).expand("<x@{local_domain}>"),
+            Err(MissingWord("local_domain".into()))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Facts beside the question of relaying: the address that the server sees, what the adjacent tests showed, names.
+//! Facts beside the question of relaying: the address that the server sees, what the adjacent tests
+//! showed, names.
 //!
 //! Rules:
 //! - Nothing here bears on the relay verdict.
@@ -24,7 +25,8 @@ use crate::{
     token::Role,
 };
 
-/// The tag of the note that an address has a name in the DNS which leads back to it: the address and the name.
+/// The tag of the note that an address has a name in the DNS which leads back to it: the address
+/// and the name.
 const REVERSE_NAME: &str = "reverse_name_confirmed";
 
 /// Adjacent tests whose acceptance is worth knowing, and the kind of finding that it makes.
@@ -37,7 +39,8 @@ const ACCEPTANCES: &[(&str, &str)] = &[
     ("starttls-injection", "starttls_injection"),
 ];
 
-/// Tests that ask for a user whom nobody has and then for one who exists, and the verb that they ask with.
+/// Tests that ask for a user whom nobody has and then for one who exists, and the verb that they
+/// ask with.
 const DISCLOSURES: &[(&str, &str)] = &[("vrfy-disclosure", "VRFY"), ("expn-disclosure", "EXPN")];
 
 /// All of them, for all paths.
@@ -55,12 +58,19 @@ pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     facts
 }
 
-/// What the server sees in the place of our address: once for each of its addresses and ports, and a translation on our
-/// side once for all of them.
-fn address_facts(report: &Report, index: u8, known: &mut BTreeSet<(IpAddr, Option<SocketAddr>)>) -> Option<Fact> {
+/// What the server sees in the place of our address: once for each of its addresses and ports, and
+/// a translation on our side once for all of them.
+fn address_facts(
+    report: &Report,
+    index: u8,
+    known: &mut BTreeSet<(IpAddr, Option<SocketAddr>)>,
+) -> Option<Fact> {
     let seen = seen::on_path(report, index)?;
     let address = seen.sighting.address;
-    let way = report.paths.get(usize::from(index)).map(|facts| SocketAddr::new(facts.way.address, facts.way.port));
+    let way = report
+        .paths
+        .get(usize::from(index))
+        .map(|facts| SocketAddr::new(facts.way.address, facts.way.port));
     if !known.insert((address, way.filter(|_| seen.meaning != Meaning::Translated))) {
         return None;
     }
@@ -89,10 +99,14 @@ fn find<'a>(judged: &'a PathJudgement, id: &str) -> Option<&'a TestJudgement> {
 }
 
 fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
-    let accepted = ACCEPTANCES.iter().filter_map(|(id, tag)| match &find(judged, id)?.outcome {
-        Outcome::Accepted { reply, .. } => Some(Fact::new(tag, Some(index), [reply.to_string()])),
-        _ => None,
-    });
+    let accepted = ACCEPTANCES
+        .iter()
+        .filter_map(|(id, tag)| match &find(judged, id)?.outcome {
+            Outcome::Accepted { reply, .. } => {
+                Some(Fact::new(tag, Some(index), [reply.to_string()]))
+            }
+            _ => None,
+        });
     let bare = find(judged, "ctl-bare-postmaster").and_then(|judged| match &judged.outcome {
         Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
             Some(Fact::new("bare_postmaster_refused", Some(index), [reply.to_string()]))
@@ -105,13 +119,24 @@ fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
 /// VRFY and EXPN, where a user who exists gets another answer than one whom nobody has.
 fn disclosure_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
     let disclosed = DISCLOSURES.iter().filter_map(|(id, verb)| {
-        let dialogues = find(judged, id)?.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+        let dialogues = find(judged, id)?
+            .dialogues
+            .iter()
+            .filter_map(|number| report.dialogues.get(number));
         let pairs = dialogues.filter_map(|dialogue| {
-            let mut replies = dialogue.answers_for(id).filter(|exchange| exchange.stage == Stage::Other);
+            let mut replies = dialogue
+                .answers_for(id)
+                .filter(|exchange| exchange.stage == Stage::Other);
             Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
         });
-        let (nobody, somebody) = pairs.into_iter().find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
-        Some(Fact::new("user_disclosed", Some(index), [(*verb).to_owned(), somebody.to_string(), nobody.to_string()]))
+        let (nobody, somebody) = pairs
+            .into_iter()
+            .find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
+        Some(Fact::new(
+            "user_disclosed",
+            Some(index),
+            [(*verb).to_owned(), somebody.to_string(), nobody.to_string()],
+        ))
     });
     disclosed.collect()
 }
@@ -121,17 +146,25 @@ fn tells_apart(nobody: &Reply, somebody: &Reply) -> bool {
     somebody.is_positive() && matches!(nobody.code, 550..=559)
 }
 
-/// Texts that became two messages, by what came; and texts whose end was seen too early, by what was answered.
+/// Texts that became two messages, by what came; and texts whose end was seen too early, by what
+/// was answered.
 fn smuggling_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
     let asked = all(judged).filter(|judged| judged.test.sends_message());
     let has_come = |judged: &&TestJudgement| {
-        let tokens =
-            report.receipts.iter().filter(|(_, receipt)| receipt.message_token).map(|(_, receipt)| receipt.token);
-        tokens.into_iter().any(|token| (token.path, token.test, token.role) == (index, judged.test.number, Role::Inner))
+        let tokens = report
+            .receipts
+            .iter()
+            .filter(|(_, receipt)| receipt.message_token)
+            .map(|(_, receipt)| receipt.token);
+        tokens.into_iter().any(|token| {
+            (token.path, token.test, token.role) == (index, judged.test.number, Role::Inner)
+        })
     };
     let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);
-    let early: Vec<_> =
-        others.into_iter().filter_map(|judged| Some((judged.test.id, further_answers(report, judged)?))).collect();
+    let early: Vec<_> = others
+        .into_iter()
+        .filter_map(|judged| Some((judged.test.id, further_answers(report, judged)?)))
+        .collect();
     let mut facts = Vec::new();
     if !come.is_empty() {
         let ids: Vec<_> = come.iter().map(|judged| judged.test.id).collect();
@@ -146,22 +179,31 @@ fn smuggling_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fa
 
 /// What the server answered after it had answered the text, if it did.
 fn further_answers(report: &Report, judged: &TestJudgement) -> Option<String> {
-    let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+    let dialogues = judged
+        .dialogues
+        .iter()
+        .filter_map(|number| report.dialogues.get(number));
     let further = dialogues
         .flat_map(|dialogue| &dialogue.exchanges)
         .filter(|exchange| exchange.stage == Stage::EndOfData && exchange.is_further());
-    let replies: Vec<_> = further.filter_map(|exchange| Some(exchange.reply.as_ref()?.to_string())).collect();
+    let replies: Vec<_> = further
+        .filter_map(|exchange| Some(exchange.reply.as_ref()?.to_string()))
+        .collect();
     (!replies.is_empty()).then(|| replies.join(" / "))
 }
 
 /// What every correct server does, worth a word only where the run asked for more than relaying.
 fn recipient_facts(report: &Report, index: u8, judged: &PathJudgement) -> Option<Fact> {
-    let is_thorough = report.run.as_ref().is_some_and(|run| run.profile >= Profile::Standard);
+    let is_thorough = report
+        .run
+        .as_ref()
+        .is_some_and(|run| run.profile >= Profile::Standard);
     let outcome = |id| find(judged, id).map(|judged| &judged.outcome);
     match (outcome("ctl-local-nx"), outcome("ctl-postmaster")) {
-        (Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }), Some(Outcome::Accepted { .. }))
-            if is_thorough =>
-        {
+        (
+            Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }),
+            Some(Outcome::Accepted { .. }),
+        ) if is_thorough => {
             Some(Fact::new("recipients_enumerable", Some(index), [reply.to_string()]))
         }
         _ => None,
@@ -181,14 +223,35 @@ fn name_facts(report: &Report) -> Vec<Fact> {
     facts.collect()
 }
 
-/// The name that the server at an address gives itself in its greeting (RFC 5321 section 4.3.1), where it is one.
+/// The name that the server at an address gives itself in its greeting (RFC 5321 section 4.3.1),
+/// where it is one.
 fn name_in_greeting(report: &Report, address: IpAddr) -> Option<String> {
-    let is_there = |path: u8| report.paths.get(usize::from(path)).is_some_and(|facts| facts.way.address == address);
-    let dialogues = report.dialogues.values().filter(|dialogue| is_there(dialogue.path));
-    dialogues.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting)).find_map(|greeting| {
-        let text = greeting.lines.first().map(Octets::to_text).filter(|_| greeting.is_positive())?;
-        let name = text.split_whitespace().next()?.trim_end_matches('.').to_owned();
-        let is_of_name = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
-        (name.contains('.') && name.len() <= 255 && name.bytes().all(is_of_name)).then_some(name)
-    })
+    let is_there = |path: u8| {
+        report
+            .paths
+            .get(usize::from(path))
+            .is_some_and(|facts| facts.way.address == address)
+    };
+    let dialogues = report
+        .dialogues
+        .values()
+        .filter(|dialogue| is_there(dialogue.path));
+    dialogues
+        .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+        .find_map(|greeting| {
+            let text = greeting
+                .lines
+                .first()
+                .map(Octets::to_text)
+                .filter(|_| greeting.is_positive())?;
+            let name = text
+                .split_whitespace()
+                .next()?
+                .trim_end_matches('.')
+                .to_owned();
+            let is_of_name =
+                |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+            (name.contains('.') && name.len() <= 255 && name.bytes().all(is_of_name))
+                .then_some(name)
+        })
 }

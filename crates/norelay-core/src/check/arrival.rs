@@ -1,9 +1,11 @@
 //! Arrival: what a message that came is proof of.
 //!
 //! Rules:
-//! - The proof is our message, at the token address of the very test, from the target or with the token of the text.
-//! - The server must have read the route in the address. Who hands on all mail for his own domain, to whatever end,
-//!   hands the local part on as it was written: that is forwarding, and a stranger chooses no destination by it.
+//! - The proof is our message, at the token address of the very test, from the target or with the
+//!   token of the text.
+//! - The server must have read the route in the address. Who hands on all mail for his own domain,
+//!   to whatever end, hands the local part on as it was written: that is forwarding, and a stranger
+//!   chooses no destination by it.
 
 use std::net::IpAddr;
 
@@ -16,14 +18,21 @@ use crate::{
 };
 
 /// The proof that a test relayed, where there is one.
-pub(super) fn proof(report: &Report, index: u8, facts: &PathFacts, test: &RelayTest) -> Option<Outcome> {
-    receipts_of(report, index, test).filter(|(_, receipt)| !is_handed_on(report, test, receipt)).find_map(
-        |(_, receipt)| {
+pub(super) fn proof(
+    report: &Report,
+    index: u8,
+    facts: &PathFacts,
+    test: &RelayTest,
+) -> Option<Outcome> {
+    receipts_of(report, index, test)
+        .filter(|(_, receipt)| !is_handed_on(report, test, receipt))
+        .find_map(|(_, receipt)| {
             let from = receipt.peer.ip().to_canonical();
-            let hops = if is_of_target(report, facts, from) { Hops::Direct } else { Hops::Multihop };
-            (hops == Hops::Direct || receipt.message_token).then_some(Outcome::Relayed { from, hops })
-        },
-    )
+            let hops =
+                if is_of_target(report, facts, from) { Hops::Direct } else { Hops::Multihop };
+            (hops == Hops::Direct || receipt.message_token)
+                .then_some(Outcome::Relayed { from, hops })
+        })
 }
 
 /// The receipts that bear a test's recipient token, with the time of their arrival.
@@ -32,7 +41,10 @@ pub fn receipts_of<'a>(
     index: u8,
     test: &'a RelayTest,
 ) -> impl Iterator<Item = &'a (jiff::Timestamp, Receipt)> {
-    report.receipts.iter().filter(move |(_, receipt)| is_for(receipt, index, test))
+    report
+        .receipts
+        .iter()
+        .filter(move |(_, receipt)| is_for(receipt, index, test))
 }
 
 fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
@@ -43,15 +55,22 @@ fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
         && token.test == test.number
 }
 
-/// Whether a recipient that reads as one of the server's own domain came to ours with its route unread: in its local part
-/// there is more than the token, or there never was more.
+/// Whether a recipient that reads as one of the server's own domain came to ours with its route
+/// unread: in its local part there is more than the token, or there never was more.
 pub(super) fn is_handed_on(report: &Report, test: &RelayTest, receipt: &Receipt) -> bool {
     let Some(run) = &report.run else { return false };
     let path = receipt.forward_path.to_text().to_ascii_lowercase();
-    let Some((local_part, domain)) = path.trim_matches(['<', '>', ' ']).rsplit_once('@') else { return false };
-    let local_part = local_part.rsplit_once(':').map_or(local_part, |(_, mailbox)| mailbox);
+    let Some((local_part, domain)) = path.trim_matches(['<', '>', ' ']).rsplit_once('@') else {
+        return false;
+    };
+    let local_part = local_part
+        .rsplit_once(':')
+        .map_or(local_part, |(_, mailbox)| mailbox);
     let ours = run.domain.to_ascii_lowercase();
-    let is_ours = domain == ours || domain.strip_suffix(&ours).is_some_and(|before| before.ends_with('.'));
+    let is_ours = domain == ours
+        || domain
+            .strip_suffix(&ours)
+            .is_some_and(|before| before.ends_with('.'));
     let is_unread = local_part.trim_matches('"').len() > token::LENGTH;
     let has_no_route = test.forward_path.ends_with(":{user}@{local_domain}>");
     test.strength == Strength::Weak && is_ours && (is_unread || has_no_route)
@@ -59,7 +78,10 @@ pub(super) fn is_handed_on(report: &Report, test: &RelayTest, receipt: &Receipt)
 
 /// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
 fn is_of_target(report: &Report, facts: &PathFacts, address: IpAddr) -> bool {
-    let mut own = report.paths.iter().filter(|path| path.way.is_to_host_of(&facts.way));
+    let mut own = report
+        .paths
+        .iter()
+        .filter(|path| path.way.is_to_host_of(&facts.way));
     own.any(|path| is_same_host(address, path.way.address))
 }
 

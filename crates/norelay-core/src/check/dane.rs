@@ -1,4 +1,5 @@
-//! DANE (RFC 7672): TLSA records, as posture notes them, against the certificates that the probe saw under STARTTLS.
+//! DANE (RFC 7672): TLSA records, as posture notes them, against the certificates that the probe
+//! saw under STARTTLS.
 //!
 //! Rules:
 //! - Records that the resolver didn't find signed have no effect, whatever they say.
@@ -12,8 +13,9 @@ use crate::{
     smtp::Security,
 };
 
-/// The tag under which posture notes the usable records of a host: the host, what is known of their signatures
-/// (`secure`, `insecure`, `unknown`), and each record as `USAGE SELECTOR SHA-256`, with `-` where there is another digest.
+/// The tag under which posture notes the usable records of a host: the host, what is known of their
+/// signatures (`secure`, `insecure`, `unknown`), and each record as `USAGE SELECTOR SHA-256`, with
+/// `-` where there is another digest.
 pub(crate) const RECORDS: &str = "tlsa_records";
 
 /// What the records of a host mean.
@@ -22,13 +24,23 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
     let [host, signed, records @ ..] = arguments.as_slice() else { return None };
     let signatures = match signed.as_str() {
         "secure" => "the resolver says that they are signed and valid (DNSSEC)",
-        "insecure" => return Some(Fact::new("dane_unsigned", None, [host.clone(), records.len().to_string()])),
+        "insecure" => {
+            return Some(Fact::new(
+                "dane_unsigned",
+                None,
+                [host.clone(), records.len().to_string()],
+            ));
+        }
         _ => "whether they are signed is not known, since the resolver doesn't validate (DNSSEC)",
     }
     .to_owned();
-    let uncompared = |why: &str| Fact::new("dane_uncompared", None, [host.clone(), why.to_owned(), signatures.clone()]);
+    let uncompared = |why: &str| {
+        Fact::new("dane_uncompared", None, [host.clone(), why.to_owned(), signatures.clone()])
+    };
     let chains = chains(report, host);
-    let mut misfit = chains.iter().filter(|(_, chain)| !records.iter().any(|record| fits(record, chain)));
+    let mut misfit = chains
+        .iter()
+        .filter(|(_, chain)| !records.iter().any(|record| fits(record, chain)));
     Some(match (chains.is_empty(), misfit.next()) {
         (true, _) => uncompared("no certificate was seen under STARTTLS on port 25"),
         (false, None) => Fact::new("dane_fits", None, [host.clone(), signatures]),
@@ -36,8 +48,15 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
             uncompared("a record has another digest than SHA-256")
         }
         (false, Some((path, _))) => {
-            let address = report.paths.get(usize::from(*path)).map(|path| path.way.address.to_string());
-            Fact::new("dane_mismatch", Some(*path), [host.clone(), address.unwrap_or_default(), signatures])
+            let address = report
+                .paths
+                .get(usize::from(*path))
+                .map(|path| path.way.address.to_string());
+            Fact::new(
+                "dane_mismatch",
+                Some(*path),
+                [host.clone(), address.unwrap_or_default(), signatures],
+            )
         }
     })
 }
@@ -48,17 +67,30 @@ fn chains<'report>(report: &'report Report, host: &str) -> Vec<(u8, &'report [[S
     let secured = report.dialogues.values().filter_map(|dialogue| {
         let way = &report.paths.get(usize::from(dialogue.path))?.way;
         let is_mail = way.port == 25 && way.security == Security::StartTls;
-        let is_host = way.host.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host));
-        let digests = dialogue.tls.as_ref().map(|tls| tls.digests.as_slice()).filter(|digests| !digests.is_empty())?;
+        let is_host = way
+            .host
+            .as_ref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(host));
+        let digests = dialogue
+            .tls
+            .as_ref()
+            .map(|tls| tls.digests.as_slice())
+            .filter(|digests| !digests.is_empty())?;
         (is_mail && is_host).then_some((dialogue.path, digests))
     });
-    secured.filter(|(path, chain)| seen.insert((*path, chain.to_vec()))).collect()
+    secured
+        .filter(|(path, chain)| seen.insert((*path, chain.to_vec())))
+        .collect()
 }
 
-/// RFC 7672 section 3.1: usage 3 is about the server's own certificate, usage 2 about an authority in its chain.
+/// RFC 7672 section 3.1: usage 3 is about the server's own certificate, usage 2 about an authority
+/// in its chain.
 fn fits(record: &str, chain: &[[String; 2]]) -> bool {
     let mut words = record.split(' ');
-    let (Some(usage), Some(selector), Some(digest)) = (words.next(), words.next(), words.next()) else { return false };
+    let (Some(usage), Some(selector), Some(digest)) = (words.next(), words.next(), words.next())
+    else {
+        return false;
+    };
     let place = usize::from(selector == "1");
     let certificates = if usage == "3" { chain.get(..1).unwrap_or_default() } else { chain };
     certificates.iter().any(|digests| digests[place] == digest)
@@ -72,9 +104,15 @@ mod tests {
         octets::Octets,
     };
 
-    /// A run in which `mx.example` showed its own certificate (digests `c0`, `k0`) and an authority's (`c1`, `k1`).
+    /// A run in which `mx.example` showed its own certificate (digests `c0`, `k0`) and an
+    /// authority's (`c1`, `k1`).
     fn report(security: Security) -> Report {
-        let way = Path { host: Some("mx.example".to_owned()), address: [192, 0, 2, 7].into(), port: 25, security };
+        let way = Path {
+            host: Some("mx.example".to_owned()),
+            address: [192, 0, 2, 7].into(),
+            port: 25,
+            security,
+        };
         let digests = vec![["c0".to_owned(), "k0".to_owned()], ["c1".to_owned(), "k1".to_owned()]];
         let tls = TlsFacts { digests, ..TlsFacts::default() };
         let events = [
@@ -100,9 +138,19 @@ mod tests {
             (&seen, "insecure", &["3 1 old"], "dane_unsigned"),
             (&unseen, "secure", &["3 1 k0"], "dane_uncompared"),
         ] {
-            let words = ["mx.example", signed].into_iter().chain(records.iter().copied());
-            let note = Note { path: None, tag: RECORDS.to_owned(), arguments: words.map(Octets::from).collect() };
-            assert_eq!(fact(report, &note).map(|fact| fact.tag).as_deref(), Some(expected), "{signed} {records:?}");
+            let words = ["mx.example", signed]
+                .into_iter()
+                .chain(records.iter().copied());
+            let note = Note {
+                path: None,
+                tag: RECORDS.to_owned(),
+                arguments: words.map(Octets::from).collect(),
+            };
+            assert_eq!(
+                fact(report, &note).map(|fact| fact.tag).as_deref(),
+                Some(expected),
+                "{signed} {records:?}"
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
-//! What a server puts below each of its refusals, whatever they are about: Postfix's `smtpd_reject_footer`, a house style.
+//! What a server puts below each of its refusals, whatever they are about: Postfix's
+//! `smtpd_reject_footer`, a house style.
 //!
 //! Rules:
-//! - It is found by comparison: a user whom nobody has was refused in words that end in the same way (figures aside, such
-//!   as the time), and that say without them that there is no such user.
-//! - What is left of another refusal without them must give a reason in words, or all of it counts as before.
+//! - It is found by comparison: a user whom nobody has was refused in words that end in the same
+//!   way (figures aside, such as the time), and that say without them that there is no such user.
+//! - What is left of another refusal without them must give a reason in words, or all of it counts
+//!   as before.
 
 use super::{
     outcome::Outcome,
@@ -20,10 +22,14 @@ const NOBODIES: [&str; 2] = ["ctl-local-nx", "ctl-host-nx"];
 /// How the servers of a run refuse a user whom nobody has.
 pub(super) fn refusals_of_nobody(report: &Report) -> Vec<Reply> {
     let asked = report.dialogues.values().flat_map(|dialogue| {
-        let of_nobody = NOBODIES.iter().filter(|id| dialogue.tests.iter().any(|test| test == *id));
+        let of_nobody = NOBODIES
+            .iter()
+            .filter(|id| dialogue.tests.iter().any(|test| test == *id));
         of_nobody.map(move |id| Outcome::of(dialogue, id))
     });
-    let mut replies: Vec<Reply> = asked.filter_map(|outcome| refusal(&outcome).cloned()).collect();
+    let mut replies: Vec<Reply> = asked
+        .filter_map(|outcome| refusal(&outcome).cloned())
+        .collect();
     replies.dedup();
     replies
 }
@@ -31,9 +37,8 @@ pub(super) fn refusals_of_nobody(report: &Report) -> Vec<Reply> {
 /// The reply that turns somebody away, for good or for now.
 pub(super) fn refusal(outcome: &Outcome) -> Option<&Reply> {
     match outcome {
-        Outcome::Refused { stage: Stage::Rcpt, reply, .. } | Outcome::Deferred { stage: Stage::Rcpt, reply, .. } => {
-            Some(reply)
-        }
+        Outcome::Refused { stage: Stage::Rcpt, reply, .. }
+        | Outcome::Deferred { stage: Stage::Rcpt, reply, .. } => Some(reply),
         _ => None,
     }
 }
@@ -50,7 +55,10 @@ pub(super) fn read_without(outcome: Outcome, nobodies: &[Reply]) -> Outcome {
     };
     let is_said = |reason: &Reason| !matches!(reason, Reason::Policy | Reason::Unclassified);
     let own = nobodies.iter().find_map(|nobody| own_words(reply, nobody));
-    match own.map(|own| reason::Reason::of(stage, &own)).filter(is_said) {
+    match own
+        .map(|own| reason::Reason::of(stage, &own))
+        .filter(is_said)
+    {
         Some(reason) => Outcome::with_reason(stage, reason, reply.clone(), false),
         None => outcome,
     }
@@ -62,17 +70,25 @@ fn own_words(reply: &Reply, nobody: &Reply) -> Option<Reply> {
     let (ours, theirs): (Vec<&str>, Vec<&str>) =
         (text.split_whitespace().collect(), other.split_whitespace().collect());
     let pairs = ours.iter().rev().zip(theirs.iter().rev());
-    let shared = pairs.take_while(|(one, two)| without_figures(one) == without_figures(two)).count();
+    let shared = pairs
+        .take_while(|(one, two)| without_figures(one) == without_figures(two))
+        .count();
     let own = |words: &[&str], of: &Reply| {
-        let enhanced = of.enhanced().map(|code| format!("{code} ")).unwrap_or_default();
+        let enhanced = of
+            .enhanced()
+            .map(|code| format!("{code} "))
+            .unwrap_or_default();
         let words = words[..words.len() - shared].join(" ");
         Reply { code: of.code, lines: vec![format!("{enhanced}{words}").as_str().into()] }
     };
-    let is_footer =
-        shared > 0 && shared < ours.len() && Reason::of(Stage::Rcpt, &own(&theirs, nobody)) == Reason::UnknownUser;
+    let is_footer = shared > 0
+        && shared < ours.len()
+        && Reason::of(Stage::Rcpt, &own(&theirs, nobody)) == Reason::UnknownUser;
     is_footer.then(|| own(&ours, reply))
 }
 
 fn without_figures(word: &str) -> String {
-    word.chars().map(|character| if character.is_ascii_digit() { '0' } else { character }).collect()
+    word.chars()
+        .map(|character| if character.is_ascii_digit() { '0' } else { character })
+        .collect()
 }

@@ -77,26 +77,42 @@ impl Outcome {
             return Self::Interrupted { cause: cause.clone() };
         }
         let answers = once(dialogue.answers_for(test));
-        if let Some((exchange, reply)) = answers.iter().find_map(|exchange| exchange.decisive_refusal()) {
+        if let Some((exchange, reply)) = answers
+            .iter()
+            .find_map(|exchange| exchange.decisive_refusal())
+        {
             return Self::negative(exchange, reply);
         }
         // On a shared connection a test keeps its answer, whatever becomes of those after it.
-        let own = answers.iter().filter(|exchange| exchange.is_own_answer() && !dialogue.proof);
+        let own = answers
+            .iter()
+            .filter(|exchange| exchange.is_own_answer() && !dialogue.proof);
         let mut accepted = own.filter_map(|exchange| {
             let is_question = matches!(exchange.stage, Stage::Rcpt | Stage::Other);
-            Some((exchange.stage, exchange.reply.as_ref().filter(|reply| is_question && reply.is_positive())?))
+            Some((
+                exchange.stage,
+                exchange
+                    .reply
+                    .as_ref()
+                    .filter(|reply| is_question && reply.is_positive())?,
+            ))
         });
         if let Some((stage, reply)) = accepted.next_back() {
             return Self::Accepted { stage, reply: reply.clone() };
         }
         match &dialogue.end {
             Some(End::Answered) => Self::positive(&answers),
-            Some(End::NotOffered(keyword)) => Self::NotRun { why: format!("the server does not offer {keyword}") },
-            // Behind others on one connection it may be they who were too many: alone, the test gets further.
-            Some(End::Interrupted(cause)) => match hung_up_on(&answers, cause).filter(|_| dialogue.tests.len() == 1) {
-                Some((exchange, reply)) => Self::negative(exchange, reply),
-                None => Self::Interrupted { cause: cause.clone() },
-            },
+            Some(End::NotOffered(keyword)) => {
+                Self::NotRun { why: format!("the server does not offer {keyword}") }
+            }
+            // Behind others on one connection it may be they who were too many: alone, the test
+            // gets further.
+            Some(End::Interrupted(cause)) => {
+                match hung_up_on(&answers, cause).filter(|_| dialogue.tests.len() == 1) {
+                    Some((exchange, reply)) => Self::negative(exchange, reply),
+                    None => Self::Interrupted { cause: cause.clone() },
+                }
+            }
             None => Self::Interrupted { cause: Cause::Stopped },
         }
     }
@@ -104,14 +120,17 @@ impl Outcome {
     fn negative(exchange: &Exchange, reply: &Reply) -> Self {
         let stage = exchange.stage;
         if exchange.purpose == Some(Purpose::Condition) {
-            return Self::NotRun { why: format!("its condition was refused during {stage}: {reply}") };
+            return Self::NotRun {
+                why: format!("its condition was refused during {stage}: {reply}"),
+            };
         }
         Self::with_reason(stage, Reason::of(stage, reply), reply.clone(), exchange.refuses_header())
     }
 
     /// What a 4yz or a 5yz with this reason amounts to.
     pub(super) fn with_reason(stage: Stage, reason: Reason, reply: Reply, is_firm: bool) -> Self {
-        // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral from a denial.
+        // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral
+        // from a denial.
         let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired) || is_firm;
         if reply.code >= 500 || is_denial {
             Self::Refused { stage, reason, reply }
@@ -171,8 +190,9 @@ impl Outcome {
     }
 }
 
-/// Where a server answers a line or a text more than once, it has taken it for several: the last answer to a recipient is
-/// about the one behind the other, and the first one to a text is about that text.
+/// Where a server answers a line or a text more than once, it has taken it for several: the last
+/// answer to a recipient is about the one behind the other, and the first one to a text is about
+/// that text.
 fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     let mut kept: Vec<&Exchange> = Vec::new();
     for exchange in answers {
@@ -190,28 +210,42 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     kept
 }
 
-/// The refusal after which a server closed the connection: of an authentication, as nginx does, or of relaying (`521`, Exim's
-/// `drop`; or chasquid's third error). Whoever was refused so can ask nothing more, or not that again.
+/// The refusal after which a server closed the connection: of an authentication, as nginx does, or
+/// of relaying (`521`, Exim's `drop`; or chasquid's third error). Whoever was refused so can ask
+/// nothing more, or not that again.
 fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchange, &'a Reply)> {
     let is_closed = matches!(cause, Cause::Disconnected { .. } | Cause::Closing { .. });
-    let said = |exchange: &&'a Exchange| Some((*exchange, exchange.reply.as_ref().filter(|reply| reply.code != 421)?));
-    let replied: Vec<_> = answers.iter().filter_map(said).filter(|_| is_closed).collect();
+    let said = |exchange: &&'a Exchange| {
+        Some((*exchange, exchange.reply.as_ref().filter(|reply| reply.code != 421)?))
+    };
+    let replied: Vec<_> = answers
+        .iter()
+        .filter_map(said)
+        .filter(|_| is_closed)
+        .collect();
     let (last, reply) = *replied.last()?;
     if last.stage == Stage::Auth {
         return (reply.code >= 500).then_some((last, reply));
     }
-    let place = replied.iter().rposition(|(exchange, _)| exchange.stage == Stage::Rcpt)?;
+    let place = replied
+        .iter()
+        .rposition(|(exchange, _)| exchange.stage == Stage::Rcpt)?;
     let (asked, reply) = *replied.get(place)?;
     let line = |exchange: &Exchange| exchange.sent.as_ref().map(|(_, line)| line.clone());
     let is_again = |other: &&&Exchange| other.stage == Stage::Rcpt && line(other) == line(asked);
     let is_over = place + 1 == replied.len() || answers.iter().filter(is_again).count() > 1;
-    let is_denial = matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired);
-    let is_firm = replied.iter().skip(place).all(|(_, reply)| reply.code >= 500);
+    let is_denial =
+        matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired);
+    let is_firm = replied
+        .iter()
+        .skip(place)
+        .all(|(_, reply)| reply.code >= 500);
     (is_over && is_denial && is_firm).then_some((asked, reply))
 }
 
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {
-    let is_unanswered = |exchange: &&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
+    let is_unanswered =
+        |exchange: &&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
     if answers.iter().copied().any(asks_for_text) {
         "the server asked for a text instead"
     } else if answers.iter().any(is_unanswered) {
@@ -223,5 +257,9 @@ fn why_not_asked(answers: &[&Exchange]) -> &'static str {
 
 /// Whether DATA was answered by the request for the text, after which nothing else can be asked.
 pub(super) fn asks_for_text(exchange: &Exchange) -> bool {
-    exchange.stage == Stage::Data && exchange.reply.as_ref().is_some_and(|reply| reply.code == 354)
+    exchange.stage == Stage::Data
+        && exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.code == 354)
 }

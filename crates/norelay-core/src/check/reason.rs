@@ -1,10 +1,13 @@
-//! Why a server refused: read from the reply code, the enhanced status code and the known wording of servers.
+//! Why a server refused: read from the reply code, the enhanced status code and the known wording
+//! of servers.
 //!
 //! Rules:
 //! - The code decides what a number in the text can't: only whole words are looked for in the text.
-//! - What a server repeats of ours (in angle brackets or quotation marks), and every address, host name and URL, is cut
-//!   out of the text first, so that a name such as `blocklist.example` says nothing.
-//! - Where a text has several meanings, the one that says least about relaying wins (see `wording.rs`).
+//! - What a server repeats of ours (in angle brackets or quotation marks), and every address, host
+//!   name and URL, is cut out of the text first, so that a name such as `blocklist.example` says
+//!   nothing.
+//! - Where a text has several meanings, the one that says least about relaying wins (see
+//!   `wording.rs`).
 
 use std::time::Duration;
 
@@ -47,7 +50,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason that a negative reply gives; [`Reason::Unclassified`] for a reply that isn't negative.
+    /// The reason that a negative reply gives; [`Reason::Unclassified`] for a reply that isn't
+    /// negative.
     #[must_use]
     pub fn of(stage: Stage, reply: &Reply) -> Self {
         if !reply.is_negative() {
@@ -57,14 +61,26 @@ impl Reason {
         if text.names_a_blacklist {
             return Self::Reputation;
         }
-        let worded = WORDINGS.iter().find(|wording| wording.fits(stage, reply, &text)).map(|wording| wording.reason);
+        let worded = WORDINGS
+            .iter()
+            .find(|wording| wording.fits(stage, reply, &text))
+            .map(|wording| wording.reason);
         match worded {
-            Some(reason @ (Self::RelayDenied | Self::AuthRequired)) if reply.code < 500 && text.has_any(PASSING) => {
-                by_code(stage, reply).filter(|by_code| *by_code != reason).unwrap_or(Self::Unclassified)
+            Some(reason @ (Self::RelayDenied | Self::AuthRequired))
+                if reply.code < 500 && text.has_any(PASSING) =>
+            {
+                by_code(stage, reply)
+                    .filter(|by_code| *by_code != reason)
+                    .unwrap_or(Self::Unclassified)
             }
-            // RFC 4954 section 6: these codes are about authentication, whatever the text makes of it, unless it says
-            // that something else came first.
-            Some(reason) if !is_about_authentication(stage, reply.code) || reason.comes_before(reply.code) => reason,
+            // RFC 4954 section 6: these codes are about authentication, whatever the text makes of
+            // it, unless it says that something else came first.
+            Some(reason)
+                if !is_about_authentication(stage, reply.code)
+                    || reason.comes_before(reply.code) =>
+            {
+                reason
+            }
             _ => by_code(stage, reply).unwrap_or(Self::Unclassified),
         }
     }
@@ -89,17 +105,22 @@ impl Reason {
     }
 
     fn comes_before(self, authentication: u16) -> bool {
-        use Reason::{Greylisted, RateLimited, RecipientDomain, Reputation, SenderDomain, TlsRequired, UnknownUser};
+        use Reason::{
+            Greylisted, RateLimited, RecipientDomain, Reputation, SenderDomain, TlsRequired,
+            UnknownUser,
+        };
         match self {
             TlsRequired => matches!(authentication, 530 | 538),
-            Reputation | RateLimited | Greylisted | SenderDomain | RecipientDomain | UnknownUser => true,
+            Reputation | RateLimited | Greylisted | SenderDomain | RecipientDomain
+            | UnknownUser => true,
             _ => false,
         }
     }
 }
 
-/// Authentication required, credentials invalid, mechanism too weak, encryption needed for the mechanism. Of a text that was
-/// taken to its end it may be said of what stands in it (proxsmtp: `530 Email Rejected`).
+/// Authentication required, credentials invalid, mechanism too weak, encryption needed for the
+/// mechanism. Of a text that was taken to its end it may be said of what stands in it (proxsmtp:
+/// `530 Email Rejected`).
 fn is_about_authentication(stage: Stage, code: u16) -> bool {
     matches!(code, 530 | 534 | 535 | 538) && stage != Stage::EndOfData
 }
@@ -110,8 +131,11 @@ fn by_code(stage: Stage, reply: &Reply) -> Option<Reason> {
         // RFC 4954's predecessor, RFC 2554 section 6: under TLS it may be another answer.
         return Some(if reply.code == 538 { Reason::TlsRequired } else { Reason::AuthRequired });
     }
-    let enhanced = reply.enhanced().and_then(|code| by_enhanced_code(stage, code.subject, code.detail));
-    let enhanced = enhanced.filter(|reason| *reason != Reason::Syntax || !matches!(reply.code, 502 | 503));
+    let enhanced = reply
+        .enhanced()
+        .and_then(|code| by_enhanced_code(stage, code.subject, code.detail));
+    let enhanced =
+        enhanced.filter(|reason| *reason != Reason::Syntax || !matches!(reply.code, 502 | 503));
     enhanced.or(match (reply.code, stage) {
         (421, _) => Some(Reason::RateLimited),
         (523, _) => Some(Reason::TlsRequired),
@@ -157,7 +181,8 @@ impl Wording {
 /// Whether a reply is one of these phrases, or one and an address in angle brackets.
 fn says_nothing_but(phrases: &[&str], reply: &Reply) -> bool {
     match reply.lines.as_slice() {
-        [line] => phrases.contains(&without_angles(&line.to_text().to_lowercase()).trim_end_matches([' ', ':'])),
+        [line] => phrases
+            .contains(&without_angles(&line.to_text().to_lowercase()).trim_end_matches([' ', ':'])),
         _ => false,
     }
 }
@@ -166,16 +191,22 @@ fn says_nothing_but(phrases: &[&str], reply: &Reply) -> bool {
 struct Text {
     /// ` word word | word `: lower case, a bar between sentences, a space at either end.
     words: String,
-    /// Whether the operator of a blacklist is named, be it in quotation marks: some servers put them around all they say.
+    /// Whether the operator of a blacklist is named, be it in quotation marks: some servers put
+    /// them around all they say.
     names_a_blacklist: bool,
 }
 
 impl Text {
     fn of(reply: &Reply) -> Self {
         let text = reply.text().to_lowercase();
-        let names_a_blacklist = without_angles(&text).split([' ', '"', '\'']).any(is_of_a_blacklist);
+        let names_a_blacklist = without_angles(&text)
+            .split([' ', '"', '\''])
+            .any(is_of_a_blacklist);
         let mut words = String::from(" ");
-        for token in without_echoes(&text).split_whitespace().filter(|token| !is_name(token)) {
+        for token in without_echoes(&text)
+            .split_whitespace()
+            .filter(|token| !is_name(token))
+        {
             push_words(&mut words, token);
         }
         Self { words, names_a_blacklist }
@@ -189,13 +220,15 @@ impl Text {
     fn has(&self, phrase: &str) -> bool {
         self.words.split('|').any(|sentence| {
             let mut rest = sentence;
-            phrase.split(" * ").all(|part| match rest.find(&format!(" {part} ")) {
-                Some(start) => {
-                    rest = &rest[start + 1 + part.len()..];
-                    true
-                }
-                None => false,
-            })
+            phrase
+                .split(" * ")
+                .all(|part| match rest.find(&format!(" {part} ")) {
+                    Some(start) => {
+                        rest = &rest[start + 1 + part.len()..];
+                        true
+                    }
+                    None => false,
+                })
         })
     }
 }
@@ -218,7 +251,10 @@ fn is_name(token: &str) -> bool {
     let inner = token.trim_matches(|character: char| !character.is_alphanumeric());
     token.contains('@')
         || token.contains("://")
-        || inner.split('.').skip(1).any(|label| label.starts_with(|first: char| first.is_alphanumeric()))
+        || inner
+            .split('.')
+            .skip(1)
+            .any(|label| label.starts_with(|first: char| first.is_alphanumeric()))
 }
 
 fn is_of_a_blacklist(token: &str) -> bool {
@@ -227,11 +263,13 @@ fn is_of_a_blacklist(token: &str) -> bool {
     }
     let host = token.split("://").last().unwrap_or(token);
     let host = host.trim_start_matches(|character: char| !character.is_alphanumeric());
-    let end = host.find(|character: char| !character.is_alphanumeric() && !matches!(character, '.' | '-'));
+    let end = host
+        .find(|character: char| !character.is_alphanumeric() && !matches!(character, '.' | '-'));
     let host = host[..end.unwrap_or(host.len())].trim_end_matches('.');
-    BLACKLISTS
-        .iter()
-        .any(|domain| host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.')))
+    BLACKLISTS.iter().any(|domain| {
+        host.strip_suffix(domain)
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    })
 }
 
 /// Whether two replies have the same code and, but for what they repeat of ours, the same words.
@@ -246,8 +284,8 @@ pub(super) fn is_about_recipient(reply: &Reply) -> bool {
         || Text::of(reply).has_any(&["recipient", "recipients", "mailbox", "destination"])
 }
 
-/// Cuts out `<…>` and `"…"` anywhere, and `'…'` where it stands as a word of its own. An opening without an end cuts
-/// to the end: what follows it may be an echo.
+/// Cuts out `<…>` and `"…"` anywhere, and `'…'` where it stands as a word of its own. An opening
+/// without an end cuts to the end: what follows it may be an echo.
 fn without_echoes(text: &str) -> String {
     let text = without_angles(text);
     let mut kept = String::with_capacity(text.len());
@@ -297,12 +335,16 @@ fn after_apostrophe<'a>(before: &str, after: &'a str) -> Option<&'a str> {
     if before.ends_with(char::is_alphanumeric) {
         return None;
     }
-    let ends = after.match_indices('\'').map(|(index, _)| &after[index + 1..]);
-    ends.into_iter().find(|rest| !rest.starts_with(char::is_alphanumeric))
+    let ends = after
+        .match_indices('\'')
+        .map(|(index, _)| &after[index + 1..]);
+    ends.into_iter()
+        .find(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
-/// The time after which a reply that sends us away wants us back: `in 300 seconds`, `for 5 minutes`, `1 hour and 30
-/// minutes`, `00:05:00` (milter-greylist). At most a day; `None` for a reply that isn't a 4yz or names no time.
+/// The time after which a reply that sends us away wants us back: `in 300 seconds`, `for 5
+/// minutes`, `1 hour and 30 minutes`, `00:05:00` (milter-greylist). At most a day; `None` for a
+/// reply that isn't a 4yz or names no time.
 #[must_use]
 pub fn retry_after(reply: &Reply) -> Option<Duration> {
     if !(400..500).contains(&reply.code) {
@@ -310,12 +352,15 @@ pub fn retry_after(reply: &Reply) -> Option<Duration> {
     }
     let text = without_echoes(&reply.text().to_lowercase());
     let tokens: Vec<&str> = text
-        .split(|character: char| !character.is_alphanumeric() && character != ':' && character != '.')
+        .split(|character: char| {
+            !character.is_alphanumeric() && character != ':' && character != '.'
+        })
         .map(|token| token.trim_matches([':', '.']))
         .filter(|token| !token.is_empty())
         .collect();
     let clock = tokens.iter().find_map(|token| clock_time(token));
-    let time = clock.or_else(|| (0..tokens.len()).find_map(|start| spoken_time(&tokens[start..])))?;
+    let time =
+        clock.or_else(|| (0..tokens.len()).find_map(|start| spoken_time(&tokens[start..])))?;
     Some(time.min(MAX_RETRY_AFTER))
 }
 
@@ -323,7 +368,9 @@ pub fn retry_after(reply: &Reply) -> Option<Duration> {
 fn clock_time(token: &str) -> Option<Duration> {
     let parts: Option<Vec<u64>> = token.split(':').map(small_number).collect();
     match parts?.as_slice() {
-        [hours, minutes @ 0..60, seconds @ 0..60] => Some(Duration::from_secs(hours * 3600 + minutes * 60 + seconds)),
+        [hours, minutes @ 0..60, seconds @ 0..60] => {
+            Some(Duration::from_secs(hours * 3600 + minutes * 60 + seconds))
+        }
         _ => None,
     }
 }
@@ -344,7 +391,10 @@ fn spoken_time(tokens: &[&str]) -> Option<Duration> {
 /// Seconds, and how many tokens they took.
 fn one_time(tokens: &[&str]) -> Option<(u64, usize)> {
     let first = tokens.first()?;
-    let digits = first.len() - first.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+    let digits = first.len()
+        - first
+            .trim_start_matches(|digit: char| digit.is_ascii_digit())
+            .len();
     let (number, unit) = first.split_at(digits);
     if digits > 0 && !unit.is_empty() {
         return Some((small_number(number)? * seconds_of(unit)?, 1));
@@ -358,7 +408,8 @@ fn one_time(tokens: &[&str]) -> Option<(u64, usize)> {
 
 /// Up to six digits: nothing can overflow.
 fn small_number(digits: &str) -> Option<u64> {
-    let fits = (1..=6).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let fits =
+        (1..=6).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
     fits.then(|| digits.parse().ok()).flatten()
 }
 
@@ -381,7 +432,14 @@ mod tests {
 
     fn reply(line: &str) -> Reply {
         let code = line[..3].parse().expect("the line begins with a code");
-        Reply { code, lines: line[3..].trim_start_matches([' ', '-']).split(" / ").map(Octets::from).collect() }
+        Reply {
+            code,
+            lines: line[3..]
+                .trim_start_matches([' ', '-'])
+                .split(" / ")
+                .map(Octets::from)
+                .collect(),
+        }
     }
 
     /// Real replies of servers, a table in a file: `stage | reason | reply`.
@@ -390,22 +448,32 @@ mod tests {
         let mut server = "";
         let mut checked = 0;
         let mut wrong = Vec::new();
-        for line in include_str!("../../tests/replies.txt").lines().filter(|line| !line.is_empty()) {
+        for line in include_str!("../../tests/replies.txt")
+            .lines()
+            .filter(|line| !line.is_empty())
+        {
             if let Some(name) = line.strip_prefix('#') {
                 server = name.trim();
                 continue;
             }
             let cells: Vec<&str> = line.splitn(3, '|').map(str::trim).collect();
             let [stage, reason, text] = cells[..] else { panic!("three cells: {line}") };
-            let stage: Stage = serde_json::from_value(stage.into()).expect("the first cell is a stage");
-            let expected: Reason = serde_json::from_value(reason.into()).expect("the second cell is a reason");
+            let stage: Stage =
+                serde_json::from_value(stage.into()).expect("the first cell is a stage");
+            let expected: Reason =
+                serde_json::from_value(reason.into()).expect("the second cell is a reason");
             let got = Reason::of(stage, &reply(text));
             if got != expected {
                 wrong.push(format!("{server}: {text}\n    is {got:?}, should be {expected:?}"));
             }
             checked += 1;
         }
-        assert!(wrong.is_empty(), "{} of {checked} replies misread:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {checked} replies misread:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
         assert!(checked >= 150, "{checked}");
     }
 
@@ -430,11 +498,20 @@ mod tests {
         for (line, seconds) in [
             ("450 4.2.0 <x>: Recipient address rejected: Greylisted for 5 minutes", Some(300)),
             (
-                "450 4.2.0 <x>: Recipient address rejected: Greylisted for 300 seconds (see http://postgrey.example/)",
+                "450 4.2.0 <x>: Recipient address rejected: Greylisted for 300 seconds (see \
+                 http://postgrey.example/)",
                 Some(300),
             ),
-            ("450 4.2.0 Greylisted, see http://postgrey.schweikert.ch/help/5minutes.example.html", None),
-            ("450 4.2.0 <300 seconds@x>: Greylisted, see http://postgrey.schweikert.ch/help/probe.example.html", None),
+            (
+                "450 4.2.0 Greylisted, see \
+                 http://postgrey.schweikert.ch/help/5minutes.example.html",
+                None,
+            ),
+            (
+                "450 4.2.0 <300 seconds@x>: Greylisted, see \
+                 http://postgrey.schweikert.ch/help/probe.example.html",
+                None,
+            ),
             ("451 4.7.1 Greylisting in action, please come back in 00:05:00", Some(300)),
             ("451 4.7.1 Greylisting in action, please come back in 01:30:00", Some(5400)),
             ("451 Greylisted, please try again in 180 seconds", Some(180)),
@@ -466,7 +543,8 @@ mod tests {
         fn what_a_server_repeats_says_nothing(echo in "[a-z .:]{0,40}") {
             for phrase in ["relay access denied", "blocked using", "greylisted", "user unknown", "5.7.1", ""] {
                 let name = phrase.replace(' ', "-");
-                let text = format!("550 <{echo}{phrase}>: \"{phrase}\" '{phrase}' {name}@x.example x.{name}.example");
+                let text = format!("550 <{echo}{phrase}>: \"{phrase}\" '{phrase}' \
+                                    {name}@x.example x.{name}.example");
                 let reply = reply(&text);
                 prop_assert_eq!(Reason::of(Stage::Rcpt, &reply), Reason::Unclassified);
             }

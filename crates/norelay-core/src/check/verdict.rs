@@ -2,9 +2,11 @@
 //!
 //! Rules:
 //! - One proof makes it [`Verdict::OpenRelay`], and nothing that comes later unmakes it.
-//! - [`Verdict::Closed`] needs an answer to every scored test, each of them a refusal that says relaying is denied, or
-//!   says it when compared with a control, or an acceptance that a control explains as local delivery.
-//! - A server that takes mail for another foreign domain than ours is no better than [`Verdict::Suspect`].
+//! - [`Verdict::Closed`] needs an answer to every scored test, each of them a refusal that says
+//!   relaying is denied, or says it when compared with a control, or an acceptance that a control
+//!   explains as local delivery.
+//! - A server that takes mail for another foreign domain than ours is no better than
+//!   [`Verdict::Suspect`].
 //! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -139,7 +141,8 @@ struct Controls<'a> {
     probe_domain_exists: bool,
     /// How users whom nobody has are refused or deferred, at the hosted domain and at the host.
     nobodies: [Option<&'a Reply>; 2],
-    /// How users whom nobody has are refused or deferred anywhere in the run: some paths are asked less than others.
+    /// How users whom nobody has are refused or deferred anywhere in the run: some paths are asked
+    /// less than others.
     anywhere: &'a [Reply],
     /// How the plain question is refused or deferred.
     plain: Option<&'a Reply>,
@@ -151,7 +154,11 @@ pub fn judge(report: &Report) -> Judgement {
     let nobodies = footer::refusals_of_nobody(report);
     let judge = |(index, facts)| judge_path(report, index, facts, &nobodies);
     let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).map(judge).collect();
-    let verdict = paths.iter().map(|path| path.verdict).min().unwrap_or(Verdict::Unreachable);
+    let verdict = paths
+        .iter()
+        .map(|path| path.verdict)
+        .min()
+        .unwrap_or(Verdict::Unreachable);
     let summary = summarise(report, verdict, &paths);
     Judgement { verdict, summary, paths }
 }
@@ -166,10 +173,17 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
     controls.sort_by_key(|judged| judged.test.number);
-    let plain = tests.iter().find(|judged| judged.test.id == "foreign-to-foreign");
-    let plain = plain.and_then(|judged| footer::refusal(&judged.outcome)).cloned();
-    let shown = Controls { plain: plain.as_ref(), ..Controls::shown_by(report, &controls, nobodies) };
-    let twins = (0..=u8::MAX).zip(&report.paths).filter(|(_, other)| is_starttls_twin(&facts.way, &other.way));
+    let plain = tests
+        .iter()
+        .find(|judged| judged.test.id == "foreign-to-foreign");
+    let plain = plain
+        .and_then(|judged| footer::refusal(&judged.outcome))
+        .cloned();
+    let shown =
+        Controls { plain: plain.as_ref(), ..Controls::shown_by(report, &controls, nobodies) };
+    let twins = (0..=u8::MAX)
+        .zip(&report.paths)
+        .filter(|(_, other)| is_starttls_twin(&facts.way, &other.way));
     let twins: Vec<_> = twins.collect();
     // Where TLS isn't offered either, nobody gets in.
     let is_asked_under_tls = |test: &RelayTest| {
@@ -187,14 +201,24 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
     }
     let refuses_late = late::refuses_every_message(report, index, &tests);
     if refuses_late {
-        let asks_nothing =
-            |judged: &&mut TestJudgement| judged.weight == Weight::Suspicion && late::asks_nothing(report, judged);
-        tests.iter_mut().filter(asks_nothing).for_each(|judged| judged.weight = Weight::NotOffered);
+        let asks_nothing = |judged: &&mut TestJudgement| {
+            judged.weight == Weight::Suspicion && late::asks_nothing(report, judged)
+        };
+        tests
+            .iter_mut()
+            .filter(asks_nothing)
+            .for_each(|judged| judged.weight = Weight::NotOffered);
     }
     // Who refuses every message takes every recipient: that says nothing there.
     let is_taken = |control: &TestJudgement| !refuses_late && elsewhere::is_taken(control);
-    controls.iter_mut().filter(|control| is_taken(control)).for_each(|control| control.weight = Weight::Suspicion);
-    let weighty: Vec<_> = tests.iter().chain(controls.iter().filter(|control| is_taken(control))).collect();
+    controls
+        .iter_mut()
+        .filter(|control| is_taken(control))
+        .for_each(|control| control.weight = Weight::Suspicion);
+    let weighty: Vec<_> = tests
+        .iter()
+        .chain(controls.iter().filter(|control| is_taken(control)))
+        .collect();
     let verdict = verdict_of(report, index, &weighty);
     let why = reasons_why(report, index, verdict, &weighty);
     PathJudgement { verdict, why, tests, controls }
@@ -206,7 +230,12 @@ fn is_starttls_twin(plain: &Path, other: &Path) -> bool {
         && (plain.address, plain.port) == (other.address, other.port)
 }
 
-fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static RelayTest) -> TestJudgement {
+fn outcome_of(
+    report: &Report,
+    index: u8,
+    facts: &PathFacts,
+    test: &'static RelayTest,
+) -> TestJudgement {
     let mut outcome = match (facts.not_run.get(test.id), &facts.given_up) {
         (Some(why), _) => Outcome::NotRun { why: why.clone() },
         (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
@@ -216,12 +245,17 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
     for (number, dialogue) in report.dialogues_of(index, test.id) {
         // A dialogue without an end, in a log that goes on, is still under way.
         outcome = outcome.then(Outcome::of(dialogue, test.id));
-        has_sent |=
-            dialogue.exchanges.iter().any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some());
+        has_sent |= dialogue
+            .exchanges
+            .iter()
+            .any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some());
         elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
     }
-    if let Some(relayed) = has_sent.then(|| arrival::proof(report, index, facts, test)).flatten() {
+    if let Some(relayed) = has_sent
+        .then(|| arrival::proof(report, index, facts, test))
+        .flatten()
+    {
         outcome = outcome.then(relayed);
     }
     TestJudgement { test, outcome, weight: Weight::Unknown, dialogues, elapsed_ms }
@@ -229,9 +263,12 @@ fn outcome_of(report: &Report, index: u8, facts: &PathFacts, test: &'static Rela
 
 impl<'a> Controls<'a> {
     fn shown_by(report: &Report, controls: &'a [TestJudgement], anywhere: &'a [Reply]) -> Self {
-        let refusal = |id| footer::refusal(&controls.iter().find(|judged| judged.test.id == id)?.outcome);
+        let refusal =
+            |id| footer::refusal(&controls.iter().find(|judged| judged.test.id == id)?.outcome);
         let accepts = |id| {
-            controls.iter().any(|judged| judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. }))
+            controls.iter().any(|judged| {
+                judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. })
+            })
         };
         Self {
             takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
@@ -243,9 +280,9 @@ impl<'a> Controls<'a> {
         }
     }
 
-    /// Whether a refusal is what everybody here and elsewhere is told, postmaster apart: a user whom nobody has is refused in
-    /// the same words, and so is the plain question, where a test is not as plain. It is about us then, unless it speaks of
-    /// the recipient.
+    /// Whether a refusal is what everybody here and elsewhere is told, postmaster apart: a user
+    /// whom nobody has is refused in the same words, and so is the plain question, where a test is
+    /// not as plain. It is about us then, unless it speaks of the recipient.
     fn is_for_all(&self, test: &RelayTest, reply: &Reply) -> bool {
         let is_same = |other: &Reply| reason::is_same(other, reply);
         self.anywhere.iter().any(is_same)
@@ -253,11 +290,13 @@ impl<'a> Controls<'a> {
             && !reason::is_about_recipient(reply)
     }
 
-    /// Whether postmaster elsewhere is refused as anybody elsewhere. Another refusal than the plain question's comes from
-    /// behind the relay check, as that of a host that was asked whether it has a postmaster: then the check was passed.
+    /// Whether postmaster elsewhere is refused as anybody elsewhere. Another refusal than the plain
+    /// question's comes from behind the relay check, as that of a host that was asked whether it
+    /// has a postmaster: then the check was passed.
     fn say_the_same_to_all(&self, stage: Stage, reason: Reason, reply: &Reply) -> bool {
         let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired);
-        let is_as_plain = |plain| reason::is_same(plain, reply) || Reason::of(stage, plain) == reason;
+        let is_as_plain =
+            |plain| reason::is_same(plain, reply) || Reason::of(stage, plain) == reason;
         is_denial || stage != Stage::Rcpt || self.plain.is_some_and(is_as_plain)
     }
 }
@@ -271,7 +310,9 @@ fn weigh(
 ) -> Weight {
     match &judged.outcome {
         Outcome::Relayed { .. } => Weight::Proof,
-        Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => Weight::LocalDelivery,
+        Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => {
+            Weight::LocalDelivery
+        }
         Outcome::Accepted { .. } => Weight::Suspicion,
         Outcome::Refused { stage, reason, reply } => {
             if denies(judged.test, (*stage, *reason, reply), controls, is_asked_under_tls)
@@ -281,42 +322,62 @@ fn weigh(
             {
                 Weight::Denial
             } else if matches!(stage, Stage::Data | Stage::EndOfData) {
-                // The recipient was accepted; a filter disliked the message. Another message might pass.
+                // The recipient was accepted; a filter disliked the message. Another message might
+                // pass.
                 Weight::Suspicion
             } else {
                 Weight::Unknown
             }
         }
-        Outcome::Interrupted { cause } if refuses_certificate(report, index, judged, cause) => Weight::Denial,
-        Outcome::Deferred { stage, reply, .. } if refuses_name(judged.test, *stage, reply, controls) => Weight::Denial,
-        // RFC 3463 section 3.2: no such mailbox, be it put off (`unknown_local_recipient_reject_code`, `soft_bounce`).
+        Outcome::Interrupted { cause } if refuses_certificate(report, index, judged, cause) => {
+            Weight::Denial
+        }
         Outcome::Deferred { stage, reply, .. }
-            if is_no_mailbox(reply) && is_taken_for_nobody(judged.test, *stage, reply, controls) =>
+            if refuses_name(judged.test, *stage, reply, controls) =>
         {
             Weight::Denial
         }
-        Outcome::NotRun { .. } if is_not_offered(report, index, judged) || is_cut_short(report, judged) => {
+        // RFC 3463 section 3.2: no such mailbox, be it put off
+        // (`unknown_local_recipient_reject_code`, `soft_bounce`).
+        Outcome::Deferred { stage, reply, .. }
+            if is_no_mailbox(reply)
+                && is_taken_for_nobody(judged.test, *stage, reply, controls) =>
+        {
+            Weight::Denial
+        }
+        Outcome::NotRun { .. }
+            if is_not_offered(report, index, judged) || is_cut_short(report, judged) =>
+        {
             Weight::NotOffered
         }
-        Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => Weight::Unknown,
+        Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => {
+            Weight::Unknown
+        }
     }
 }
 
-/// Whether TLS broke: in the handshake or, as a client learns of it after his own part in TLS 1.3, right behind it.
+/// Whether TLS broke: in the handshake or, as a client learns of it after his own part in TLS 1.3,
+/// right behind it.
 #[must_use]
 pub fn is_of_tls(cause: &Cause) -> bool {
-    matches!(cause, Cause::TlsFailed { .. } | Cause::Disconnected { stage: Stage::Ehlo, error: Some(_) })
+    matches!(
+        cause,
+        Cause::TlsFailed { .. } | Cause::Disconnected { stage: Stage::Ehlo, error: Some(_) }
+    )
 }
 
-/// Whether TLS breaks for a client who shows a certificate, and for others doesn't: then it is the certificate that is
-/// turned down.
+/// Whether TLS breaks for a client who shows a certificate, and for others doesn't: then it is the
+/// certificate that is turned down.
 fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause: &Cause) -> bool {
-    let Some(way) = report.paths.get(usize::from(index)).map(|facts| &facts.way) else { return false };
+    let Some(way) = report.paths.get(usize::from(index)).map(|facts| &facts.way) else {
+        return false;
+    };
     let is_here = |path: u8| {
         let other = report.paths.get(usize::from(path)).map(|facts| &facts.way);
         other.is_some_and(|other| (other.address, other.port) == (way.address, way.port))
     };
-    let shows_none = |id: &String| catalogue::by_id(id).is_some_and(|test| test.certificate().is_none());
+    let shows_none =
+        |id: &String| catalogue::by_id(id).is_some_and(|test| test.certificate().is_none());
     judged.test.certificate().is_some()
         && is_of_tls(cause)
         && report.dialogues.values().any(|dialogue| {
@@ -329,36 +390,65 @@ fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause
 
 /// X.1.1, "bad destination mailbox address".
 fn is_no_mailbox(reply: &Reply) -> bool {
-    reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (1, 1))
+    reply
+        .enhanced()
+        .is_some_and(|code| (code.subject, code.detail) == (1, 1))
 }
 
-/// Whether the server doesn't know what the test tries: it said so on this path, under its protection, and never otherwise.
+/// Whether the server doesn't know what the test tries: it said so on this path, under its
+/// protection, and never otherwise.
 fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
-    let security = report.paths.get(usize::from(index)).map(|facts| facts.way.security);
-    let Some(keyword) = security.and_then(|security| judged.test.requirement(security)) else { return false };
-    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
+    let security = report
+        .paths
+        .get(usize::from(index))
+        .map(|facts| facts.way.security);
+    let Some(keyword) = security.and_then(|security| judged.test.requirement(security)) else {
+        return false;
+    };
+    let latest = judged
+        .dialogues
+        .last()
+        .and_then(|number| report.dialogues.get(number));
     let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(missing)) if missing == keyword);
     report.never_offers(index, keyword) || (is_said && report.offers_on(index).next().is_none())
 }
 
-/// Whether what the test would ask after a DATA in vain can't be asked: the recipient was refused, and the server asks for
-/// a text for nobody.
+/// Whether what the test would ask after a DATA in vain can't be asked: the recipient was refused,
+/// and the server asks for a text for nobody.
 fn is_cut_short(report: &Report, judged: &TestJudgement) -> bool {
-    let latest = judged.dialogues.last().and_then(|number| report.dialogues.get(number));
-    let answers = || latest.into_iter().flat_map(|dialogue| dialogue.answers_for(judged.test.id));
+    let latest = judged
+        .dialogues
+        .last()
+        .and_then(|number| report.dialogues.get(number));
+    let answers = || {
+        latest
+            .into_iter()
+            .flat_map(|dialogue| dialogue.answers_for(judged.test.id))
+    };
     let is_refused = |exchange: &Exchange| exchange.reply.as_ref().is_some_and(Reply::is_negative);
-    let mut recipients = answers().filter(|exchange| exchange.stage == Stage::Rcpt).peekable();
-    recipients.peek().is_some() && recipients.all(is_refused) && answers().any(outcome::asks_for_text)
+    let mut recipients = answers()
+        .filter(|exchange| exchange.stage == Stage::Rcpt)
+        .peekable();
+    recipients.peek().is_some()
+        && recipients.all(is_refused)
+        && answers().any(outcome::asks_for_text)
 }
 
-/// A recipient that reads as a local part, on a server that takes any local part, whose message was delivered and has
-/// not come in all the time that the run waited.
-fn is_local_delivery(report: &Report, index: u8, judged: &TestJudgement, controls: Controls<'_>) -> bool {
-    let was_sent = report.dialogues_of(index, judged.test.id).any(|(_, dialogue)| {
-        dialogue.proof
-            && dialogue.has_delivered()
-            && matches!(Outcome::of(dialogue, judged.test.id), Outcome::Accepted { .. })
-    });
+/// A recipient that reads as a local part, on a server that takes any local part, whose message was
+/// delivered and has not come in all the time that the run waited.
+fn is_local_delivery(
+    report: &Report,
+    index: u8,
+    judged: &TestJudgement,
+    controls: Controls<'_>,
+) -> bool {
+    let was_sent = report
+        .dialogues_of(index, judged.test.id)
+        .any(|(_, dialogue)| {
+            dialogue.proof
+                && dialogue.has_delivered()
+                && matches!(Outcome::of(dialogue, judged.test.id), Outcome::Accepted { .. })
+        });
     let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
     judged.test.strength == Strength::Weak
         && controls.takes_any_local_part
@@ -376,28 +466,35 @@ fn denies(
     controls: Controls<'_>,
     is_asked_under_tls: bool,
 ) -> bool {
-    let about_envelope = !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
+    let about_envelope =
+        !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
     let at_recipient = matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData);
-    let odd_recipient = !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
+    let odd_recipient =
+        !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path);
     if test.is_for_postmaster() && !controls.say_the_same_to_all(stage, reason, reply) {
         return false;
     }
     match reason {
         Reason::RelayDenied | Reason::AuthRequired => about_envelope,
-        // The path in the clear is shut to everybody; what is asked on its twin under TLS is judged there.
+        // The path in the clear is shut to everybody; what is asked on its twin under TLS is judged
+        // there.
         Reason::TlsRequired => about_envelope && is_asked_under_tls,
         // Whoever refuses the sender that a test is about, has answered the test.
         Reason::SenderDomain => about_envelope && test.is_about_sender(),
-        Reason::Syntax => (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient),
+        Reason::Syntax => {
+            (stage == Stage::Mail && test.is_about_sender()) || (at_recipient && odd_recipient)
+        }
         // A foreign recipient taken for a local one that doesn't exist is not relayed to.
         Reason::UnknownUser => at_recipient && (odd_recipient || controls.takes_postmaster),
-        // By comparison: the same stranger may write to postmaster here, and may not write elsewhere; unless only
-        // postmaster is spared. Later than RCPT it can be the message that is disliked, and another one would pass.
+        // By comparison: the same stranger may write to postmaster here, and may not write
+        // elsewhere; unless only postmaster is spared. Later than RCPT it can be the message that
+        // is disliked, and another one would pass.
         Reason::Policy | Reason::Unclassified => {
             (stage == Stage::Rcpt && controls.takes_postmaster && !controls.is_for_all(test, reply))
                 || (stage == Stage::Mail && test.is_about_sender())
         }
-        // An encapsulated address at the server's own domain that it can't route, while the probe domain exists.
+        // An encapsulated address at the server's own domain that it can't route, while the probe
+        // domain exists.
         Reason::RecipientDomain => {
             at_recipient
                 && test.group == Group::Syntax
@@ -408,9 +505,15 @@ fn denies(
     }
 }
 
-/// Whether a refusal answers a test that is about more than addresses: the name, the credentials, the proxy's word or
-/// the odd order that it tries were turned down.
-fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, controls: Controls<'_>) -> bool {
+/// Whether a refusal answers a test that is about more than addresses: the name, the credentials,
+/// the proxy's word or the odd order that it tries were turned down.
+fn refuses_in_kind(
+    test: &RelayTest,
+    stage: Stage,
+    reason: Reason,
+    code: u16,
+    controls: Controls<'_>,
+) -> bool {
     let group = test.group;
     let is_at_the_door = matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
     let is_order = code == 503;
@@ -421,31 +524,43 @@ fn refuses_in_kind(test: &RelayTest, stage: Stage, reason: Reason, code: u16, co
         _ if test.protocol().is_some() => {
             !matches!(reason, Reason::Reputation | Reason::Greylisted | Reason::RateLimited)
         }
-        // A line that is no command, because of what stands in it, was not taken for two (RFC 5321 section 4.2.4).
+        // A line that is no command, because of what stands in it, was not taken for two (RFC 5321
+        // section 4.2.4).
         (_, Stage::Rcpt) if test.is_ambiguous() && matches!(code, 500..=504 | 555) => true,
         _ if matches!(reason, Reason::Greylisted | Reason::RateLimited) => false,
         (Group::Auth | Group::State, Stage::Auth) | (Group::Proxy, Stage::Other) => {
             !matches!(reason, Reason::Reputation | Reason::TlsRequired)
         }
         (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail) if is_order => true,
-        // Those who say another name, or send no header, get in: it is the name or the header that is refused.
+        // Those who say another name, or send no header, get in: it is the name or the header that
+        // is refused.
         (Group::Hello, Stage::Helo | Stage::Mail | Stage::Rcpt) => controls.takes_postmaster,
         _ => false,
     }
 }
 
-/// Whether the name that a test says was turned down with a code that puts off, as Postfix does it with a name that the DNS
-/// doesn't have (`unknown_hostname_reject_code`): those who say another name get in.
+/// Whether the name that a test says was turned down with a code that puts off, as Postfix does it
+/// with a name that the DNS doesn't have (`unknown_hostname_reject_code`): those who say another
+/// name get in.
 fn refuses_name(test: &RelayTest, stage: Stage, reply: &Reply, controls: Controls<'_>) -> bool {
     test.group == Group::Hello
         && matches!(stage, Stage::Helo | Stage::Mail | Stage::Rcpt)
-        && reply.text().to_lowercase().contains("helo command rejected")
+        && reply
+            .text()
+            .to_lowercase()
+            .contains("helo command rejected")
         && controls.takes_postmaster
 }
 
-/// Whether a recipient that reads as one of the server's own domain was refused in the very words in which a user is whom
-/// nobody has there: then it was taken for such a one. (Exim calls both unrouteable, as it does a domain that takes no mail.)
-fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: Controls<'_>) -> bool {
+/// Whether a recipient that reads as one of the server's own domain was refused in the very words
+/// in which a user is whom nobody has there: then it was taken for such a one. (Exim calls both
+/// unrouteable, as it does a domain that takes no mail.)
+fn is_taken_for_nobody(
+    test: &RelayTest,
+    stage: Stage,
+    reply: &Reply,
+    controls: Controls<'_>,
+) -> bool {
     let [at_domain, at_host] = controls.nobodies;
     let nobody = match test.forward_path {
         path if path.ends_with("@{local_domain}>") => at_domain,
@@ -459,14 +574,21 @@ fn is_taken_for_nobody(test: &RelayTest, stage: Stage, reply: &Reply, controls: 
 }
 
 fn verdict_of(report: &Report, index: u8, tests: &[&TestJudgement]) -> Verdict {
-    let has_spoken = report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.has_spoken());
+    let has_spoken = report
+        .dialogues
+        .values()
+        .any(|dialogue| dialogue.path == index && dialogue.has_spoken());
     let worst = tests.iter().map(|judged| judged.weight).min();
     // What listens at the port of another protocol, and was not asked, may be anything.
-    let is_untried = tests.iter().any(|judged| judged.test.protocol().is_some() && judged.dialogues.is_empty());
+    let is_untried = tests
+        .iter()
+        .any(|judged| judged.test.protocol().is_some() && judged.dialogues.is_empty());
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
         // A path that the server doesn't offer is no path.
-        _ if !is_untried && (!has_spoken || not_offered(report, index).is_some()) => Verdict::Unreachable,
+        _ if !is_untried && (!has_spoken || not_offered(report, index).is_some()) => {
+            Verdict::Unreachable
+        }
         Some(Weight::Suspicion) => Verdict::Suspect,
         // What failed before and isn't offered any more can't be done any more.
         Some(Weight::NotOffered) if report.retested().is_some() => Verdict::Closed,
@@ -476,44 +598,75 @@ fn verdict_of(report: &Report, index: u8, tests: &[&TestJudgement]) -> Verdict {
 }
 
 /// Why the verdict is no better: the worst tests, grouped by what became of them.
-fn reasons_why(report: &Report, index: u8, verdict: Verdict, tests: &[&TestJudgement]) -> Vec<String> {
+fn reasons_why(
+    report: &Report,
+    index: u8,
+    verdict: Verdict,
+    tests: &[&TestJudgement],
+) -> Vec<String> {
     let weight = match verdict {
         Verdict::OpenRelay => Weight::Proof,
         Verdict::Suspect => Weight::Suspicion,
         Verdict::Inconclusive => Weight::Unknown,
         Verdict::Closed => return Vec::new(),
         Verdict::Unreachable => {
-            let not_offered = not_offered(report, index).map(|keyword| format!("the server does not offer {keyword}"));
-            return not_offered.or_else(|| last_cause(report, index)).into_iter().collect();
+            let not_offered = not_offered(report, index)
+                .map(|keyword| format!("the server does not offer {keyword}"));
+            return not_offered
+                .or_else(|| last_cause(report, index))
+                .into_iter()
+                .collect();
         }
     };
-    by_clause(tests.iter().copied().filter(|judged| judged.weight == weight))
+    by_clause(
+        tests
+            .iter()
+            .copied()
+            .filter(|judged| judged.weight == weight),
+    )
 }
 
-/// `tests 1-9, 11: relaying is denied`: tests by what became of them, each once however many paths it was asked on.
+/// `tests 1-9, 11: relaying is denied`: tests by what became of them, each once however many paths
+/// it was asked on.
 fn by_clause<'a>(tests: impl Iterator<Item = &'a TestJudgement>) -> Vec<String> {
     let mut groups: BTreeMap<String, BTreeMap<u8, &TestJudgement>> = BTreeMap::new();
     for judged in tests {
-        groups.entry(clause(&judged.outcome)).or_default().insert(judged.test.number, judged);
+        groups
+            .entry(clause(&judged.outcome))
+            .or_default()
+            .insert(judged.test.number, judged);
     }
     let mut clauses: Vec<_> = groups.into_iter().collect();
     clauses.sort_by_key(|(_, group)| group.keys().next().copied());
-    let numbers = |group: BTreeMap<u8, &TestJudgement>| numbers(&group.into_values().collect::<Vec<_>>());
-    clauses.into_iter().map(|(clause, group)| format!("{}: {clause}", numbers(group))).collect()
+    let numbers =
+        |group: BTreeMap<u8, &TestJudgement>| numbers(&group.into_values().collect::<Vec<_>>());
+    clauses
+        .into_iter()
+        .map(|(clause, group)| format!("{}: {clause}", numbers(group)))
+        .collect()
 }
 
-/// The keyword without which the path doesn't exist, where the server doesn't offer it: neither on the path, nor, where
-/// that wasn't tried, in the same words in the clear on its twin.
+/// The keyword without which the path doesn't exist, where the server doesn't offer it: neither on
+/// the path, nor, where that wasn't tried, in the same words in the clear on its twin.
 #[must_use]
 pub fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
     let way = &report.paths.get(usize::from(index))?.way;
-    let mut ends = report.dialogues.values().filter(|dialogue| dialogue.path == index).filter_map(|dialogue| {
-        dialogue.end.as_ref().map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
-    });
+    let mut ends = report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == index)
+        .filter_map(|dialogue| {
+            dialogue
+                .end
+                .as_ref()
+                .map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
+        });
     let is_missing = match ends.next() {
         Some(first) => first && ends.all(|next| next),
         None => {
-            let mut twins = (0..=u8::MAX).zip(&report.paths).filter(|(_, other)| is_starttls_twin(&other.way, way));
+            let mut twins = (0..=u8::MAX)
+                .zip(&report.paths)
+                .filter(|(_, other)| is_starttls_twin(&other.way, way));
             twins.any(|(twin, _)| report.never_offers(twin, "STARTTLS"))
         }
     };
@@ -521,14 +674,24 @@ pub fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
 }
 
 fn last_cause(report: &Report, index: u8) -> Option<String> {
-    if let Some(cause) = report.paths.get(usize::from(index)).and_then(|facts| facts.given_up.as_ref()) {
+    if let Some(cause) = report
+        .paths
+        .get(usize::from(index))
+        .and_then(|facts| facts.given_up.as_ref())
+    {
         return Some(cause.to_string());
     }
-    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == index);
-    of_path.filter_map(|dialogue| dialogue.end.as_ref()).next_back().and_then(|end| match end {
-        End::Interrupted(cause) => Some(cause.to_string()),
-        _ => None,
-    })
+    let of_path = report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == index);
+    of_path
+        .filter_map(|dialogue| dialogue.end.as_ref())
+        .next_back()
+        .and_then(|end| match end {
+            End::Interrupted(cause) => Some(cause.to_string()),
+            _ => None,
+        })
 }
 
 /// `test 3`, `tests 1, 4-6`.
@@ -551,8 +714,12 @@ pub(crate) fn numbers(group: &[&TestJudgement]) -> String {
 /// What became of a test, as a clause.
 pub(crate) fn clause(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Relayed { from, hops: Hops::Direct } => format!("its message came back from {from}"),
-        Outcome::Relayed { from, hops: Hops::Multihop } => format!("its message came back by way of {from}"),
+        Outcome::Relayed { from, hops: Hops::Direct } => {
+            format!("its message came back from {from}")
+        }
+        Outcome::Relayed { from, hops: Hops::Multihop } => {
+            format!("its message came back by way of {from}")
+        }
         Outcome::Accepted { stage: Stage::EndOfData, .. } => {
             "the message was accepted and has not come back".to_owned()
         }
@@ -560,14 +727,20 @@ pub(crate) fn clause(outcome: &Outcome) -> String {
         Outcome::Refused { stage, reason, .. } => {
             format!("refused during {stage}, not for relaying ({})", reason.clause())
         }
-        Outcome::Deferred { stage, reason, .. } => format!("deferred during {stage} ({})", reason.clause()),
+        Outcome::Deferred { stage, reason, .. } => {
+            format!("deferred during {stage} ({})", reason.clause())
+        }
         Outcome::Interrupted { cause } => cause.to_string(),
         Outcome::NotRun { why } => format!("not run: {why}"),
     }
 }
 
 fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
-    let unresolved = report.notes.iter().find(|note| note.tag == "unresolved").and_then(|note| note.arguments.first());
+    let unresolved = report
+        .notes
+        .iter()
+        .find(|note| note.tag == "unresolved")
+        .and_then(|note| note.arguments.first());
     match (unresolved, cause) {
         (Some(sentence), _) => format!("Could not connect, test failed: {sentence}"),
         (None, Some(cause)) => format!("Could not connect, test failed: {cause}."),
@@ -577,18 +750,26 @@ fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
 
 /// Our address, where every open path was asked from nearby.
 fn open_to_neighbours(report: &Report, paths: &[PathJudgement]) -> Option<IpAddr> {
-    let open = (0..=u8::MAX).zip(paths).filter(|(_, path)| path.verdict == Verdict::OpenRelay);
+    let open = (0..=u8::MAX)
+        .zip(paths)
+        .filter(|(_, path)| path.verdict == Verdict::OpenRelay);
     let ours: Option<Vec<_>> = open.map(|(index, _)| neighbour(report, index)).collect();
     ours?.first().copied()
 }
 
 fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
-    let worst = || paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| path.why.iter());
+    let worst = || {
+        paths
+            .iter()
+            .filter(|path| path.verdict == verdict)
+            .flat_map(|path| path.why.iter())
+    };
     match verdict {
         Verdict::Closed => match report.retested() {
             // What was refused then wasn't asked, so nothing is said of it.
             Some((run, what)) => format!(
-                "What failed in {run} was asked again ({what}), and no relay was accepted. Nothing else was asked: test \
+                "What failed in {run} was asked again ({what}), and no relay was accepted. \
+                 Nothing else was asked: test \
                  the whole to be sure of the rest."
             ),
             None => "All tests performed, no relays accepted.".to_owned(),
@@ -596,21 +777,29 @@ fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> Stri
         Verdict::Unreachable => unreachable_summary(report, worst().next()),
         Verdict::OpenRelay => match open_to_neighbours(report, paths) {
             Some(ours) => format!(
-                "A message to somewhere else came through this server. We sent it from {ours}, though, which the server may \
+                "A message to somewhere else came through this server. We sent it from {ours}, \
+                 though, which the server may \
                  know: test from outside to be sure that it is open to strangers."
             ),
             None => {
-                "This server is an open relay: a message from a stranger to somewhere else came through it.".to_owned()
+                "This server is an open relay: a message from a stranger to somewhere else came \
+                 through it."
+                    .to_owned()
             }
         },
         Verdict::Suspect if report.run.as_ref().is_some_and(|run| run.receiving) => {
             "Relaying was accepted, but no message has come back: suspect, not proven.".to_owned()
         }
         Verdict::Suspect => {
-            "Relaying was accepted, but without a receiver nothing can prove it: suspect, not proven.".to_owned()
+            "Relaying was accepted, but without a receiver nothing can prove it: suspect, not \
+             proven."
+                .to_owned()
         }
         Verdict::Inconclusive => {
-            let unclear = paths.iter().filter(|path| path.verdict == verdict).flat_map(|path| &path.tests);
+            let unclear = paths
+                .iter()
+                .filter(|path| path.verdict == verdict)
+                .flat_map(|path| &path.tests);
             let why = by_clause(unclear.filter(|judged| judged.weight == Weight::Unknown));
             match why.is_empty() {
                 true => "Could not tell: no relay test was run.".to_owned(),

@@ -1,12 +1,14 @@
 //! What servers say when they refuse, as a table.
 //!
 //! Rules:
-//! - The order is the priority: what says least about relaying stands first, so that a text with several meanings never
-//!   acquits. Whoever is disliked, slowed down or sent away learns nothing about strangers.
-//! - A phrase is a row of whole words, in lower case; `*` stands for any words within the same sentence. Addresses, host
-//!   names and quotations are gone from the text before a phrase is looked for.
-//! - A phrase of [`Reason::RelayDenied`] or [`Reason::AuthRequired`] is one that a server is known to use: unsure is
-//!   unclassified.
+//! - The order is the priority: what says least about relaying stands first, so that a text with
+//!   several meanings never acquits. Whoever is disliked, slowed down or sent away learns nothing
+//!   about strangers.
+//! - A phrase is a row of whole words, in lower case; `*` stands for any words within the same
+//!   sentence. Addresses, host names and quotations are gone from the text before a phrase is
+//!   looked for.
+//! - A phrase of [`Reason::RelayDenied`] or [`Reason::AuthRequired`] is one that a server is known
+//!   to use: unsure is unclassified.
 
 use super::reason::Reason;
 use crate::smtp::Stage;
@@ -98,7 +100,14 @@ pub(super) static WORDINGS: &[Wording] = &[
         codes: (502, 503),
         stages: ALL,
         alone: false,
-        phrases: &["ehlo", "helo", "sender not yet given", "must have sender first", "mail first", "mail is required"],
+        phrases: &[
+            "ehlo",
+            "helo",
+            "sender not yet given",
+            "must have sender first",
+            "mail first",
+            "mail is required",
+        ],
     },
     // The form of the sender, where the sender is what was asked about.
     at(
@@ -125,7 +134,8 @@ pub(super) static WORDINGS: &[Wording] = &[
             "sender address must",
         ],
     ),
-    // What another server said, when this one asked it: then this one would have handed our message on.
+    // What another server said, when this one asked it: then this one would have handed our message
+    // on.
     Wording {
         reason: Reason::Greylisted,
         codes: TRANSIENT,
@@ -405,7 +415,13 @@ pub(super) static WORDINGS: &[Wording] = &[
         codes: (517, 517),
         stages: ALL,
         alone: false,
-        phrases: &["domain does not exist", "invalid domain", "mx records", "sender rejected", "violation"],
+        phrases: &[
+            "domain does not exist",
+            "invalid domain",
+            "mx records",
+            "sender rejected",
+            "violation",
+        ],
     },
     // The recipient's domain, as a place that mail might go to.
     at(
@@ -433,7 +449,8 @@ pub(super) static WORDINGS: &[Wording] = &[
             "unresolvable",
         ],
     ),
-    // Relaying. OpenSMTPD says it without the word and without an enhanced status code, and no more than this.
+    // Relaying. OpenSMTPD says it without the word and without an enhanced status code, and no more
+    // than this.
     Wording {
         reason: Reason::RelayDenied,
         codes: (550, 550),

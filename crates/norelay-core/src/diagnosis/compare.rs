@@ -1,4 +1,5 @@
-//! The plain question, accepted on one path: compared with the others, to tell who is trusted there.
+//! The plain question, accepted on one path: compared with the others, to tell who is trusted
+//! there.
 
 use std::net::IpAddr;
 
@@ -24,7 +25,9 @@ type Ground = (Cause, Vec<String>);
 
 /// Why the plain question was accepted on a path.
 pub(super) fn plain(view: View<'_>) -> Diagnosis {
-    let proven = view.test("foreign-to-foreign").is_some_and(|judged| judged.weight == Weight::Proof);
+    let proven = view
+        .test("foreign-to-foreign")
+        .is_some_and(|judged| judged.weight == Weight::Proof);
     let grounds: &[fn(View<'_>) -> Option<Ground>] =
         &[lost_address, one_domain, by_recipient, one_family, under_tls, one_port];
     let found = grounds.iter().find_map(|ground| ground(view));
@@ -42,8 +45,8 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
     if cause == Cause::LostClientAddress { from_this_machine(view, found) } else { found }
 }
 
-/// Whoever is taken for the server's own machine must get his address back, or nobody may be trusted: no list of trusted
-/// networks is narrow enough.
+/// Whoever is taken for the server's own machine must get his address back, or nobody may be
+/// trusted: no list of trusted networks is narrow enough.
 fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
     let seen = seen::misseen(view.report, view.index);
     if seen.map_or_else(|| ends_tls_before(view), |(seen, _)| seen.is_loopback()) {
@@ -52,15 +55,21 @@ fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
     found
 }
 
-/// Whether TLS ends before the server, in a program of its own that connects to it: it offers STARTTLS to us who use TLS
-/// from the start.
+/// Whether TLS ends before the server, in a program of its own that connects to it: it offers
+/// STARTTLS to us who use TLS from the start.
 fn ends_tls_before(view: View<'_>) -> bool {
     way(view).is_some_and(|way| way.security == Security::Tls)
-        && view.report.offers_on(view.index).any(|offered| offered.offers("STARTTLS"))
+        && view
+            .report
+            .offers_on(view.index)
+            .any(|offered| offered.offers("STARTTLS"))
 }
 
 fn way<'a>(view: View<'a>) -> Option<&'a Path> {
-    view.report.paths.get(usize::from(view.index)).map(|facts| &facts.way)
+    view.report
+        .paths
+        .get(usize::from(view.index))
+        .map(|facts| &facts.way)
 }
 
 /// The server says that it sees another address than ours, and one that it may trust.
@@ -71,7 +80,10 @@ fn lost_address(view: View<'_>) -> Option<Ground> {
 
 /// A second foreign domain was refused: it is ours that is permitted.
 fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
-    let asked = |view: View<'a>| view.test("ctl-second-foreign").filter(|judged| !judged.dialogues.is_empty());
+    let asked = |view: View<'a>| {
+        view.test("ctl-second-foreign")
+            .filter(|judged| !judged.dialogues.is_empty())
+    };
     let second = asked(view).or_else(|| twins(view).filter_map(asked).next());
     let second = second.filter(|judged| sentence::is_refusal_of_relaying(judged))?;
     let domain = domain(view);
@@ -81,33 +93,47 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     );
     let traps = ["mx-backup-trap", "mx-primary-trap"];
     let by_mx = traps.iter().any(|id| view.answer(id) == Answer::Yes);
-    Some((if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide }, vec![comparison]))
+    Some((
+        if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide },
+        vec![comparison],
+    ))
 }
 
-/// The paths to the same host that relay as this one does: a path that behaves like another is asked less.
+/// The paths to the same host that relay as this one does: a path that behaves like another is
+/// asked less.
 fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
     view.others().filter(move |other| {
-        way(*other).zip(way(view)).is_some_and(|(other, ours)| other.is_to_host_of(ours))
+        way(*other)
+            .zip(way(view))
+            .is_some_and(|(other, ours)| other.is_to_host_of(ours))
             && other.answer(PLAIN) == Answer::Yes
     })
 }
 
-/// The same client with the same sender was refused as relaying, and all that was another was the recipient: who is trusted
-/// for himself may write to everybody.
+/// The same client with the same sender was refused as relaying, and all that was another was the
+/// recipient: who is trusted for himself may write to everybody.
 fn by_recipient(view: View<'_>) -> Option<Ground> {
-    let asked = |view: &View<'_>| view.path.tests.iter().any(|judged| judged.test.group == Group::RecipientDomain);
-    let view = Some(view).filter(asked).or_else(|| twins(view).find(asked))?;
+    let asked = |view: &View<'_>| {
+        view.path
+            .tests
+            .iter()
+            .any(|judged| judged.test.group == Group::RecipientDomain)
+    };
+    let view = Some(view)
+        .filter(asked)
+        .or_else(|| twins(view).find(asked))?;
     let plain = view.test(PLAIN)?.test;
-    let mut others =
-        view.path.tests.iter().filter(|judged| {
-            judged.test.group == Group::RecipientDomain && judged.test.reverse_path == plain.reverse_path
-        });
-    let refused = others.find(|judged| is_denied(judged) && sentence::is_refusal_of_relaying(judged))?;
+    let mut others = view.path.tests.iter().filter(|judged| {
+        judged.test.group == Group::RecipientDomain
+            && judged.test.reverse_path == plain.reverse_path
+    });
+    let refused =
+        others.find(|judged| is_denied(judged) && sentence::is_refusal_of_relaying(judged))?;
     Some((Cause::RecipientDomainTooWide, vec![sentence::other_recipient(view, refused)]))
 }
 
-/// The other address family is closed: the relay check works where the client's address arrives. If it arrives here as
-/// well, then all of this family is trusted.
+/// The other address family is closed: the relay check works where the client's address arrives. If
+/// it arrives here as well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, PLAIN, is_denied)?;
     if seen::is_well_seen(view.report, view.index) {
@@ -117,37 +143,58 @@ fn one_family(view: View<'_>) -> Option<Ground> {
     Some((Cause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
-/// Another foreign domain is taken, and ours is refused in words that don't speak of relaying: it is turned down for its own
-/// sake.
+/// Another foreign domain is taken, and ours is refused in words that don't speak of relaying: it
+/// is turned down for its own sake.
 pub(super) fn all_but_our_domain(view: View<'_>) -> Option<Diagnosis> {
     let (plain, comparison) = another_domain(view)?;
-    let found = || Diagnosis::new(view, Cause::TrustsEveryone, Confidence::Likely, vec![comparison], Vec::new());
+    let found = || {
+        Diagnosis::new(
+            view,
+            Cause::TrustsEveryone,
+            Confidence::Likely,
+            vec![comparison],
+            Vec::new(),
+        )
+    };
     (!sentence::is_refusal_of_relaying(plain)).then(found)
 }
 
 /// Another foreign domain is taken, and ours is refused as relaying: that one is permitted.
 pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
     let (plain, comparison) = another_domain(view)?;
-    let found =
-        || Diagnosis::new(view, Cause::RecipientDomainTooWide, Confidence::Likely, vec![comparison], Vec::new());
+    let found = || {
+        Diagnosis::new(
+            view,
+            Cause::RecipientDomainTooWide,
+            Confidence::Likely,
+            vec![comparison],
+            Vec::new(),
+        )
+    };
     sentence::is_refusal_of_relaying(plain).then(found)
 }
 
-/// The plain test, refused at RCPT, where a control shows that another foreign domain is taken; and the comparison.
+/// The plain test, refused at RCPT, where a control shows that another foreign domain is taken; and
+/// the comparison.
 fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
     let plain = view.test(PLAIN)?;
     let Outcome::Refused { stage: Stage::Rcpt, .. } = plain.outcome else { return None };
     let is_taken = |judged: &&TestJudgement| super::answer(judged) == Answer::Yes;
-    let controls = ["ctl-second-foreign", "ctl-foreign-invalid"].into_iter().filter_map(|id| view.test(id));
+    let controls = ["ctl-second-foreign", "ctl-foreign-invalid"]
+        .into_iter()
+        .filter_map(|id| view.test(id));
     let taken = controls.into_iter().find(is_taken)?;
     Some((plain, sentence::other_domain(taken, plain, domain(view))))
 }
 
-/// The null sender and one of the server's own are taken, and ours is refused for its own sake: it is the exception.
+/// The null sender and one of the server's own are taken, and ours is refused for its own sake: it
+/// is the exception.
 pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     let plain = view.test(PLAIN)?;
     let Outcome::Refused { reason: Reason::SenderDomain, .. } = plain.outcome else { return None };
-    let is_other = |judged: &TestJudgement| judged.test.group == Group::Sender && judged.test.id != "null-sender";
+    let is_other = |judged: &TestJudgement| {
+        judged.test.group == Group::Sender && judged.test.id != "null-sender"
+    };
     if view.answer("null-sender") != Answer::Yes || !view.accepted().any(is_other) {
         return None;
     }
@@ -158,15 +205,24 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
 }
 
 fn domain<'a>(view: View<'a>) -> &'a str {
-    view.report.run.as_ref().map(|run| run.domain.as_str()).unwrap_or_default()
+    view.report
+        .run
+        .as_ref()
+        .map(|run| run.domain.as_str())
+        .unwrap_or_default()
 }
 
-/// A sender is enough over one address family and over the other it isn't, where our address arrives: here we are taken for
-/// somebody who may name it.
+/// A sender is enough over one address family and over the other it isn't, where our address
+/// arrives: here we are taken for somebody who may name it.
 pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
-    let judged = view.accepted().find(|judged| judged.test.group == Group::Sender)?;
+    let judged = view
+        .accepted()
+        .find(|judged| judged.test.group == Group::Sender)?;
     let is_refused = |judged: &TestJudgement| matches!(judged.outcome, Outcome::Refused { .. });
-    let mut evidence = vec![sentence::accepted(view, judged, None), over_families(view, judged.test.id, is_refused)?];
+    let mut evidence = vec![
+        sentence::accepted(view, judged, None),
+        over_families(view, judged.test.id, is_refused)?,
+    ];
     if seen::is_well_seen(view.report, view.index) {
         return None;
     }
@@ -178,11 +234,17 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
     Some(from_this_machine(view, found))
 }
 
-/// That a test was accepted over this path's address family and refused over the other, at the same port.
-fn over_families(view: View<'_>, test: &str, is_refused: impl Fn(&TestJudgement) -> bool) -> Option<String> {
+/// That a test was accepted over this path's address family and refused over the other, at the same
+/// port.
+fn over_families(
+    view: View<'_>,
+    test: &str,
+    is_refused: impl Fn(&TestJudgement) -> bool,
+) -> Option<String> {
     let ours = way(view)?;
     let is_kind = |other: &Path| {
-        is_v6(other.address) != is_v6(ours.address) && (other.port, other.security) == (ours.port, ours.security)
+        is_v6(other.address) != is_v6(ours.address)
+            && (other.port, other.security) == (ours.port, ours.security)
     };
     let (_, other, reply) = refusing(view, test, is_refused, is_kind)?;
     let (family, others) = (family(ours.address), family(other.address));
@@ -204,9 +266,13 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
 /// Another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
-    let other = refusing(view, PLAIN, is_denied, |other| other.address == ours.address && other.port != ours.port)?;
-    let comparison =
-        format!("Accepted on port {} of {}, refused on port {}: {}.", ours.port, ours.address, other.1.port, other.2);
+    let other = refusing(view, PLAIN, is_denied, |other| {
+        other.address == ours.address && other.port != ours.port
+    })?;
+    let comparison = format!(
+        "Accepted on port {} of {}, refused on port {}: {}.",
+        ours.port, ours.address, other.1.port, other.2
+    );
     if ends_tls_before(view) && !seen::is_well_seen(view.report, view.index) {
         let sign = sentence::ends_tls_before(ours);
         return Some((Cause::LostClientAddress, vec![comparison, sign]));
@@ -235,15 +301,20 @@ fn refusing<'a>(
 
 /// That the other paths are open as well.
 fn everywhere(view: View<'_>) -> Option<String> {
-    let open = view.others().filter(|other| other.answer("foreign-to-foreign") == Answer::Yes).count();
-    (open > 0 && open + 1 == view.judgement.paths.len())
-        .then(|| "It isn't one port or address family: the plain test was accepted on every path.".to_owned())
+    let open = view
+        .others()
+        .filter(|other| other.answer("foreign-to-foreign") == Answer::Yes)
+        .count();
+    (open > 0 && open + 1 == view.judgement.paths.len()).then(|| {
+        "It isn't one port or address family: the plain test was accepted on every path.".to_owned()
+    })
 }
 
 /// That we may be no stranger.
 fn from_nearby(view: View<'_>) -> Option<String> {
-    neighbour(view.report, view.index)
-        .map(|ours| format!("We asked from {ours}, which the server may know: ask from outside to be sure."))
+    neighbour(view.report, view.index).map(|ours| {
+        format!("We asked from {ours}, which the server may know: ask from outside to be sure.")
+    })
 }
 
 fn is_v6(address: IpAddr) -> bool {

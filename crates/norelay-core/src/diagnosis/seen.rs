@@ -18,10 +18,12 @@ pub(super) fn is_well_seen(report: &Report, path: u8) -> bool {
     seen::on_path(report, path).is_some_and(|seen| seen.meaning == Meaning::Ours)
 }
 
-/// What the server saw, and what it should have seen, where the two differ so that it matters: it saw an address of a
-/// private network, or its own.
+/// What the server saw, and what it should have seen, where the two differ so that it matters: it
+/// saw an address of a private network, or its own.
 pub(super) fn misseen(report: &Report, path: u8) -> Option<(IpAddr, IpAddr)> {
     let seen = seen::on_path(report, path)?;
     let matters = matches!(seen.meaning, Meaning::Lost(loss) if loss != Loss::Other);
-    seen.due.filter(|_| matters).map(|due| (seen.sighting.address, due))
+    seen.due
+        .filter(|_| matters)
+        .map(|due| (seen.sighting.address, due))
 }

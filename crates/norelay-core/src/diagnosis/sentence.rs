@@ -1,4 +1,5 @@
-//! The sentences of a diagnosis: what was accepted beside what was refused, and what that rules out.
+//! The sentences of a diagnosis: what was accepted beside what was refused, and what that rules
+//! out.
 
 use std::net::IpAddr;
 
@@ -17,11 +18,15 @@ const MAX_SHOWN: usize = 160;
 const MAX_LINE: usize = 120;
 
 /// Where only one half of a comparison is known.
-pub(super) const NO_COMPARISON: &str =
-    "What it refuses is not known (the plain test has no answer about relaying), so it may as well trust everybody.";
+pub(super) const NO_COMPARISON: &str = "What it refuses is not known (the plain test has no \
+                                        answer about relaying), so it may as well trust everybody.";
 
 /// That a test was accepted and, beside it, what was refused.
-pub(super) fn accepted(view: View<'_>, judged: &TestJudgement, beside: Option<&TestJudgement>) -> String {
+pub(super) fn accepted(
+    view: View<'_>,
+    judged: &TestJudgement,
+    beside: Option<&TestJudgement>,
+) -> String {
     let verb = match &judged.outcome {
         Outcome::Relayed { .. } => "Relayed",
         _ => "Accepted",
@@ -30,12 +35,23 @@ pub(super) fn accepted(view: View<'_>, judged: &TestJudgement, beside: Option<&T
     let number = judged.test.number;
     let (what, refused) = match beside {
         // Who is compared with a foreign sender is told by the sender.
-        Some(plain) if judged.test.group == Group::Sender => {
-            (what, format!(", refused with a foreign one (test {}: {})", plain.test.number, reply_of(plain)))
-        }
-        Some(plain) => {
-            (what, format!(", refused {} (test {}: {})", with(view, plain, false), plain.test.number, reply_of(plain)))
-        }
+        Some(plain) if judged.test.group == Group::Sender => (
+            what,
+            format!(
+                ", refused with a foreign one (test {}: {})",
+                plain.test.number,
+                reply_of(plain)
+            ),
+        ),
+        Some(plain) => (
+            what,
+            format!(
+                ", refused {} (test {}: {})",
+                with(view, plain, false),
+                plain.test.number,
+                reply_of(plain)
+            ),
+        ),
         None => (what, String::new()),
     };
     format!("{verb} {what} (test {number}){refused}.")
@@ -44,7 +60,8 @@ pub(super) fn accepted(view: View<'_>, judged: &TestJudgement, beside: Option<&T
 /// What distinguishes a test, as it was said.
 fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
     let said = |stage| line_said(view, judged, stage);
-    let recipient = || said(Stage::Rcpt).map_or_else(|| judged.test.title().to_owned(), |line| path_in(&line));
+    let recipient =
+        || said(Stage::Rcpt).map_or_else(|| judged.test.title().to_owned(), |line| path_in(&line));
     match judged.test.group {
         Group::Sender if is_accepted => format!("with {}", sender(said(Stage::Mail))),
         Group::Hello => match said(Stage::Helo).or_else(|| said(Stage::Ehlo)) {
@@ -52,7 +69,8 @@ fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
             None => "without HELO".to_owned(),
         },
         Group::Auth => {
-            let mechanism = said(Stage::Auth).and_then(|line| line.split(' ').nth(1).map(str::to_owned));
+            let mechanism =
+                said(Stage::Auth).and_then(|line| line.split(' ').nth(1).map(str::to_owned));
             format!("after AUTH {} with credentials that nobody has", mechanism.unwrap_or_default())
         }
         Group::Proxy | Group::State | Group::Path => format!("in test \"{}\"", judged.test.title()),
@@ -64,7 +82,11 @@ fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
 /// `a sender at mail.example.net`, `no sender`, `a sender without a domain`.
 fn sender(mail: Option<String>) -> String {
     let Some(path) = mail.as_deref().map(path_in) else { return "another sender".to_owned() };
-    let inner = path.trim_start_matches('<').split('>').next().unwrap_or_default();
+    let inner = path
+        .trim_start_matches('<')
+        .split('>')
+        .next()
+        .unwrap_or_default();
     match inner.rsplit_once('@') {
         _ if inner.is_empty() => "no sender (<>)".to_owned(),
         Some((_, domain)) => format!("a sender at {domain}"),
@@ -74,17 +96,31 @@ fn sender(mail: Option<String>) -> String {
 
 /// The line that was said for a test at a stage, harmless and without tokens.
 fn line_said(view: View<'_>, judged: &TestJudgement, stage: Stage) -> Option<String> {
-    let dialogues = judged.dialogues.iter().rev().filter_map(|number| view.report.dialogues.get(number));
+    let dialogues = judged
+        .dialogues
+        .iter()
+        .rev()
+        .filter_map(|number| view.report.dialogues.get(number));
     let line = dialogues
-        .flat_map(|dialogue| dialogue.answers_for(judged.test.id).filter(|exchange| exchange.stage == stage).last())
+        .flat_map(|dialogue| {
+            dialogue
+                .answers_for(judged.test.id)
+                .filter(|exchange| exchange.stage == stage)
+                .last()
+        })
         .find_map(|exchange| exchange.sent.clone())?;
-    let shown: String = without_tokens(&harmless(&line.1.to_text())).chars().take(MAX_LINE).collect();
+    let shown: String = without_tokens(&harmless(&line.1.to_text()))
+        .chars()
+        .take(MAX_LINE)
+        .collect();
     Some(shown)
 }
 
 /// What follows `MAIL FROM:` or `RCPT TO:`.
 fn path_in(line: &str) -> String {
-    line.split_once(':').map_or(line, |(_, path)| path).to_owned()
+    line.split_once(':')
+        .map_or(line, |(_, path)| path)
+        .to_owned()
 }
 
 /// A token says nothing to a reader: `user` stands for it.
@@ -94,7 +130,10 @@ fn without_tokens(text: &str) -> String {
     while let Some(start) = rest.find("nr") {
         let (before, candidate) = rest.split_at(start);
         shown.push_str(before);
-        let letters = candidate.bytes().take_while(|octet| matches!(octet, b'a'..=b'z' | b'2'..=b'7')).count();
+        let letters = candidate
+            .bytes()
+            .take_while(|octet| matches!(octet, b'a'..=b'z' | b'2'..=b'7'))
+            .count();
         if letters >= token::LENGTH {
             shown.push_str("user");
             rest = &candidate[token::LENGTH..];
@@ -110,7 +149,9 @@ fn without_tokens(text: &str) -> String {
 /// The reply that refused a test.
 pub(super) fn reply_of(judged: &TestJudgement) -> String {
     let reply = match &judged.outcome {
-        Outcome::Refused { reply, .. } | Outcome::Accepted { reply, .. } | Outcome::Deferred { reply, .. } => reply,
+        Outcome::Refused { reply, .. }
+        | Outcome::Accepted { reply, .. }
+        | Outcome::Deferred { reply, .. } => reply,
         _ => return judged.outcome.word().to_owned(),
     };
     let text = without_tokens(&reply.to_string());
@@ -122,25 +163,31 @@ pub(super) fn reply_of(judged: &TestJudgement) -> String {
 
 /// Whether a control was refused as relaying; controls have no weight of their own.
 pub(super) fn is_refusal_of_relaying(judged: &TestJudgement) -> bool {
-    matches!(&judged.outcome, Outcome::Refused { reason: Reason::RelayDenied | Reason::AuthRequired, .. })
+    matches!(
+        &judged.outcome,
+        Outcome::Refused { reason: Reason::RelayDenied | Reason::AuthRequired, .. }
+    )
 }
 
 /// That the same client was refused as relaying for another recipient.
 pub(super) fn other_recipient(view: View<'_>, refused: &TestJudgement) -> String {
-    let recipient =
-        line_said(view, refused, Stage::Rcpt).map_or_else(|| refused.test.title().to_owned(), |line| path_in(&line));
+    let recipient = line_said(view, refused, Stage::Rcpt)
+        .map_or_else(|| refused.test.title().to_owned(), |line| path_in(&line));
     format!(
-        "Refused to the same client and sender for {recipient} (test {}: {}): it is recipients that are permitted, not \
+        "Refused to the same client and sender for {recipient} (test {}: {}): it is recipients \
+         that are permitted, not \
          clients.",
         refused.test.number,
         reply_of(refused)
     )
 }
 
-/// That one address family is trusted may have another reason, where the server doesn't say whom it sees.
+/// That one address family is trusted may have another reason, where the server doesn't say whom it
+/// sees.
 pub(super) fn unseen(family: &str) -> String {
     format!(
-        "Which address it sees over {family} is not known: its log tells. If it is the client's own, a range of {family} \
+        "Which address it sees over {family} is not known: its log tells. If it is the client's \
+         own, a range of {family} \
          that it trusts is too wide."
     )
 }
@@ -148,7 +195,8 @@ pub(super) fn unseen(family: &str) -> String {
 /// That what was accepted may be local to a server that takes any local part.
 pub(super) fn any_local_part(control: &TestJudgement) -> String {
     format!(
-        "A user whom nobody has is accepted there too (test {}), so this may be local mail for it: only a message tells.",
+        "A user whom nobody has is accepted there too (test {}), so this may be local mail for \
+         it: only a message tells.",
         control.test.number
     )
 }
@@ -156,7 +204,8 @@ pub(super) fn any_local_part(control: &TestJudgement) -> String {
 /// That our domain is refused and another foreign one isn't.
 pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain: &str) -> String {
     format!(
-        "A recipient at another foreign domain was accepted (test {}), one at {domain} refused (test {}: {}).",
+        "A recipient at another foreign domain was accepted (test {}), one at {domain} refused \
+         (test {}: {}).",
         taken.test.number,
         plain.test.number,
         reply_of(plain)
@@ -166,7 +215,8 @@ pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain:
 /// That our sender alone is refused, and other senders aren't.
 pub(super) fn other_senders(plain: &TestJudgement, domain: &str) -> String {
     format!(
-        "With no sender and with others it was accepted, with one at {domain} refused for the sender's sake (test {}: {}): \
+        "With no sender and with others it was accepted, with one at {domain} refused for the \
+         sender's sake (test {}: {}): \
          it is our sender that is turned down.",
         plain.test.number,
         reply_of(plain)
@@ -176,7 +226,8 @@ pub(super) fn other_senders(plain: &TestJudgement, domain: &str) -> String {
 /// That TLS ends before the server.
 pub(super) fn ends_tls_before(ours: &Path) -> String {
     format!(
-        "The server offers STARTTLS to whoever uses TLS already ({ours}): TLS ends before it, in a program (stunnel, a \
+        "The server offers STARTTLS to whoever uses TLS already ({ours}): TLS ends before it, in \
+         a program (stunnel, a \
          proxy) that connects to it from an address of its own."
     )
 }
@@ -189,7 +240,8 @@ pub(super) fn misseen((seen, ours): (IpAddr, IpAddr)) -> String {
 /// That a relay check comes too late for a message with several recipients.
 pub(super) fn late(plain: &TestJudgement, (came, recipients): (&TestJudgement, usize)) -> String {
     format!(
-        "Relayed a message with {recipients} recipients (test {} among them), refused one with a single recipient, and \
+        "Relayed a message with {recipients} recipients (test {} among them), refused one with a \
+         single recipient, and \
          only after RCPT (test {}: {}).",
         came.test.number,
         plain.test.number,
@@ -207,11 +259,23 @@ pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
 static RULED_OUT: &[(&str, Cause, &str)] = &[
     ("foreign-to-foreign", Cause::TrustsEveryone, "It doesn't relay for every client"),
     ("null-sender", Cause::TrustsNullSender, "Naming no sender isn't enough"),
-    ("target-host-sender", Cause::TrustsSenderDomain, "A sender at the server's own name isn't enough"),
-    ("local-domain-sender", Cause::TrustsSenderDomain, "A sender in its own mail domain isn't enough"),
+    (
+        "target-host-sender",
+        Cause::TrustsSenderDomain,
+        "A sender at the server's own name isn't enough",
+    ),
+    (
+        "local-domain-sender",
+        Cause::TrustsSenderDomain,
+        "A sender in its own mail domain isn't enough",
+    ),
     ("helo-localhost", Cause::TrustsHeloName, "Saying HELO localhost isn't enough"),
     ("auth-plain-random", Cause::TrustsAnyCredentials, "Credentials that nobody has aren't enough"),
-    ("ctl-second-foreign", Cause::TrustsEveryone, "Not every foreign domain is a permitted recipient"),
+    (
+        "ctl-second-foreign",
+        Cause::TrustsEveryone,
+        "Not every foreign domain is a permitted recipient",
+    ),
 ];
 
 /// What the answers on a path show not to be the cause.
@@ -221,14 +285,21 @@ pub(super) fn rules_out(view: View<'_>, cause: Cause) -> Vec<String> {
         .filter(|(_, ruled_out, _)| *ruled_out != cause)
         .filter_map(|(id, _, sentence)| {
             let judged = view.test(id)?;
-            let is_refused =
-                answer(judged) == Answer::No || (judged.test.is_control() && is_refusal_of_relaying(judged));
+            let is_refused = answer(judged) == Answer::No
+                || (judged.test.is_control() && is_refusal_of_relaying(judged));
             is_refused.then(|| format!("{sentence} (test {} was refused).", judged.test.number))
         })
         .collect();
-    let second = view.test("ctl-second-foreign").map(|judged| &judged.outcome);
-    if cause == Cause::TrustsEveryone && matches!(second, Some(Outcome::Accepted { .. } | Outcome::Relayed { .. })) {
-        ruled_out.push("It isn't our domain that is permitted: another foreign domain was accepted too.".to_owned());
+    let second = view
+        .test("ctl-second-foreign")
+        .map(|judged| &judged.outcome);
+    if cause == Cause::TrustsEveryone
+        && matches!(second, Some(Outcome::Accepted { .. } | Outcome::Relayed { .. }))
+    {
+        ruled_out.push(
+            "It isn't our domain that is permitted: another foreign domain was accepted too."
+                .to_owned(),
+        );
     }
     ruled_out
 }

@@ -1,4 +1,5 @@
-//! How a server refuses: the techniques that its refusals show, with a warning where spammers get around one.
+//! How a server refuses: the techniques that its refusals show, with a warning where spammers get
+//! around one.
 
 use serde::Serialize;
 
@@ -55,7 +56,8 @@ static KINDS: &[Kind] = &[
     Kind {
         technique: "relay_check_temporary",
         text: "It refuses relaying with a temporary code.",
-        warning: Some("The refusal holds, but servers that keep to the protocol come back for days: a 5yz would end it."),
+        warning: Some("The refusal holds, but servers that keep to the protocol come back for \
+                       days: a 5yz would end it."),
         shows: |stage, reason, code| denies(reason) && !is_late(stage) && code < 500,
     },
     Kind {
@@ -67,7 +69,8 @@ static KINDS: &[Kind] = &[
     Kind {
         technique: "late_relay_check",
         text: "It accepts the recipient and refuses relaying after DATA or after the message.",
-        warning: Some("Whoever asks at RCPT only, as most testers do, takes it for open. Refusing at RCPT costs less, and shows in the protocol which recipient was refused."),
+        warning: Some("Whoever asks at RCPT only, as most testers do, takes it for open. Refusing \
+                       at RCPT costs less, and shows in the protocol which recipient was refused."),
         shows: |stage, reason, _| denies(reason) && is_late(stage),
     },
     Kind {
@@ -85,37 +88,43 @@ static KINDS: &[Kind] = &[
     Kind {
         technique: "sender_check",
         text: "It refuses because of the sender.",
-        warning: Some("A check of senders is no check of relaying: spammers name a sender that passes. It must refuse recipients elsewhere whoever the sender is."),
+        warning: Some("A check of senders is no check of relaying: spammers name a sender that \
+                       passes. It must refuse recipients elsewhere whoever the sender is."),
         shows: |_, reason, _| reason == Reason::SenderDomain,
     },
     Kind {
         technique: "reputation",
         text: "It refuses because of our address or name.",
-        warning: Some("A blacklist, a check of reverse DNS or of the HELO name keeps out some strangers, not all: it says nothing about whether the others may relay."),
+        warning: Some("A blacklist, a check of reverse DNS or of the HELO name keeps out some \
+                       strangers, not all: it says nothing about whether the others may relay."),
         shows: |_, reason, _| reason == Reason::Reputation,
     },
     Kind {
         technique: "greylisting",
         text: "It sends strangers away and takes them when they come back.",
-        warning: Some("Greylisting only delays: spammers come back too. It says nothing about relaying."),
+        warning: Some("Greylisting only delays: spammers come back too. It says nothing about \
+                       relaying."),
         shows: |_, reason, _| reason == Reason::Greylisted,
     },
     Kind {
         technique: "rate_limit",
         text: "It limits how much a client may ask.",
-        warning: Some("A limit slows abuse down and doesn't prevent it: it says nothing about relaying."),
+        warning: Some("A limit slows abuse down and doesn't prevent it: it says nothing about \
+                       relaying."),
         shows: |_, reason, _| reason == Reason::RateLimited,
     },
     Kind {
         technique: "tls_required",
         text: "It asks for TLS first.",
-        warning: Some("TLS tells who the server is, not who the client is: what counts is the answer under TLS."),
+        warning: Some("TLS tells who the server is, not who the client is: what counts is the \
+                       answer under TLS."),
         shows: |_, reason, _| reason == Reason::TlsRequired,
     },
     Kind {
         technique: "recipient_lookup",
         text: "It refuses because of the recipient's domain.",
-        warning: Some("Whoever looks a foreign domain up before he refuses relaying may mean to deliver to it."),
+        warning: Some("Whoever looks a foreign domain up before he refuses relaying may mean to \
+                       deliver to it."),
         shows: |_, reason, _| reason == Reason::RecipientDomain,
     },
     Kind {
@@ -129,7 +138,10 @@ static KINDS: &[Kind] = &[
 /// The techniques that a run's refusals show, the best first.
 #[must_use]
 pub fn techniques(report: &Report, judgement: &Judgement) -> Vec<Technique> {
-    KINDS.iter().filter_map(|kind| shown(kind, report, judgement)).collect()
+    KINDS
+        .iter()
+        .filter_map(|kind| shown(kind, report, judgement))
+        .collect()
 }
 
 fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Technique> {
@@ -143,16 +155,20 @@ fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Techniqu
     }
     tests.sort_unstable();
     tests.dedup();
-    let technique = Technique { technique: kind.technique, paths, tests, text: kind.text, warning: kind.warning };
+    let technique = Technique {
+        technique: kind.technique,
+        paths,
+        tests,
+        text: kind.text,
+        warning: kind.warning,
+    };
     (!technique.tests.is_empty()).then_some(technique)
 }
 
 fn tests_of(view: View<'_>, kind: &Kind) -> Vec<u8> {
-    let refused = view
-        .path
-        .tests
-        .iter()
-        .filter(|judged| refusal(judged).is_some_and(|(stage, reason, code)| (kind.shows)(stage, reason, code)));
+    let refused = view.path.tests.iter().filter(|judged| {
+        refusal(judged).is_some_and(|(stage, reason, code)| (kind.shows)(stage, reason, code))
+    });
     refused.map(|judged| judged.test.number).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The clues. One line each; a sample in `tests/mtas.txt` shows it.
 //!
-//! `Seen` was found in the software's source, a real transcript, its makers' documents or a maintained collection of
-//! fingerprints; `Remembered` was not, and never makes anything certain.
+//! `Seen` was found in the software's source, a real transcript, its makers' documents or a
+//! maintained collection of fingerprints; `Remembered` was not, and never makes anything certain.
 
 use super::{Clue, Confidence, Name, Place};
 
@@ -122,7 +122,8 @@ clues! {
         Certain Seen Greeting "220 *ESMTP Exim*";
         Certain Seen Greeting "220 *ESMTP Exim {v} *";
         Certain Seen Greeting "220 *ESMTP Exim {v} Ubuntu *" => "ubuntu";
-        Likely Seen Greeting "220 *We do not authorize the use of this system to transport unsolicited*" => "cpanel";
+        Likely Seen Greeting "220 *We do not authorize the use of this system to transport \
+                              unsolicited*" => "cpanel";
         Likely Seen Greeting "554 SMTP synchronization error";
         Likely Seen Order "SIZE 8BITMIME PIPELINING HELP$";
         Likely Seen Order "PIPECONNECT HELP$";
@@ -196,7 +197,8 @@ clues! {
         Possible Seen Data "354 Start mail input; end with <CRLF>.<CRLF>";
     }
     "exchange-online" {
-        Certain Seen Greeting "220 *.protection.outlook.com Microsoft ESMTP MAIL Service ready at *";
+        Certain Seen Greeting "220 *.protection.outlook.com Microsoft ESMTP MAIL Service ready at \
+                               *";
         Certain Seen Any "550 5.7.64 TenantAttribution; Relay Access Denied*";
         Certain Seen Any "550 5.7.68 TenantInboundAttribution; *";
         Likely Seen Any "5{n} *[*.prod.protection.outlook.com*]*";
@@ -280,7 +282,8 @@ clues! {
     "mailenable" {
         Certain Seen Greeting "220 * ESMTP MailEnable Service, Version: {v}*";
         Certain Seen Hello "250 * [*], this server offers {n} extensions";
-        Likely Seen Any "503 This mail server requires authentication when attempting to send to a non-local e-mail address.*";
+        Likely Seen Any "503 This mail server requires authentication when attempting to send to \
+                         a non-local e-mail address.*";
         Possible Seen Any "250 Requested mail action okay, completed";
     }
     "smartermail" {
@@ -349,7 +352,8 @@ clues! {
     }
     "barracuda" {
         Certain Seen Greeting "220 * ESMTP ({hex})";
-        Likely Seen Greeting "554 Service unavailable; Client host [*] blocked using Barracuda Reputation;*";
+        Likely Seen Greeting "554 Service unavailable; Client host [*] blocked using Barracuda \
+                              Reputation;*";
         Likely Remembered Any "550 No such domain at this location (*)";
         Possible Remembered Any "550 permanent failure for one or more recipients (*:blocked)";
     }
@@ -358,7 +362,8 @@ clues! {
     }
     "cisco-esa" {
         Likely Seen Greeting "220 * AsyncOS";
-        Certain Seen Greeting "554 Your access to this mail system has been rejected due to the sending MTA's poor reputation.*";
+        Certain Seen Greeting "554 Your access to this mail system has been rejected due to the \
+                               sending MTA's poor reputation.*";
         Likely Remembered Any "550 #5.1.0 Address rejected*";
         Possible Seen Mail "250 sender <*> ok";
         Possible Seen Rcpt "250 recipient <*> ok";

@@ -1,7 +1,8 @@
 //! Posture: what the DNS says about a mail domain and its servers, apart from relaying.
 //!
 //! Rules:
-//! - A note is a fact; its level and its words stand with the other findings' in `check/finding.rs`.
+//! - A note is a fact; its level and its words stand with the other findings' in
+//!   `check/finding.rs`.
 //! - What could not be looked up is said to be unknown, never to be missing.
 //! - Nothing here changes a relay verdict.
 
@@ -148,7 +149,10 @@ fn exchanger_notes(domain: &Domain) -> Vec<Note> {
         notes.push(Note::new("mx_null_among_others", [name]));
     }
     notes.extend(
-        exchangers.iter().filter(|exchanger| !is_null(exchanger)).flat_map(|exchanger| sanity(name, exchanger)),
+        exchangers
+            .iter()
+            .filter(|exchanger| !is_null(exchanger))
+            .flat_map(|exchanger| sanity(name, exchanger)),
     );
     notes
 }
@@ -166,22 +170,29 @@ fn sanity(domain: &str, exchanger: &Exchanger) -> Vec<Note> {
         Err(failure) => notes.push(Note::unknown("an alias", host, *failure)),
     }
     match &exchanger.addresses {
-        Ok(addresses) if addresses.is_empty() => notes.push(Note::new("mx_without_address", [domain, host])),
+        Ok(addresses) if addresses.is_empty() => {
+            notes.push(Note::new("mx_without_address", [domain, host]))
+        }
         Ok(addresses) => notes.extend(
             addresses
                 .iter()
                 .filter(|address| is_of_no_use(**address))
-                .map(|address| Note::new("mx_private_address", [domain, host, &address.to_string()])),
+                .map(|address| {
+                    Note::new("mx_private_address", [domain, host, &address.to_string()])
+                }),
         ),
         Err(failure) => notes.push(Note::unknown("the addresses", host, *failure)),
     }
     notes
 }
 
-/// Whether the name of an exchanger can be a host's: the root of a null MX and an address written as a name can't.
+/// Whether the name of an exchanger can be a host's: the root of a null MX and an address written
+/// as a name can't.
 #[must_use]
 pub fn is_host(name: &str) -> bool {
-    name.rsplit('.').next().is_some_and(|last| last.bytes().any(|octet| !octet.is_ascii_digit()))
+    name.rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().any(|octet| !octet.is_ascii_digit()))
 }
 
 /// Nobody elsewhere on the Internet can send to it.
@@ -200,7 +211,9 @@ fn spf_notes(domain: &Domain) -> Vec<Note> {
     let records: Vec<_> = texts.iter().filter(|text| spf::is_record(text)).collect();
     let almost = texts.iter().find(|text| begins_with(text, "v=spf1"));
     match (records.as_slice(), almost) {
-        ([], Some(almost)) => vec![Note::new("spf_invalid", [name, "it does not begin with \"v=spf1 \"", almost])],
+        ([], Some(almost)) => {
+            vec![Note::new("spf_invalid", [name, "it does not begin with \"v=spf1 \"", almost])]
+        }
         ([], None) => vec![Note::new("spf_missing", [name])],
         ([record], _) => spf_record_notes(domain, record),
         (several, _) => vec![Note::new("spf_several", [name, &several.len().to_string()])],
@@ -208,7 +221,9 @@ fn spf_notes(domain: &Domain) -> Vec<Note> {
 }
 
 fn begins_with(text: &str, start: &str) -> bool {
-    text.trim_start().get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    text.trim_start()
+        .get(..start.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
 fn spf_record_notes(domain: &Domain, record: &str) -> Vec<Note> {
@@ -222,12 +237,21 @@ fn spf_record_notes(domain: &Domain, record: &str) -> Vec<Note> {
     if tree.lookups > spf::MAX_LOOKUPS {
         notes.push(Note::new("spf_too_many_lookups", [name, &tree.lookups.to_string()]));
     }
-    notes.extend(tree.faults.iter().map(|fault| Note::new("spf_broken_below", [name, fault])));
-    let unknown = domain.spf.iter().filter_map(|(below, texts)| texts.as_ref().err().map(|failure| (below, failure)));
+    notes.extend(
+        tree.faults
+            .iter()
+            .map(|fault| Note::new("spf_broken_below", [name, fault])),
+    );
+    let unknown = domain
+        .spf
+        .iter()
+        .filter_map(|(below, texts)| texts.as_ref().err().map(|failure| (below, failure)));
     notes.extend(unknown.map(|(below, failure)| Note::unknown("the SPF record", below, *failure)));
     match (spf.all, &spf.redirect) {
         (Some(Qualifier::Pass), _) => notes.push(Note::new("spf_allows_all", [name])),
-        (Some(Qualifier::Neutral), _) | (None, None) => notes.push(Note::new("spf_decides_nothing", [name])),
+        (Some(Qualifier::Neutral), _) | (None, None) => {
+            notes.push(Note::new("spf_decides_nothing", [name]))
+        }
         _ => {}
     }
     if spf.uses_ptr {
@@ -246,16 +270,30 @@ fn dmarc_notes(domain: &Domain) -> Vec<Note> {
         Ok(texts) => texts,
         Err(failure) => return vec![Note::unknown("the DMARC record", name, *failure)],
     };
-    let is_own = own.iter().any(|text| is_record(text) || begins_with(&text.to_text(), "v=dmarc"));
+    let is_own = own
+        .iter()
+        .any(|text| is_record(text) || begins_with(&text.to_text(), "v=dmarc"));
     let texts = match (&domain.dmarc_above, is_own) {
         (Some(Ok(above)), false) => above,
-        (Some(Err(failure)), false) => return vec![Note::unknown("the DMARC record above", name, *failure)],
+        (Some(Err(failure)), false) => {
+            return vec![Note::unknown("the DMARC record above", name, *failure)];
+        }
         _ => own,
     };
-    let records: Vec<_> = texts.iter().filter(|text| is_record(text)).map(Octets::to_text).collect();
-    let almost = texts.iter().map(Octets::to_text).find(|text| begins_with(text, "v=dmarc"));
+    let records: Vec<_> = texts
+        .iter()
+        .filter(|text| is_record(text))
+        .map(Octets::to_text)
+        .collect();
+    let almost = texts
+        .iter()
+        .map(Octets::to_text)
+        .find(|text| begins_with(text, "v=dmarc"));
     match (records.as_slice(), almost) {
-        ([], Some(almost)) => vec![Note::new("dmarc_invalid", [name, "it does not begin with \"v=DMARC1;\"", &almost])],
+        ([], Some(almost)) => vec![Note::new(
+            "dmarc_invalid",
+            [name, "it does not begin with \"v=DMARC1;\"", &almost],
+        )],
         ([], None) => vec![Note::new("dmarc_missing", [name])],
         ([record], _) => dmarc_record_notes(name, record, !is_own),
         (several, _) => vec![Note::new("dmarc_several", [name, &several.len().to_string()])],
@@ -268,7 +306,11 @@ fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<Note> {
         Err(why) => return vec![Note::new("dmarc_invalid", [name, &why, record])],
     };
     // What is said above holds here by its policy for subdomains.
-    let policy = dmarc.subdomain_policy.as_ref().filter(|_| is_above).unwrap_or(&dmarc.policy);
+    let policy = dmarc
+        .subdomain_policy
+        .as_ref()
+        .filter(|_| is_above)
+        .unwrap_or(&dmarc.policy);
     let mut notes = Vec::new();
     if policy == "none" {
         notes.push(Note::new("dmarc_none", [name]));
@@ -318,7 +360,11 @@ const RPT: Single = Single {
 /// Whether the texts at `_mta-sts` say that there is a policy to be fetched.
 #[must_use]
 pub fn has_policy(texts: &Looked<Texts>) -> bool {
-    let texts = texts.as_deref().unwrap_or_default().iter().map(Octets::to_text);
+    let texts = texts
+        .as_deref()
+        .unwrap_or_default()
+        .iter()
+        .map(Octets::to_text);
     let records: Vec<_> = texts.filter(|text| policy::is_mta_sts(text)).collect();
     matches!(records.as_slice(), [record] if policy::mta_sts(record).is_ok())
 }
@@ -338,15 +384,18 @@ fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<Note>
             Ok(()) => Note::new(kind.found, [name]),
             Err(why) => Note::new(kind.invalid, [name, &why, record]),
         },
-        (several, _) => {
-            Note::new(kind.invalid, [name, "there are several records, so senders ignore them", several[0]])
-        }
+        (several, _) => Note::new(
+            kind.invalid,
+            [name, "there are several records, so senders ignore them", several[0]],
+        ),
     })
 }
 
 fn dane_notes(domain: &Domain) -> Vec<Note> {
     let exchangers = domain.exchangers.as_deref().unwrap_or_default();
-    let exchangers = exchangers.iter().filter(|exchanger| is_host(&exchanger.host));
+    let exchangers = exchangers
+        .iter()
+        .filter(|exchanger| is_host(&exchanger.host));
     let (mut notes, mut count) = (Vec::new(), 0);
     for exchanger in exchangers {
         count += 1;
@@ -358,8 +407,15 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
             }
         };
         let faults: Vec<_> = records.iter().filter_map(Tlsa::fault).collect();
-        notes.extend(faults.iter().map(|fault| Note::new("dane_invalid", [&exchanger.host, fault])));
-        let usable = records.iter().filter(|record| record.fault().is_none()).map(Tlsa::comparable);
+        notes.extend(
+            faults
+                .iter()
+                .map(|fault| Note::new("dane_invalid", [&exchanger.host, fault])),
+        );
+        let usable = records
+            .iter()
+            .filter(|record| record.fault().is_none())
+            .map(Tlsa::comparable);
         let known = [exchanger.host.clone(), exchanger.signed.word().to_owned()];
         if records.len() > faults.len() {
             let arguments = known.into_iter().chain(usable).map(Octets::from).collect();
@@ -382,9 +438,11 @@ pub fn host_notes(host: &Host) -> Vec<Note> {
         Err(failure) => return vec![Note::unknown("the reverse name", &address, *failure)],
     };
     let leads_back = |forward: &Looked<Vec<IpAddr>>| {
-        forward
-            .as_ref()
-            .is_ok_and(|addresses| addresses.iter().any(|back| back.to_canonical() == host.address.to_canonical()))
+        forward.as_ref().is_ok_and(|addresses| {
+            addresses
+                .iter()
+                .any(|back| back.to_canonical() == host.address.to_canonical())
+        })
     };
     if let Some((name, _)) = names.iter().find(|(_, forward)| leads_back(forward)) {
         return vec![Note::new("reverse_name_confirmed", [&address, name])];
@@ -394,7 +452,8 @@ pub fn host_notes(host: &Host) -> Vec<Note> {
         [(name, Err(failure)), ..] => vec![Note::unknown("the addresses", name, *failure)],
         [(name, Ok(forward)), ..] => {
             let forward: Vec<_> = forward.iter().map(ToString::to_string).collect();
-            let forward = if forward.is_empty() { "no address".to_owned() } else { forward.join(", ") };
+            let forward =
+                if forward.is_empty() { "no address".to_owned() } else { forward.join(", ") };
             vec![Note::new("reverse_name_unconfirmed", [&address, name, &forward])]
         }
     }

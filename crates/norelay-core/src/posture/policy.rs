@@ -54,10 +54,14 @@ fn tags(text: &str) -> Result<BTreeMap<&str, &str>, String> {
         parts.pop();
     }
     for part in parts {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("\"{part}\" is no tag"))?;
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("\"{part}\" is no tag"))?;
         let (name, value) = (name.trim(), value.trim());
         if name.is_empty()
-            || !name.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
+            || !name
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
         {
             return Err(format!("\"{part}\" is no tag"));
         }
@@ -104,9 +108,13 @@ fn report_addresses(name: &str, value: Option<&str>, schemes: &[&str]) -> Result
     for uri in value.into_iter().flat_map(|value| value.split(',')) {
         let uri = uri.trim();
         let has_scheme = schemes.iter().any(|scheme| {
-            uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) && uri.len() > scheme.len()
+            uri.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+                && uri.len() > scheme.len()
         });
-        let is_mail = uri.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
+        let is_mail = uri
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
         if !has_scheme || (is_mail && !uri.contains('@')) || uri.contains(char::is_whitespace) {
             return Err(format!("\"{name}={uri}\" is no {} address", schemes.join(" or ")));
         }
@@ -120,7 +128,12 @@ fn report_addresses(name: &str, value: Option<&str>, schemes: &[&str]) -> Result
 /// One clause: the first thing that is wrong.
 pub fn mta_sts(record: &str) -> Result<(), String> {
     match tags(record)?.get("id") {
-        Some(id) if (1..=32).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) => Ok(()),
+        Some(id)
+            if (1..=32).contains(&id.len())
+                && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) =>
+        {
+            Ok(())
+        }
         Some(id) => Err(format!("\"id={id}\" is not of 1 to 32 letters and digits")),
         None => Err("there is no id".to_owned()),
     }
@@ -132,7 +145,9 @@ pub fn mta_sts(record: &str) -> Result<(), String> {
 /// One clause: the first thing that is wrong.
 pub fn tls_rpt(record: &str) -> Result<(), String> {
     let tags = tags(record)?;
-    let addresses = tags.get("rua").ok_or("there is no address for reports (rua=)")?;
+    let addresses = tags
+        .get("rua")
+        .ok_or("there is no address for reports (rua=)")?;
     report_addresses("rua", Some(addresses), &["mailto:", "https://"])
 }
 
@@ -150,7 +165,8 @@ pub struct Tlsa {
 }
 
 impl Tlsa {
-    /// `USAGE SELECTOR SHA-256`, the digest in hexadecimal, or `-` where the data is another digest.
+    /// `USAGE SELECTOR SHA-256`, the digest in hexadecimal, or `-` where the data is another
+    /// digest.
     #[must_use]
     pub fn comparable(&self) -> String {
         let digest = match self.matching {
@@ -171,14 +187,18 @@ impl Tlsa {
             other => return Some(format!("matching type {other} doesn't exist")),
         };
         match (self.usage, self.selector) {
-            (0 | 1, _) => Some(format!("certificate usage {} is not for mail: only 2 and 3 are", self.usage)),
+            (0 | 1, _) => {
+                Some(format!("certificate usage {} is not for mail: only 2 and 3 are", self.usage))
+            }
             (usage @ 4.., _) => Some(format!("certificate usage {usage} doesn't exist")),
             (_, selector @ 2..) => Some(format!("selector {selector} doesn't exist")),
-            _ if length.is_some_and(|length| length != self.data.len()) || self.data.is_empty() => Some(format!(
-                "its data has {} octets, which doesn't fit matching type {}",
-                self.data.len(),
-                self.matching
-            )),
+            _ if length.is_some_and(|length| length != self.data.len()) || self.data.is_empty() => {
+                Some(format!(
+                    "its data has {} octets, which doesn't fit matching type {}",
+                    self.data.len(),
+                    self.matching
+                ))
+            }
             _ => None,
         }
     }
@@ -199,7 +219,8 @@ mod tests {
             ("v=DMARC1; p=none", read("none", 100, false)),
             ("v=DMARC1;p=REJECT;", read("reject", 100, false)),
             (
-                "v=DMARC1; p=quarantine; pct=20; rua=mailto:a@b.example!10m, mailto:c@d.example; x=y",
+                "v=DMARC1; p=quarantine; pct=20; rua=mailto:a@b.example!10m, mailto:c@d.example; \
+                 x=y",
                 read("quarantine", 20, true),
             ),
             ("v=DMARC1; p=reject; sp=reject", read("reject", 100, false)),
@@ -208,7 +229,10 @@ mod tests {
             ("v=DMARC1; p=none; p=reject", Err("\"p\" stands twice")),
             ("v=DMARC1; p=none; pct=200", Err("\"pct=200\" is no percentage")),
             ("v=DMARC1; p=none; rua=a@b.example", Err("\"rua=a@b.example\" is no mailto: address")),
-            ("v=DMARC1; p=none; rua=mailto:nobody", Err("\"rua=mailto:nobody\" is no mailto: address")),
+            (
+                "v=DMARC1; p=none; rua=mailto:nobody",
+                Err("\"rua=mailto:nobody\" is no mailto: address"),
+            ),
             ("v=DMARC1; p=none; adkim=strict", Err("\"adkim=strict\" is not one of r, s")),
             ("v=DMARC1; p=none;; aspf=s", Err("\"\" is no tag")),
             ("v=DMARC1 p=none", Err("there is no policy (p=)")),
@@ -249,7 +273,10 @@ mod tests {
             ("v=TLSRPTv1; rua=mailto:a@b.example", Ok(())),
             ("v=TLSRPTv1;rua=https://b.example/report,mailto:a@b.example;", Ok(())),
             ("v=TLSRPTv1", Err("there is no address for reports (rua=)")),
-            ("v=TLSRPTv1; rua=http://b.example/", Err("\"rua=http://b.example/\" is no mailto: or https:// address")),
+            (
+                "v=TLSRPTv1; rua=http://b.example/",
+                Err("\"rua=http://b.example/\" is no mailto: or https:// address"),
+            ),
         ] {
             assert_eq!(tls_rpt(record), expected.map_err(str::to_owned), "{record}");
         }
@@ -279,7 +306,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_record_panics(text in "v=(DMARC1|STSv1|TLSRPTv1)(;? ?(p|rua|pct|id|\\PC{0,5})[=:]?\\PC{0,12}){0,6}") {
+        fn no_record_panics(text in "v=(DMARC1|STSv1|TLSRPTv1)(;? \
+                                     ?(p|rua|pct|id|\\PC{0,5})[=:]?\\PC{0,12}){0,6}") {
             let _ = (dmarc(&text), mta_sts(&text), tls_rpt(&text));
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - What a receiver would call a permanent error is an error here, with the term that causes it.
-//! - Nothing is evaluated: who may send is the receiver's question, whether the record can be read is ours.
+//! - Nothing is evaluated: who may send is the receiver's question, whether the record can be read
+//!   is ours.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,7 +48,8 @@ pub struct Spf {
 /// Whether a text is an SPF record at all: `v=spf1`, alone or before a space (section 4.5).
 #[must_use]
 pub fn is_record(text: &str) -> bool {
-    text.get(..6).is_some_and(|version| version.eq_ignore_ascii_case("v=spf1"))
+    text.get(..6)
+        .is_some_and(|version| version.eq_ignore_ascii_case("v=spf1"))
         && text[6..].chars().next().is_none_or(|next| next == ' ')
 }
 
@@ -67,21 +69,34 @@ pub fn parse(record: &str) -> Result<Spf, String> {
     Ok(spf)
 }
 
-fn read_term(term: &str, spf: &mut Spf, modifiers: &mut BTreeSet<String>) -> Result<(), &'static str> {
+fn read_term(
+    term: &str,
+    spf: &mut Spf,
+    modifiers: &mut BTreeSet<String>,
+) -> Result<(), &'static str> {
     if !term.is_ascii() {
         return Err("only ASCII is allowed");
     }
     match term.find(['=', ':', '/']) {
-        Some(at) if term.as_bytes()[at] == b'=' => read_modifier(&term[..at], &term[at + 1..], spf, modifiers),
+        Some(at) if term.as_bytes()[at] == b'=' => {
+            read_modifier(&term[..at], &term[at + 1..], spf, modifiers)
+        }
         _ => read_mechanism(term, spf),
     }
 }
 
 /// Section 6: `redirect` and `exp` at most once; unknown modifiers are allowed.
-fn read_modifier(name: &str, value: &str, spf: &mut Spf, modifiers: &mut BTreeSet<String>) -> Result<(), &'static str> {
+fn read_modifier(
+    name: &str,
+    value: &str,
+    spf: &mut Spf,
+    modifiers: &mut BTreeSet<String>,
+) -> Result<(), &'static str> {
     let name = name.to_ascii_lowercase();
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'));
+        && name
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'));
     if !is_name {
         return Err("that is no modifier");
     }
@@ -145,13 +160,18 @@ fn read_mechanism(term: &str, spf: &mut Spf) -> Result<(), &'static str> {
 
 fn network<A: std::str::FromStr>(argument: &str, bits: u8) -> Result<(), &'static str> {
     let text = argument.strip_prefix(':').ok_or("it needs an address")?;
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    address.parse::<A>().map_err(|_| "that is no address of this kind")?;
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    address
+        .parse::<A>()
+        .map_err(|_| "that is no address of this kind")?;
     prefix.map_or(Ok(()), |prefix| prefix_length(prefix, bits))
 }
 
 fn prefix_length(text: &str, bits: u8) -> Result<(), &'static str> {
-    let is_number = text == "0" || (!text.starts_with('0') && text.bytes().all(|octet| octet.is_ascii_digit()));
+    let is_number =
+        text == "0" || (!text.starts_with('0') && text.bytes().all(|octet| octet.is_ascii_digit()));
     match text.parse::<u8>() {
         Ok(length) if is_number && length <= bits => Ok(()),
         _ => Err("the length of the prefix is wrong"),
@@ -160,8 +180,12 @@ fn prefix_length(text: &str, bits: u8) -> Result<(), &'static str> {
 
 /// `[:domain][/n][//n]` (section 5.3).
 fn address_argument(argument: &str) -> Result<(), &'static str> {
-    let (rest, six) = argument.split_once("//").map_or((argument, None), |(rest, six)| (rest, Some(six)));
-    let (domain, four) = rest.split_once('/').map_or((rest, None), |(domain, four)| (domain, Some(four)));
+    let (rest, six) = argument
+        .split_once("//")
+        .map_or((argument, None), |(rest, six)| (rest, Some(six)));
+    let (domain, four) = rest
+        .split_once('/')
+        .map_or((rest, None), |(domain, four)| (domain, Some(four)));
     four.map_or(Ok(()), |length| prefix_length(length, 32))?;
     six.map_or(Ok(()), |length| prefix_length(length, 128))?;
     match domain.strip_prefix(':') {
@@ -181,11 +205,15 @@ fn domain_spec(text: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let (before, top) = name.rsplit_once('.').ok_or("the domain has one label only")?;
+    let (before, top) = name
+        .rsplit_once('.')
+        .ok_or("the domain has one label only")?;
     let is_top = !top.is_empty()
         && !top.starts_with('-')
         && !top.ends_with('-')
-        && top.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+        && top
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
         && top.bytes().any(|octet| !octet.is_ascii_digit());
     if is_top && !before.is_empty() { Ok(()) } else { Err("the domain's last label is none") }
 }
@@ -205,7 +233,11 @@ fn macro_string(text: &str) -> Result<(), &'static str> {
             _ => return Err("a % stands alone"),
         };
     }
-    if text.bytes().all(|octet| octet.is_ascii_graphic()) { Ok(()) } else { Err("a character isn't allowed") }
+    if text.bytes().all(|octet| octet.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("a character isn't allowed")
+    }
 }
 
 /// The inside of `%{…}`: a letter, digits, `r`, delimiters.
@@ -237,7 +269,12 @@ pub fn wanted(domain: &str, records: &Records) -> Option<String> {
         }
         match records.get(&name) {
             None => return Some(name),
-            Some(texts) => open.extend(record_of(texts).and_then(|record| parse(&record).ok()).iter().flat_map(below)),
+            Some(texts) => open.extend(
+                record_of(texts)
+                    .and_then(|record| parse(&record).ok())
+                    .iter()
+                    .flat_map(below),
+            ),
         }
     }
     None
@@ -246,13 +283,21 @@ pub fn wanted(domain: &str, records: &Records) -> Option<String> {
 /// The domains that a record leads to; names with macros depend on a message and lead nowhere here.
 fn below(spf: &Spf) -> Vec<String> {
     let names = spf.includes.iter().chain(&spf.redirect);
-    names.filter(|name| !name.contains('%')).map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect()
+    names
+        .filter(|name| !name.contains('%'))
+        .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
+        .collect()
 }
 
 /// The one SPF record among texts.
 fn record_of(texts: &Looked<Texts>) -> Option<String> {
-    let records: Vec<_> =
-        texts.as_ref().ok()?.iter().map(|text| text.to_text()).filter(|text| is_record(text)).collect();
+    let records: Vec<_> = texts
+        .as_ref()
+        .ok()?
+        .iter()
+        .map(|text| text.to_text())
+        .filter(|text| is_record(text))
+        .collect();
     <[String; 1]>::try_from(records).ok().map(|[record]| record)
 }
 
@@ -289,9 +334,14 @@ fn walk(domain: &str, records: &Records, above: &mut Vec<String>, tree: &mut Tre
     let record = match (texts, record_of(texts)) {
         (_, Some(record)) => record,
         (Ok(texts), None) if !is_root => {
-            let several = texts.iter().filter(|text| is_record(&text.to_text())).count() > 1;
+            let several = texts
+                .iter()
+                .filter(|text| is_record(&text.to_text()))
+                .count()
+                > 1;
             let why = if several { "has several SPF records" } else { "has no SPF record" };
-            tree.faults.push(format!("{domain}, which is included, {why}"));
+            tree.faults
+                .push(format!("{domain}, which is included, {why}"));
             return;
         }
         _ => return,
@@ -300,10 +350,14 @@ fn walk(domain: &str, records: &Records, above: &mut Vec<String>, tree: &mut Tre
         Ok(spf) => {
             tree.lookups += spf.lookups;
             above.push(domain.to_owned());
-            below(&spf).iter().for_each(|name| walk(name, records, above, tree));
+            below(&spf)
+                .iter()
+                .for_each(|name| walk(name, records, above, tree));
             above.pop();
         }
-        Err(why) if !is_root => tree.faults.push(format!("{domain}, which is included: {why}")),
+        Err(why) if !is_root => tree
+            .faults
+            .push(format!("{domain}, which is included: {why}")),
         Err(_) => {}
     }
 }
@@ -322,28 +376,58 @@ mod tests {
             ("v=spf1 -all", Ok(0)),
             ("V=SPF1 +MX a:mail.example.net/24//64 ~ALL", Ok(2)),
             ("v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all", Ok(0)),
-            ("v=spf1 include:a.example include:b.example ptr exists:%{ir}.%{v}._spf.%{d2} -all", Ok(4)),
+            (
+                "v=spf1 include:a.example include:b.example ptr exists:%{ir}.%{v}._spf.%{d2} -all",
+                Ok(4),
+            ),
             ("v=spf1 redirect=_spf.example.net", Ok(1)),
             ("v=spf1 -all redirect=_spf.example.net", Ok(0)),
             ("v=spf1 -all a mx", Ok(0)),
             ("v=spf1 a exp=why.example.net unknown=x%_y -all", Ok(1)),
             ("v=spf1 mx/24 a//64", Ok(2)),
-            ("v=spf1 ip4:300.1.1.1 -all", Err("\"ip4:300.1.1.1\": that is no address of this kind")),
-            ("v=spf1 ip4:2001:db8::1 -all", Err("\"ip4:2001:db8::1\": that is no address of this kind")),
-            ("v=spf1 ip4:192.0.2.1/33", Err("\"ip4:192.0.2.1/33\": the length of the prefix is wrong")),
-            ("v=spf1 ip4:192.0.2.1/08", Err("\"ip4:192.0.2.1/08\": the length of the prefix is wrong")),
-            ("v=spf1 ip6:2001:db8::/129", Err("\"ip6:2001:db8::/129\": the length of the prefix is wrong")),
+            (
+                "v=spf1 ip4:300.1.1.1 -all",
+                Err("\"ip4:300.1.1.1\": that is no address of this kind"),
+            ),
+            (
+                "v=spf1 ip4:2001:db8::1 -all",
+                Err("\"ip4:2001:db8::1\": that is no address of this kind"),
+            ),
+            (
+                "v=spf1 ip4:192.0.2.1/33",
+                Err("\"ip4:192.0.2.1/33\": the length of the prefix is wrong"),
+            ),
+            (
+                "v=spf1 ip4:192.0.2.1/08",
+                Err("\"ip4:192.0.2.1/08\": the length of the prefix is wrong"),
+            ),
+            (
+                "v=spf1 ip6:2001:db8::/129",
+                Err("\"ip6:2001:db8::/129\": the length of the prefix is wrong"),
+            ),
             ("v=spf1 ip4 -all", Err("\"ip4\": it needs an address")),
             ("v=spf1 ipv4:192.0.2.1 -all", Err("\"ipv4:192.0.2.1\": there is no such mechanism")),
             ("v=spf1 include -all", Err("\"include\": it needs a domain")),
             ("v=spf1 include: -all", Err("\"include:\": it needs a domain")),
-            ("v=spf1 include:localhost -all", Err("\"include:localhost\": the domain has one label only")),
-            ("v=spf1 a:example.123 -all", Err("\"a:example.123\": the domain's last label is none")),
+            (
+                "v=spf1 include:localhost -all",
+                Err("\"include:localhost\": the domain has one label only"),
+            ),
+            (
+                "v=spf1 a:example.123 -all",
+                Err("\"a:example.123\": the domain's last label is none"),
+            ),
             ("v=spf1 -all:x", Err("\"-all:x\": it takes no argument")),
-            ("v=spf1 exists:%{z}.example -all", Err("\"exists:%{z}.example\": there is no such macro")),
+            (
+                "v=spf1 exists:%{z}.example -all",
+                Err("\"exists:%{z}.example\": there is no such macro"),
+            ),
             ("v=spf1 exists:%{d.example -all", Err("\"exists:%{d.example\": a macro isn't closed")),
             ("v=spf1 exists:50%.example -all", Err("\"exists:50%.example\": a % stands alone")),
-            ("v=spf1 redirect=a.example redirect=b.example", Err("\"redirect=b.example\": it stands twice")),
+            (
+                "v=spf1 redirect=a.example redirect=b.example",
+                Err("\"redirect=b.example\": it stands twice"),
+            ),
             ("v=spf1 =x", Err("\"=x\": that is no modifier")),
             ("v=spf1 ~", Err("\"~\": there is no such mechanism")),
             ("v=spf1 a,mx", Err("\"a,mx\": there is no such mechanism")),
@@ -373,7 +457,9 @@ mod tests {
         let mut records = Records::new();
         for line in lines {
             let (domain, text) = line.split_once('=').expect("a line has a domain");
-            let texts = records.entry(domain.to_owned()).or_insert_with(|| Ok(Vec::new()));
+            let texts = records
+                .entry(domain.to_owned())
+                .or_insert_with(|| Ok(Vec::new()));
             if let (Ok(texts), false) = (texts, text.is_empty()) {
                 texts.push(Octets::from(text));
             }
@@ -387,8 +473,18 @@ mod tests {
             (&["a.example=v=spf1 mx -all"][..], None, 1, &[][..]),
             (&[], Some("a.example"), 0, &[]),
             (&["a.example=v=spf1 include:B.example. -all"], Some("b.example"), 1, &[]),
-            (&["a.example=v=spf1 include:b.example -all", "b.example=v=spf1 mx a -all"], None, 3, &[]),
-            (&["a.example=v=spf1 include:b.example include:b.example", "b.example=v=spf1 a"], None, 4, &[]),
+            (
+                &["a.example=v=spf1 include:b.example -all", "b.example=v=spf1 mx a -all"],
+                None,
+                3,
+                &[],
+            ),
+            (
+                &["a.example=v=spf1 include:b.example include:b.example", "b.example=v=spf1 a"],
+                None,
+                4,
+                &[],
+            ),
             (&["a.example=v=spf1 redirect=b.example", "b.example=v=spf1 a -all"], None, 2, &[]),
             (&["a.example=v=spf1 include:%{d}.example -all"], None, 1, &[]),
             (
@@ -398,7 +494,11 @@ mod tests {
                 &["b.example, which is included, has no SPF record"],
             ),
             (
-                &["a.example=v=spf1 include:b.example", "b.example=v=spf1 a", "b.example=v=spf1 mx"],
+                &[
+                    "a.example=v=spf1 include:b.example",
+                    "b.example=v=spf1 a",
+                    "b.example=v=spf1 mx",
+                ],
                 None,
                 1,
                 &["b.example, which is included, has several SPF records"],

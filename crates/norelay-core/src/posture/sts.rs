@@ -1,4 +1,5 @@
-//! The MTA-STS policy that a domain publishes over HTTPS (RFC 8461 section 3.2), and whether its mail exchangers fit it.
+//! The MTA-STS policy that a domain publishes over HTTPS (RFC 8461 section 3.2), and whether its
+//! mail exchangers fit it.
 //!
 //! Rules:
 //! - A policy that senders would not follow is wrong here, with the reason.
@@ -40,8 +41,14 @@ pub struct Policy {
 /// One clause: the first thing that is wrong.
 pub fn policy(text: &str) -> Result<Policy, String> {
     let (mut version, mut mode, mut max_age, mut hosts) = (None, None, None, Vec::new());
-    for line in text.lines().filter(|line| !line.trim().is_empty()).take(MAX_LINES) {
-        let (key, value) = line.split_once(':').ok_or_else(|| format!("\"{line}\" is no key with a value"))?;
+    for line in text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .take(MAX_LINES)
+    {
+        let (key, value) = line
+            .split_once(':')
+            .ok_or_else(|| format!("\"{line}\" is no key with a value"))?;
         let value = value.trim();
         // Of a key that stands twice the first counts, but for mx.
         match key.trim() {
@@ -73,10 +80,14 @@ impl Policy {
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        self.hosts.iter().any(|pattern| match pattern.strip_prefix("*.") {
-            Some(rest) => host.split_once('.').is_some_and(|(label, above)| !label.is_empty() && above == rest),
-            None => *pattern == host,
-        })
+        self.hosts
+            .iter()
+            .any(|pattern| match pattern.strip_prefix("*.") {
+                Some(rest) => host
+                    .split_once('.')
+                    .is_some_and(|(label, above)| !label.is_empty() && above == rest),
+                None => *pattern == host,
+            })
     }
 }
 
@@ -86,7 +97,9 @@ pub(super) fn notes(domain: &Domain) -> Vec<Note> {
     let text = match &domain.sts_policy {
         Some(Fetched::Text(text)) => text.to_text(),
         Some(Fetched::Wrong(why)) => return vec![Note::new("mta_sts_policy_wrong", [name, why])],
-        Some(Fetched::Unknown(why)) => return vec![Note::new("mta_sts_policy_unknown", [name, why])],
+        Some(Fetched::Unknown(why)) => {
+            return vec![Note::new("mta_sts_policy_unknown", [name, why])];
+        }
         None => return vec![Note::new("mta_sts_policy_unknown", [name, "it was not fetched"])],
     };
     let policy = match policy(&text) {
@@ -97,9 +110,12 @@ pub(super) fn notes(domain: &Domain) -> Vec<Note> {
         return vec![Note::new("mta_sts_not_enforced", [name, &policy.mode])];
     }
     let exchangers = domain.exchangers.as_deref().unwrap_or_default();
-    let left_out = exchangers.iter().filter(|exchanger| is_host(&exchanger.host) && !policy.covers(&exchanger.host));
-    let mut notes: Vec<_> =
-        left_out.map(|exchanger| Note::new("mta_sts_mx_left_out", [name, &exchanger.host, &policy.mode])).collect();
+    let left_out = exchangers
+        .iter()
+        .filter(|exchanger| is_host(&exchanger.host) && !policy.covers(&exchanger.host));
+    let mut notes: Vec<_> = left_out
+        .map(|exchanger| Note::new("mta_sts_mx_left_out", [name, &exchanger.host, &policy.mode]))
+        .collect();
     if policy.mode == "testing" {
         notes.push(Note::new("mta_sts_not_enforced", [name, &policy.mode]));
     }
@@ -119,14 +135,24 @@ mod tests {
     fn policies_are_read_strictly() {
         for (text, expected) in [
             ("version: STSv1\nmode: enforce\nmx: mx.a.example\nmax_age: 86400\n", Ok(())),
-            ("version: STSv1\r\nmode: testing\r\nmx: *.a.example\r\nmax_age: 604800\r\nnew: thing\r\n\r\n", Ok(())),
+            (
+                "version: STSv1\r\nmode: testing\r\nmx: *.a.example\r\nmax_age: 604800\r\nnew: \
+                 thing\r\n\r\n",
+                Ok(()),
+            ),
             ("version: STSv1\nmode: none\nmax_age: 0", Ok(())),
             ("mode: enforce\nmx: mx.a.example\nmax_age: 1", Err("it does not say version: STSv1")),
             ("version: STSv2\nmode: none\nmax_age: 1", Err("it does not say version: STSv1")),
             ("version: STSv1\nmx: a.example\nmax_age: 1", Err("there is no mode")),
-            ("version: STSv1\nmode: on\nmax_age: 1", Err("\"mode: on\" is not one of enforce, testing, none")),
+            (
+                "version: STSv1\nmode: on\nmax_age: 1",
+                Err("\"mode: on\" is not one of enforce, testing, none"),
+            ),
             ("version: STSv1\nmode: none", Err("there is no max_age")),
-            ("version: STSv1\nmode: none\nmax_age: 31557601", Err("max_age is not from 0 to 31557600 seconds")),
+            (
+                "version: STSv1\nmode: none\nmax_age: 31557601",
+                Err("max_age is not from 0 to 31557600 seconds"),
+            ),
             ("version: STSv1\nmode: enforce\nmax_age: 1", Err("it names no mail exchanger (mx)")),
             ("<!DOCTYPE html>", Err("\"<!DOCTYPE html>\" is no key with a value")),
             ("", Err("it does not say version: STSv1")),
@@ -138,7 +164,8 @@ mod tests {
     #[test]
     fn a_star_is_one_label() {
         let policy =
-            policy("version: STSv1\nmode: enforce\nmx: MX.a.example.\nmx: *.b.example\nmax_age: 1").expect("right");
+            policy("version: STSv1\nmode: enforce\nmx: MX.a.example.\nmx: *.b.example\nmax_age: 1")
+                .expect("right");
         for (host, is_covered) in [
             ("mx.a.example", true),
             ("Mx.A.Example", true),

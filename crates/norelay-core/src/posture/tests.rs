@@ -13,7 +13,10 @@ fn exchanger(host: &str, addresses: &[&str]) -> Exchanger {
     Exchanger {
         host: host.to_owned(),
         alias: Ok(None),
-        addresses: Ok(addresses.iter().map(|address| address.parse().expect("an address")).collect()),
+        addresses: Ok(addresses
+            .iter()
+            .map(|address| address.parse().expect("an address"))
+            .collect()),
         tlsa: Ok(vec![Tlsa { usage: 3, selector: 1, matching: 1, data: vec![0; 32] }]),
         signed: Signed::Secure,
     }
@@ -40,7 +43,11 @@ fn good() -> Domain {
 /// `tag argument argument`, each argument in brackets.
 fn shown(notes: &[Note]) -> Vec<String> {
     let show = |note: &Note| {
-        let arguments: String = note.arguments.iter().map(|argument| format!(" [{argument}]")).collect();
+        let arguments: String = note
+            .arguments
+            .iter()
+            .map(|argument| format!(" [{argument}]"))
+            .collect();
         format!("{}{arguments}", note.tag)
     };
     notes.iter().map(show).collect()
@@ -63,7 +70,8 @@ fn a_domain_in_order_is_said_to_be() {
 /// What is changed about a domain in order.
 type Change = fn(&mut Domain);
 
-/// Each row changes one thing; the notes that come of it are those that the domain in order has not.
+/// Each row changes one thing; the notes that come of it are those that the domain in order has
+/// not.
 const ROWS: &[(Change, &[&str])] = &[
     (|d| d.exchangers = Ok(vec![]), &["mx_missing [a.example]"]),
     (|d| d.exchangers = Ok(vec![exchanger("", &[])]), &["mx_null [a.example]"]),
@@ -71,16 +79,25 @@ const ROWS: &[(Change, &[&str])] = &[
         |d| d.exchangers = Ok(vec![exchanger("", &[]), exchanger("mx.a.example", &["192.0.2.25"])]),
         &["mx_null_among_others [a.example]"],
     ),
-    (|d| d.exchangers = Ok(vec![exchanger("192.0.2.25", &[])]), &["mx_is_address [a.example] [192.0.2.25]"]),
     (
-        |d| d.exchangers = Ok(vec![exchanger("mx.a.example", &["192.0.2.25", "10.0.0.1", "::1", "fe80::1"])]),
+        |d| d.exchangers = Ok(vec![exchanger("192.0.2.25", &[])]),
+        &["mx_is_address [a.example] [192.0.2.25]"],
+    ),
+    (
+        |d| {
+            d.exchangers =
+                Ok(vec![exchanger("mx.a.example", &["192.0.2.25", "10.0.0.1", "::1", "fe80::1"])])
+        },
         &[
             "mx_private_address [a.example] [mx.a.example] [10.0.0.1]",
             "mx_private_address [a.example] [mx.a.example] [::1]",
             "mx_private_address [a.example] [mx.a.example] [fe80::1]",
         ],
     ),
-    (|d| d.exchangers = Ok(vec![exchanger("mx.a.example", &[])]), &["mx_without_address [a.example] [mx.a.example]"]),
+    (
+        |d| d.exchangers = Ok(vec![exchanger("mx.a.example", &[])]),
+        &["mx_without_address [a.example] [mx.a.example]"],
+    ),
     (
         |d| {
             d.exchangers = Ok(vec![Exchanger {
@@ -96,40 +113,71 @@ const ROWS: &[(Change, &[&str])] = &[
     ),
     (|d| drop(d.spf.insert("a.example".to_owned(), texts(&["x"]))), &["spf_missing [a.example]"]),
     (
-        |d| drop(d.spf.insert("a.example".to_owned(), texts(&[GOOD_SPF, "v=spf1 -all"]))),
+        |d| {
+            drop(
+                d.spf
+                    .insert("a.example".to_owned(), texts(&[GOOD_SPF, "v=spf1 -all"])),
+            )
+        },
         &["spf_several [a.example] [2]"],
     ),
     (
-        |d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1;-all"]))),
+        |d| {
+            drop(
+                d.spf
+                    .insert("a.example".to_owned(), texts(&["v=spf1;-all"])),
+            )
+        },
         &["spf_invalid [a.example] [it does not begin with \"v=spf1 \"] [v=spf1;-all]"],
     ),
     (
-        |d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1 ip4:300.1.1.1 -all"]))),
-        &["spf_invalid [a.example] [\"ip4:300.1.1.1\": that is no address of this kind] [v=spf1 ip4:300.1.1.1 -all]"],
+        |d| {
+            drop(
+                d.spf
+                    .insert("a.example".to_owned(), texts(&["v=spf1 ip4:300.1.1.1 -all"])),
+            )
+        },
+        &["spf_invalid [a.example] [\"ip4:300.1.1.1\": that is no address of this kind] [v=spf1 \
+             ip4:300.1.1.1 -all]"],
     ),
     (
-        |d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1 a a a a a a a a a a a -all"]))),
+        |d| {
+            drop(
+                d.spf
+                    .insert("a.example".to_owned(), texts(&["v=spf1 a a a a a a a a a a a -all"])),
+            )
+        },
         &["spf_too_many_lookups [a.example] [11]"],
     ),
     (
         |d| {
-            d.spf.insert("a.example".to_owned(), texts(&["v=spf1 include:b.example -all"]));
+            d.spf
+                .insert("a.example".to_owned(), texts(&["v=spf1 include:b.example -all"]));
             d.spf.insert("b.example".to_owned(), texts(&[]));
         },
         &["spf_broken_below [a.example] [b.example, which is included, has no SPF record]"],
     ),
     (
         |d| {
-            d.spf.insert("a.example".to_owned(), texts(&["v=spf1 include:b.example -all"]));
+            d.spf
+                .insert("a.example".to_owned(), texts(&["v=spf1 include:b.example -all"]));
             d.spf.insert("b.example".to_owned(), Err(Failure::TimedOut));
         },
         &["posture_unknown [the SPF record] [b.example] [no answer in time]"],
     ),
     (
-        |d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1 ptr +all"]))),
+        |d| {
+            drop(
+                d.spf
+                    .insert("a.example".to_owned(), texts(&["v=spf1 ptr +all"])),
+            )
+        },
         &["spf_allows_all [a.example]", "spf_uses_ptr [a.example]"],
     ),
-    (|d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1 mx"]))), &["spf_decides_nothing [a.example]"]),
+    (
+        |d| drop(d.spf.insert("a.example".to_owned(), texts(&["v=spf1 mx"]))),
+        &["spf_decides_nothing [a.example]"],
+    ),
     (
         |d| drop(d.spf.insert("a.example".to_owned(), Err(Failure::TimedOut))),
         &["posture_unknown [the SPF record] [a.example] [no answer in time]"],
@@ -142,23 +190,41 @@ const ROWS: &[(Change, &[&str])] = &[
         },
         &["dmarc_none [a.example]"],
     ),
-    (|d| d.dmarc = texts(&["v=DMARC1; p=none"]), &["dmarc_none [a.example]", "dmarc_without_reports [a.example]"]),
-    (|d| d.dmarc = texts(&["v=DMARC1; p=reject; pct=10; rua=mailto:d@a.example"]), &["dmarc_partial [a.example] [10]"]),
+    (
+        |d| d.dmarc = texts(&["v=DMARC1; p=none"]),
+        &["dmarc_none [a.example]", "dmarc_without_reports [a.example]"],
+    ),
+    (
+        |d| d.dmarc = texts(&["v=DMARC1; p=reject; pct=10; rua=mailto:d@a.example"]),
+        &["dmarc_partial [a.example] [10]"],
+    ),
     (
         |d| d.dmarc = texts(&["v=DMARC1 p=none"]),
         &["dmarc_invalid [a.example] [it does not begin with \"v=DMARC1;\"] [v=DMARC1 p=none]"],
     ),
-    (|d| d.dmarc = texts(&["v=DMARC1; p=none", "v=DMARC1; p=reject"]), &["dmarc_several [a.example] [2]"]),
+    (
+        |d| d.dmarc = texts(&["v=DMARC1; p=none", "v=DMARC1; p=reject"]),
+        &["dmarc_several [a.example] [2]"],
+    ),
     (
         |d| d.sts_policy = sts_policy("enforce", "mx2.a.example"),
         &["mta_sts_mx_left_out [a.example] [mx.a.example] [enforce]"],
     ),
-    (|d| d.sts_policy = sts_policy("testing", "mx.a.example"), &["mta_sts_not_enforced [a.example] [testing]"]),
+    (
+        |d| d.sts_policy = sts_policy("testing", "mx.a.example"),
+        &["mta_sts_not_enforced [a.example] [testing]"],
+    ),
     (
         |d| d.sts_policy = sts_policy("testing", "b.example"),
-        &["mta_sts_mx_left_out [a.example] [mx.a.example] [testing]", "mta_sts_not_enforced [a.example] [testing]"],
+        &[
+            "mta_sts_mx_left_out [a.example] [mx.a.example] [testing]",
+            "mta_sts_not_enforced [a.example] [testing]",
+        ],
     ),
-    (|d| d.sts_policy = sts_policy("none", "b.example"), &["mta_sts_not_enforced [a.example] [none]"]),
+    (
+        |d| d.sts_policy = sts_policy("none", "b.example"),
+        &["mta_sts_not_enforced [a.example] [none]"],
+    ),
     (
         |d| d.sts_policy = sts_policy("on", "mx.a.example"),
         &["mta_sts_policy_wrong [a.example] [\"mode: on\" is not one of enforce, testing, none]"],
@@ -175,14 +241,17 @@ const ROWS: &[(Change, &[&str])] = &[
     (|d| d.mta_sts = texts(&[]), &["mta_sts_missing [a.example]"]),
     (
         |d| d.mta_sts = texts(&["v=STSv1; id=x!"]),
-        &["mta_sts_invalid [a.example] [\"id=x!\" is not of 1 to 32 letters and digits] [v=STSv1; id=x!]"],
+        &["mta_sts_invalid [a.example] [\"id=x!\" is not of 1 to 32 letters and digits] \
+             [v=STSv1; id=x!]"],
     ),
     (|d| d.tls_rpt = texts(&[]), &["tls_rpt_missing [a.example]"]),
     (
-        |d| d.tls_rpt = texts(&["v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@d.example"]),
-        &[
-            "tls_rpt_invalid [a.example] [there are several records, so senders ignore them] [v=TLSRPTv1; rua=mailto:a@b.example]",
-        ],
+        |d| {
+            d.tls_rpt =
+                texts(&["v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@d.example"])
+        },
+        &["tls_rpt_invalid [a.example] [there are several records, so senders ignore them] \
+             [v=TLSRPTv1; rua=mailto:a@b.example]"],
     ),
     (
         |d| {
@@ -190,15 +259,24 @@ const ROWS: &[(Change, &[&str])] = &[
                 Tlsa { usage: 0, selector: 1, matching: 1, data: vec![0; 32] },
                 Tlsa { usage: 3, selector: 1, matching: 1, data: vec![0; 31] },
             ];
-            d.exchangers = Ok(vec![Exchanger { tlsa: Ok(tlsa), ..exchanger("mx.a.example", &["192.0.2.25"]) }]);
+            d.exchangers = Ok(vec![Exchanger {
+                tlsa: Ok(tlsa),
+                ..exchanger("mx.a.example", &["192.0.2.25"])
+            }]);
         },
         &[
             "dane_invalid [mx.a.example] [certificate usage 0 is not for mail: only 2 and 3 are]",
-            "dane_invalid [mx.a.example] [its data has 31 octets, which doesn't fit matching type 1]",
+            "dane_invalid [mx.a.example] [its data has 31 octets, which doesn't fit matching type \
+             1]",
         ],
     ),
     (
-        |d| d.exchangers = Ok(vec![Exchanger { tlsa: Ok(vec![]), ..exchanger("mx.a.example", &["192.0.2.25"]) }]),
+        |d| {
+            d.exchangers = Ok(vec![Exchanger {
+                tlsa: Ok(vec![]),
+                ..exchanger("mx.a.example", &["192.0.2.25"])
+            }])
+        },
         &["dane_missing [a.example]"],
     ),
 ];
@@ -210,14 +288,22 @@ fn what_is_wrong_is_named() {
         let mut domain = good();
         change(&mut domain);
         let notes = notes(&domain);
-        let new: Vec<_> = shown(&notes).into_iter().filter(|note| !usual.contains(note)).collect();
+        let new: Vec<_> = shown(&notes)
+            .into_iter()
+            .filter(|note| !usual.contains(note))
+            .collect();
         assert_eq!(new, *expected, "row {index}");
     }
 }
 
 #[test]
 fn a_reverse_name_must_lead_back() {
-    let forward = |addresses: &[&str]| Ok(addresses.iter().map(|text| text.parse().expect("an address")).collect());
+    let forward = |addresses: &[&str]| {
+        Ok(addresses
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect())
+    };
     let named = |name: &str, addresses: Looked<Vec<IpAddr>>| (name.to_owned(), addresses);
     for (address, names, expected) in [
         ("192.0.2.25", Ok(vec![]), "reverse_name_missing [192.0.2.25]"),
@@ -228,7 +314,10 @@ fn a_reverse_name_must_lead_back() {
         ),
         (
             "2001:db8::25",
-            Ok(vec![named("a.example", forward(&[])), named("b.example", forward(&["192.0.2.1", "2001:db8::25"]))]),
+            Ok(vec![
+                named("a.example", forward(&[])),
+                named("b.example", forward(&["192.0.2.1", "2001:db8::25"])),
+            ]),
             "reverse_name_confirmed [2001:db8::25] [b.example]",
         ),
         (
@@ -260,17 +349,29 @@ fn a_reverse_name_must_lead_back() {
 /// Every tag that is written above has a wording, with a place for every argument.
 #[test]
 fn every_note_has_a_wording() {
-    let sources = [include_str!("mod.rs"), include_str!("sts.rs"), include_str!("../check/dane.rs")];
-    let source: String = sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or_default()).concat();
-    let prefixes = ["posture_", "mx_", "spf_", "dmarc_", "mta_sts_", "tls_rpt_", "dane_", "reverse_name_"];
-    let quoted = source.split('"').filter(|word| word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'));
-    let tags: Vec<_> = quoted.filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix))).collect();
+    let sources =
+        [include_str!("mod.rs"), include_str!("sts.rs"), include_str!("../check/dane.rs")];
+    let source: String = sources
+        .map(|source| source.split("#[cfg(test)]").next().unwrap_or_default())
+        .concat();
+    let prefixes =
+        ["posture_", "mx_", "spf_", "dmarc_", "mta_sts_", "tls_rpt_", "dane_", "reverse_name_"];
+    let quoted = source.split('"').filter(|word| {
+        word.bytes()
+            .all(|octet| octet.is_ascii_lowercase() || octet == b'_')
+    });
+    let tags: Vec<_> = quoted
+        .filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)))
+        .collect();
     assert!(tags.len() >= 30, "{tags:?}");
     for tag in &tags {
         let kind = KINDS.iter().find(|kind| kind.tag == *tag);
         assert!(kind.is_some_and(|kind| kind.text.contains("{0}")), "{tag} has no wording");
     }
-    for kind in KINDS.iter().filter(|kind| prefixes.iter().any(|prefix| kind.tag.starts_with(prefix))) {
+    for kind in KINDS
+        .iter()
+        .filter(|kind| prefixes.iter().any(|prefix| kind.tag.starts_with(prefix)))
+    {
         assert!(tags.contains(&kind.tag), "{} is never noted", kind.tag);
     }
 }

@@ -1,11 +1,14 @@
-//! How many copies of one arrival are kept: a relay may deliver a message two thousand times, and whoever saw a token
-//! may send anything to its address.
+//! How many copies of one arrival are kept: a relay may deliver a message two thousand times, and
+//! whoever saw a token may send anything to its address.
 //!
 //! Rules:
-//! - Of what one peer delivers to one token, a few copies are kept: they say no more than the first.
-//! - Copies with the token of the text are counted apart from those without: whoever saw the envelope only can't use up
-//!   the room of the real message, and neither can one peer use up another's.
-//! - The memory is bounded; the oldest tokens are forgotten first, which costs at most a few more copies.
+//! - Of what one peer delivers to one token, a few copies are kept: they say no more than the
+//!   first.
+//! - Copies with the token of the text are counted apart from those without: whoever saw the
+//!   envelope only can't use up the room of the real message, and neither can one peer use up
+//!   another's.
+//! - The memory is bounded; the oldest tokens are forgotten first, which costs at most a few more
+//!   copies.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -83,12 +86,26 @@ mod tests {
     };
 
     fn receipt(test: u16, message_token: bool, peer: IpAddr) -> Receipt {
-        let token =
-            Token { run: RunId(u64::from(test >> 8)), path: 0, test: (test & 0xff) as u8, role: Role::Recipient };
+        let token = Token {
+            run: RunId(u64::from(test >> 8)),
+            path: 0,
+            test: (test & 0xff) as u8,
+            role: Role::Recipient,
+        };
         let (helo, reverse_path, forward_path) = Default::default();
         let peer = SocketAddr::new(peer, 25);
         let received: Vec<Octets> = Vec::new();
-        Receipt { token, message_token, peer, helo, tls: false, reverse_path, forward_path, received, size: 0 }
+        Receipt {
+            token,
+            message_token,
+            peer,
+            helo,
+            tls: false,
+            reverse_path,
+            forward_path,
+            received,
+            size: 0,
+        }
     }
 
     fn address(number: u32) -> IpAddr {
@@ -99,7 +116,9 @@ mod tests {
     fn two_thousand_copies_are_a_few() {
         let mut copies = Copies::default();
         let admitted = |copies: &mut Copies, message_token, peer: &dyn Fn(u32) -> IpAddr| {
-            (0..2000).filter(|number| copies.admit(&receipt(1, message_token, peer(*number)))).count()
+            (0..2000)
+                .filter(|number| copies.admit(&receipt(1, message_token, peer(*number))))
+                .count()
         };
         assert_eq!(admitted(&mut copies, false, &|_| address(1)), 2);
         assert_eq!(admitted(&mut copies, false, &address), MAX_OF_TOKEN - 2);

@@ -1,13 +1,18 @@
-//! The reception: whom norelay's receiver takes mail for, and what a message that came is evidence of.
+//! The reception: whom norelay's receiver takes mail for, and what a message that came is evidence
+//! of.
 //!
 //! Rules:
-//! - Only a genuine token opens the door: a recipient without one is refused, in whatever form it is written.
-//! - Postmaster has no token in the address: whoever looks whether there is one is told so (RFC 5321 section 4.5.1), and
-//!   what is taken for it bears the token in the reverse-path, of the very test that writes to postmaster.
-//! - The token may be mangled (`%`, `!`, quotes, another case of letters, a source route, inside a longer local part),
-//!   but the path still has to name one of our domains, or no host name at all. Whoever learns a token can't make this
-//!   host look like a relay for somebody else's domain with it.
-//! - A message gives one receipt for each of its token recipients, and none before its text is whole.
+//! - Only a genuine token opens the door: a recipient without one is refused, in whatever form it
+//!   is written.
+//! - Postmaster has no token in the address: whoever looks whether there is one is told so (RFC
+//!   5321 section 4.5.1), and what is taken for it bears the token in the reverse-path, of the very
+//!   test that writes to postmaster.
+//! - The token may be mangled (`%`, `!`, quotes, another case of letters, a source route, inside a
+//!   longer local part), but the path still has to name one of our domains, or no host name at all.
+//!   Whoever learns a token can't make this host look like a relay for somebody else's domain with
+//!   it.
+//! - A message gives one receipt for each of its token recipients, and none before its text is
+//!   whole.
 
 mod copies;
 mod received;
@@ -24,7 +29,8 @@ use crate::{
     token::{Role, RunId, Token, TokenKey},
 };
 
-/// A host name has at most 255 octets (RFC 5321 section 4.5.3.1.2); what a peer says beyond that is no evidence.
+/// A host name has at most 255 octets (RFC 5321 section 4.5.3.1.2); what a peer says beyond that is
+/// no evidence.
 const MAX_HELO: usize = 255;
 
 const REFUSAL: &str = "550 5.7.1 This host takes relay-test messages only and relays nothing";
@@ -68,21 +74,30 @@ pub fn is_genuine(key: &TokenKey, receipt: &Receipt) -> bool {
 }
 
 /// The token that two addresses bear, if it is one that mail can come for.
-fn token_in(find: impl Fn(&[u8]) -> Option<Token>, reverse_path: &Octets, forward_path: &Octets) -> Option<Token> {
+fn token_in(
+    find: impl Fn(&[u8]) -> Option<Token>,
+    reverse_path: &Octets,
+    forward_path: &Octets,
+) -> Option<Token> {
     if mailbox(forward_path).starts_with("postmaster@") {
         let is_asked = |token: &Token| {
-            token.role == Role::Sender && catalogue::by_id(TO_POSTMASTER).is_some_and(|test| test.number == token.test)
+            token.role == Role::Sender
+                && catalogue::by_id(TO_POSTMASTER).is_some_and(|test| test.number == token.test)
         };
         let token = find(reverse_path.as_bytes()).filter(is_asked)?;
         return Some(Token { role: Role::Recipient, ..token });
     }
-    let can_come = |token: &Token| matches!(token.role, Role::Recipient | Role::Sender | Role::Inner);
+    let can_come =
+        |token: &Token| matches!(token.role, Role::Recipient | Role::Sender | Role::Inner);
     find(forward_path.as_bytes()).filter(can_come)
 }
 
 /// A path in lower case, without its brackets.
 fn mailbox(path: &Octets) -> String {
-    path.to_text().to_ascii_lowercase().trim_matches(['<', '>']).to_owned()
+    path.to_text()
+        .to_ascii_lowercase()
+        .trim_matches(['<', '>'])
+        .to_owned()
 }
 
 /// What a receiver takes, and what it says of itself.
@@ -97,17 +112,29 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// A reception for token addresses at these domains (ASCII, without a final dot), on a host of this name.
+    /// A reception for token addresses at these domains (ASCII, without a final dot), on a host of
+    /// this name.
     #[must_use]
     pub fn new(name: &str, domains: &[String], key: ReceptionKey) -> Self {
-        let domains: Vec<_> = domains.iter().map(|domain| printable(&domain.to_ascii_lowercase())).collect();
+        let domains: Vec<_> = domains
+            .iter()
+            .map(|domain| printable(&domain.to_ascii_lowercase()))
+            .collect();
         let whose = match domains.as_slice() {
             [] => String::new(),
             [only] => format!(" for {only}"),
             [first, others @ ..] => format!(" for {first} and {} more", others.len()),
         };
-        let introduction = format!("norelay receiver: takes relay-test messages{whose}, relays nothing");
-        Self { name: printable(name), introduction, domains, contact: None, key, takes_postmaster: false }
+        let introduction =
+            format!("norelay receiver: takes relay-test messages{whose}, relays nothing");
+        Self {
+            name: printable(name),
+            introduction,
+            domains,
+            contact: None,
+            key,
+            takes_postmaster: false,
+        }
     }
 
     /// Whom HELP says to write to: an address elsewhere, or a page.
@@ -117,8 +144,8 @@ impl Reception {
         self
     }
 
-    /// Whether mail for postmaster and abuse is taken, because somebody keeps and reads it (RFC 5321 section 4.5.1,
-    /// RFC 2142). It gives no receipt.
+    /// Whether mail for postmaster and abuse is taken, because somebody keeps and reads it (RFC
+    /// 5321 section 4.5.1, RFC 2142). It gives no receipt.
     #[must_use]
     pub fn with_postmaster(mut self, takes_postmaster: bool) -> Self {
         self.takes_postmaster = takes_postmaster;
@@ -137,7 +164,10 @@ impl Reception {
         let received = received::fields(&message.text);
         let mut is_ours = BTreeMap::new();
         let token_of = |path| self.token_of(&message.reverse_path, path);
-        let tokens = message.forward_paths.iter().filter_map(|path| Some((path, token_of(path)?)));
+        let tokens = message
+            .forward_paths
+            .iter()
+            .filter_map(|path| Some((path, token_of(path)?)));
         let receipt = |(forward_path, token): (&Octets, Token)| Receipt {
             token,
             message_token: *is_ours
@@ -154,10 +184,12 @@ impl Reception {
         tokens.map(receipt).collect()
     }
 
-    /// Whether a message is for postmaster or abuse, and is to be kept for them: ours is evidence, and for nobody to read.
+    /// Whether a message is for postmaster or abuse, and is to be kept for them: ours is evidence,
+    /// and for nobody to read.
     #[must_use]
     pub fn is_for_postmaster(&self, message: &Message) -> bool {
-        let is_mail = |path| self.is_postmaster(path) && self.token_of(&message.reverse_path, path).is_none();
+        let is_mail =
+            |path| self.is_postmaster(path) && self.token_of(&message.reverse_path, path).is_none();
         self.takes_postmaster && message.forward_paths.iter().any(is_mail)
     }
 
@@ -166,7 +198,8 @@ impl Reception {
         token_in(|text| self.key.find(text), reverse_path, forward_path)
     }
 
-    /// Whether a path names one of our domains anywhere, or no host name at all (a bare token, or one at an address).
+    /// Whether a path names one of our domains anywhere, or no host name at all (a bare token, or
+    /// one at an address).
     fn names_us(&self, forward_path: &Octets) -> bool {
         let path = forward_path.to_text().to_ascii_lowercase();
         if self.domains.iter().any(|domain| names(&path, domain)) {
@@ -174,7 +207,10 @@ impl Reception {
         }
         let path = path.trim_matches(['<', '>', ' ', '"']);
         let (local_part, host) = path.rsplit_once('@').unwrap_or((path, ""));
-        let is_address = host.chars().all(|character| matches!(character, '0'..='9' | '.' | '#')) || is_literal(host);
+        let is_address = host
+            .chars()
+            .all(|character| matches!(character, '0'..='9' | '.' | '#'))
+            || is_literal(host);
         is_address && !local_part.contains(['@', '%', '!', ':'])
     }
 
@@ -183,7 +219,9 @@ impl Reception {
         let path = mailbox(forward_path);
         match path.split_once('@') {
             None => path == "postmaster",
-            Some(("postmaster" | "abuse", domain)) => self.domains.iter().any(|ours| ours == domain),
+            Some(("postmaster" | "abuse", domain)) => {
+                self.domains.iter().any(|ours| ours == domain)
+            }
             Some(_) => false,
         }
     }
@@ -200,22 +238,35 @@ impl Policy for Reception {
 
     fn help(&self) -> Vec<String> {
         let mut lines = vec![
-            "This is norelay's receiver: it takes the messages of relay tests, and nothing else.".to_owned(),
+            "This is norelay's receiver: it takes the messages of relay tests, and nothing else."
+                .to_owned(),
             format!("A recipient needs a valid test token, at: {}", self.domains.join(" ")),
             "It relays nothing, delivers nothing, and sends no bounces.".to_owned(),
         ];
-        lines.extend(self.contact.iter().map(|contact| format!("Contact: {contact}")));
+        lines.extend(
+            self.contact
+                .iter()
+                .map(|contact| format!("Contact: {contact}")),
+        );
         lines
     }
 
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str> {
-        let is_ours = || self.names_us(forward_path) && self.token_of(&Octets::default(), forward_path).is_some();
+        let is_ours = || {
+            self.names_us(forward_path) && self.token_of(&Octets::default(), forward_path).is_some()
+        };
         if self.is_postmaster(forward_path) || is_ours() { Ok(()) } else { Err(REFUSAL) }
     }
 
     fn text(&self, reverse_path: &Octets, forward_paths: &[Octets]) -> Result<(), &'static str> {
-        let mut bear_tokens = forward_paths.iter().filter_map(|path| self.token_of(reverse_path, path));
-        if self.takes_postmaster || bear_tokens.next().is_some() { Ok(()) } else { Err(NO_POSTMASTER) }
+        let mut bear_tokens = forward_paths
+            .iter()
+            .filter_map(|path| self.token_of(reverse_path, path));
+        if self.takes_postmaster || bear_tokens.next().is_some() {
+            Ok(())
+        } else {
+            Err(NO_POSTMASTER)
+        }
     }
 }
 
@@ -241,7 +292,9 @@ fn is_literal(host: &str) -> bool {
 
 /// What can stand in a reply: anything else becomes a question mark.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' }).collect()
+    text.chars()
+        .map(|character| if matches!(character, ' '..='~') { character } else { '?' })
+        .collect()
 }
 
 #[cfg(test)]

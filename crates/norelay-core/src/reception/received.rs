@@ -1,4 +1,5 @@
-//! The trace of a message: its `Received` fields (RFC 5321 section 4.4), as evidence of the way that it took.
+//! The trace of a message: its `Received` fields (RFC 5321 section 4.4), as evidence of the way
+//! that it took.
 
 use crate::octets::Octets;
 
@@ -7,11 +8,15 @@ const MAX_FIELDS: usize = 100;
 /// RFC 5322 section 2.1.1 allows a line 998 octets; an unfolded field that is longer is cut.
 const MAX_FIELD: usize = 998;
 
-/// The bodies of the `Received` fields of a text's header section, newest first as they stand, unfolded and trimmed.
+/// The bodies of the `Received` fields of a text's header section, newest first as they stand,
+/// unfolded and trimmed.
 pub(super) fn fields(text: &[u8]) -> Vec<Octets> {
     let mut fields: Vec<Vec<u8>> = Vec::new();
     let mut is_received = false;
-    for line in text.split(|octet| *octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+    for line in text
+        .split(|octet| *octet == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    {
         if line.is_empty() {
             break;
         }
@@ -29,13 +34,19 @@ pub(super) fn fields(text: &[u8]) -> Vec<Octets> {
         }
         fields.extend(body.map(|body| body.trim_ascii().to_vec()));
     }
-    fields.iter().map(|field| Octets::from(&field[..field.len().min(MAX_FIELD)])).collect()
+    fields
+        .iter()
+        .map(|field| Octets::from(&field[..field.len().min(MAX_FIELD)]))
+        .collect()
 }
 
 /// What follows `Received:`; obsolete syntax allows space before the colon (RFC 5322 section 4.5).
 fn body_of(line: &[u8]) -> Option<&[u8]> {
     let colon = line.iter().position(|octet| *octet == b':')?;
-    line[..colon].trim_ascii_end().eq_ignore_ascii_case(b"received").then(|| &line[colon + 1..])
+    line[..colon]
+        .trim_ascii_end()
+        .eq_ignore_ascii_case(b"received")
+        .then(|| &line[colon + 1..])
 }
 
 #[cfg(test)]
@@ -48,7 +59,8 @@ mod tests {
     fn fields_are_unfolded_and_in_order() {
         for (text, expected) in [
             (
-                "Received: a\r\n\tby b;\r\n  date\r\nReceived: c\r\nSubject: x\r\n\r\nReceived: body\r\n",
+                "Received: a\r\n\tby b;\r\n  date\r\nReceived: c\r\nSubject: x\r\n\r\nReceived: \
+                 body\r\n",
                 &["a by b; date", "c"][..],
             ),
             ("Subject: a\r\n b\r\nRECEIVED : from x\nReceived:\r\n\r\n", &["from x", ""]),
@@ -57,7 +69,10 @@ mod tests {
             (" folded\r\nReceived: a", &["a"]),
             ("", &[]),
         ] {
-            let fields: Vec<_> = fields(text.as_bytes()).iter().map(ToString::to_string).collect();
+            let fields: Vec<_> = fields(text.as_bytes())
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             assert_eq!(fields, expected, "{text:?}");
         }
     }

@@ -30,13 +30,17 @@ fn message(forward_paths: &[&str], text: &str) -> Message {
         helo: "h".repeat(300).into(),
         tls: true,
         reverse_path: "<>".into(),
-        forward_paths: forward_paths.iter().map(|path| Octets::from(*path)).collect(),
+        forward_paths: forward_paths
+            .iter()
+            .map(|path| Octets::from(*path))
+            .collect(),
         text: text.as_bytes().to_vec(),
         size: text.len() as u64,
     }
 }
 
-/// `{T}` stands for the recipient's token, `{S}` for the sender's, `{M}` for the text's, `{U}` for the unknown user's.
+/// `{T}` stands for the recipient's token, `{S}` for the sender's, `{M}` for the text's, `{U}` for
+/// the unknown user's.
 #[test]
 fn tokens_are_taken_in_every_form_and_nothing_else() {
     for (path, is_taken) in [
@@ -80,8 +84,15 @@ fn tokens_are_taken_in_every_form_and_nothing_else() {
         ("<>", false),
         ("", false),
     ] {
-        let roles = [("{T}", Role::Recipient), ("{S}", Role::Sender), ("{M}", Role::Message), ("{U}", Role::Unknown)];
-        let filled = roles.iter().fold(path.to_owned(), |path, (word, role)| path.replace(word, &mint(*role)));
+        let roles = [
+            ("{T}", Role::Recipient),
+            ("{S}", Role::Sender),
+            ("{M}", Role::Message),
+            ("{U}", Role::Unknown),
+        ];
+        let filled = roles
+            .iter()
+            .fold(path.to_owned(), |path, (word, role)| path.replace(word, &mint(*role)));
         for reception in receptions() {
             for path in [filled.clone(), filled.to_uppercase(), filled.to_lowercase()] {
                 assert_eq!(reception.recipient(&path.as_str().into()).is_ok(), is_taken, "{path}");
@@ -92,9 +103,14 @@ fn tokens_are_taken_in_every_form_and_nothing_else() {
 
 #[test]
 fn another_keys_token_is_none() {
-    let foreign = TokenKey::new([8; 32]).for_run(RUN).mint(token(3, Role::Recipient));
+    let foreign = TokenKey::new([8; 32])
+        .for_run(RUN)
+        .mint(token(3, Role::Recipient));
     for reception in receptions() {
-        assert_eq!(reception.recipient(&format!("<{foreign}@probe.example>").as_str().into()), Err(REFUSAL));
+        assert_eq!(
+            reception.recipient(&format!("<{foreign}@probe.example>").as_str().into()),
+            Err(REFUSAL)
+        );
     }
 }
 
@@ -122,18 +138,36 @@ fn there_is_a_postmaster_but_mail_is_taken_only_where_somebody_reads() {
     }
 }
 
-/// The test that writes to postmaster is proved by its sender; another test's sender, or another key's, proves nothing.
+/// The test that writes to postmaster is proved by its sender; another test's sender, or another
+/// key's, proves nothing.
 #[test]
 fn a_message_to_postmaster_is_evidence_by_its_sender() {
-    let number = catalogue::by_id(TO_POSTMASTER).expect("the test is in the table").number;
-    let of_test = |key: &TokenKey, test, role| key.for_run(RUN).mint(Token { run: RUN, path: 1, test, role });
+    let number = catalogue::by_id(TO_POSTMASTER)
+        .expect("the test is in the table")
+        .number;
+    let of_test = |key: &TokenKey, test, role| {
+        key.for_run(RUN)
+            .mint(Token { run: RUN, path: 1, test, role })
+    };
     let sender = of_test(&master(), number, Role::Sender);
     for (reverse_path, forward_path, is_evidence) in [
         (format!("<{sender}@probe.example>"), "<postmaster@probe.example>", true),
-        (format!("<SRS0=HHH=TT=probe.example={sender}@target.example>"), "<Postmaster@Probe.Example>", true),
+        (
+            format!("<SRS0=HHH=TT=probe.example={sender}@target.example>"),
+            "<Postmaster@Probe.Example>",
+            true,
+        ),
         (format!("<{sender}@probe.example>").to_uppercase(), "<postmaster@second.example>", true),
-        (format!("<{}@probe.example>", of_test(&master(), 3, Role::Sender)), "<postmaster@probe.example>", false),
-        (format!("<{}@probe.example>", of_test(&master(), number, Role::Message)), "<postmaster@probe.example>", false),
+        (
+            format!("<{}@probe.example>", of_test(&master(), 3, Role::Sender)),
+            "<postmaster@probe.example>",
+            false,
+        ),
+        (
+            format!("<{}@probe.example>", of_test(&master(), number, Role::Message)),
+            "<postmaster@probe.example>",
+            false,
+        ),
         (
             format!("<{}@probe.example>", of_test(&TokenKey::new([9; 32]), number, Role::Sender)),
             "<postmaster@probe.example>",
@@ -145,12 +179,32 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
     ] {
         let expected = is_evidence.then_some(token(number, Role::Recipient));
         for reception in receptions() {
-            let message = Message { reverse_path: reverse_path.as_str().into(), ..message(&[forward_path], "") };
+            let message = Message {
+                reverse_path: reverse_path.as_str().into(),
+                ..message(&[forward_path], "")
+            };
             let receipts = reception.receipts(&message);
-            assert_eq!(receipts.first().map(|receipt| receipt.token), expected, "{reverse_path} {forward_path}");
-            assert!(receipts.iter().all(|receipt| is_genuine(&master().for_run(RUN), receipt)));
-            assert!(receipts.iter().all(|receipt| !is_genuine(&TokenKey::new([9; 32]), receipt)));
-            assert_eq!(reception.text(&message.reverse_path, &message.forward_paths).is_ok(), is_evidence);
+            assert_eq!(
+                receipts.first().map(|receipt| receipt.token),
+                expected,
+                "{reverse_path} {forward_path}"
+            );
+            assert!(
+                receipts
+                    .iter()
+                    .all(|receipt| is_genuine(&master().for_run(RUN), receipt))
+            );
+            assert!(
+                receipts
+                    .iter()
+                    .all(|receipt| !is_genuine(&TokenKey::new([9; 32]), receipt))
+            );
+            assert_eq!(
+                reception
+                    .text(&message.reverse_path, &message.forward_paths)
+                    .is_ok(),
+                is_evidence
+            );
             // What is evidence is for nobody to read.
             assert_eq!(reception.with_postmaster(true).is_for_postmaster(&message), !is_evidence);
         }
@@ -160,10 +214,15 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
 #[test]
 fn each_token_recipient_has_its_receipt() {
     let (recipient, sender) = (mint(Role::Recipient), mint(Role::Sender));
-    let paths =
-        [format!("<{recipient}@probe.example>"), "<postmaster>".to_owned(), format!("<{sender}%probe.example@x>")];
-    let text =
-        format!("Received: from b\r\n by c\r\nReceived: from a\r\nX: {}\r\n\r\n", mint(Role::Message).to_uppercase());
+    let paths = [
+        format!("<{recipient}@probe.example>"),
+        "<postmaster>".to_owned(),
+        format!("<{sender}%probe.example@x>"),
+    ];
+    let text = format!(
+        "Received: from b\r\n by c\r\nReceived: from a\r\nX: {}\r\n\r\n",
+        mint(Role::Message).to_uppercase()
+    );
     for reception in receptions() {
         let receipts = reception.receipts(&message(&paths.each_ref().map(String::as_str), &text));
         let tokens: Vec<_> = receipts.iter().map(|receipt| receipt.token).collect();
@@ -179,7 +238,9 @@ fn each_token_recipient_has_its_receipt() {
 
 #[test]
 fn only_the_runs_own_token_of_the_text_counts() {
-    let other_run = master().for_run(RunId(5)).mint(Token { run: RunId(5), ..token(3, Role::Message) });
+    let other_run = master()
+        .for_run(RunId(5))
+        .mint(Token { run: RunId(5), ..token(3, Role::Message) });
     let forged = TokenKey::new([9; 32]).mint(token(3, Role::Message));
     let path = format!("<{}@probe.example>", mint(Role::Recipient));
     for (text, expected) in [
@@ -193,7 +254,11 @@ fn only_the_runs_own_token_of_the_text_counts() {
     ] {
         for reception in receptions() {
             let receipts = reception.receipts(&message(&[&path], &text));
-            assert_eq!(receipts.first().map(|receipt| receipt.message_token), Some(expected), "{text}");
+            assert_eq!(
+                receipts.first().map(|receipt| receipt.message_token),
+                Some(expected),
+                "{text}"
+            );
         }
     }
 }
@@ -203,9 +268,13 @@ fn it_says_what_it_is() {
     let [reception, _] = receptions();
     let reception = reception.with_contact("https://example.org/\r\n250 x");
     let said = format!("{} {} {:?}", reception.name(), reception.introduction(), reception.help());
-    for words in
-        ["mx.probe.example", "norelay receiver", "probe.example and 1 more", "second.example", "relays nothing"]
-    {
+    for words in [
+        "mx.probe.example",
+        "norelay receiver",
+        "probe.example and 1 more",
+        "second.example",
+        "relays nothing",
+    ] {
         assert!(said.contains(words), "{said}");
     }
     assert!(said.contains("https://example.org/??250 x") && said.is_ascii());

@@ -1,12 +1,14 @@
-//! The ways to read a text that was changed on its way: as it is, with its quoted-printable or base64 undone
-//! (RFC 2045 section 6), and without the white space and the quotation marks that wrapping puts in.
+//! The ways to read a text that was changed on its way: as it is, with its quoted-printable or
+//! base64 undone (RFC 2045 section 6), and without the white space and the quotation marks that
+//! wrapping puts in.
 //!
-//! Every view is looked through for a token only. A view that undoes what nobody had done is harmless: no reading of
-//! a text makes a token that its sender could not make.
+//! Every view is looked through for a token only. A view that undoes what nobody had done is
+//! harmless: no reading of a text makes a token that its sender could not make.
 
 use data_encoding::{BASE64, Encoding, Specification};
 
-/// A part that was encoded twice (a bounce in base64 that quotes a message in base64) is still read.
+/// A part that was encoded twice (a bounce in base64 that quotes a message in base64) is still
+/// read.
 const MAX_DEPTH: usize = 2;
 
 /// Whether any view of the text satisfies the question.
@@ -21,7 +23,10 @@ fn is_in_any_to_depth(text: &[u8], depth: usize, is_it: &mut dyn FnMut(&[u8]) ->
     let decoded = without_quoted_printable(text);
     is_it(&decoded)
         || is_it(&unwrapped(&decoded))
-        || (depth > 0 && base64_runs(text).iter().any(|run| is_in_any_to_depth(run, depth - 1, is_it)))
+        || (depth > 0
+            && base64_runs(text)
+                .iter()
+                .any(|run| is_in_any_to_depth(run, depth - 1, is_it)))
 }
 
 /// Undoes `=XX` and soft line breaks (RFC 2045 section 6.7); what is neither stays.
@@ -45,12 +50,17 @@ fn without_quoted_printable(text: &[u8]) -> Vec<u8> {
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 /// Takes out white space, the `>` of quotations, and the zero octets of UTF-16.
 fn unwrapped(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'\0')).collect()
+    text.iter()
+        .copied()
+        .filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'\0'))
+        .collect()
 }
 
 /// What each run of lines that could be base64 decodes to.
@@ -59,7 +69,10 @@ fn base64_runs(text: &[u8]) -> Vec<Vec<u8>> {
     let (mut runs, mut run) = (Vec::new(), Vec::new());
     for line in text.split(|octet| *octet == b'\n').chain([&b""[..]]) {
         let line = line.trim_ascii();
-        let symbols = line.iter().rposition(|octet| *octet != b'=').map_or(0, |last| last + 1);
+        let symbols = line
+            .iter()
+            .rposition(|octet| *octet != b'=')
+            .map_or(0, |last| last + 1);
         let is_encoded = symbols > 0 && line[..symbols].iter().all(|octet| is_base64(*octet));
         if is_encoded {
             run.extend_from_slice(&line[..symbols]);
@@ -83,7 +96,9 @@ fn lenient() -> Encoding {
     let mut specification: Specification = BASE64.specification();
     specification.padding = None;
     specification.check_trailing_bits = false;
-    specification.encoding().expect("base64 without padding is an encoding")
+    specification
+        .encoding()
+        .expect("base64 without padding is an encoding")
 }
 
 #[cfg(test)]
@@ -96,7 +111,10 @@ mod tests {
     const WANTED: &[u8] = b"nraeaqcaiba2345abcdefghijklmnopqrstu";
 
     fn is_seen(text: &[u8]) -> bool {
-        is_in_any(text, &mut |view| view.windows(WANTED.len()).any(|window| window.eq_ignore_ascii_case(WANTED)))
+        is_in_any(text, &mut |view| {
+            view.windows(WANTED.len())
+                .any(|window| window.eq_ignore_ascii_case(WANTED))
+        })
     }
 
     fn check(text: &str, expected: bool) {
@@ -112,7 +130,10 @@ mod tests {
             wanted.to_uppercase(),
             format!("{left}=\r\n{right}"),
             format!("{left}=\n{right}"),
-            wanted.replace('n', "=6E").replace('k', "=6b").replace('2', "=32"),
+            wanted
+                .replace('n', "=6E")
+                .replace('k', "=6b")
+                .replace('2', "=32"),
             format!("{left}\r\n  {right}"),
             format!("> {left}\r\n> {right}"),
             format!(
@@ -127,11 +148,19 @@ mod tests {
         }
         for padding in 0..3 {
             check(
-                &format!("\r\n{}\r\n\r\ntext", BASE64.encode(format!("{}{wanted}", "x".repeat(padding)).as_bytes())),
+                &format!(
+                    "\r\n{}\r\n\r\ntext",
+                    BASE64.encode(format!("{}{wanted}", "x".repeat(padding)).as_bytes())
+                ),
                 true,
             );
         }
-        for text in [left.to_owned(), format!("{left}x{right}"), BASE64.encode(left.as_bytes()), String::new()] {
+        for text in [
+            left.to_owned(),
+            format!("{left}x{right}"),
+            BASE64.encode(left.as_bytes()),
+            String::new(),
+        ] {
             check(&text, false);
         }
     }

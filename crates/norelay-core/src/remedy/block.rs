@@ -1,4 +1,5 @@
-//! The fenced blocks of a remedy: what to change in which file, how to make the server read it, how to look at it.
+//! The fenced blocks of a remedy: what to change in which file, how to make the server read it, how
+//! to look at it.
 
 use std::fmt;
 
@@ -60,13 +61,13 @@ impl Role<'_> {
 /// How the lines of a block change a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode<'a> {
-    /// `name = value` (or `name='value'`, `name: value`): takes the place of the line that sets the same name and of the
-    /// indented lines that continue it; comes last where there is none.
+    /// `name = value` (or `name='value'`, `name: value`): takes the place of the line that sets the
+    /// same name and of the indented lines that continue it; comes last where there is none.
     Set,
     /// Comes last, if it isn't there yet.
     Append,
-    /// The rows of lines that are like the block's, blanks around them aside, are taken out; `*` stands for anything,
-    /// `\*` for an asterisk.
+    /// The rows of lines that are like the block's, blanks around them aside, are taken out; `*`
+    /// stands for anything, `\*` for an asterisk.
     Remove,
     /// Comes before or after the first line that is like this one; last where there is none.
     Insert {
@@ -96,7 +97,11 @@ impl Mode<'_> {
     ///
     /// # Errors
     /// What is wrong, as a clause.
-    pub fn of<'a>(word: &str, before: Option<&'a str>, after: Option<&'a str>) -> Result<Mode<'a>, &'static str> {
+    pub fn of<'a>(
+        word: &str,
+        before: Option<&'a str>,
+        after: Option<&'a str>,
+    ) -> Result<Mode<'a>, &'static str> {
         match (word, before, after) {
             ("insert", Some(line), None) => Ok(Mode::Insert { side: Side::Before, line }),
             ("insert", None, Some(line)) => Ok(Mode::Insert { side: Side::After, line }),
@@ -146,7 +151,9 @@ pub(super) fn parse(document: &str) -> Result<Vec<Block<'_>>, Fault> {
             match lines.next() {
                 Some(("```", _)) => break,
                 Some((line, _)) => content.push(line),
-                None => return Err(Fault { line: number, what: "the block has no end".to_owned() }),
+                None => {
+                    return Err(Fault { line: number, what: "the block has no end".to_owned() });
+                }
             }
         }
         let fault = |what: &str| Fault { line: number, what: what.to_owned() };
@@ -160,7 +167,8 @@ pub(super) fn parse(document: &str) -> Result<Vec<Block<'_>>, Fault> {
     Ok(blocks)
 }
 
-/// What stands behind the fence: a role, and words with values, in quotation marks where they hold blanks.
+/// What stands behind the fence: a role, and words with values, in quotation marks where they hold
+/// blanks.
 fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static str> {
     let (name, mut rest) = opening.split_once(' ').unwrap_or((opening, ""));
     let (mut file, mut mode, mut before, mut after, mut variant) = (None, None, None, None, None);
@@ -211,7 +219,12 @@ impl Block<'_> {
         match mode {
             Mode::Set => self.lines.iter().for_each(|line| set(&mut lines, line)),
             Mode::Append => {
-                let missing: Vec<&str> = self.lines.iter().copied().filter(|line| !has(&lines, line)).collect();
+                let missing: Vec<&str> = self
+                    .lines
+                    .iter()
+                    .copied()
+                    .filter(|line| !has(&lines, line))
+                    .collect();
                 lines.extend(missing);
             }
             Mode::Remove => remove(&mut lines, &self.lines),
@@ -227,8 +240,8 @@ impl Block<'_> {
         Some(edited)
     }
 
-    /// The words in braces that whoever applies it must fill in: `{domain}` is a mail domain that the server hosts,
-    /// `{network}` one whose hosts may relay.
+    /// The words in braces that whoever applies it must fill in: `{domain}` is a mail domain that
+    /// the server hosts, `{network}` one whose hosts may relay.
     #[must_use]
     pub fn placeholders(&self) -> Vec<&str> {
         let words = ["{domain}", "{network}", "{address}", "{host}"];
@@ -238,7 +251,9 @@ impl Block<'_> {
 }
 
 fn has(lines: &[&str], line: &str) -> bool {
-    lines.iter().any(|present| present.trim_end() == line.trim_end())
+    lines
+        .iter()
+        .any(|present| present.trim_end() == line.trim_end())
 }
 
 /// What a line sets: all before the first `=` or `:`, blanks aside.
@@ -249,7 +264,10 @@ fn name_of(line: &str) -> Option<&str> {
 
 fn set<'a>(lines: &mut Vec<&'a str>, line: &'a str) {
     let name = name_of(line);
-    let Some(first) = lines.iter().position(|present| name.is_some() && name_of(present) == name) else {
+    let Some(first) = lines
+        .iter()
+        .position(|present| name.is_some() && name_of(present) == name)
+    else {
         return lines.push(line);
     };
     // A later line that sets the same would win: all of them go.
@@ -271,7 +289,11 @@ fn remove(lines: &mut Vec<&str>, wanted: &[&str]) {
     let mut start = 0;
     while start + wanted.len() <= lines.len() {
         let row = &lines[start..start + wanted.len()];
-        if row.iter().zip(wanted).all(|(line, pattern)| is_like(pattern, line)) {
+        if row
+            .iter()
+            .zip(wanted)
+            .all(|(line, pattern)| is_like(pattern, line))
+        {
             lines.drain(start..start + wanted.len());
         } else {
             start += 1;
@@ -282,13 +304,16 @@ fn remove(lines: &mut Vec<&str>, wanted: &[&str]) {
 /// What stands for an asterisk of the line while lines are compared.
 const ASTERISK: &str = "\u{1}";
 
-/// Whether a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*` for anything, `\*` for
-/// an asterisk.
+/// Whether a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*`
+/// for anything, `\*` for an asterisk.
 fn is_like(pattern: &str, line: &str) -> bool {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (pattern, line) = (words(&pattern.replace("\\*", ASTERISK)), words(&line.replace('*', ASTERISK)));
+    let (pattern, line) =
+        (words(&pattern.replace("\\*", ASTERISK)), words(&line.replace('*', ASTERISK)));
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
     let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
     for part in middle {
@@ -318,10 +343,20 @@ mod tests {
             ("mode=set", "a = 1", "x\na=2\nb = 2\na = 4\n\t5\n", "x\na = 1\nb = 2\n"),
             ("mode=set", "a = 1", "# a = 2\naa = 3\n", "# a = 2\naa = 3\na = 1\n"),
             ("mode=set", "dc='1'\nb = 2", "dc='*'\n", "dc='1'\nb = 2\n"),
-            ("mode=set", "hostlist h = 1", "hostlist g = 2\nhostlist h = *\n", "hostlist g = 2\nhostlist h = 1\n"),
+            (
+                "mode=set",
+                "hostlist h = 1",
+                "hostlist g = 2\nhostlist h = *\n",
+                "hostlist g = 2\nhostlist h = 1\n",
+            ),
             ("mode=append", "a\nb", "a\n", "a\nb\n"),
             ("mode=append", "a", "", "a\n"),
-            ("mode=remove", "match from any *", "match  from any for x\nmatch auth\n", "match auth\n"),
+            (
+                "mode=remove",
+                "match from any *",
+                "match  from any for x\nmatch auth\n",
+                "match auth\n",
+            ),
             (
                 "mode=remove",
                 "accept\nsenders = *",
@@ -329,7 +364,12 @@ mod tests {
                 "x\n\n  accept\n    hosts = :\n",
             ),
             ("mode=remove", "a", "a\na\nb\n", "b\n"),
-            ("mode=insert before=\"match *\"", "new", "x\nmatch a\nmatch b\n", "x\nnew\nmatch a\nmatch b\n"),
+            (
+                "mode=insert before=\"match *\"",
+                "new",
+                "x\nmatch a\nmatch b\n",
+                "x\nnew\nmatch a\nmatch b\n",
+            ),
             ("mode=insert before=none", "new", "x\n", "x\nnew\n"),
             ("mode=insert after=acl:", "new", "x\nacl:\n  y\nacl:\n", "x\nacl:\nnew\n  y\nacl:\n"),
             ("mode=insert after=acl:", "new", "x\nacl:\n", "x\nacl:\nnew\n"),
@@ -366,15 +406,28 @@ mod tests {
             ("```apply file=/f mode=set\na = 1", "line 1: the block has no end"),
             ("x\n```apply file=/f\na\n```", "line 2: a change needs file= and mode="),
             ("```apply file=/f mode=odd\na\n```", "line 1: the mode is unknown"),
-            ("```apply file=/f mode=insert\na\n```", "line 1: an insertion needs before= or after="),
-            ("```apply file=/f mode=insert before=a after=b\na\n```", "line 1: an insertion needs before= or after="),
-            ("```apply file=/f mode=set before=x\na\n```", "line 1: only an insertion has before= or after="),
+            (
+                "```apply file=/f mode=insert\na\n```",
+                "line 1: an insertion needs before= or after=",
+            ),
+            (
+                "```apply file=/f mode=insert before=a after=b\na\n```",
+                "line 1: an insertion needs before= or after=",
+            ),
+            (
+                "```apply file=/f mode=set before=x\na\n```",
+                "line 1: only an insertion has before= or after=",
+            ),
             ("```apply file=/f mode=set odd=1\na\n```", "line 1: an attribute is unknown"),
             ("```apply file\na\n```", "line 1: an attribute is not word=value"),
             ("```reload file=/f\na\n```", "line 1: commands have no file and no mode"),
             ("```check\n```", "line 1: the block is empty"),
         ] {
-            assert_eq!(parse(document).map_err(|fault| fault.to_string()), Err(expected.to_owned()), "{document}");
+            assert_eq!(
+                parse(document).map_err(|fault| fault.to_string()),
+                Err(expected.to_owned()),
+                "{document}"
+            );
         }
         assert_eq!(parse("```smtp\nx\n```\n"), Ok(Vec::new()));
     }

@@ -1,5 +1,5 @@
-//! The table. One line a remedy; its document is `catalogue/remedy/<server>/<name>.md`. A server's remedies stand
-//! together, and of those for one cause the most usual stands first.
+//! The table. One line a remedy; its document is `catalogue/remedy/<server>/<name>.md`. A server's
+//! remedies stand together, and of those for one cause the most usual stands first.
 
 use super::{Cause, Remedy};
 
@@ -146,9 +146,15 @@ mod tests {
         for remedy in REMEDIES {
             let key = remedy.key();
             assert!(remedy.document.starts_with("# "), "{key}: no title");
-            assert!(remedy.document.contains("\n## What it may break\n"), "{key}: it may break nothing?");
+            assert!(
+                remedy.document.contains("\n## What it may break\n"),
+                "{key}: it may break nothing?"
+            );
             let documentation = remedy.documentation();
-            assert!(documentation.is_some_and(|address| address.starts_with("https://")), "{key}: no documentation");
+            assert!(
+                documentation.is_some_and(|address| address.starts_with("https://")),
+                "{key}: no documentation"
+            );
             assert!(std::ptr::eq(by_key(&key).expect("the key is its own"), remedy));
         }
     }
@@ -161,8 +167,13 @@ mod tests {
 
     #[test]
     fn what_was_never_tried_says_so() {
-        for remedy in REMEDIES.iter().filter(|remedy| !TRIED.contains(&remedy.server)) {
-            let says = ["tried", "remembered", "verified"].iter().any(|word| remedy.document.contains(word));
+        for remedy in REMEDIES
+            .iter()
+            .filter(|remedy| !TRIED.contains(&remedy.server))
+        {
+            let says = ["tried", "remembered", "verified"]
+                .iter()
+                .any(|word| remedy.document.contains(word));
             assert!(says, "{}: what does it rest on?", remedy.key());
         }
     }
@@ -170,13 +181,23 @@ mod tests {
     #[test]
     fn every_block_can_be_read() {
         for remedy in REMEDIES {
-            let blocks = remedy.blocks().unwrap_or_else(|fault| panic!("{}: {fault}", remedy.key()));
-            let changes = blocks.iter().any(|block| matches!(block.role, Role::Apply { .. } | Role::Run));
+            let blocks = remedy
+                .blocks()
+                .unwrap_or_else(|fault| panic!("{}: {fault}", remedy.key()));
+            let changes = blocks
+                .iter()
+                .any(|block| matches!(block.role, Role::Apply { .. } | Role::Run));
             let has_steps = remedy.document.contains("\n## Steps\n\n1. ");
             assert!(changes || has_steps, "{}: nothing to do", remedy.key());
             for block in &blocks {
                 let Role::Apply { files, .. } = &block.role else { continue };
-                assert!(files.iter().all(|file| file.starts_with('/') || file.starts_with("./")), "{}", remedy.key());
+                assert!(
+                    files
+                        .iter()
+                        .all(|file| file.starts_with('/') || file.starts_with("./")),
+                    "{}",
+                    remedy.key()
+                );
                 assert!(block.edit("x\n").is_some());
             }
         }
@@ -191,7 +212,13 @@ mod tests {
                 Role::Apply { files, .. } => files.first().copied(),
                 _ => None,
             });
-            (applied, blocks.iter().filter(|block| block.role == Role::Check).count())
+            (
+                applied,
+                blocks
+                    .iter()
+                    .filter(|block| block.role == Role::Check)
+                    .count(),
+            )
         };
         assert_eq!(files(Some("debian")), (Some("/etc/exim4/update-exim4.conf.conf"), 1));
         assert_eq!(files(None), (Some("/etc/exim/exim.conf"), 1));
@@ -201,17 +228,21 @@ mod tests {
     #[test]
     fn servers_are_known_and_stand_together() {
         let names: BTreeSet<&str> = NAMES.iter().map(|known| known.name).collect();
-        let distributions: BTreeSet<&str> = CLUES.iter().filter_map(|clue| clue.distribution).collect();
+        let distributions: BTreeSet<&str> =
+            CLUES.iter().filter_map(|clue| clue.distribution).collect();
         let mut seen = BTreeSet::new();
         for server in servers() {
             assert!(seen.insert(server), "{server} stands in two places");
             assert!(
-                names.contains(server) || distributions.contains(server) || PACKAGINGS.contains(&server),
+                names.contains(server)
+                    || distributions.contains(server)
+                    || PACKAGINGS.contains(&server),
                 "{server}"
             );
         }
     }
 
     /// Ways to run a server that nothing on the wire tells.
-    const PACKAGINGS: &[&str] = &["docker", "docker-mailserver", "kubernetes", "mailu", "zimbra", "iredmail", "plesk"];
+    const PACKAGINGS: &[&str] =
+        &["docker", "docker-mailserver", "kubernetes", "mailu", "zimbra", "iredmail", "plesk"];
 }

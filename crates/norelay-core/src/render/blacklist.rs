@@ -1,7 +1,8 @@
 //! A run over blacklists as JSON and as a table.
 //!
 //! Rules:
-//! - Keys and columns are promises within `norelay.blacklist/1`: none is taken away, left out or changes its meaning.
+//! - Keys and columns are promises within `norelay.blacklist/1`: none is taken away, left out or
+//!   changes its meaning.
 //! - No cell of the table can act as a formula in a spreadsheet.
 
 use std::net::IpAddr;
@@ -90,23 +91,44 @@ pub fn json(survey: &Survey, judgement: &Judgement, relay: Option<Verdict>) -> S
         resolvers: &survey.resolvers,
         public_resolver: survey.public_resolver,
         elapsed_ms: survey.elapsed_ms,
-        lists: survey.readings.iter().map(|reading| Row::of(reading, relay)).collect(),
+        lists: survey
+            .readings
+            .iter()
+            .map(|reading| Row::of(reading, relay))
+            .collect(),
     };
     let mut octets = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut octets, Harmless::default());
-    document.serialize(&mut serializer).expect("the document's keys are strings");
+    document
+        .serialize(&mut serializer)
+        .expect("the document's keys are strings");
     octets.push(b'\n');
     String::from_utf8(octets).expect("JSON is written as UTF-8")
 }
 
 /// The columns of the table.
-pub const COLUMNS: [&str; 11] =
-    ["target", "zone", "operator", "sense", "impact", "state", "answers", "meanings", "reasons", "why", "elapsed_ms"];
+pub const COLUMNS: [&str; 11] = [
+    "target",
+    "zone",
+    "operator",
+    "sense",
+    "impact",
+    "state",
+    "answers",
+    "meanings",
+    "reasons",
+    "why",
+    "elapsed_ms",
+];
 
 /// The run as a table (RFC 4180), without the line of the columns.
 #[must_use]
 pub fn csv(survey: &Survey) -> String {
-    survey.readings.iter().map(|reading| line(&cells(survey, reading))).collect()
+    survey
+        .readings
+        .iter()
+        .map(|reading| line(&cells(survey, reading)))
+        .collect()
 }
 
 /// One line of a table.
@@ -117,7 +139,8 @@ pub fn line<T: AsRef<str>>(cells: &[T]) -> String {
 }
 
 fn cells(survey: &Survey, reading: &Reading) -> [String; 11] {
-    let (mut answers, mut meanings, mut reasons, mut why) = (Vec::new(), Vec::new(), Vec::new(), "");
+    let (mut answers, mut meanings, mut reasons, mut why) =
+        (Vec::new(), Vec::new(), Vec::new(), "");
     match &reading.listing {
         Listing::Listed { entries, reasons: words } => {
             answers.extend(entries.iter().map(|entry| entry.answer.to_string()));
@@ -189,10 +212,15 @@ mod tests {
 
     /// One of everything, with hostile words.
     fn survey() -> Survey {
-        let hostile = "=HYPERLINK(\"http://evil.example\") \u{1b}[31m\u{202e} and a very long line that goes on until it must be wrapped";
+        let hostile = "=HYPERLINK(\"http://evil.example\") \u{1b}[31m\u{202e} and a very long \
+                       line that goes on until it must be wrapped";
         let mut readings = vec![
             answers("all.s5h.net", [127, 0, 0, 2], &[hostile]),
-            answers("zen.spamhaus.org", [127, 0, 0, 4], &["https://www.spamhaus.org/query/ip/192.0.2.25"]),
+            answers(
+                "zen.spamhaus.org",
+                [127, 0, 0, 4],
+                &["https://www.spamhaus.org/query/ip/192.0.2.25"],
+            ),
             answers("dnsbl-3.uceprotect.net", [127, 0, 0, 2], &[]),
             answers("list.dnswl.org", [127, 0, 5, 2], &[]),
             reading("b.barracudacentral.org", Listing::unknown(Why::SelfTestMissed)),
@@ -203,7 +231,11 @@ mod tests {
             reading("bl.mailspike.net", Listing::NotListed),
             reading("combined.mail.abusix.zone", Listing::NeedsKey),
         ];
-        let evidence = |zone: &str| by_zone(zone).map(|list| list.evidence.to_string()).unwrap_or_default();
+        let evidence = |zone: &str| {
+            by_zone(zone)
+                .map(|list| list.evidence.to_string())
+                .unwrap_or_default()
+        };
         readings.push(reading("sorbs.net", Listing::Dead { evidence: evidence("sorbs.net") }));
         Survey {
             target: "192.0.2.25".to_owned(),
@@ -218,8 +250,11 @@ mod tests {
     fn every_state_is_shown_as_text() {
         let survey = survey();
         let judgement = judge(&survey);
-        for (name, relay) in [("untested", None), ("closed", Some(Verdict::Closed)), ("open", Some(Verdict::OpenRelay))]
-        {
+        for (name, relay) in [
+            ("untested", None),
+            ("closed", Some(Verdict::Closed)),
+            ("open", Some(Verdict::OpenRelay)),
+        ] {
             let text = text::blacklist::render(&survey, &judgement, relay, Style::Plain);
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert!(!text.contains(['\u{1b}', '\u{202e}']));

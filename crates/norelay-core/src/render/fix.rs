@@ -1,4 +1,5 @@
-//! The remedy of a diagnosis as steps that somebody can take: what to change where, what to run, what to look at.
+//! The remedy of a diagnosis as steps that somebody can take: what to change where, what to run,
+//! what to look at.
 
 use serde::Serialize;
 
@@ -21,7 +22,8 @@ pub struct Fix {
     pub command: String,
     /// The address of the official documentation.
     pub documentation: Option<&'static str>,
-    /// The steps, in order; none where the change is made in windows and menus: the document says which.
+    /// The steps, in order; none where the change is made in windows and menus: the document says
+    /// which.
     pub steps: Vec<Step>,
 }
 
@@ -30,12 +32,13 @@ pub struct Fix {
 pub struct Step {
     /// What it is for.
     pub purpose: Purpose,
-    /// The packaging that it is for, where the remedy has steps for several and the server doesn't show which it is; or
-    /// the one that it shows.
+    /// The packaging that it is for, where the remedy has steps for several and the server doesn't
+    /// show which it is; or the one that it shows.
     pub packaging: Option<&'static str>,
     /// What is to be done with the lines, for people.
     pub heading: String,
-    /// The files to change, each that exists where there are several; none where the lines are commands for a root shell.
+    /// The files to change, each that exists where there are several; none where the lines are
+    /// commands for a root shell.
     pub files: Vec<String>,
     /// How the lines change them: `set`, `append`, `remove`, `insert` or `write`.
     pub mode: Option<&'static str>,
@@ -47,14 +50,22 @@ pub struct Step {
     pub lines: Vec<String>,
 }
 
-/// The remedies that help against a diagnosed cause, for the packaging that the server shows, or for all where it shows
-/// none; the one that helps most often first.
+/// The remedies that help against a diagnosed cause, for the packaging that the server shows, or
+/// for all where it shows none; the one that helps most often first.
 #[must_use]
 pub fn fixes_of(report: &Report, diagnosis: &Diagnosis) -> Vec<Fix> {
-    let software = diagnosis.paths.iter().find_map(|path| mta::identify(report, *path));
+    let software = diagnosis
+        .paths
+        .iter()
+        .find_map(|path| mta::identify(report, *path));
     let packaging = software.and_then(|mta| mta.distribution);
-    let remedies = diagnosis.remedies.iter().filter_map(|key| remedy::by_key(key));
-    remedies.map(|remedy| of_remedy(remedy, diagnosis, packaging)).collect()
+    let remedies = diagnosis
+        .remedies
+        .iter()
+        .filter_map(|key| remedy::by_key(key));
+    remedies
+        .map(|remedy| of_remedy(remedy, diagnosis, packaging))
+        .collect()
 }
 
 /// The remedy that helps most often.
@@ -78,7 +89,8 @@ fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&
     }
 }
 
-/// One block of a remedy as a step, and where it applies if others stand beside it for another packaging.
+/// One block of a remedy as a step, and where it applies if others stand beside it for another
+/// packaging.
 fn step(block: &Block<'static>, all: &[Block<'static>]) -> Step {
     let purpose = block.role.purpose();
     let mut beside = all.iter().filter(|other| other.role.purpose() == purpose);
@@ -105,7 +117,9 @@ fn step(block: &Block<'static>, all: &[Block<'static>]) -> Step {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn heading(role: &Role<'_>) -> String {
@@ -115,8 +129,12 @@ fn heading(role: &Role<'_>) -> String {
                 Mode::Set => "set".to_owned(),
                 Mode::Append => "add".to_owned(),
                 Mode::Remove => "take out".to_owned(),
-                Mode::Insert { side: Side::Before, line } => format!("add, before the first line like \"{line}\""),
-                Mode::Insert { side: Side::After, line } => format!("add, after the first line like \"{line}\""),
+                Mode::Insert { side: Side::Before, line } => {
+                    format!("add, before the first line like \"{line}\"")
+                }
+                Mode::Insert { side: Side::After, line } => {
+                    format!("add, after the first line like \"{line}\"")
+                }
                 Mode::Write => "write this and nothing else".to_owned(),
             };
             format!("In {}, {how}", files.join(" or "))
@@ -137,21 +155,37 @@ mod tests {
 
     #[test]
     fn a_step_says_to_people_and_to_machines_what_is_done() {
-        let role =
-            Role::Apply { files: vec!["/etc/x", "/etc/y"], mode: Mode::Insert { side: Side::Before, line: "end *" } };
+        let role = Role::Apply {
+            files: vec!["/etc/x", "/etc/y"],
+            mode: Mode::Insert { side: Side::Before, line: "end *" },
+        };
         let step = step(&block(None, role), &[]);
         assert_eq!(step.heading, "In /etc/x or /etc/y, add, before the first line like \"end *\"");
         assert_eq!((step.purpose, step.mode), (Purpose::Change, Some("insert")));
-        assert_eq!((step.before.as_deref(), step.after, step.files.len()), (Some("end *"), None, 2));
+        assert_eq!(
+            (step.before.as_deref(), step.after, step.files.len()),
+            (Some("end *"), None, 2)
+        );
     }
 
     #[test]
     fn where_the_packaging_is_not_known_each_step_says_for_whom_it_is() {
-        let blocks = [block(Some("debian"), Role::Reload), block(None, Role::Reload), block(None, Role::Check)];
-        let headings: Vec<_> = blocks.iter().map(|block| step(block, &blocks).heading).collect();
+        let blocks = [
+            block(Some("debian"), Role::Reload),
+            block(None, Role::Reload),
+            block(None, Role::Check),
+        ];
+        let headings: Vec<_> = blocks
+            .iter()
+            .map(|block| step(block, &blocks).heading)
+            .collect();
         assert_eq!(
             headings,
-            ["Debian: Make the server read it", "Others: Make the server read it", "Look at what it has read"]
+            [
+                "Debian: Make the server read it",
+                "Others: Make the server read it",
+                "Look at what it has read"
+            ]
         );
     }
 }

@@ -1,5 +1,5 @@
-//! How JSON is written here: indented by two spaces, lists within lists on one line, and every string harmless in a
-//! terminal even after its JSON escapes have been undone.
+//! How JSON is written here: indented by two spaces, lists within lists on one line, and every
+//! string harmless in a terminal even after its JSON escapes have been undone.
 
 use std::io::{Result, Write};
 
@@ -26,7 +26,8 @@ impl Harmless {
     fn begin<W: Write + ?Sized>(&mut self, writer: &mut W, is_list: bool) -> Result<()> {
         let within = self.open.last();
         let spread = within.is_none_or(|within| within.spread && !(is_list && within.is_list));
-        self.open.push(Container { spread, is_list, is_empty: true });
+        self.open
+            .push(Container { spread, is_list, is_empty: true });
         writer.write_all(if is_list { b"[" } else { b"{" })
     }
 
@@ -38,7 +39,9 @@ impl Harmless {
             (true, false) => Ok(()),
             (false, false) => writer.write_all(b", "),
             (true, true) => new_line(writer, depth),
-            (false, true) => writer.write_all(b",").and_then(|()| new_line(writer, depth)),
+            (false, true) => writer
+                .write_all(b",")
+                .and_then(|()| new_line(writer, depth)),
         }
     }
 
@@ -57,12 +60,21 @@ fn new_line<W: Write + ?Sized>(writer: &mut W, depth: usize) -> Result<()> {
 }
 
 impl Formatter for Harmless {
-    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> Result<()> {
-        // A fragment holds no backslash (that is an escape of its own), so those in the harmless text are ours.
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> Result<()> {
+        // A fragment holds no backslash (that is an escape of its own), so those in the harmless
+        // text are ours.
         writer.write_all(harmless(fragment).replace('\\', "\\\\").as_bytes())
     }
 
-    fn write_char_escape<W: Write + ?Sized>(&mut self, writer: &mut W, escape: CharEscape) -> Result<()> {
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> Result<()> {
         let control = match escape {
             CharEscape::Quote => return writer.write_all(b"\\\""),
             CharEscape::ReverseSolidus => return writer.write_all(b"\\\\"),
@@ -115,7 +127,9 @@ mod tests {
 
     fn written(value: &Value) -> String {
         let mut octets = Vec::new();
-        value.serialize(&mut Serializer::with_formatter(&mut octets, Harmless::default())).expect("keys are strings");
+        value
+            .serialize(&mut Serializer::with_formatter(&mut octets, Harmless::default()))
+            .expect("keys are strings");
         String::from_utf8(octets).expect("JSON is UTF-8")
     }
 

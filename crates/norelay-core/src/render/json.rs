@@ -1,9 +1,11 @@
 //! The report as JSON: a promise to scripts, described by `schema/norelay.report.1.json`.
 //!
 //! Rules:
-//! - Keys are never taken away and never change their meaning within `norelay.report/1`; new ones may come.
+//! - Keys are never taken away and never change their meaning within `norelay.report/1`; new ones
+//!   may come.
 //! - What isn't known is `null` or an empty list; a key is never left out.
-//! - Every string is harmless in a terminal; octets from the network keep their escapes ([`crate::octets::Octets`]).
+//! - Every string is harmless in a terminal; octets from the network keep their escapes
+//!   ([`crate::octets::Octets`]).
 
 use std::net::IpAddr;
 
@@ -20,7 +22,10 @@ use super::{
 use crate::{
     catalogue,
     check::verdict::Judgement,
-    check::{Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding, verdict},
+    check::{
+        Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding,
+        verdict,
+    },
     diagnosis::{self, Diagnosis, Technique},
     event::{MailExchanger, Receipt},
     mta::{self, Mta},
@@ -38,7 +43,9 @@ pub use crate::report::SCHEMA;
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let mut octets = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut octets, Harmless::default());
-    Document::of(report, judgement).serialize(&mut serializer).expect("the document's keys are strings");
+    Document::of(report, judgement)
+        .serialize(&mut serializer)
+        .expect("the document's keys are strings");
     octets.push(b'\n');
     String::from_utf8(octets).expect("JSON is written as UTF-8")
 }
@@ -46,7 +53,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
 /// The report as a value, for those who send it on.
 #[must_use]
 pub fn value(report: &Report, judgement: &Judgement) -> Value {
-    serde_json::from_str(&render(report, judgement)).expect("what was written as JSON can be read as JSON")
+    serde_json::from_str(&render(report, judgement))
+        .expect("what was written as JSON can be read as JSON")
 }
 
 #[derive(Serialize)]
@@ -195,12 +203,21 @@ impl<'a> Document<'a> {
             run: run.map(Particulars::of),
             retested: report.retested().map(|(run, what)| Retested { run, what }),
             exchangers: &report.exchangers,
-            paths: paths.map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged)).collect(),
-            receipts: report.receipts.iter().map(|(at, receipt)| ReceiptDocument::of(*at, receipt)).collect(),
+            paths: paths
+                .map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged))
+                .collect(),
+            receipts: report
+                .receipts
+                .iter()
+                .map(|(at, receipt)| ReceiptDocument::of(*at, receipt))
+                .collect(),
             findings: finding::findings(report, judgement),
             diagnosis: diagnosis::diagnose(report, judgement)
                 .into_iter()
-                .map(|diagnosis| DiagnosisDocument { fixes: fix::fixes_of(report, &diagnosis), diagnosis })
+                .map(|diagnosis| DiagnosisDocument {
+                    fixes: fix::fixes_of(report, &diagnosis),
+                    diagnosis,
+                })
                 .collect(),
             techniques: diagnosis::techniques(report, judgement),
             misfits: report.misfits,
@@ -226,14 +243,19 @@ impl<'a> Particulars<'a> {
 impl<'a> PathDocument<'a> {
     fn of(report: &'a Report, index: u8, facts: &'a PathFacts, judged: &'a PathJudgement) -> Self {
         let documents = |tests: &'a [TestJudgement]| {
-            tests.iter().map(|judged| TestDocument::of(report, index, judged)).collect::<Vec<_>>()
+            tests
+                .iter()
+                .map(|judged| TestDocument::of(report, index, judged))
+                .collect::<Vec<_>>()
         };
         Self {
             host: facts.way.host.as_deref(),
             address: facts.way.address,
             port: facts.way.port,
             security: facts.way.security,
-            rows: catalogue::on_path(facts.way.address, facts.way.port, facts.way.security).map(|row| row.id).collect(),
+            rows: catalogue::on_path(facts.way.address, facts.way.port, facts.way.security)
+                .map(|row| row.id)
+                .collect(),
             verdict: judged.verdict,
             why: &judged.why,
             mta: mta::identify(report, index),
@@ -268,7 +290,10 @@ impl<'a> TestDocument<'a> {
 }
 
 fn said_on(dialogue: &Dialogue) -> Vec<(&'static str, String)> {
-    transcript::of(dialogue).into_iter().filter_map(|line| line.letter().map(|letter| (letter, line.text))).collect()
+    transcript::of(dialogue)
+        .into_iter()
+        .filter_map(|line| line.letter().map(|letter| (letter, line.text)))
+        .collect()
 }
 
 impl ReplyDocument {
@@ -287,7 +312,9 @@ fn reason_of(outcome: &Outcome) -> Option<Reason> {
 
 fn cause_of(outcome: &Outcome) -> Option<CauseDocument> {
     match outcome {
-        Outcome::Interrupted { cause } => Some(CauseDocument { kind: kind_of(cause), text: cause.to_string() }),
+        Outcome::Interrupted { cause } => {
+            Some(CauseDocument { kind: kind_of(cause), text: cause.to_string() })
+        }
         _ => None,
     }
 }
@@ -315,9 +342,11 @@ fn kind_of(cause: &Cause) -> &'static str {
 impl<'a> Proof<'a> {
     fn of(report: &'a Report, index: u8, judged: &'a TestJudgement) -> Option<Self> {
         let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-        let (arrived, receipt) = verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| {
-            receipt.peer.ip().to_canonical() == from && (hops == Hops::Direct || receipt.message_token)
-        })?;
+        let (arrived, receipt) =
+            verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| {
+                receipt.peer.ip().to_canonical() == from
+                    && (hops == Hops::Direct || receipt.message_token)
+            })?;
         Some(Self {
             sent: sent_at(report, judged),
             arrived: *arrived,
@@ -336,11 +365,20 @@ impl<'a> Proof<'a> {
 
 /// When the text of a test's message was handed over.
 pub(super) fn sent_at(report: &Report, judged: &TestJudgement) -> Option<Timestamp> {
-    let dialogues = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number));
+    let dialogues = judged
+        .dialogues
+        .iter()
+        .filter_map(|number| report.dialogues.get(number));
     let sent = dialogues.filter_map(|dialogue| {
-        let text = dialogue.exchanges.iter().find(|exchange| exchange.stage == Stage::EndOfData)?;
+        let text = dialogue
+            .exchanges
+            .iter()
+            .find(|exchange| exchange.stage == Stage::EndOfData)?;
         let (after_ms, _) = text.sent.as_ref()?;
-        dialogue.opened.checked_add(std::time::Duration::from_millis(*after_ms)).ok()
+        dialogue
+            .opened
+            .checked_add(std::time::Duration::from_millis(*after_ms))
+            .ok()
     });
     sent.min()
 }

@@ -1,14 +1,16 @@
 //! The event log: one record a line. `replay::read_log` reads it back.
 //!
 //! Rules:
-//! - Nothing in it acts in a terminal, and nothing of it is lost: what could act is escaped as JSON escapes it.
+//! - Nothing in it acts in a terminal, and nothing of it is lost: what could act is escaped as JSON
+//!   escapes it.
 
 use std::fmt::Write as _;
 
 use crate::{event::Record, octets::is_harmless};
 
-/// A record as its line, without the line's end. Octets from the network are escaped ([`crate::octets::Octets`]), and
-/// JSON has no line ends of its own, so a record is always one line.
+/// A record as its line, without the line's end. Octets from the network are escaped
+/// ([`crate::octets::Octets`]), and JSON has no line ends of its own, so a record is always one
+/// line.
 #[must_use]
 pub fn line(record: &Record) -> String {
     let json = serde_json::to_string(record).expect("a record's keys are all strings");

@@ -40,16 +40,19 @@ pub fn reply_words(reply: &Reply) -> String {
             None => line,
         }
     });
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The stage at which a test was answered or ended, where it was begun.
 #[must_use]
 pub fn stage_of(outcome: &Outcome) -> Option<Stage> {
     match outcome {
-        Outcome::Accepted { stage, .. } | Outcome::Refused { stage, .. } | Outcome::Deferred { stage, .. } => {
-            Some(*stage)
-        }
+        Outcome::Accepted { stage, .. }
+        | Outcome::Refused { stage, .. }
+        | Outcome::Deferred { stage, .. } => Some(*stage),
         Outcome::Relayed { .. } => Some(Stage::EndOfData),
         Outcome::Interrupted { cause } => match cause {
             Cause::Disconnected { stage, .. }
@@ -67,9 +70,9 @@ pub fn stage_of(outcome: &Outcome) -> Option<Stage> {
 #[must_use]
 pub fn reply_of(outcome: &Outcome) -> Option<&Reply> {
     match outcome {
-        Outcome::Accepted { reply, .. } | Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
-            Some(reply)
-        }
+        Outcome::Accepted { reply, .. }
+        | Outcome::Refused { reply, .. }
+        | Outcome::Deferred { reply, .. } => Some(reply),
         Outcome::Interrupted { cause: Cause::Closing { reply, .. } } => Some(reply),
         Outcome::Relayed { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => None,
     }
@@ -77,13 +80,23 @@ pub fn reply_of(outcome: &Outcome) -> Option<&Reply> {
 
 /// A test's dialogues: the one that decided it, and the others, oldest first.
 #[must_use]
-pub fn dialogues_of<'a>(report: &'a Report, judged: &TestJudgement) -> (Option<&'a Dialogue>, Vec<&'a Dialogue>) {
-    let mut dialogues: Vec<_> = judged.dialogues.iter().filter_map(|number| report.dialogues.get(number)).collect();
+pub fn dialogues_of<'a>(
+    report: &'a Report,
+    judged: &TestJudgement,
+) -> (Option<&'a Dialogue>, Vec<&'a Dialogue>) {
+    let mut dialogues: Vec<_> = judged
+        .dialogues
+        .iter()
+        .filter_map(|number| report.dialogues.get(number))
+        .collect();
     let decides = |dialogue: &&Dialogue| match &judged.outcome {
         Outcome::Relayed { .. } => dialogue.has_delivered(),
         outcome => Outcome::of(dialogue, judged.test.id) == *outcome,
     };
-    let decisive = dialogues.iter().rposition(decides).or(dialogues.len().checked_sub(1));
+    let decisive = dialogues
+        .iter()
+        .rposition(decides)
+        .or(dialogues.len().checked_sub(1));
     let decisive = decisive.map(|index| dialogues.remove(index));
     (decisive, dialogues)
 }
@@ -96,7 +109,8 @@ pub fn without_tokens(text: &str) -> String {
     while let Some(place) = rest.find("nr") {
         let (before, after) = rest.split_at(place);
         let (token, tail) = after.split_at_checked(token::LENGTH).unwrap_or((after, ""));
-        let is_token = token.len() == token::LENGTH && token.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let is_token = token.len() == token::LENGTH
+            && token.bytes().all(|octet| octet.is_ascii_alphanumeric());
         kept.push_str(before);
         kept.push_str(if is_token { "nr…" } else { "nr" });
         rest = if is_token { tail } else { after.get(2..).unwrap_or_default() };

@@ -3,7 +3,8 @@
 //! Rules:
 //! - Everything is said in words; a style only underlines it.
 //! - Every span goes through `Page::put`, which makes it harmless; nothing else writes.
-//! - Only the server's own words may be cut short (with `…`), never a verdict, an address or a number.
+//! - Only the server's own words may be cut short (with `…`), never a verdict, an address or a
+//!   number.
 
 pub mod blacklist;
 
@@ -37,7 +38,8 @@ use crate::{
 
 /// A trace longer than this is a loop or an attack; the JSON has all of it.
 const MAX_RECEIVED: usize = 10;
-/// So many proofs and acceptances of a path are shown with what was said: the others say the same once more.
+/// So many proofs and acceptances of a path are shown with what was said: the others say the same
+/// once more.
 const MAX_PROOFS: usize = 1;
 const MAX_ACCEPTANCES: usize = 2;
 /// So many have a line of their own: the numbers of the others are enough.
@@ -64,13 +66,15 @@ pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
     page.into_text()
 }
 
-/// What to do next, where the verdict leaves something to be done; behind it the options that do it.
+/// What to do next, where the verdict leaves something to be done; behind it the options that do
+/// it.
 fn advice(page: &mut Page, report: &Report, judgement: &Judgement) {
     for (number, step) in advice::steps(report, judgement).iter().enumerate() {
         if number == 0 {
             page.end();
         }
-        let options = if step.options.is_empty() { String::new() } else { format!(" ({})", step.options) };
+        let options =
+            if step.options.is_empty() { String::new() } else { format!(" ({})", step.options) };
         page.paragraph("NEXT     ", Ink::Bold, &format!("{}{options}", step.what));
         page.paragraph("         ", Ink::Plain, step.how);
     }
@@ -93,8 +97,14 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
 /// What the paths' servers are, each once.
 fn software(report: &Report) -> Vec<String> {
     let mut known: Vec<Mta> = Vec::new();
-    for mta in (0..=u8::MAX).zip(&report.paths).filter_map(|(path, _)| mta::identify(report, path)) {
-        match known.iter_mut().find(|other| other.name == mta.name && other.version == mta.version) {
+    for mta in (0..=u8::MAX)
+        .zip(&report.paths)
+        .filter_map(|(path, _)| mta::identify(report, path))
+    {
+        match known
+            .iter_mut()
+            .find(|other| other.name == mta.name && other.version == mta.version)
+        {
             Some(other) if other.distribution.is_none() => *other = mta,
             Some(_) => {}
             None => known.push(mta),
@@ -112,10 +122,14 @@ fn heading(page: &mut Page, report: &Report, judgement: &Judgement) {
     }
     let tests = judgement.paths.iter().map(|path| path.tests.len()).sum();
     let controls = judgement.paths.iter().map(|path| path.controls.len()).sum();
-    let counts = [count(judgement.paths.len(), "path"), count(tests, "test"), count(controls, "control")];
+    let counts =
+        [count(judgement.paths.len(), "path"), count(tests, "test"), count(controls, "control")];
     page.put(Ink::Plain, &format!("  {}", counts.join("  ")));
     if let (Some(started), Some(finished)) = (report.started, report.finished) {
-        page.put(Ink::Plain, &format!("  {}", duration(finished.as_millisecond() - started.as_millisecond())));
+        page.put(
+            Ink::Plain,
+            &format!("  {}", duration(finished.as_millisecond() - started.as_millisecond())),
+        );
     }
     page.end();
 }
@@ -134,9 +148,20 @@ fn duration(ms: i64) -> String {
 }
 
 fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
-    let width = report.paths.iter().map(|facts| facts.way.to_string().len()).max().unwrap_or_default();
+    let width = report
+        .paths
+        .iter()
+        .map(|facts| facts.way.to_string().len())
+        .max()
+        .unwrap_or_default();
     for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
-        path_line(page, facts, judged, shown(judged.verdict, verdict_of(report, index, judged)), width);
+        path_line(
+            page,
+            facts,
+            judged,
+            shown(judged.verdict, verdict_of(report, index, judged)),
+            width,
+        );
         seen_line(page, report, index);
     }
 }
@@ -144,11 +169,19 @@ fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
 /// Which address the server takes for ours, where it isn't ours.
 fn seen_line(page: &mut Page, report: &Report, index: u8) {
     let seen = seen::on_path(report, index).filter(|seen| matches!(seen.meaning, Meaning::Lost(_)));
-    let Some((seen, due)) = seen.and_then(|seen| Some((seen.sighting.address, seen.due?))) else { return };
+    let Some((seen, due)) = seen.and_then(|seen| Some((seen.sighting.address, seen.due?))) else {
+        return;
+    };
     page.line(Ink::Doubtful, &format!("      seen as {seen}, not {due}"));
 }
 
-fn path_line(page: &mut Page, facts: &PathFacts, judged: &PathJudgement, verdict: &str, width: usize) {
+fn path_line(
+    page: &mut Page,
+    facts: &PathFacts,
+    judged: &PathJudgement,
+    verdict: &str,
+    width: usize,
+) {
     let address = pad(&facts.way.to_string(), width);
     let counts = match judged.verdict {
         Verdict::Unreachable => String::new(),
@@ -194,33 +227,47 @@ fn counts(tests: &[TestJudgement]) -> String {
         (Weight::Unknown, "unclear"),
     ];
     let counted = weights.iter().filter_map(|(weight, word)| {
-        let number = tests.iter().filter(|judged| judged.weight == *weight).count();
+        let number = tests
+            .iter()
+            .filter(|judged| judged.weight == *weight)
+            .count();
         (number > 0).then_some((number, *word))
     });
     let counted: Vec<_> = counted.collect();
     match counted.as_slice() {
         [] => "no tests".to_owned(),
         [(number, word)] => format!("{number}/{number} {word}"),
-        several => several.iter().map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", "),
+        several => several
+            .iter()
+            .map(|(number, word)| format!("{number} {word}"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
 /// The refusal that came most often, addresses left out; the first of them, where several did.
 fn typical_refusal(tests: &[TestJudgement]) -> Option<String> {
     let refusals = tests.iter().filter_map(|judged| match &judged.outcome {
-        Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => Some(without_addresses(&said(reply))),
+        Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
+            Some(without_addresses(&said(reply)))
+        }
         _ => None,
     });
     let mut seen: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (place, refusal) in refusals.enumerate() {
         seen.entry(refusal).or_insert((0, place)).0 += 1;
     }
-    seen.into_iter().max_by_key(|(_, (times, place))| (*times, std::cmp::Reverse(*place))).map(|(refusal, _)| refusal)
+    seen.into_iter()
+        .max_by_key(|(_, (times, place))| (*times, std::cmp::Reverse(*place)))
+        .map(|(refusal, _)| refusal)
 }
 
 /// A reply in one line: code, enhanced status code, text.
 fn said(reply: &Reply) -> String {
-    let enhanced = reply.enhanced().map(|code| format!(" {code}")).unwrap_or_default();
+    let enhanced = reply
+        .enhanced()
+        .map(|code| format!(" {code}"))
+        .unwrap_or_default();
     let words = reply_words(reply);
     format!("{}{enhanced}{}{words}", reply.code, if words.is_empty() { "" } else { " " })
 }
@@ -246,7 +293,13 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
     page.end();
     page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
     page.line(Ink::Bold, &format!("  {}", facts.way));
-    let of_weight = |weight| judged.tests.iter().filter(|judged| judged.weight == weight).collect::<Vec<_>>();
+    let of_weight = |weight| {
+        judged
+            .tests
+            .iter()
+            .filter(|judged| judged.weight == weight)
+            .collect::<Vec<_>>()
+    };
     let (proofs, acceptances) = (of_weight(Weight::Proof), of_weight(Weight::Suspicion));
     listed(page, &proofs, MAX_PROOFS, |page, judged| {
         said_for(page, report, judged);
@@ -260,7 +313,12 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
 }
 
 /// Tests of one outcome: the first with what was said, further ones as a line, the rest as numbers.
-fn listed(page: &mut Page, tests: &[&TestJudgement], in_full: usize, mut tell: impl FnMut(&mut Page, &TestJudgement)) {
+fn listed(
+    page: &mut Page,
+    tests: &[&TestJudgement],
+    in_full: usize,
+    mut tell: impl FnMut(&mut Page, &TestJudgement),
+) {
     let (lines, rest) = tests.split_at(tests.len().min(MAX_LINES));
     for (place, judged) in lines.iter().enumerate() {
         test_line(page, judged);
@@ -269,7 +327,8 @@ fn listed(page: &mut Page, tests: &[&TestJudgement], in_full: usize, mut tell: i
         }
     }
     if let Some(first) = rest.first() {
-        let so = if first.weight == Weight::Proof { "RELAYED as well" } else { "not denied either" };
+        let so =
+            if first.weight == Weight::Proof { "RELAYED as well" } else { "not denied either" };
         page.paragraph("       ", Ink::Plain, &format!("and {}: {so}", verdict::numbers(rest)));
     }
 }
@@ -278,7 +337,9 @@ fn listed(page: &mut Page, tests: &[&TestJudgement], in_full: usize, mut tell: i
 fn test_line(page: &mut Page, judged: &TestJudgement) {
     let (ink, word) = match &judged.outcome {
         Outcome::Relayed { .. } => (Ink::Bad, "RELAYED"),
-        Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => (Ink::Good, "accepted"),
+        Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => {
+            (Ink::Good, "accepted")
+        }
         Outcome::Accepted { .. } if !judged.test.is_scored() => (Ink::Plain, "accepted"),
         Outcome::Accepted { .. } => (Ink::Doubtful, "ACCEPTED"),
         Outcome::Refused { .. } => (Ink::Good, "refused"),
@@ -309,13 +370,22 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
 fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
     let Some(dialogue) = dialogues_of(report, judged).0 else { return };
     for exchange in dialogue.answers_for(judged.test.id) {
-        let is_asked = matches!(exchange.stage, Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other);
-        let sent = exchange.sent.as_ref().filter(|_| is_asked || exchange.stage == Stage::EndOfData);
+        let is_asked =
+            matches!(exchange.stage, Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other);
+        let sent = exchange
+            .sent
+            .as_ref()
+            .filter(|_| is_asked || exchange.stage == Stage::EndOfData);
         let Some((_, line)) = sent else { continue };
-        let line = if is_asked { without_tokens(&line.to_string()) } else { "the message".to_owned() };
+        let line =
+            if is_asked { without_tokens(&line.to_string()) } else { "the message".to_owned() };
         labelled(page, "we said", &line);
         // What was only accepted has its reply on the test's line already.
-        if let Some(reply) = exchange.reply.as_ref().filter(|_| judged.weight == Weight::Proof) {
+        if let Some(reply) = exchange
+            .reply
+            .as_ref()
+            .filter(|_| judged.weight == Weight::Proof)
+        {
             labelled(page, "it said", &said(reply));
         }
     }
@@ -323,11 +393,14 @@ fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
 
 fn proof(page: &mut Page, report: &Report, index: u8, judged: &TestJudgement) {
     let Outcome::Relayed { from, hops } = judged.outcome else { return };
-    let arrival =
-        verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| receipt.peer.ip().to_canonical() == from);
+    let arrival = verdict::receipts_of(report, index, judged.test)
+        .find(|(_, receipt)| receipt.peer.ip().to_canonical() == from);
     let Some((arrived, receipt)) = arrival else { return };
-    let after = sent_at(report, judged).map(|sent| arrived.as_millisecond() - sent.as_millisecond());
-    let after = after.map(|ms| format!(", {} after it was sent", duration(ms))).unwrap_or_default();
+    let after =
+        sent_at(report, judged).map(|sent| arrived.as_millisecond() - sent.as_millisecond());
+    let after = after
+        .map(|ms| format!(", {} after it was sent", duration(ms)))
+        .unwrap_or_default();
     let by = match hops {
         Hops::Direct => "the tested server itself",
         Hops::Multihop => "another server, to which the tested one handed it",
@@ -342,13 +415,21 @@ fn proof(page: &mut Page, report: &Report, index: u8, judged: &TestJudgement) {
 
 fn envelope(page: &mut Page, receipt: &Receipt) {
     let trim = |path: &Octets| without_tokens(path.to_string().trim());
-    labelled(page, "envelope", &format!("{} to {}", trim(&receipt.reverse_path), trim(&receipt.forward_path)));
+    labelled(
+        page,
+        "envelope",
+        &format!("{} to {}", trim(&receipt.reverse_path), trim(&receipt.forward_path)),
+    );
 }
 
 /// The tests without an answer about relaying, grouped by why.
 fn unclear(page: &mut Page, judged: &PathJudgement) {
     let mut groups: Vec<(String, Vec<&TestJudgement>)> = Vec::new();
-    for test in judged.tests.iter().filter(|judged| judged.weight == Weight::Unknown) {
+    for test in judged
+        .tests
+        .iter()
+        .filter(|judged| judged.weight == Weight::Unknown)
+    {
         let clause = verdict::clause(&test.outcome);
         match groups.iter_mut().find(|(known, _)| *known == clause) {
             Some((_, group)) => group.push(test),
@@ -359,10 +440,14 @@ fn unclear(page: &mut Page, judged: &PathJudgement) {
         let label = format!("{:7}{}: ", "", verdict::numbers(&group));
         page.paragraph(&label, Ink::Doubtful, &clause);
         let first = group.iter().find_map(|judged| match &judged.outcome {
-            Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => Some(without_tokens(&said(reply))),
+            Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
+                Some(without_tokens(&said(reply)))
+            }
             _ => None,
         });
-        first.iter().for_each(|reply| labelled(page, "it said", reply));
+        first
+            .iter()
+            .for_each(|reply| labelled(page, "it said", reply));
     }
 }
 
@@ -371,25 +456,34 @@ fn causes(page: &mut Page, report: &Report, judgement: &Judgement) {
     let mut fixes: Vec<&str> = Vec::new();
     for diagnosis in diagnosis::diagnose(report, judgement) {
         page.end();
-        let clause = format!("the server {} ({}).", diagnosis.cause.clause(), diagnosis.confidence.word());
+        let clause =
+            format!("the server {} ({}).", diagnosis.cause.clause(), diagnosis.confidence.word());
         page.paragraph("CAUSE    ", Ink::Bad, &format!("{}: {clause}", diagnosis.cause));
         sentences(page, &diagnosis.evidence);
         sentences(page, &diagnosis.rules_out);
         let found = fix::fixes_of(report, &diagnosis);
         let Some((first, further)) = found.split_first() else { continue };
         if fixes.contains(&first.title) {
-            page.paragraph("FIX      ", Ink::Bold, &format!("as above: {} ({})", first.title, first.command));
+            page.paragraph(
+                "FIX      ",
+                Ink::Bold,
+                &format!("as above: {} ({})", first.title, first.command),
+            );
         } else {
             remedy(page, first);
             fixes.push(first.title);
         }
         if let Some(next) = further.first() {
-            let sentence = format!("If it still relays after that: {} ({}).", next.title, next.command);
+            let sentence =
+                format!("If it still relays after that: {} ({}).", next.title, next.command);
             page.paragraph("         ", Ink::Plain, &sentence);
         }
     }
     let is_closed = judgement.verdict == Verdict::Closed;
-    for technique in diagnosis::techniques(report, judgement).iter().filter(|_| is_closed) {
+    for technique in diagnosis::techniques(report, judgement)
+        .iter()
+        .filter(|_| is_closed)
+    {
         if let Some(warning) = technique.warning {
             page.end();
             page.paragraph("refusals ", Ink::Plain, &format!("{} {warning}", technique.text));
@@ -412,7 +506,9 @@ fn remedy(page: &mut Page, fix: &Fix) {
     for step in &fix.steps {
         page.paragraph("         ", Ink::Plain, &format!("{}:", step.heading));
         // Lines to copy are not broken.
-        step.lines.iter().for_each(|line| page.line(Ink::Plain, &format!("           {line}")));
+        step.lines
+            .iter()
+            .for_each(|line| page.line(Ink::Plain, &format!("           {line}")));
     }
     if let Some(documentation) = fix.documentation {
         page.line(Ink::Faint, &format!("         {documentation}"));
@@ -424,8 +520,12 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
     let mut grouped: Vec<(&Finding, Vec<String>)> = Vec::new();
     for finding in findings {
         let path = finding.path.filter(|_| report.paths.len() > 1);
-        let place = path.and_then(|index| Some(report.paths.get(usize::from(index))?.way.to_string()));
-        match grouped.iter_mut().find(|(known, _)| known.level == finding.level && known.text == finding.text) {
+        let place =
+            path.and_then(|index| Some(report.paths.get(usize::from(index))?.way.to_string()));
+        match grouped
+            .iter_mut()
+            .find(|(known, _)| known.level == finding.level && known.text == finding.text)
+        {
             Some((_, places)) => places.extend(place),
             None => grouped.push((finding, place.into_iter().collect())),
         }
@@ -434,7 +534,8 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
         if number == 0 {
             page.end();
         }
-        let places = if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) };
+        let places =
+            if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) };
         let ink = if finding.level >= Level::Warning { Ink::Doubtful } else { Ink::Plain };
         page.paragraph(
             &format!("{:<9}", finding.level.word()),
@@ -450,16 +551,20 @@ mod tests {
 
     #[test]
     fn addresses_are_left_out_of_typical_refusals() {
-        for (text, expected) in
-            [("554 5.7.1 <a@b>: no", "554 5.7.1 <…>: no"), ("550 <> no <a", "550 <> no <a"), ("550 no", "550 no")]
-        {
+        for (text, expected) in [
+            ("554 5.7.1 <a@b>: no", "554 5.7.1 <…>: no"),
+            ("550 <> no <a", "550 <> no <a"),
+            ("550 no", "550 no"),
+        ] {
             assert_eq!(without_addresses(text), expected);
         }
     }
 
     #[test]
     fn a_finding_of_several_paths_is_said_once() {
-        let report = Report::of(&crate::replay::read_log(include_str!("../../tests/logs/open.jsonl")).records);
+        let report = Report::of(
+            &crate::replay::read_log(include_str!("../../tests/logs/open.jsonl")).records,
+        );
         let finding = |path, text: &str| Finding {
             tag: "auth_cleartext".to_owned(),
             level: Level::Warning,
@@ -469,6 +574,9 @@ mod tests {
         let found = [finding(Some(0), "so"), finding(None, "thus"), finding(Some(1), "so")];
         let mut page = Page::new(Style::Plain);
         findings(&mut page, &report, &found);
-        assert_eq!(page.into_text(), "\nwarning  192.0.2.7:25, [2001:db8::7]:25: so\nwarning  thus\n");
+        assert_eq!(
+            page.into_text(),
+            "\nwarning  192.0.2.7:25, [2001:db8::7]:25: so\nwarning  thus\n"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Transcripts: what was said on a connection, line by line, in the order in which it was said.
 //!
-//! The marks of `lines` are swaks': `->` we said, `<-` the server said, `<**` the server refused, `~>`, `<~` and `<~*` the
-//! same under TLS, `===` what happened to the connection, `***` how it failed. Times are seconds since the connection was
-//! opened.
+//! The marks of `lines` are swaks': `->` we said, `<-` the server said, `<**` the server refused,
+//! `~>`, `<~` and `<~*` the same under TLS, `===` what happened to the connection, `***` how it
+//! failed. Times are seconds since the connection was opened.
 
 use crate::{
     catalogue,
@@ -46,7 +46,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// The letter that stands for the speaker in JSON: `C` or `S`, and nothing for what nobody said.
+    /// The letter that stands for the speaker in JSON: `C` or `S`, and nothing for what nobody
+    /// said.
     #[must_use]
     pub fn letter(&self) -> Option<&'static str> {
         match self.by {
@@ -93,27 +94,43 @@ pub fn of(dialogue: &Dialogue) -> Vec<Line> {
     let secured_from = secured_from(dialogue);
     let mut said: Vec<Line> = (0..)
         .zip(&dialogue.exchanges)
-        .flat_map(|(index, exchange)| exchange_lines(index, exchange, secured_from.is_some_and(|from| from <= index)))
+        .flat_map(|(index, exchange)| {
+            exchange_lines(index, exchange, secured_from.is_some_and(|from| from <= index))
+        })
         .collect();
-    // Pipelined commands stand before the answers; the sort is stable, so a command stays before its own answer.
+    // Pipelined commands stand before the answers; the sort is stable, so a command stays before
+    // its own answer.
     said.sort_by_key(|line| line.at_ms);
-    let opened = dialogue.local.map(|local| change(0, format!("connected from {local}")));
-    let ended = dialogue.end.as_ref().and_then(|end| end_line(dialogue.elapsed_ms, end));
+    let opened = dialogue
+        .local
+        .map(|local| change(0, format!("connected from {local}")));
+    let ended = dialogue
+        .end
+        .as_ref()
+        .and_then(|end| end_line(dialogue.elapsed_ms, end));
     let mut lines: Vec<Line> = opened.into_iter().chain(said).chain(ended).collect();
     if let (Some(tls), Some(from)) = (&dialogue.tls, secured_from) {
-        let place =
-            lines.iter().position(|line| line.exchange.is_some_and(|index| from <= index)).unwrap_or(lines.len());
-        let at_ms = place.checked_sub(1).and_then(|before| lines.get(before)).map_or(0, |line| line.at_ms);
+        let place = lines
+            .iter()
+            .position(|line| line.exchange.is_some_and(|index| from <= index))
+            .unwrap_or(lines.len());
+        let at_ms = place
+            .checked_sub(1)
+            .and_then(|before| lines.get(before))
+            .map_or(0, |line| line.at_ms);
         lines.insert(place, change(at_ms, harmless(&tls.to_string())));
     }
     lines
 }
 
-/// A connection's transcript, each line with what it means; `mta` is the name of the server's software, where it is known.
+/// A connection's transcript, each line with what it means; `mta` is the name of the server's
+/// software, where it is known.
 #[must_use]
 pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Explanation>)> {
     let lines = of(dialogue).into_iter().map(|line| {
-        let exchange = line.exchange.and_then(|index| dialogue.exchanges.get(index));
+        let exchange = line
+            .exchange
+            .and_then(|index| dialogue.exchanges.get(index));
         let explanation = exchange.and_then(|exchange| match line.by {
             Speaker::Client => explain::sent(exchange, line.row),
             Speaker::Server | Speaker::Refusal => {
@@ -130,20 +147,28 @@ pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Ex
 /// As [`lines`], each with its explanation below it.
 #[must_use]
 pub fn explained_lines(dialogue: &Dialogue, mta: Option<&str>) -> Vec<String> {
-    let explained = explained(dialogue, mta).into_iter().flat_map(|(line, explanation)| {
-        let below = explanation.map(|explanation| format!("{:13}# {}", "", harmless(&explanation.to_string())));
-        [Some(line.to_string()), below].into_iter().flatten()
-    });
+    let explained = explained(dialogue, mta)
+        .into_iter()
+        .flat_map(|(line, explanation)| {
+            let below = explanation
+                .map(|explanation| format!("{:13}# {}", "", harmless(&explanation.to_string())));
+            [Some(line.to_string()), below].into_iter().flatten()
+        });
     explained.collect()
 }
 
-/// The lines that one event of a connection adds to its transcript, for showing it while it goes on.
+/// The lines that one event of a connection adds to its transcript, for showing it while it goes
+/// on.
 #[must_use]
 pub fn of_event(event: &Event, secured: bool) -> Vec<Line> {
     match event {
-        Event::Connected { after_ms, local, .. } => vec![change(*after_ms, format!("connected from {local}"))],
+        Event::Connected { after_ms, local, .. } => {
+            vec![change(*after_ms, format!("connected from {local}"))]
+        }
         Event::Secured { after_ms, tls, .. } => vec![change(*after_ms, harmless(&tls.to_string()))],
-        Event::Sent { after_ms, stage, line, .. } => sent_lines(*after_ms, *stage, line, None, secured),
+        Event::Sent { after_ms, stage, line, .. } => {
+            sent_lines(*after_ms, *stage, line, None, secured)
+        }
         Event::Replied { after_ms, reply, .. } => reply_lines(*after_ms, reply, None, secured),
         Event::Ended { after_ms, end, .. } => end_line(*after_ms, end).into_iter().collect(),
         _ => Vec::new(),
@@ -153,13 +178,18 @@ pub fn of_event(event: &Event, secured: bool) -> Vec<Line> {
 /// The index of the first exchange under TLS.
 fn secured_from(dialogue: &Dialogue) -> Option<usize> {
     dialogue.tls.as_ref()?;
-    let starttls = dialogue.exchanges.iter().position(|exchange| exchange.stage == Stage::StartTls);
+    let starttls = dialogue
+        .exchanges
+        .iter()
+        .position(|exchange| exchange.stage == Stage::StartTls);
     Some(starttls.map_or(0, |index| index + 1))
 }
 
 fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<Line> {
-    let sent =
-        exchange.sent.iter().flat_map(|(at_ms, line)| sent_lines(*at_ms, exchange.stage, line, Some(index), secured));
+    let sent = exchange
+        .sent
+        .iter()
+        .flat_map(|(at_ms, line)| sent_lines(*at_ms, exchange.stage, line, Some(index), secured));
     let replied = exchange.reply.iter().flat_map(|reply| {
         let at_ms = exchange.replied_ms.unwrap_or_default();
         reply_lines(at_ms, reply, Some(index), secured)
@@ -168,25 +198,40 @@ fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<Line>
 }
 
 /// A command is one line; the text of a message has many, and its final dot.
-fn sent_lines(at_ms: u64, stage: Stage, line: &Octets, exchange: Option<usize>, secured: bool) -> Vec<Line> {
-    let of_text = |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, row: 0, text };
+fn sent_lines(
+    at_ms: u64,
+    stage: Stage,
+    line: &Octets,
+    exchange: Option<usize>,
+    secured: bool,
+) -> Vec<Line> {
+    let of_text =
+        |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, row: 0, text };
     if stage != Stage::EndOfData {
         return vec![of_text(line.to_string())];
     }
     let text = line.as_bytes();
-    let text = text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
+    let text = text
+        .strip_suffix(b"\n")
+        .map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
     let shown = text.split(|octet| *octet == b'\n').map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         // RFC 5321 section 4.5.2: on the wire a dot stands before a dot.
         let dot = if line.starts_with(b".") { "." } else { "" };
         format!("{dot}{}", Octets::from(line))
     });
-    (0..).zip(shown.chain([".".to_owned()])).map(|(row, text)| Line { row, ..of_text(text) }).collect()
+    (0..)
+        .zip(shown.chain([".".to_owned()]))
+        .map(|(row, text)| Line { row, ..of_text(text) })
+        .collect()
 }
 
 fn reply_lines(at_ms: u64, reply: &Reply, exchange: Option<usize>, secured: bool) -> Vec<Line> {
     let by = if reply.is_negative() { Speaker::Refusal } else { Speaker::Server };
-    (0..).zip(reply_text(reply)).map(|(row, text)| Line { at_ms, by, secured, exchange, row, text }).collect()
+    (0..)
+        .zip(reply_text(reply))
+        .map(|(row, text)| Line { at_ms, by, secured, exchange, row, text })
+        .collect()
 }
 
 /// A reply as it came, a string a line.
@@ -208,10 +253,13 @@ pub fn reply_text(reply: &Reply) -> Vec<String> {
 }
 
 fn end_line(at_ms: u64, end: &End) -> Option<Line> {
-    let failure = |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, row: 0, text };
+    let failure =
+        |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, row: 0, text };
     match end {
         End::Answered => None,
-        End::NotOffered(keyword) => Some(failure(harmless(&format!("the server does not offer {keyword}")))),
+        End::NotOffered(keyword) => {
+            Some(failure(harmless(&format!("the server does not offer {keyword}"))))
+        }
         End::Interrupted(cause) => Some(failure(harmless(&cause.to_string()))),
     }
 }

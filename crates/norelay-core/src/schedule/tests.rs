@@ -1,8 +1,13 @@
 use super::*;
 use crate::smtp::Reply;
 
-const LIMITS: Limits =
-    Limits { window: 2, max_window: 8, deadline: Duration::from_secs(300), pipelining: true, answered: 0 };
+const LIMITS: Limits = Limits {
+    window: 2,
+    max_window: 8,
+    deadline: Duration::from_secs(300),
+    pipelining: true,
+    answered: 0,
+};
 const QUICK: Duration = Duration::from_millis(10);
 
 fn closing() -> Ending {
@@ -15,7 +20,10 @@ fn disconnected(stage: Stage) -> Ending {
 }
 
 fn greylisted(retry_after: Option<u64>) -> Ending {
-    Ending::Deferred { reason: Reason::Greylisted, retry_after: retry_after.map(Duration::from_secs) }
+    Ending::Deferred {
+        reason: Reason::Greylisted,
+        retry_after: retry_after.map(Duration::from_secs),
+    }
 }
 
 /// A simulated server: every dialogue takes `took` and ends as `answer(start, now, open)` says.
@@ -91,7 +99,11 @@ fn a_ban_is_noticed_and_not_hammered() {
     let (scheduler, end, dialogues, _) = simulate(22, LIMITS, |_, _, _| {
         answered += 1;
         let refused = Cause::ConnectFailed { refused: true, error: "refused".into() };
-        if answered <= 5 { (Ending::Answered, QUICK) } else { (Ending::Interrupted(refused), QUICK) }
+        if answered <= 5 {
+            (Ending::Answered, QUICK)
+        } else {
+            (Ending::Interrupted(refused), QUICK)
+        }
     });
     assert_eq!(scheduler.blocked(), Some(&Cause::Blocked { answered: 5 }));
     assert!(dialogues < 22 && end < Duration::from_secs(120), "{dialogues} in {end:?}");
@@ -117,7 +129,8 @@ fn ten_connections_in_ten_minutes_are_waited_for_where_there_is_time() {
 #[test]
 fn a_closed_port_is_given_up_at_once() {
     let refused = Cause::ConnectFailed { refused: true, error: "refused".into() };
-    let (scheduler, end, dialogues, _) = simulate(22, LIMITS, |_, _, _| (Ending::Interrupted(refused.clone()), QUICK));
+    let (scheduler, end, dialogues, _) =
+        simulate(22, LIMITS, |_, _, _| (Ending::Interrupted(refused.clone()), QUICK));
     assert_eq!(scheduler.blocked(), Some(&refused));
     assert!(dialogues <= 2 && end <= QUICK + SPACING);
 }
@@ -132,7 +145,11 @@ fn greylisting_is_met_with_patience_up_to_the_deadline() {
             0 => (greylisted(named), QUICK),
             _ => (Ending::Answered, QUICK),
         });
-        assert_eq!((end.as_secs(), dialogues), (expected_end, expected_dialogues), "{named:?} {deadline}");
+        assert_eq!(
+            (end.as_secs(), dialogues),
+            (expected_end, expected_dialogues),
+            "{named:?} {deadline}"
+        );
     }
 }
 
@@ -153,7 +170,11 @@ fn a_server_that_only_breaks_is_given_up_soon() {
         let mut count = 0;
         let (scheduler, _, dialogues, _) = simulate(22, LIMITS, |_, _, _| {
             count += 1;
-            let ending = if count <= answers { Ending::Answered } else { Ending::Interrupted(timed_out.clone()) };
+            let ending = if count <= answers {
+                Ending::Answered
+            } else {
+                Ending::Interrupted(timed_out.clone())
+            };
             (ending, QUICK)
         });
         assert_eq!(scheduler.blocked(), Some(&timed_out));
@@ -183,10 +204,11 @@ fn added_delay_halves_the_window() {
 
 #[test]
 fn a_server_that_bears_a_few_questions_on_a_connection_is_asked_on_the_next() {
-    let (scheduler, end, dialogues, most) = simulate(1, LIMITS, |start, _, _| match start.attempt {
-        ..9 => (Ending::Continued, QUICK),
-        _ => (Ending::Answered, QUICK),
-    });
+    let (scheduler, end, dialogues, most) =
+        simulate(1, LIMITS, |start, _, _| match start.attempt {
+            ..9 => (Ending::Continued, QUICK),
+            _ => (Ending::Answered, QUICK),
+        });
     assert!(scheduler.blocked().is_none());
     assert_eq!((dialogues, most), (10, 1));
     assert!(end < Duration::from_secs(1), "{end:?}");
@@ -201,7 +223,8 @@ fn a_limit_of_connections_at_once_costs_no_pause() {
         (5, 2, 8, 8000, Duration::from_secs(60)),
         (1, 2, 8, 10, Duration::from_secs(3)),
     ] {
-        for shut in [closing(), disconnected(Stage::Greeting), Ending::Interrupted(refused.clone())] {
+        for shut in [closing(), disconnected(Stage::Greeting), Ending::Interrupted(refused.clone())]
+        {
             let limits = Limits { window, max_window, deadline: Duration::ZERO, ..LIMITS };
             // The server notices after a while that a connection has ended.
             let mut counted_until = Vec::new();
@@ -249,9 +272,12 @@ fn a_limit_by_the_clock_is_tried_without_a_pause_only_once() {
             (closing(), QUICK)
         });
         assert!(scheduler.blocked().is_none());
-        // Those that were under way together; half as many at once, and a quarter; then one or two after each pause.
+        // Those that were under way together; half as many at once, and a quarter; then one or two
+        // after each pause.
         let first = shut_out[0] + QUICK;
-        let in_the_minute = shut_out.iter().filter(|time| **time >= first && time.as_secs() < 60);
+        let in_the_minute = shut_out
+            .iter()
+            .filter(|time| **time >= first && time.as_secs() < 60);
         assert!(in_the_minute.count() <= 4 + 2 + 4, "{shut_out:?}");
         assert!(shut_out.len() <= 20, "{shut_out:?}");
     }

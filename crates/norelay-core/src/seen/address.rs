@@ -15,14 +15,17 @@ pub(super) struct Found {
     pub bracketed: bool,
 }
 
-/// The addresses that stand in a text as words of their own: `192.0.2.1`, `[192.0.2.1]:25`, `[IPv6:2001:db8::1]`,
-/// `192.0.2.1:25`, `::ffff:192.0.2.1`. Addresses of no host (unspecified, multicast, broadcast) are left out.
+/// The addresses that stand in a text as words of their own: `192.0.2.1`, `[192.0.2.1]:25`,
+/// `[IPv6:2001:db8::1]`, `192.0.2.1:25`, `::ffff:192.0.2.1`. Addresses of no host (unspecified,
+/// multicast, broadcast) are left out.
 pub(super) fn addresses(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut rest = 0;
     while let Some(offset) = text[rest..].find(is_part) {
         let start = rest + offset;
-        let length = text[start..].find(|character| !is_part(character)).unwrap_or(text.len() - start);
+        let length = text[start..]
+            .find(|character| !is_part(character))
+            .unwrap_or(text.len() - start);
         found.extend(read(text, start, start + length));
         rest = start + length;
     }
@@ -33,7 +36,8 @@ fn is_part(character: char) -> bool {
     character.is_ascii_hexdigit() || matches!(character, '.' | ':')
 }
 
-/// What a run of hexadecimal digits, dots and colons is, if it is an address and no part of a longer word.
+/// What a run of hexadecimal digits, dots and colons is, if it is an address and no part of a
+/// longer word.
 fn read(text: &str, mut start: usize, mut end: usize) -> Option<Found> {
     // The digit of the tag `IPv6:` is part of the run.
     let is_tagged = text[start..end].starts_with("6:") && ends_with_tag(&text[..start]);
@@ -46,21 +50,30 @@ fn read(text: &str, mut start: usize, mut end: usize) -> Option<Found> {
     while text[start..end].ends_with(['.', ':']) && !text[start..end].ends_with("::") {
         end -= 1;
     }
-    let before = text[..if is_tagged { start - "IPv6:".len() } else { start }].chars().next_back();
+    let before = text[..if is_tagged { start - "IPv6:".len() } else { start }]
+        .chars()
+        .next_back();
     let is_word = |character: Option<char>| {
-        character.is_some_and(|character| character.is_alphanumeric() || matches!(character, '-' | '_'))
+        character
+            .is_some_and(|character| character.is_alphanumeric() || matches!(character, '-' | '_'))
     };
     if is_word(before) || is_word(after) {
         return None;
     }
     let run = &text[start..end];
-    let address: IpAddr = run.parse().or_else(|_| run.parse::<SocketAddr>().map(|socket| socket.ip())).ok()?;
+    let address: IpAddr = run
+        .parse()
+        .or_else(|_| run.parse::<SocketAddr>().map(|socket| socket.ip()))
+        .ok()?;
     let address = address.to_canonical();
     is_of_a_host(address).then_some(Found { address, start, end, bracketed: before == Some('[') })
 }
 
 fn ends_with_tag(text: &str) -> bool {
-    text.len().checked_sub(3).and_then(|at| text.get(at..)).is_some_and(|tag| tag.eq_ignore_ascii_case("IPv"))
+    text.len()
+        .checked_sub(3)
+        .and_then(|at| text.get(at..))
+        .is_some_and(|tag| tag.eq_ignore_ascii_case("IPv"))
 }
 
 fn is_of_a_host(address: IpAddr) -> bool {
@@ -87,7 +100,10 @@ mod tests {
             ("ip:192.0.2.1", &["192.0.2.1"]),
             ("[IPv6:2001:db8::1]", &["[2001:db8::1"]),
             ("[IPV6:2001:db8::1] [ipv6:::1]", &["[2001:db8::1", "[::1"]),
-            ("[2001:db8::1] and 2001:db8::2, fe80::1%eth0", &["[2001:db8::1", "2001:db8::2", "fe80::1"]),
+            (
+                "[2001:db8::1] and 2001:db8::2, fe80::1%eth0",
+                &["[2001:db8::1", "2001:db8::2", "fe80::1"],
+            ),
             ("[::ffff:192.0.2.1]", &["[192.0.2.1"]),
             ("(root@192.0.2.1)", &["192.0.2.1"]),
             ("<x@[192.0.2.1]>", &["[192.0.2.1"]),

@@ -1,12 +1,16 @@
 //! Which address the server thinks we have, and whether that is ours.
 //!
-//! Most open relays of today have lost their clients' addresses: a proxy, a container's gateway or an address translator
-//! stands before them, and they trust it. A server that is closed today shows the loss all the same.
+//! Most open relays of today have lost their clients' addresses: a proxy, a container's gateway or
+//! an address translator stands before them, and they trust it. A server that is closed today shows
+//! the loss all the same.
 //!
 //! Rules:
-//! - A dialogue in which we said on purpose where we come from (XCLIENT, a PROXY header) shows nothing.
-//! - What servers say of their client in a refusal counts only where nothing else is known: its form is anybody's.
-//! - A server is never believed to have lost an address unless we know which one it should have seen.
+//! - A dialogue in which we said on purpose where we come from (XCLIENT, a PROXY header) shows
+//!   nothing.
+//! - What servers say of their client in a refusal counts only where nothing else is known: its
+//!   form is anybody's.
+//! - A server is never believed to have lost an address unless we know which one it should have
+//!   seen.
 
 mod address;
 mod reading;
@@ -115,7 +119,8 @@ pub struct Seen {
     pub sighting: Sighting,
     /// What it means.
     pub meaning: Meaning,
-    /// The address that it should have seen, where that is known: the user's expectation, or the connection's own.
+    /// The address that it should have seen, where that is known: the user's expectation, or the
+    /// connection's own.
     pub due: Option<IpAddr>,
 }
 
@@ -124,8 +129,9 @@ pub struct Seen {
 pub fn on_path(report: &Report, path: u8) -> Option<Seen> {
     let sightings = sightings(report, path);
     let best = sightings.first()?.source;
-    let counted =
-        sightings.into_iter().filter(|sighting| sighting.source != Source::Refusal || best == Source::Refusal);
+    let counted = sightings
+        .into_iter()
+        .filter(|sighting| sighting.source != Source::Refusal || best == Source::Refusal);
     let judged = counted.map(|sighting| {
         let due = due(report, &sighting);
         Seen { meaning: meaning(report, path, &sighting, due), due, sighting }
@@ -133,14 +139,19 @@ pub fn on_path(report: &Report, path: u8) -> Option<Seen> {
     judged.min_by_key(|seen| seen.meaning)
 }
 
-/// Every address that the server on a path named as ours, once for each source: the most telling source first, and in
-/// each the address that was named most often.
+/// Every address that the server on a path named as ours, once for each source: the most telling
+/// source first, and in each the address that was named most often.
 #[must_use]
 pub fn sightings(report: &Report, path: u8) -> Vec<Sighting> {
     let mut seen: BTreeMap<(Source, IpAddr), (Sighting, usize)> = BTreeMap::new();
-    let of_path = report.dialogues.values().filter(|dialogue| dialogue.path == path && !is_disguised(dialogue));
+    let of_path = report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == path && !is_disguised(dialogue));
     for sighting in traces(report, path).chain(of_path.flat_map(in_dialogue)) {
-        seen.entry((sighting.source, sighting.address)).or_insert((sighting, 0)).1 += 1;
+        seen.entry((sighting.source, sighting.address))
+            .or_insert((sighting, 0))
+            .1 += 1;
     }
     let mut seen: Vec<_> = seen.into_values().collect();
     seen.sort_by_key(|(sighting, times)| (sighting.source, std::cmp::Reverse(*times)));
@@ -150,9 +161,15 @@ pub fn sightings(report: &Report, path: u8) -> Vec<Sighting> {
 /// Whether we claimed another address: by a header before the greeting, or by XCLIENT.
 fn is_disguised(dialogue: &Dialogue) -> bool {
     dialogue.exchanges.iter().any(|exchange| {
-        let is_xclient =
-            |line: &Octets| line.as_bytes().get(..7).is_some_and(|verb| verb.eq_ignore_ascii_case(b"XCLIENT"));
-        exchange.sent.as_ref().is_some_and(|(_, line)| exchange.stage == Stage::Greeting || is_xclient(line))
+        let is_xclient = |line: &Octets| {
+            line.as_bytes()
+                .get(..7)
+                .is_some_and(|verb| verb.eq_ignore_ascii_case(b"XCLIENT"))
+        };
+        exchange
+            .sent
+            .as_ref()
+            .is_some_and(|(_, line)| exchange.stage == Stage::Greeting || is_xclient(line))
     })
 }
 
@@ -175,21 +192,34 @@ fn in_dialogue(dialogue: &Dialogue) -> impl Iterator<Item = Sighting> + '_ {
     })
 }
 
-/// The messages that came back: the oldest `Received` field is the one of the server that took them from us.
+/// The messages that came back: the oldest `Received` field is the one of the server that took them
+/// from us.
 fn traces(report: &Report, path: u8) -> impl Iterator<Item = Sighting> + '_ {
     let receipts = report.receipts.iter().map(|(_, receipt)| receipt);
-    let ours = receipts.filter(move |receipt| receipt.token.path == path && receipt.token.role == Role::Recipient);
+    let ours = receipts
+        .filter(move |receipt| receipt.token.path == path && receipt.token.role == Role::Recipient);
     ours.filter_map(move |receipt| {
         let test = catalogue::by_number(receipt.token.test)?;
-        let mut delivered = report.dialogues_of(path, test.id).map(|(_, dialogue)| dialogue);
-        let dialogue = delivered.find(|dialogue| dialogue.has_delivered() && !is_disguised(dialogue))?;
+        let mut delivered = report
+            .dialogues_of(path, test.id)
+            .map(|(_, dialogue)| dialogue);
+        let dialogue =
+            delivered.find(|dialogue| dialogue.has_delivered() && !is_disguised(dialogue))?;
         let field = receipt.received.last()?;
-        let said = dialogue.exchanges.iter().rev().find_map(|exchange| match exchange.stage {
-            Stage::Ehlo | Stage::Helo => exchange.sent.as_ref().map(|(_, line)| argument(line)),
-            _ => None,
-        })?;
+        let said = dialogue
+            .exchanges
+            .iter()
+            .rev()
+            .find_map(|exchange| match exchange.stage {
+                Stage::Ehlo | Stage::Helo => exchange.sent.as_ref().map(|(_, line)| argument(line)),
+                _ => None,
+            })?;
         let field = field.to_text();
-        let taken = dialogue.exchanges.iter().rev().find(|exchange| exchange.stage == Stage::EndOfData)?;
+        let taken = dialogue
+            .exchanges
+            .iter()
+            .rev()
+            .find(|exchange| exchange.stage == Stage::EndOfData)?;
         let taken = taken.reply.as_ref().map(Reply::text).unwrap_or_default();
         let address = reading::in_trace(&field, &said, &taken)?;
         // What follows (an id, the recipient's token, the date) is no evidence.
@@ -201,18 +231,34 @@ fn traces(report: &Report, path: u8) -> impl Iterator<Item = Sighting> + '_ {
 
 fn sighting(address: IpAddr, source: Source, words: &Octets, dialogue: &Dialogue) -> Sighting {
     let evidence = Octets::from(&words.as_bytes()[..words.len().min(MAX_EVIDENCE)]);
-    Sighting { address, source, evidence, local: dialogue.local.map(|local| local.ip().to_canonical()) }
+    Sighting {
+        address,
+        source,
+        evidence,
+        local: dialogue.local.map(|local| local.ip().to_canonical()),
+    }
 }
 
 /// What follows the verb of a command.
 fn argument(line: &Octets) -> String {
-    line.to_text().split_once(' ').map(|(_, argument)| argument.trim().to_owned()).unwrap_or_default()
+    line.to_text()
+        .split_once(' ')
+        .map(|(_, argument)| argument.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// The address that the server should have seen: an expectation holds for its own address family.
 fn due(report: &Report, sighting: &Sighting) -> Option<IpAddr> {
-    let expected = report.run.as_ref().and_then(|run| run.seen_as_expected).map(|expected| expected.to_canonical());
-    let is_of_family = |expected: &IpAddr| sighting.local.is_none_or(|local| local.is_ipv4() == expected.is_ipv4());
+    let expected = report
+        .run
+        .as_ref()
+        .and_then(|run| run.seen_as_expected)
+        .map(|expected| expected.to_canonical());
+    let is_of_family = |expected: &IpAddr| {
+        sighting
+            .local
+            .is_none_or(|local| local.is_ipv4() == expected.is_ipv4())
+    };
     expected.filter(is_of_family).or(sighting.local)
 }
 
@@ -229,11 +275,21 @@ fn meaning(report: &Report, path: u8, sighting: &Sighting, due: Option<IpAddr>) 
 }
 
 fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
-    let of_path = report.paths.get(usize::from(path)).map(|facts| facts.way.address);
-    let others = report.exchangers.iter().flat_map(|exchanger| exchanger.addresses.iter().copied());
+    let of_path = report
+        .paths
+        .get(usize::from(path))
+        .map(|facts| facts.way.address);
+    let others = report
+        .exchangers
+        .iter()
+        .flat_map(|exchanger| exchanger.addresses.iter().copied());
     if seen.is_loopback() {
         Loss::Loopback
-    } else if of_path.into_iter().chain(others).any(|address| address.to_canonical() == seen) {
+    } else if of_path
+        .into_iter()
+        .chain(others)
+        .any(|address| address.to_canonical() == seen)
+    {
         Loss::Server
     } else if is_link_local(seen) {
         Loss::LinkLocal
@@ -244,13 +300,25 @@ fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
     }
 }
 
-/// Our address, where a server may know it and trust it: on the server's own machine, in a private network with it, or
-/// beside it (the same /24, of IPv6 the same /64). Whoever asks from there is no stranger.
+/// Our address, where a server may know it and trust it: on the server's own machine, in a private
+/// network with it, or beside it (the same /24, of IPv6 the same /64). Whoever asks from there is
+/// no stranger.
 #[must_use]
 pub fn neighbour(report: &Report, path: u8) -> Option<IpAddr> {
-    let theirs = report.paths.get(usize::from(path))?.way.address.to_canonical();
-    let mut here = report.dialogues.values().filter(|dialogue| dialogue.path == path);
-    let ours = here.find_map(|dialogue| dialogue.local)?.ip().to_canonical();
+    let theirs = report
+        .paths
+        .get(usize::from(path))?
+        .way
+        .address
+        .to_canonical();
+    let mut here = report
+        .dialogues
+        .values()
+        .filter(|dialogue| dialogue.path == path);
+    let ours = here
+        .find_map(|dialogue| dialogue.local)?
+        .ip()
+        .to_canonical();
     let is_beside = match (ours, theirs) {
         (IpAddr::V4(ours), IpAddr::V4(theirs)) => ours.octets()[..3] == theirs.octets()[..3],
         (IpAddr::V6(ours), IpAddr::V6(theirs)) => ours.segments()[..4] == theirs.segments()[..4],

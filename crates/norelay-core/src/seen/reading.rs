@@ -1,8 +1,11 @@
-//! Where servers name the address of their client: replies to EHLO and HELO, refusals, and `Received` fields.
+//! Where servers name the address of their client: replies to EHLO and HELO, refusals, and
+//! `Received` fields.
 //!
 //! Rules:
-//! - An address counts only where the words around it say that it is the client's: a server quotes other addresses, too.
-//! - What we said ourselves is an echo. An address that stands in our HELO argument counts only where it is repeated.
+//! - An address counts only where the words around it say that it is the client's: a server quotes
+//!   other addresses, too.
+//! - What we said ourselves is an echo. An address that stands in our HELO argument counts only
+//!   where it is repeated.
 
 use std::net::IpAddr;
 
@@ -105,12 +108,16 @@ pub(super) fn in_hello(reply: &Reply, said: &str) -> Option<IpAddr> {
     let (_, greeting) = line.trim_start().split_once([' ', '\t'])?;
     let named = addresses(greeting).into_iter().filter(|found| {
         let before = &greeting[..found.start];
-        found.bracketed || before.ends_with('(') || GREETED.contains(&last_word(before).to_lowercase().as_str())
+        found.bracketed
+            || before.ends_with('(')
+            || GREETED.contains(&last_word(before).to_lowercase().as_str())
     });
     let mut named: Vec<Found> = named.collect();
     for echo in addresses(said) {
         // After a host name it is no echo of an argument that is an address alone.
-        let is_echo = |found: &Found| found.address == echo.address && !follows_name(&greeting[..found.start]);
+        let is_echo = |found: &Found| {
+            found.address == echo.address && !follows_name(&greeting[..found.start])
+        };
         if let Some(place) = named.iter().position(is_echo) {
             named.remove(place);
         }
@@ -121,18 +128,23 @@ pub(super) fn in_hello(reply: &Reply, said: &str) -> Option<IpAddr> {
 /// The client's address in a refusal.
 pub(super) fn in_refusal(reply: &Reply) -> Option<IpAddr> {
     let text = without_paths(&reply.text().to_lowercase());
-    addresses(&text).iter().find(|found| is_clients(&text, found)).map(|found| found.address)
+    addresses(&text)
+        .iter()
+        .find(|found| is_clients(&text, found))
+        .map(|found| found.address)
 }
 
-/// The address that a `Received` field gives to the one who said HELO with `said` and got `answer` to his message;
-/// nothing where the field neither names `said` nor has an id that `answer` has: then it may be another's. A proxy that
-/// says HELO with its own name (nginx) shows by the id alone.
+/// The address that a `Received` field gives to the one who said HELO with `said` and got `answer`
+/// to his message; nothing where the field neither names `said` nor has an id that `answer` has:
+/// then it may be another's. A proxy that says HELO with its own name (nginx) shows by the id
+/// alone.
 pub(super) fn in_trace(field: &str, said: &str, answer: &str) -> Option<IpAddr> {
     let lower = field.to_ascii_lowercase();
     let clause = from_clause(lower.strip_prefix("from ")?);
     let said = said.to_ascii_lowercase();
     let is_ours = !said.is_empty() && has_word(clause, &said);
-    if !is_ours && !id_in(&lower[4..]).is_some_and(|id| has_word(&answer.to_ascii_lowercase(), id)) {
+    if !is_ours && !id_in(&lower[4..]).is_some_and(|id| has_word(&answer.to_ascii_lowercase(), id))
+    {
         return None;
     }
     let comments = comments(clause);
@@ -141,16 +153,23 @@ pub(super) fn in_trace(field: &str, said: &str, answer: &str) -> Option<IpAddr> 
     }
     // `from [192.0.2.1] (HELO name)`: Exim, CommuniGate Pro, chasquid.
     let first = addresses(clause.split([' ', '(']).next()?).first()?.address;
-    addresses(&said).iter().all(|echo| echo.address != first).then_some(first)
+    addresses(&said)
+        .iter()
+        .all(|echo| echo.address != first)
+        .then_some(first)
 }
 
 /// Ids shorter than this are in many a text by chance.
 const MIN_ID: usize = 6;
 
-/// The id of a `Received` field (RFC 5321 section 4.4), comments not left aside: none has ` id ` in it.
+/// The id of a `Received` field (RFC 5321 section 4.4), comments not left aside: none has ` id ` in
+/// it.
 fn id_in(field: &str) -> Option<&str> {
     let (_, after) = field.split_once(" id ")?;
-    let id = after.split([' ', ';', '(', '\t', '\r', '\n']).next()?.trim_matches(['<', '>']);
+    let id = after
+        .split([' ', ';', '(', '\t', '\r', '\n'])
+        .next()?
+        .trim_matches(['<', '>']);
     (id.len() >= MIN_ID).then_some(id)
 }
 
@@ -193,14 +212,18 @@ fn comments(text: &str) -> Vec<&str> {
     comments
 }
 
-/// The peer's address in a comment: in brackets, or alone, be it after `ident@`; not what it said with HELO.
+/// The peer's address in a comment: in brackets, or alone, be it after `ident@`; not what it said
+/// with HELO.
 fn peer_in(comment: &str) -> Option<IpAddr> {
     let found = addresses(comment);
     let mut peers = found.iter().filter(|found| {
         let (before, after) = (&comment[..found.start], &comment[found.end..]);
         let is_alone = after.is_empty() && (before.is_empty() || before.ends_with('@'));
-        let before = before.trim_end_matches("ipv6:").trim_end_matches(['[', '"', ' ']);
-        let is_argument = before.ends_with("helo=") || before.ends_with("helo") || before.ends_with("ehlo");
+        let before = before
+            .trim_end_matches("ipv6:")
+            .trim_end_matches(['[', '"', ' ']);
+        let is_argument =
+            before.ends_with("helo=") || before.ends_with("helo") || before.ends_with("ehlo");
         (found.bracketed || is_alone) && !is_argument
     });
     peers.next().map(|found| found.address)
@@ -208,22 +231,35 @@ fn peer_in(comment: &str) -> Option<IpAddr> {
 
 /// Whether a text has a word, with nothing that could belong to it on either side.
 fn has_word(text: &str, word: &str) -> bool {
-    let is_of_word = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
+    let is_of_word =
+        |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
     text.match_indices(word).any(|(start, _)| {
         let (before, after) = (&text[..start], &text[start + word.len()..]);
-        let goes_on = after.strip_prefix('.').unwrap_or(after).starts_with(is_of_word);
+        let goes_on = after
+            .strip_prefix('.')
+            .unwrap_or(after)
+            .starts_with(is_of_word);
         !before.ends_with(is_of_word) && !before.ends_with('.') && !goes_on
     })
 }
 
 fn last_word(text: &str) -> &str {
-    text.trim_end().rsplit([' ', '\t']).next().unwrap_or_default()
+    text.trim_end()
+        .rsplit([' ', '\t'])
+        .next()
+        .unwrap_or_default()
 }
 
 /// Whether a text ends with a host name, before a bracket.
 fn follows_name(before: &str) -> bool {
-    let word = last_word(before.trim_end_matches(['[', '(']).trim_end_matches("IPv6:"));
-    word.contains('.') && word.contains(|character: char| character.is_alphabetic()) && addresses(word).is_empty()
+    let word = last_word(
+        before
+            .trim_end_matches(['[', '('])
+            .trim_end_matches("IPv6:"),
+    );
+    word.contains('.')
+        && word.contains(|character: char| character.is_alphabetic())
+        && addresses(word).is_empty()
 }
 
 /// Whether the words around an address in a refusal, in lower case, make it the client's.
@@ -239,7 +275,9 @@ fn is_clients(text: &str, found: &Found) -> bool {
         || is_with_count(found, after)
         || {
             let before = words_before(before);
-            BEFORE.iter().any(|phrase| ends_with_phrase(&before, phrase))
+            BEFORE
+                .iter()
+                .any(|phrase| ends_with_phrase(&before, phrase))
         }
         || {
             let after = words_after(after);
@@ -249,7 +287,12 @@ fn is_clients(text: &str, found: &Found) -> bool {
 
 /// Postfix: `<name[192.0.2.1]>: Client host rejected`.
 fn is_postfix_client(before: &str, after: &str) -> bool {
-    let Some(name) = before.strip_suffix('[').and_then(|before| before.rsplit('<').next()) else { return false };
+    let Some(name) = before
+        .strip_suffix('[')
+        .and_then(|before| before.rsplit('<').next())
+    else {
+        return false;
+    };
     after.starts_with("]>") && !name.is_empty() && !name.contains([' ', '>', '['])
 }
 
@@ -260,11 +303,17 @@ fn is_with_count(found: &Found, after: &str) -> bool {
     found.bracketed && after.starts_with(' ') && rest.len() < spaced.len() && rest.starts_with(']')
 }
 
-/// The words before an address, single-spaced, without its brackets and without the host name that goes with it.
+/// The words before an address, single-spaced, without its brackets and without the host name that
+/// goes with it.
 fn words_before(before: &str) -> String {
     let before = before.trim_end_matches("ipv6:");
-    let is_mark = |character: char| !character.is_alphanumeric() && !matches!(character, '.' | '!' | '?' | ';');
-    let mut words: Vec<&str> = before.split_whitespace().map(|word| word.trim_matches(is_mark)).collect();
+    let is_mark = |character: char| {
+        !character.is_alphanumeric() && !matches!(character, '.' | '!' | '?' | ';')
+    };
+    let mut words: Vec<&str> = before
+        .split_whitespace()
+        .map(|word| word.trim_matches(is_mark))
+        .collect();
     words.retain(|word| !word.is_empty());
     if words.last().is_some_and(|word| is_name(word)) {
         words.pop();
@@ -281,13 +330,23 @@ fn is_name(word: &str) -> bool {
 /// The words after an address, without its bracket and port.
 fn words_after(after: &str) -> String {
     let after = after.strip_prefix(']').unwrap_or(after);
-    let port = after.strip_prefix(':').map(|port| port.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-    let after = port.unwrap_or(after).trim_start_matches([']', ')', '>', '"', '\'', ',', ' ']);
-    after.split_whitespace().take(7).collect::<Vec<_>>().join(" ")
+    let port = after
+        .strip_prefix(':')
+        .map(|port| port.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+    let after = port
+        .unwrap_or(after)
+        .trim_start_matches([']', ')', '>', '"', '\'', ',', ' ']);
+    after
+        .split_whitespace()
+        .take(7)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn ends_with_phrase(words: &str, phrase: &str) -> bool {
-    words.strip_suffix(phrase).is_some_and(|before| before.is_empty() || before.ends_with(' '))
+    words
+        .strip_suffix(phrase)
+        .is_some_and(|before| before.is_empty() || before.ends_with(' '))
 }
 
 /// The text without `<…@…>`: mail addresses are echoes of ours, and may be at an address.

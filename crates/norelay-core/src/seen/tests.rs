@@ -8,19 +8,36 @@ use crate::{
 
 fn report(own: &str, target: &str, expected: Option<&str>, greeting: &str) -> Report {
     let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-    let way = crate::event::Path { host: None, address: address(target), port: 25, security: Security::Plain };
+    let way = crate::event::Path {
+        host: None,
+        address: address(target),
+        port: 25,
+        security: Security::Plain,
+    };
     let local = (address(own), 40_000).into();
-    let reply =
-        crate::smtp::Reply { code: 250, lines: vec![format!("mx.target.example Hello x.example [{greeting}]").into()] };
+    let reply = crate::smtp::Reply {
+        code: 250,
+        lines: vec![format!("mx.target.example Hello x.example [{greeting}]").into()],
+    };
     let line = "EHLO x.example".into();
     let events = vec![
         Event::PathAdded { path: 0, way, tests: vec!["foreign-to-foreign".to_owned()] },
         Event::Opened { dialogue: 0, path: 0, tests: Vec::new(), proof: false, attempt: 0 },
         Event::Connected { dialogue: 0, after_ms: 0, local },
         Event::Sent { dialogue: 0, after_ms: 0, stage: Stage::Ehlo, test: None, line },
-        Event::Replied { dialogue: 0, after_ms: 0, stage: Stage::Ehlo, test: None, purpose: None, reply },
+        Event::Replied {
+            dialogue: 0,
+            after_ms: 0,
+            stage: Stage::Ehlo,
+            test: None,
+            purpose: None,
+            reply,
+        },
     ];
-    let records: Vec<_> = events.into_iter().map(|event| Record::new(Timestamp::UNIX_EPOCH, event)).collect();
+    let records: Vec<_> = events
+        .into_iter()
+        .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
+        .collect();
     let mut report = Report::of(&records);
     report.run = Some(run(expected.map(address)));
     report
@@ -102,7 +119,9 @@ fn nothing_is_lost_that_was_not_known() {
 
 #[test]
 fn what_we_claimed_shows_nothing() {
-    for (stage, line) in [(Stage::Greeting, "PROXY TCP4 127.0.0.1"), (Stage::Other, "xclient ADDR=127.0.0.1")] {
+    for (stage, line) in
+        [(Stage::Greeting, "PROXY TCP4 127.0.0.1"), (Stage::Other, "xclient ADDR=127.0.0.1")]
+    {
         let mut report = report("203.0.113.9", "192.0.2.7", None, "127.0.0.1");
         let sent = Event::Sent { dialogue: 0, after_ms: 0, stage, test: None, line: line.into() };
         report.apply(&Record::new(Timestamp::UNIX_EPOCH, sent));
@@ -113,9 +132,18 @@ fn what_we_claimed_shows_nothing() {
 #[test]
 fn refusals_count_only_alone() {
     let refusal = |report: &mut Report| {
-        let lines = vec!["5.7.1 Service unavailable; Client host [10.0.0.1] blocked using x.example".into()];
+        let lines = vec![
+            "5.7.1 Service unavailable; Client host [10.0.0.1] blocked using x.example".into(),
+        ];
         let reply = crate::smtp::Reply { code: 554, lines };
-        let refused = Event::Replied { dialogue: 0, after_ms: 0, stage: Stage::Rcpt, test: None, purpose: None, reply };
+        let refused = Event::Replied {
+            dialogue: 0,
+            after_ms: 0,
+            stage: Stage::Rcpt,
+            test: None,
+            purpose: None,
+            reply,
+        };
         report.apply(&Record::new(Timestamp::UNIX_EPOCH, refused));
     };
     let mut known = report("203.0.113.9", "192.0.2.7", None, "203.0.113.9");
@@ -125,5 +153,8 @@ fn refusals_count_only_alone() {
     let mut alone = report("203.0.113.9", "192.0.2.7", None, "(nothing)");
     refusal(&mut alone);
     let seen = on_path(&alone, 0).expect("the refusal names an address");
-    assert_eq!((seen.meaning, seen.sighting.source), (Meaning::Lost(Loss::Gateway), Source::Refusal));
+    assert_eq!(
+        (seen.meaning, seen.sighting.source),
+        (Meaning::Lost(Loss::Gateway), Source::Refusal)
+    );
 }

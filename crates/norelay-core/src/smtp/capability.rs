@@ -19,29 +19,41 @@ impl Capabilities {
         Self { greeting: lines.next().unwrap_or_default(), lines: lines.collect() }
     }
 
-    /// Whether a keyword is offered, with the parameters that follow it: `AUTH PLAIN` asks for a mechanism. Letters may
-    /// have any case.
+    /// Whether a keyword is offered, with the parameters that follow it: `AUTH PLAIN` asks for a
+    /// mechanism. Letters may have any case.
     #[must_use]
     pub fn offers(&self, keyword: &str) -> bool {
         let mut wanted = keyword.split_whitespace();
-        let offered: Vec<_> = wanted.next().map(|keyword| self.offers_of(keyword).collect()).unwrap_or_default();
-        let has = |parameter: &str| offered.iter().flatten().any(|word| word.eq_ignore_ascii_case(parameter));
+        let offered: Vec<_> = wanted
+            .next()
+            .map(|keyword| self.offers_of(keyword).collect())
+            .unwrap_or_default();
+        let has = |parameter: &str| {
+            offered
+                .iter()
+                .flatten()
+                .any(|word| word.eq_ignore_ascii_case(parameter))
+        };
         !offered.is_empty() && wanted.all(has)
     }
 
-    /// The parameters of a keyword, where it is offered. `AUTH=LOGIN`, the form from before RFC 2554, counts as `AUTH LOGIN`.
+    /// The parameters of a keyword, where it is offered. `AUTH=LOGIN`, the form from before RFC
+    /// 2554, counts as `AUTH LOGIN`.
     #[must_use]
     pub fn parameters(&self, keyword: &str) -> Option<Vec<String>> {
         self.offers_of(keyword).next()
     }
 
-    /// The parameters in each line of a keyword: servers that also offer `AUTH=` do so in a second line.
+    /// The parameters in each line of a keyword: servers that also offer `AUTH=` do so in a second
+    /// line.
     fn offers_of(&self, keyword: &str) -> impl Iterator<Item = Vec<String>> {
         self.lines.iter().filter_map(move |line| {
             let line = line.to_text();
             let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
             let first = words.next()?;
-            first.eq_ignore_ascii_case(keyword).then(|| words.map(str::to_owned).collect())
+            first
+                .eq_ignore_ascii_case(keyword)
+                .then(|| words.map(str::to_owned).collect())
         })
     }
 }
@@ -52,7 +64,8 @@ mod tests {
 
     #[test]
     fn keywords_are_found_in_any_case() {
-        let lines = ["mx.example hello", "PIPELINING", "size 100", "AUTH=LOGIN PLAIN", "XCLIENT ADDR NAME"];
+        let lines =
+            ["mx.example hello", "PIPELINING", "size 100", "AUTH=LOGIN PLAIN", "XCLIENT ADDR NAME"];
         let reply = Reply { code: 250, lines: lines.map(Octets::from).to_vec() };
         let offered = Capabilities::from_reply(&reply);
         assert!(offered.offers("pipelining"));

@@ -70,7 +70,9 @@ impl fmt::Display for Stage {
 }
 
 /// How a connection is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
     /// In the clear.
@@ -125,7 +127,8 @@ pub struct Step {
     pub stage: Stage,
     /// The command line without its CRLF.
     pub line: Octets,
-    /// What is sent for each 334 that answers it, a line each (RFC 4954 section 4); then the exchange is cancelled.
+    /// What is sent for each 334 that answers it, a line each (RFC 4954 section 4); then the
+    /// exchange is cancelled.
     pub turns: Vec<Octets>,
     /// What the answer means.
     pub purpose: Purpose,
@@ -166,19 +169,21 @@ pub struct Transaction {
     pub security: Security,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The message, sent if some recipient was accepted: with CRLF line ends, without dot-stuffing and final dot.
-    /// Without one, the dialogue ends before DATA.
+    /// The message, sent if some recipient was accepted: with CRLF line ends, without dot-stuffing
+    /// and final dot. Without one, the dialogue ends before DATA.
     pub message: Option<Octets>,
     /// Whether MAIL and RCPT may travel together where PIPELINING is offered (RFC 2920).
     pub pipelining: bool,
     /// Whether the reply to QUIT is waited for: if it is no 221, answers have been counted wrongly.
     pub farewell: bool,
-    /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it that CHUNKING is offered.
+    /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it
+    /// that CHUNKING is offered.
     pub chunking: bool,
-    /// Whether the first step travels in the clear, right behind STARTTLS: then nothing else is said, and only an answer to
-    /// it under TLS counts.
+    /// Whether the first step travels in the clear, right behind STARTTLS: then nothing else is
+    /// said, and only an answer to it under TLS counts.
     pub injects: bool,
-    /// Whether a server may take one line, or one text, for several: then the text is sent as it is, with its own end, and
-    /// all that the server answers until QUIT's 221 belongs to what was asked last.
+    /// Whether a server may take one line, or one text, for several: then the text is sent as it
+    /// is, with its own end, and all that the server answers until QUIT's 221 belongs to what was
+    /// asked last.
     pub ambiguous: bool,
 }

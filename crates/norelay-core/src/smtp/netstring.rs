@@ -1,9 +1,11 @@
 //! QMTP and QMQP: a message, its sender and its recipients in netstrings, and the server's answers
-//! (<https://cr.yp.to/proto/qmtp.txt>, <https://cr.yp.to/proto/qmqp.txt>, <https://cr.yp.to/proto/netstrings.txt>).
+//! (<https://cr.yp.to/proto/qmtp.txt>, <https://cr.yp.to/proto/qmqp.txt>,
+//! <https://cr.yp.to/proto/netstrings.txt>).
 //!
 //! Rules:
 //! - There is one message for one recipient, so there is one answer.
-//! - An answer has the meaning of a reply to the end of data: `K` is taken for 250, `Z` for 450, `D` for 550.
+//! - An answer has the meaning of a reply to the end of data: `K` is taken for 250, `Z` for 450,
+//!   `D` for 550.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,17 +35,24 @@ impl Protocol {
         }
     }
 
-    /// All that a client sends: the text (with CRLF line ends, which become LF) and the addresses without brackets.
+    /// All that a client sends: the text (with CRLF line ends, which become LF) and the addresses
+    /// without brackets.
     #[must_use]
     pub fn request(self, text: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
-        let text: Vec<u8> = text.split(|octet| *octet == b'\r').flatten().copied().collect();
+        let text: Vec<u8> = text
+            .split(|octet| *octet == b'\r')
+            .flatten()
+            .copied()
+            .collect();
         match self {
             // A text begins with what its lines end with.
             Self::Qmtp => {
                 let text = [b"\n", text.as_slice()].concat();
                 [netstring(&text), netstring(sender), netstring(&netstring(recipient))].concat()
             }
-            Self::Qmqp => netstring(&[netstring(&text), netstring(sender), netstring(recipient)].concat()),
+            Self::Qmqp => {
+                netstring(&[netstring(&text), netstring(sender), netstring(recipient)].concat())
+            }
         }
     }
 }
@@ -58,12 +67,20 @@ fn netstring(octets: &[u8]) -> Vec<u8> {
 /// # Errors
 /// What came is no answer.
 pub fn answer(octets: &[u8]) -> Option<Result<Reply, Violation>> {
-    let digits = octets.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let digits = octets
+        .iter()
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
     let wrong = || {
-        let line = octets.split(|octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
+        let line = octets
+            .split(|octet| matches!(octet, b'\r' | b'\n'))
+            .next()
+            .unwrap_or_default();
         Some(Err(Violation::NotAReply { line: line[..line.len().min(100)].into() }))
     };
-    let length = std::str::from_utf8(&octets[..digits]).ok().and_then(|digits| digits.parse::<usize>().ok());
+    let length = std::str::from_utf8(&octets[..digits])
+        .ok()
+        .and_then(|digits| digits.parse::<usize>().ok());
     match (octets.get(digits), length) {
         (None, _) if digits <= 5 => None,
         (Some(b':'), Some(length @ 1..=MAX_ANSWER)) => {
@@ -93,10 +110,17 @@ mod tests {
     #[test]
     fn requests_are_netstrings() {
         let text = b"Subject: x\r\n\r\nhello\r\n";
-        let shown =
-            |protocol: Protocol| Octets::from(protocol.request(text, b"s@a.example", b"r@b.example")).to_string();
-        assert_eq!(shown(Protocol::Qmtp), "19:\\x0aSubject: x\\x0a\\x0ahello\\x0a,11:s@a.example,15:11:r@b.example,,");
-        assert_eq!(shown(Protocol::Qmqp), "52:18:Subject: x\\x0a\\x0ahello\\x0a,11:s@a.example,11:r@b.example,,");
+        let shown = |protocol: Protocol| {
+            Octets::from(protocol.request(text, b"s@a.example", b"r@b.example")).to_string()
+        };
+        assert_eq!(
+            shown(Protocol::Qmtp),
+            "19:\\x0aSubject: x\\x0a\\x0ahello\\x0a,11:s@a.example,15:11:r@b.example,,"
+        );
+        assert_eq!(
+            shown(Protocol::Qmqp),
+            "52:18:Subject: x\\x0a\\x0ahello\\x0a,11:s@a.example,11:r@b.example,,"
+        );
     }
 
     #[test]
@@ -125,7 +149,10 @@ mod tests {
             "-1:K,",
             "HTTP/1.1",
         ] {
-            assert!(matches!(answer(octets.as_bytes()), Some(Err(Violation::NotAReply { .. }))), "{octets}");
+            assert!(
+                matches!(answer(octets.as_bytes()), Some(Err(Violation::NotAReply { .. }))),
+                "{octets}"
+            );
         }
     }
 

@@ -1,28 +1,33 @@
-//! The server's side of one connection, without I/O: octets and time go in, octets and events come out.
+//! The server's side of one connection, without I/O: octets and time go in, octets and events come
+//! out.
 //!
-//! It is the twin of [`Session`](super::Session). It takes messages and hands them over; whom it takes them for is
-//! decided by a [`Policy`], so this module doesn't know what a relay test is.
+//! It is the twin of [`Session`](super::Session). It takes messages and hands them over; whom it
+//! takes them for is decided by a [`Policy`], so this module doesn't know what a relay test is.
 //!
 //! Rules:
-//! - It sends nothing on and bounces nothing: a message is taken whole, refused, or as if it had never come.
-//! - A message is an event only after its whole text and final dot have come. The reply to the dot is fetched after the
-//!   event, so a caller that could not keep the message drops the connection, and the sender tries again
-//!   (RFC 5321 section 4.5.4.1).
-//! - After STARTTLS nothing that was said in the clear counts (RFC 3207 section 4.2), and octets that follow it in the
-//!   clear end the connection (the CVE-2011-0411 family).
-//! - A deadline covers a whole command or a whole text, so that a client that drips octets gains no time by it.
+//! - It sends nothing on and bounces nothing: a message is taken whole, refused, or as if it had
+//!   never come.
+//! - A message is an event only after its whole text and final dot have come. The reply to the dot
+//!   is fetched after the event, so a caller that could not keep the message drops the connection,
+//!   and the sender tries again (RFC 5321 section 4.5.4.1).
+//! - After STARTTLS nothing that was said in the clear counts (RFC 3207 section 4.2), and octets
+//!   that follow it in the clear end the connection (the CVE-2011-0411 family).
+//! - A deadline covers a whole command or a whole text, so that a client that drips octets gains no
+//!   time by it.
 //! - Everything is bounded, each by a constant below. No reply repeats what the client said.
 //!
-//! The caller accepts, calls [`Receiver::start`], moves octets between the socket and [`Receiver::handle_input`] /
-//! [`Receiver::poll_transmit`] in portions of a few kilobytes (one command of six octets has a reply of at most a
-//! kilobyte), tells the time, and drains [`Receiver::poll_event`].
+//! The caller accepts, calls [`Receiver::start`], moves octets between the socket and
+//! [`Receiver::handle_input`] / [`Receiver::poll_transmit`] in portions of a few kilobytes (one
+//! command of six octets has a reply of at most a kilobyte), tells the time, and drains
+//! [`Receiver::poll_event`].
 
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{request::Request, text::TextReader};
 use crate::octets::Octets;
 
-/// RFC 5321 section 4.5.3.1.4 allows 512 octets and lets extensions add to it; mangled routes are longer than most.
+/// RFC 5321 section 4.5.3.1.4 allows 512 octets and lets extensions add to it; mangled routes are
+/// longer than most.
 const MAX_LINE: usize = 4096;
 /// An overlong line is answered with 500 and skipped; one that is longer than this is no mistake.
 const MAX_SKIPPED: usize = 64 * 1024;
@@ -32,11 +37,14 @@ const MAX_RECIPIENTS: usize = 100;
 const MAX_COMMANDS: usize = 1000;
 /// Postfix hangs up after twenty (`smtpd_hard_error_limit`).
 const MAX_ERRORS: usize = 20;
-/// A run sends at most a few messages; a relay that duplicates gets through its copies with more connections.
+/// A run sends at most a few messages; a relay that duplicates gets through its copies with more
+/// connections.
 const MAX_MESSAGES: usize = 100;
-/// What SIZE announces (RFC 1870), in octets. Ours has less than 2 KiB; a bounce may quote it with a page of comments.
+/// What SIZE announces (RFC 1870), in octets. Ours has less than 2 KiB; a bounce may quote it with
+/// a page of comments.
 pub const MAX_MESSAGE_SIZE: u64 = 1024 * 1024;
-/// A text that is too big is read up to here, for the sake of a clear reply; then the connection ends.
+/// A text that is too big is read up to here, for the sake of a clear reply; then the connection
+/// ends.
 const MAX_OVERSIZE: u64 = 8 * MAX_MESSAGE_SIZE;
 /// How much of a text is kept, in octets: the header section and a body far longer than ours.
 pub const MAX_TEXT_KEPT: usize = 128 * 1024;
@@ -60,7 +68,8 @@ pub trait Policy: Send + Sync + fmt::Debug {
     /// # Errors
     /// The refusal: a whole reply line such as `550 5.7.1 …`, without CRLF.
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str>;
-    /// Whether it takes a text from a reverse-path for forward-paths that were all taken, brackets included.
+    /// Whether it takes a text from a reverse-path for forward-paths that were all taken, brackets
+    /// included.
     ///
     /// # Errors
     /// As [`Policy::recipient`].
@@ -89,7 +98,8 @@ pub struct Message {
 /// What happened in a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiverEvent {
-    /// The caller is to send what is to be sent, make the TLS handshake, and call [`Receiver::handle_secured`].
+    /// The caller is to send what is to be sent, make the TLS handshake, and call
+    /// [`Receiver::handle_secured`].
     Secure,
     /// A message came; it is to be kept before what is to be sent is sent.
     Arrived(Message),
@@ -159,10 +169,15 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver for one connection that waits at most `patience` for each command (never longer than
-    /// [`COMMAND_TIMEOUT`]), and that offers STARTTLS if the caller can make the handshake.
+    /// A receiver for one connection that waits at most `patience` for each command (never longer
+    /// than [`COMMAND_TIMEOUT`]), and that offers STARTTLS if the caller can make the handshake.
     #[must_use]
-    pub fn new(policy: Arc<dyn Policy>, peer: SocketAddr, patience: Duration, offers_starttls: bool) -> Self {
+    pub fn new(
+        policy: Arc<dyn Policy>,
+        peer: SocketAddr,
+        patience: Duration,
+        offers_starttls: bool,
+    ) -> Self {
         Self {
             policy,
             peer,
@@ -231,7 +246,8 @@ impl Receiver {
         self.end(Parting::TlsFailed);
     }
 
-    /// The connection closed or broke, in reading or in writing: a text that has not come whole never came.
+    /// The connection closed or broke, in reading or in writing: a text that has not come whole
+    /// never came.
     pub fn handle_disconnect(&mut self) {
         self.end(Parting::Disconnected);
     }
@@ -330,7 +346,9 @@ impl Receiver {
             Request::Help => self.say_lines("214", "2.0.0 ", &self.policy.help()),
             Request::Quit => self.part("221 2.0.0 Closing", Parting::Quit),
             Request::NotOffered => self.fault("502 5.5.1 Not offered here"),
-            Request::BadArgument(wanted) => self.fault(&format!("501 5.5.4 Wrong argument: {wanted}")),
+            Request::BadArgument(wanted) => {
+                self.fault(&format!("501 5.5.4 Wrong argument: {wanted}"))
+            }
             Request::UnknownParameter => self.fault("555 5.5.4 A parameter is not offered here"),
             Request::OtherProtocol => self.part_from_other_protocol(),
             Request::Unknown => self.fault("500 5.5.2 Unknown command"),
@@ -346,7 +364,8 @@ impl Receiver {
             return self.say(&format!("250 {greeting}"));
         }
         let size = format!("SIZE {MAX_MESSAGE_SIZE}");
-        let mut lines = vec![&*greeting, "PIPELINING", &size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
+        let mut lines =
+            vec![&*greeting, "PIPELINING", &size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
         if self.offers_starttls && !self.tls {
             lines.push("STARTTLS");
         }
@@ -388,7 +407,9 @@ impl Receiver {
     fn take_data(&mut self, now: Duration) {
         match &self.envelope {
             None => self.fault("503 5.5.1 Say MAIL first"),
-            Some(envelope) if envelope.forward_paths.is_empty() => self.fault("554 5.5.1 No recipient was accepted"),
+            Some(envelope) if envelope.forward_paths.is_empty() => {
+                self.fault("554 5.5.1 No recipient was accepted")
+            }
             Some(Envelope { reverse_path, forward_paths }) => {
                 if let Err(refusal) = self.policy.text(reverse_path, forward_paths) {
                     return self.fault(refusal);
@@ -402,7 +423,9 @@ impl Receiver {
 
     /// The whole text has come.
     fn take_text(&mut self, now: Duration) {
-        let State::Text(reader) = std::mem::replace(&mut self.state, State::Command) else { return };
+        let State::Text(reader) = std::mem::replace(&mut self.state, State::Command) else {
+            return;
+        };
         self.wait(now, self.patience);
         self.messages += 1;
         let envelope = self.envelope.take();
@@ -411,7 +434,15 @@ impl Receiver {
         } else if let Some(Envelope { reverse_path, forward_paths }) = envelope {
             let (helo, size) = (self.helo.clone().unwrap_or_default(), reader.size());
             let text = reader.into_kept();
-            let message = Message { peer: self.peer, helo, tls: self.tls, reverse_path, forward_paths, text, size };
+            let message = Message {
+                peer: self.peer,
+                helo,
+                tls: self.tls,
+                reverse_path,
+                forward_paths,
+                text,
+                size,
+            };
             self.events.push_back(ReceiverEvent::Arrived(message));
             self.say("250 2.0.0 Taken as evidence; it goes no further");
         }

@@ -1,10 +1,11 @@
-//! Replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463), read one octet stream at a time.
+//! Replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463), read one octet stream at a
+//! time.
 //!
 //! Rules:
 //! - The code decides, never a number found in the text.
 //! - What isn't a reply is a [`Violation`], never an acceptance and never a refusal.
-//! - A line ends at LF, with or without CR: a second reply hidden behind a bare LF is thereby seen as what it is,
-//!   a reply that nobody asked for.
+//! - A line ends at LF, with or without CR: a second reply hidden behind a bare LF is thereby seen
+//!   as what it is, a reply that nobody asked for.
 //! - Everything is bounded: octets a line, lines and octets a reply.
 
 use std::fmt;
@@ -67,7 +68,8 @@ impl Reply {
         self.code >= 400
     }
 
-    /// The enhanced status code that opens the first line, where its class is the code's (RFC 2034 section 4).
+    /// The enhanced status code that opens the first line, where its class is the code's (RFC 2034
+    /// section 4).
     #[must_use]
     pub fn enhanced(&self) -> Option<EnhancedStatusCode> {
         let text = self.lines.first()?.as_bytes();
@@ -133,7 +135,11 @@ impl std::str::FromStr for EnhancedStatusCode {
         });
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(Some(class @ (2 | 4 | 5))), Some(Some(subject)), Some(Some(detail)), None) => {
-                Ok(Self { class: u8::try_from(class).map_err(|_| NotAnEnhancedStatusCode)?, subject, detail })
+                Ok(Self {
+                    class: u8::try_from(class).map_err(|_| NotAnEnhancedStatusCode)?,
+                    subject,
+                    detail,
+                })
             }
             _ => Err(NotAnEnhancedStatusCode),
         }
@@ -144,7 +150,8 @@ impl std::str::FromStr for EnhancedStatusCode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "violation", rename_all = "snake_case")]
 pub enum Violation {
-    /// A line that doesn't begin with a reply code from 200 to 599 and a space, a hyphen or its end.
+    /// A line that doesn't begin with a reply code from 200 to 599 and a space, a hyphen or its
+    /// end.
     NotAReply {
         /// The beginning of the line.
         line: Octets,
@@ -170,7 +177,8 @@ pub enum Violation {
         /// The reply.
         reply: Reply,
     },
-    /// Octets in the clear after the reply to STARTTLS (RFC 3207 section 4.2; the CVE-2011-0411 family).
+    /// Octets in the clear after the reply to STARTTLS (RFC 3207 section 4.2; the CVE-2011-0411
+    /// family).
     InjectedBeforeTls,
 }
 
@@ -180,10 +188,16 @@ impl fmt::Display for Violation {
             Self::NotAReply { line } => write!(f, "it sent what is not an SMTP reply: \"{line}\""),
             Self::EndlessLine => f.write_str("it sent a line without an end"),
             Self::EndlessReply => f.write_str("it sent a reply without an end in sight"),
-            Self::MixedCodes { first, then } => write!(f, "it mixed the codes {first} and {then} in one reply"),
-            Self::Unsolicited { reply } => write!(f, "it sent a reply that nothing asked for: \"{reply}\""),
+            Self::MixedCodes { first, then } => {
+                write!(f, "it mixed the codes {first} and {then} in one reply")
+            }
+            Self::Unsolicited { reply } => {
+                write!(f, "it sent a reply that nothing asked for: \"{reply}\"")
+            }
             Self::Misplaced { reply } => write!(f, "its reply has no meaning here: \"{reply}\""),
-            Self::InjectedBeforeTls => f.write_str("it sent text in the clear after its answer to STARTTLS"),
+            Self::InjectedBeforeTls => {
+                f.write_str("it sent text in the clear after its answer to STARTTLS")
+            }
         }
     }
 }
@@ -199,7 +213,8 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Takes one octet; says a reply or a violation when it completes one. After a violation everything is ignored.
+    /// Takes one octet; says a reply or a violation when it completes one. After a violation
+    /// everything is ignored.
     pub fn take(&mut self, octet: u8) -> Option<Result<Reply, Violation>> {
         if self.broken {
             return None;
@@ -261,7 +276,9 @@ fn parse_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let code = digits
+        .iter()
+        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     let (is_last, text) = match rest.split_first() {
         None => (true, rest),
         Some((b' ', text)) => (true, text),
@@ -279,11 +296,17 @@ mod tests {
 
     fn read(input: &[u8]) -> Vec<Result<Reply, Violation>> {
         let mut reader = ReplyReader::default();
-        input.iter().filter_map(|octet| reader.take(*octet)).collect()
+        input
+            .iter()
+            .filter_map(|octet| reader.take(*octet))
+            .collect()
     }
 
     fn codes(input: &[u8]) -> Vec<Result<u16, ()>> {
-        read(input).into_iter().map(|result| result.map(|reply| reply.code).map_err(|_| ())).collect()
+        read(input)
+            .into_iter()
+            .map(|result| result.map(|reply| reply.code).map_err(|_| ()))
+            .collect()
     }
 
     #[test]
@@ -314,9 +337,15 @@ mod tests {
         assert_eq!(read(&vec![b'2'; 1 << 20]), [Err(Violation::EndlessLine)]);
         assert_eq!(read(&b"250-x\r\n".repeat(1 << 16)), [Err(Violation::EndlessReply)]);
         let line = [b"250-", &[b'x'; 1000][..], b"\r\n"].concat();
-        assert_eq!(read(&[line.repeat(20), b"250 x\r\n".to_vec()].concat()), [Err(Violation::EndlessReply)]);
+        assert_eq!(
+            read(&[line.repeat(20), b"250 x\r\n".to_vec()].concat()),
+            [Err(Violation::EndlessReply)]
+        );
         // The bound is for each reply, not for all of them.
-        assert_eq!(codes(&[line.repeat(7), b"250 x\r\n".to_vec()].concat().repeat(2)), [Ok(250), Ok(250)]);
+        assert_eq!(
+            codes(&[line.repeat(7), b"250 x\r\n".to_vec()].concat().repeat(2)),
+            [Ok(250), Ok(250)]
+        );
     }
 
     #[test]
@@ -329,8 +358,14 @@ mod tests {
             ("550 5.7.1000 x", None),
             ("550 5.7. x", None),
         ] {
-            let reply = read(format!("{line}\r\n").as_bytes()).remove(0).expect("the line is a reply");
-            assert_eq!(reply.enhanced().map(|code| code.to_string()).as_deref(), expected, "{line}");
+            let reply = read(format!("{line}\r\n").as_bytes())
+                .remove(0)
+                .expect("the line is a reply");
+            assert_eq!(
+                reply.enhanced().map(|code| code.to_string()).as_deref(),
+                expected,
+                "{line}"
+            );
         }
     }
 

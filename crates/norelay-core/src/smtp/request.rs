@@ -1,8 +1,10 @@
 //! What a client says to us: one command line, read as a server reads it (RFC 5321 section 4.1).
 //!
 //! Rules:
-//! - Reading never fails: what isn't a command is a [`Request`] too, with the reply that it deserves.
-//! - A path is kept as it was written, quotes, routes and wrong characters included: its mangling is the evidence.
+//! - Reading never fails: what isn't a command is a [`Request`] too, with the reply that it
+//!   deserves.
+//! - A path is kept as it was written, quotes, routes and wrong characters included: its mangling
+//!   is the evidence.
 //! - Nothing that the client said is ever repeated in a reply.
 
 use crate::octets::Octets;
@@ -14,7 +16,8 @@ pub enum Request {
     Ehlo(Octets),
     /// `HELO` with a name.
     Helo(Octets),
-    /// `MAIL FROM:` with its path, brackets included, and the size that `SIZE=` announced (RFC 1870).
+    /// `MAIL FROM:` with its path, brackets included, and the size that `SIZE=` announced (RFC
+    /// 1870).
     Mail {
         /// The reverse-path.
         path: Octets,
@@ -52,18 +55,26 @@ pub enum Request {
 /// SMTP commands that are known and not offered (RFC 821, 1985, 2645, 3030, 4954, 4865, 2852).
 const NOT_OFFERED: &[&str] =
     &["AUTH", "BDAT", "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "XCLIENT"];
-/// The methods of HTTP (RFC 9110 section 9), and `PRI` of HTTP/2: a page can make a browser send them to any port.
-const HTTP_METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+/// The methods of HTTP (RFC 9110 section 9), and `PRI` of HTTP/2: a page can make a browser send
+/// them to any port.
+const HTTP_METHODS: &[&str] =
+    &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
 
 impl Request {
     /// Reads a line without its end.
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
-        if line.first().is_some_and(|first| !first.is_ascii_alphabetic() && *first != b' ') {
+        if line
+            .first()
+            .is_some_and(|first| !first.is_ascii_alphabetic() && *first != b' ')
+        {
             return Self::OtherProtocol;
         }
         let line = line.trim_ascii();
-        let end = line.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(line.len());
+        let end = line
+            .iter()
+            .position(|octet| matches!(octet, b' ' | b'\t'))
+            .unwrap_or(line.len());
         let (verb, argument) = (&line[..end], line[end..].trim_ascii());
         let is = |word: &str| verb.eq_ignore_ascii_case(word.as_bytes());
         match verb.to_ascii_uppercase().as_slice() {
@@ -117,7 +128,9 @@ fn rcpt(argument: &[u8]) -> Request {
         None => Request::BadArgument("say RCPT TO:<path>"),
         Some((_, parameters)) if !parameters.is_empty() => Request::UnknownParameter,
         // RFC 5321 section 4.1.1.3: a forward-path is never null.
-        Some((path, _)) if path.as_bytes() == b"<>" => Request::BadArgument("a recipient is never null"),
+        Some((path, _)) if path.as_bytes() == b"<>" => {
+            Request::BadArgument("a recipient is never null")
+        }
         Some((path, _)) => Request::Rcpt(path),
     }
 }
@@ -135,8 +148,8 @@ fn path_after(argument: &[u8], keyword: &[u8]) -> Option<(Octets, Parameters)> {
     Some((path.into(), parse_parameters(parameters)))
 }
 
-/// Where the path ends: after the `>` that is not in quotes and is followed by a space or nothing; where there is none
-/// (a path without brackets, or in broken quotes), before the first space.
+/// Where the path ends: after the `>` that is not in quotes and is followed by a space or nothing;
+/// where there is none (a path without brackets, or in broken quotes), before the first space.
 fn path_length(text: &[u8]) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     for (index, octet) in text.iter().enumerate().filter(|_| text.starts_with(b"<")) {
@@ -144,11 +157,15 @@ fn path_length(text: &[u8]) -> usize {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b'"' => quoted = !quoted,
-            b'>' if !quoted && matches!(text.get(index + 1), None | Some(b' ' | b'\t')) => return index + 1,
+            b'>' if !quoted && matches!(text.get(index + 1), None | Some(b' ' | b'\t')) => {
+                return index + 1;
+            }
             _ => {}
         }
     }
-    text.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(text.len())
+    text.iter()
+        .position(|octet| matches!(octet, b' ' | b'\t'))
+        .unwrap_or(text.len())
 }
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`, in upper case.
@@ -186,7 +203,10 @@ mod tests {
             ("MAIL FROM:<\"a@b>", mail("<\"a@b>", None)),
             ("MAIL FROM:<a@b> SIZE=x", Request::BadArgument("SIZE takes a number of octets")),
             ("MAIL FROM:<a@b> SIZE=-1", Request::BadArgument("SIZE takes a number of octets")),
-            ("MAIL FROM:<a@b> BODY=BINARYMIME", Request::BadArgument("BODY takes 7BIT or 8BITMIME")),
+            (
+                "MAIL FROM:<a@b> BODY=BINARYMIME",
+                Request::BadArgument("BODY takes 7BIT or 8BITMIME"),
+            ),
             ("MAIL FROM:<a@b> RET=HDRS", Request::UnknownParameter),
             ("MAIL FROM:", Request::BadArgument("say MAIL FROM:<path>")),
             ("MAIL <a@b>", Request::BadArgument("say MAIL FROM:<path>")),

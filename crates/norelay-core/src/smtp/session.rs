@@ -1,22 +1,27 @@
-//! The client's side of one connection, without I/O: octets and time go in, octets and events come out.
+//! The client's side of one connection, without I/O: octets and time go in, octets and events come
+//! out.
 //!
 //! Rules:
-//! - One session carries one [`Transaction`]. It never judges an answer; it only knows which answer ends it.
+//! - One session carries one [`Transaction`]. It never judges an answer; it only knows which answer
+//!   ends it.
 //! - Nothing is said before the whole greeting has come, and no text of a message without a 354.
-//! - An answer belongs to the oldest command in flight; one that comes with none in flight is a violation, and nothing
-//!   is believed after a violation.
-//! - The deadline covers a whole reply from the moment its command was handed over, so that a server that drips
-//!   octets gains no time by it, and writes count as waiting.
-//! - Where commands travel together, answers that can't be in their order break the dialogue: a 221 to anything but
-//!   QUIT (an answer is missing), a recipient accepted after a refused MAIL (two have changed places).
-//! - QUIT is said and, unless the transaction asks for it, not waited for. Where it is and PIPELINING is offered, it
-//!   travels with the last recipient, if nothing else can follow: then its reply costs no time.
+//! - An answer belongs to the oldest command in flight; one that comes with none in flight is a
+//!   violation, and nothing is believed after a violation.
+//! - The deadline covers a whole reply from the moment its command was handed over, so that a
+//!   server that drips octets gains no time by it, and writes count as waiting.
+//! - Where commands travel together, answers that can't be in their order break the dialogue: a 221
+//!   to anything but QUIT (an answer is missing), a recipient accepted after a refused MAIL (two
+//!   have changed places).
+//! - QUIT is said and, unless the transaction asks for it, not waited for. Where it is and
+//!   PIPELINING is offered, it travels with the last recipient, if nothing else can follow: then
+//!   its reply costs no time.
 //! - What is injected behind STARTTLS needs no answer: without one, the dialogue is over.
-//! - A server that takes no preface answers it as a command: a refusal that could be that answer is taken for it, and
-//!   ends the dialogue, so that no later answer is credited to the wrong command.
+//! - A server that takes no preface answers it as a command: a refusal that could be that answer is
+//!   taken for it, and ends the dialogue, so that no later answer is credited to the wrong command.
 //!
 //! The caller connects, calls [`Session::start`], moves octets between the socket and
-//! [`Session::handle_input`] / [`Session::poll_transmit`], tells the time, and drains [`Session::poll_event`].
+//! [`Session::handle_input`] / [`Session::poll_transmit`], tells the time, and drains
+//! [`Session::poll_event`].
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -29,7 +34,8 @@ use super::{
 };
 use crate::octets::Octets;
 
-/// How long an answer to what was injected before TLS is waited for: a server that kept the line has it at hand.
+/// How long an answer to what was injected before TLS is waited for: a server that kept the line
+/// has it at hand.
 const INJECTED: Duration = Duration::from_secs(3);
 
 /// What stands in an event in the place of a secret.
@@ -129,12 +135,16 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConnectFailed { error, .. } => write!(f, "no connection: {error}"),
-            Self::Disconnected { stage, error: None } => write!(f, "the server closed the connection during {stage}"),
+            Self::Disconnected { stage, error: None } => {
+                write!(f, "the server closed the connection during {stage}")
+            }
             Self::Disconnected { stage, error: Some(error) } => {
                 write!(f, "the connection broke during {stage}: {error}")
             }
             Self::TimedOut { stage } => write!(f, "no answer in time to {stage}"),
-            Self::Closing { stage, reply } => write!(f, "the server hung up during {stage}: {reply}"),
+            Self::Closing { stage, reply } => {
+                write!(f, "the server hung up during {stage}: {reply}")
+            }
             Self::Violated { stage, violation } => write!(f, "during {stage} {violation}"),
             Self::TlsFailed { error } => write!(f, "the TLS handshake failed: {error}"),
             Self::Blocked { answered } => {
@@ -182,7 +192,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that waits at most `reply_timeout` for each reply (never longer than RFC 5321 section 4.5.3.2 asks).
+    /// A session that waits at most `reply_timeout` for each reply (never longer than RFC 5321
+    /// section 4.5.3.2 asks).
     #[must_use]
     pub fn new(transaction: Transaction, reply_timeout: Duration) -> Self {
         let secured = transaction.security == Security::Tls;
@@ -225,12 +236,17 @@ impl Session {
         }
     }
 
-    /// The connection stands (after the handshake, where TLS comes first). Times are counted from any fixed moment.
+    /// The connection stands (after the handshake, where TLS comes first). Times are counted from
+    /// any fixed moment.
     pub fn start(&mut self, now: Duration) {
         let preface = self.transaction.preface.clone();
         if !preface.is_empty() {
             self.output.extend_from_slice(preface.as_bytes());
-            self.events.push_back(SessionEvent::Sent { stage: Stage::Greeting, step: None, line: preface });
+            self.events.push_back(SessionEvent::Sent {
+                stage: Stage::Greeting,
+                step: None,
+                line: preface,
+            });
         }
         self.expect(now, Stage::Greeting, None);
     }
@@ -330,8 +346,8 @@ impl Session {
         self.ended
     }
 
-    /// The reply to QUIT need not be waited for after such an answer, positive or not, unless there was a preface, which
-    /// some answer and others don't.
+    /// The reply to QUIT need not be waited for after such an answer, positive or not, unless there
+    /// was a preface, which some answer and others don't.
     pub fn skip_farewell(&mut self, after_positive: bool) {
         self.known_farewells[usize::from(after_positive)] = self.transaction.preface.is_empty();
         self.transaction.farewell &= self.known_farewells != [true; 2];
@@ -340,7 +356,11 @@ impl Session {
     /// Whether nothing is awaited any more but the reply to QUIT.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        !self.ended && self.in_flight.front().is_some_and(|command| command.stage == Stage::Quit)
+        !self.ended
+            && self
+                .in_flight
+                .front()
+                .is_some_and(|command| command.stage == Stage::Quit)
     }
 
     /// What the server offered in its latest EHLO reply.
@@ -368,11 +388,13 @@ impl Session {
         if self.in_flight.is_empty() {
             self.set_deadline(now, stage);
         }
-        self.in_flight.push_back(InFlight { stage, step, transmitted: stage == Stage::Greeting });
+        self.in_flight
+            .push_back(InFlight { stage, step, transmitted: stage == Stage::Greeting });
     }
 
     fn set_deadline(&mut self, now: Duration, stage: Stage) {
-        let limit = if stage == Stage::Greeting { self.greeting_timeout } else { self.reply_timeout };
+        let limit =
+            if stage == Stage::Greeting { self.greeting_timeout } else { self.reply_timeout };
         self.deadline = Some(now.saturating_add(stage.timeout().min(limit)));
     }
 
@@ -384,7 +406,8 @@ impl Session {
         };
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
-        self.events.push_back(SessionEvent::Sent { stage, step, line: shown });
+        self.events
+            .push_back(SessionEvent::Sent { stage, step, line: shown });
         self.expect(now, stage, step);
     }
 
@@ -395,7 +418,11 @@ impl Session {
 
     /// The injected line is the only one in flight: what comes now answers it.
     fn await_injected(&mut self, now: Duration) {
-        self.in_flight.push_back(InFlight { stage: Stage::Other, step: Some(0), transmitted: true });
+        self.in_flight.push_back(InFlight {
+            stage: Stage::Other,
+            step: Some(0),
+            transmitted: true,
+        });
         self.next_step = 1;
         self.deadline = Some(now.saturating_add(INJECTED.min(self.reply_timeout)));
     }
@@ -403,14 +430,17 @@ impl Session {
     /// Another answer to what was asked last.
     fn take_further(&mut self, reply: Reply) {
         let (stage, step) = self.last_answered.unwrap_or((Stage::Greeting, None));
-        self.events.push_back(SessionEvent::Replied { stage, step, reply });
+        self.events
+            .push_back(SessionEvent::Replied { stage, step, reply });
     }
 
     fn handle_reply(&mut self, now: Duration, reply: Reply) {
         if self.transaction.ambiguous && self.quitting && !matches!(reply.code, 221 | 421) {
             return self.take_further(reply);
         }
-        let Some(InFlight { stage, step, .. }) = self.in_flight.pop_front_if(|command| command.transmitted) else {
+        let Some(InFlight { stage, step, .. }) =
+            self.in_flight.pop_front_if(|command| command.transmitted)
+        else {
             return self.take_unasked(reply);
         };
         if let Some(next) = self.in_flight.front() {
@@ -418,7 +448,8 @@ impl Session {
         } else {
             self.deadline = None;
         }
-        self.events.push_back(SessionEvent::Replied { stage, step, reply: reply.clone() });
+        self.events
+            .push_back(SessionEvent::Replied { stage, step, reply: reply.clone() });
         if reply.code == 421 {
             return self.interrupt(Cause::Closing { stage, reply });
         }
@@ -438,10 +469,12 @@ impl Session {
             (Stage::StartTls, None) => self.take_starttls(now, reply),
             (Stage::Data, None) => self.take_data(now, reply),
             (_, Some(step)) => self.take_answer(now, step, reply),
-            // After a refusal a 250 may be the answer that was meant for RCPT. Who takes no QUIT here (msmtpd after RCPT)
-            // says that it's no command, or out of order (RFC 5321 section 4.3.2).
+            // After a refusal a 250 may be the answer that was meant for RCPT. Who takes no QUIT
+            // here (msmtpd after RCPT) says that it's no command, or out of order (RFC 5321 section
+            // 4.3.2).
             (Stage::Quit, None)
-                if matches!(reply.code, 221 | 500..=503) || (self.last_was_positive && reply.is_positive()) =>
+                if matches!(reply.code, 221 | 500..=503)
+                    || (self.last_was_positive && reply.is_positive()) =>
             {
                 self.hang_up(End::Answered);
             }
@@ -450,15 +483,24 @@ impl Session {
         }
     }
 
-    /// Whether an answer shows that those before it were another command's. A 221 is for QUIT alone (RFC 5321 section
-    /// 4.2.3); who has refused every MAIL has no recipient to accept (section 4.1.4), though RCPT travelled with it.
+    /// Whether an answer shows that those before it were another command's. A 221 is for QUIT alone
+    /// (RFC 5321 section 4.2.3); who has refused every MAIL has no recipient to accept (section
+    /// 4.1.4), though RCPT travelled with it.
     fn is_out_of_order(&self, stage: Stage, reply: &Reply) -> bool {
-        let travelled_together = self.transaction.pipelining && self.capabilities.offers("PIPELINING");
+        let travelled_together =
+            self.transaction.pipelining && self.capabilities.offers("PIPELINING");
         match stage {
-            Stage::Rcpt if reply.is_positive() && travelled_together && self.mail_refused && !self.mail_accepted => {
+            Stage::Rcpt
+                if reply.is_positive()
+                    && travelled_together
+                    && self.mail_refused
+                    && !self.mail_accepted =>
+            {
                 true
             }
-            Stage::Rset | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfData => reply.code == 221,
+            Stage::Rset | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfData => {
+                reply.code == 221
+            }
             _ => false,
         }
     }
@@ -467,7 +509,11 @@ impl Session {
     fn take_unasked(&mut self, reply: Reply) {
         let may_answer_preface = !self.transaction.preface.is_empty() && self.next_step == 0;
         if may_answer_preface && reply.is_negative() {
-            self.events.push_back(SessionEvent::Replied { stage: Stage::Greeting, step: None, reply });
+            self.events.push_back(SessionEvent::Replied {
+                stage: Stage::Greeting,
+                step: None,
+                reply,
+            });
             return self.hang_up(End::Answered);
         }
         self.violated(Violation::Unsolicited { reply });
@@ -477,7 +523,9 @@ impl Session {
         match reply.class() {
             // RFC 5321 section 4.3.2: 220 is the only greeting that opens a session.
             _ if reply.code == 220 => self.say_hello(now),
-            ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate => self.misplaced(Stage::Greeting, reply),
+            ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate => {
+                self.misplaced(Stage::Greeting, reply)
+            }
             _ => self.end(now, End::Answered),
         }
     }
@@ -498,10 +546,15 @@ impl Session {
                 }
                 self.secure_or_advance(now);
             }
-            (ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate, _) => self.misplaced(stage, reply),
-            // Perhaps the answer to the preface: then that to EHLO is still to come, and must not answer a QUIT.
+            (ReplyClass::PositiveCompletion | ReplyClass::PositiveIntermediate, _) => {
+                self.misplaced(stage, reply)
+            }
+            // Perhaps the answer to the preface: then that to EHLO is still to come, and must not
+            // answer a QUIT.
             _ if !self.transaction.preface.is_empty() => self.hang_up(End::Answered),
-            (ReplyClass::PermanentNegative, Hello::Ehlo(name)) if stage == Stage::Ehlo && !self.secured => {
+            (ReplyClass::PermanentNegative, Hello::Ehlo(name))
+                if stage == Stage::Ehlo && !self.secured =>
+            {
                 let line = format!("HELO {name}").into();
                 self.say(now, Stage::Helo, None, &line);
             }
@@ -522,10 +575,21 @@ impl Session {
 
     /// The first step travels in the clear, where it does.
     fn inject(&mut self) {
-        let Some(step) = self.transaction.steps.first().filter(|_| self.transaction.injects) else { return };
+        let Some(step) = self
+            .transaction
+            .steps
+            .first()
+            .filter(|_| self.transaction.injects)
+        else {
+            return;
+        };
         self.output.extend_from_slice(step.line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
-        self.events.push_back(SessionEvent::Sent { stage: step.stage, step: Some(0), line: step.line.clone() });
+        self.events.push_back(SessionEvent::Sent {
+            stage: step.stage,
+            step: Some(0),
+            line: step.line.clone(),
+        });
     }
 
     fn take_starttls(&mut self, now: Duration, reply: Reply) {
@@ -543,16 +607,23 @@ impl Session {
     /// Says the next step, and those that may travel with it.
     fn advance(&mut self, now: Duration) {
         loop {
-            let Some(step) = self.transaction.steps.get(self.next_step).cloned() else { return self.conclude(now) };
+            let Some(step) = self.transaction.steps.get(self.next_step).cloned() else {
+                return self.conclude(now);
+            };
             if !self.in_flight.is_empty() && !self.may_join(&step) {
                 return;
             }
-            if let Some(keyword) = step.requires.as_deref().filter(|keyword| !self.capabilities.offers(keyword)) {
+            if let Some(keyword) = step
+                .requires
+                .as_deref()
+                .filter(|keyword| !self.capabilities.offers(keyword))
+            {
                 return self.end(now, End::NotOffered(keyword.to_owned()));
             }
             let index = self.next_step;
             self.next_step += 1;
-            // Where another transaction follows, its recipient is not asked for after a refused MAIL.
+            // Where another transaction follows, its recipient is not asked for after a refused
+            // MAIL.
             if step.stage == Stage::Rcpt
                 && matches!(step.purpose, Purpose::Attempt | Purpose::Aside)
                 && self.mail_refused
@@ -577,7 +648,10 @@ impl Session {
             ([command], []) if command.stage == Stage::Quit => self.end(now, End::Answered),
             _ if is_last
                 && self.may_pipeline()
-                && self.in_flight.back().is_some_and(|last| last.stage == Stage::Rcpt) =>
+                && self
+                    .in_flight
+                    .back()
+                    .is_some_and(|last| last.stage == Stage::Rcpt) =>
             {
                 self.say_quit(now);
             }
@@ -587,8 +661,11 @@ impl Session {
 
     /// RFC 2920 section 3.1: RSET, MAIL and RCPT may follow one another without waiting.
     fn may_pipeline(&self) -> bool {
-        let is_envelope = |command: &InFlight| matches!(command.stage, Stage::Rset | Stage::Mail | Stage::Rcpt);
-        self.transaction.pipelining && self.capabilities.offers("PIPELINING") && self.in_flight.iter().all(is_envelope)
+        let is_envelope =
+            |command: &InFlight| matches!(command.stage, Stage::Rset | Stage::Mail | Stage::Rcpt);
+        self.transaction.pipelining
+            && self.capabilities.offers("PIPELINING")
+            && self.in_flight.iter().all(is_envelope)
     }
 
     /// A recipient may; another transaction where it follows whatever the answers are.
@@ -606,11 +683,18 @@ impl Session {
     fn take_answer(&mut self, now: Duration, index: usize, reply: Reply) {
         let step = self.transaction.steps[index].clone();
         match reply.class() {
-            ReplyClass::PositiveIntermediate if step.stage == Stage::Auth => return self.take_turn(now, index, &step),
-            // A step may ask for DATA out of turn; a 354 to it must not be followed by anything but the end.
-            ReplyClass::PositiveIntermediate if step.stage == Stage::Data => return self.hang_up(End::Answered),
+            ReplyClass::PositiveIntermediate if step.stage == Stage::Auth => {
+                return self.take_turn(now, index, &step);
+            }
+            // A step may ask for DATA out of turn; a 354 to it must not be followed by anything but
+            // the end.
+            ReplyClass::PositiveIntermediate if step.stage == Stage::Data => {
+                return self.hang_up(End::Answered);
+            }
             ReplyClass::PositiveIntermediate => return self.misplaced(step.stage, reply),
-            ReplyClass::PositiveCompletion if step.stage == Stage::Rcpt => self.accepted_recipients += 1,
+            ReplyClass::PositiveCompletion if step.stage == Stage::Rcpt => {
+                self.accepted_recipients += 1
+            }
             _ => {}
         }
         match step.stage {
@@ -641,7 +725,12 @@ impl Session {
     }
 
     fn say_data_or_end(&mut self, now: Duration) {
-        match self.transaction.message.clone().filter(|_| self.accepted_recipients > 0) {
+        match self
+            .transaction
+            .message
+            .clone()
+            .filter(|_| self.accepted_recipients > 0)
+        {
             Some(message) if self.transaction.chunking => self.say_chunk(now, &message),
             Some(_) => self.say(now, Stage::Data, None, &"DATA".into()),
             None => self.end(now, End::Answered),
@@ -650,9 +739,14 @@ impl Session {
 
     /// RFC 3030 section 2: the one and last chunk, as it is, is answered as the end of data is.
     fn say_chunk(&mut self, now: Duration, message: &Octets) {
-        let line = [format!("BDAT {} LAST\r\n", message.len()).as_bytes(), message.as_bytes()].concat();
+        let line =
+            [format!("BDAT {} LAST\r\n", message.len()).as_bytes(), message.as_bytes()].concat();
         self.output.extend_from_slice(&line);
-        self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: line.into() });
+        self.events.push_back(SessionEvent::Sent {
+            stage: Stage::EndOfData,
+            step: None,
+            line: line.into(),
+        });
         self.expect(now, Stage::EndOfData, None);
     }
 
@@ -661,11 +755,21 @@ impl Session {
             (ReplyClass::PositiveIntermediate, Some(message)) => {
                 match self.transaction.ambiguous {
                     true => self.output.extend_from_slice(message.as_bytes()),
-                    false => self.output.extend_from_slice(&dot_stuffed(message.as_bytes())),
+                    false => self
+                        .output
+                        .extend_from_slice(&dot_stuffed(message.as_bytes())),
                 }
                 let text = message.as_bytes();
-                let shown = text.strip_suffix(b".\r\n").filter(|_| self.transaction.ambiguous).unwrap_or(text).into();
-                self.events.push_back(SessionEvent::Sent { stage: Stage::EndOfData, step: None, line: shown });
+                let shown = text
+                    .strip_suffix(b".\r\n")
+                    .filter(|_| self.transaction.ambiguous)
+                    .unwrap_or(text)
+                    .into();
+                self.events.push_back(SessionEvent::Sent {
+                    stage: Stage::EndOfData,
+                    step: None,
+                    line: shown,
+                });
                 self.expect(now, Stage::EndOfData, None);
             }
             (ReplyClass::PositiveCompletion, _) => self.misplaced(Stage::Data, reply),
@@ -691,9 +795,11 @@ impl Session {
         if self.ended {
             return;
         }
-        let waits = self.transaction.farewell && !self.known_farewells[usize::from(self.last_was_positive)];
+        let waits =
+            self.transaction.farewell && !self.known_farewells[usize::from(self.last_was_positive)];
         if end == End::Answered && (waits || self.transaction.ambiguous) {
-            // The answers still in flight are to questions that no longer matter; QUIT's comes after them.
+            // The answers still in flight are to questions that no longer matter; QUIT's comes
+            // after them.
             self.quitting = true;
             if !self.quit_said {
                 self.say_quit(now);
@@ -702,7 +808,11 @@ impl Session {
         }
         if self.in_flight.is_empty() {
             self.output.extend_from_slice(b"QUIT\r\n");
-            self.events.push_back(SessionEvent::Sent { stage: Stage::Quit, step: None, line: "QUIT".into() });
+            self.events.push_back(SessionEvent::Sent {
+                stage: Stage::Quit,
+                step: None,
+                line: "QUIT".into(),
+            });
         }
         self.hang_up(end);
     }
@@ -719,8 +829,15 @@ impl Session {
 /// `AUTH PLAIN ********`: the mechanism may be seen, the rest not.
 fn black_out(line: &Octets) -> Octets {
     let text = line.to_text();
-    match text.split_whitespace().take(2).collect::<Vec<_>>().as_slice() {
-        [verb, mechanism] if verb.eq_ignore_ascii_case("AUTH") => format!("{verb} {mechanism} {BLACKED_OUT}").into(),
+    match text
+        .split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [verb, mechanism] if verb.eq_ignore_ascii_case("AUTH") => {
+            format!("{verb} {mechanism} {BLACKED_OUT}").into()
+        }
         _ => BLACKED_OUT.into(),
     }
 }
@@ -748,8 +865,10 @@ mod tests {
     use super::*;
 
     fn plain() -> Transaction {
-        let steps =
-            vec![Step::mail(&"<a@probe.example>".into()), Step::rcpt(Purpose::Question, &"<b@probe.example>".into())];
+        let steps = vec![
+            Step::mail(&"<a@probe.example>".into()),
+            Step::rcpt(Purpose::Question, &"<b@probe.example>".into()),
+        ];
         Transaction {
             preface: Octets::default(),
             hello: Hello::Ehlo("probe.example".to_owned()),
@@ -817,16 +936,27 @@ mod tests {
 
     #[test]
     fn tests_that_share_a_connection_travel_together_where_pipelining_is_offered() {
-        let one = [Step::mail(&"<a@probe.example>".into()), Step::rcpt(Purpose::Question, &"<b@probe.example>".into())];
+        let one = [
+            Step::mail(&"<a@probe.example>".into()),
+            Step::rcpt(Purpose::Question, &"<b@probe.example>".into()),
+        ];
         let again = [Step::new(Stage::Rset, Purpose::Attempt, "RSET")];
         let steps = one.iter().chain(&again).chain(&one).cloned();
-        let steps = steps.map(|step| Step { purpose: Purpose::Attempt, ..step }).collect();
+        let steps = steps
+            .map(|step| Step { purpose: Purpose::Attempt, ..step })
+            .collect();
         let mut seen = Vec::new();
         let shared = Transaction { steps, farewell: true, ..plain() };
         let answers = "250 ok\r\n550 no\r\n250 ok\r\n501 no\r\n503 no\r\n221 bye\r\n";
         run(shared, &["220 mx\r\n", OFFERS, answers], &mut seen);
-        let said: String = seen.iter().map(|line| line.chars().take(4).collect::<String>() + "|").collect();
-        assert_eq!(said, "S: 2|C: E|S: 2|C: M|C: R|C: R|C: M|C: R|C: Q|S: 2|S: 5|S: 2|S: 5|S: 5|S: 2|Answ|");
+        let said: String = seen
+            .iter()
+            .map(|line| line.chars().take(4).collect::<String>() + "|")
+            .collect();
+        assert_eq!(
+            said,
+            "S: 2|C: E|S: 2|C: M|C: R|C: R|C: M|C: R|C: Q|S: 2|S: 5|S: 2|S: 5|S: 5|S: 2|Answ|"
+        );
     }
 
     /// A recipient is left out after the refused MAIL of its own transaction, and of no other.
@@ -850,7 +980,10 @@ mod tests {
             "503 no\r\n",
         ];
         run(Transaction { steps, ..plain() }, &answers, &mut seen);
-        let said: Vec<_> = seen.iter().filter_map(|line| line.strip_prefix("C: ")?.split(' ').next()).collect();
+        let said: Vec<_> = seen
+            .iter()
+            .filter_map(|line| line.strip_prefix("C: ")?.split(' ').next())
+            .collect();
         assert_eq!(said, ["EHLO", "MAIL", "RSET", "RCPT", "RSET", "SOML", "RCPT", "QUIT"]);
     }
 
@@ -894,7 +1027,11 @@ mod tests {
 
     #[test]
     fn a_message_goes_only_after_354() {
-        let message = Transaction { message: Some("Subject: x\r\n\r\n.dot".into()), pipelining: false, ..plain() };
+        let message = Transaction {
+            message: Some("Subject: x\r\n\r\n.dot".into()),
+            pipelining: false,
+            ..plain()
+        };
         let mut seen = Vec::new();
         let until_data = ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n"];
         let mut session = run(message.clone(), &until_data, &mut seen);
@@ -907,7 +1044,10 @@ mod tests {
         session.handle_input(Duration::ZERO, b"250 whatever\r\n");
         seen.clear();
         drain(&mut session, &mut seen);
-        assert_eq!(seen, ["S: 250 whatever", "! during DATA its reply has no meaning here: \"250 whatever\""]);
+        assert_eq!(
+            seen,
+            ["S: 250 whatever", "! during DATA its reply has no meaning here: \"250 whatever\""]
+        );
         assert_eq!(session.poll_transmit(), b"");
     }
 
@@ -919,10 +1059,19 @@ mod tests {
             (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
             (&["501 no\r\n", "503 no\r\n221 bye\r\n"], "Answered"),
             (&["250 ok\r\n250 ok\r\n", "500 Expected RCPT TO:<addr> or DATA\r\n"], "Answered"),
-            (&["250 ok\n550 no\r\n", "550 no\r\n"], "! during QUIT its reply has no meaning here: \"550 no\""),
-            (&["250 ok\r\n", "550 no\r\n250 ok\r\n"], "! during QUIT its reply has no meaning here: \"250 ok\""),
+            (
+                &["250 ok\n550 no\r\n", "550 no\r\n"],
+                "! during QUIT its reply has no meaning here: \"550 no\"",
+            ),
+            (
+                &["250 ok\r\n", "550 no\r\n250 ok\r\n"],
+                "! during QUIT its reply has no meaning here: \"250 ok\"",
+            ),
             // MAIL was left unanswered.
-            (&["550 no\r\n221 bye\r\n"], "! during RCPT its reply has no meaning here: \"221 bye\""),
+            (
+                &["550 no\r\n221 bye\r\n"],
+                "! during RCPT its reply has no meaning here: \"221 bye\"",
+            ),
             // RCPT was answered before MAIL.
             (&["550 no\r\n250 ok\r\n"], "! during RCPT its reply has no meaning here: \"250 ok\""),
         ] {
@@ -941,7 +1090,8 @@ mod tests {
             (true, "550 no\r\n", "C: QUIT"),
             (false, "250 ok\r\n", "C: QUIT"),
         ] {
-            let mut session = Session::new(Transaction { farewell: true, ..plain() }, Duration::from_secs(60));
+            let mut session =
+                Session::new(Transaction { farewell: true, ..plain() }, Duration::from_secs(60));
             session.start(Duration::ZERO);
             session.skip_farewell(after_positive);
             let mut seen = Vec::new();
@@ -970,18 +1120,27 @@ mod tests {
 
     #[test]
     fn an_answer_to_the_preface_is_not_an_answer_to_ehlo() {
-        let prefaced = Transaction { preface: "PROXY UNKNOWN\r\n".into(), farewell: true, ..plain() };
+        let prefaced =
+            Transaction { preface: "PROXY UNKNOWN\r\n".into(), farewell: true, ..plain() };
         for (input, expected) in [
             (&["220 mx\r\n500 what?\r\n"][..], "Answered"),
             (&["220 mx\r\n", "500 what?\r\n", "250 mx\r\n"], "Answered"),
             (&["554 sync\r\n", "221 bye\r\n"], "Answered"),
-            (&["220 mx\r\n250 ok\r\n"], "! during EHLO it sent a reply that nothing asked for: \"250 ok\""),
+            (
+                &["220 mx\r\n250 ok\r\n"],
+                "! during EHLO it sent a reply that nothing asked for: \"250 ok\"",
+            ),
         ] {
             let mut seen = Vec::new();
             let session = run(prefaced.clone(), input, &mut seen);
             assert!(session.is_ended());
             assert_eq!(seen.last().map(String::as_str), Some(expected), "{input:?}");
-            assert!(!seen.iter().any(|line| line.contains("HELO") && !line.contains("EHLO")), "{seen:?}");
+            assert!(
+                !seen
+                    .iter()
+                    .any(|line| line.contains("HELO") && !line.contains("EHLO")),
+                "{seen:?}"
+            );
         }
     }
 
@@ -1081,7 +1240,11 @@ mod tests {
         assert_eq!(session.poll_transmit(), b"EHLO probe.example\r\n");
         seen.clear();
         run(secure.clone(), &["220 mx\r\n", OFFERS, "220 go\r\n250 injected\r\n"], &mut seen);
-        assert!(seen.last().is_some_and(|last| last.contains("in the clear after")), "{seen:?}");
+        assert!(
+            seen.last()
+                .is_some_and(|last| last.contains("in the clear after")),
+            "{seen:?}"
+        );
         seen.clear();
         run(secure, &["220 mx\r\n", "250 mx\r\n"], &mut seen);
         assert_eq!(seen.last().map(String::as_str), Some("NotOffered(\"STARTTLS\")"));
@@ -1095,10 +1258,17 @@ mod tests {
         auth.secret = true;
         transaction.steps.insert(0, auth);
         let mut seen = Vec::new();
-        run(transaction, &["220 mx\r\n", "250 mx\r\n", "334 u\r\n", "334 p\r\n", "535 no\r\n"], &mut seen);
+        run(
+            transaction,
+            &["220 mx\r\n", "250 mx\r\n", "334 u\r\n", "334 p\r\n", "535 no\r\n"],
+            &mut seen,
+        );
         let text = seen.join("\n");
         assert!(
-            text.contains("C: AUTH LOGIN ********\nS: 334 u\nC: ********\nS: 334 p\nC: ********\nS: 535 no\nC: MAIL"),
+            text.contains(
+                "C: AUTH LOGIN ********\nS: 334 u\nC: ********\nS: 334 p\nC: \
+                           ********\nS: 535 no\nC: MAIL"
+            ),
             "{text}"
         );
         assert!(!text.contains("c2VjcmV0") && !text.contains("dXNlcg"));

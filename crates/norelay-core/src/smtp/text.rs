@@ -1,8 +1,8 @@
 //! The text of a message as it comes in after DATA (RFC 5321 sections 4.1.1.4 and 4.5.2).
 //!
 //! Rules:
-//! - The text ends at exactly `CRLF . CRLF`. A bare LF or a bare CR next to the dot is text: whoever ends a message there
-//!   can be made to take a part of it for commands (SMTP smuggling).
+//! - The text ends at exactly `CRLF . CRLF`. A bare LF or a bare CR next to the dot is text:
+//!   whoever ends a message there can be made to take a part of it for commands (SMTP smuggling).
 //! - What is kept is bounded; what isn't kept is counted.
 
 /// Where in a line the next octet stands.
@@ -106,7 +106,12 @@ mod tests {
             (b"a\r\n.", None),
         ] {
             let read = read(input);
-            assert_eq!(read.as_ref().map(|(text, rest)| (&text[..], *rest)), expected, "{:?}", input.escape_ascii());
+            assert_eq!(
+                read.as_ref().map(|(text, rest)| (&text[..], *rest)),
+                expected,
+                "{:?}",
+                input.escape_ascii()
+            );
         }
     }
 

@@ -13,8 +13,14 @@ use norelay_core::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 fn octets() -> impl Strategy<Value = Octets> {
-    let texts =
-        ["", "ok", "4.7.1 Relay access denied", "5.7.1 blocked using zen.spamhaus.org", "<>", "MAIL FROM:<a@b>"];
+    let texts = [
+        "",
+        "ok",
+        "4.7.1 Relay access denied",
+        "5.7.1 blocked using zen.spamhaus.org",
+        "<>",
+        "MAIL FROM:<a@b>",
+    ];
     prop_oneof![
         select(texts.to_vec()).prop_map(Octets::from),
         vec(any::<u8>(), 0..40).prop_map(Octets::from),
@@ -23,18 +29,43 @@ fn octets() -> impl Strategy<Value = Octets> {
 }
 
 fn test_id() -> impl Strategy<Value = String> {
-    let ids: Vec<_> =
-        TESTS.iter().take(17).chain(TESTS.iter().filter(|test| test.is_control())).map(|test| test.id).collect();
+    let ids: Vec<_> = TESTS
+        .iter()
+        .take(17)
+        .chain(TESTS.iter().filter(|test| test.is_control()))
+        .map(|test| test.id)
+        .collect();
     prop_oneof![9 => select(ids).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    use Stage::{Auth, Data, Ehlo, EndOfData, Greeting, Helo, Mail, Other, Quit, Rcpt, Rset, StartTls};
-    select(vec![Greeting, Ehlo, Helo, StartTls, Auth, Other, Mail, Rcpt, Data, EndOfData, Rset, Quit])
+    use Stage::{
+        Auth, Data, Ehlo, EndOfData, Greeting, Helo, Mail, Other, Quit, Rcpt, Rset, StartTls,
+    };
+    select(vec![
+        Greeting, Ehlo, Helo, StartTls, Auth, Other, Mail, Rcpt, Data, EndOfData, Rset, Quit,
+    ])
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    let code = select(vec![0, 200, 220, 250, 251, 354, 421, 450, 454, 500, 530, 550, 554, 599, 999, u16::MAX]);
+    let code = select(vec![
+        0,
+        200,
+        220,
+        250,
+        251,
+        354,
+        421,
+        450,
+        454,
+        500,
+        530,
+        550,
+        554,
+        599,
+        999,
+        u16::MAX,
+    ]);
     (code, vec(octets(), 0..4)).prop_map(|(code, lines)| Reply { code, lines })
 }
 
@@ -49,13 +80,18 @@ fn address() -> impl Strategy<Value = IpAddr> {
 
 fn cause() -> impl Strategy<Value = Cause> {
     prop_oneof![
-        (any::<bool>(), ".{0,20}").prop_map(|(refused, error)| Cause::ConnectFailed { refused, error }),
-        (stage(), option::of(".{0,20}")).prop_map(|(stage, error)| Cause::Disconnected { stage, error }),
+        (any::<bool>(), ".{0,20}")
+            .prop_map(|(refused, error)| Cause::ConnectFailed { refused, error }),
+        (stage(), option::of(".{0,20}"))
+            .prop_map(|(stage, error)| Cause::Disconnected { stage, error }),
         stage().prop_map(|stage| Cause::TimedOut { stage }),
         (stage(), reply()).prop_map(|(stage, reply)| Cause::Closing { stage, reply }),
-        (stage(), octets())
-            .prop_map(|(stage, line)| Cause::Violated { stage, violation: Violation::NotAReply { line } }),
-        stage().prop_map(|stage| Cause::Violated { stage, violation: Violation::InjectedBeforeTls }),
+        (stage(), octets()).prop_map(|(stage, line)| Cause::Violated {
+            stage,
+            violation: Violation::NotAReply { line }
+        }),
+        stage()
+            .prop_map(|stage| Cause::Violated { stage, violation: Violation::InjectedBeforeTls }),
         ".{0,20}".prop_map(|error| Cause::TlsFailed { error }),
         any::<u32>().prop_map(|answered| Cause::Blocked { answered }),
         Just(Cause::Stopped),
@@ -63,7 +99,11 @@ fn cause() -> impl Strategy<Value = Cause> {
 }
 
 fn end() -> impl Strategy<Value = End> {
-    prop_oneof![Just(End::Answered), ".{0,10}".prop_map(End::NotOffered), cause().prop_map(End::Interrupted),]
+    prop_oneof![
+        Just(End::Answered),
+        ".{0,10}".prop_map(End::NotOffered),
+        cause().prop_map(End::Interrupted),
+    ]
 }
 
 fn run() -> impl Strategy<Value = Run> {
@@ -108,8 +148,15 @@ fn exchanged() -> impl Strategy<Value = Event> {
     let purpose = option::of(select(vec![Purpose::Condition, Purpose::Attempt, Purpose::Question]));
     let after_ms = || prop_oneof![0..100u64, Just(u64::MAX)];
     prop_oneof![
-        (0..6u32, after_ms(), stage(), test(), octets())
-            .prop_map(|(dialogue, after_ms, stage, test, line)| Event::Sent { dialogue, after_ms, stage, test, line }),
+        (0..6u32, after_ms(), stage(), test(), octets()).prop_map(
+            |(dialogue, after_ms, stage, test, line)| Event::Sent {
+                dialogue,
+                after_ms,
+                stage,
+                test,
+                line
+            }
+        ),
         (0..6u32, after_ms(), stage(), test(), purpose, reply()).prop_map(
             |(dialogue, after_ms, stage, test, purpose, reply)| Event::Replied {
                 dialogue,
@@ -120,7 +167,11 @@ fn exchanged() -> impl Strategy<Value = Event> {
                 reply
             }
         ),
-        (0..6u32, after_ms(), end()).prop_map(|(dialogue, after_ms, end)| Event::Ended { dialogue, after_ms, end }),
+        (0..6u32, after_ms(), end()).prop_map(|(dialogue, after_ms, end)| Event::Ended {
+            dialogue,
+            after_ms,
+            end
+        }),
     ]
 }
 
@@ -128,33 +179,43 @@ fn opened() -> impl Strategy<Value = Event> {
     let security = select(vec![Security::Plain, Security::StartTls, Security::Tls]);
     let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     prop_oneof![
-        (0..3u8, address(), any::<u16>(), security, vec(test_id(), 0..6), option::of(".{0,9}")).prop_map(
-            |(path, address, port, security, tests, host)| Event::PathAdded {
+        (0..3u8, address(), any::<u16>(), security, vec(test_id(), 0..6), option::of(".{0,9}"))
+            .prop_map(|(path, address, port, security, tests, host)| Event::PathAdded {
                 path,
                 way: Path { host, address, port, security },
                 tests
+            }),
+        (0..6u32, 0..3u8, vec(test_id(), 0..4), any::<bool>(), any::<u32>()).prop_map(
+            |(dialogue, path, tests, proof, attempt)| Event::Opened {
+                dialogue,
+                path,
+                tests,
+                proof,
+                attempt
             }
         ),
-        (0..6u32, 0..3u8, vec(test_id(), 0..4), any::<bool>(), any::<u32>()).prop_map(
-            |(dialogue, path, tests, proof, attempt)| Event::Opened { dialogue, path, tests, proof, attempt }
-        ),
         (0..6u32).prop_map(move |dialogue| Event::Connected { dialogue, after_ms: 1, local }),
-        (0..6u32, vec(test_id(), 0..4)).prop_map(|(dialogue, tests)| Event::Shared { dialogue, after_ms: 1, tests }),
+        (0..6u32, vec(test_id(), 0..4)).prop_map(|(dialogue, tests)| Event::Shared {
+            dialogue,
+            after_ms: 1,
+            tests
+        }),
         (0..6u32, octets(), ".{0,20}").prop_map(|(dialogue, subject, trouble)| Event::Secured {
             dialogue,
             after_ms: 2,
-            tls: TlsFacts { subject: Some(subject), troubles: vec![trouble], ..TlsFacts::default() }
+            tls: TlsFacts {
+                subject: Some(subject),
+                troubles: vec![trouble],
+                ..TlsFacts::default()
+            }
         }),
     ]
 }
 
 /// Any event.
 pub fn event() -> impl Strategy<Value = Event> {
-    let exchanger = (option::of(".{0,9}"), vec(address(), 0..2)).prop_map(|(name, addresses)| MailExchanger {
-        name,
-        preference: None,
-        addresses,
-    });
+    let exchanger = (option::of(".{0,9}"), vec(address(), 0..2))
+        .prop_map(|(name, addresses)| MailExchanger { name, preference: None, addresses });
     let until = Timestamp::UNIX_EPOCH;
     prop_oneof![
         2 => run().prop_map(Event::RunStarted),

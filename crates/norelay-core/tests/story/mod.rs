@@ -34,7 +34,14 @@ pub struct Story {
 /// `454 4.7.1 no`, lines parted by ` / `.
 pub fn reply(text: &str) -> Reply {
     let code = text[..3].parse().expect("a reply begins with a code");
-    Reply { code, lines: text[3..].trim_start_matches([' ', '-']).split(" / ").map(Octets::from).collect() }
+    Reply {
+        code,
+        lines: text[3..]
+            .trim_start_matches([' ', '-'])
+            .split(" / ")
+            .map(Octets::from)
+            .collect(),
+    }
 }
 
 /// What the templates of the catalogue stand for.
@@ -104,15 +111,26 @@ impl Story {
         };
         let path = self.paths;
         self.paths += 1;
-        self.tell(Event::PathAdded { path, way, tests: tests.iter().map(|id| (*id).to_owned()).collect() });
+        self.tell(Event::PathAdded {
+            path,
+            way,
+            tests: tests.iter().map(|id| (*id).to_owned()).collect(),
+        });
         path
     }
 
-    /// Opens a connection for a test, says the lines (`stage`, what was sent, the reply), and ends it.
+    /// Opens a connection for a test, says the lines (`stage`, what was sent, the reply), and ends
+    /// it.
     pub fn dialogue(&mut self, path: u8, test: &str, proof: bool, lines: &[(Stage, &str, &str)]) {
         let dialogue = self.dialogues;
         self.dialogues += 1;
-        self.tell(Event::Opened { dialogue, path, tests: vec![test.to_owned()], proof, attempt: 0 });
+        self.tell(Event::Opened {
+            dialogue,
+            path,
+            tests: vec![test.to_owned()],
+            proof,
+            attempt: 0,
+        });
         self.tell(Event::Connected { dialogue, after_ms: 0, local: self.connected });
         for (stage, sent, answer) in lines {
             if !sent.is_empty() {
@@ -134,14 +152,21 @@ impl Story {
     }
 
     /// Opens a connection for a test, says the lines of its steps, and ends it in this way.
-    pub fn dialogue_ending(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
+    pub fn dialogue_ending(
+        &mut self,
+        path: u8,
+        test: &str,
+        lines: &[(Stage, &str, &str)],
+        end: End,
+    ) {
         self.dialogue(path, test, false, lines);
         let ended = self.records.last_mut().expect("a dialogue has an end");
         if let Event::Ended { end: of, .. } = &mut ended.event {
             *of = end;
         }
         for record in &mut self.records {
-            if let Event::Replied { dialogue, stage: Stage::Auth | Stage::Other, purpose, .. } = &mut record.event
+            if let Event::Replied { dialogue, stage: Stage::Auth | Stage::Other, purpose, .. } =
+                &mut record.event
                 && *dialogue + 1 == self.dialogues
             {
                 *purpose = Some(Purpose::Question);
@@ -150,9 +175,18 @@ impl Story {
     }
 
     /// A dialogue that ends so many milliseconds after it was opened.
-    pub fn dialogue_taking(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], ms: u64, end: End) {
+    pub fn dialogue_taking(
+        &mut self,
+        path: u8,
+        test: &str,
+        lines: &[(Stage, &str, &str)],
+        ms: u64,
+        end: End,
+    ) {
         self.dialogue_ending(path, test, lines, end);
-        if let Some(Event::Ended { after_ms, .. }) = self.records.last_mut().map(|record| &mut record.event) {
+        if let Some(Event::Ended { after_ms, .. }) =
+            self.records.last_mut().map(|record| &mut record.event)
+        {
             *after_ms = ms;
         }
     }
@@ -161,8 +195,12 @@ impl Story {
     pub fn attempts(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
         self.dialogue_ending(path, test, lines, end);
         for record in &mut self.records {
-            if let Event::Replied { dialogue, stage: Stage::Mail | Stage::Rcpt | Stage::Data, purpose, .. } =
-                &mut record.event
+            if let Event::Replied {
+                dialogue,
+                stage: Stage::Mail | Stage::Rcpt | Stage::Data,
+                purpose,
+                ..
+            } = &mut record.event
                 && *dialogue + 1 == self.dialogues
             {
                 *purpose = Some(Purpose::Attempt);
@@ -172,11 +210,17 @@ impl Story {
 
     /// The last connection was shared with another test.
     pub fn shared_with(&mut self, other: &str) {
-        let opened = self.records.iter_mut().rev().find_map(|record| match &mut record.event {
-            Event::Opened { tests, .. } => Some(tests),
-            _ => None,
-        });
-        opened.expect("there was a connection").push(other.to_owned());
+        let opened = self
+            .records
+            .iter_mut()
+            .rev()
+            .find_map(|record| match &mut record.event {
+                Event::Opened { tests, .. } => Some(tests),
+                _ => None,
+            });
+        opened
+            .expect("there was a connection")
+            .push(other.to_owned());
     }
 
     /// A test whose RCPT (or MAIL) was answered so.
@@ -203,7 +247,8 @@ impl Story {
     /// A test whose message was accepted and came back, with the trace that the server put on it.
     pub fn relayed(&mut self, path: u8, test: &str, peer: &str, trace: &str) {
         self.said(path, test, "250 fine", &[]);
-        let message = [(Stage::Data, "DATA", "354 go"), (Stage::EndOfData, "Subject: x", "250 fine")];
+        let message =
+            [(Stage::Data, "DATA", "354 go"), (Stage::EndOfData, "Subject: x", "250 fine")];
         self.said(path, test, "250 fine", &message);
         let number = by_id(test).expect("the catalogue has the test").number;
         self.receipt(path, number, peer, trace);
@@ -211,7 +256,9 @@ impl Story {
 
     fn said(&mut self, path: u8, test: &str, answer: &str, after: &[(Stage, &str, &str)]) {
         let test = by_id(test).expect("the catalogue has the test");
-        let transaction = test.transaction(&words(), Security::Plain).expect("the words are known");
+        let transaction = test
+            .transaction(&words(), Security::Plain)
+            .expect("the words are known");
         let hello = match &transaction.hello {
             Hello::Ehlo(name) => Some((Stage::Ehlo, format!("EHLO {name}"))),
             Hello::Helo(name) => Some((Stage::Helo, format!("HELO {name}"))),
@@ -224,7 +271,10 @@ impl Story {
             let reply = if index == last { answer } else { "250 fine" };
             lines.push((step.stage, step.line.to_text(), reply.to_owned()));
         }
-        let lines: Vec<_> = lines.iter().map(|(stage, sent, reply)| (*stage, sent.as_str(), reply.as_str())).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(stage, sent, reply)| (*stage, sent.as_str(), reply.as_str()))
+            .collect();
         self.dialogue(path, test.id, !after.is_empty(), &[&lines[..], after].concat());
     }
 

@@ -18,7 +18,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last words may take.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a client may still say after the last words, in octets, without the connection being reset under them.
+/// What a client may still say after the last words, in octets, without the connection being reset
+/// under them.
 const MAX_UNHEARD: usize = 256 * 1024;
 
 /// What follows a dialogue.
@@ -42,13 +43,16 @@ pub(super) async fn serve(visit: Visit, shared: Arc<Shared>, stopped: watch::Rec
     let _ = stream.set_nodelay(true);
     let offers_tls = shared.doors.may_offer_tls(peer.ip());
     let receiver = Receiver::new(shared.reception.clone(), peer, patience, offers_tls);
-    let mut connection = Connection { receiver, started: Instant::now(), shared, stopped, is_stopping: false };
+    let mut connection =
+        Connection { receiver, started: Instant::now(), shared, stopped, is_stopping: false };
     connection.receiver.start(Duration::ZERO);
     if let Ok(Next::Handshake) = connection.converse(&mut stream).await {
         let acceptor = connection.shared.tls.clone();
         match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(mut secured)) => {
-                connection.receiver.handle_secured(connection.started.elapsed());
+                connection
+                    .receiver
+                    .handle_secured(connection.started.elapsed());
                 let _ = connection.converse(&mut secured).await;
             }
             _ => connection.shared.doors.remember_failed_handshake(peer.ip()),
@@ -56,9 +60,12 @@ pub(super) async fn serve(visit: Visit, shared: Arc<Shared>, stopped: watch::Rec
     }
 }
 
-/// Closes our direction, and reads on for a while: a close with unread input resets the connection, and the client
-/// would lose the reply that tells it why (RFC 1122 section 4.2.2.13).
-async fn part(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), portion: &mut [u8]) -> io::Result<()> {
+/// Closes our direction, and reads on for a while: a close with unread input resets the connection,
+/// and the client would lose the reply that tells it why (RFC 1122 section 4.2.2.13).
+async fn part(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    portion: &mut [u8],
+) -> io::Result<()> {
     stream.shutdown().await?;
     let mut unheard = 0;
     while unheard < MAX_UNHEARD {
@@ -72,7 +79,10 @@ async fn part(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), portion: &mut 
 
 impl Connection {
     /// Moves octets until the dialogue ends or asks for a handshake.
-    async fn converse(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Next> {
+    async fn converse(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    ) -> io::Result<Next> {
         let mut portion = vec![0; PORTION];
         loop {
             // What came is kept before the reply to it is sent.
@@ -110,7 +120,8 @@ impl Connection {
             match event {
                 ReceiverEvent::Secure => asks_for_handshake = true,
                 ReceiverEvent::Arrived(message) => self.keep(message).await?,
-                // The octets in the clear that follow STARTTLS end the dialogue that asked for the handshake.
+                // The octets in the clear that follow STARTTLS end the dialogue that asked for the
+                // handshake.
                 ReceiverEvent::Ended(_) => asks_for_handshake = false,
             }
         }
@@ -119,7 +130,8 @@ impl Connection {
 
     async fn keep(&self, message: Message) -> io::Result<()> {
         let shared = self.shared.clone();
-        // Looking through a text, and writing a file, is work that would hold up the other connections.
+        // Looking through a text, and writing a file, is work that would hold up the other
+        // connections.
         let receipts = tokio::task::spawn_blocking(move || {
             if shared.reception.is_for_postmaster(&message) {
                 shared.keeper.keep_for_postmaster(&message)?;
@@ -131,7 +143,9 @@ impl Connection {
 
     async fn send(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let output = self.receiver.poll_transmit();
-        let deadline = self.deadline().unwrap_or_else(|| Instant::now() + FAREWELL_TIMEOUT);
+        let deadline = self
+            .deadline()
+            .unwrap_or_else(|| Instant::now() + FAREWELL_TIMEOUT);
         let sending = async {
             stream.write_all(&output).await?;
             stream.flush().await
@@ -140,6 +154,8 @@ impl Connection {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.receiver.poll_timeout().and_then(|after| self.started.checked_add(after))
+        self.receiver
+            .poll_timeout()
+            .and_then(|after| self.started.checked_add(after))
     }
 }

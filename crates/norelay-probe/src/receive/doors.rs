@@ -48,7 +48,8 @@ impl Doors {
         self.counts().total
     }
 
-    /// A handshake failed: STARTTLS is not offered to this network any more, so that its mail comes in the clear.
+    /// A handshake failed: STARTTLS is not offered to this network any more, so that its mail comes
+    /// in the clear.
     pub(super) fn remember_failed_handshake(&self, peer: IpAddr) {
         let mut counts = self.counts();
         if counts.failed.len() >= MAX_FAILED {
@@ -92,11 +93,18 @@ mod tests {
     fn room_is_counted_by_network_and_given_back() {
         let doors = Doors::default();
         let of_network = |host: usize| address(&format!("2001:db8::{host:x}"));
-        let rooms: Vec<_> = (0..=MAX_CONNECTIONS_OF_NETWORK).map(|host| doors.enter(of_network(host))).collect();
-        assert!(rooms[..MAX_CONNECTIONS_OF_NETWORK].iter().all(Option::is_some));
+        let rooms: Vec<_> = (0..=MAX_CONNECTIONS_OF_NETWORK)
+            .map(|host| doors.enter(of_network(host)))
+            .collect();
+        assert!(
+            rooms[..MAX_CONNECTIONS_OF_NETWORK]
+                .iter()
+                .all(Option::is_some)
+        );
         assert!(rooms[MAX_CONNECTIONS_OF_NETWORK].is_none());
-        let others: Vec<_> =
-            (0..MAX_CONNECTIONS).map(|host| doors.enter(address(&format!("192.0.2.{host}")))).collect();
+        let others: Vec<_> = (0..MAX_CONNECTIONS)
+            .map(|host| doors.enter(address(&format!("192.0.2.{host}"))))
+            .collect();
         assert_eq!(others.iter().flatten().count(), MAX_CONNECTIONS - MAX_CONNECTIONS_OF_NETWORK);
         drop((rooms, others));
         assert_eq!(doors.taken(), 0);
@@ -110,7 +118,11 @@ mod tests {
         assert!(!doors.may_offer_tls(address("2001:db8::2")));
         assert!(doors.may_offer_tls(address("2001:db8:0:1::1")));
         for host in 0..MAX_FAILED {
-            doors.remember_failed_handshake(address(&format!("10.0.{}.{}", host / 256, host % 256)));
+            doors.remember_failed_handshake(address(&format!(
+                "10.0.{}.{}",
+                host / 256,
+                host % 256
+            )));
         }
         assert!(doors.may_offer_tls(address("2001:db8::2")));
         assert_eq!(doors.counts().failed.len(), MAX_FAILED);

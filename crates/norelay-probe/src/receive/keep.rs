@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - A receipt counts as kept only when every place that is to have it has it.
-//! - What everybody has who awaits it is cut off the spool, where the spool is for a restart alone (`Receiving::settle`).
+//! - What everybody has who awaits it is cut off the spool, where the spool is for a restart alone
+//!   (`Receiving::settle`).
 //! - What could not be kept is forgotten, so that the sender's next try is a first one.
 
 use std::{
@@ -53,9 +54,16 @@ impl Keeper {
     pub(super) fn keep(&self, receipts: Vec<Receipt>) -> io::Result<Vec<Receipt>> {
         let new: Vec<_> = {
             let mut copies = self.copies();
-            receipts.into_iter().filter(|receipt| copies.admit(receipt)).collect()
+            receipts
+                .into_iter()
+                .filter(|receipt| copies.admit(receipt))
+                .collect()
         };
-        match self.spool.as_ref().map_or(Ok(()), |spool| spool.append(&new)) {
+        match self
+            .spool
+            .as_ref()
+            .map_or(Ok(()), |spool| spool.append(&new))
+        {
             Ok(()) => Ok(new),
             Err(error) => {
                 self.retract(&new);
@@ -66,12 +74,16 @@ impl Keeper {
 
     /// So many receipts are kept by whoever took them: the spool needs them no more.
     pub(super) fn settle(&self, receipts: usize) -> io::Result<()> {
-        self.spool.as_ref().map_or(Ok(()), |spool| spool.settle(receipts))
+        self.spool
+            .as_ref()
+            .map_or(Ok(()), |spool| spool.settle(receipts))
     }
 
     /// Keeps a message for postmaster. Blocks while it writes.
     pub(super) fn keep_for_postmaster(&self, message: &Message) -> io::Result<()> {
-        self.mailbox.as_ref().map_or(Ok(()), |mailbox| mailbox.append(message))
+        self.mailbox
+            .as_ref()
+            .map_or(Ok(()), |mailbox| mailbox.append(message))
     }
 
     /// Hands receipts to whoever awaits them.
@@ -88,7 +100,8 @@ impl Keeper {
         };
         let in_time = timeout(ANNOUNCE_TIMEOUT, announcing).await;
         in_time.map_err(|_| {
-            // The sender comes again with all of them; those that were not announced nobody will settle.
+            // The sender comes again with all of them; those that were not announced nobody will
+            // settle.
             self.retract(&receipts);
             drop(self.settle(receipts.len() - announced));
             io::Error::from(io::ErrorKind::TimedOut)
@@ -97,8 +110,12 @@ impl Keeper {
 
     fn senders_for(&self, receipt: &Receipt) -> Vec<mpsc::Sender<Receipt>> {
         let subscribers = self.subscribers();
-        let wanting = subscribers.iter().filter(|subscriber| subscriber.run.is_none_or(|run| run == receipt.token.run));
-        wanting.map(|subscriber| subscriber.sender.clone()).collect()
+        let wanting = subscribers
+            .iter()
+            .filter(|subscriber| subscriber.run.is_none_or(|run| run == receipt.token.run));
+        wanting
+            .map(|subscriber| subscriber.sender.clone())
+            .collect()
     }
 
     fn retract(&self, receipts: &[Receipt]) {
@@ -111,6 +128,8 @@ impl Keeper {
     }
 
     fn subscribers(&self) -> MutexGuard<'_, Vec<Subscriber>> {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.subscribers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a server that accepts a user whom nobody has sends a bounce: a message to such a user, and the wait for it.
+//! Whether a server that accepts a user whom nobody has sends a bounce: a message to such a user,
+//! and the wait for it.
 //!
 //! Rules:
 //! - Asked only where the run has the test, and a receiver that can see the bounce.
@@ -27,15 +28,25 @@ const BACKSCATTER: &str = "backscatter";
 /// Sends the message where such a recipient was accepted, and notes the bounce to wait for.
 pub async fn provoke<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     for (path, way, test) in accepted(context).into_iter().filter(|_| context.receiving) {
-        let Some((sender, transaction)) = PathScan::new(context, path, way).accepted_transaction(test) else {
+        let Some((sender, transaction)) =
+            PathScan::new(context, path, way).accepted_transaction(test)
+        else {
             continue;
         };
         let proof = Proof { path, candidates: vec![Candidate { path, test, sender, transaction }] };
         let taken = Delivered::default();
-        Post::new(context, &taken).send(&proof, Wording::Neutral).await;
-        let is_taken = !taken.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        Post::new(context, &taken)
+            .send(&proof, Wording::Neutral)
+            .await;
+        let is_taken = !taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty();
         let bounce = is_taken.then_some((path, test.number, Role::Sender));
-        delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(bounce);
+        delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(bounce);
     }
 }
 
@@ -45,7 +56,10 @@ fn accepted<N: Network>(context: &Context<N>) -> Option<(u8, Path, &'static Rela
         let judgement = verdict::judge(report);
         let mut paths = (0..).zip(&report.paths).zip(&judgement.paths);
         paths.find_map(|((index, facts), judged)| {
-            let judged = judged.controls.iter().find(|judged| judged.test.id == BACKSCATTER)?;
+            let judged = judged
+                .controls
+                .iter()
+                .find(|judged| judged.test.id == BACKSCATTER)?;
             let is_accepted = matches!(judged.outcome, Outcome::Accepted { .. });
             is_accepted.then(|| (index, facts.way.clone(), judged.test))
         })

@@ -24,14 +24,25 @@ use crate::network::Network;
 /// Lets a user authenticate and send; notes what was delivered, so that it is waited for.
 pub async fn check_user<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let Some(credentials) = &context.request.credentials else { return };
-    let Some(test) = catalogue::TESTS.iter().find(|test| test.needs_credentials()) else { return };
+    let Some(test) = catalogue::TESTS
+        .iter()
+        .find(|test| test.needs_credentials())
+    else {
+        return;
+    };
     let Some((index, way)) = path_of_users(context) else {
         // Without TLS there is nothing to ask; the first path says so.
-        context.recorder.record(Event::TestsAdded { path: 0, tests: ids(&[test]) });
+        context
+            .recorder
+            .record(Event::TestsAdded { path: 0, tests: ids(&[test]) });
         let why = "no path offers TLS, and a password is not sent in the clear".to_owned();
-        return context.recorder.record(Event::NotRun { path: 0, test: test.id.to_owned(), why });
+        return context
+            .recorder
+            .record(Event::NotRun { path: 0, test: test.id.to_owned(), why });
     };
-    context.recorder.record(Event::TestsAdded { path: index, tests: ids(&[test]) });
+    context
+        .recorder
+        .record(Event::TestsAdded { path: index, tests: ids(&[test]) });
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         let credentials = Credentials { mechanism, ..credentials.clone() };
         if ask(context, index, &way, test, credentials, delivered).await {
@@ -54,19 +65,35 @@ async fn ask<N: Network>(
     if context.receiving {
         let proof = Proof {
             path: index,
-            candidates: vec![Candidate { path: index, test, sender: test.reverse_path, transaction }],
+            candidates: vec![Candidate {
+                path: index,
+                test,
+                sender: test.reverse_path,
+                transaction,
+            }],
         };
-        Post::new(context, delivered).send(&proof, Wording::Plain).await;
+        Post::new(context, delivered)
+            .send(&proof, Wording::Plain)
+            .await;
     } else {
-        scan.have(scan.planned(vec![test.id.to_owned()], transaction, Vec::new(), false, 0)).await;
+        scan.have(scan.planned(vec![test.id.to_owned()], transaction, Vec::new(), false, 0))
+            .await;
     }
     context.recorder.look(|report| {
-        let last = report.dialogues_of(index, test.id).last().map(|(_, dialogue)| dialogue);
-        // RFC 4954 section 4: 504 where the mechanism isn't known; others say 500 to 502, or 334 to nothing.
+        let last = report
+            .dialogues_of(index, test.id)
+            .last()
+            .map(|(_, dialogue)| dialogue);
+        // RFC 4954 section 4: 504 where the mechanism isn't known; others say 500 to 502, or 334 to
+        // nothing.
         let refused = last
             .and_then(|dialogue| dialogue.reply_at(Stage::Auth))
             .is_some_and(|reply| (500..=504).contains(&reply.code));
-        !refused || matches!(last.map(|dialogue| Outcome::of(dialogue, test.id)), Some(Outcome::Interrupted { .. }))
+        !refused
+            || matches!(
+                last.map(|dialogue| Outcome::of(dialogue, test.id)),
+                Some(Outcome::Interrupted { .. })
+            )
     })
 }
 
@@ -75,13 +102,18 @@ fn path_of_users<N: Network>(context: &Context<N>) -> Option<(u8, Path)> {
     context.recorder.look(|report| {
         let secured = (0..).zip(&report.paths).filter(|(index, facts)| {
             facts.way.security != Security::Plain
-                && report.dialogues.values().any(|dialogue| dialogue.path == *index && dialogue.tls.is_some())
+                && report
+                    .dialogues
+                    .values()
+                    .any(|dialogue| dialogue.path == *index && dialogue.tls.is_some())
         });
         let rank = |way: &Path| match (way.port, way.security) {
             (587, _) => 0,
             (465, _) => 1,
             _ => 2,
         };
-        secured.min_by_key(|(_, facts)| rank(&facts.way)).map(|(index, facts)| (index, facts.way.clone()))
+        secured
+            .min_by_key(|(_, facts)| rank(&facts.way))
+            .map(|(index, facts)| (index, facts.way.clone()))
     })
 }

@@ -1,9 +1,11 @@
-//! One host: the whole profile on the first path that speaks, the plain test on the others with a foreign sender and with
-//! the server's own, and the whole profile on those that answer one of them differently; the others are asked what they
-//! offer and the first one doesn't, and under TLS what was refused in the clear for want of it.
+//! One host: the whole profile on the first path that speaks, the plain test on the others with a
+//! foreign sender and with the server's own, and the whole profile on those that answer one of them
+//! differently; the others are asked what they offer and the first one doesn't, and under TLS what
+//! was refused in the clear for want of it.
 //!
-//! Today's open relays are mostly a lost client address, on one port or one address family: the plain test finds them, but
-//! where the gateway that stands for everybody may relay for senders of the server's own domain alone.
+//! Today's open relays are mostly a lost client address, on one port or one address family: the
+//! plain test finds them, but where the gateway that stands for everybody may relay for senders of
+//! the server's own domain alone.
 
 use std::sync::Arc;
 
@@ -23,16 +25,26 @@ use crate::network::Network;
 
 /// The plain test.
 const PLAIN: &str = "foreign-to-foreign";
-/// What every path is asked: the plain test, the control that it is compared with, and its own senders.
-const ON_EVERY_PATH: [&str; 4] = [PLAIN, "ctl-postmaster", "target-host-sender", "local-domain-sender"];
+/// What every path is asked: the plain test, the control that it is compared with, and its own
+/// senders.
+const ON_EVERY_PATH: [&str; 4] =
+    [PLAIN, "ctl-postmaster", "target-host-sender", "local-domain-sender"];
 /// Ports of a host that are asked side by side; each has two connections at most.
 const AT_ONCE: usize = 2;
 
 /// The tests that a path is asked at first.
 pub fn first_tests(request: &Request) -> Vec<&'static RelayTest> {
-    let on_every_path = request.tests.iter().copied().filter(|test| ON_EVERY_PATH.contains(&test.id));
+    let on_every_path = request
+        .tests
+        .iter()
+        .copied()
+        .filter(|test| ON_EVERY_PATH.contains(&test.id));
     let plain: Vec<_> = on_every_path.collect();
-    if request.every_path || !plain.iter().any(|test| test.id == PLAIN) { request.tests.clone() } else { plain }
+    if request.every_path || !plain.iter().any(|test| test.id == PLAIN) {
+        request.tests.clone()
+    } else {
+        plain
+    }
 }
 
 /// Asks all paths of a host.
@@ -62,12 +74,14 @@ pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(u8, Pa
     while running.join_next().await.is_some() {}
 }
 
-/// The paths by address and port: what one of them has shown, such as a missing STARTTLS, the next need not ask.
+/// The paths by address and port: what one of them has shown, such as a missing STARTTLS, the next
+/// need not ask.
 fn by_port(paths: impl Iterator<Item = (u8, Path)>) -> Vec<Vec<(u8, Path)>> {
     let mut ports: Vec<Vec<(u8, Path)>> = Vec::new();
     for (index, way) in paths {
         let is_same = |port: &&mut Vec<(u8, Path)>| {
-            port.iter().any(|(_, other)| (other.address, other.port) == (way.address, way.port))
+            port.iter()
+                .any(|(_, other)| (other.address, other.port) == (way.address, way.port))
         };
         match ports.iter_mut().find(is_same) {
             Some(port) => port.push((index, way)),
@@ -78,20 +92,30 @@ fn by_port(paths: impl Iterator<Item = (u8, Path)>) -> Vec<Vec<(u8, Path)>> {
 }
 
 async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
-    context.recorder.record(Event::TestsAdded { path: index, tests: ids(&context.request.tests) });
+    context
+        .recorder
+        .record(Event::TestsAdded { path: index, tests: ids(&context.request.tests) });
     path::scan_path(context, index, way, context.request.tests.clone()).await;
 }
 
-/// Asks a further path the plain tests and, where one is answered otherwise than on the first path and not denied, all.
+/// Asks a further path the plain tests and, where one is answered otherwise than on the first path
+/// and not denied, all.
 async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u8, way: Path) {
     if let Some(cause) = shut_port(context, index) {
-        return context.recorder.record(Event::GivenUp { path: index, cause });
+        return context
+            .recorder
+            .record(Event::GivenUp { path: index, cause });
     }
     let plain = first_tests(&context.request);
-    if let Some(keyword) = context.recorder.look(|report| verdict::not_offered(report, index)) {
+    if let Some(keyword) = context
+        .recorder
+        .look(|report| verdict::not_offered(report, index))
+    {
         let why = format!("the server does not offer {keyword}");
         let not_run = |test: String| Event::NotRun { path: index, test, why: why.clone() };
-        return ids(&plain).into_iter().for_each(|test| context.recorder.record(not_run(test)));
+        return ids(&plain)
+            .into_iter()
+            .for_each(|test| context.recorder.record(not_run(test)));
     }
     path::scan_path(context, index, way.clone(), plain.clone()).await;
     if !has_spoken(context, index) {
@@ -104,18 +128,29 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
     let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
     let can_be_asked = |test: &RelayTest, path: u8| {
         context.recorder.look(|report| {
-            let security = report.paths.get(usize::from(path)).map(|facts| facts.way.security);
+            let security = report
+                .paths
+                .get(usize::from(path))
+                .map(|facts| facts.way.security);
             let requirement = security.and_then(|security| test.requirement(security));
-            requirement.is_none_or(|keyword| report.offers_on(path).any(|offered| offered.offers(keyword)))
+            requirement.is_none_or(|keyword| {
+                report
+                    .offers_on(path)
+                    .any(|offered| offered.offers(keyword))
+            })
         })
     };
     let is_new = |test: &RelayTest| can_be_asked(test, index) && !can_be_asked(test, first);
     let tests = context.request.tests.iter().copied();
     let wants_tls = wanting_tls(context, &way);
     let is_left = |test: &RelayTest| differs || is_new(test) || wants_tls.contains(&test.number);
-    let rest: Vec<_> = tests.filter(|test| !is_asked(test) && is_left(test)).collect();
+    let rest: Vec<_> = tests
+        .filter(|test| !is_asked(test) && is_left(test))
+        .collect();
     if !rest.is_empty() {
-        context.recorder.record(Event::TestsAdded { path: index, tests: ids(&rest) });
+        context
+            .recorder
+            .record(Event::TestsAdded { path: index, tests: ids(&rest) });
         path::scan_path(context, index, way, rest).await;
     }
 }
@@ -124,39 +159,61 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
 fn shut_port<N: Network>(context: &Context<N>, index: u8) -> Option<Cause> {
     context.recorder.look(|report| {
         let own = &report.paths.get(usize::from(index))?.way;
-        let mut twins =
-            report.paths.iter().filter(|facts| (facts.way.address, facts.way.port) == (own.address, own.port));
-        twins.find_map(|twin| twin.given_up.clone().filter(|cause| matches!(cause, Cause::ConnectFailed { .. })))
+        let mut twins = report
+            .paths
+            .iter()
+            .filter(|facts| (facts.way.address, facts.way.port) == (own.address, own.port));
+        twins.find_map(|twin| {
+            twin.given_up
+                .clone()
+                .filter(|cause| matches!(cause, Cause::ConnectFailed { .. }))
+        })
     })
 }
 
 /// Whether there is a server on the path, and the path is one that it offers.
 fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
     context.recorder.look(|report| {
-        let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index));
+        let judged = verdict::judge(report)
+            .paths
+            .into_iter()
+            .nth(usize::from(index));
         judged.is_some_and(|path| path.verdict != Verdict::Unreachable)
     })
 }
 
-/// The tests, by number, that were refused at the same port in the clear for want of TLS: under it they have no answer yet.
+/// The tests, by number, that were refused at the same port in the clear for want of TLS: under it
+/// they have no answer yet.
 fn wanting_tls<N: Network>(context: &Context<N>, way: &Path) -> Vec<u8> {
     if way.security == Security::Plain {
         return Vec::new();
     }
-    let wants_tls = |outcome: &Outcome| matches!(outcome, Outcome::Refused { reason: Reason::TlsRequired, .. });
+    let wants_tls =
+        |outcome: &Outcome| matches!(outcome, Outcome::Refused { reason: Reason::TlsRequired, .. });
     context.recorder.look(|report| {
         let judged = verdict::judge(report).paths.into_iter().zip(&report.paths);
         let is_twin = |other: &Path| (other.address, other.port) == (way.address, way.port);
-        let clear = judged.filter(|(_, facts)| facts.way.security == Security::Plain && is_twin(&facts.way));
+        let clear = judged
+            .filter(|(_, facts)| facts.way.security == Security::Plain && is_twin(&facts.way));
         let tests = clear.flat_map(|(path, _)| path.tests);
-        tests.filter(|judged| wants_tls(&judged.outcome)).map(|judged| judged.test.number).collect()
+        tests
+            .filter(|judged| wants_tls(&judged.outcome))
+            .map(|judged| judged.test.number)
+            .collect()
     })
 }
 
 /// What a test contributes to a path's verdict; a control contributes nothing.
 fn weight<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> Option<Weight> {
     context.recorder.look(|report| {
-        let judged = verdict::judge(report).paths.into_iter().nth(usize::from(index))?;
-        judged.tests.iter().find(|judged| judged.test.number == test.number).map(|judged| judged.weight)
+        let judged = verdict::judge(report)
+            .paths
+            .into_iter()
+            .nth(usize::from(index))?;
+        judged
+            .tests
+            .iter()
+            .find(|judged| judged.test.number == test.number)
+            .map(|judged| judged.weight)
     })
 }

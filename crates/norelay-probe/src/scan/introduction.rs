@@ -1,7 +1,9 @@
-//! How a server introduces itself, before a run: where the DNS doesn't say whose mail it takes, its own name may lead there.
+//! How a server introduces itself, before a run: where the DNS doesn't say whose mail it takes, its
+//! own name may lead there.
 //!
 //! Rules:
-//! - The connection that it takes is the first one of the run's first path: it is recorded there, with its own times.
+//! - The connection that it takes is the first one of the run's first path: it is recorded there,
+//!   with its own times.
 //! - Where the hosted domain is known, nothing connects.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +23,8 @@ use crate::{
     resolve::Resolver,
 };
 
-/// Finds a mail domain that the target hosts by the name that its server gives itself, where the request has none; the
-/// connection becomes part of the request.
+/// Finds a mail domain that the target hosts by the name that its server gives itself, where the
+/// request has none; the connection becomes part of the request.
 pub async fn introduce<N: Network>(
     request: &mut Request,
     exchangers: &[MailExchanger],
@@ -33,7 +35,12 @@ pub async fn introduce<N: Network>(
     if request.local_domain.is_some() {
         return;
     }
-    let Some(way) = exchangers.iter().find_map(|exchanger| ways(request, exchanger).next()) else { return };
+    let Some(way) = exchangers
+        .iter()
+        .find_map(|exchanger| ways(request, exchanger).next())
+    else {
+        return;
+    };
     let name = tokio::select! {
         name = own_name(request, way, network) => name,
         _ = stop.wait_for(|stop| *stop) => None,
@@ -43,21 +50,34 @@ pub async fn introduce<N: Network>(
     }
 }
 
-/// The name that the server gives itself in its greeting or in its reply to EHLO, by one connection, which the request
-/// keeps.
-pub async fn own_name<N: Network>(request: &mut Request, way: Path, network: Arc<N>) -> Option<String> {
+/// The name that the server gives itself in its greeting or in its reply to EHLO, by one
+/// connection, which the request keeps.
+pub async fn own_name<N: Network>(
+    request: &mut Request,
+    way: Path,
+    network: Arc<N>,
+) -> Option<String> {
     let records: Arc<Mutex<Vec<Record>>> = Arc::default();
     let recording = records.clone();
     let recorder = Recorder::new(Arc::new(move |record: &Record| {
-        recording.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(record.clone());
     }));
-    let helo = request.helo.clone().unwrap_or_else(|| request.domain.clone());
+    let helo = request
+        .helo
+        .clone()
+        .unwrap_or_else(|| request.domain.clone());
     let dialogue = greeting(way.clone(), helo, request);
     recorder.record(Event::PathAdded { path: 0, way, tests: Vec::new() });
     drive::drive(network, &recorder, dialogue).await;
     let name = recorder.look(|report| words::own_name(report, 0));
     // The run adds the path itself.
-    request.introduction = records.lock().unwrap_or_else(PoisonError::into_inner).split_off(1);
+    request.introduction = records
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .split_off(1);
     name
 }
 

@@ -1,8 +1,8 @@
 //! Scans a server: every path, every test, the proof, the wait for what comes back.
 //!
 //! Rules:
-//! - The paths of one host are asked one after another, hosts side by side; within a path the scheduler of
-//!   `norelay-core` says how many connections there may be.
+//! - The paths of one host are asked one after another, hosts side by side; within a path the
+//!   scheduler of `norelay-core` says how many connections there may be.
 //! - Nothing goes past RCPT unless a receiver can see what comes back.
 //! - Stopping a run drops its connections and keeps its events.
 
@@ -76,7 +76,8 @@ pub struct Request {
     pub second_domain: Option<String>,
     /// A mail domain that the target hosts.
     pub local_domain: Option<String>,
-    /// What a connection before the run has shown: the first one of its first path (see [`introduce`]).
+    /// What a connection before the run has shown: the first one of its first path (see
+    /// [`introduce`]).
     pub introduction: Vec<Record>,
     /// A user that exists there.
     pub local_user: String,
@@ -90,7 +91,8 @@ pub struct Request {
     pub ports: Vec<(u16, Security)>,
     /// Which address families to test.
     pub family: Family,
-    /// Whether every path gets every test; else those that behave like the first path get the plain tests alone.
+    /// Whether every path gets every test; else those that behave like the first path get the plain
+    /// tests alone.
     pub every_path: bool,
     /// How long a reply may take.
     pub reply_timeout: Duration,
@@ -163,7 +165,9 @@ impl<N> Context<N> {
     /// When a dialogue with a server that can be refused so often may start.
     fn slow_start(&self, address: IpAddr, refusals: usize) -> Duration {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = paces.entry(address).or_insert_with(|| Pace::new(SLOW.0, SLOW.1));
+        let pace = paces
+            .entry(address)
+            .or_insert_with(|| Pace::new(SLOW.0, SLOW.1));
         pace.take(refusals, self.started.elapsed())
     }
 }
@@ -195,7 +199,8 @@ impl<N: Network> Scan<N> {
         begin(self, recorder, Plan::Again(paths, Box::new(note))).await
     }
 
-    /// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and answers are kept.
+    /// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and
+    /// answers are kept.
     pub async fn resume(self, report: Report) -> Report {
         let recorder = Recorder::resuming(self.sink.clone(), report);
         begin(self, recorder, Plan::Resumed).await
@@ -227,7 +232,10 @@ impl Plan {
 pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
     let mut exchangers: Vec<MailExchanger> = Vec::new();
     for (way, _) in paths {
-        match exchangers.iter_mut().find(|exchanger| exchanger.name == way.host) {
+        match exchangers
+            .iter_mut()
+            .find(|exchanger| exchanger.name == way.host)
+        {
             Some(known) if known.addresses.contains(&way.address) => {}
             Some(known) => known.addresses.push(way.address),
             None => {
@@ -244,7 +252,8 @@ async fn begin<N: Network>(scan: Scan<N>, recorder: Recorder, plan: Plan) -> Rep
     let Scan { mut request, network, receipts, mut stop, .. } = scan;
     let known = plan.exchangers(&recorder);
     request.receivers = words::receivers(&request, &known, network.as_ref());
-    // What can't be asked for want of something of our own is no gap in what is known of the server.
+    // What can't be asked for want of something of our own is no gap in what is known of the
+    // server.
     let receiving = receipts.is_some();
     let left_out = words::left_out(&request).filter(|_| request.profile >= Profile::Thorough);
     let can_be_asked = |test: &&RelayTest| words::lacks(&request, test).is_none();
@@ -290,7 +299,10 @@ impl<N: Network> Context<N> {
     }
 }
 
-async fn take_receipts<N: Network>(context: Arc<Context<N>>, mut receipts: mpsc::Receiver<Receipt>) {
+async fn take_receipts<N: Network>(
+    context: Arc<Context<N>>,
+    mut receipts: mpsc::Receiver<Receipt>,
+) {
     while let Some(receipt) = receipts.recv().await {
         if receipt.token.run == context.request.run {
             context.recorder.record(Event::Received(receipt));
@@ -341,10 +353,15 @@ async fn ask_again<N: Network>(
     context.recorder.record(note);
     let can_be_asked = |test: &&RelayTest| words::lacks(&context.request, test).is_none();
     let paths = (0..=u8::MAX).zip(paths);
-    let paths = paths.map(|(path, (way, tests))| (path, way, tests.into_iter().filter(can_be_asked).collect()));
+    let paths = paths
+        .map(|(path, (way, tests))| (path, way, tests.into_iter().filter(can_be_asked).collect()));
     let paths: Vec<(u8, Path, Vec<_>)> = paths.collect();
     for (path, way, tests) in &paths {
-        context.recorder.record(Event::PathAdded { path: *path, way: way.clone(), tests: ids(tests) });
+        context.recorder.record(Event::PathAdded {
+            path: *path,
+            way: way.clone(),
+            tests: ids(tests),
+        });
     }
     for (path, way, tests) in paths {
         path::scan_path(context, path, way, tests).await;
@@ -354,8 +371,10 @@ async fn ask_again<N: Network>(
 /// Records that the run has begun, and against what.
 fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) {
     let request = &context.request;
-    let helo =
-        exchangers.iter().flat_map(|exchanger| &exchanger.addresses).find(|address| request.family.has(**address));
+    let helo = exchangers
+        .iter()
+        .flat_map(|exchanger| &exchanger.addresses)
+        .find(|address| request.family.has(**address));
     context.recorder.record(Event::RunStarted(Run {
         run: request.run,
         target: request.target.clone(),
@@ -363,7 +382,9 @@ fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>
         profile: request.profile,
         domain: request.domain.clone(),
         domain_given: request.domain_given,
-        helo: helo.map(|address| words::helo(context, SocketAddr::new(*address, 25))).unwrap_or_default(),
+        helo: helo
+            .map(|address| words::helo(context, SocketAddr::new(*address, 25)))
+            .unwrap_or_default(),
         local_domain: request.local_domain.clone(),
         receiving: context.receiving,
         seen_as_expected: request.seen_as_expected,
@@ -373,14 +394,23 @@ fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>
 }
 
 /// Records what will be done; gives the paths of each host.
-fn plan_of<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> Vec<Vec<(u8, Path)>> {
+fn plan_of<N: Network>(
+    context: &Context<N>,
+    exchangers: Vec<MailExchanger>,
+) -> Vec<Vec<(u8, Path)>> {
     // The run began with that connection, on the path that is the first of them.
     let introduction = &context.request.introduction;
-    context.recorder.backdate(introduction.first().map(|record| record.at));
+    context
+        .recorder
+        .backdate(introduction.first().map(|record| record.at));
     record_start(context, exchangers.clone());
     if let Some(left_out) = &context.left_out {
         let arguments = vec![left_out.as_str().into()];
-        context.recorder.record(Event::Noted { path: None, tag: "not_asked".to_owned(), arguments });
+        context.recorder.record(Event::Noted {
+            path: None,
+            tag: "not_asked".to_owned(),
+            arguments,
+        });
     }
     let request = &context.request;
     let tests = ids(&host::first_tests(request));
@@ -391,7 +421,11 @@ fn plan_of<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>) -> 
         for way in ways(request, &exchanger).take(MAX_PATHS - count) {
             let index = u8::try_from(count).expect("there are at most 255 paths");
             count += 1;
-            context.recorder.record(Event::PathAdded { path: index, way: way.clone(), tests: tests.clone() });
+            context.recorder.record(Event::PathAdded {
+                path: index,
+                way: way.clone(),
+                tests: tests.clone(),
+            });
             paths.push((index, way));
         }
         hosts.push(paths);
@@ -411,8 +445,12 @@ fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
     let mut hosts: Vec<Vec<(u8, Path)>> = Vec::new();
     let is_smtp = |facts: &&PathFacts| !facts.tests.iter().any(|id| netstrings::is_for(id));
     let paths = context.recorder.look(|report| {
-        let paths = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_smtp(facts));
-        paths.map(|(index, facts)| (index, facts.way.clone())).collect::<Vec<_>>()
+        let paths = (0..=u8::MAX)
+            .zip(&report.paths)
+            .filter(|(_, facts)| is_smtp(facts));
+        paths
+            .map(|(index, facts)| (index, facts.way.clone()))
+            .collect::<Vec<_>>()
     });
     for (index, way) in paths {
         match hosts.iter_mut().find(|paths| paths[0].1.host == way.host) {
@@ -424,7 +462,10 @@ fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
 }
 
 fn ways<'a>(request: &'a Request, exchanger: &'a MailExchanger) -> impl Iterator<Item = Path> + 'a {
-    let addresses = exchanger.addresses.iter().filter(|address| request.family.has(**address));
+    let addresses = exchanger
+        .addresses
+        .iter()
+        .filter(|address| request.family.has(**address));
     addresses.flat_map(|address| {
         request.ports.iter().map(|(port, security)| Path {
             host: exchanger.name.clone(),

@@ -1,7 +1,8 @@
 //! QMTP and QMQP: a message for a token at the ports of these protocols, where something listens.
 //!
 //! Rules:
-//! - There is no question before the message, so without a receiver it stays unknown what listens there.
+//! - There is no question before the message, so without a receiver it stays unknown what listens
+//!   there.
 //! - A port where nothing listens is no path.
 
 use std::{
@@ -33,8 +34,16 @@ use crate::network::{AnyStream, Network};
 /// Makes a path of each of these ports that takes connections, and asks there.
 pub async fn scan_ports<N: Network>(context: &Arc<Context<N>>, exchangers: &[MailExchanger]) {
     for exchanger in exchangers {
-        for address in exchanger.addresses.iter().filter(|address| context.request.family.has(**address)) {
-            for (test, protocol) in context.other_protocols.iter().filter_map(|test| Some((*test, test.protocol()?))) {
+        for address in exchanger
+            .addresses
+            .iter()
+            .filter(|address| context.request.family.has(**address))
+        {
+            for (test, protocol) in context
+                .other_protocols
+                .iter()
+                .filter_map(|test| Some((*test, test.protocol()?)))
+            {
                 let (host, address, port) = (exchanger.name.clone(), *address, protocol.port());
                 let way = Path { host, address, port, security: Security::Plain };
                 scan_port(context, way, test).await;
@@ -50,21 +59,33 @@ pub fn is_for(test: &str) -> bool {
 
 async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'static RelayTest) {
     // A run that is resumed has come here before.
-    let known = context
-        .recorder
-        .look(|report| (0..=u8::MAX).zip(&report.paths).find(|(_, facts)| facts.way == way).map(|(index, _)| index));
+    let known = context.recorder.look(|report| {
+        (0..=u8::MAX)
+            .zip(&report.paths)
+            .find(|(_, facts)| facts.way == way)
+            .map(|(index, _)| index)
+    });
     if let Some(index) = known {
         if !path::is_answered(context, index, test) {
             path::scan_path(context, index, way, vec![test]).await;
         }
         return;
     }
-    if context.network.connect(SocketAddr::new(way.address, way.port)).await.is_err() {
+    if context
+        .network
+        .connect(SocketAddr::new(way.address, way.port))
+        .await
+        .is_err()
+    {
         return;
     }
     let paths = context.recorder.look(|report| report.paths.len());
     let Some(index) = u8::try_from(paths).ok().filter(|_| paths < MAX_PATHS) else { return };
-    context.recorder.record(Event::PathAdded { path: index, way: way.clone(), tests: ids(&[test]) });
+    context.recorder.record(Event::PathAdded {
+        path: index,
+        way: way.clone(),
+        tests: ids(&[test]),
+    });
     path::scan_path(context, index, way, vec![test]).await;
 }
 
@@ -72,7 +93,8 @@ async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'sta
 pub fn delivered<N: Network>(context: &Context<N>) -> Delivered {
     let taken = context.recorder.look(|report| {
         let dialogues = report.dialogues.values().filter_map(|dialogue| {
-            let test = catalogue::by_id(dialogue.tests.first()?).filter(|test| test.protocol().is_some())?;
+            let test = catalogue::by_id(dialogue.tests.first()?)
+                .filter(|test| test.protocol().is_some())?;
             let is_taken = matches!(Outcome::of(dialogue, test.id), Outcome::Accepted { .. });
             is_taken.then_some((dialogue.path, test.number, Role::Recipient))
         });
@@ -82,25 +104,57 @@ pub fn delivered<N: Network>(context: &Context<N>) -> Delivered {
 }
 
 /// Hands over a message, where a receiver can see it come back.
-pub async fn ask<N: Network>(context: &Arc<Context<N>>, index: u8, way: &Path, test: &'static RelayTest) {
+pub async fn ask<N: Network>(
+    context: &Arc<Context<N>>,
+    index: u8,
+    way: &Path,
+    test: &'static RelayTest,
+) {
     if !context.receiving {
-        let why = "something listens there, only a message can ask it, and there is no receiver".to_owned();
-        return context.recorder.record(Event::NotRun { path: index, test: test.id.to_owned(), why });
+        let why = "something listens there, only a message can ask it, and there is no receiver"
+            .to_owned();
+        return context.recorder.record(Event::NotRun {
+            path: index,
+            test: test.id.to_owned(),
+            why,
+        });
     }
     let scan = PathScan::new(context, index, way.clone());
-    let (Some(protocol), Some(transaction)) = (test.protocol(), scan.whole_transaction(test)) else { return };
-    let addresses: Vec<Octets> = transaction.steps.iter().filter_map(|step| address_in(&step.line)).collect();
+    let (Some(protocol), Some(transaction)) = (test.protocol(), scan.whole_transaction(test))
+    else {
+        return;
+    };
+    let addresses: Vec<Octets> = transaction
+        .steps
+        .iter()
+        .filter_map(|step| address_in(&step.line))
+        .collect();
     let [sender, recipient] = addresses.as_slice() else { return };
     let candidate = Candidate { path: index, test, sender: test.reverse_path, transaction };
-    let text = proof::text(context, &Proof { path: index, candidates: vec![candidate] }, way, Wording::Plain);
+    let text = proof::text(
+        context,
+        &Proof { path: index, candidates: vec![candidate] },
+        way,
+        Wording::Plain,
+    );
     let request = protocol.request(text.as_bytes(), sender.as_bytes(), recipient.as_bytes());
     let dialogue = context.recorder.next_dialogue();
     let opened = Instant::now();
     let tests = ids(&[test]);
-    context.recorder.record(Event::Opened { dialogue, path: index, tests, proof: true, attempt: 0 });
+    context.recorder.record(Event::Opened {
+        dialogue,
+        path: index,
+        tests,
+        proof: true,
+        attempt: 0,
+    });
     let talk = Talk { context, dialogue, opened, text };
-    let end = talk.have(SocketAddr::new(way.address, way.port), &request).await;
-    context.recorder.record(Event::Ended { dialogue, after_ms: talk.after_ms(), end });
+    let end = talk
+        .have(SocketAddr::new(way.address, way.port), &request)
+        .await;
+    context
+        .recorder
+        .record(Event::Ended { dialogue, after_ms: talk.after_ms(), end });
 }
 
 /// What stands between the brackets of a MAIL or RCPT.
@@ -126,7 +180,10 @@ impl<N: Network> Talk<'_, N> {
             Ok(connected) => connected,
             Err(error) => {
                 let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
-                return End::Interrupted(Cause::ConnectFailed { refused, error: error.to_string() });
+                return End::Interrupted(Cause::ConnectFailed {
+                    refused,
+                    error: error.to_string(),
+                });
             }
         };
         let (dialogue, recorder) = (self.dialogue, &self.context.recorder);
@@ -138,7 +195,14 @@ impl<N: Network> Talk<'_, N> {
             Ok(Err(cause)) => End::Interrupted(cause),
             Ok(Ok(reply)) => {
                 let after_ms = self.after_ms();
-                recorder.record(Event::Replied { dialogue, after_ms, stage, test: None, purpose: None, reply });
+                recorder.record(Event::Replied {
+                    dialogue,
+                    after_ms,
+                    stage,
+                    test: None,
+                    purpose: None,
+                    reply,
+                });
                 End::Answered
             }
         }
@@ -149,9 +213,13 @@ impl<N: Network> Talk<'_, N> {
     }
 }
 
-async fn exchange(mut stream: AnyStream, request: &[u8]) -> Result<norelay_core::smtp::Reply, Cause> {
+async fn exchange(
+    mut stream: AnyStream,
+    request: &[u8],
+) -> Result<norelay_core::smtp::Reply, Cause> {
     let stage = Stage::EndOfData;
-    let broken = |error: std::io::Error| Cause::Disconnected { stage, error: Some(error.to_string()) };
+    let broken =
+        |error: std::io::Error| Cause::Disconnected { stage, error: Some(error.to_string()) };
     stream.write_all(request).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut answer = Vec::new();

@@ -22,7 +22,8 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use super::{Context, ending, path::PathScan, words};
 use crate::network::Network;
 
-/// Once one message has come back the verdict is known; the others get this long for the sake of the diagnosis.
+/// Once one message has come back the verdict is known; the others get this long for the sake of
+/// the diagnosis.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Paths and tests whose message was accepted, and the role of the address that it must come to.
@@ -30,18 +31,23 @@ pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8, Role)>>>;
 
 /// DATA that is refused sends no message; still there is an end to asking.
 const MAX_REFUSED: usize = 12;
-/// Where all of it is refused as relaying, each sender and sign has its own message: some twenty in the standard profile,
-/// and a few on each further path.
+/// Where all of it is refused as relaying, each sender and sign has its own message: some twenty in
+/// the standard profile, and a few on each further path.
 const MAX_DENIED: usize = 60;
 
-/// Sends the messages that prove: as many as the user allows, not counting those that the server didn't take.
+/// Sends the messages that prove: as many as the user allows, not counting those that the server
+/// didn't take.
 pub async fn prove<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let mut left = context.request.max_messages;
     let mut proofs = proof::choose(candidates(context), left + MAX_DENIED).into_iter();
     let post = Post::new(context, delivered);
     let mut refused = 0;
     while left > 0 && refused < MAX_REFUSED {
-        let mut sending: JoinSet<Fate> = proofs.by_ref().take(left).map(|proof| post.clone().prove(proof)).collect();
+        let mut sending: JoinSet<Fate> = proofs
+            .by_ref()
+            .take(left)
+            .map(|proof| post.clone().prove(proof))
+            .collect();
         if sending.is_empty() {
             return;
         }
@@ -67,7 +73,10 @@ enum Fate {
 
 fn was_taken(proof: &Proof, delivered: &Delivered) -> bool {
     let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner);
-    proof.candidates.iter().any(|candidate| delivered.contains(&(proof.path, candidate.test.number, Role::Recipient)))
+    proof
+        .candidates
+        .iter()
+        .any(|candidate| delivered.contains(&(proof.path, candidate.test.number, Role::Recipient)))
 }
 
 /// The tests whose recipients were accepted.
@@ -79,22 +88,28 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
             .flat_map(|((index, facts), judged)| {
                 let accepted = |outcome: &Outcome| matches!(outcome, Outcome::Accepted { .. });
                 let tests = judged.tests.into_iter().filter(move |judged| {
-                    judged.test.is_scored() && judged.test.protocol().is_none() && accepted(&judged.outcome)
+                    judged.test.is_scored()
+                        && judged.test.protocol().is_none()
+                        && accepted(&judged.outcome)
                 });
-                tests.map(move |judged| (index, facts.way.clone(), judged.test)).collect::<Vec<_>>()
+                tests
+                    .map(move |judged| (index, facts.way.clone(), judged.test))
+                    .collect::<Vec<_>>()
             })
             .collect()
     });
     accepted
         .into_iter()
         .filter_map(|(path, way, test)| {
-            let (sender, transaction) = PathScan::new(context, path, way).accepted_transaction(test)?;
+            let (sender, transaction) =
+                PathScan::new(context, path, way).accepted_transaction(test)?;
             Some(Candidate { path, test, sender, transaction })
         })
         .collect()
 }
 
-/// Messages on their way: one at a time, while those that the server defers wait side by side, all until one deadline.
+/// Messages on their way: one at a time, while those that the server defers wait side by side, all
+/// until one deadline.
 pub struct Post<N> {
     context: Arc<Context<N>>,
     delivered: Delivered,
@@ -103,13 +118,20 @@ pub struct Post<N> {
 }
 
 impl<N: Network> Post<N> {
-    /// Waits for deferred messages as long as the user waits, from now on; notes the tests whose recipients got one.
+    /// Waits for deferred messages as long as the user waits, from now on; notes the tests whose
+    /// recipients got one.
     pub fn new(context: &Arc<Context<N>>, delivered: &Delivered) -> Arc<Self> {
         let deadline = context.started.elapsed() + context.request.wait;
-        Arc::new(Self { context: context.clone(), delivered: delivered.clone(), deadline, turn: Semaphore::new(1) })
+        Arc::new(Self {
+            context: context.clone(),
+            delivered: delivered.clone(),
+            deadline,
+            turn: Semaphore::new(1),
+        })
     }
 
-    /// Sends a message, and where a filter refuses it for its words, another; says what became of it.
+    /// Sends a message, and where a filter refuses it for its words, another; says what became of
+    /// it.
     async fn prove(self: Arc<Self>, proof: Proof) -> Fate {
         self.send(&proof, Wording::Plain).await;
         if was_filtered(&self.context, &proof) {
@@ -117,7 +139,13 @@ impl<N: Network> Post<N> {
         }
         match was_taken(&proof, &self.delivered) {
             true => Fate::Taken,
-            false if was_refused_for(&self.context, &proof, &[Reason::RelayDenied, Reason::AuthRequired]) => {
+            false
+                if was_refused_for(
+                    &self.context,
+                    &proof,
+                    &[Reason::RelayDenied, Reason::AuthRequired],
+                ) =>
+            {
                 Fate::Denied
             }
             false => Fate::Refused,
@@ -126,12 +154,25 @@ impl<N: Network> Post<N> {
 
     /// Sends one message, patiently.
     pub async fn send(self: &Arc<Self>, proof: &Proof, wording: Wording) {
-        let way = self.context.recorder.look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone()));
+        let way = self
+            .context
+            .recorder
+            .look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone()));
         let Some(way) = way else { return };
         let scan = PathScan::new(&self.context, proof.path, way.clone());
-        let limits = Limits { window: 1, max_window: 1, deadline: self.deadline, pipelining: false, answered: 1 };
+        let limits = Limits {
+            window: 1,
+            max_window: 1,
+            deadline: self.deadline,
+            pipelining: false,
+            answered: 1,
+        };
         let message = proof.transaction(text(&self.context, proof, &way, wording));
-        let ids: Vec<String> = proof.candidates.iter().map(|candidate| candidate.test.id.to_owned()).collect();
+        let ids: Vec<String> = proof
+            .candidates
+            .iter()
+            .map(|candidate| candidate.test.id.to_owned())
+            .collect();
         super::work::work(
             &scan.clone(),
             &mut Scheduler::new(1, limits),
@@ -140,18 +181,31 @@ impl<N: Network> Post<N> {
                     (self.clone(), scan.clone(), ids.clone(), message.clone(), proof.path);
                 async move {
                     let _turn = post.turn.acquire().await;
-                    let number = scan.have(scan.planned(ids.clone(), message.0, message.1, true, job.attempt)).await;
-                    let outcomes: Vec<_> = ids.iter().map(|id| (id, scan.outcome(number, id))).collect();
-                    // A recipient that was taken is no message: a test that asks for DATA by itself ends there.
-                    let is_message =
-                        |outcome: &Outcome| matches!(outcome, Outcome::Accepted { stage: Stage::EndOfData, .. });
+                    let number = scan
+                        .have(scan.planned(ids.clone(), message.0, message.1, true, job.attempt))
+                        .await;
+                    let outcomes: Vec<_> = ids
+                        .iter()
+                        .map(|id| (id, scan.outcome(number, id)))
+                        .collect();
+                    // A recipient that was taken is no message: a test that asks for DATA by itself
+                    // ends there.
+                    let is_message = |outcome: &Outcome| {
+                        matches!(outcome, Outcome::Accepted { stage: Stage::EndOfData, .. })
+                    };
                     let taken = outcomes.iter().filter(|(_, outcome)| is_message(outcome));
                     let numbers = taken
                         .filter_map(|(id, _)| catalogue::by_id(id))
                         .map(|test| (path, test.number, Role::Recipient));
-                    post.delivered.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+                    post.delivered
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(numbers);
                     let unanswered = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
-                    (unanswered.map_or(Ending::Answered, |(_, outcome)| ending::ending(outcome)), Duration::ZERO)
+                    (
+                        unanswered.map_or(Ending::Answered, |(_, outcome)| ending::ending(outcome)),
+                        Duration::ZERO,
+                    )
                 }
             },
             || false,
@@ -172,17 +226,28 @@ fn was_refused_for<N: Network>(context: &Context<N>, proof: &Proof, reasons: &[R
             let dialogues = report.dialogues_of(proof.path, candidate.test.id);
             let last = dialogues.filter(|(_, dialogue)| dialogue.proof).last();
             last.is_some_and(|(_, dialogue)| match Outcome::of(dialogue, candidate.test.id) {
-                Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. } => reasons.contains(&reason),
+                Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. } => {
+                    reasons.contains(&reason)
+                }
                 _ => false,
             })
         })
     })
 }
 
-pub fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wording: Wording) -> Octets {
+pub fn text<N: Network>(
+    context: &Arc<Context<N>>,
+    proof: &Proof,
+    way: &Path,
+    wording: Wording,
+) -> Octets {
     let request = &context.request;
     let test = proof.candidates[0].test;
-    let token = |role| request.key.mint(Token { run: request.run, path: proof.path, test: test.number, role });
+    let token = |role| {
+        request
+            .key
+            .mint(Token { run: request.run, path: proof.path, test: test.number, role })
+    };
     let target = match &way.host {
         Some(host) => format!("{host} ({way})"),
         None => way.to_string(),
@@ -200,16 +265,24 @@ pub fn text<N: Network>(context: &Arc<Context<N>>, proof: &Proof, way: &Path, wo
     proof::message(proof, &particulars)
 }
 
-/// Waits until every delivered message has come back, or [`GRACE`] after the first, or as long as the user waits.
+/// Waits until every delivered message has come back, or [`GRACE`] after the first, or as long as
+/// the user waits.
 pub async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
-    let delivered = delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let delivered = delivered
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     if delivered.is_empty() {
         return;
     }
     let started = Instant::now();
     let mut deadline = started + context.request.wait;
-    let until = Timestamp::now().saturating_add(context.request.wait).unwrap_or(Timestamp::MAX);
-    context.recorder.record(Event::Waiting { path: None, test: None, until, why: Wait::Arrival });
+    let until = Timestamp::now()
+        .saturating_add(context.request.wait)
+        .unwrap_or(Timestamp::MAX);
+    context
+        .recorder
+        .record(Event::Waiting { path: None, test: None, until, why: Wait::Arrival });
     let mut seen_one = false;
     loop {
         let notified = context.arrived.notified();
@@ -217,7 +290,9 @@ pub async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) 
         notified.as_mut().enable();
         let arrived: BTreeSet<(u8, u8, Role)> = context.recorder.look(|report| {
             let tokens = report.receipts.iter().map(|(_, receipt)| receipt.token);
-            tokens.map(|token| (token.path, token.test, token.role)).collect()
+            tokens
+                .map(|token| (token.path, token.test, token.role))
+                .collect()
         });
         let has_come = arrived.iter().any(|(_, _, role)| *role != Role::Sender);
         if delivered.is_subset(&arrived) {

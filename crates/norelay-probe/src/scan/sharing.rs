@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{drive::Further, network::Network};
 
-/// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten minutes, and has no
-/// limit that a hundred and more refused transactions on one would meet. The thorough profile's have room on one.
+/// Tests on one connection, where a server bears it: Debian's sendmail takes ten connections in ten
+/// minutes, and has no limit that a hundred and more refused transactions on one would meet. The
+/// thorough profile's have room on one.
 const MAX_SHARING: usize = 150;
 /// Exim's `smtp_max_synprot_errors`, by default.
 pub(super) const MAX_IRREGULAR: usize = 3;
@@ -25,32 +26,46 @@ impl<N: Network> PathScan<N> {
     pub(super) fn counts_connections(&self) -> bool {
         let counts = self.context.recorder.look(|report| {
             let is_here = |way: &Path| (way.address, way.port) == (self.way.address, self.way.port);
-            let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).filter(|(_, facts)| is_here(&facts.way)).collect();
-            let here =
-                report.dialogues.values().filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
+            let paths: Vec<_> = (0..=u8::MAX)
+                .zip(&report.paths)
+                .filter(|(_, facts)| is_here(&facts.way))
+                .collect();
+            let here = report
+                .dialogues
+                .values()
+                .filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
             here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
                 .any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
         });
         counts && !self.context.request.slow
     }
 
-    /// What a connection is for in the place of what was made for it, if there is more to ask: with endless patience, and
-    /// with less.
+    /// What a connection is for in the place of what was made for it, if there is more to ask: with
+    /// endless patience, and with less.
     pub(super) fn further(
         &self,
         made: &[(&'static RelayTest, Transaction)],
         further: &[Asked],
     ) -> Option<[Further; 2]> {
         let joined = |most_irregular| {
-            let asked: Vec<_> = made.iter().cloned().chain(self.bearable(further, most_irregular)).collect();
+            let asked: Vec<_> = made
+                .iter()
+                .cloned()
+                .chain(self.bearable(further, most_irregular))
+                .collect();
             let tests = ids_of(&asked);
             let (transaction, step_tests) = batch::join(asked)?;
-            (tests.len() > made.len()).then_some(Further { tests, steps: transaction.steps, step_tests })
+            (tests.len() > made.len()).then_some(Further {
+                tests,
+                steps: transaction.steps,
+                step_tests,
+            })
         };
         Some([joined(usize::MAX)?, joined(MAX_IRREGULAR)?])
     }
 
-    /// What is said for those tests whose words are all known, but for so many syntax errors (by Exim's rules).
+    /// What is said for those tests whose words are all known, but for so many syntax errors (by
+    /// Exim's rules).
     pub(super) fn bearable<'a>(
         &'a self,
         asked: &'a [Asked],
@@ -59,7 +74,9 @@ impl<N: Network> PathScan<N> {
         let mut irregular = 0;
         asked.iter().filter_map(move |(test, sender)| {
             let words = words::words(&self.context, self.index, &self.way, test);
-            let transaction = test.transaction_from(sender, &words, self.way.security).ok()?;
+            let transaction = test
+                .transaction_from(sender, &words, self.way.security)
+                .ok()?;
             let is_irregular = batch::is_irregular(&transaction);
             irregular += usize::from(is_irregular);
             (irregular <= most_irregular || !is_irregular).then_some((*test, transaction))
@@ -67,7 +84,11 @@ impl<N: Network> PathScan<N> {
     }
 
     /// The tests by connection: one each, where they don't share.
-    pub(super) fn groups(&self, tests: Vec<&'static RelayTest>, shared: bool) -> Vec<Vec<&'static RelayTest>> {
+    pub(super) fn groups(
+        &self,
+        tests: Vec<&'static RelayTest>,
+        shared: bool,
+    ) -> Vec<Vec<&'static RelayTest>> {
         if !shared {
             return tests.into_iter().map(|test| vec![test]).collect();
         }
@@ -75,16 +96,21 @@ impl<N: Network> PathScan<N> {
         batch::groups(tests, MAX_SHARING, hellos, |test| self.is_known_offered(test))
     }
 
-    /// Whether a test came first on a connection with others, and the server closed it before its answer: again, it would
-    /// keep all those behind it from theirs.
+    /// Whether a test came first on a connection with others, and the server closed it before its
+    /// answer: again, it would keep all those behind it from theirs.
     pub(super) fn was_first_in_vain(&self, test: &RelayTest) -> bool {
         self.context.recorder.look(|report| {
-            report.dialogues_of(self.index, test.id).any(|(_, dialogue)| {
-                let is_closed =
-                    matches!(dialogue.end, Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. })));
-                let is_first = dialogue.is_shared() && dialogue.tests.first().is_some_and(|id| id == test.id);
-                is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
-            })
+            report
+                .dialogues_of(self.index, test.id)
+                .any(|(_, dialogue)| {
+                    let is_closed = matches!(
+                        dialogue.end,
+                        Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. }))
+                    );
+                    let is_first = dialogue.is_shared()
+                        && dialogue.tests.first().is_some_and(|id| id == test.id);
+                    is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
+                })
         })
     }
 
@@ -92,7 +118,11 @@ impl<N: Network> PathScan<N> {
     fn is_known_offered(&self, test: &RelayTest) -> bool {
         let requirement = test.requirement(self.way.security);
         let offers = |keyword| {
-            self.context.recorder.look(|report| report.offers_on(self.index).any(|offered| offered.offers(keyword)))
+            self.context.recorder.look(|report| {
+                report
+                    .offers_on(self.index)
+                    .any(|offered| offered.offers(keyword))
+            })
         };
         requirement.is_none_or(offers)
     }

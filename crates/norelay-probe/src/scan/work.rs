@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use super::path::PathScan;
 use crate::network::Network;
 
-/// Does what a scheduler says until it is done, or it is enough: then what runs comes to its end. A job ends with how long its longest dialogue took.
+/// Does what a scheduler says until it is done, or it is enough: then what runs comes to its end. A
+/// job ends with how long its longest dialogue took.
 pub async fn work<N, F>(
     scan: &Arc<PathScan<N>>,
     scheduler: &mut Scheduler,

@@ -1,8 +1,8 @@
 //! What a server's certificate says and what is wrong with it.
 //!
 //! Rules:
-//! - Every trouble is named, not the first alone: the chain is verified for a time at which the certificate itself is
-//!   valid, so that its age doesn't hide what else is wrong.
+//! - Every trouble is named, not the first alone: the chain is verified for a time at which the
+//!   certificate itself is valid, so that its age doesn't hide what else is wrong.
 //! - What a certificate says is hostile: it is kept as octets, cut, and counted.
 
 use std::{net::IpAddr, sync::OnceLock, time::Duration};
@@ -29,7 +29,8 @@ use x509_parser::{
 const MAX_NAMES: usize = 16;
 /// Octets of a name that are kept. A host name has at most 253 (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
-/// Certificates of a chain whose digests are kept: its own, and those that an authority is named among.
+/// Certificates of a chain whose digests are kept: its own, and those that an authority is named
+/// among.
 const MAX_DIGESTS: usize = 4;
 /// NIST SP 800-57 part 1 table 2: less than 112 bits of security.
 const MIN_RSA_BITS: usize = 2048;
@@ -45,14 +46,16 @@ pub(crate) fn roots() -> &'static RootCertStore {
     })
 }
 
-/// Reads the certificates that a server sent, its own first, for `host` if that is known, at a time.
+/// Reads the certificates that a server sent, its own first, for `host` if that is known, at a
+/// time.
 pub(super) fn examine(
     chain: &[CertificateDer<'_>],
     host: Option<&str>,
     now: Timestamp,
     roots: &RootCertStore,
 ) -> TlsFacts {
-    let mut facts = TlsFacts { chain: u16::try_from(chain.len()).unwrap_or(u16::MAX), ..TlsFacts::default() };
+    let mut facts =
+        TlsFacts { chain: u16::try_from(chain.len()).unwrap_or(u16::MAX), ..TlsFacts::default() };
     facts.digests = chain.iter().take(MAX_DIGESTS).filter_map(digests).collect();
     let Some(own) = chain.first() else {
         facts.troubles.push("there is none".to_owned());
@@ -69,8 +72,12 @@ pub(super) fn examine(
     let (names, count) = names(&certificate);
     facts.names = names;
     facts.troubles.extend(age(&facts, now));
-    facts.troubles.extend(trust(&certificate, &facts, chain, now, roots));
-    facts.troubles.extend(host.and_then(|host| wrong_host(own, host, &facts.names, count)));
+    facts
+        .troubles
+        .extend(trust(&certificate, &facts, chain, now, roots));
+    facts
+        .troubles
+        .extend(host.and_then(|host| wrong_host(own, host, &facts.names, count)));
     facts.troubles.extend(weak_key(&certificate));
     facts.troubles.extend(weak_signature(&certificate));
     facts.troubles.extend(old_form(&certificate));
@@ -99,8 +106,14 @@ fn distinguished_name(name: &X509Name<'_>) -> Option<Octets> {
         if !text.is_empty() {
             text.extend_from_slice(b", ");
         }
-        let kind = x509_parser::objects::oid2abbrev(attribute.attr_type(), x509_parser::objects::oid_registry());
-        text.extend_from_slice(kind.map_or_else(|_| attribute.attr_type().to_id_string(), str::to_owned).as_bytes());
+        let kind = x509_parser::objects::oid2abbrev(
+            attribute.attr_type(),
+            x509_parser::objects::oid_registry(),
+        );
+        text.extend_from_slice(
+            kind.map_or_else(|_| attribute.attr_type().to_id_string(), str::to_owned)
+                .as_bytes(),
+        );
         text.push(b'=');
         text.extend_from_slice(attribute.as_slice());
     }
@@ -110,10 +123,14 @@ fn distinguished_name(name: &X509Name<'_>) -> Option<Octets> {
 /// The host names and addresses of a certificate, and how many there are.
 fn names(certificate: &X509Certificate<'_>) -> (Vec<Octets>, usize) {
     let extension = certificate.subject_alternative_name().ok().flatten();
-    let names = extension.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    let names = extension
+        .map(|extension| extension.value.general_names.as_slice())
+        .unwrap_or_default();
     let names = names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(Octets::from(cut(name.as_bytes()))),
-        GeneralName::IPAddress(octets) => address(octets).map(|address| Octets::from(address.to_string())),
+        GeneralName::IPAddress(octets) => {
+            address(octets).map(|address| Octets::from(address.to_string()))
+        }
         _ => None,
     });
     let names: Vec<Octets> = names.collect();
@@ -123,7 +140,8 @@ fn names(certificate: &X509Certificate<'_>) -> (Vec<Octets>, usize) {
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
 }
 
 fn age(facts: &TlsFacts, now: Timestamp) -> Option<String> {
@@ -147,18 +165,36 @@ fn trust(
     if certificate.subject().as_raw() == certificate.issuer().as_raw() {
         return Some("it is signed by itself".to_owned());
     }
-    let issuer = facts.issuer.as_ref().map(Octets::to_string).unwrap_or_default();
-    let own = chain.first().and_then(|own| ParsedCertificate::try_from(own).ok())?;
-    let then = now.clamp(facts.not_before.unwrap_or(now), facts.not_after.unwrap_or(now).max(facts.not_before?));
-    let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(then.as_second()).unwrap_or(0)));
-    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
-    let verified = verify_server_cert_signed_by_trust_anchor(&own, roots, chain.get(1..)?, then, algorithms);
+    let issuer = facts
+        .issuer
+        .as_ref()
+        .map(Octets::to_string)
+        .unwrap_or_default();
+    let own = chain
+        .first()
+        .and_then(|own| ParsedCertificate::try_from(own).ok())?;
+    let then = now.clamp(
+        facts.not_before.unwrap_or(now),
+        facts.not_after.unwrap_or(now).max(facts.not_before?),
+    );
+    let then = UnixTime::since_unix_epoch(Duration::from_secs(
+        u64::try_from(then.as_second()).unwrap_or(0),
+    ));
+    let algorithms = aws_lc_rs::default_provider()
+        .signature_verification_algorithms
+        .all;
+    let verified =
+        verify_server_cert_signed_by_trust_anchor(&own, roots, chain.get(1..)?, then, algorithms);
     let rustls::Error::InvalidCertificate(error) = verified.err()? else { return None };
     Some(match error {
         CertificateError::UnknownIssuer if chain.len() == 1 => {
-            format!("its issuer {issuer} is not known, and no certificate of an authority came with it")
+            format!(
+                "its issuer {issuer} is not known, and no certificate of an authority came with it"
+            )
         }
-        CertificateError::UnknownIssuer => format!("its issuer {issuer} leads to no known authority"),
+        CertificateError::UnknownIssuer => {
+            format!("its issuer {issuer} leads to no known authority")
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "a certificate of its chain has expired".to_owned()
         }
@@ -174,7 +210,12 @@ fn trust(
 }
 
 /// RFC 6125 section 6.4, as rustls applies it: only subject alternative names count.
-fn wrong_host(own: &CertificateDer<'_>, host: &str, names: &[Octets], count: usize) -> Option<String> {
+fn wrong_host(
+    own: &CertificateDer<'_>,
+    host: &str,
+    names: &[Octets],
+    count: usize,
+) -> Option<String> {
     if names.is_empty() {
         return Some("it names no host (it has no subject alternative name)".to_owned());
     }
@@ -182,7 +223,11 @@ fn wrong_host(own: &CertificateDer<'_>, host: &str, names: &[Octets], count: usi
     let parsed = ParsedCertificate::try_from(own).ok()?;
     verify_server_name(&parsed, &name).err()?;
     let shown: Vec<_> = names.iter().take(3).map(Octets::to_string).collect();
-    let more = if count > shown.len() { format!(" and {} more", count - shown.len()) } else { String::new() };
+    let more = if count > shown.len() {
+        format!(" and {} more", count - shown.len())
+    } else {
+        String::new()
+    };
     Some(format!("it is for {}{more}, not for {host}", shown.join(", ")))
 }
 
@@ -201,15 +246,20 @@ fn weak_key(certificate: &X509Certificate<'_>) -> Option<String> {
 
 /// RFC 6151 (MD5) and RFC 9155 (SHA-1); by what signs itself, nothing is proved anyhow.
 fn weak_signature(certificate: &X509Certificate<'_>) -> Option<String> {
-    let kind =
-        x509_parser::objects::oid2sn(certificate.signature_algorithm.oid(), x509_parser::objects::oid_registry());
+    let kind = x509_parser::objects::oid2sn(
+        certificate.signature_algorithm.oid(),
+        x509_parser::objects::oid_registry(),
+    );
     let signs_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
     let kind = kind.ok().filter(|_| !signs_itself)?.to_ascii_lowercase();
     let hash = [("md2", "MD2"), ("md5", "MD5"), ("sha1", "SHA-1"), ("sha-1", "SHA-1")];
-    hash.iter().find(|(mark, _)| kind.contains(mark)).map(|(_, hash)| format!("it is signed with {hash}"))
+    hash.iter()
+        .find(|(mark, _)| kind.contains(mark))
+        .map(|(_, hash)| format!("it is signed with {hash}"))
 }
 
 fn old_form(certificate: &X509Certificate<'_>) -> Option<String> {
     let is_current = certificate.version() == X509Version::V3;
-    (!is_current).then(|| "it has the form of X.509 version 1, which many clients refuse".to_owned())
+    (!is_current)
+        .then(|| "it has the form of X.509 version 1, which many clients refuse".to_owned())
 }

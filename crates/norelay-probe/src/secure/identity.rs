@@ -23,7 +23,9 @@ pub struct ClientIdentity {
 
 impl std::fmt::Debug for ClientIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientIdentity").field("chain", &self.chain.len()).finish_non_exhaustive()
+        f.debug_struct("ClientIdentity")
+            .field("chain", &self.chain.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,12 +40,15 @@ impl ClientIdentity {
         Ok(Self { chain: vec![made.cert.into()], key: key.into() })
     }
 
-    /// The one in two files in PEM: the certificate, followed by those of its authorities, and the key.
+    /// The one in two files in PEM: the certificate, followed by those of its authorities, and the
+    /// key.
     ///
     /// # Errors
     /// Those of the operating system, and that a file has no such thing in it.
     pub fn read(certificate: &Path, key: &Path) -> io::Result<Self> {
-        let wrong = |path: &Path, what: &str| io::Error::other(format!("{} has no {what} in PEM", path.display()));
+        let wrong = |path: &Path, what: &str| {
+            io::Error::other(format!("{} has no {what} in PEM", path.display()))
+        };
         let (chain, key_pem) = (std::fs::read(certificate)?, std::fs::read(key)?);
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain)
             .collect::<Result<_, _>>()
@@ -103,31 +108,55 @@ mod tests {
     fn authority() -> (Issuer<'static, KeyPair>, CertificateDer<'static>) {
         let mut params = CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
         let key = KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+        let certificate = params
+            .self_signed(&key)
+            .expect("a certificate")
+            .der()
+            .clone();
         (Issuer::new(params, key), certificate)
     }
 
-    /// What a server that asks for a certificate of the authority, and does without, gets to see of a client.
-    async fn shown(root: &CertificateDer<'static>, identity: Option<&ClientIdentity>) -> Result<usize, String> {
+    /// What a server that asks for a certificate of the authority, and does without, gets to see of
+    /// a client.
+    async fn shown(
+        root: &CertificateDer<'static>,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<usize, String> {
         let mut roots = RootCertStore::empty();
-        roots.add(root.clone()).expect("a certificate of an authority");
+        roots
+            .add(root.clone())
+            .expect("a certificate of an authority");
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
-        let (chain, key) = ClientIdentity::self_signed("mx.target.example").expect("a certificate").parts();
+        let (chain, key) = ClientIdentity::self_signed("mx.target.example")
+            .expect("a certificate")
+            .parts();
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the usual versions")
-            .with_client_cert_verifier(verifier.allow_unauthenticated().build().expect("a verifier"))
+            .with_client_cert_verifier(
+                verifier
+                    .allow_unauthenticated()
+                    .build()
+                    .expect("a verifier"),
+            )
             .with_single_cert(chain, key)
             .expect("a key for the certificate");
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let accepting = TlsAcceptor::from(Arc::new(config)).accept(theirs);
-        let asking = super::super::handshake_as(Box::new(ours), None, [192, 0, 2, 7].into(), identity);
+        let asking =
+            super::super::handshake_as(Box::new(ours), None, [192, 0, 2, 7].into(), identity);
         let (accepted, _) = tokio::join!(accepting, asking);
         let accepted = accepted.map_err(|error| error.to_string())?;
-        Ok(accepted.get_ref().1.peer_certificates().map_or(0, <[_]>::len))
+        Ok(accepted
+            .get_ref()
+            .1
+            .peer_certificates()
+            .map_or(0, <[_]>::len))
     }
 
     #[tokio::test]
@@ -136,20 +165,25 @@ mod tests {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(["tester.probe.example".to_owned()]).expect("a name");
         let issued = params.signed_by(&key, &issuer).expect("a certificate");
-        let directory = std::env::temp_dir().join(format!("norelay-identity-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("norelay-identity-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a place for files");
         let (certificate, private) = (directory.join("certificate.pem"), directory.join("key.pem"));
         std::fs::write(&certificate, issued.pem()).expect("a file");
         std::fs::write(&private, key.serialize_pem()).expect("a file");
-        let given = ClientIdentity::read(&certificate, &private).expect("a certificate and its key");
-        let confused = ClientIdentity::read(&private, &certificate).expect_err("they have changed places");
+        let given =
+            ClientIdentity::read(&certificate, &private).expect("a certificate and its key");
+        let confused =
+            ClientIdentity::read(&private, &certificate).expect_err("they have changed places");
         std::fs::remove_dir_all(&directory).expect("the files are ours");
         assert!(confused.to_string().ends_with("has no private key in PEM"), "{confused}");
         assert!(!format!("{given:?}").contains("PRIVATE"));
         let own = ClientIdentity::self_signed("tester.probe.example").expect("a certificate");
         assert_eq!(shown(&root, None).await, Ok(0));
         assert_eq!(shown(&root, Some(&given)).await, Ok(1));
-        let refused = shown(&root, Some(&own)).await.expect_err("nobody vouches for it");
+        let refused = shown(&root, Some(&own))
+            .await
+            .expect_err("nobody vouches for it");
         assert!(refused.contains("certificate"), "{refused}");
     }
 }

@@ -1,9 +1,10 @@
-//! What a server speaks whose handshake with us failed: asked with a ClientHello of the old kind, on a connection of its
-//! own. The answer is read and no more: nothing is ever said under such a protection.
+//! What a server speaks whose handshake with us failed: asked with a ClientHello of the old kind,
+//! on a connection of its own. The answer is read and no more: nothing is ever said under such a
+//! protection.
 //!
 //! Rules:
-//! - "Only" is said of versions: the server chooses the newest that both have, and we offer all up to TLS 1.2. (With
-//!   TLS 1.3 the first handshake would have succeeded.)
+//! - "Only" is said of versions: the server chooses the newest that both have, and we offer all up
+//!   to TLS 1.2. (With TLS 1.3 the first handshake would have succeeded.)
 //! - What isn't understood gives no finding.
 
 use std::{
@@ -18,9 +19,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::network::{AnyStream, Network};
 
-/// A ServerHello is the first message of the first record; a record has at most 2^14 octets (RFC 5246 section 6.2.1).
+/// A ServerHello is the first message of the first record; a record has at most 2^14 octets (RFC
+/// 5246 section 6.2.1).
 const MAX_ANSWER: usize = 5 + (1 << 14);
-/// Cipher suites of all kinds, as IANA names them: with ECDHE, DHE and RSA, and last the ones that nobody should want.
+/// Cipher suites of all kinds, as IANA names them: with ECDHE, DHE and RSA, and last the ones that
+/// nobody should want.
 const SUITES: &[(u16, &str)] = &[
     (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
     (0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
@@ -64,11 +67,13 @@ const SUITES: &[(u16, &str)] = &[
 /// X25519, P-256, P-384, P-521.
 const GROUPS: &[u16] = &[0x001d, 0x0017, 0x0018, 0x0019];
 /// ECDSA, RSA-PSS, RSA and DSA with SHA-2, then with SHA-1.
-const SIGNATURES: &[u16] =
-    &[0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0402, 0x0203, 0x0201, 0x0202];
+const SIGNATURES: &[u16] = &[
+    0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0402, 0x0203, 0x0201,
+    0x0202,
+];
 
-/// A network whose handshakes ask what the server speaks, and always fail: with the answer or, where there is none, with
-/// the words of the failure that made us ask.
+/// A network whose handshakes ask what the server speaks, and always fail: with the answer or,
+/// where there is none, with the words of the failure that made us ask.
 pub struct Inquiry<N> {
     network: Arc<N>,
     failure: String,
@@ -107,7 +112,10 @@ impl<N: Network> Network for Inquiry<N> {
             return Err(found);
         }
         let answer = ask(&mut stream, host).await.ok().flatten();
-        Err(answer.map_or_else(|| self.failure.clone(), |answer| self.found.get_or_init(|| answer).clone()))
+        Err(answer.map_or_else(
+            || self.failure.clone(),
+            |answer| self.found.get_or_init(|| answer).clone(),
+        ))
     }
 
     fn source(&self, to: SocketAddr) -> Option<IpAddr> {
@@ -116,7 +124,9 @@ impl<N: Network> Network for Inquiry<N> {
 }
 
 async fn ask(stream: &mut AnyStream, host: Option<&str>) -> io::Result<Option<String>> {
-    stream.write_all(&client_hello(host, rand::random())).await?;
+    stream
+        .write_all(&client_hello(host, rand::random()))
+        .await?;
     stream.flush().await?;
     let mut answer = Vec::new();
     loop {
@@ -142,7 +152,9 @@ fn client_hello(host: Option<&str>, random: [u8; 32]) -> Vec<u8> {
     hello.extend([1, 0]);
     let mut extensions = Vec::new();
     // RFC 6066 section 3: a name, no address.
-    if let Some(host) = host.filter(|host| matches!(ServerName::try_from(*host), Ok(ServerName::DnsName(_)))) {
+    if let Some(host) =
+        host.filter(|host| matches!(ServerName::try_from(*host), Ok(ServerName::DnsName(_))))
+    {
         let name = [&[0][..], &counted(host.as_bytes())].concat();
         extensions.extend(extension(0, &counted(&name)));
     }
@@ -165,7 +177,10 @@ fn extension(kind: u16, octets: &[u8]) -> Vec<u8> {
 }
 
 fn numbers(numbers: &[u16]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+    numbers
+        .iter()
+        .flat_map(|number| number.to_be_bytes())
+        .collect()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -175,14 +190,16 @@ enum Reading {
     Other,
 }
 
-/// Reads a record that begins with a ServerHello: type, version, length; type, length, version, 32 random octets, a
-/// session id, a cipher suite (RFC 5246 sections 6.2.1 and 7.4.1.3).
+/// Reads a record that begins with a ServerHello: type, version, length; type, length, version, 32
+/// random octets, a session id, a cipher suite (RFC 5246 sections 6.2.1 and 7.4.1.3).
 fn read(answer: &[u8]) -> Reading {
     const BEGINNING: usize = 5 + 4 + 2 + 32;
     if !b"\x16\x03".starts_with(&answer[..answer.len().min(2)]) {
         return Reading::Other;
     }
-    let Some(beginning) = answer.first_chunk::<{ BEGINNING + 1 }>() else { return Reading::Unfinished };
+    let Some(beginning) = answer.first_chunk::<{ BEGINNING + 1 }>() else {
+        return Reading::Unfinished;
+    };
     let version = u16::from_be_bytes([beginning[9], beginning[10]]);
     if beginning[5] != 2 || !(0x0300..=0x0303).contains(&version) {
         return Reading::Other;
@@ -194,7 +211,8 @@ fn read(answer: &[u8]) -> Reading {
     }
 }
 
-/// What the choice says; nothing where we could have spoken it as well, since then the failure has another cause.
+/// What the choice says; nothing where we could have spoken it as well, since then the failure has
+/// another cause.
 fn clause(version: u16, suite: u16) -> Option<String> {
     let newest = match version {
         0x0300 => "SSL 3.0",
@@ -207,7 +225,10 @@ fn clause(version: u16, suite: u16) -> Option<String> {
             return (!is_ours).then(|| old_suite(name));
         }
     };
-    Some(format!("the newest that the server speaks is {newest}, which is too old for this program's TLS library"))
+    Some(format!(
+        "the newest that the server speaks is {newest}, which is too old for this program's TLS \
+         library"
+    ))
 }
 
 fn old_suite(suite: &str) -> String {
@@ -216,7 +237,10 @@ fn old_suite(suite: &str) -> String {
         suite if suite.starts_with("TLS_DHE_") => "key exchange by DHE",
         _ => "a cipher of the old kind",
     };
-    format!("the server agrees only to {what} ({suite}), which this program's TLS library does not speak")
+    format!(
+        "the server agrees only to {what} ({suite}), which this program's TLS library does not \
+         speak"
+    )
 }
 
 #[cfg(test)]
@@ -227,7 +251,8 @@ mod tests {
 
     fn server_hello(minor: u8, session_id: u8, suite: u16) -> Vec<u8> {
         let length = 2 + 32 + 1 + session_id + 2 + 1;
-        let mut hello = vec![0x16, 0x03, minor, 0x00, length + 4, 0x02, 0x00, 0x00, length, 0x03, minor];
+        let mut hello =
+            vec![0x16, 0x03, minor, 0x00, length + 4, 0x02, 0x00, 0x00, length, 0x03, minor];
         hello.extend([7; 32]);
         hello.push(session_id);
         hello.extend(vec![9; session_id.into()]);
@@ -242,13 +267,33 @@ mod tests {
             (0, 0, 0x0005, Some("the newest that the server speaks is SSL 3.0")),
             (1, 32, 0x002f, Some("the newest that the server speaks is TLS 1.0")),
             (2, 32, 0xc014, Some("the newest that the server speaks is TLS 1.1")),
-            (3, 0, 0x002f, Some("only to key exchange by RSA, without forward secrecy (TLS_RSA_WITH_AES_128_CBC_SHA)")),
-            (3, 32, 0x009f, Some("only to key exchange by DHE (TLS_DHE_RSA_WITH_AES_256_GCM_SHA384)")),
-            (3, 32, 0xc013, Some("only to a cipher of the old kind (TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA)")),
+            (
+                3,
+                0,
+                0x002f,
+                Some(
+                    "only to key exchange by RSA, without forward secrecy \
+                     (TLS_RSA_WITH_AES_128_CBC_SHA)",
+                ),
+            ),
+            (
+                3,
+                32,
+                0x009f,
+                Some("only to key exchange by DHE (TLS_DHE_RSA_WITH_AES_256_GCM_SHA384)"),
+            ),
+            (
+                3,
+                32,
+                0xc013,
+                Some("only to a cipher of the old kind (TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA)"),
+            ),
             (3, 32, 0xc02f, None),
         ] {
             let hello = server_hello(minor, session_id, suite);
-            let Reading::Hello { version, suite } = read(&hello) else { panic!("a ServerHello: {hello:x?}") };
+            let Reading::Hello { version, suite } = read(&hello) else {
+                panic!("a ServerHello: {hello:x?}")
+            };
             let clause = clause(version, suite);
             let clause = clause.unwrap_or_default();
             assert!(clause.contains(expected.unwrap_or_default()), "{clause}");
@@ -263,17 +308,26 @@ mod tests {
         for answer in [&b"250 ok\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x28", b"\x16\x02", b"\x80"] {
             assert_eq!(read(answer), Reading::Other, "{answer:x?}");
         }
-        assert_eq!(read(&[&b"\x16\x03\x03\x00\x2a\x0b\x00\x00\x26\x03\x03"[..], &[0; 64]].concat()), Reading::Other);
+        assert_eq!(
+            read(&[&b"\x16\x03\x03\x00\x2a\x0b\x00\x00\x26\x03\x03"[..], &[0; 64]].concat()),
+            Reading::Other
+        );
     }
 
     #[test]
     fn what_we_say_is_well_formed() {
-        for (host, has_name) in [(Some("mx.target.example"), true), (Some("192.0.2.7"), false), (None, false)] {
+        for (host, has_name) in
+            [(Some("mx.target.example"), true), (Some("192.0.2.7"), false), (None, false)]
+        {
             let hello = client_hello(host, [7; 32]);
             assert_eq!(usize::from(u16::from_be_bytes([hello[3], hello[4]])), hello.len() - 5);
             assert_eq!(usize::from(u16::from_be_bytes([hello[7], hello[8]])), hello.len() - 9);
             let name = host.unwrap_or("mx.target.example").as_bytes();
-            assert_eq!(hello.windows(name.len()).any(|window| window == name), has_name, "{host:?}");
+            assert_eq!(
+                hello.windows(name.len()).any(|window| window == name),
+                has_name,
+                "{host:?}"
+            );
         }
     }
 

@@ -50,7 +50,11 @@ impl Authority {
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+        let certificate = params
+            .self_signed(&key)
+            .expect("a certificate")
+            .der()
+            .clone();
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
@@ -62,25 +66,39 @@ impl Authority {
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").der().clone();
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate")
+            .der()
+            .clone();
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
     fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
-        store.add(self.certificate.clone()).expect("a certificate of an authority");
+        store
+            .add(self.certificate.clone())
+            .expect("a certificate of an authority");
         store
     }
 
     fn issue(&self, made: &Made) -> CertificateDer<'static> {
         let key = KeyPair::generate().expect("a key");
-        made.params().signed_by(&key, &self.issuer).expect("a certificate").der().clone()
+        made.params()
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate")
+            .der()
+            .clone()
     }
 }
 
 fn itself(made: &Made) -> CertificateDer<'static> {
     let key = KeyPair::generate().expect("a key");
-    made.params().self_signed(&key).expect("a certificate").der().clone()
+    made.params()
+        .self_signed(&key)
+        .expect("a certificate")
+        .der()
+        .clone()
 }
 
 fn now() -> Timestamp {
@@ -114,15 +132,31 @@ fn troubles_of_the_certificate() {
             ("wildcard", issued(&["*.target.example"], VALID), Some(HOST), &[]),
             ("no name asked for", issued(&["other.example"], VALID), None, &[]),
             ("expired", issued(&[HOST], (2024, 2025)), Some(HOST), &["it expired on 2025-01-01"]),
-            ("too early", issued(&[HOST], (2027, 2028)), Some(HOST), &["it is not valid before 2027-01-01"]),
-            ("no names", issued(&[], VALID), Some(HOST), &["it names no host (it has no subject alternative name)"]),
+            (
+                "too early",
+                issued(&[HOST], (2027, 2028)),
+                Some(HOST),
+                &["it is not valid before 2027-01-01"],
+            ),
+            (
+                "no names",
+                issued(&[], VALID),
+                Some(HOST),
+                &["it names no host (it has no subject alternative name)"],
+            ),
             (
                 "many names",
                 vec![known.issue(&many)],
                 Some(HOST),
-                &["it is for h0.example, h1.example, h2.example and 37 more, not for mx.target.example"],
+                &["it is for h0.example, h1.example, h2.example and 37 more, not for \
+                     mx.target.example"],
             ),
-            ("nonsense", vec![CertificateDer::from(vec![0x30, 0x80, 0xff])], Some(HOST), &["it can't be read"]),
+            (
+                "nonsense",
+                vec![CertificateDer::from(vec![0x30, 0x80, 0xff])],
+                Some(HOST),
+                &["it can't be read"],
+            ),
             ("empty", vec![CertificateDer::from(Vec::new())], Some(HOST), &["it can't be read"]),
             ("none", Vec::new(), Some(HOST), &["there is none"]),
         ],
@@ -139,7 +173,12 @@ fn troubles_of_the_chain_and_several_at_once() {
     check(
         &known,
         vec![
-            ("good with a chain", vec![between.issue(&good), between.certificate.clone()], Some(HOST), &[]),
+            (
+                "good with a chain",
+                vec![between.issue(&good), between.certificate.clone()],
+                Some(HOST),
+                &[],
+            ),
             ("by itself", vec![itself(&good)], Some(HOST), &["it is signed by itself"]),
             (
                 "all at once",
@@ -157,7 +196,8 @@ fn troubles_of_the_chain_and_several_at_once() {
                 Some(HOST),
                 &[
                     "it expired on 2025-01-01",
-                    "its issuer CN=Unknown is not known, and no certificate of an authority came with it",
+                    "its issuer CN=Unknown is not known, and no certificate of an authority came \
+                     with it",
                 ],
             ),
             (
@@ -170,7 +210,8 @@ fn troubles_of_the_chain_and_several_at_once() {
                 "incomplete",
                 vec![between.issue(&good)],
                 Some(HOST),
-                &["its issuer CN=Between is not known, and no certificate of an authority came with it"],
+                &["its issuer CN=Between is not known, and no certificate of an authority came \
+                     with it"],
             ),
             (
                 "expired between",
@@ -185,14 +226,28 @@ fn troubles_of_the_chain_and_several_at_once() {
 #[test]
 fn what_it_says_is_kept_and_harmless() {
     let authority = Authority::new("Known", (2020, 2040));
-    let made = Made { subject: b"mx\x1b[31m<b>\r\nSubject: x", ..Made::of(&[HOST, "192.0.2.7"], (2026, 2027)) };
+    let made = Made {
+        subject: b"mx\x1b[31m<b>\r\nSubject: x",
+        ..Made::of(&[HOST, "192.0.2.7"], (2026, 2027))
+    };
     let facts = certificate::examine(&[authority.issue(&made)], None, now(), &authority.store());
-    let shown = |octets: &Option<norelay_core::octets::Octets>| octets.as_ref().map(ToString::to_string);
+    let shown =
+        |octets: &Option<norelay_core::octets::Octets>| octets.as_ref().map(ToString::to_string);
     assert_eq!(shown(&facts.subject).as_deref(), Some("CN=mx\\x1b[31m<b>\\x0d\\x0aSubject: x"));
     assert_eq!(shown(&facts.issuer).as_deref(), Some("CN=Known"));
-    assert_eq!(facts.names.iter().map(ToString::to_string).collect::<Vec<_>>(), [HOST, "192.0.2.7"]);
+    assert_eq!(
+        facts
+            .names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        [HOST, "192.0.2.7"]
+    );
     let times = [facts.not_before, facts.not_after].map(|time| time.map(|time| time.to_string()));
-    assert_eq!(times, [Some("2026-01-01T00:00:00Z".to_owned()), Some("2027-01-01T00:00:00Z".to_owned())]);
+    assert_eq!(
+        times,
+        [Some("2026-01-01T00:00:00Z".to_owned()), Some("2027-01-01T00:00:00Z".to_owned())]
+    );
     let long = Made { subject: &[b'x'; 5000], ..Made::of(&[HOST], (2026, 2027)) };
     let facts = certificate::examine(&[authority.issue(&long)], None, now(), &authority.store());
     assert_eq!(facts.subject.map(|subject| subject.len()), Some(253));
@@ -202,7 +257,12 @@ fn what_it_says_is_kept_and_harmless() {
 fn acceptor(versions: &[&'static rustls::SupportedProtocolVersion], more: usize) -> TlsAcceptor {
     let key = KeyPair::generate().expect("a key");
     let made = Made::of(&[HOST], (2026, 2050));
-    let own = made.params().self_signed(&key).expect("a certificate").der().clone();
+    let own = made
+        .params()
+        .self_signed(&key)
+        .expect("a certificate")
+        .der()
+        .clone();
     let chain: Vec<_> = std::iter::repeat_n(own, 1 + more).collect();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -221,9 +281,12 @@ async fn meet<F: Future<Output = ()> + Send + 'static>(
     let (ours, theirs) = tokio::io::duplex(1 << 12);
     let serving = tokio::spawn(serve(theirs));
     let limit = Duration::from_secs(30);
-    let met = tokio::time::timeout(limit, handshake(Box::new(ours), Some(HOST), [192, 0, 2, 7].into())).await;
+    let met =
+        tokio::time::timeout(limit, handshake(Box::new(ours), Some(HOST), [192, 0, 2, 7].into()))
+            .await;
     serving.abort();
-    met.map_err(|_| "it took too long".to_owned())?.map(|(_, facts)| facts)
+    met.map_err(|_| "it took too long".to_owned())?
+        .map(|(_, facts)| facts)
 }
 
 async fn serve(stream: DuplexStream, acceptor: TlsAcceptor) {
@@ -240,7 +303,11 @@ fn digests_are_of_the_certificate_and_of_its_key() {
     use sha2::{Digest, Sha256};
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![HOST.to_owned()]).expect("a host's name");
-    let own = params.self_signed(&key).expect("a certificate").der().clone();
+    let own = params
+        .self_signed(&key)
+        .expect("a certificate")
+        .der()
+        .clone();
     let key = HEXLOWER.encode(&Sha256::digest(key.subject_public_key_info()));
     let facts = certificate::examine(&vec![own.clone(); 6], None, now(), &RootCertStore::empty());
     assert_eq!(facts.digests, vec![[HEXLOWER.encode(&Sha256::digest(&own)), key]; 4]);
@@ -248,8 +315,12 @@ fn digests_are_of_the_certificate_and_of_its_key() {
 
 #[tokio::test]
 async fn any_certificate_is_accepted() {
-    for (version, shown) in [(&rustls::version::TLS12, "TLSv1.2"), (&rustls::version::TLS13, "TLSv1.3")] {
-        let facts = meet(|stream| serve(stream, acceptor(&[version], 0))).await.expect("any certificate will do");
+    for (version, shown) in
+        [(&rustls::version::TLS12, "TLSv1.2"), (&rustls::version::TLS13, "TLSv1.3")]
+    {
+        let facts = meet(|stream| serve(stream, acceptor(&[version], 0)))
+            .await
+            .expect("any certificate will do");
         assert_eq!((facts.version.as_str(), facts.chain), (shown, 1));
         assert!(facts.cipher.contains("AES_256_GCM"), "{}", facts.cipher);
         assert_eq!(facts.troubles, ["it is signed by itself"]);
@@ -280,10 +351,20 @@ fn old_hello(minor: u8) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn failures_are_said_in_words() {
     for (name, octets, closes, expected) in [
-        ("plain text", b"250 2.0.0 Ok, go on\r\n".to_vec(), false, "the server's answer is not TLS"),
+        (
+            "plain text",
+            b"250 2.0.0 Ok, go on\r\n".to_vec(),
+            false,
+            "the server's answer is not TLS",
+        ),
         ("garbage", vec![0xa5; 4096], false, "the server's answer is not TLS"),
         ("closed at once", Vec::new(), true, "closed the connection in the middle"),
-        ("closed midway", vec![0x16, 0x03, 0x03, 0x00], true, "closed the connection in the middle"),
+        (
+            "closed midway",
+            vec![0x16, 0x03, 0x03, 0x00],
+            true,
+            "closed the connection in the middle",
+        ),
         ("stalled", Vec::new(), false, "it took too long"),
         ("stalled midway", vec![0x16, 0x03, 0x03, 0x40], false, "it took too long"),
         ("alert 40", alert(40), true, "nothing that it has in common with us (alert 40)"),
@@ -294,7 +375,9 @@ async fn failures_are_said_in_words() {
         ("TLS 1.1", old_hello(2), false, "only TLS 1.1 or older"),
         ("a cipher that we didn't offer", old_hello(3), false, "broke the rules of TLS"),
     ] {
-        let error = meet(|stream| say(stream, octets, closes)).await.expect_err("nothing was agreed");
+        let error = meet(|stream| say(stream, octets, closes))
+            .await
+            .expect_err("nothing was agreed");
         assert!(error.contains(expected), "{name}: {error}");
     }
 }

@@ -62,7 +62,8 @@ impl Unbound {
         for _ in 0..TRIES {
             let folder = new_folder();
             let address = free_address();
-            fs::write(folder.join("unbound.conf"), configuration(address)).expect("the folder is ours");
+            fs::write(folder.join("unbound.conf"), configuration(address))
+                .expect("the folder is ours");
             let log = File::create(folder.join("log")).expect("the folder is ours");
             let child = Command::new(&binary)
                 .args(["-d", "-c"])
@@ -83,8 +84,13 @@ impl Unbound {
     /// What it was asked, a line each, such as `2.0.0.127.bl.example. A IN`.
     pub fn questions(&self) -> Vec<String> {
         let log = fs::read_to_string(self.folder.join("log")).expect("the log is ours");
-        let asked = log.lines().filter_map(|line| line.split_once(" info: 127.0.0.1 "));
-        asked.map(|(_, question)| question.to_owned()).filter(|question| !question.starts_with(READY)).collect()
+        let asked = log
+            .lines()
+            .filter_map(|line| line.split_once(" info: 127.0.0.1 "));
+        asked
+            .map(|(_, question)| question.to_owned())
+            .filter(|question| !question.starts_with(READY))
+            .collect()
     }
 
     fn is_ready(&mut self) -> bool {
@@ -95,7 +101,9 @@ impl Unbound {
 /// Whether a server answers about a name, before it ends.
 fn is_answering(child: &mut Child, address: SocketAddr, name: &str) -> bool {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    socket.set_read_timeout(Some(WAIT)).expect("the time isn't zero");
+    socket
+        .set_read_timeout(Some(WAIT))
+        .expect("the time isn't zero");
     for _ in 0..100 {
         if !matches!(child.try_wait(), Ok(None)) {
             return false;
@@ -119,9 +127,13 @@ impl Drop for Unbound {
 
 fn binary(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("these tests need {name}: apt-get install unbound nsd ldnsutils"))
+    let folders =
+        std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    found
+        .unwrap_or_else(|| panic!("these tests need {name}: apt-get install unbound nsd ldnsutils"))
 }
 
 fn new_folder() -> PathBuf {
@@ -156,12 +168,16 @@ fn question(name: &str) -> Vec<u8> {
 fn configuration(address: SocketAddr, zones: &[Zone<'_>]) -> String {
     let (ip, port) = (address.ip(), address.port());
     let mut server = format!(
-        "server:\n interface: {ip}@{port}\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n pidfile: \"\"\n \
-         use-syslog: no\n log-queries: yes\n do-ip6: no\n num-threads: 1\n module-config: \"iterator\"\n \
-         do-not-query-localhost: no\n local-zone: \"test.\" nodefault\n local-data: \"{READY}. A 127.0.0.2\"\n"
+        "server:\n interface: {ip}@{port}\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n \
+         pidfile: \"\"\n \
+         use-syslog: no\n log-queries: yes\n do-ip6: no\n num-threads: 1\n \
+         module-config: \"iterator\"\n \
+         do-not-query-localhost: no\n local-zone: \"test.\" nodefault\n local-data: \"{READY}. A \
+         127.0.0.2\"\n"
     );
-    let mut rest =
-        format!("remote-control:\n control-enable: no\nforward-zone:\n name: \".\"\n forward-addr: {ip}@1\n");
+    let mut rest = format!(
+        "remote-control:\n control-enable: no\nforward-zone:\n name: \".\"\n forward-addr: {ip}@1\n"
+    );
     let mut local = |zone: &str, kind: &str, records: &mut dyn Iterator<Item = String>| {
         let _ = writeln!(server, " local-zone: \"{zone}.\" {kind}");
         for record in records {
@@ -170,8 +186,12 @@ fn configuration(address: SocketAddr, zones: &[Zone<'_>]) -> String {
     };
     for zone in zones {
         match zone {
-            Zone::Holds(zone, records) => local(zone, "static", &mut records.iter().map(|&record| record.to_owned())),
-            Zone::Silent(zone, records) => local(zone, "deny", &mut records.iter().map(|&record| record.to_owned())),
+            Zone::Holds(zone, records) => {
+                local(zone, "static", &mut records.iter().map(|&record| record.to_owned()))
+            }
+            Zone::Silent(zone, records) => {
+                local(zone, "deny", &mut records.iter().map(|&record| record.to_owned()))
+            }
             Zone::Everything(zone, data) => {
                 local(zone, "redirect", &mut data.iter().map(|data| format!("{zone}. {data}")))
             }
@@ -181,7 +201,8 @@ fn configuration(address: SocketAddr, zones: &[Zone<'_>]) -> String {
             Zone::Fails(zone) => {
                 let _ = write!(
                     rest,
-                    "auth-zone:\n name: \"{zone}.\"\n primary: {ip}@1\n for-downstream: yes\n for-upstream: yes\n fallback-enabled: no\n"
+                    "auth-zone:\n name: \"{zone}.\"\n primary: {ip}@1\n for-downstream: yes\n \
+                     for-upstream: yes\n fallback-enabled: no\n"
                 );
             }
         }

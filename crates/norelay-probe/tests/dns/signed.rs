@@ -1,4 +1,5 @@
-//! A small signed world (DNSSEC): nsd serves a root zone that ldns has signed, and unbound validates what it says.
+//! A small signed world (DNSSEC): nsd serves a root zone that ldns has signed, and unbound
+//! validates what it says.
 //!
 //! | zone | delegated | unbound says |
 //! |---|---|---|
@@ -22,17 +23,22 @@ impl Signed {
         let folder = new_folder();
         let key = |zone| run(&folder, "ldns-keygen", &["-k", "-a", "ECDSAP256SHA256", zone]);
         let (root_key, other_key) = (key("."), key("bogus."));
-        let delegation = fs::read_to_string(folder.join(format!("{other_key}.ds"))).expect("it was made");
+        let delegation =
+            fs::read_to_string(folder.join(format!("{other_key}.ds"))).expect("it was made");
         let zone = |name: &str, records: &[&str]| {
-            let head = format!("{name} 3600 SOA ns.root.example. x.root.example. 1 3600 600 86400 60\n");
+            let head =
+                format!("{name} 3600 SOA ns.root.example. x.root.example. 1 3600 600 86400 60\n");
             let records: String = records.iter().map(|record| format!("{record}\n")).collect();
             format!("$TTL 60\n{head}{name} NS ns.root.example.\n{records}")
         };
-        let below = "ns.root.example. A 127.0.0.1\ninsecure. NS ns.root.example.\nbogus. NS ns.root.example.\n";
+        let below = "ns.root.example. A 127.0.0.1\ninsecure. NS ns.root.example.\nbogus. NS \
+                     ns.root.example.\n";
         let text = zone(".", root) + below + &delegation;
-        for (file, text) in
-            [("root", text), ("insecure", zone("insecure.", insecure)), ("bogus", zone("bogus.", bogus))]
-        {
+        for (file, text) in [
+            ("root", text),
+            ("insecure", zone("insecure.", insecure)),
+            ("bogus", zone("bogus.", bogus)),
+        ] {
             fs::write(folder.join(file), text).expect("the folder is ours");
         }
         run(&folder, "ldns-signzone", &["-o", ".", "root", &root_key]);
@@ -54,7 +60,10 @@ impl Drop for Signed {
 
 /// Runs a program in a folder, and gives the first word that it says.
 fn run(folder: &PathBuf, program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(binary(program)).args(arguments).current_dir(folder).output();
+    let output = Command::new(binary(program))
+        .args(arguments)
+        .current_dir(folder)
+        .output();
     let output = output.expect("the program was found and can be run");
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -64,8 +73,10 @@ fn serve(folder: &PathBuf) -> (Child, SocketAddr) {
     for _ in 0..TRIES {
         let address = free_address();
         let mut text = format!(
-            "server:\n server-count: 1\n username: \"\"\n ip-address: {}@{}\n database: \"\"\n pidfile: \"\"\n \
-             xfrdfile: \"xfrd\"\n zonelistfile: \"zones\"\n xfrdir: \".\"\n logfile: \"nsd.log\"\n zonesdir: \".\"\n\
+            "server:\n server-count: 1\n username: \"\"\n ip-address: {}@{}\n database: \"\"\n \
+             pidfile: \"\"\n \
+             xfrdfile: \"xfrd\"\n zonelistfile: \"zones\"\n xfrdir: \".\"\n \
+             logfile: \"nsd.log\"\n zonesdir: \".\"\n\
              remote-control:\n control-enable: no\n",
             address.ip(),
             address.port()
@@ -90,13 +101,16 @@ fn serve(folder: &PathBuf) -> (Child, SocketAddr) {
 }
 
 fn validating(address: SocketAddr, server: SocketAddr, anchor: &std::path::Path) -> String {
-    let (ip, port, server) = (address.ip(), address.port(), format!("{}@{}", server.ip(), server.port()));
-    let stubs =
-        [".", "insecure.", "bogus."].map(|zone| format!("stub-zone:\n name: \"{zone}\"\n stub-addr: {server}\n"));
+    let (ip, port, server) =
+        (address.ip(), address.port(), format!("{}@{}", server.ip(), server.port()));
+    let stubs = [".", "insecure.", "bogus."]
+        .map(|zone| format!("stub-zone:\n name: \"{zone}\"\n stub-addr: {server}\n"));
     format!(
-        "server:\n interface: {ip}@{port}\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n pidfile: \"\"\n \
+        "server:\n interface: {ip}@{port}\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n \
+         pidfile: \"\"\n \
          use-syslog: no\n do-ip6: no\n num-threads: 1\n module-config: \"validator iterator\"\n \
-         trust-anchor-file: \"{}\"\n do-not-query-localhost: no\n local-data: \"{READY}. A 127.0.0.2\"\n\
+         trust-anchor-file: \"{}\"\n do-not-query-localhost: no\n local-data: \"{READY}. A \
+         127.0.0.2\"\n\
          remote-control:\n control-enable: no\n{}",
         anchor.display(),
         stubs.concat()

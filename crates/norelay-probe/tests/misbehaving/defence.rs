@@ -1,4 +1,5 @@
-//! The limits of real servers (catalogue, "Session limits that hit a tester"): they are met with patience, not with force.
+//! The limits of real servers (catalogue, "Session limits that hit a tester"): they are met with
+//! patience, not with force.
 
 use std::sync::Arc;
 
@@ -15,19 +16,32 @@ use crate::{
 
 fn defences() -> Vec<Row> {
     let greylisting = |text: &'static str| {
-        but(move |number, line| (line.starts_with("RCPT") && number < 22).then(|| format!("{text}\r\n")))
+        but(move |number, line| {
+            (line.starts_with("RCPT") && number < 22).then(|| format!("{text}\r\n"))
+        })
     };
     let banning = |after: usize| -> Server {
         let inner = but(|_, _| None);
         Arc::new(move |number, stream| if number < after { inner(number, stream) } else { None })
     };
-    // The queue of a server was full: the connection is open for us, and nobody will ever say anything on it.
+    // The queue of a server was full: the connection is open for us, and nobody will ever say
+    // anything on it.
     let losing = |lost: usize| -> Server {
         let (inner, silent) = (but(|_, _| None), saying(""));
-        Arc::new(move |number, stream| if number == lost { silent(number, stream) } else { inner(number, stream) })
+        Arc::new(
+            move |number, stream| {
+                if number == lost { silent(number, stream) } else { inner(number, stream) }
+            },
+        )
     };
     vec![
-        row("greylisting", greylisting("450 4.2.0 Greylisted, see http://postgrey.example/"), Closed, 70, 60),
+        row(
+            "greylisting",
+            greylisting("450 4.2.0 Greylisted, see http://postgrey.example/"),
+            Closed,
+            70,
+            60,
+        ),
         row(
             "greylisting that names a time",
             greylisting("451 4.7.1 Greylisting in action, please come back in 00:02:00"),
@@ -52,9 +66,21 @@ fn defences() -> Vec<Row> {
             20,
             60,
         ),
-        row("takes one connection at a time", one_at_a_time(Some("421 4.7.0 one at a time\r\n")), Closed, 60, 60),
+        row(
+            "takes one connection at a time",
+            one_at_a_time(Some("421 4.7.0 one at a time\r\n")),
+            Closed,
+            60,
+            60,
+        ),
         row("refuses a second connection at a time", one_at_a_time(None), Closed, 60, 60),
-        row("drops after three errors, though it bears many questions", dropping_after(3), Closed, 120, 60),
+        row(
+            "drops after three errors, though it bears many questions",
+            dropping_after(3),
+            Closed,
+            120,
+            60,
+        ),
     ]
 }
 
@@ -63,7 +89,8 @@ async fn servers_that_defend_themselves() {
     check(defences()).await;
 }
 
-/// Two runs at once, by people who know nothing of each other: each is met as if the other were not there, but later.
+/// Two runs at once, by people who know nothing of each other: each is met as if the other were not
+/// there, but later.
 #[tokio::test(start_paused = true)]
 async fn two_runs_at_once_get_in_each_others_way_and_no_further() {
     let server = one_at_a_time(Some("421 4.7.0 one at a time\r\n"));
@@ -74,6 +101,11 @@ async fn two_runs_at_once_get_in_each_others_way_and_no_further() {
     let (first, second) = tokio::join!(of(1), of(2));
     for ran in [first, second] {
         assert_eq!(ran.judgement.verdict, Closed, "{}", ran.judgement.summary);
-        assert!(ran.took.as_secs() < 300 && ran.connections < 100, "{:?}, {}", ran.took, ran.connections);
+        assert!(
+            ran.took.as_secs() < 300 && ran.connections < 100,
+            "{:?}, {}",
+            ran.took,
+            ran.connections
+        );
     }
 }

@@ -16,7 +16,13 @@ fn nothing_of_mail() -> Vec<Row> {
         row("closed at once", closing(), Unreachable, 120, 10),
         row("reset at once", closing(), Unreachable, 120, 10).resetting(),
         row("silent", saying(""), Unreachable, 200, 6),
-        row("an octet a second", endless(b"220-slow\r\n", Some(Duration::from_secs(1))), Unreachable, 200, 6),
+        row(
+            "an octet a second",
+            endless(b"220-slow\r\n", Some(Duration::from_secs(1))),
+            Unreachable,
+            200,
+            6,
+        ),
         row("endless continuation lines", endless(b"220-more\r\n", None), Unreachable, 10, 6),
         row("a line without end", endless(b"22", None), Unreachable, 10, 6),
         row("HTTP", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), Unreachable, 10, 6),
@@ -35,7 +41,13 @@ fn greetings() -> Vec<Row> {
     let greets = |greeting: &'static str| answering(greeting, |_, line| closed(line));
     let over_long: &'static str = format!("220 mx.target.example {}\r\n", "x".repeat(3000)).leak();
     vec![
-        row("FTP", answering("220 ProFTPD Server ready\r\n", |_, _| "500 what\r\n".to_owned()), Inconclusive, 10, 40),
+        row(
+            "FTP",
+            answering("220 ProFTPD Server ready\r\n", |_, _| "500 what\r\n".to_owned()),
+            Inconclusive,
+            10,
+            40,
+        ),
         row("a greeting, then never a word", saying(GREETING), Inconclusive, 200, 6),
         row(
             "replies before their commands",

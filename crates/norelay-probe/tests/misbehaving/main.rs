@@ -1,9 +1,10 @@
-//! Servers that misbehave: each ends in the right class of verdict, within its bounds of time, connections and memory.
+//! Servers that misbehave: each ends in the right class of verdict, within its bounds of time,
+//! connections and memory.
 //!
 //! Rules:
 //! - A row is one fault of a server that is in order but for it.
-//! - Whatever a server does, no text of a message goes out without a 354, none without a receiver, and nothing is called
-//!   open that has not come back.
+//! - Whatever a server does, no text of a message goes out without a 354, none without a receiver,
+//!   and nothing is called open that has not come back.
 
 #[path = "../simulation/mod.rs"]
 mod simulation;
@@ -37,7 +38,13 @@ struct Row {
     connections: usize,
 }
 
-fn row(name: &'static str, server: Server, verdict: Verdict, seconds: u64, connections: usize) -> Row {
+fn row(
+    name: &'static str,
+    server: Server,
+    verdict: Verdict,
+    seconds: u64,
+    connections: usize,
+) -> Row {
     let (network, request) = (Simulation::of(server), simulation::request());
     Row { name, network, request, verdict, seconds, connections }
 }
@@ -71,7 +78,8 @@ async fn check_with(rows: Vec<Row>, receiving: bool) {
         let ran = simulation::run_in(network, request, receiving.then_some(receipts)).await;
         let (took, log) = (ran.took.as_secs(), octets(&ran.records));
         let is_within = took <= seconds && ran.connections <= connections && log <= MAX_LOG;
-        if ran.judgement.verdict != verdict || !is_within || says_too_much(&ran.records, receiving) {
+        if ran.judgement.verdict != verdict || !is_within || says_too_much(&ran.records, receiving)
+        {
             show(&ran);
             wrong.push(format!(
                 "{name}: {:?} in {took} s with {} connections and {log} octets: {}",
@@ -84,25 +92,35 @@ async fn check_with(rows: Vec<Row>, receiving: bool) {
 
 /// How much a log holds.
 fn octets(records: &[Record]) -> usize {
-    records.iter().map(|record| serde_json::to_vec(record).map_or(0, |line| line.len())).sum()
+    records
+        .iter()
+        .map(|record| serde_json::to_vec(record).map_or(0, |line| line.len()))
+        .sum()
 }
 
 /// Whether the text of a message went out that must not.
 fn says_too_much(records: &[Record], receiving: bool) -> bool {
-    let texts = records.iter().enumerate().filter_map(|(place, record)| match record.event {
-        // A chunk needs no 354 (RFC 3030 section 2).
-        Event::Sent { dialogue, stage: Stage::EndOfData, ref line, .. } if !line.as_bytes().starts_with(b"BDAT ") => {
-            Some((place, dialogue))
-        }
-        _ => None,
-    });
+    let texts = records
+        .iter()
+        .enumerate()
+        .filter_map(|(place, record)| match record.event {
+            // A chunk needs no 354 (RFC 3030 section 2).
+            Event::Sent { dialogue, stage: Stage::EndOfData, ref line, .. }
+                if !line.as_bytes().starts_with(b"BDAT ") =>
+            {
+                Some((place, dialogue))
+            }
+            _ => None,
+        });
     let is_asked_for = |place: usize, number: u32| {
         records[..place].iter().any(|record| {
             matches!(&record.event, Event::Replied { dialogue, stage: Stage::Data, reply, .. }
                 if *dialogue == number && reply.code == 354)
         })
     };
-    texts.into_iter().any(|(place, dialogue)| !receiving || !is_asked_for(place, dialogue))
+    texts
+        .into_iter()
+        .any(|(place, dialogue)| !receiving || !is_asked_for(place, dialogue))
 }
 
 /// Some dialogues of a run that went wrong, where somebody wants to see them.

@@ -66,7 +66,11 @@ pub fn dripping(pause: Duration) -> Server {
                     }
                 }
                 line.clear();
-                if stream.read_line(&mut line).await.is_ok_and(|length| length == 0) {
+                if stream
+                    .read_line(&mut line)
+                    .await
+                    .is_ok_and(|length| length == 0)
+                {
                     return;
                 }
                 said = closed(line.trim_end());
@@ -104,17 +108,25 @@ pub fn dropping_input() -> Server {
     })
 }
 
-/// A server in order that takes its time, and answers what comes before its greeting like a command.
+/// A server in order that takes its time, and answers what comes before its greeting like a
+/// command.
 pub fn answering_prefaces() -> Server {
     Arc::new(move |_, stream| {
         Some(Box::pin(async move {
             let mut stream = BufReader::new(stream);
             let _ = stream.write_all(GREETING.as_bytes()).await;
             let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                let reply =
-                    if line.starts_with("PROXY") { "250 whatever\r\n".to_owned() } else { closed(line.trim_end()) };
+                let reply = if line.starts_with("PROXY") {
+                    "250 whatever\r\n".to_owned()
+                } else {
+                    closed(line.trim_end())
+                };
                 if stream.write_all(reply.as_bytes()).await.is_err() {
                     return;
                 }
@@ -126,7 +138,9 @@ pub fn answering_prefaces() -> Server {
 
 /// A server that takes every recipient, and answers DATA and the end of the text like this.
 pub fn taking(data: &'static str, end_of_data: &'static str) -> Server {
-    let reply = |text: &str| if text.is_empty() || text == NOTHING { text.to_owned() } else { format!("{text}\r\n") };
+    let reply = |text: &str| {
+        if text.is_empty() || text == NOTHING { text.to_owned() } else { format!("{text}\r\n") }
+    };
     but(move |_, line| match line {
         "DATA" => Some(reply(data)),
         "END-OF-DATA" => Some(reply(end_of_data)),
@@ -167,7 +181,8 @@ pub fn greeting_late(pause: Duration) -> Server {
     })
 }
 
-/// A service that gives back every line, behind a prefix; it greets with the prefix where there is one.
+/// A service that gives back every line, behind a prefix; it greets with the prefix where there is
+/// one.
 pub fn echoing(prefix: &'static str) -> Server {
     let greeting = if prefix.is_empty() { "" } else { "220 echo\r\n" };
     answering(greeting, move |_, line| format!("{prefix}{line}\r\n"))
@@ -180,7 +195,11 @@ pub fn rcpt_in_octets(reply: &'static [u8]) -> Server {
             let mut stream = BufReader::new(stream);
             let _ = stream.write_all(GREETING.as_bytes()).await;
             let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
                 let in_order = closed(line.trim_end());
                 let reply = if foreign(&line) { reply } else { in_order.as_bytes() };
                 if stream.write_all(reply).await.is_err() {
@@ -209,7 +228,8 @@ pub fn disordered(answer: fn(&str) -> String) -> Server {
             let mut buffer = vec![0; 4096];
             while let Ok(length @ 1..) = stream.read(&mut buffer).await {
                 let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                let (last, others): (Vec<_>, Vec<_>) = text.lines().partition(|line| *line == "QUIT");
+                let (last, others): (Vec<_>, Vec<_>) =
+                    text.lines().partition(|line| *line == "QUIT");
                 let replies: String = others.into_iter().rev().chain(last).map(answer).collect();
                 if stream.write_all(replies.as_bytes()).await.is_err() {
                     return;
@@ -289,14 +309,18 @@ pub fn one_at_a_time(why: Option<&'static str>) -> Server {
     })
 }
 
-/// A server that bears many questions on one connection, so its name says, and hangs up after so many refusals.
+/// A server that bears many questions on one connection, so its name says, and hangs up after so
+/// many refusals.
 pub fn dropping_after(errors: usize) -> Server {
     let refused: Arc<Mutex<HashMap<usize, usize>>> = Arc::default();
-    answering("220 mx.target.example ESMTP Sendmail 8.17.1; Tue, 24 Nov 2026 11:40:54 GMT\r\n", move |number, line| {
-        let reply = closed(line);
-        let mut refused = refused.lock().expect("no test panics with it");
-        let count = refused.entry(number).or_default();
-        *count += usize::from(reply.starts_with('5'));
-        if *count > errors { "421 4.7.0 too many errors\r\n".to_owned() } else { reply }
-    })
+    answering(
+        "220 mx.target.example ESMTP Sendmail 8.17.1; Tue, 24 Nov 2026 11:40:54 GMT\r\n",
+        move |number, line| {
+            let reply = closed(line);
+            let mut refused = refused.lock().expect("no test panics with it");
+            let count = refused.entry(number).or_default();
+            *count += usize::from(reply.starts_with('5'));
+            if *count > errors { "421 4.7.0 too many errors\r\n".to_owned() } else { reply }
+        },
+    )
 }

@@ -38,7 +38,10 @@ impl Client<TcpStream> {
     }
 
     pub fn local_addr(&self) -> SocketAddr {
-        self.stream.get_ref().local_addr().expect("the socket is connected")
+        self.stream
+            .get_ref()
+            .local_addr()
+            .expect("the socket is connected")
     }
 
     /// Makes the handshake, whatever the certificate.
@@ -50,7 +53,8 @@ impl Client<TcpStream> {
             .with_custom_certificate_verifier(Arc::new(Anything))
             .with_no_client_auth();
         let name = ServerName::try_from("mx.probe.example").expect("the name is one");
-        let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.stream.into_inner());
+        let connecting =
+            TlsConnector::from(Arc::new(config)).connect(name, self.stream.into_inner());
         Client { stream: BufReader::new(connecting.await.expect("the handshake succeeds")) }
     }
 }
@@ -94,7 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// A transaction until the 354.
     pub async fn begin(&mut self, reverse_path: &str, recipients: &[&str]) {
         self.expect("EHLO relay.example", "250").await;
-        self.expect(&format!("MAIL FROM:{reverse_path}"), "250").await;
+        self.expect(&format!("MAIL FROM:{reverse_path}"), "250")
+            .await;
         for recipient in recipients {
             self.expect(&format!("RCPT TO:<{recipient}>"), "250").await;
         }
@@ -144,6 +149,8 @@ impl ServerCertVerifier for Anything {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

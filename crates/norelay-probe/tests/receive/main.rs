@@ -1,4 +1,5 @@
-//! The receiver over real sockets on loopback, with real clients: a raw one, one under TLS, and Python's smtplib.
+//! The receiver over real sockets on loopback, with real clients: a raw one, one under TLS, and
+//! Python's smtplib.
 
 mod bounds;
 mod client;
@@ -36,7 +37,11 @@ fn address(test: u8, role: Role) -> String {
 }
 
 fn config() -> Config {
-    let reception = Reception::new("mx.probe.example", &["probe.example".to_owned()], ReceptionKey::AnyRun(master()));
+    let reception = Reception::new(
+        "mx.probe.example",
+        &["probe.example".to_owned()],
+        ReceptionKey::AnyRun(master()),
+    );
     Config::new(reception)
 }
 
@@ -73,10 +78,13 @@ async fn a_relayed_message_is_a_receipt() {
     let percent = format!("<\"{}\"@mx.example>", recipient.replace('@', "%"));
     client.expect("EHLO relay.example", "250").await;
     client.expect("MAIL FROM:<a@b.example>", "250").await;
-    client.expect("RCPT TO:<someone@elsewhere.example>", "550 5.7.1").await;
+    client
+        .expect("RCPT TO:<someone@elsewhere.example>", "550 5.7.1")
+        .await;
     client.expect(&format!("RCPT TO:{percent}"), "250").await;
     client.expect("DATA", "354").await;
-    let text = format!("Received: from x\r\n by y\r\nReceived: from z\r\nMessage-ID: <{message}>\r\n\r\n");
+    let text =
+        format!("Received: from x\r\n by y\r\nReceived: from z\r\nMessage-ID: <{message}>\r\n\r\n");
     client.expect(&format!("{text}."), "250 2.0.0").await;
     client.expect("QUIT", "221").await;
     let receipts = drain(&mut all);
@@ -86,9 +94,17 @@ async fn a_relayed_message_is_a_receipt() {
     assert_eq!(receipt.token, token(6, Role::Recipient));
     assert!(receipt.message_token && !receipt.tls);
     assert_eq!(receipt.peer, client.local_addr());
-    let facts = [&receipt.helo, &receipt.reverse_path, &receipt.forward_path].map(ToString::to_string);
+    let facts =
+        [&receipt.helo, &receipt.reverse_path, &receipt.forward_path].map(ToString::to_string);
     assert_eq!(facts, ["relay.example".to_owned(), "<a@b.example>".to_owned(), percent]);
-    assert_eq!(receipt.received.iter().map(ToString::to_string).collect::<Vec<_>>(), ["from x by y", "from z"]);
+    assert_eq!(
+        receipt
+            .received
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["from x by y", "from z"]
+    );
     assert_eq!(receipt.size, text.len() as u64);
 }
 
@@ -100,7 +116,9 @@ async fn a_callout_and_a_broken_text_are_none() {
         let mut client = client(&receiving).await;
         client.expect("EHLO relay.example", "250").await;
         client.expect("MAIL FROM:<>", "250").await;
-        client.expect(&format!("RCPT TO:<{}>", address(1, Role::Recipient)), "250").await;
+        client
+            .expect(&format!("RCPT TO:<{}>", address(1, Role::Recipient)), "250")
+            .await;
         match rest {
             None => client.expect("QUIT", "221").await,
             Some(text) => {
@@ -118,9 +136,13 @@ async fn a_bounce_is_a_receipt_of_the_senders_token() {
     let receiving = receiving(config());
     let mut receipts = receiving.receipts();
     let mut client = client(&receiving).await;
-    client.deliver("<>", &[&address(9, Role::Sender)], "Subject: Undelivered\r\n\r\n").await;
-    let roles: Vec<_> =
-        drain(&mut receipts).iter().map(|receipt| (receipt.token.role, receipt.message_token)).collect();
+    client
+        .deliver("<>", &[&address(9, Role::Sender)], "Subject: Undelivered\r\n\r\n")
+        .await;
+    let roles: Vec<_> = drain(&mut receipts)
+        .iter()
+        .map(|receipt| (receipt.token.role, receipt.message_token))
+        .collect();
     assert_eq!(roles, [(Role::Sender, false)]);
 }
 
@@ -136,8 +158,16 @@ async fn starttls_works_with_a_certificate_of_its_own_making() {
     client.expect("MAIL FROM:<a@b.example>", "503").await;
     let offers = client.say("EHLO relay.example").await;
     assert!(!offers.contains("STARTTLS"), "{offers}");
-    client.deliver("<a@b.example>", &[&address(1, Role::Recipient)], "x\r\n").await;
-    assert_eq!(drain(&mut receipts).iter().map(|receipt| receipt.tls).collect::<Vec<_>>(), [true]);
+    client
+        .deliver("<a@b.example>", &[&address(1, Role::Recipient)], "x\r\n")
+        .await;
+    assert_eq!(
+        drain(&mut receipts)
+            .iter()
+            .map(|receipt| receipt.tls)
+            .collect::<Vec<_>>(),
+        [true]
+    );
 }
 
 #[tokio::test]
@@ -171,7 +201,13 @@ async fn postmaster_is_read_where_there_is_a_mailbox() {
     let receiving = receiving(config);
     let mut receipts = receiving.receipts();
     let mut client = client(&receiving).await;
-    client.deliver("<a@b.example>", &["Postmaster@probe.example"], "Subject: who are you?\r\n\r\nFrom a\r\n").await;
+    client
+        .deliver(
+            "<a@b.example>",
+            &["Postmaster@probe.example"],
+            "Subject: who are you?\r\n\r\nFrom a\r\n",
+        )
+        .await;
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(kept.contains("Return-Path: <a@b.example>\n"), "{kept}");
     assert!(kept.ends_with("Subject: who are you?\n\n>From a\n\n"), "{kept}");
@@ -182,12 +218,19 @@ async fn postmaster_is_read_where_there_is_a_mailbox() {
 async fn what_cannot_be_listened_on_is_said_in_a_sentence() {
     let taken = receiving(config());
     for (address, expected) in [
-        (taken.local_addrs()[0], "another program listens there, perhaps this machine's mail server"),
+        (
+            taken.local_addrs()[0],
+            "another program listens there, perhaps this machine's mail server",
+        ),
         (SocketAddr::from(([192, 0, 2, 1], 0)), "this machine has no such address"),
     ] {
-        let error = Receiving::bind(&[address], config()).map(drop).expect_err("the address can't be listened on");
+        let error = Receiving::bind(&[address], config())
+            .map(drop)
+            .expect_err("the address can't be listened on");
         assert!(
-            error.to_string().starts_with(&format!("The receiver can't listen on {address}: {expected}")),
+            error
+                .to_string()
+                .starts_with(&format!("The receiver can't listen on {address}: {expected}")),
             "{error}"
         );
     }
@@ -195,14 +238,22 @@ async fn what_cannot_be_listened_on_is_said_in_a_sentence() {
 
 #[tokio::test]
 async fn it_listens_on_several_addresses() {
-    let addresses = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0))];
+    let addresses = [
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)),
+    ];
     let receiving = Receiving::bind(&addresses, config()).expect("loopback can be listened on");
     let mut receipts = receiving.receipts();
     for address in receiving.local_addrs() {
         let mut client = Client::connect(*address).await;
-        client.deliver("<>", &[&self::address(1, Role::Recipient)], "x\r\n").await;
+        client
+            .deliver("<>", &[&self::address(1, Role::Recipient)], "x\r\n")
+            .await;
     }
-    let peers: Vec<_> = drain(&mut receipts).iter().map(|receipt| receipt.peer.is_ipv6()).collect();
+    let peers: Vec<_> = drain(&mut receipts)
+        .iter()
+        .map(|receipt| receipt.peer.is_ipv6())
+        .collect();
     assert_eq!(peers, [false, true]);
 }
 

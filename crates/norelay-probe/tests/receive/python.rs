@@ -30,8 +30,14 @@ async fn smtplib_delivers() {
     let receiving = receiving(config());
     let mut receipts = receiving.receipts();
     let port = receiving.local_addrs()[0].port().to_string();
-    let words = [port, address(1, Role::Recipient), address(1, Role::Sender), address(0, Role::Message)];
-    let python = tokio::process::Command::new("python3").arg("-c").arg(SCRIPT).args(words).output().await;
+    let words =
+        [port, address(1, Role::Recipient), address(1, Role::Sender), address(0, Role::Message)];
+    let python = tokio::process::Command::new("python3")
+        .arg("-c")
+        .arg(SCRIPT)
+        .args(words)
+        .output()
+        .await;
     let python = python.expect("python3 is needed for this test");
     assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
     let seen: Vec<_> = drain(&mut receipts)
@@ -41,8 +47,10 @@ async fn smtplib_delivers() {
             (receipt.token.role, receipt.tls, receipt.message_token, receipt.helo.to_string(), path)
         })
         .collect();
-    let seen: Vec<_> =
-        seen.iter().map(|(role, tls, ours, helo, path)| (*role, *tls, *ours, &**helo, &**path)).collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(role, tls, ours, helo, path)| (*role, *tls, *ours, &**helo, &**path))
+        .collect();
     assert_eq!(
         seen,
         [

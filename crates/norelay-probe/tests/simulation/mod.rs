@@ -62,7 +62,13 @@ pub enum Handshake {
 
 impl Simulation {
     pub fn of(server: Server) -> Self {
-        Self { server, window: WINDOW, handshake: Handshake::InWords, resets: false, connections: AtomicUsize::new(0) }
+        Self {
+            server,
+            window: WINDOW,
+            handshake: Handshake::InWords,
+            resets: false,
+            connections: AtomicUsize::new(0),
+        }
     }
 
     pub fn through(self, window: usize) -> Self {
@@ -87,7 +93,8 @@ impl Network for Simulation {
             None => Err(io::ErrorKind::ConnectionRefused.into()),
             Some(serving) => {
                 tokio::spawn(serving);
-                let stream: AnyStream = if self.resets { Box::new(Resetting(ours)) } else { Box::new(ours) };
+                let stream: AnyStream =
+                    if self.resets { Box::new(Resetting(ours)) } else { Box::new(ours) };
                 Ok((stream, ([198, 51, 100, 9], 40_000).into()))
             }
         }
@@ -104,8 +111,14 @@ impl Network for Simulation {
         }
         let mut stream = BufReader::new(stream);
         let mut answer = Vec::new();
-        stream.write_all(b"HANDSHAKE\r\n").await.map_err(|error| error.to_string())?;
-        stream.read_until(b'\n', &mut answer).await.map_err(|error| error.to_string())?;
+        stream
+            .write_all(b"HANDSHAKE\r\n")
+            .await
+            .map_err(|error| error.to_string())?;
+        stream
+            .read_until(b'\n', &mut answer)
+            .await
+            .map_err(|error| error.to_string())?;
         match answer.as_slice() {
             b"DONE\r\n" => Ok((Box::new(stream), TlsFacts::default())),
             _ => Err("this simulation has no TLS".to_owned()),
@@ -137,7 +150,11 @@ impl AsyncRead for Resetting {
 }
 
 impl AsyncWrite for Resetting {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, octets)
     }
 
@@ -195,12 +212,20 @@ pub fn request() -> Request {
 }
 
 /// Runs the seventeen and the controls against a server, in virtual time.
-pub async fn run(request: Request, server: Server, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
+pub async fn run(
+    request: Request,
+    server: Server,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+) -> Ran {
     run_in(Simulation::of(server), request, receipts).await
 }
 
 /// As [`run`], in a network of one's own.
-pub async fn run_in(network: Simulation, request: Request, receipts: Option<mpsc::Receiver<Receipt>>) -> Ran {
+pub async fn run_in(
+    network: Simulation,
+    request: Request,
+    receipts: Option<mpsc::Receiver<Receipt>>,
+) -> Ran {
     run_from(None, network, request, receipts).await
 }
 
@@ -221,7 +246,12 @@ pub async fn run_from(
     let (_stop, stopped) = watch::channel(false);
     let records = Arc::<Mutex<Vec<Record>>>::default();
     let recording = records.clone();
-    let sink = Arc::new(move |record: &Record| recording.lock().expect("nothing panics").push(record.clone()));
+    let sink = Arc::new(move |record: &Record| {
+        recording
+            .lock()
+            .expect("nothing panics")
+            .push(record.clone())
+    });
     let scan = scan::Scan { request, network: network.clone(), sink, receipts, stop: stopped };
     let report = match report {
         Some(report) => scan.resume(report).await,
@@ -236,8 +266,12 @@ pub async fn run_from(
 /// The answer of a server that says nothing, and goes on.
 pub const NOTHING: &str = "(nothing)";
 
-/// A server that answers by rule: `answer(line)` gives whole replies with their CRLF; an empty one hangs up.
-pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
+/// A server that answers by rule: `answer(line)` gives whole replies with their CRLF; an empty one
+/// hangs up.
+pub fn answering(
+    greeting: &'static str,
+    answer: impl Fn(usize, &str) -> String + Send + Sync + 'static,
+) -> Server {
     let answer = Arc::new(answer);
     Arc::new(move |number, stream| {
         let answer = answer.clone();
@@ -258,7 +292,10 @@ pub fn answering(greeting: &'static str, answer: impl Fn(usize, &str) -> String 
                     continue;
                 }
                 in_text = reply.starts_with("354");
-                if reply.is_empty() || writing.write_all(reply.as_bytes()).await.is_err() || line == "QUIT" {
+                if reply.is_empty()
+                    || writing.write_all(reply.as_bytes()).await.is_err()
+                    || line == "QUIT"
+                {
                     return;
                 }
             }

@@ -44,8 +44,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let nothing = || Problem::new(StatusCode::NOT_FOUND, "There is no such thing, or it has expired.");
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| nothing())?;
+        let nothing =
+            || Problem::new(StatusCode::NOT_FOUND, "There is no such thing, or it has expired.");
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| nothing())?;
         text.parse().map(Self).map_err(|_| nothing())
     }
 }

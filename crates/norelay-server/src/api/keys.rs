@@ -94,9 +94,10 @@ impl Key {
 fn check(state: &AppState, asker: &Asker) -> Result<(), Problem> {
     match !state.config.public || asker.may(Scope::Admin) {
         true => Ok(()),
-        false if asker.key.is_some() => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "This API key may not keep keys: it lacks the scope \"admin\"."))
-        }
+        false if asker.key.is_some() => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "This API key may not keep keys: it lacks the scope \"admin\".",
+        )),
         false => Err(Problem::unauthorized("This needs an API key with the scope \"admin\".")),
     }
 }
@@ -109,7 +110,10 @@ fn check(state: &AppState, asker: &Asker) -> Result<(), Problem> {
         (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list(State(state): State<AppState>, asker: Asker) -> Result<Json<Vec<Key>>, Problem> {
+pub(super) async fn list(
+    State(state): State<AppState>,
+    asker: Asker,
+) -> Result<Json<Vec<Key>>, Problem> {
     check(&state, &asker)?;
     let keys = state.store.keys().await?;
     Ok(Json(keys.into_iter().map(|key| Key::of(key, None)).collect()))
@@ -136,14 +140,17 @@ pub(super) async fn create(
         || wanted.networks.len() > MAX_NETWORKS
         || wanted.scopes.is_empty()
     {
-        let says =
-            format!("A key has a name of at most {MAX_NAME} octets, a scope, and at most {MAX_NETWORKS} networks.");
+        let says = format!(
+            "A key has a name of at most {MAX_NAME} octets, a scope, and at most {MAX_NETWORKS} \
+             networks."
+        );
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, says));
     }
     let text = KeyText::random();
     let created = Timestamp::now();
-    let life =
-        wanted.days.map(|days| SignedDuration::from_hours(24).saturating_mul(i32::try_from(days).unwrap_or(i32::MAX)));
+    let life = wanted.days.map(|days| {
+        SignedDuration::from_hours(24).saturating_mul(i32::try_from(days).unwrap_or(i32::MAX))
+    });
     let mut scopes = wanted.scopes;
     scopes.sort_unstable();
     scopes.dedup();
@@ -169,7 +176,8 @@ pub(super) async fn create(
     responses(
         (status = 204, description = "It works no more."),
         (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is none, or it was revoked before.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none, or it was revoked \
+                                      before.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn revoke(

@@ -48,14 +48,16 @@ const MAX_BODY: usize = 64 * 1024;
 #[openapi(
     info(
         title = "norelay",
-        description = "Tests on evidence whether a stranger can send mail through a server to somewhere else.",
+        description = "Tests on evidence whether a stranger can send mail through a server to \
+                       somewhere else.",
         license(name = "MIT OR Apache-2.0")
     ),
     modifiers(&Keys),
     tags(
         (name = "tests", description = "Start a test, follow it, read its report."),
         (name = "catalogue", description = "What is tested."),
-        (name = "receptions", description = "A test runs elsewhere; this service's receiver proves."),
+        (name = "receptions", description = "A test runs elsewhere; this service's receiver \
+                                             proves."),
         (name = "proofs", description = "Show that a server is yours."),
         (name = "opt-outs", description = "Networks that are not tested."),
         (name = "keys", description = "API keys."),
@@ -68,7 +70,10 @@ struct Keys;
 
 impl Modify for Keys {
     fn modify(&self, document: &mut openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("norelay_ID_SECRET").build();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("norelay_ID_SECRET")
+            .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
     }
@@ -102,7 +107,9 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The OpenAPI document, with the paths as clients see them.
 #[must_use]
 pub fn document() -> openapi::OpenApi {
-    OpenApiRouter::<AppState>::with_openapi(Document::openapi()).nest("/api/v1", routes()).into_openapi()
+    OpenApiRouter::<AppState>::with_openapi(Document::openapi())
+        .nest("/api/v1", routes())
+        .into_openapi()
 }
 
 /// The API's routes, to be nested under `/api/v1`.
@@ -110,9 +117,14 @@ pub fn router(state: &AppState, requests: Requests) -> Router<AppState> {
     let (router, _) = routes().split_for_parts();
     router
         .route("/openapi.json", get(async || Json(document())))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is no such resource: see /api."))
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "There is no such resource: see /api.")
+        })
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This resource has other methods: see /api.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This resource has other methods: see /api.",
+            )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
@@ -132,14 +144,24 @@ async fn turn_away(
 /// Refuses what another site's page sends, and names that aren't ours, as for pages.
 async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let host = guard::host_of(request.headers(), request.uri());
-    if !state.config.public && !host.as_deref().is_none_or(|host| guard::is_ours(&state.config, host)) {
-        let says =
-            "This is a private service: it answers to addresses, to localhost, and to the names in its settings.";
+    if !state.config.public
+        && !host
+            .as_deref()
+            .is_none_or(|host| guard::is_ours(&state.config, host))
+    {
+        let says = "This is a private service: it answers to addresses, to localhost, and to the \
+                    names in its settings.";
         return Problem::new(StatusCode::MISDIRECTED_REQUEST, says).into_response();
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && !guard::is_same_origin(request.headers(), host.as_deref(), state.config.url.as_deref()) {
-        return Problem::new(StatusCode::FORBIDDEN, "This request was sent by another site's page.").into_response();
+    if changes
+        && !guard::is_same_origin(request.headers(), host.as_deref(), state.config.url.as_deref())
+    {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "This request was sent by another site's page.",
+        )
+        .into_response();
     }
     next.run(request).await
 }

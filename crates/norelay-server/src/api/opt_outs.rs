@@ -40,7 +40,9 @@ pub(super) struct Network {
 )]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<OptOut>>, Problem> {
     let all = state.store.opt_outs(MAX_LISTED).await?;
-    let shown = all.into_iter().map(|one| OptOut { network: one.network.to_string(), created: one.created });
+    let shown = all
+        .into_iter()
+        .map(|one| OptOut { network: one.network.to_string(), created: one.created });
     Ok(Json(shown.collect()))
 }
 

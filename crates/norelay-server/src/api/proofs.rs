@@ -34,7 +34,12 @@ pub(super) struct Proof {
 
 impl From<Owner> for Proof {
     fn from(owner: Owner) -> Self {
-        Self { subject: owner.subject.to_string(), method: owner.proof, created: owner.created, expires: owner.expires }
+        Self {
+            subject: owner.subject.to_string(),
+            method: owner.proof,
+            created: owner.created,
+            expires: owner.expires,
+        }
     }
 }
 
@@ -43,10 +48,17 @@ impl From<Owner> for Proof {
 /// Yours are those of the API key that is shown, or of your network (/24 or /64).
 #[utoipa::path(
     get, path = "/proofs", tag = "proofs", operation_id = "listProofs", security((), ("key" = [])),
-    responses((status = 200, description = "Those that count now, newest first.", body = Vec<Proof>))
+    responses((status = 200, description = "Those that count now, newest \
+                                            first.", body = Vec<Proof>))
 )]
-pub(super) async fn list(State(state): State<AppState>, asker: Asker) -> Result<Json<Vec<Proof>>, Problem> {
-    let owned = state.store.owned_by(&asker.bucket(), Timestamp::now()).await?;
+pub(super) async fn list(
+    State(state): State<AppState>,
+    asker: Asker,
+) -> Result<Json<Vec<Proof>>, Problem> {
+    let owned = state
+        .store
+        .owned_by(&asker.bucket(), Timestamp::now())
+        .await?;
     Ok(Json(owned.into_iter().map(Proof::from).collect()))
 }
 
@@ -136,7 +148,8 @@ pub(super) struct Mailed {
     request_body = Mail,
     responses(
         (status = 202, description = "The server has taken it.", body = Mailed),
-        (status = 403, description = "The server isn't the domain's, or didn't take it.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The server isn't the domain's, or didn't take \
+                                      it.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Enough for today.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -148,7 +161,10 @@ pub(super) async fn mail(
     let connect_timeout = std::time::Duration::from_secs(30);
     let post = Post(Internet { source_address: state.config.test.source_address, connect_timeout });
     let challenge = proof::mail_code(&state, &post, &asker, &asked.domain, asked.address).await?;
-    Ok((StatusCode::ACCEPTED, Json(Mailed { id: challenge.id.to_string(), expires: challenge.expires })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(Mailed { id: challenge.id.to_string(), expires: challenge.expires }),
+    ))
 }
 
 /// A code.

@@ -1,7 +1,8 @@
 //! Receptions: a test runs elsewhere, and this service's receiver proves.
 //!
-//! A laptop behind a translator can ask a server, but nothing can come back to it. It asks for a reception, gets the name
-//! and the key of a run, makes its tokens with that key at this service's domain, and reads here what came.
+//! A laptop behind a translator can ask a server, but nothing can come back to it. It asks for a
+//! reception, gets the name and the key of a run, makes its tokens with that key at this service's
+//! domain, and reads here what came.
 //!
 //! Rules:
 //! - A run's key makes that run's tokens and no others.
@@ -32,7 +33,8 @@ use crate::{
     store::{Budget, Origin, Scope},
 };
 
-/// The longest that messages are awaited: mail servers try for five days (RFC 5321 section 4.5.4.1).
+/// The longest that messages are awaited: mail servers try for five days (RFC 5321 section
+/// 4.5.4.1).
 const MAX_HOURS: u32 = 7 * 24;
 /// The longest wait of one question.
 const MAX_WAIT: u32 = 60;
@@ -95,11 +97,15 @@ pub(super) async fn create(
         return Err(Problem::new(StatusCode::CONFLICT, "This service has no receiver."));
     }
     if !(1..=MAX_HOURS).contains(&wanted.hours) || wanted.target.len() > MAX_TARGET {
-        let says = format!("hours is from 1 to {MAX_HOURS}, and target has at most {MAX_TARGET} octets.");
+        let says =
+            format!("hours is from 1 to {MAX_HOURS}, and target has at most {MAX_TARGET} octets.");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, says));
     }
     spend(&state, &asker).await?;
-    let job = state.runs.receive_for(&asker, wanted.target, SignedDuration::from_hours(wanted.hours.into())).await?;
+    let job = state
+        .runs
+        .receive_for(&asker, wanted.target, SignedDuration::from_hours(wanted.hours.into()))
+        .await?;
     let reception = Reception {
         id: job.id.to_string(),
         run: job.run.to_string(),
@@ -120,8 +126,15 @@ async fn spend(state: &AppState, asker: &Asker) -> Result<(), Problem> {
     if !state.config.public {
         return Ok(());
     }
-    let limit = asker.key.as_ref().map_or(state.config.limits.asker_hourly, |key| key.hourly);
-    let budget = Budget { bucket: format!("receive:{}", asker.bucket()), limit, window: SignedDuration::from_hours(1) };
+    let limit = asker
+        .key
+        .as_ref()
+        .map_or(state.config.limits.asker_hourly, |key| key.hourly);
+    let budget = Budget {
+        bucket: format!("receive:{}", asker.bucket()),
+        limit,
+        window: SignedDuration::from_hours(1),
+    };
     match state.store.spend(Timestamp::now(), &[budget]).await? {
         Ok(()) => Ok(()),
         Err(exceeded) => {
@@ -159,7 +172,8 @@ pub(super) struct Poll {
     get, path = "/receptions/{id}/receipts", tag = "receptions", operation_id = "listReceipts",
     params(("id" = String, Path, description = "The reception's name."), Poll),
     responses(
-        (status = 200, description = "The messages after `since`, oldest first; none when the wait was in vain.", body = Vec<Arrived>),
+        (status = 200, description = "The messages after `since`, oldest first; none when the \
+                                      wait was in vain.", body = Vec<Arrived>),
         (status = 404, description = "There is no such reception.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -171,7 +185,8 @@ pub(super) async fn receipts(
 ) -> Result<Json<Vec<Arrived>>, Problem> {
     reception(&state, id).await?;
     let _place = state.runs.stream_place(&asker)?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(MAX_WAIT).into());
+    let deadline =
+        tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(MAX_WAIT).into());
     let mut records = Box::pin(state.runs.follow(id, poll.since).ready_chunks(MAX_RECEIPTS));
     let mut arrived = Vec::new();
     while arrived.is_empty() {
@@ -181,7 +196,11 @@ pub(super) async fn receipts(
                 for stored in chunk {
                     let stored = stored?;
                     if let Event::Received(receipt) = &stored.record.event {
-                        arrived.push(Arrived { number: stored.seq, at: stored.record.at, receipt: receipt.clone() });
+                        arrived.push(Arrived {
+                            number: stored.seq,
+                            at: stored.record.at,
+                            receipt: receipt.clone(),
+                        });
                     }
                 }
             }
@@ -192,7 +211,12 @@ pub(super) async fn receipts(
 }
 
 /// Until when to wait: what is there already is read in any case.
-async fn arrived_by(state: &AppState, id: JobId, since: i64, deadline: tokio::time::Instant) -> tokio::time::Instant {
+async fn arrived_by(
+    state: &AppState,
+    id: JobId,
+    since: i64,
+    deadline: tokio::time::Instant,
+) -> tokio::time::Instant {
     const READING: Duration = Duration::from_secs(5);
     match state.store.job(id).await {
         Ok(job) if job.last > since => deadline.max(tokio::time::Instant::now() + READING),
@@ -232,7 +256,11 @@ pub(super) async fn events(
         (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn delete(State(state): State<AppState>, asker: Asker, Id(id): Id) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    asker: Asker,
+    Id(id): Id,
+) -> Result<StatusCode, Problem> {
     reception(&state, id).await?;
     tests::changeable(&state, &asker, id).await?;
     state.runs.delete(id).await?;
@@ -243,6 +271,9 @@ async fn reception(state: &AppState, id: JobId) -> Result<Job, Problem> {
     let job = state.store.job(id).await?;
     match job.origin {
         Origin::Elsewhere => Ok(job),
-        Origin::Here => Err(Problem::new(StatusCode::NOT_FOUND, "There is no such reception, or it has expired.")),
+        Origin::Here => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "There is no such reception, or it has expired.",
+        )),
     }
 }

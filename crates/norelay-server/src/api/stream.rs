@@ -27,7 +27,9 @@ pub(super) async fn of_job(
 ) -> Result<Response, Problem> {
     state.store.job(id).await?;
     let place = state.runs.stream_place(asker)?;
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let records = state.runs.follow(id, last.unwrap_or(since)).map(event);
     let end = stream::once(async { Event::default().event("end").data("{}") });
     let events = records.chain(end).map(move |event| {
@@ -41,10 +43,15 @@ pub(super) async fn of_job(
 
 fn event(record: Result<Stored, StoreError>) -> Event {
     match record {
-        Ok(stored) => Event::default().event("record").id(stored.seq.to_string()).data(&*stored.line),
+        Ok(stored) => Event::default()
+            .event("record")
+            .id(stored.seq.to_string())
+            .data(&*stored.line),
         Err(error) => {
             let problem = Problem::from(error);
-            Event::default().event("problem").data(serde_json::to_string(&problem).unwrap_or_default())
+            Event::default()
+                .event("problem")
+                .data(serde_json::to_string(&problem).unwrap_or_default())
         }
     }
 }

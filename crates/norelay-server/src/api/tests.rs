@@ -76,14 +76,17 @@ impl Test {
 /// With an `Idempotency-Key`, the same request sent again gives the same test.
 #[utoipa::path(
     post, path = "/tests", tag = "tests", operation_id = "startTest", security((), ("key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the same request sent again harmless.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the same request \
+        sent again harmless.")),
     request_body = Request,
     responses(
         (status = 201, description = "The test is queued.", body = Test, headers(("Location" = String, description = "The test."))),
-        (status = 200, description = "The target was tested a short while ago: this is that test.", body = Test),
+        (status = 200, description = "The target was tested a short while ago: this is that \
+                                      test.", body = Test),
         (status = 403, description = "It isn't permitted.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many for now; `Retry-After` says until when.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many for now; `Retry-After` says until \
+                                      when.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn start(
@@ -96,22 +99,31 @@ pub(super) async fn start(
     match state.runs.start_once(&asker, request, once).await? {
         Started::Recent(job) => Ok(Json(Test::of(&state, &job, true)).into_response()),
         Started::New(job) => {
-            let location =
-                HeaderValue::from_str(&format!("/api/v1/tests/{}", job.id)).expect("an id has letters and digits");
+            let location = HeaderValue::from_str(&format!("/api/v1/tests/{}", job.id))
+                .expect("an id has letters and digits");
             let test = Json(Test::of(&state, &job, false));
             Ok((StatusCode::CREATED, [(header::LOCATION, location)], test).into_response())
         }
     }
 }
 
-fn idempotency(asker: &Asker, headers: &HeaderMap, request: &Request) -> Result<Option<Idempotency>, Problem> {
+fn idempotency(
+    asker: &Asker,
+    headers: &HeaderMap,
+    request: &Request,
+) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.as_bytes();
     if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY {
         let says = format!("An Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} octets.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, says));
     }
-    let digest = Sha256::new().chain_update(asker.bucket()).chain_update([0]).chain_update(key).finalize().into();
+    let digest = Sha256::new()
+        .chain_update(asker.bucket())
+        .chain_update([0])
+        .chain_update(key)
+        .finalize()
+        .into();
     let request = serde_json::to_vec(request).expect("a request has string keys");
     Ok(Some(Idempotency { digest, fingerprint: Sha256::digest(request).into() }))
 }
@@ -142,7 +154,11 @@ pub(super) async fn show(State(state): State<AppState>, Id(id): Id) -> Result<Js
         (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn delete(State(state): State<AppState>, asker: Asker, Id(id): Id) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    asker: Asker,
+    Id(id): Id,
+) -> Result<StatusCode, Problem> {
     changeable(&state, &asker, id).await?;
     state.runs.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -160,7 +176,11 @@ pub(super) async fn delete(State(state): State<AppState>, asker: Asker, Id(id): 
         (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn stop(State(state): State<AppState>, asker: Asker, Id(id): Id) -> Result<StatusCode, Problem> {
+pub(super) async fn stop(
+    State(state): State<AppState>,
+    asker: Asker,
+    Id(id): Id,
+) -> Result<StatusCode, Problem> {
     changeable(&state, &asker, id).await?;
     state.runs.stop(id).await?;
     Ok(StatusCode::ACCEPTED)
@@ -170,7 +190,10 @@ pub(super) async fn changeable(state: &AppState, asker: &Asker, id: JobId) -> Re
     let job = state.store.job(id).await?;
     match state.runs.may_change(asker, &job) {
         true => Ok(()),
-        false => Err(Problem::new(StatusCode::FORBIDDEN, "Only who has asked for a test may stop or delete it.")),
+        false => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "Only who has asked for a test may stop or delete it.",
+        )),
     }
 }
 
@@ -184,8 +207,9 @@ pub(super) struct Since {
 
 /// Follow a test.
 ///
-/// Server-sent events: each `record` is a record of the event log, with its number as the event's id. The log comes from its
-/// start (or from `since`, or `Last-Event-ID`), and goes on while the test runs; then comes `end`.
+/// Server-sent events: each `record` is a record of the event log, with its number as the event's
+/// id. The log comes from its start (or from `since`, or `Last-Event-ID`), and goes on while the
+/// test runs; then comes `end`.
 #[utoipa::path(
     get, path = "/tests/{id}/events", tag = "tests", operation_id = "followTest",
     params(("id" = String, Path, description = "The test's name."), Since),
@@ -212,18 +236,21 @@ pub(super) async fn events(
     get, path = "/tests/{id}/report/{format}", tag = "tests", operation_id = "showReport",
     params(
         ("id" = String, Path, description = "The test's name."),
-        ("format" = String, Path, description = "`text`, `json`, `jsonl`, `csv`, `junit`, `sarif`, `markdown`, `html` or `nagios`.")
+        ("format" = String, Path, description = "`text`, `json`, `jsonl`, `csv`, `junit`, \
+                                                 `sarif`, `markdown`, `html` or `nagios`.")
     ),
     responses(
         (status = 200, description = "The report.", body = String),
-        (status = 404, description = "There is no such test, or no such format.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such test, or no such \
+                                      format.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn report(
     State(state): State<AppState>,
     Path((id, format)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let nothing = || Problem::new(StatusCode::NOT_FOUND, "There is no such test, or it has expired.");
+    let nothing =
+        || Problem::new(StatusCode::NOT_FOUND, "There is no such test, or it has expired.");
     let id: JobId = id.parse().map_err(|_| nothing())?;
     let job = state.store.job(id).await?;
     if format == "jsonl" {
@@ -236,7 +263,9 @@ pub(super) async fn report(
     }
     let format: Format = format
         .parse()
-        .map_err(|error: norelay_render::NotAFormat| Problem::new(StatusCode::NOT_FOUND, format!("{error}.")))?;
+        .map_err(|error: norelay_render::NotAFormat| {
+            Problem::new(StatusCode::NOT_FOUND, format!("{error}."))
+        })?;
     let report = state.store.report(id).await?;
     let rendered = norelay_render::render(format, &report, &verdict::judge(&report));
     Ok(file(rendered, format.media_type(), &job, format.extension()))
@@ -245,6 +274,12 @@ pub(super) async fn report(
 fn file(text: String, media_type: &'static str, job: &Job, extension: &str) -> Response {
     let name = format!("inline; filename=\"norelay-{}.{extension}\"", job.id);
     let name = HeaderValue::from_str(&name).expect("an id has letters and digits");
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CONTENT_DISPOSITION, name)], text)
+    (
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            (header::CONTENT_DISPOSITION, name),
+        ],
+        text,
+    )
         .into_response()
 }

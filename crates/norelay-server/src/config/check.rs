@@ -14,7 +14,9 @@ impl Config {
     /// Their file can't be read.
     pub fn blacklist_keys(&self) -> Result<Keys, Misconfigured> {
         let Some(file) = &self.test.blacklist_key_file else { return Ok(Keys::default()) };
-        let wrong = |why: String| Misconfigured(format!("The file {} can't be used: {why}.", file.display()));
+        let wrong = |why: String| {
+            Misconfigured(format!("The file {} can't be used: {why}.", file.display()))
+        };
         let text = key_file::read_text(file).map_err(|error| Misconfigured(error.to_string()))?;
         Keys::parse(&text).map_err(|error| wrong(error.to_string()))
     }
@@ -25,7 +27,10 @@ const MAX_SECRET: u64 = 4_096;
 
 /// Refuses what can't work, and reads what is named by a file.
 pub(super) fn check(config: &mut Config) -> Result<(), Misconfigured> {
-    for name in [&mut config.test.domain, &mut config.test.helo, &mut config.receiver.name].into_iter().flatten() {
+    for name in [&mut config.test.domain, &mut config.test.helo, &mut config.receiver.name]
+        .into_iter()
+        .flatten()
+    {
         *name = host(name)?;
     }
     config.test.second_domain = host(&config.test.second_domain)?;
@@ -48,14 +53,21 @@ fn check_url(config: &mut Config) -> Result<(), Misconfigured> {
     while url.ends_with('/') {
         url.pop();
     }
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     let is_origin = rest.is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-:[]".contains(&octet))
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b".-:[]".contains(&octet))
     });
     if is_origin {
         Ok(())
     } else {
-        Err(Misconfigured("url must be something like https://norelay.example, without a path.".to_owned()))
+        Err(Misconfigured(
+            "url must be something like https://norelay.example, without a path.".to_owned(),
+        ))
     }
 }
 
@@ -66,19 +78,27 @@ fn check_database(config: &mut Config) -> Result<(), Misconfigured> {
         }
         config.database = Some(secret(file)?);
     }
-    let is_postgres =
-        |url: &Secret| ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+    let is_postgres = |url: &Secret| {
+        ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme))
+    };
     match &config.database {
-        Some(url) if !is_postgres(url) => {
-            Err(Misconfigured("database must begin with postgres://; for SQLite leave it out.".to_owned()))
-        }
+        Some(url) if !is_postgres(url) => Err(Misconfigured(
+            "database must begin with postgres://; for SQLite leave it out.".to_owned(),
+        )),
         _ => Ok(()),
     }
 }
 
 fn secret(file: &Path) -> Result<Secret, Misconfigured> {
-    let wrong = |why: String| Misconfigured(format!("The file {} can't be read: {why}.", file.display()));
-    if std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len() > MAX_SECRET {
+    let wrong =
+        |why: String| Misconfigured(format!("The file {} can't be read: {why}.", file.display()));
+    if std::fs::metadata(file)
+        .map_err(|error| wrong(error.to_string()))?
+        .len()
+        > MAX_SECRET
+    {
         return Err(wrong("it is too large for one secret".to_owned()));
     }
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
@@ -91,7 +111,9 @@ fn check_pairs(config: &Config) -> Result<(), Misconfigured> {
         return wrong("tls.certificate and tls.key belong together.");
     }
     if !config.receiver.listen.is_empty() && config.test.domain.is_none() {
-        return wrong("receiver.listen needs test.domain: the domain whose mail comes to the receiver.");
+        return wrong(
+            "receiver.listen needs test.domain: the domain whose mail comes to the receiver.",
+        );
     }
     if config.limits.running == 0
         || config.limits.connections == 0
@@ -99,7 +121,8 @@ fn check_pairs(config: &Config) -> Result<(), Misconfigured> {
         || config.retention_days == 0
     {
         return wrong(
-            "limits.running, limits.connections, limits.connections-per-network and retention-days must be at least 1.",
+            "limits.running, limits.connections, limits.connections-per-network and \
+             retention-days must be at least 1.",
         );
     }
     if config.test.public_ports.contains(&0) {

@@ -34,14 +34,21 @@ impl Layers {
     /// # Errors
     /// It can't be read, or isn't TOML.
     pub fn file(mut self, path: &Path) -> Result<Self, Misconfigured> {
-        let wrong = |error: String| Misconfigured(format!("The settings in {} can't be read: {error}", path.display()));
-        let size = std::fs::metadata(path).map_err(|error| wrong(format!("{error}.")))?.len();
+        let wrong = |error: String| {
+            Misconfigured(format!("The settings in {} can't be read: {error}", path.display()))
+        };
+        let size = std::fs::metadata(path)
+            .map_err(|error| wrong(format!("{error}.")))?
+            .len();
         if size > MAX_FILE {
             return Err(wrong("the file is too large.".to_owned()));
         }
         let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("{error}.")))?;
-        // The parser shows the line at fault, which may hold a secret: only its message is passed on.
-        let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(format!("{}.", error.message())))?;
+        // The parser shows the line at fault, which may hold a secret: only its message is passed
+        // on.
+        let table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| wrong(format!("{}.", error.message())))?;
         merge(&mut self.table, table);
         Ok(self)
     }
@@ -55,11 +62,17 @@ impl Layers {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Misconfigured> {
         for (name, value) in variables {
-            let Some(key) = name.to_str().and_then(|name| KEYS.iter().find(|key| key.variable() == name)) else {
+            let Some(key) = name
+                .to_str()
+                .and_then(|name| KEYS.iter().find(|key| key.variable() == name))
+            else {
                 continue;
             };
-            let text = value.to_str().ok_or_else(|| Misconfigured(format!("{} isn't UTF-8.", key.variable())))?;
-            let value = read(key, text).map_err(|error| Misconfigured(format!("{}: {error}", key.variable())))?;
+            let text = value
+                .to_str()
+                .ok_or_else(|| Misconfigured(format!("{} isn't UTF-8.", key.variable())))?;
+            let value = read(key, text)
+                .map_err(|error| Misconfigured(format!("{}: {error}", key.variable())))?;
             set(&mut self.table, key.name, value);
         }
         Ok(self)
@@ -72,7 +85,9 @@ impl Layers {
     pub fn flag(mut self, name: &str, text: &str) -> Result<Self, Misconfigured> {
         let key = KEYS.iter().find(|key| key.name == name);
         let key = key.ok_or_else(|| {
-            Misconfigured(format!("There is no setting {name:?}: `norelay serve --settings` lists them."))
+            Misconfigured(format!(
+                "There is no setting {name:?}: `norelay serve --settings` lists them."
+            ))
         })?;
         let value = read(key, text).map_err(|error| Misconfigured(format!("{name}: {error}")))?;
         set(&mut self.table, key.name, value);
@@ -85,8 +100,9 @@ impl Layers {
     /// What can't work.
     pub fn config(self) -> Result<Config, Misconfigured> {
         let config = Config::deserialize(Value::Table(self.table));
-        let mut config =
-            config.map_err(|error| Misconfigured(format!("The settings can't be read: {}.", error.message())))?;
+        let mut config = config.map_err(|error| {
+            Misconfigured(format!("The settings can't be read: {}.", error.message()))
+        })?;
         check::check(&mut config)?;
         Ok(config)
     }
@@ -94,18 +110,26 @@ impl Layers {
 
 fn read(key: &Key, text: &str) -> Result<Value, String> {
     let number = |text: &str| {
-        let number = text.trim().parse::<u32>().map_err(|_| format!("{text:?} is not a number."))?;
+        let number = text
+            .trim()
+            .parse::<u32>()
+            .map_err(|_| format!("{text:?} is not a number."))?;
         Ok(Value::Integer(number.into()))
     };
     let list = || text.split(',').map(str::trim).filter(|one| !one.is_empty());
     match key.kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
         Kind::Number => number(text),
-        Kind::Flag => {
-            text.trim().parse().map(Value::Boolean).map_err(|_| format!("{text:?} is neither true nor false."))
-        }
+        Kind::Flag => text
+            .trim()
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| format!("{text:?} is neither true nor false.")),
         Kind::Texts => Ok(Value::Array(list().map(|one| Value::String(one.to_owned())).collect())),
-        Kind::Numbers => list().map(number).collect::<Result<_, String>>().map(Value::Array),
+        Kind::Numbers => list()
+            .map(number)
+            .collect::<Result<_, String>>()
+            .map(Value::Array),
     }
 }
 
@@ -113,7 +137,9 @@ fn set(table: &mut Table, name: &str, value: Value) {
     match name.split_once('.') {
         None => drop(table.insert(name.to_owned(), value)),
         Some((section, rest)) => {
-            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            let section = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
             // A section that is no table is an error that the type finds later.
             if let Value::Table(section) = section {
                 set(section, rest, value);

@@ -1,7 +1,9 @@
-//! Whether the wall clock goes as time does: it may jump, and what it says of the past is then not true.
+//! Whether the wall clock goes as time does: it may jump, and what it says of the past is then not
+//! true.
 //!
 //! Rules:
-//! - What is deleted, or taken away from another process, because its time is over, waits until the clock has been steady.
+//! - What is deleted, or taken away from another process, because its time is over, waits until the
+//!   clock has been steady.
 //! - A clock that has just been met has not been steady yet.
 
 use std::time::Duration;

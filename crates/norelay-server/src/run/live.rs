@@ -1,8 +1,8 @@
 //! The jobs that run in this process, and those who follow them.
 //!
 //! Rules:
-//! - A follower reads at its own pace: from a window of recent records in memory, or from the store. Nothing is queued for it,
-//!   so that a slow one costs nothing.
+//! - A follower reads at its own pace: from a window of recent records in memory, or from the
+//!   store. Nothing is queued for it, so that a slow one costs nothing.
 //! - A record is published after it is stored.
 
 use std::{
@@ -45,7 +45,10 @@ impl Live {
     }
 
     /// A job begins: gives what stops it, and the messages that will come.
-    pub(super) fn begin(&self, id: JobId) -> (Arc<watch::Sender<Option<Stop>>>, mpsc::Receiver<Receipt>) {
+    pub(super) fn begin(
+        &self,
+        id: JobId,
+    ) -> (Arc<watch::Sender<Option<Stop>>>, mpsc::Receiver<Receipt>) {
         let (stop, _) = watch::channel(None);
         let stop = Arc::new(stop);
         let (receipts, receiver) = mpsc::channel(RECEIPTS);
@@ -75,8 +78,12 @@ impl Live {
     pub(super) fn publish(&self, id: JobId, records: &[Stored]) {
         if let Some(entry) = self.jobs().get_mut(&id) {
             for record in records {
-                // A receipt and a batch may come in the other order than their numbers: then the store has the truth.
-                let follows = entry.window.back().is_none_or(|last| last.seq + 1 == record.seq);
+                // A receipt and a batch may come in the other order than their numbers: then the
+                // store has the truth.
+                let follows = entry
+                    .window
+                    .back()
+                    .is_none_or(|last| last.seq + 1 == record.seq);
                 if !follows {
                     entry.window.clear();
                 }
@@ -107,7 +114,9 @@ impl Live {
     /// Stops a job. Says whether it runs here.
     pub(super) fn stop(&self, id: JobId, why: Stop) -> bool {
         let jobs = self.jobs();
-        jobs.get(&id).map(|entry| entry.stop.send_modify(|stop| *stop = stop.or(Some(why)))).is_some()
+        jobs.get(&id)
+            .map(|entry| entry.stop.send_modify(|stop| *stop = stop.or(Some(why))))
+            .is_some()
     }
 
     /// Stops every job.
@@ -122,10 +131,18 @@ impl Live {
         let jobs = self.jobs();
         let entry = jobs.get(&id)?;
         let changed = entry.changed.subscribe();
-        let has_all = entry.window.front().is_some_and(|first| first.seq <= since + 1);
+        let has_all = entry
+            .window
+            .front()
+            .is_some_and(|first| first.seq <= since + 1);
         let batch = has_all.then(|| {
             let skipped = entry.window.partition_point(|one| one.seq <= since);
-            entry.window.range(skipped..).take(BATCH as usize).cloned().collect()
+            entry
+                .window
+                .range(skipped..)
+                .take(BATCH as usize)
+                .cloned()
+                .collect()
         });
         Some((batch, changed))
     }
@@ -186,7 +203,8 @@ impl Follower {
     /// Some more records, or none and the end, or none after a pause.
     async fn more(&mut self) -> Result<Vec<Stored>, StoreError> {
         let live = self.shared.live.after(self.id, self.since);
-        let (in_window, mut changed) = live.map_or((None, None), |(batch, changed)| (batch, Some(changed)));
+        let (in_window, mut changed) =
+            live.map_or((None, None), |(batch, changed)| (batch, Some(changed)));
         if let Some(batch) = in_window {
             if batch.is_empty()
                 && let Some(changed) = &mut changed

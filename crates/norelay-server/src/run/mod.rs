@@ -2,9 +2,12 @@
 //!
 //! The way of a test:
 //! 1. [`Runs::start`] asks `permission`, pins what was found and keeps a job, queued.
-//! 2. `queue` claims the oldest job whose addresses aren't under test, under a lease, and hands it to `work`.
-//! 3. `work` runs the tester. Its records go to the store in batches, and then to whoever follows (`live`).
-//! 4. Messages that come to the receiver are recorded by [`Runs::deliver`], also after the end, and the job is judged anew.
+//! 2. `queue` claims the oldest job whose addresses aren't under test, under a lease, and hands it
+//!    to `work`.
+//! 3. `work` runs the tester. Its records go to the store in batches, and then to whoever follows
+//!    (`live`).
+//! 4. Messages that come to the receiver are recorded by [`Runs::deliver`], also after the end, and
+//!    the job is judged anew.
 //! 5. A job whose process died is claimed again, and goes on under the same numbers (`resume`).
 //!
 //! Rules:
@@ -59,7 +62,8 @@ pub enum Refusal {
 /// What came of a request.
 #[derive(Debug)]
 pub enum Started {
-    /// A new test, queued; or, for a request made again under its idempotency key, the one that it made before.
+    /// A new test, queued; or, for a request made again under its idempotency key, the one that it
+    /// made before.
     New(Job),
     /// The target was tested so recently that this result is shown instead.
     Recent(Job),
@@ -117,8 +121,10 @@ impl Runs {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let config = Arc::new(Config::default());
-        let permission = Permission::new(config.clone(), store.clone(), Arc::new(crate::names::NoNames));
-        let identity = Identity { domain: "example.com".to_owned(), domain_given: false, helo: None };
+        let permission =
+            Permission::new(config.clone(), store.clone(), Arc::new(crate::names::NoNames));
+        let identity =
+            Identity { domain: "example.com".to_owned(), domain_given: false, helo: None };
         let key = TokenKey::new(rand::random());
         Self::of(Parts {
             config,
@@ -174,12 +180,18 @@ impl Runs {
         let pinned = permission.pin(asker, &request).await?;
         let request = permission.confine(asker, request, &pinned).await?;
         let admitting = self.shared.admission.lock().await;
-        let pinned = match permission.spend(asker, &request, pinned, Timestamp::now()).await? {
+        let pinned = match permission
+            .spend(asker, &request, pinned, Timestamp::now())
+            .await?
+        {
             Permit::Recent(job) => return Ok(Started::Recent(*job)),
             Permit::Test(pinned) => pinned,
         };
         let new = self.new_job(asker, request, pinned, Origin::Here);
-        let created = store.create_job(&new, once.as_ref()).await.map_err(Refusal::Store)?;
+        let created = store
+            .create_job(&new, once.as_ref())
+            .await
+            .map_err(Refusal::Store)?;
         drop(admitting);
         if created != Created::New {
             return self.before(created).await;
@@ -190,17 +202,31 @@ impl Runs {
                 tag: "address_refused".to_owned(),
                 arguments: vec![address.to_string().into(), why.as_str().into()],
             };
-            store.append_note(new.id, Record::new(Timestamp::now(), event)).await.map_err(Refusal::Store)?;
+            store
+                .append_note(new.id, Record::new(Timestamp::now(), event))
+                .await
+                .map_err(Refusal::Store)?;
         }
         self.shared.wake.notify_one();
         metrics::counter!("norelay_tests_started_total").increment(1);
         tracing::info!(job = %new.id, asker = new.asker, "test queued");
-        store.job(new.id).await.map(Started::New).map_err(Refusal::Store)
+        store
+            .job(new.id)
+            .await
+            .map(Started::New)
+            .map_err(Refusal::Store)
     }
 
     async fn before(&self, created: Created) -> Result<Started, Refusal> {
         match created {
-            Created::Before(id) => self.shared.parts.store.job(id).await.map(Started::New).map_err(Refusal::Store),
+            Created::Before(id) => self
+                .shared
+                .parts
+                .store
+                .job(id)
+                .await
+                .map(Started::New)
+                .map_err(Refusal::Store),
             Created::New | Created::Clash => Err(Refusal::Malformed(
                 "This idempotency key was used for another request: choose a new one.".to_owned(),
             )),
@@ -209,8 +235,8 @@ impl Runs {
 
     fn new_job(&self, asker: &Asker, request: Request, pinned: Pinned, origin: Origin) -> NewJob {
         let created = Timestamp::now();
-        let kept =
-            SignedDuration::from_hours(24) * i32::try_from(self.shared.parts.config.retention_days).unwrap_or(i32::MAX);
+        let kept = SignedDuration::from_hours(24)
+            * i32::try_from(self.shared.parts.config.retention_days).unwrap_or(i32::MAX);
         NewJob {
             id: JobId::random(),
             run: RunId(rand::random()),
@@ -223,11 +249,17 @@ impl Runs {
         }
     }
 
-    /// Keeps a job of a test that runs elsewhere, for which this service receives until `kept` is over.
+    /// Keeps a job of a test that runs elsewhere, for which this service receives until `kept` is
+    /// over.
     ///
     /// # Errors
     /// The store's.
-    pub async fn receive_for(&self, asker: &Asker, target: String, kept: SignedDuration) -> Result<Job, Refusal> {
+    pub async fn receive_for(
+        &self,
+        asker: &Asker,
+        target: String,
+        kept: SignedDuration,
+    ) -> Result<Job, Refusal> {
         let request = Request { target, proof: true, ..Request::default() };
         let mut new = self.new_job(asker, request, Pinned::default(), Origin::Elsewhere);
         new.expires = new.created.saturating_add(kept).unwrap_or(Timestamp::MAX);
@@ -289,15 +321,25 @@ impl Runs {
     ) -> impl Stream<Item = Result<Stored, StoreError>> + Send + 'static + use<> {
         let shared = self.shared.clone();
         let follower = live::Follower::new(shared, id, since);
-        stream::unfold(follower, |mut follower| async move { follower.next().await.map(|item| (item, follower)) })
+        stream::unfold(follower, |mut follower| async move {
+            follower.next().await.map(|item| (item, follower))
+        })
     }
 
-    /// Records a message that came to the receiver. When this returns, it is kept; the same message again changes nothing.
+    /// Records a message that came to the receiver. When this returns, it is kept; the same message
+    /// again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where no job awaits it; otherwise the sender must be told to come again.
+    /// [`StoreError::NotFound`] where no job awaits it; otherwise the sender must be told to come
+    /// again.
     pub async fn deliver(&self, receipt: &Receipt) -> Result<(), StoreError> {
-        let Some((id, stored)) = self.shared.parts.store.record_receipt(receipt, Timestamp::now()).await? else {
+        let Some((id, stored)) = self
+            .shared
+            .parts
+            .store
+            .record_receipt(receipt, Timestamp::now())
+            .await?
+        else {
             return Ok(());
         };
         metrics::counter!("norelay_receipts_total").increment(1);
@@ -319,7 +361,8 @@ impl Runs {
         self.shared.end(id, true).await
     }
 
-    /// Whether who asks may delete or stop a job: in private mode everybody, else who has asked for it.
+    /// Whether who asks may delete or stop a job: in private mode everybody, else who has asked for
+    /// it.
     #[must_use]
     pub fn may_change(&self, asker: &Asker, job: &Job) -> bool {
         !self.shared.parts.config.public || asker.bucket() == job.asker || asker.may(Scope::Admin)
@@ -341,12 +384,16 @@ impl Runs {
         queue::work(&self.shared).await;
     }
 
-    /// Stops working: running tests are given back to the queue, with what they know, for the next start.
+    /// Stops working: running tests are given back to the queue, with what they know, for the next
+    /// start.
     pub async fn hand_over(&self) {
         self.shared.stopping.send_replace(true);
         self.shared.live.stop_all(work::Stop::HandOver);
         self.shared.tasks.close();
-        if tokio::time::timeout(queue::FAREWELL, self.shared.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(queue::FAREWELL, self.shared.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some tests could not be given back; their leases will expire");
         }
     }
@@ -364,14 +411,17 @@ impl Shared {
         self.settle(id).await
     }
 
-    /// Judges what is stored, and notes the verdict. Whoever adds a record settles afterwards, so that the last to come
-    /// has seen everything.
+    /// Judges what is stored, and notes the verdict. Whoever adds a record settles afterwards, so
+    /// that the last to come has seen everything.
     async fn settle(&self, id: JobId) -> Result<(), StoreError> {
         loop {
             let before = self.parts.store.job(id).await?;
             let report = self.parts.store.report(id).await?;
             if report.run.is_some() {
-                self.parts.store.note_verdict(id, verdict::judge(&report).verdict).await?;
+                self.parts
+                    .store
+                    .note_verdict(id, verdict::judge(&report).verdict)
+                    .await?;
             }
             if self.parts.store.job(id).await?.last == before.last {
                 self.live.wake(id);

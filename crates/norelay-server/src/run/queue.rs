@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - As many tests at once as the settings allow, one for each address.
-//! - A worker that doesn't renew its lease is dead; its job goes on in another, a few times, and then is judged as it is.
+//! - A worker that doesn't renew its lease is dead; its job goes on in another, a few times, and
+//!   then is judged as it is.
 //! - Nobody is dead and nothing has expired because the wall clock jumps.
 
 use std::{sync::Arc, time::Duration};
@@ -23,8 +24,8 @@ const TICK: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often a job is begun; a job that kills its process should not do it for ever.
 const MAX_ATTEMPTS: u32 = 3;
-/// How long the wall clock must have been steady before a result is deleted for its age: whoever sets it wrongly has time
-/// to see it.
+/// How long the wall clock must have been steady before a result is deleted for its age: whoever
+/// sets it wrongly has time to see it.
 const STEADY: Duration = Duration::from_secs(600);
 /// After a fault of the store.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +33,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Works the queue until it is stopped.
 pub(super) async fn work(shared: &Arc<Shared>) {
     let mut stopping = shared.stopping.subscribe();
-    // Of a process with this name nobody is alive but this one: what it was running is ours to go on with.
+    // Of a process with this name nobody is alive but this one: what it was running is ours to go
+    // on with.
     adopt(shared, Some(&shared.parts.worker)).await;
     let places = Arc::new(Semaphore::new(shared.parts.config.limits.running as usize));
     let claiming = async { claim_all(shared, &places).await };
@@ -46,8 +48,16 @@ pub(super) async fn work(shared: &Arc<Shared>) {
 
 async fn claim_all(shared: &Arc<Shared>, places: &Arc<Semaphore>) {
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let claimed = shared.parts.store.claim(&shared.parts.worker, Timestamp::now(), LEASE).await;
+        let place = places
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let claimed = shared
+            .parts
+            .store
+            .claim(&shared.parts.worker, Timestamp::now(), LEASE)
+            .await;
         match claimed {
             Ok(Some((job, lease))) => {
                 let working = shared.clone();
@@ -108,7 +118,8 @@ async fn try_adopt(shared: &Arc<Shared>, dead: Option<&str>) -> Result<(), Store
             continue;
         }
         if job.attempt < MAX_ATTEMPTS {
-            tracing::info!(job = %job.id, attempt = job.attempt, "a test goes on that was interrupted");
+            tracing::info!(job = %job.id, attempt = job.attempt, "a test goes on that was \
+                interrupted");
             shared.release(&lease).await?;
         } else {
             tracing::warn!(job = %job.id, "a test was interrupted too often");

@@ -1,7 +1,7 @@
 //! Going on with a run whose process died or was stopped, under the same log.
 //!
-//! The probe goes on where the log ends, with the next dialogue. Only what a first attempt says before its first dialogue
-//! may be said twice: then it is left out.
+//! The probe goes on where the log ends, with the next dialogue. Only what a first attempt says
+//! before its first dialogue may be said twice: then it is left out.
 //!
 //! Rules:
 //! - A message that came is in the log already, by the receiver's own way.
@@ -22,7 +22,11 @@ pub(super) struct Continuation {
 impl Continuation {
     /// After this log.
     pub(super) fn of(report: &Report) -> Self {
-        Self { paths: report.paths.len(), is_begun: report.run.is_some(), is_resolved: !report.exchangers.is_empty() }
+        Self {
+            paths: report.paths.len(),
+            is_begun: report.run.is_some(),
+            is_resolved: !report.exchangers.is_empty(),
+        }
     }
 
     /// Whether a record belongs into the log.

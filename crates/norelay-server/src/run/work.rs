@@ -1,7 +1,8 @@
 //! One job at work: the tester, the writer of its log, and the lease.
 //!
 //! Rules:
-//! - The tester is never made to wait for the store; if the store is away for too long, the run is stopped and given back.
+//! - The tester is never made to wait for the store; if the store is away for too long, the run is
+//!   stopped and given back.
 //! - A batch whose commit isn't known to have happened is looked for before it is written again.
 
 use std::{
@@ -69,7 +70,8 @@ impl Sink for Tap {
             // The writer may be gone after a fault; then the run is being stopped.
             drop(self.records.send(record.clone()));
         } else {
-            self.stop.send_modify(|stop| *stop = stop.or(Some(Stop::Broken)));
+            self.stop
+                .send_modify(|stop| *stop = stop.or(Some(Stop::Broken)));
         }
     }
 }
@@ -98,7 +100,12 @@ pub(super) async fn run(shared: &Arc<Shared>, job: Job, lease: Lease) {
     }
 }
 
-async fn conclude(shared: &Arc<Shared>, job: &Job, lease: &Lease, why: Option<Stop>) -> Result<(), StoreError> {
+async fn conclude(
+    shared: &Arc<Shared>,
+    job: &Job,
+    lease: &Lease,
+    why: Option<Stop>,
+) -> Result<(), StoreError> {
     let state = match why {
         Some(Stop::Lost) => return Ok(()),
         Some(Stop::HandOver) => return shared.release(lease).await.map(drop),
@@ -106,9 +113,19 @@ async fn conclude(shared: &Arc<Shared>, job: &Job, lease: &Lease, why: Option<St
         Some(Stop::Asked) => State::Interrupted,
         None => State::Finished,
     };
-    shared.parts.store.finish(job.id, state, None, Timestamp::now()).await?;
+    shared
+        .parts
+        .store
+        .finish(job.id, state, None, Timestamp::now())
+        .await?;
     shared.settle(job.id).await?;
-    let verdict = shared.parts.store.job(job.id).await?.verdict.map_or("none", norelay_core::check::Verdict::word);
+    let verdict = shared
+        .parts
+        .store
+        .job(job.id)
+        .await?
+        .verdict
+        .map_or("none", norelay_core::check::Verdict::word);
     metrics::counter!("norelay_tests_finished_total", "verdict" => verdict).increment(1);
     tracing::info!(job = %job.id, verdict, state = state.word(), "test ends");
     Ok(())
@@ -162,11 +179,17 @@ fn stopped(stop: &Arc<watch::Sender<Option<Stop>>>) -> watch::Receiver<bool> {
 }
 
 /// Renews the lease for as long as the job runs.
-async fn renew(shared: &Arc<Shared>, lease: &Lease, stop: &Arc<watch::Sender<Option<Stop>>>) -> Infallible {
+async fn renew(
+    shared: &Arc<Shared>,
+    lease: &Lease,
+    stop: &Arc<watch::Sender<Option<Stop>>>,
+) -> Infallible {
     let pause = queue::LEASE.unsigned_abs() / 4;
     loop {
         tokio::time::sleep(pause).await;
-        let until = Timestamp::now().saturating_add(queue::LEASE).unwrap_or(Timestamp::MAX);
+        let until = Timestamp::now()
+            .saturating_add(queue::LEASE)
+            .unwrap_or(Timestamp::MAX);
         match shared.parts.store.renew(lease, until).await {
             Ok(true) => {}
             Ok(false) => stop.send_modify(|stop| *stop = stop.or(Some(Stop::Lost))),
@@ -184,7 +207,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes until there is no more, or until it can't. Says whether the end that the run came to by itself was written.
+    /// Writes until there is no more, or until it can't. Says whether the end that the run came to
+    /// by itself was written.
     async fn write(
         &mut self,
         mut records: mpsc::UnboundedReceiver<Record>,
@@ -197,9 +221,17 @@ impl Writer<'_> {
             waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             let is_handed_over = *self.stop.borrow() == Some(Stop::HandOver);
             // A run that is handed over isn't over.
-            let keep = |record: &Record| !(is_handed_over && record.event == Event::RunFinished { stopped: true });
-            let ends = batch.iter().any(|record| record.event == Event::RunFinished { stopped: false });
-            let fitting: Vec<_> = batch.drain(..).filter(keep).filter(|record| continuation.fits(record)).collect();
+            let keep = |record: &Record| {
+                !(is_handed_over && record.event == Event::RunFinished { stopped: true })
+            };
+            let ends = batch
+                .iter()
+                .any(|record| record.event == Event::RunFinished { stopped: false });
+            let fitting: Vec<_> = batch
+                .drain(..)
+                .filter(keep)
+                .filter(|record| continuation.fits(record))
+                .collect();
             if fitting.is_empty() {
                 continue;
             }
@@ -254,8 +286,12 @@ impl Writer<'_> {
     /// The commit may have happened although its answer was lost.
     async fn append_unless_stored(&self, records: &[Record]) -> Result<Appended, StoreError> {
         let store = &self.shared.parts.store;
-        let after: Vec<Stored> = store.events_since(self.lease.job, self.last, u32::MAX).await?;
-        let found = after.windows(records.len()).find(|window| window.iter().map(|one| &*one.record).eq(records));
+        let after: Vec<Stored> = store
+            .events_since(self.lease.job, self.last, u32::MAX)
+            .await?;
+        let found = after
+            .windows(records.len())
+            .find(|window| window.iter().map(|one| &*one.record).eq(records));
         match found {
             Some(stored) => Ok(Appended::At(stored.to_vec())),
             None => store.append(self.lease, records).await,
@@ -305,13 +341,21 @@ fn is_whole(request: &Request) -> bool {
 
 /// Whether an attempt before this one has looked at what is around.
 fn has_surroundings(report: &Report) -> bool {
-    report.notes.iter().any(|note| finding::topic(&note.tag) != Topic::Relay)
+    report
+        .notes
+        .iter()
+        .any(|note| finding::topic(&note.tag) != Topic::Relay)
 }
 
 /// Where others reach the receiver at port 25.
 fn receivers(receiver: &config::Receiver) -> Vec<IpAddr> {
     match receiver.addresses.is_empty() {
-        true => receiver.listen.iter().filter(|at| at.port() == 25).map(std::net::SocketAddr::ip).collect(),
+        true => receiver
+            .listen
+            .iter()
+            .filter(|at| at.port() == 25)
+            .map(std::net::SocketAddr::ip)
+            .collect(),
         false => receiver.addresses.clone(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - A client that is slow in asking or listening is cut off (`impatient`).
-//! - Connections are bounded, over all and for each user network; a trusted proxy brings those of many.
+//! - Connections are bounded, over all and for each user network; a trusted proxy brings those of
+//!   many.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -37,7 +38,9 @@ pub(super) async fn begin(
     router: Router,
     tasks: &mut JoinSet<()>,
 ) -> Result<(SocketAddr, Handle<SocketAddr>), Unservable> {
-    let wrong = |error: io::Error| Unservable(format!("Pages can't be served on {}: {error}.", config.listen));
+    let wrong = |error: io::Error| {
+        Unservable(format!("Pages can't be served on {}: {error}.", config.listen))
+    };
     let listener = std::net::TcpListener::bind(config.listen).map_err(wrong)?;
     listener.set_nonblocking(true).map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
@@ -48,15 +51,16 @@ pub(super) async fn begin(
             // The first provider that a process installs stays; it is the same for all of norelay.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
             let loaded = RustlsConfig::from_pem_file(certificate, key).await;
-            Some(
-                loaded
-                    .map_err(|error| Unservable(format!("The TLS certificate or its key can't be used: {error}.")))?,
-            )
+            Some(loaded.map_err(|error| {
+                Unservable(format!("The TLS certificate or its key can't be used: {error}."))
+            })?)
         }
         _ => None,
     };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum_server::from_tcp(listener).map_err(wrong)?.handle(handle.clone());
+    let server = axum_server::from_tcp(listener)
+        .map_err(wrong)?
+        .handle(handle.clone());
     match tls {
         None => {
             let mut server = server.acceptor(Guarded { doors, inner: DefaultAcceptor::new() });
@@ -79,10 +83,19 @@ fn report(ended: io::Result<()>) {
 }
 
 fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD as usize);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD as usize);
     let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEAD);
-    http2.keep_alive_interval(Some(HEADER_TIMEOUT)).keep_alive_timeout(HEADER_TIMEOUT);
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD);
+    http2
+        .keep_alive_interval(Some(HEADER_TIMEOUT))
+        .keep_alive_timeout(HEADER_TIMEOUT);
 }
 
 /// So many connections at once; who is too many is closed at once.
@@ -104,7 +117,9 @@ impl Doors {
         let peer = stream.peer_addr()?.ip().to_canonical();
         let is_proxy = self.proxies.iter().any(|network| network.contains(&peer));
         let network = (self.counts && !is_proxy).then(|| address::user_network(peer));
-        self.places.enter(network).ok_or_else(|| io::Error::other("too many connections"))
+        self.places
+            .enter(network)
+            .ok_or_else(|| io::Error::other("too many connections"))
     }
 }
 

@@ -4,8 +4,9 @@ use norelay_probe::target::{self, Host, Target};
 
 use crate::{Config, names::Names, run::Identity};
 
-/// The probe domain where none is given and the machine has none. It exists for documentation (RFC 2606) and takes no
-/// mail: some servers refuse it for that alone, and the report says what that costs.
+/// The probe domain where none is given and the machine has none. It exists for documentation (RFC
+/// 2606) and takes no mail: some servers refuse it for that alone, and the report says what that
+/// costs.
 const FALLBACK_DOMAIN: &str = "example.com";
 
 /// Finds out.
@@ -14,7 +15,9 @@ pub(super) async fn find(config: &Config, names: &dyn Names) -> Identity {
     let domain_given = config.test.domain.is_some();
     let domain = match &config.test.domain {
         Some(domain) => domain.clone(),
-        None => own_domain(names).await.unwrap_or_else(|| FALLBACK_DOMAIN.to_owned()),
+        None => own_domain(names)
+            .await
+            .unwrap_or_else(|| FALLBACK_DOMAIN.to_owned()),
     };
     Identity { domain, domain_given, helo }
 }
@@ -33,7 +36,10 @@ async fn own_domain(names: &dyn Names) -> Option<String> {
     for domain in [host.as_str(), above] {
         let target = Target { host: Host::MailDomain(domain.to_owned()), port: None };
         let exchangers = names.exchangers(&target).await.unwrap_or_default();
-        if exchangers.iter().any(|exchanger| exchanger.preference.is_some()) {
+        if exchangers
+            .iter()
+            .any(|exchanger| exchanger.preference.is_some())
+        {
             return Some(domain.to_owned());
         }
     }

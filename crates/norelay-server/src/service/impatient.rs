@@ -1,7 +1,8 @@
 //! A connection that gives up on a client that asks nothing or doesn't take what it is told.
 //!
 //! Rules:
-//! - The first octet has to come within [`FIRST`]; from then on the HTTP library has its own time-outs for reading.
+//! - The first octet has to come within [`FIRST`]; from then on the HTTP library has its own
+//!   time-outs for reading.
 //! - Whenever the client's window is closed for [`STALLED`], the connection ends.
 
 use std::{
@@ -37,7 +38,11 @@ impl<S> Impatient<S> {
     }
 
     /// What came of writing, or that the client has taken nothing for too long.
-    fn bound<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn bound<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -70,7 +75,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, octets);
         self.bound(context, written)
     }
@@ -112,8 +121,14 @@ mod tests {
     async fn a_client_that_says_nothing_is_given_up() {
         let (_client, server) = duplex(16);
         let begun = Instant::now();
-        let error = Impatient::new(server).read_u8().await.expect_err("nothing comes");
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, FIRST.as_secs()));
+        let error = Impatient::new(server)
+            .read_u8()
+            .await
+            .expect_err("nothing comes");
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (io::ErrorKind::TimedOut, FIRST.as_secs())
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -122,7 +137,12 @@ mod tests {
         let mut server = Impatient::new(server);
         client.write_all(b"G").await.expect("there is room");
         assert_eq!(server.read_u8().await.expect("it came"), b'G');
-        assert!(tokio::time::timeout(FIRST * 100, server.read_u8()).await.is_err(), "the HTTP library decides now");
+        assert!(
+            tokio::time::timeout(FIRST * 100, server.read_u8())
+                .await
+                .is_err(),
+            "the HTTP library decides now"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,7 +156,10 @@ mod tests {
             client.read_exact(&mut octet).await.expect("it comes");
         }
         let begun = Instant::now();
-        let error = writing.await.expect("nobody panicked").expect_err("nothing is taken any more");
+        let error = writing
+            .await
+            .expect("nobody panicked")
+            .expect_err("nothing is taken any more");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(begun.elapsed() <= STALLED);
     }

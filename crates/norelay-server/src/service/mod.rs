@@ -2,8 +2,9 @@
 //!
 //! Rules:
 //! - A data folder is used by one process at a time.
-//! - What the receiver answers `250` to is on the disk (the spool), and in the store as soon as the store is there; after a
-//!   crash the spool is read again, and what is in the store already changes nothing.
+//! - What the receiver answers `250` to is on the disk (the spool), and in the store as soon as the
+//!   store is there; after a crash the spool is read again, and what is in the store already
+//!   changes nothing.
 //! - Stopping: no new requests, running tests back into the queue, the receiver last.
 
 mod http;
@@ -77,14 +78,24 @@ pub async fn serve(
     let _lock = lock(&config.data)?;
     let names: Arc<dyn Names> =
         Arc::new(Dns::new(config.test.resolver).map_err(|error| Unservable(error.to_string()))?);
-    let key_path = config.receiver.key_file.clone().unwrap_or_else(|| config.data.join("token.key"));
-    let (key, _) = key_file::read_or_make(&key_path).map_err(|error| Unservable(error.to_string()))?;
-    let network = Internet { source_address: config.test.source_address, connect_timeout: CONNECT_TIMEOUT };
+    let key_path = config
+        .receiver
+        .key_file
+        .clone()
+        .unwrap_or_else(|| config.data.join("token.key"));
+    let (key, _) =
+        key_file::read_or_make(&key_path).map_err(|error| Unservable(error.to_string()))?;
+    let network =
+        Internet { source_address: config.test.source_address, connect_timeout: CONNECT_TIMEOUT };
     let runs = Runs::of(Parts {
         config: config.clone(),
         store: store.clone(),
         permission: Permission::new(config.clone(), store.clone(), names.clone()),
-        tester: Arc::new(Probe { network, resolver: config.test.resolver, wanted: wanted(&config)? }),
+        tester: Arc::new(Probe {
+            network,
+            resolver: config.test.resolver,
+            wanted: wanted(&config)?,
+        }),
         identity: identity::find(&config, names.as_ref()).await,
         key: key.clone(),
         worker: worker(&config),
@@ -92,11 +103,15 @@ pub async fn serve(
     let state = AppState { config: config.clone(), store: store.clone(), runs: runs.clone() };
     let mut tasks = JoinSet::new();
     let receiving = receiver::begin(&config, &runs, key, &mut tasks).await?;
-    let connect_back = connect_back::begin(&state, &mut tasks).map_err(|error| Unservable(error.to_string()))?;
+    let connect_back =
+        connect_back::begin(&state, &mut tasks).map_err(|error| Unservable(error.to_string()))?;
     let (http, handle) = http::begin(&config, crate::router(state), &mut tasks).await?;
     let working = runs.clone();
     tasks.spawn(async move { working.work().await });
-    let receiver = receiving.as_ref().map(|receiving| receiving.local_addrs().to_vec()).unwrap_or_default();
+    let receiver = receiving
+        .as_ref()
+        .map(|receiving| receiving.local_addrs().to_vec())
+        .unwrap_or_default();
     let addresses = Addresses { http: Some(http), receiver, connect_back };
     tracing::info!(?addresses, public = config.public, "serving");
     ready(&addresses);
@@ -118,7 +133,11 @@ pub async fn serve(
 /// What is looked up beside a test.
 fn wanted(config: &Config) -> Result<Wanted, Unservable> {
     let blacklists = match config.test.blacklists {
-        true => Some(config.blacklist_keys().map_err(|Misconfigured(sentence)| Unservable(sentence))?),
+        true => Some(
+            config
+                .blacklist_keys()
+                .map_err(|Misconfigured(sentence)| Unservable(sentence))?,
+        ),
         false => None,
     };
     Ok(Wanted { blacklists, posture: config.test.posture })
@@ -132,7 +151,10 @@ pub async fn open_store(config: &Config) -> Result<Store, Unservable> {
     let opened = match &config.database {
         Some(url) => {
             std::fs::create_dir_all(&config.data).map_err(|error| {
-                Unservable(format!("The data folder {} can't be made: {error}.", config.data.display()))
+                Unservable(format!(
+                    "The data folder {} can't be made: {error}.",
+                    config.data.display()
+                ))
             })?;
             Store::postgres(url.expose()).await
         }
@@ -144,21 +166,31 @@ pub async fn open_store(config: &Config) -> Result<Store, Unservable> {
 /// Two processes on one folder would both think that the other's tests are orphans.
 fn lock(folder: &Path) -> Result<File, Unservable> {
     let path = folder.join("lock");
-    let wrong = |error: std::io::Error| Unservable(format!("{} can't be locked: {error}.", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(wrong)?;
+    let wrong =
+        |error: std::io::Error| Unservable(format!("{} can't be locked: {error}.", path.display()));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Unservable(format!("Another norelay serve uses the data folder {}.", folder.display())))
-        }
+        Err(TryLockError::WouldBlock) => Err(Unservable(format!(
+            "Another norelay serve uses the data folder {}.",
+            folder.display()
+        ))),
         Err(TryLockError::Error(error)) => Err(wrong(error)),
     }
 }
 
-/// The name of this process among those that share the database: the one with the same data folder on the same machine is
-/// the same worker after a restart.
+/// The name of this process among those that share the database: the one with the same data folder
+/// on the same machine is the same worker after a restart.
 fn worker(config: &Config) -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let folder = config.data.canonicalize().unwrap_or_else(|_| config.data.clone());
+    let folder = config
+        .data
+        .canonicalize()
+        .unwrap_or_else(|_| config.data.clone());
     format!("{}:{}", machine.trim(), folder.display())
 }

@@ -37,14 +37,19 @@ pub(super) async fn begin(
 ) -> Result<Option<Receiving>, Unservable> {
     let path = config.data.join(SPOOL);
     let wrong = |error: io::Error| Unservable(error.to_string());
-    catch_up(&path, runs)
-        .await
-        .map_err(|error| Unservable(format!("The spool {} can't be read: {error}.", path.display())))?;
+    catch_up(&path, runs).await.map_err(|error| {
+        Unservable(format!("The spool {} can't be read: {error}.", path.display()))
+    })?;
     if config.receiver.listen.is_empty() {
         return Ok(None);
     }
     let domain = runs.identity().domain.clone();
-    let name = config.receiver.name.clone().or_else(identity::host_name).unwrap_or_else(|| domain.clone());
+    let name = config
+        .receiver
+        .name
+        .clone()
+        .or_else(identity::host_name)
+        .unwrap_or_else(|| domain.clone());
     let mut reception = Reception::new(&name, &[domain], ReceptionKey::AnyRun(key));
     if let Some(contact) = config.url.as_ref().or(config.contact.as_ref()) {
         reception = reception.with_contact(contact);
@@ -58,8 +63,8 @@ pub(super) async fn begin(
     Ok(Some(receiving))
 }
 
-/// Stores what comes, and lets the spool forget it. A store that is away is waited for: meanwhile the channel fills, and
-/// then the receiver refuses.
+/// Stores what comes, and lets the spool forget it. A store that is away is waited for: meanwhile
+/// the channel fills, and then the receiver refuses.
 async fn store_all(
     mut receipts: mpsc::Receiver<Receipt>,
     runs: Runs,
@@ -68,7 +73,8 @@ async fn store_all(
     while let Some(receipt) = receipts.recv().await {
         while let Err(error) = runs.deliver(&receipt).await {
             if matches!(error, StoreError::NotFound) {
-                tracing::info!(run = %receipt.token.run, "a message came for a test that isn't kept any more");
+                tracing::info!(run = %receipt.token.run, "a message came for a test that isn't \
+                    kept any more");
                 break;
             }
             tracing::warn!(%error, "a receipt waits for the store");

@@ -19,7 +19,10 @@ pub(super) fn time(column: &'static str, millis: i64) -> Result<Timestamp, Store
     Timestamp::from_millisecond(millis).map_err(|_| StoreError::Damaged(column))
 }
 
-pub(super) fn maybe_time(column: &'static str, millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn maybe_time(
+    column: &'static str,
+    millis: Option<i64>,
+) -> Result<Option<Timestamp>, StoreError> {
     millis.map(|millis| time(column, millis)).transpose()
 }
 
@@ -45,8 +48,16 @@ pub(super) fn range(network: &IpNet) -> (Vec<u8>, Vec<u8>) {
 }
 
 pub(super) fn verdict_of(word: &str) -> Result<Verdict, StoreError> {
-    let all = [Verdict::OpenRelay, Verdict::Suspect, Verdict::Inconclusive, Verdict::Closed, Verdict::Unreachable];
-    all.into_iter().find(|verdict| verdict.word() == word).ok_or(StoreError::Damaged("verdict"))
+    let all = [
+        Verdict::OpenRelay,
+        Verdict::Suspect,
+        Verdict::Inconclusive,
+        Verdict::Closed,
+        Verdict::Unreachable,
+    ];
+    all.into_iter()
+        .find(|verdict| verdict.word() == word)
+        .ok_or(StoreError::Damaged("verdict"))
 }
 
 /// Text that a user gave, as PostgreSQL can keep it: it knows no NUL.
@@ -63,6 +74,9 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("what is stored as JSON has string keys")
 }
 
-pub(super) fn of_json<T: serde::de::DeserializeOwned>(column: &'static str, text: &str) -> Result<T, StoreError> {
+pub(super) fn of_json<T: serde::de::DeserializeOwned>(
+    column: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Damaged(column))
 }

@@ -7,7 +7,9 @@ use norelay_core::{check::Verdict, token::RunId};
 
 use super::{
     Job, JobId, Lease, Origin, Pinned, Request, State, Store, StoreError,
-    codec::{json, maybe_time, millis, octets, of_json, run_number, run_of, text, time, verdict_of},
+    codec::{
+        json, maybe_time, millis, octets, of_json, run_number, run_of, text, time, verdict_of,
+    },
     pool::{on, transact},
 };
 
@@ -15,16 +17,45 @@ use super::{
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, run, request, origin, asker, state, verdict, created, started, finished, expires, attempt, last FROM jobs ",
+            "SELECT id, run, request, origin, asker, state, verdict, created, started, finished, \
+             expires, attempt, last FROM jobs ",
             $rest
         )
     };
 }
 
-type Row = (Vec<u8>, i64, String, String, String, String, Option<String>, i64, Option<i64>, Option<i64>, i64, i64, i64);
+type Row = (
+    Vec<u8>,
+    i64,
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    i64,
+    i64,
+);
 
 fn job(row: Row) -> Result<Job, StoreError> {
-    let (id, run, request, origin, asker, state, verdict, created, started, finished, expires, attempt, last) = row;
+    let (
+        id,
+        run,
+        request,
+        origin,
+        asker,
+        state,
+        verdict,
+        created,
+        started,
+        finished,
+        expires,
+        attempt,
+        last,
+    ) = row;
     Ok(Job {
         id: job_id(id)?,
         run: run_of(run),
@@ -43,7 +74,10 @@ fn job(row: Row) -> Result<Job, StoreError> {
 }
 
 pub(super) fn job_id(octets: Vec<u8>) -> Result<JobId, StoreError> {
-    octets.try_into().map(JobId).map_err(|_| StoreError::Damaged("id"))
+    octets
+        .try_into()
+        .map(JobId)
+        .map_err(|_| StoreError::Damaged("id"))
 }
 
 fn jobs(rows: Vec<Row>) -> Result<Vec<Job>, StoreError> {
@@ -92,15 +126,23 @@ pub enum Created {
 }
 
 impl Store {
-    /// Keeps a new job, queued (or, from elsewhere, running), unless the same request has made one before.
+    /// Keeps a new job, queued (or, from elsewhere, running), unless the same request has made one
+    /// before.
     ///
     /// # Errors
     /// The database's.
-    pub async fn create_job(&self, new: &NewJob, once: Option<&Idempotency>) -> Result<Created, StoreError> {
-        const JOB: &str = "INSERT INTO jobs (id, run, target, request, pinned, origin, asker, state, created, started, expires, attempt, last) \
+    pub async fn create_job(
+        &self,
+        new: &NewJob,
+        once: Option<&Idempotency>,
+    ) -> Result<Created, StoreError> {
+        const JOB: &str = "INSERT INTO jobs (id, run, target, request, pinned, origin, asker, \
+                           state, created, started, expires, attempt, last) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)";
-        const ADDRESS: &str = "INSERT INTO addresses (job, address) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        const ONCE: &str = "INSERT INTO idempotency (digest, fingerprint, job, created) VALUES ($1, $2, $3, $4) \
+        const ADDRESS: &str =
+            "INSERT INTO addresses (job, address) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const ONCE: &str = "INSERT INTO idempotency (digest, fingerprint, job, created) VALUES \
+                            ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING";
         let (state, started) = match new.origin {
             Origin::Here => (State::Queued, None),
@@ -122,7 +164,11 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             for address in new.pinned.addresses() {
-                sqlx::query(ADDRESS).bind(&new.id.0[..]).bind(octets(address)).execute(&mut *tx).await?;
+                sqlx::query(ADDRESS)
+                    .bind(&new.id.0[..])
+                    .bind(octets(address))
+                    .execute(&mut *tx)
+                    .await?;
             }
             let mut fresh = true;
             if let Some(once) = once {
@@ -136,7 +182,10 @@ impl Store {
                 fresh = kept.rows_affected() == 1;
             }
             if !fresh {
-                sqlx::query("DELETE FROM jobs WHERE id = $1").bind(&new.id.0[..]).execute(&mut *tx).await?;
+                sqlx::query("DELETE FROM jobs WHERE id = $1")
+                    .bind(&new.id.0[..])
+                    .execute(&mut *tx)
+                    .await?;
             }
             fresh
         });
@@ -152,14 +201,15 @@ impl Store {
     /// The database's.
     pub async fn recall(&self, once: &Idempotency) -> Result<Option<Created>, StoreError> {
         const SQL: &str = "SELECT fingerprint, job FROM idempotency WHERE digest = $1";
-        let found: Option<(Vec<u8>, Vec<u8>)> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(&once.digest[..]).fetch_optional(db).await)?;
+        let found: Option<(Vec<u8>, Vec<u8>)> = on!(read self, |db| sqlx::query_as(SQL).bind(&once.digest[..]).fetch_optional(db).await)?;
         found
-            .map(
-                |(fingerprint, job)| {
-                    if fingerprint == once.fingerprint { job_id(job).map(Created::Before) } else { Ok(Created::Clash) }
-                },
-            )
+            .map(|(fingerprint, job)| {
+                if fingerprint == once.fingerprint {
+                    job_id(job).map(Created::Before)
+                } else {
+                    Ok(Created::Clash)
+                }
+            })
             .transpose()
     }
 
@@ -170,8 +220,7 @@ impl Store {
     pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE id = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<Row> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
+        let row: Option<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -182,18 +231,19 @@ impl Store {
     pub async fn job_of_run(&self, run: RunId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE run = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<Row> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
+        let row: Option<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
-    /// What was found about a job's target when it was asked for: what may be tested, and nothing else.
+    /// What was found about a job's target when it was asked for: what may be tested, and nothing
+    /// else.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn pinned(&self, id: JobId) -> Result<Pinned, StoreError> {
         const SQL: &str = "SELECT pinned FROM jobs WHERE id = $1";
-        let row: Option<(String,)> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).fetch_optional(db).await)?;
+        let row: Option<(String,)> =
+            on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).fetch_optional(db).await)?;
         let (text,) = row.ok_or(StoreError::NotFound)?;
         of_json("pinned", &text)
     }
@@ -202,9 +252,15 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn jobs_of(&self, target: &str, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+    pub async fn jobs_of(
+        &self,
+        target: &str,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
         const SQL: &str = select!(
-            "WHERE target = $1 AND created >= $2 AND origin = 'here' AND expires > $3 ORDER BY created DESC, id LIMIT $4"
+            "WHERE target = $1 AND created >= $2 AND origin = 'here' AND expires > $3 ORDER BY \
+             created DESC, id LIMIT $4"
         );
         let (since, now) = (millis(since), millis(Timestamp::now()));
         let rows = on!(read self, |db| {
@@ -217,9 +273,15 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn jobs_at(&self, address: IpAddr, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+    pub async fn jobs_at(
+        &self,
+        address: IpAddr,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
         const SQL: &str = select!(
-            "WHERE id IN (SELECT job FROM addresses WHERE address = $1) AND created >= $2 AND origin = 'here' AND expires > $3 \
+            "WHERE id IN (SELECT job FROM addresses WHERE address = $1) AND created >= $2 AND \
+             origin = 'here' AND expires > $3 \
              ORDER BY created DESC, id LIMIT $4"
         );
         let (since, now) = (millis(since), millis(Timestamp::now()));
@@ -234,7 +296,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn recent_jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
-        const SQL: &str = select!("WHERE origin = 'here' AND expires > $1 ORDER BY created DESC, id LIMIT $2");
+        const SQL: &str =
+            select!("WHERE origin = 'here' AND expires > $1 ORDER BY created DESC, id LIMIT $2");
         let now = millis(Timestamp::now());
         let rows = on!(read self, |db| sqlx::query_as(SQL).bind(now).bind(i64::from(limit)).fetch_all(db).await)?;
         jobs(rows)
@@ -246,7 +309,8 @@ impl Store {
     /// The database's.
     pub async fn previous(&self, job_before: &Job) -> Result<Option<Job>, StoreError> {
         const SQL: &str = select!(
-            "WHERE target = $1 AND created < $2 AND id <> $3 AND origin = 'here' AND state = 'finished' AND expires > $4 \
+            "WHERE target = $1 AND created < $2 AND id <> $3 AND origin = 'here' AND state = \
+             'finished' AND expires > $4 \
              ORDER BY created DESC, id LIMIT 1"
         );
         let (created, now) = (millis(job_before.created), millis(Timestamp::now()));
@@ -267,9 +331,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn open_jobs_of(&self, asker: &str) -> Result<u64, StoreError> {
-        const SQL: &str =
-            "SELECT COUNT(*) FROM jobs WHERE asker = $1 AND origin = 'here' AND state IN ('queued', 'running')";
-        let (count,): (i64,) = on!(read self, |db| sqlx::query_as(SQL).bind(asker).fetch_one(db).await)?;
+        const SQL: &str = "SELECT COUNT(*) FROM jobs WHERE asker = $1 AND origin = 'here' AND \
+                           state IN ('queued', 'running')";
+        let (count,): (i64,) =
+            on!(read self, |db| sqlx::query_as(SQL).bind(asker).fetch_one(db).await)?;
         Ok(count.unsigned_abs())
     }
 
@@ -279,11 +344,13 @@ impl Store {
     /// The database's.
     pub async fn count(&self, state: State) -> Result<u64, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM jobs WHERE state = $1 AND origin = 'here'";
-        let (count,): (i64,) = on!(read self, |db| sqlx::query_as(SQL).bind(state.word()).fetch_one(db).await)?;
+        let (count,): (i64,) =
+            on!(read self, |db| sqlx::query_as(SQL).bind(state.word()).fetch_one(db).await)?;
         Ok(count.unsigned_abs())
     }
 
-    /// Takes the oldest queued job none of whose addresses is under test, for a worker, who must renew its lease.
+    /// Takes the oldest queued job none of whose addresses is under test, for a worker, who must
+    /// renew its lease.
     ///
     /// # Errors
     /// The database's.
@@ -295,18 +362,27 @@ impl Store {
     ) -> Result<Option<(Job, Lease)>, StoreError> {
         const TURN: &str = "UPDATE turns SET turn = turn + 1 WHERE name = 'claim'";
         const FIND: &str = select!(
-            "WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM addresses mine JOIN addresses theirs ON theirs.address = mine.address \
-             JOIN jobs busy ON busy.id = theirs.job WHERE mine.job = jobs.id AND busy.state = 'running' AND busy.origin = 'here') \
+            "WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM addresses mine JOIN addresses \
+             theirs ON theirs.address = mine.address \
+             JOIN jobs busy ON busy.id = theirs.job WHERE mine.job = jobs.id AND busy.state = \
+             'running' AND busy.origin = 'here') \
              ORDER BY created, id LIMIT 1"
         );
-        const TAKE: &str = "UPDATE jobs SET state = 'running', worker = $1, lease = $2, started = COALESCE(started, $3), \
+        const TAKE: &str = "UPDATE jobs SET state = 'running', worker = $1, lease = $2, started = \
+                            COALESCE(started, $3), \
              attempt = attempt + 1 WHERE id = $4";
         let until = millis(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         let found: Option<Row> = transact!(self, |tx| {
             sqlx::query(TURN).execute(&mut *tx).await?;
             let found: Option<Row> = sqlx::query_as(FIND).fetch_optional(&mut *tx).await?;
             if let Some(row) = &found {
-                sqlx::query(TAKE).bind(worker).bind(until).bind(millis(now)).bind(&row.0).execute(&mut *tx).await?;
+                sqlx::query(TAKE)
+                    .bind(worker)
+                    .bind(until)
+                    .bind(millis(now))
+                    .bind(&row.0)
+                    .execute(&mut *tx)
+                    .await?;
             }
             found
         });
@@ -323,8 +399,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<bool, StoreError> {
-        const SQL: &str =
-            "UPDATE jobs SET lease = $1 WHERE id = $2 AND worker = $3 AND attempt = $4 AND state = 'running'";
+        const SQL: &str = "UPDATE jobs SET lease = $1 WHERE id = $2 AND worker = $3 AND attempt = \
+                           $4 AND state = 'running'";
         let renewed = on!(write self, |db| {
             sqlx::query(SQL)
                 .bind(millis(until))
@@ -357,19 +433,25 @@ impl Store {
         Ok(released == 1)
     }
 
-    /// The running jobs whose worker has gone: those with an expired lease, and those of one worker, if it is known to be dead.
+    /// The running jobs whose worker has gone: those with an expired lease, and those of one
+    /// worker, if it is known to be dead.
     ///
     /// # Errors
     /// The database's.
-    pub async fn orphans(&self, now: Timestamp, dead: Option<&str>) -> Result<Vec<(Job, Lease)>, StoreError> {
-        const SQL: &str =
-            select!("WHERE state = 'running' AND origin = 'here' AND (lease <= $1 OR worker = $2) ORDER BY created");
+    pub async fn orphans(
+        &self,
+        now: Timestamp,
+        dead: Option<&str>,
+    ) -> Result<Vec<(Job, Lease)>, StoreError> {
+        const SQL: &str = select!(
+            "WHERE state = 'running' AND origin = 'here' AND (lease <= $1 OR worker = $2) ORDER \
+             BY created"
+        );
         const WORKER: &str = "SELECT COALESCE(worker, '') FROM jobs WHERE id = $1";
         let rows: Vec<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead).fetch_all(db).await)?;
         let mut orphans = Vec::new();
         for orphan in jobs(rows)? {
-            let (worker,): (String,) =
-                on!(read self, |db| sqlx::query_as(WORKER).bind(&orphan.id.0[..]).fetch_one(db).await)?;
+            let (worker,): (String,) = on!(read self, |db| sqlx::query_as(WORKER).bind(&orphan.id.0[..]).fetch_one(db).await)?;
             let lease = Lease { job: orphan.id, worker, attempt: orphan.attempt };
             orphans.push((orphan, lease));
         }
@@ -387,7 +469,8 @@ impl Store {
         verdict: Option<Verdict>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE jobs SET state = $1, verdict = $2, finished = $3, worker = NULL, lease = NULL \
+        const SQL: &str = "UPDATE jobs SET state = $1, verdict = $2, finished = $3, worker = \
+                           NULL, lease = NULL \
              WHERE id = $4 AND state IN ('queued', 'running')";
         let ended = on!(write self, |db| {
             sqlx::query(SQL)
@@ -424,14 +507,18 @@ impl Store {
         if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
     }
 
-    /// Deletes what has expired: jobs, proofs of control, challenges, spendings. Gives how many jobs.
+    /// Deletes what has expired: jobs, proofs of control, challenges, spendings. Gives how many
+    /// jobs.
     ///
     /// # Errors
     /// The database's.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
         /// Nothing is limited over more than a day.
         const MEMORY: SignedDuration = SignedDuration::from_hours(25);
-        const REST: &[&str] = &["DELETE FROM owners WHERE expires <= $1", "DELETE FROM challenges WHERE expires <= $1"];
+        const REST: &[&str] = &[
+            "DELETE FROM owners WHERE expires <= $1",
+            "DELETE FROM challenges WHERE expires <= $1",
+        ];
         let forgotten = millis(now.saturating_sub(MEMORY).unwrap_or(Timestamp::MIN));
         let now = millis(now);
         let gone = on!(write self, |db| {

@@ -19,10 +19,10 @@ use super::{
 
 const PREFIX: &str = "norelay";
 type Row = (String, Vec<u8>, String, String, String, i64, i64, Option<i64>, Option<i64>);
-const SELECT: &str =
-    "SELECT id, digest, name, scopes, networks, hourly, created, expires, revoked FROM keys WHERE id = $1";
-const SELECT_ALL: &str =
-    "SELECT id, digest, name, scopes, networks, hourly, created, expires, revoked FROM keys ORDER BY created, id";
+const SELECT: &str = "SELECT id, digest, name, scopes, networks, hourly, created, expires, \
+                      revoked FROM keys WHERE id = $1";
+const SELECT_ALL: &str = "SELECT id, digest, name, scopes, networks, hourly, created, expires, \
+                          revoked FROM keys ORDER BY created, id";
 
 /// The whole text of a key, `norelay_ID_SECRET`: shown once, when it is made.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +35,9 @@ impl KeyText {
     /// A new one.
     #[must_use]
     pub fn random() -> Self {
-        let secret = BASE32_NOPAD.encode(&rand::random::<[u8; 32]>()).to_ascii_lowercase();
+        let secret = BASE32_NOPAD
+            .encode(&rand::random::<[u8; 32]>())
+            .to_ascii_lowercase();
         Self { id: HEXLOWER.encode(&rand::random::<[u8; 6]>()), secret }
     }
 
@@ -54,8 +56,13 @@ impl KeyText {
     /// Reads what a client shows; none where it has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.strip_prefix(PREFIX)?.strip_prefix('_')?.split_once('_')?;
-        let fits = id.len() == 12 && secret.len() == 52 && secret.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let (id, secret) = text
+            .strip_prefix(PREFIX)?
+            .strip_prefix('_')?
+            .split_once('_')?;
+        let fits = id.len() == 12
+            && secret.len() == 52
+            && secret.bytes().all(|octet| octet.is_ascii_alphanumeric());
         fits.then(|| Self { id: id.to_owned(), secret: secret.to_ascii_lowercase() })
     }
 
@@ -93,7 +100,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn create_key(&self, key: &ApiKey, text: &KeyText) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO keys (id, digest, name, scopes, networks, hourly, created, expires) \
+        const SQL: &str = "INSERT INTO keys (id, digest, name, scopes, networks, hourly, created, \
+                           expires) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let networks: Vec<String> = key.networks.iter().map(ToString::to_string).collect();
         on!(write self, |db| {
@@ -118,11 +126,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where it isn't or doesn't.
     pub async fn key(&self, shown: &KeyText, now: Timestamp) -> Result<ApiKey, StoreError> {
-        let row: Option<Row> = on!(read self, |db| sqlx::query_as(SELECT).bind(&shown.id).fetch_optional(db).await)?;
+        let row: Option<Row> =
+            on!(read self, |db| sqlx::query_as(SELECT).bind(&shown.id).fetch_optional(db).await)?;
         // A key that isn't known takes as long as one with a wrong secret.
-        let kept = row.as_ref().map_or_else(|| vec![0; 32], |row| row.1.clone());
+        let kept = row
+            .as_ref()
+            .map_or_else(|| vec![0; 32], |row| row.1.clone());
         let is_same = bool::from(kept.ct_eq(&shown.digest()));
-        let found = row.filter(|_| is_same).map(key).transpose()?.ok_or(StoreError::NotFound)?;
+        let found = row
+            .filter(|_| is_same)
+            .map(key)
+            .transpose()?
+            .ok_or(StoreError::NotFound)?;
         let works = found.revoked.is_none() && found.expires.is_none_or(|expires| expires > now);
         if works { Ok(found) } else { Err(StoreError::NotFound) }
     }

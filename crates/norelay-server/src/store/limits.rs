@@ -2,8 +2,10 @@
 //!
 //! Rules:
 //! - Counting and spending are one step: of two requests at once for the last place, one gets it.
-//! - They are apart from jobs: a result that is deleted gives nothing back, and a restart forgets nothing.
-//! - What was spent in the future, by a clock that was wrong, counts as spent now: nobody waits until that time comes.
+//! - They are apart from jobs: a result that is deleted gives nothing back, and a restart forgets
+//!   nothing.
+//! - What was spent in the future, by a clock that was wrong, counts as spent now: nobody waits
+//!   until that time comes.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,10 +40,15 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn spend(&self, now: Timestamp, budgets: &[Budget]) -> Result<Result<(), Exceeded>, StoreError> {
+    pub async fn spend(
+        &self,
+        now: Timestamp,
+        budgets: &[Budget],
+    ) -> Result<Result<(), Exceeded>, StoreError> {
         const TURN: &str = "UPDATE turns SET turn = turn + 1 WHERE name = 'spend'";
         const PRESENT: &str = "UPDATE spent SET at = $1 WHERE at > $1";
-        const NTH: &str = "SELECT at FROM spent WHERE bucket = $1 AND at > $2 ORDER BY at DESC LIMIT 1 OFFSET $3";
+        const NTH: &str =
+            "SELECT at FROM spent WHERE bucket = $1 AND at > $2 ORDER BY at DESC LIMIT 1 OFFSET $3";
         const SPEND: &str = "INSERT INTO spent (bucket, at) VALUES ($1, $2)";
         // Apart from the step itself, which leaves nothing behind where a budget is used up.
         on!(write self, |db| sqlx::query(PRESENT).bind(millis(now)).execute(db).await.map(drop))?;
@@ -55,7 +62,8 @@ impl Store {
                         until: now.saturating_add(budget.window).unwrap_or(Timestamp::MAX),
                     }));
                 };
-                // If there are as many as the limit, the oldest of them must leave the window first.
+                // If there are as many as the limit, the oldest of them must leave the window
+                // first.
                 let oldest: Option<(i64,)> = sqlx::query_as(NTH)
                     .bind(&budget.bucket)
                     .bind(since)
@@ -63,12 +71,18 @@ impl Store {
                     .fetch_optional(&mut *tx)
                     .await?;
                 if let Some((oldest,)) = oldest {
-                    let until = time("at", oldest)?.saturating_add(budget.window).unwrap_or(Timestamp::MAX);
+                    let until = time("at", oldest)?
+                        .saturating_add(budget.window)
+                        .unwrap_or(Timestamp::MAX);
                     return Ok(Err(Exceeded { index, until }));
                 }
             }
             for budget in budgets {
-                sqlx::query(SPEND).bind(&budget.bucket).bind(millis(now)).execute(&mut *tx).await?;
+                sqlx::query(SPEND)
+                    .bind(&budget.bucket)
+                    .bind(millis(now))
+                    .execute(&mut *tx)
+                    .await?;
             }
         });
         Ok(Ok(()))

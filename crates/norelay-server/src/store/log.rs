@@ -1,9 +1,10 @@
 //! The event log of a job, and the messages that came to the receiver.
 //!
 //! Rules:
-//! - Numbers are given by the job's row, which stays locked until the records are committed: who reads up to a number has read
-//!   everything before it.
-//! - A worker appends under its lease. One that has lost it (because it was thought dead) can't add to the log of its successor.
+//! - Numbers are given by the job's row, which stays locked until the records are committed: who
+//!   reads up to a number has read everything before it.
+//! - A worker appends under its lease. One that has lost it (because it was thought dead) can't add
+//!   to the log of its successor.
 //! - The same message again (its sender didn't hear our answer) is the same receipt.
 
 use jiff::Timestamp;
@@ -20,7 +21,8 @@ use super::{
     pool::{on, transact},
 };
 
-/// Records of one job: what the longest honest run writes (20,000 dialogues are the report's own limit), and more.
+/// Records of one job: what the longest honest run writes (20,000 dialogues are the report's own
+/// limit), and more.
 pub const MAX_RECORDS: i64 = 500_000;
 
 /// Records that are read at once.
@@ -63,12 +65,14 @@ impl Store {
     /// Appends records to the log of a job that a worker runs.
     ///
     /// # Errors
-    /// The database's; then nothing was appended, or it isn't known (PostgreSQL was lost during the commit).
+    /// The database's; then nothing was appended, or it isn't known (PostgreSQL was lost during the
+    /// commit).
     pub async fn append(&self, lease: &Lease, records: &[Record]) -> Result<Appended, StoreError> {
-        const NUMBER: &str = "UPDATE jobs SET last = last + $1 WHERE id = $2 AND worker = $3 AND attempt = $4 \
+        const NUMBER: &str = "UPDATE jobs SET last = last + $1 WHERE id = $2 AND worker = $3 AND \
+                              attempt = $4 \
              AND state = 'running' AND last + $1 <= $5 RETURNING last";
-        const STATE: &str =
-            "SELECT last FROM jobs WHERE id = $1 AND worker = $2 AND attempt = $3 AND state = 'running'";
+        const STATE: &str = "SELECT last FROM jobs WHERE id = $1 AND worker = $2 AND attempt = $3 \
+                             AND state = 'running'";
         let wanted = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let stored: Option<Vec<Stored>> = transact!(self, |tx| {
             let last: Option<(i64,)> = sqlx::query_as(NUMBER)
@@ -104,13 +108,17 @@ impl Store {
         Ok(if held.is_some() { Appended::Full } else { Appended::Lost })
     }
 
-    /// Appends one record to the log of a job in any state, for what isn't its worker's: a note, the end of an orphan.
+    /// Appends one record to the log of a job in any state, for what isn't its worker's: a note,
+    /// the end of an orphan.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or the database's.
     pub async fn append_note(&self, id: JobId, record: Record) -> Result<Stored, StoreError> {
         let stored: Stored = transact!(self, |tx| {
-            let last: Option<(i64,)> = sqlx::query_as(NEXT).bind(&id.0[..]).fetch_optional(&mut *tx).await?;
+            let last: Option<(i64,)> = sqlx::query_as(NEXT)
+                .bind(&id.0[..])
+                .fetch_optional(&mut *tx)
+                .await?;
             let Some((last,)) = last else { return Err(StoreError::NotFound) };
             let stored = Stored::new(last, record);
             insert!(tx, id, &stored);
@@ -119,17 +127,22 @@ impl Store {
         Ok(stored)
     }
 
-    /// Ends a job that is queued or running, with the last record of its log, in one step: its worker, if it has one, can add
-    /// nothing any more. Gives none where the job was over.
+    /// Ends a job that is queued or running, with the last record of its log, in one step: its
+    /// worker, if it has one, can add nothing any more. Gives none where the job was over.
     ///
     /// # Errors
     /// The database's.
     pub async fn interrupt(&self, id: JobId, record: Record) -> Result<Option<Stored>, StoreError> {
-        const END: &str = "UPDATE jobs SET state = 'interrupted', finished = $1, worker = NULL, lease = NULL, last = last + 1 \
+        const END: &str = "UPDATE jobs SET state = 'interrupted', finished = $1, worker = NULL, \
+                           lease = NULL, last = last + 1 \
              WHERE id = $2 AND state IN ('queued', 'running') RETURNING last";
         let at = millis(record.at);
         let stored: Option<Stored> = transact!(self, |tx| {
-            let last: Option<(i64,)> = sqlx::query_as(END).bind(at).bind(&id.0[..]).fetch_optional(&mut *tx).await?;
+            let last: Option<(i64,)> = sqlx::query_as(END)
+                .bind(at)
+                .bind(&id.0[..])
+                .fetch_optional(&mut *tx)
+                .await?;
             match last {
                 Some((last,)) => {
                     let stored = Stored::new(last, record);
@@ -142,18 +155,20 @@ impl Store {
         Ok(stored)
     }
 
-    /// Records a message that came, once: as an event in the log of its run's job. Gives the job and the record,
-    /// or none where it was recorded before.
+    /// Records a message that came, once: as an event in the log of its run's job. Gives the job
+    /// and the record, or none where it was recorded before.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where no job has that run; the database's: then the sender must be told to come again.
+    /// [`StoreError::NotFound`] where no job has that run; the database's: then the sender must be
+    /// told to come again.
     pub async fn record_receipt(
         &self,
         receipt: &Receipt,
         at: Timestamp,
     ) -> Result<Option<(JobId, Stored)>, StoreError> {
         const JOB: &str = "SELECT id FROM jobs WHERE run = $1 AND expires > $2";
-        const KEEP: &str = "INSERT INTO receipts (digest, job, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        const KEEP: &str =
+            "INSERT INTO receipts (digest, job, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let digest = digest(receipt);
         let record = Record::new(at, Event::Received(receipt.clone()));
         let kept: Option<(JobId, Stored)> = transact!(self, |tx| {
@@ -164,8 +179,16 @@ impl Store {
                 .await?;
             let Some((job,)) = job else { return Err(StoreError::NotFound) };
             let id = job_id(job)?;
-            let (last,): (i64,) = sqlx::query_as(NEXT).bind(&id.0[..]).fetch_one(&mut *tx).await?;
-            let kept = sqlx::query(KEEP).bind(&digest[..]).bind(&id.0[..]).bind(last).execute(&mut *tx).await?;
+            let (last,): (i64,) = sqlx::query_as(NEXT)
+                .bind(&id.0[..])
+                .fetch_one(&mut *tx)
+                .await?;
+            let kept = sqlx::query(KEEP)
+                .bind(&digest[..])
+                .bind(&id.0[..])
+                .bind(last)
+                .execute(&mut *tx)
+                .await?;
             if kept.rows_affected() == 0 {
                 // Dropping the transaction gives the number back.
                 return Ok(None);
@@ -181,12 +204,20 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn events_since(&self, id: JobId, seq: i64, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        const SQL: &str = "SELECT seq, record FROM events WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    pub async fn events_since(
+        &self,
+        id: JobId,
+        seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Stored>, StoreError> {
+        const SQL: &str =
+            "SELECT seq, record FROM events WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
         let rows: Vec<(i64, Vec<u8>)> = on!(read self, |db| {
             sqlx::query_as(SQL).bind(&id.0[..]).bind(seq).bind(i64::from(limit)).fetch_all(db).await
         })?;
-        rows.into_iter().map(|(seq, octets)| stored(seq, &octets)).collect()
+        rows.into_iter()
+            .map(|(seq, octets)| stored(seq, &octets))
+            .collect()
     }
 
     /// The whole log of a job.
@@ -225,7 +256,10 @@ impl Store {
 const NEXT: &str = "UPDATE jobs SET last = last + 1 WHERE id = $1 RETURNING last";
 
 fn number(before: i64, records: &[Record]) -> Vec<Stored> {
-    (before + 1..).zip(records).map(|(seq, record)| Stored::new(seq, record.clone())).collect()
+    (before + 1..)
+        .zip(records)
+        .map(|(seq, record)| Stored::new(seq, record.clone()))
+        .collect()
 }
 
 fn stored(seq: i64, octets: &[u8]) -> Result<Stored, StoreError> {
@@ -234,7 +268,8 @@ fn stored(seq: i64, octets: &[u8]) -> Result<Stored, StoreError> {
     Ok(Stored { seq, record: std::sync::Arc::new(record), line: line.into() })
 }
 
-/// What makes a message the same as another: everything but the port that it came from and the time.
+/// What makes a message the same as another: everything but the port that it came from and the
+/// time.
 fn digest(receipt: &Receipt) -> [u8; 32] {
     let mut same = receipt.clone();
     same.peer.set_port(0);

@@ -1,8 +1,10 @@
-//! The store: jobs, their event logs, receipts, keys, opt-outs and proofs of control; in SQLite or PostgreSQL.
+//! The store: jobs, their event logs, receipts, keys, opt-outs and proofs of control; in SQLite or
+//! PostgreSQL.
 //!
 //! Rules:
 //! - The same SQL runs on both, and one suite of tests holds both to it (`tests/store.rs`).
-//! - A log is appended to and never changed; records become visible in the order of their numbers, without gaps.
+//! - A log is appended to and never changed; records become visible in the order of their numbers,
+//!   without gaps.
 //! - What was reported as done is done after a kill, and a message that comes twice is kept once.
 //! - Nothing here judges, permits or connects.
 
@@ -25,8 +27,8 @@ pub use self::{
     limits::{Budget, Exceeded},
     log::{Appended, Lease, MAX_RECORDS},
     model::{
-        ApiKey, Challenge, Job, JobId, NotAJobId, OnePath, OptOut, Origin, Owner, Pinned, Request, Scope, State,
-        Stored, Subject,
+        ApiKey, Challenge, Job, JobId, NotAJobId, OnePath, OptOut, Origin, Owner, Pinned, Request,
+        Scope, State, Stored, Subject,
     },
 };
 
@@ -59,7 +61,9 @@ impl std::fmt::Display for StoreError {
             Self::NotFound => f.write_str("there is no such thing, or it has expired"),
             Self::Unavailable(cause) => write!(f, "the database does not answer: {cause}"),
             Self::Setting(sentence) => f.write_str(sentence),
-            Self::Damaged(column) => write!(f, "the database holds something unreadable in column {column}"),
+            Self::Damaged(column) => {
+                write!(f, "the database holds something unreadable in column {column}")
+            }
             Self::Database(cause) => write!(f, "the database failed: {cause}"),
         }
     }
@@ -72,7 +76,9 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, RowNotFound, WorkerCrashed};
         match error {
             RowNotFound => Self::NotFound,
-            Io(_) | PoolTimedOut | PoolClosed | Protocol(_) | WorkerCrashed => Self::Unavailable(error.to_string()),
+            Io(_) | PoolTimedOut | PoolClosed | Protocol(_) | WorkerCrashed => {
+                Self::Unavailable(error.to_string())
+            }
             sqlx::Error::Database(ref fault) if is_passing(fault.code().as_deref()) => {
                 Self::Unavailable(error.to_string())
             }
@@ -81,13 +87,15 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Codes of faults that pass: SQLite's busy, locked, full, and what a full disk or quota does to its files (778, 1034,
-/// 4874); PostgreSQL's connection (08), resources (53), shutdown (57P)
-/// and conflicts of transactions (40).
+/// Codes of faults that pass: SQLite's busy, locked, full, and what a full disk or quota does to
+/// its files (778, 1034, 4874); PostgreSQL's connection (08), resources (53), shutdown (57P) and
+/// conflicts of transactions (40).
 fn is_passing(code: Option<&str>) -> bool {
     code.is_some_and(|code| {
         matches!(code, "5" | "6" | "13" | "261" | "517" | "778" | "1034" | "4874")
-            || ["08", "53", "57P", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+            || ["08", "53", "57P", "40"]
+                .iter()
+                .any(|class| code.len() == 5 && code.starts_with(class))
     })
 }
 
@@ -115,7 +123,8 @@ impl Store {
         Self { max_records, ..self }
     }
 
-    /// Opens SQLite's file in a folder, which is made where it is missing, and brings its tables up to date.
+    /// Opens SQLite's file in a folder, which is made where it is missing, and brings its tables up
+    /// to date.
     ///
     /// # Errors
     /// It can't be opened.

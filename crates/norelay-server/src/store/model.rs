@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 
 const TEXT: Encoding = BASE32_NOPAD;
 
-/// The public name of a job: 128 random bits, shown as 26 letters of base32 in lower case. Who knows it may read the result.
+/// The public name of a job: 128 random bits, shown as 26 letters of base32 in lower case. Who
+/// knows it may read the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub [u8; 16]);
 
@@ -50,7 +51,9 @@ impl std::str::FromStr for JobId {
     type Err = NotAJobId;
 
     fn from_str(text: &str) -> Result<Self, NotAJobId> {
-        let octets = TEXT.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| NotAJobId)?;
+        let octets = TEXT
+            .decode(text.to_ascii_uppercase().as_bytes())
+            .map_err(|_| NotAJobId)?;
         octets.try_into().map(Self).map_err(|_| NotAJobId)
     }
 }
@@ -63,7 +66,9 @@ impl Serialize for JobId {
 
 impl<'de> Deserialize<'de> for JobId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -86,7 +91,7 @@ pub struct Request {
     /// Only this path; none: all of the target's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<OnePath>,
-    /// Whether messages are sent for proof (needs a receiver and, in public mode, proof of control).
+    /// True to send messages for proof (needs a receiver; in public mode, proof of control too).
     pub proof: bool,
 }
 
@@ -104,7 +109,8 @@ pub struct OnePath {
     pub security: Security,
 }
 
-/// What was found about a target when its test was permitted. It is not looked up again: a name can't point elsewhere later.
+/// What was found about a target when its test was permitted. It is not looked up again: a name
+/// can't point elsewhere later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinned {
     /// The mail exchangers, with the addresses that may be tested.
@@ -124,7 +130,9 @@ pub struct Pinned {
 impl Pinned {
     /// Every address that may be tested.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.exchangers.iter().flat_map(|exchanger| exchanger.addresses.iter().copied())
+        self.exchangers
+            .iter()
+            .flat_map(|exchanger| exchanger.addresses.iter().copied())
     }
 }
 
@@ -163,7 +171,9 @@ impl State {
     }
 
     pub(super) fn of_word(word: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Finished, Self::Interrupted].into_iter().find(|state| state.word() == word)
+        [Self::Queued, Self::Running, Self::Finished, Self::Interrupted]
+            .into_iter()
+            .find(|state| state.word() == word)
     }
 }
 
@@ -238,12 +248,15 @@ impl Stored {
 }
 
 /// What an API key may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Start tests.
     Test,
-    /// Have messages sent for proof, and every profile and port, at targets within the key's networks.
+    /// Have messages sent for proof, and every profile and port, at targets within the key's
+    /// networks.
     Prove,
     /// Use the service as the receiver of tests that run elsewhere.
     Receive,
@@ -303,7 +316,8 @@ impl fmt::Display for Subject {
 
 impl Subject {
     pub(super) fn of_text(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Domain(text.to_owned()), Self::Network)
+        text.parse()
+            .map_or_else(|_| Self::Domain(text.to_owned()), Self::Network)
     }
 }
 

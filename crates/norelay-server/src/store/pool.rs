@@ -1,8 +1,8 @@
 //! The two databases: how they are opened, and how one text of SQL is run on either.
 //!
 //! Rules:
-//! - SQLite has one writer; readers never wait for it (WAL). What is committed survives a loss of power (`synchronous = FULL`),
-//!   because a message that was accepted must not be forgotten.
+//! - SQLite has one writer; readers never wait for it (WAL). What is committed survives a loss of
+//!   power (`synchronous = FULL`), because a message that was accepted must not be forgotten.
 //! - Both pools are typed; the macros below write a statement once and compile it for both.
 
 use std::{fs, path::Path, str::FromStr, time::Duration};
@@ -47,12 +47,14 @@ macro_rules! on {
     };
 }
 
-/// Runs `$body` with `$tx` as a transaction, and commits it; leaving by `?` or `return` rolls it back.
+/// Runs `$body` with `$tx` as a transaction, and commits it; leaving by `?` or `return` rolls it
+/// back.
 macro_rules! transact {
     ($store:expr, |$tx:ident| $body:expr) => {
         match &$store.pools {
             $crate::store::pool::Pools::Sqlite { write, .. } => {
-                // A deferred transaction that turns into a writer can fail as busy; an immediate one waits its turn.
+                // A deferred transaction that turns into a writer can fail as busy; an immediate
+                // one waits its turn.
                 let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
                 let made = $body;
                 $tx.commit().await?;
@@ -76,17 +78,23 @@ impl Pools {
         make_private_folder(folder)?;
         make_private_file(&folder.join(FILE))?;
         let options = sqlite_options(&folder.join(FILE));
-        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).after_release(|writer, _| {
-            // SQLite itself rolls back what a full disk broke off; the library then takes the transaction to be open for
-            // ever, and no other could begin. A rollback that is under way is over when the ping is answered.
-            Box::pin(async move {
-                writer.ping().await?;
-                Ok(!writer.is_in_transaction())
-            })
-        });
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .after_release(|writer, _| {
+                // SQLite itself rolls back what a full disk broke off; the library then takes the
+                // transaction to be open for ever, and no other could begin. A rollback that is
+                // under way is over when the ping is answered.
+                Box::pin(async move {
+                    writer.ping().await?;
+                    Ok(!writer.is_in_transaction())
+                })
+            });
         let write = write.connect_with(options.clone()).await?;
         schema::sqlite().run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(PATIENCE);
+        let read = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(PATIENCE);
         let read = read.connect_with(options.create_if_missing(false)).await?;
         Ok(Self::Sqlite { write, read })
     }
@@ -94,9 +102,12 @@ impl Pools {
     /// The database that a `postgres://` address names.
     pub(super) async fn postgres(url: &str) -> Result<Self, StoreError> {
         // The parser's error may quote the address, and with it the password.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| StoreError::Setting("the database's address isn't a postgres:// address".to_owned()))?;
-        let options = options.application_name("norelay").options([("statement_timeout", "30s")]);
+        let options = PgConnectOptions::from_str(url).map_err(|_| {
+            StoreError::Setting("the database's address isn't a postgres:// address".to_owned())
+        })?;
+        let options = options
+            .application_name("norelay")
+            .options([("statement_timeout", "30s")]);
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -116,12 +127,20 @@ impl Pools {
         }
     }
 
-    /// Copies the database into a new file while it is in use. SQLite's only: PostgreSQL has `pg_dump`.
+    /// Copies the database into a new file while it is in use. SQLite's only: PostgreSQL has
+    /// `pg_dump`.
     pub(super) async fn back_up(folder: &Path, to: &Path) -> Result<(), StoreError> {
-        let mut connection =
-            sqlx::SqliteConnection::connect_with(&sqlite_options(&folder.join(FILE)).create_if_missing(false)).await?;
-        let to = to.to_str().ok_or_else(|| StoreError::Setting("the file's name isn't UTF-8".to_owned()))?;
-        sqlx::query("VACUUM INTO $1").bind(to).execute(&mut connection).await?;
+        let mut connection = sqlx::SqliteConnection::connect_with(
+            &sqlite_options(&folder.join(FILE)).create_if_missing(false),
+        )
+        .await?;
+        let to = to
+            .to_str()
+            .ok_or_else(|| StoreError::Setting("the file's name isn't UTF-8".to_owned()))?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(to)
+            .execute(&mut connection)
+            .await?;
         connection.close().await?;
         Ok(())
     }
@@ -140,8 +159,14 @@ fn sqlite_options(file: &Path) -> SqliteConnectOptions {
 /// Makes the file for its owner alone: SQLite gives the files beside it the same rights.
 fn make_private_file(file: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let made = fs::File::options().create(true).append(true).mode(0o600).open(file);
-    made.map(drop).map_err(|error| StoreError::Setting(format!("the file {} can't be made: {error}", file.display())))
+    let made = fs::File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file);
+    made.map(drop).map_err(|error| {
+        StoreError::Setting(format!("the file {} can't be made: {error}", file.display()))
+    })
 }
 
 /// Makes the folder, for its owner alone.
@@ -150,6 +175,11 @@ fn make_private_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| StoreError::Setting(format!("the folder {} can't be made: {error}", folder.display())))
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.map_err(|error| {
+        StoreError::Setting(format!("the folder {} can't be made: {error}", folder.display()))
+    })
 }

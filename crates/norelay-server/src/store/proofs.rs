@@ -34,8 +34,14 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn opt_out(&self, network: &IpNet, proof: &str, now: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO opt_outs (network, low, high, proof, created) VALUES ($1, $2, $3, $4, $5) \
+    pub async fn opt_out(
+        &self,
+        network: &IpNet,
+        proof: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO opt_outs (network, low, high, proof, created) VALUES ($1, \
+                           $2, $3, $4, $5) \
              ON CONFLICT DO NOTHING";
         let (low, high) = range(network);
         on!(write self, |db| {
@@ -69,10 +75,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn opt_out_of(&self, address: IpAddr) -> Result<Option<OptOut>, StoreError> {
-        const SQL: &str =
-            "SELECT network, proof, created FROM opt_outs WHERE low <= $1 AND high >= $1 ORDER BY low DESC LIMIT 1";
-        let row: Option<(String, String, i64)> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
+        const SQL: &str = "SELECT network, proof, created FROM opt_outs WHERE low <= $1 AND high \
+                           >= $1 ORDER BY low DESC LIMIT 1";
+        let row: Option<(String, String, i64)> = on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
         row.map(opt_out_row).transpose()
     }
 
@@ -81,7 +86,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn opt_outs(&self, limit: u32) -> Result<Vec<OptOut>, StoreError> {
-        const SQL: &str = "SELECT network, proof, created FROM opt_outs ORDER BY low, high LIMIT $1";
+        const SQL: &str =
+            "SELECT network, proof, created FROM opt_outs ORDER BY low, high LIMIT $1";
         let rows: Vec<(String, String, i64)> =
             on!(read self, |db| sqlx::query_as(SQL).bind(i64::from(limit)).fetch_all(db).await)?;
         rows.into_iter().map(opt_out_row).collect()
@@ -92,8 +98,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn keep_owner(&self, owner: &Owner) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO owners (subject, asker, low, high, proof, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (subject, asker) DO UPDATE SET proof = excluded.proof, created = excluded.created, expires = excluded.expires";
+        const SQL: &str = "INSERT INTO owners (subject, asker, low, high, proof, created, \
+                           expires) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (subject, asker) DO UPDATE SET proof = excluded.proof, created = \
+             excluded.created, expires = excluded.expires";
         let (low, high) = match &owner.subject {
             Subject::Domain(_) => (None, None),
             Subject::Network(network) => {
@@ -124,10 +132,10 @@ impl Store {
     pub async fn owned_by(&self, asker: &str, now: Timestamp) -> Result<Vec<Owner>, StoreError> {
         /// More proofs of one asker are of no use to a test of one server.
         const LIMIT: i64 = 1_000;
-        const SQL: &str = "SELECT subject, proof, created, expires FROM owners WHERE asker = $1 AND expires > $2 \
+        const SQL: &str = "SELECT subject, proof, created, expires FROM owners WHERE asker = $1 \
+                           AND expires > $2 \
              ORDER BY created DESC, subject LIMIT $3";
-        let rows: Vec<(String, String, i64, i64)> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
+        let rows: Vec<(String, String, i64, i64)> = on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
         let owner = |(subject, proof, created, expires): (String, String, i64, i64)| {
             Ok(Owner {
                 subject: Subject::of_text(&subject),
@@ -145,7 +153,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn create_challenge(&self, new: &Challenge) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO challenges (id, subject, asker, method, purpose, secret, attempts, created, expires) \
+        const SQL: &str = "INSERT INTO challenges (id, subject, asker, method, purpose, secret, \
+                           attempts, created, expires) \
              VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)";
         on!(write self, |db| {
             sqlx::query(SQL)
@@ -168,8 +177,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is none, it has expired, or it was tried `most` times.
-    pub async fn try_challenge(&self, id: JobId, now: Timestamp, most: u32) -> Result<Challenge, StoreError> {
-        const SQL: &str = "UPDATE challenges SET attempts = attempts + 1 WHERE id = $1 AND expires > $2 AND attempts < $3 \
+    pub async fn try_challenge(
+        &self,
+        id: JobId,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Challenge, StoreError> {
+        const SQL: &str = "UPDATE challenges SET attempts = attempts + 1 WHERE id = $1 AND \
+                           expires > $2 AND attempts < $3 \
              RETURNING id, subject, asker, method, purpose, secret, attempts, created, expires";
         let row: Option<ChallengeRow> = on!(write self, |db| {
             sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).bind(i64::from(most)).fetch_optional(db).await
@@ -182,10 +197,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn challenge(&self, id: JobId, now: Timestamp) -> Result<Challenge, StoreError> {
-        const SQL: &str = "SELECT id, subject, asker, method, purpose, secret, attempts, created, expires FROM challenges \
+        const SQL: &str = "SELECT id, subject, asker, method, purpose, secret, attempts, created, \
+                           expires FROM challenges \
              WHERE id = $1 AND expires > $2";
-        let row: Option<ChallengeRow> =
-            on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).fetch_optional(db).await)?;
+        let row: Option<ChallengeRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).fetch_optional(db).await)?;
         row.map(challenge).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -203,6 +218,8 @@ impl Store {
 }
 
 fn opt_out_row((network, proof, created): (String, String, i64)) -> Result<OptOut, StoreError> {
-    let network = network.parse().map_err(|_| StoreError::Damaged("network"))?;
+    let network = network
+        .parse()
+        .map_err(|_| StoreError::Damaged("network"))?;
     Ok(OptOut { network, proof, created: time("created", created)? })
 }

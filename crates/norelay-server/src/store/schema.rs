@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - A migration that was published is never changed; a change is a new file and a new line here.
-//! - They are written for SQLite; PostgreSQL's text is made from the same file, so the two can't drift apart.
+//! - They are written for SQLite; PostgreSQL's text is made from the same file, so the two can't
+//!   drift apart.
 
 use std::borrow::Cow;
 
@@ -11,10 +12,12 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
 
 /// What PostgreSQL calls SQLite's types, and what it has no word for.
-const POSTGRES_WORDS: &[(&str, &str)] = &[(" INTEGER", " BIGINT"), (" BLOB", " BYTEA"), (" STRICT;", ";")];
+const POSTGRES_WORDS: &[(&str, &str)] =
+    &[(" INTEGER", " BIGINT"), (" BLOB", " BYTEA"), (" STRICT;", ";")];
 
 /// The migrations for SQLite.
 pub(super) fn sqlite() -> Migrator {
@@ -24,8 +27,9 @@ pub(super) fn sqlite() -> Migrator {
 /// The migrations for PostgreSQL.
 pub(super) fn postgres() -> Migrator {
     migrator(|text| {
-        let translated =
-            POSTGRES_WORDS.iter().fold(text.to_owned(), |text, (sqlite, postgres)| text.replace(sqlite, postgres));
+        let translated = POSTGRES_WORDS
+            .iter()
+            .fold(text.to_owned(), |text, (sqlite, postgres)| text.replace(sqlite, postgres));
         Cow::Owned(translated)
     })
 }

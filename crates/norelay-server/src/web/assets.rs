@@ -1,4 +1,5 @@
-//! The style sheet, the script and the icon: in the executable, named by their content so that browsers may keep them.
+//! The style sheet, the script and the icon: in the executable, named by their content so that
+//! browsers may keep them.
 
 use std::sync::LazyLock;
 
@@ -17,9 +18,21 @@ struct Asset {
 }
 
 static ASSETS: [Asset; 3] = [
-    Asset { name: "style.css", kind: "text/css; charset=utf-8", content: include_str!("../../assets/style.css") },
-    Asset { name: "live.js", kind: "text/javascript; charset=utf-8", content: include_str!("../../assets/live.js") },
-    Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../../assets/icon.svg") },
+    Asset {
+        name: "style.css",
+        kind: "text/css; charset=utf-8",
+        content: include_str!("../../assets/style.css"),
+    },
+    Asset {
+        name: "live.js",
+        kind: "text/javascript; charset=utf-8",
+        content: include_str!("../../assets/live.js"),
+    },
+    Asset {
+        name: "icon.svg",
+        kind: "image/svg+xml",
+        content: include_str!("../../assets/icon.svg"),
+    },
 ];
 
 /// `/assets/HASH/NAME` of each.
@@ -48,12 +61,14 @@ pub fn icon() -> &'static str {
     &ADDRESSES[2]
 }
 
-/// `GET /assets/{hash}/{name}`; an old hash gets the new content, which must not be kept under its name.
+/// `GET /assets/{hash}/{name}`; an old hash gets the new content, which must not be kept under its
+/// name.
 pub async fn serve(Path((hash, name)): Path<(String, String)>) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let is_current = ADDRESSES.contains(&format!("/assets/{hash}/{name}"));
     let keep = if is_current { "public, max-age=31536000, immutable" } else { "no-store" };
-    ([(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, keep)], asset.content).into_response()
+    ([(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, keep)], asset.content)
+        .into_response()
 }

@@ -1,8 +1,10 @@
 //! Blacklists: a form, and what the lists say.
 //!
 //! Rules:
-//! - Listings come first, then what isn't known and why, then the rest; dead lists are named and were not asked.
-//! - Whatever is to be done begins with closing the relay; the way off a list is shown only where a test says closed.
+//! - Listings come first, then what isn't known and why, then the rest; dead lists are named and
+//!   were not asked.
+//! - Whatever is to be done begins with closing the relay; the way off a list is shown only where a
+//!   test says closed.
 //! - Nothing is looked up but by the form, which is sent from our own pages (`guard`).
 
 use std::cmp::Reverse;
@@ -124,13 +126,23 @@ pub async fn look_up(
 ) -> Response {
     match pages.lookups.look_up(&state, &asker, &asked.target).await {
         Ok(lookup) => page(&state, &asked, StatusCode::OK, "", Some(&lookup)).await,
-        Err(Refusal::Malformed(why)) => page(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why, None).await,
-        Err(Refusal::Forbidden(why)) => page(&state, &asked, StatusCode::FORBIDDEN, &why, None).await,
+        Err(Refusal::Malformed(why)) => {
+            page(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why, None).await
+        }
+        Err(Refusal::Forbidden(why)) => {
+            page(&state, &asked, StatusCode::FORBIDDEN, &why, None).await
+        }
         Err(refusal) => start::refused(&state, refusal),
     }
 }
 
-async fn page(state: &AppState, asked: &Asked, status: StatusCode, problem: &str, lookup: Option<&Lookup>) -> Response {
+async fn page(
+    state: &AppState,
+    asked: &Asked,
+    status: StatusCode,
+    problem: &str,
+    lookup: Option<&Lookup>,
+) -> Response {
     let relay = match lookup {
         Some(lookup) => RelayTest::find(state, asked.test.parse().ok(), lookup).await,
         None => None,
@@ -158,7 +170,9 @@ async fn page(state: &AppState, asked: &Asked, status: StatusCode, problem: &str
         results,
     };
     let mut response = shell::page(status, &page);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -169,9 +183,16 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
     let judgement = judge(survey);
     let (mark, word) = of_state(judgement.state, judgement.worst);
     let pick = |is: fn(&Reading) -> bool| {
-        let mut readings: Vec<_> = survey.readings.iter().filter(|reading| is(reading)).collect();
+        let mut readings: Vec<_> = survey
+            .readings
+            .iter()
+            .filter(|reading| is(reading))
+            .collect();
         readings.sort_by_key(|reading| Reverse(reading.impact));
-        readings.into_iter().map(|reading| line(reading, relay)).collect::<Vec<_>>()
+        readings
+            .into_iter()
+            .map(|reading| line(reading, relay))
+            .collect::<Vec<_>>()
     };
     let unknown = pick(|reading| matches!(reading.listing, Listing::Unknown { .. }));
     let (unknown, unknown_little) = match unknown.len() > FEW {
@@ -183,14 +204,24 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
         mark,
         word,
         summary: harmless(&judgement.summary),
-        hints: judgement.hints.iter().map(|hint| in_settings(&harmless(hint))).collect(),
+        hints: judgement
+            .hints
+            .iter()
+            .map(|hint| in_settings(&harmless(hint)))
+            .collect(),
         // Where our resolver is, is no stranger's business.
         asked: match public {
             true => time::length(survey.elapsed_ms),
-            false => format!("{} through {}", time::length(survey.elapsed_ms), survey.resolvers.join(", ")),
+            false => format!(
+                "{} through {}",
+                time::length(survey.elapsed_ms),
+                survey.resolvers.join(", ")
+            ),
         },
         listed: pick(|reading| reading.listing.is_against()),
-        vouched: pick(|reading| matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()),
+        vouched: pick(|reading| {
+            matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()
+        }),
         unknown,
         unknown_little,
         clean: pick(|reading| reading.listing == Listing::NotListed),
@@ -210,7 +241,9 @@ fn of_state(state: blacklist::State, worst: Option<Impact>) -> (Mark, &'static s
 
 fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
     let (mark, word) = match &reading.listing {
-        Listing::Listed { .. } if !reading.listing.is_against() => (mark::CLOSED, "Vouched for, or remarked on"),
+        Listing::Listed { .. } if !reading.listing.is_against() => {
+            (mark::CLOSED, "Vouched for, or remarked on")
+        }
         Listing::Listed { .. } if reading.impact >= Impact::Medium => (mark::OPEN, "Listed"),
         Listing::Listed { .. } if reading.impact == Impact::Low => (mark::SUSPECT, "Listed"),
         Listing::Listed { .. } => (mark::QUIET, "Listed"),
@@ -222,7 +255,11 @@ fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
     let (says, reasons) = words(&reading.listing);
     Line {
         zone: harmless(&reading.zone),
-        operator: reading.operator.as_deref().map(harmless).unwrap_or_default(),
+        operator: reading
+            .operator
+            .as_deref()
+            .map(harmless)
+            .unwrap_or_default(),
         impact: impact(reading.impact),
         matters: reading.impact >= Impact::Medium,
         mark,
@@ -250,7 +287,11 @@ fn words(listing: &Listing) -> (Vec<String>, Vec<String>) {
         }
         Listing::Unknown { why, answers } => {
             let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
-            let answered = if answers.is_empty() { String::new() } else { format!(" ({})", answers.join(", ")) };
+            let answered = if answers.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", answers.join(", "))
+            };
             (vec![format!("{}{answered}", capital(why.clause()))], Vec::new())
         }
         Listing::Dead { evidence } => (vec![harmless(evidence)], Vec::new()),
@@ -260,7 +301,10 @@ fn words(listing: &Listing) -> (Vec<String>, Vec<String>) {
 
 fn capital(clause: &str) -> String {
     let mut letters = clause.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 fn impact(impact: Impact) -> &'static str {
@@ -276,7 +320,10 @@ fn impact(impact: Impact) -> &'static str {
 fn self_test(listing: &Listing) -> &'static str {
     match listing {
         Listing::Listed { .. } | Listing::NotListed => "passed",
-        Listing::Unknown { why: Why::SelfTestMissed | Why::ListsEverything | Why::Rewritten, .. } => "failed",
+        Listing::Unknown {
+            why: Why::SelfTestMissed | Why::ListsEverything | Why::Rewritten,
+            ..
+        } => "failed",
         Listing::Unknown { .. } => "no result",
         Listing::Dead { .. } | Listing::NeedsKey => "not asked",
     }

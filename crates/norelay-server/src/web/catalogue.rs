@@ -17,8 +17,12 @@ use super::{
 use crate::AppState;
 
 /// The documents as HTML, by id.
-static DOCUMENTS: LazyLock<HashMap<&'static str, String>> =
-    LazyLock::new(|| TESTS.iter().map(|test| (test.id, markdown::render(test.document))).collect());
+static DOCUMENTS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+    TESTS
+        .iter()
+        .map(|test| (test.id, markdown::render(test.document)))
+        .collect()
+});
 
 #[derive(Template)]
 #[template(path = "tests.html")]
@@ -40,7 +44,8 @@ struct TestPage {
 
 /// `GET /tests`
 pub async fn tests(State(state): State<AppState>) -> Response {
-    let of = |keep: fn(&RelayTest) -> bool| TESTS.iter().filter(|test| keep(test)).collect::<Vec<_>>();
+    let of =
+        |keep: fn(&RelayTest) -> bool| TESTS.iter().filter(|test| keep(test)).collect::<Vec<_>>();
     let groups = vec![
         (
             "Classic",
@@ -62,10 +67,21 @@ pub async fn tests(State(state): State<AppState>) -> Response {
             "What may upset a server: only for its own administrator.",
             of(|test| test.is_scored() && test.profile == Profile::Intrusive),
         ),
-        ("Adjacent", "Other things worth knowing, which are no relaying.", of(|test| test.group == Group::Adjacent)),
-        ("Controls", "They have no right answer: they say how to read the others.", of(RelayTest::is_control)),
+        (
+            "Adjacent",
+            "Other things worth knowing, which are no relaying.",
+            of(|test| test.group == Group::Adjacent),
+        ),
+        (
+            "Controls",
+            "They have no right answer: they say how to read the others.",
+            of(RelayTest::is_control),
+        ),
     ];
-    let groups = groups.into_iter().filter(|(_, _, tests)| !tests.is_empty()).collect();
+    let groups = groups
+        .into_iter()
+        .filter(|(_, _, tests)| !tests.is_empty())
+        .collect();
     let shell = Shell::new(&state, "/tests", "The catalogue of tests");
     shell::page(StatusCode::OK, &TestsPage { shell, groups })
 }
@@ -73,12 +89,22 @@ pub async fn tests(State(state): State<AppState>) -> Response {
 /// `GET /tests/{id}`
 pub async fn test(State(state): State<AppState>, Path(id): Path<String>) -> Response {
     let Some(test) = by_id(&id) else { return problem::not_found(&state) };
-    let place = TESTS.iter().position(|other| other.number == test.number).unwrap_or_default();
+    let place = TESTS
+        .iter()
+        .position(|other| other.number == test.number)
+        .unwrap_or_default();
     let page = TestPage {
         shell: Shell::new(&state, "/tests", test.title()),
         test,
-        lines: test.dialogue.iter().filter_map(|line| said(test, line)).collect(),
-        document: DOCUMENTS.get(test.id).map(String::as_str).unwrap_or_default(),
+        lines: test
+            .dialogue
+            .iter()
+            .filter_map(|line| said(test, line))
+            .collect(),
+        document: DOCUMENTS
+            .get(test.id)
+            .map(String::as_str)
+            .unwrap_or_default(),
         before: place.checked_sub(1).and_then(|place| TESTS.get(place)),
         after: TESTS.get(place + 1),
     };

@@ -50,11 +50,18 @@ struct Accuracy {
 pub async fn accuracy(State(state): State<AppState>) -> Response {
     let verdicts = [
         (Verdict::OpenRelay, "A message of ours came back through the server."),
-        (Verdict::Suspect, "Something was accepted, nothing came back, and no control explains it."),
-        (Verdict::Inconclusive, "Some question has no answer about relaying; the page says which, and why."),
+        (
+            Verdict::Suspect,
+            "Something was accepted, nothing came back, and no control explains it.",
+        ),
+        (
+            Verdict::Inconclusive,
+            "Some question has no answer about relaying; the page says which, and why.",
+        ),
         (
             Verdict::Closed,
-            "Every question was asked, and every one was refused because relaying is denied, or shown to be local delivery.",
+            "Every question was asked, and every one was refused because relaying is denied, or \
+             shown to be local delivery.",
         ),
         (Verdict::Unreachable, "Nothing spoke SMTP."),
     ];
@@ -92,7 +99,12 @@ pub async fn status(State(state): State<AppState>, Extension(pages): Extension<P
     let database = state.store.recent_jobs(1).await;
     let facts = vec![
         ("Pages", "in order".to_owned()),
-        ("Database", database.as_ref().map_or_else(|_| "does not answer".to_owned(), |_| "in order".to_owned())),
+        (
+            "Database",
+            database
+                .as_ref()
+                .map_or_else(|_| "does not answer".to_owned(), |_| "in order".to_owned()),
+        ),
         ("Version", env!("CARGO_PKG_VERSION").to_owned()),
         ("Running since", time::stamp(pages.since)),
         ("Time here", time::stamp(Timestamp::now())),
@@ -102,18 +114,32 @@ pub async fn status(State(state): State<AppState>, Extension(pages): Extension<P
 }
 
 /// `GET /.well-known/probing.txt` (RFC 9511 section 3.2)
-pub async fn probing(State(state): State<AppState>, Extension(pages): Extension<Pages>) -> Response {
+pub async fn probing(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+) -> Response {
     let url = pages.url(&state);
     let mut lines = vec![format!("Canonical: {url}/.well-known/probing.txt")];
-    lines.extend(state.config.contact.as_ref().map(|contact| format!("Contact: mailto:{contact}")));
+    lines.extend(
+        state
+            .config
+            .contact
+            .as_ref()
+            .map(|contact| format!("Contact: mailto:{contact}")),
+    );
     lines.push(format!("Contact: {url}/about/scanner"));
     lines.push(format!(
         "Expires: {}",
-        time::machine(time::after(Timestamp::now(), PROBING_HOLDS.as_millis().unsigned_abs() as u64))
+        time::machine(time::after(
+            Timestamp::now(),
+            PROBING_HOLDS.as_millis().unsigned_abs() as u64
+        ))
     ));
     lines.push("Preferred-Languages: en".to_owned());
     lines.push(
-        "Description: Tests of mail servers for open relaying, asked for by people who name the server.".to_owned(),
+        "Description: Tests of mail servers for open relaying, asked for by people who name the \
+         server."
+            .to_owned(),
     );
     let text = lines.join("\n") + "\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
@@ -121,6 +147,9 @@ pub async fn probing(State(state): State<AppState>, Extension(pages): Extension<
 
 /// `GET /robots.txt`
 pub async fn robots() -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "User-agent: *\nDisallow: /t/\nDisallow: /api/\n")
+    (
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        "User-agent: *\nDisallow: /t/\nDisallow: /api/\n",
+    )
         .into_response()
 }

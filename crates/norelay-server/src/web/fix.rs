@@ -19,7 +19,8 @@ use crate::AppState;
 
 /// The documents as HTML, by key.
 static DOCUMENTS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
-    let rendered = |remedy: &Remedy| (remedy.key(), markdown::render_below(remedy.document, HeadingLevel::H3));
+    let rendered =
+        |remedy: &Remedy| (remedy.key(), markdown::render_below(remedy.document, HeadingLevel::H3));
     remedy::remedies().iter().map(rendered).collect()
 });
 
@@ -49,7 +50,10 @@ struct Shown {
 /// `GET /fix`
 pub async fn fix(State(state): State<AppState>) -> Response {
     let servers = remedy::servers().map(|server| {
-        let number = remedy::remedies().iter().filter(|remedy| remedy.server == server).count();
+        let number = remedy::remedies()
+            .iter()
+            .filter(|remedy| remedy.server == server)
+            .count();
         (server, remedy::title_of(server), super::view::count(number, "remedy", "remedies"))
     });
     let shell = Shell::new(&state, "/fix", "Close an open relay");
@@ -58,11 +62,17 @@ pub async fn fix(State(state): State<AppState>) -> Response {
 
 /// `GET /fix/{server}`
 pub async fn server(State(state): State<AppState>, Path(server): Path<String>) -> Response {
-    let remedies: Vec<_> = remedy::remedies().iter().filter(|remedy| remedy.server == server).map(shown).collect();
+    let remedies: Vec<_> = remedy::remedies()
+        .iter()
+        .filter(|remedy| remedy.server == server)
+        .map(shown)
+        .collect();
     if remedies.is_empty() {
         return problem::not_found(&state);
     }
-    let title = remedy::servers().find(|known| *known == server).map_or("", remedy::title_of);
+    let title = remedy::servers()
+        .find(|known| *known == server)
+        .map_or("", remedy::title_of);
     let shell = Shell::new(&state, "/fix", format!("Close an open {title}"));
     shell::page(StatusCode::OK, &ServerPage { shell, title, remedies })
 }
@@ -73,6 +83,9 @@ fn shown(remedy: &'static Remedy) -> Shown {
         name: remedy.name,
         title: remedy.title(),
         cures: cures.join(", or "),
-        document: DOCUMENTS.get(&remedy.key()).map(String::as_str).unwrap_or_default(),
+        document: DOCUMENTS
+            .get(&remedy.key())
+            .map(String::as_str)
+            .unwrap_or_default(),
     }
 }

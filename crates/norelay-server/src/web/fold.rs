@@ -1,9 +1,12 @@
-//! The fold of each result that somebody looks at: its log is read once, judged once a change, rendered once for all.
+//! The fold of each result that somebody looks at: its log is read once, judged once a change,
+//! rendered once for all.
 //!
 //! Rules:
 //! - The store stays the truth: a fold only ever takes the events after the last one that it has.
-//! - Whoever asks within [`FRESH`] of the last reading gets what is there, so that a crowd costs as much as one reader.
-//! - Bounded: at most [`MOST`] folds are kept, the one that was not asked for the longest goes first.
+//! - Whoever asks within [`FRESH`] of the last reading gets what is there, so that a crowd costs as
+//!   much as one reader.
+//! - Bounded: at most [`MOST`] folds are kept, the one that was not asked for the longest goes
+//!   first.
 
 use std::{
     collections::HashMap,
@@ -79,19 +82,29 @@ impl Folds {
     pub fn of(&self, id: JobId) -> Arc<Fold> {
         let mut folds = self.by_job.lock().unwrap_or_else(PoisonError::into_inner);
         if folds.len() >= MOST && !folds.contains_key(&id) {
-            let oldest = folds.iter().filter(|(_, (_, fold))| fold.shown.receiver_count() == 0);
-            if let Some(id) = oldest.min_by_key(|(_, (asked, _))| *asked).map(|(id, _)| *id) {
+            let oldest = folds
+                .iter()
+                .filter(|(_, (_, fold))| fold.shown.receiver_count() == 0);
+            if let Some(id) = oldest
+                .min_by_key(|(_, (asked, _))| *asked)
+                .map(|(id, _)| *id)
+            {
                 folds.remove(&id);
             }
         }
-        let entry = folds.entry(id).or_insert_with(|| (Instant::now(), Arc::new(Fold::new(id))));
+        let entry = folds
+            .entry(id)
+            .or_insert_with(|| (Instant::now(), Arc::new(Fold::new(id))));
         entry.0 = Instant::now();
         Arc::clone(&entry.1)
     }
 
     /// Forgets a job that was deleted.
     pub fn forget(&self, id: JobId) {
-        self.by_job.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.by_job
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 }
 
@@ -106,11 +119,17 @@ fn phase_of(job: &Job) -> Phase {
 
 impl Fold {
     fn new(id: JobId) -> Self {
-        let nothing = Rendered { seq: 0, phase: Phase::Queued, say: String::new(), parts: Vec::new() };
+        let nothing =
+            Rendered { seq: 0, phase: Phase::Queued, say: String::new(), parts: Vec::new() };
         let report = Report::default();
         let judgement = Arc::new(judge(&report));
-        let inner = Inner { seq: 0, report, judgement, read: None, phase: Phase::Queued, driven: false };
-        Self { id, inner: tokio::sync::Mutex::new(inner), shown: watch::channel(Arc::new(nothing)).0 }
+        let inner =
+            Inner { seq: 0, report, judgement, read: None, phase: Phase::Queued, driven: false };
+        Self {
+            id,
+            inner: tokio::sync::Mutex::new(inner),
+            shown: watch::channel(Arc::new(nothing)).0,
+        }
     }
 
     /// What is shown of a job now.
@@ -126,7 +145,12 @@ impl Fold {
     ///
     /// # Errors
     /// The store's, or a template's.
-    pub async fn look<T>(&self, state: &AppState, job: &Job, look: impl FnOnce(Seen) -> T) -> Result<T, Unshown> {
+    pub async fn look<T>(
+        &self,
+        state: &AppState,
+        job: &Job,
+        look: impl FnOnce(Seen) -> T,
+    ) -> Result<T, Unshown> {
         self.read(state, job).await?;
         let inner = self.inner.lock().await;
         Ok(look(Seen { report: &inner.report, judgement: &inner.judgement, phase: inner.phase }))
@@ -135,12 +159,18 @@ impl Fold {
     async fn read(&self, state: &AppState, job: &Job) -> Result<(), Unshown> {
         let mut inner = self.inner.lock().await;
         let phase = phase_of(job);
-        let is_fresh = inner.read.is_some_and(|read| read.elapsed() < FRESH) && inner.phase == phase;
+        let is_fresh =
+            inner.read.is_some_and(|read| read.elapsed() < FRESH) && inner.phase == phase;
         if is_fresh {
             return Ok(());
         }
         let news = match job.last > inner.seq {
-            true => state.store.events_since(self.id, inner.seq, u32::MAX).await?,
+            true => {
+                state
+                    .store
+                    .events_since(self.id, inner.seq, u32::MAX)
+                    .await?
+            }
             false => Vec::new(),
         };
         let is_first = inner.read.is_none();
@@ -199,7 +229,11 @@ impl Fold {
     pub async fn follow(&self, news: &[Stored]) -> Result<(), askama::Error> {
         let mut inner = self.inner.lock().await;
         // Whatever happens makes a queued run a running one.
-        let phase = if inner.phase == Phase::Queued && !news.is_empty() { Phase::Running } else { inner.phase };
+        let phase = if inner.phase == Phase::Queued && !news.is_empty() {
+            Phase::Running
+        } else {
+            inner.phase
+        };
         if self.take(&mut inner, news, phase) { self.show(&mut inner) } else { Ok(()) }
     }
 

@@ -1,9 +1,12 @@
-//! Live results by server-sent events: the parts of the page that changed since what the reader has.
+//! Live results by server-sent events: the parts of the page that changed since what the reader
+//! has.
 //!
 //! Rules:
-//! - The number of an event in the log is the number of a message, so a reader that lost its connection goes on where it
-//!   was (`Last-Event-ID`), and one that comes late sees everything from the start.
-//! - One task follows a run, however many watch it, and at most [`PACE`] passes between what happens and what is shown.
+//! - The number of an event in the log is the number of a message, so a reader that lost its
+//!   connection goes on where it was (`Last-Event-ID`), and one that comes late sees everything
+//!   from the start.
+//! - One task follows a run, however many watch it, and at most [`PACE`] passes between what
+//!   happens and what is shown.
 //! - Streams are bounded, over all and for each user network (`limit`).
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -65,7 +68,9 @@ pub async fn live(
     if let Err(error) = fold.rendered(&state, &job).await {
         return unshown(&state, &error);
     }
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let after = last.unwrap_or(after);
     let messages = messages(receiver, after).map(move |message| {
         let _held = &place;
@@ -87,7 +92,10 @@ pub fn unshown(state: &AppState, error: &Unshown) -> Response {
 }
 
 /// What one reader gets: what changed after `after`, then each change, then the end.
-fn messages(receiver: watch::Receiver<Arc<Rendered>>, after: i64) -> impl Stream<Item = Event> + Send {
+fn messages(
+    receiver: watch::Receiver<Arc<Rendered>>,
+    after: i64,
+) -> impl Stream<Item = Event> + Send {
     let begin = (receiver, after, Turn::First);
     stream::unfold(begin, async |(mut receiver, after, turn)| {
         match turn {
@@ -114,19 +122,33 @@ fn parts(shown: &Rendered, after: i64) -> Event {
     let parts: Vec<(&str, &str)> = match shown.phase {
         // The permanent page takes the place of everything.
         Phase::Over => Vec::new(),
-        _ => shown.since(after).map(|part| (part.id.as_str(), &*part.html)).collect(),
+        _ => shown
+            .since(after)
+            .map(|part| (part.id.as_str(), &*part.html))
+            .collect(),
     };
     let news = serde_json::json!({ "parts": parts, "say": shown.say });
-    Event::default().event("parts").id(shown.seq.to_string()).data(news.to_string())
+    Event::default()
+        .event("parts")
+        .id(shown.seq.to_string())
+        .data(news.to_string())
 }
 
 fn over(seq: i64) -> Event {
-    Event::default().event("over").id(seq.to_string()).data("over")
+    Event::default()
+        .event("over")
+        .id(seq.to_string())
+        .data("over")
 }
 
 /// Follows a run for as long as it lasts and anybody watches.
 pub async fn drive(fold: Arc<Fold>, state: AppState) {
-    let mut events = Box::pin(state.runs.follow(fold.id(), fold.seq().await).ready_chunks(1024));
+    let mut events = Box::pin(
+        state
+            .runs
+            .follow(fold.id(), fold.seq().await)
+            .ready_chunks(1024),
+    );
     loop {
         match tokio::time::timeout(CHECK, events.next()).await {
             Err(_elapsed) if fold.leave_if_unwatched().await => return,

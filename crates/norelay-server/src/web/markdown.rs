@@ -1,11 +1,14 @@
 //! Our own documents, from Markdown to HTML.
 //!
 //! Rules:
-//! - Markup written in a document is shown, never passed on; links go to `https:`, `http:`, `mailto:` or our own pages.
+//! - Markup written in a document is shown, never passed on; links go to `https:`, `http:`,
+//!   `mailto:` or our own pages.
 //! - A fence of the language `smtp` becomes a transcript like those of the results.
 
 use askama::filters::{Html, escape};
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{
+    CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html,
+};
 
 /// The document without its first heading, which is the page's title.
 #[must_use]
@@ -13,7 +16,8 @@ pub fn render(document: &str) -> String {
     render_below(document, HeadingLevel::H2)
 }
 
-/// As [`render`], for a document whose title has a level below the page's: its sections get the level below that.
+/// As [`render`], for a document whose title has a level below the page's: its sections get the
+/// level below that.
 #[must_use]
 pub fn render_below(document: &str, sections: HeadingLevel) -> String {
     let body = match document.split_once('\n') {
@@ -25,7 +29,9 @@ pub fn render_below(document: &str, sections: HeadingLevel) -> String {
     let mut within_block = false;
     for event in Parser::new_ext(body, Options::ENABLE_TABLES) {
         match (event, &mut dialogue) {
-            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) if is_dialogue(&language) => {
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _)
+                if is_dialogue(&language) =>
+            {
                 dialogue = Some(String::new());
             }
             (Event::End(TagEnd::CodeBlock), Some(lines)) => {
@@ -33,7 +39,9 @@ pub fn render_below(document: &str, sections: HeadingLevel) -> String {
                 dialogue = None;
             }
             (Event::Text(text), Some(lines)) => lines.push_str(&text),
-            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(role))), _) if purpose(&role).is_some() => {
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(role))), _)
+                if purpose(&role).is_some() =>
+            {
                 let purpose = purpose(&role).unwrap_or_default();
                 events.push(Event::Html(CowStr::from(caption(&purpose))));
                 within_block = true;
@@ -64,7 +72,9 @@ fn safe(event: Event, sections: HeadingLevel) -> Event {
             drop(dest_url);
             Event::Start(Tag::Link { link_type, dest_url: CowStr::from("#"), title, id })
         }
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => Event::Text(CowStr::from("")),
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => {
+            Event::Text(CowStr::from(""))
+        }
         Event::Start(Tag::Heading { level, id, classes, attrs }) => {
             Event::Start(Tag::Heading { level: lowered(level, sections), id, classes, attrs })
         }
@@ -119,7 +129,9 @@ fn caption(purpose: &str) -> String {
 }
 
 fn is_harmless(address: &str) -> bool {
-    ["https://", "http://", "mailto:"].iter().any(|scheme| address.starts_with(scheme))
+    ["https://", "http://", "mailto:"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme))
         || address.starts_with('#')
         || (address.starts_with('/') && !address.starts_with("//"))
 }
@@ -153,7 +165,11 @@ mod tests {
             ("[x](//evil.example/)", "href=\"#\"", "evil"),
             ("[x](https://example.net/)", "https://example.net/", "href=\"#\""),
             ("![x](https://example.net/a.png)", "x", "<img"),
-            ("```smtp refused\nC: RCPT TO:<a@b>\nS: 550 <b>no\n```", "<b>C:</b><span>RCPT TO:&", "<b>no"),
+            (
+                "```smtp refused\nC: RCPT TO:<a@b>\nS: 550 <b>no\n```",
+                "<b>C:</b><span>RCPT TO:&",
+                "<b>no",
+            ),
             ("```sh\nls <x>\n```", "<pre><code", "<x>"),
             ("# T\n\n# Again", "<h2>Again</h2>", "<h1>"),
         ] {

@@ -1,8 +1,10 @@
 //! The pages.
 //!
 //! Rules:
-//! - A page shows what the event log says, folded and judged by `norelay_core`; it is complete without scripts.
-//! - Nothing is loaded from elsewhere, no markup is made by hand where a template can make it, no style or script is inline.
+//! - A page shows what the event log says, folded and judged by `norelay_core`; it is complete
+//!   without scripts.
+//! - Nothing is loaded from elsewhere, no markup is made by hand where a template can make it, no
+//!   style or script is inline.
 //! - Whatever changes something is a form of our own pages (`guard`).
 
 mod api_page;
@@ -44,9 +46,12 @@ use crate::{
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
 
-/// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that makes markup.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types norelay";
+/// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that
+/// makes markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for \
+     'script'; trusted-types norelay";
 
 /// What the pages keep between requests; cheap to clone.
 #[derive(Clone)]
@@ -59,13 +64,21 @@ pub struct Pages {
 impl Pages {
     /// The address of the service, without a slash at the end.
     fn url(&self, state: &AppState) -> String {
-        state.config.url.clone().unwrap_or_else(|| format!("http://{}", state.config.listen))
+        state
+            .config
+            .url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", state.config.listen))
     }
 }
 
 /// The pages' routes.
 pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
-    let pages = Pages { folds: fold::Folds::default(), lookups: Lookups::default(), since: Timestamp::now() };
+    let pages = Pages {
+        folds: fold::Folds::default(),
+        lookups: Lookups::default(),
+        since: Timestamp::now(),
+    };
     Router::new()
         .route("/", get(start::home).post(start::ask))
         .route("/t/{id}", get(result::show))
@@ -104,7 +117,11 @@ pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
 }
 
 /// Who asks too often is turned away, but for what belongs to a page and is kept by browsers.
-async fn turn_away(State((state, requests)): State<(AppState, Requests)>, request: Request, next: Next) -> Response {
+async fn turn_away(
+    State((state, requests)): State<(AppState, Requests)>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.uri().path().starts_with("/assets/") {
         return next.run(request).await;
     }
@@ -122,7 +139,10 @@ async fn with_headers(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), interest-cohort=()"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), interest-cohort=()",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -38,15 +38,24 @@ pub async fn show(State(state): State<AppState>) -> Response {
 }
 
 /// `POST /optout`
-pub async fn change(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn change(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let network = asked.network.trim();
     let Some(parsed) = network_of(network) else {
         let problem = "Type a network, such as 192.0.2.0/24, or one address.";
         return page(&state, StatusCode::UNPROCESSABLE_ENTITY, network, problem, "");
     };
     let (outcome, done) = match asked.what.as_str() {
-        "in" => (proof::opt_in(&state, &asker, &parsed).await, format!("{parsed} may be tested again.")),
-        _ => (proof::opt_out(&state, &asker, &parsed).await, format!("{parsed} is no longer tested from here.")),
+        "in" => {
+            (proof::opt_in(&state, &asker, &parsed).await, format!("{parsed} may be tested again."))
+        }
+        _ => (
+            proof::opt_out(&state, &asker, &parsed).await,
+            format!("{parsed} is no longer tested from here."),
+        ),
     };
     match outcome {
         Ok(()) => page(&state, StatusCode::OK, network, "", &done),
@@ -61,10 +70,19 @@ pub async fn change(State(state): State<AppState>, asker: Asker, Form(asked): Fo
 /// A network, or an address as the network of one.
 fn network_of(text: &str) -> Option<IpNet> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-    text.parse::<IpNet>().ok().or_else(address).map(|network| network.trunc())
+    text.parse::<IpNet>()
+        .ok()
+        .or_else(address)
+        .map(|network| network.trunc())
 }
 
-fn page(state: &AppState, status: StatusCode, network: &str, problem: &str, done: &str) -> Response {
+fn page(
+    state: &AppState,
+    status: StatusCode,
+    network: &str,
+    problem: &str,
+    done: &str,
+) -> Response {
     let shell = Shell::new(state, "/optout", "Opt out");
     let contact = state.config.contact.as_deref();
     shell::page(status, &OptOut { shell, contact, network, problem, done })

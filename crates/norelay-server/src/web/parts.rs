@@ -1,8 +1,10 @@
 //! A result's page in parts, rendered once for all who look at it.
 //!
 //! Rules:
-//! - Each part has the id of the element that holds it; the live page replaces the parts that changed, and only those.
-//! - Transcripts stand in the page up to [`INLINE`] octets, the failing tests' first; the others open from a page of their own.
+//! - Each part has the id of the element that holds it; the live page replaces the parts that
+//!   changed, and only those.
+//! - Transcripts stand in the page up to [`INLINE`] octets, the failing tests' first; the others
+//!   open from a page of their own.
 
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ use super::view::{
     ways::{self, Way},
 };
 
-/// So many octets of transcripts may stand in a page, so that the first paint stays small on any line.
+/// So many octets of transcripts may stand in a page, so that the first paint stays small on any
+/// line.
 const INLINE: usize = 24 * 1024;
 
 /// One part of a page.
@@ -55,14 +58,19 @@ impl Rendered {
     /// What a part contains.
     #[must_use]
     pub fn part(&self, id: &str) -> &str {
-        self.parts.iter().find(|part| part.id == id).map_or("", |part| &part.html)
+        self.parts
+            .iter()
+            .find(|part| part.id == id)
+            .map_or("", |part| &part.html)
     }
 
     /// The parts that changed after an event's number, those within a changed one left out.
     pub fn since(&self, seq: i64) -> impl Iterator<Item = &Part> {
         let changed = move |part: &Part| part.since > seq;
         let holder = move |id: &str| self.parts.iter().any(|part| part.id == id && changed(part));
-        self.parts.iter().filter(move |part| changed(part) && !part.within.is_some_and(holder))
+        self.parts
+            .iter()
+            .filter(move |part| changed(part) && !part.within.is_some_and(holder))
     }
 }
 
@@ -127,7 +135,12 @@ struct ParticularsPart {
 ///
 /// # Errors
 /// A template's: our own fault.
-pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Result<Rendered, askama::Error> {
+pub fn render(
+    id: &str,
+    seq: i64,
+    seen: Seen,
+    before: Option<&Rendered>,
+) -> Result<Rendered, askama::Error> {
     let over = seen.phase == Phase::Over;
     let card = card::card(seen);
     let say = announcement(&card);
@@ -152,7 +165,10 @@ pub fn render(id: &str, seq: i64, seen: Seen, before: Option<&Rendered>) -> Resu
     made.push(("beside".to_owned(), BesidePart { id, found, techniques }.render()?, None));
     let facts = particulars::particulars(seen);
     made.push(("particulars".to_owned(), ParticularsPart { facts }.render()?, None));
-    let parts = made.into_iter().map(|(id, html, within)| dated(id, html, within, seq, before)).collect();
+    let parts = made
+        .into_iter()
+        .map(|(id, html, within)| dated(id, html, within, seq, before))
+        .collect();
     Ok(Rendered { seq, phase: seen.phase, say, parts })
 }
 
@@ -161,10 +177,18 @@ fn render_paths(id: &str, seen: Seen, over: bool) -> Result<String, askama::Erro
     PathsPart { id, ways, silent, over }.render()
 }
 
-fn dated(id: String, html: String, within: Option<&'static str>, seq: i64, before: Option<&Rendered>) -> Part {
+fn dated(
+    id: String,
+    html: String,
+    within: Option<&'static str>,
+    seq: i64,
+    before: Option<&Rendered>,
+) -> Part {
     let old = before.and_then(|before| before.parts.iter().find(|part| part.id == id));
     match old {
-        Some(old) if is_same(old, &html) => Part { html: html.into(), since: old.since, ..old.clone() },
+        Some(old) if is_same(old, &html) => {
+            Part { html: html.into(), since: old.since, ..old.clone() }
+        }
         _ => Part { id, html: html.into(), since: seq, within },
     }
 }
@@ -176,7 +200,9 @@ fn is_same(old: &Part, html: &str) -> bool {
     }
     let holders = |html: &str| -> Vec<String> {
         let after = html.split("<div id=\"r").skip(1);
-        after.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+        after
+            .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+            .collect()
     };
     holders(&old.html) == holders(html)
 }
@@ -201,10 +227,17 @@ fn render_tests(
     };
     let mut shown = Vec::new();
     for group in groups.iter().filter(|group| !group.rows.is_empty()) {
-        let rows = group.rows.iter().map(&mut one).collect::<Result<Vec<_>, _>>()?;
+        let rows = group
+            .rows
+            .iter()
+            .map(&mut one)
+            .collect::<Result<Vec<_>, _>>()?;
         shown.push((group.title, group.means, rows));
     }
-    let controls = tests::controls(seen).iter().map(&mut one).collect::<Result<Vec<_>, _>>()?;
+    let controls = tests::controls(seen)
+        .iter()
+        .map(&mut one)
+        .collect::<Result<Vec<_>, _>>()?;
     TestsPart { groups: shown, controls }.render()
 }
 
@@ -212,7 +245,11 @@ fn render_tests(
 fn spend(budget: &mut usize, row: &Row) -> bool {
     /// What the markup of a line costs beside its text.
     const MARKUP: usize = 64;
-    let lines = row.ways.iter().flat_map(|way| &way.talks).flat_map(|talk| &talk.lines);
+    let lines = row
+        .ways
+        .iter()
+        .flat_map(|way| &way.talks)
+        .flat_map(|talk| &talk.lines);
     let cost: usize = lines.map(|line| line.text.len() + MARKUP).sum();
     let fits = cost <= *budget;
     if fits {
@@ -221,7 +258,8 @@ fn spend(budget: &mut usize, row: &Row) -> bool {
     fits
 }
 
-/// What a screen reader says: the verdict, or how far the run is in quarters, so that it isn't a torrent.
+/// What a screen reader says: the verdict, or how far the run is in quarters, so that it isn't a
+/// torrent.
 fn announcement(card: &Card) -> String {
     let Some(progress) = &card.progress else { return format!("{}. {}", card.word, card.sentence) };
     if let Some((words, until)) = progress.waiting {
@@ -229,7 +267,9 @@ fn announcement(card: &Card) -> String {
     }
     match progress.done.saturating_mul(4).checked_div(progress.all) {
         None => card.word.to_owned(),
-        Some(quarters @ 1..=3) => format!("{} percent of the questions are answered.", quarters * 25),
+        Some(quarters @ 1..=3) => {
+            format!("{} percent of the questions are answered.", quarters * 25)
+        }
         Some(_) => format!("{}: {} questions.", card.word, progress.all),
     }
 }

@@ -47,7 +47,9 @@ pub fn too_many(state: &AppState, why: &str, until: Timestamp) -> Response {
     let page = ProblemPage { shell, heading, says: why, until: Some(until) };
     let mut response = shell::page(StatusCode::TOO_MANY_REQUESTS, &page);
     let seconds = until.duration_since(Timestamp::now()).as_secs().max(1);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.unsigned_abs()));
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds.unsigned_abs()));
     response
 }
 
@@ -62,8 +64,8 @@ pub fn of_store(state: &AppState, error: &StoreError) -> Response {
 
 /// 500: our own fault.
 pub fn fault(state: &AppState) -> Response {
-    let says =
-        "This is a fault of ours, not of your server, and says nothing about it. It has been logged; please try again.";
+    let says = "This is a fault of ours, not of your server, and says nothing about it. It has \
+                been logged; please try again.";
     problem(state, StatusCode::INTERNAL_SERVER_ERROR, "Something broke here", says)
 }
 

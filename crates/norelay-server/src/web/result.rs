@@ -1,4 +1,5 @@
-//! A result's pages: live and permanent, its transcripts, its downloads, and what can be done with it.
+//! A result's pages: live and permanent, its transcripts, its downloads, and what can be done with
+//! it.
 
 use std::sync::Arc;
 
@@ -109,7 +110,9 @@ pub async fn show(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let (id, ending) = name.split_once('.').map_or((name.as_str(), None), |(id, ending)| (id, Some(ending)));
+    let (id, ending) = name
+        .split_once('.')
+        .map_or((name.as_str(), None), |(id, ending)| (id, Some(ending)));
     let job = match job_of(&state, id).await {
         Ok(job) => job,
         Err(response) => return response,
@@ -123,7 +126,11 @@ pub async fn show(
 /// The job of a page, or the page that says that there is none.
 pub async fn job_of(state: &AppState, id: &str) -> Result<Job, Response> {
     let Ok(id) = id.parse() else { return Err(problem::not_found(state)) };
-    state.store.job(id).await.map_err(|error| problem::of_store(state, &error))
+    state
+        .store
+        .job(id)
+        .await
+        .map_err(|error| problem::of_store(state, &error))
 }
 
 async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: &str) -> Response {
@@ -166,8 +173,14 @@ fn tests_of(shown: &Arc<Rendered>) -> String {
     let mut rest = list;
     while let Some(place) = rest.find("<div id=\"r") {
         let (before, holder) = rest.split_at(place);
-        let id: String = holder.chars().skip("<div id=\"".len()).take_while(|letter| *letter != '"').collect();
-        let end = holder.find("</details>").map_or(holder.len(), |end| end + "</details>".len());
+        let id: String = holder
+            .chars()
+            .skip("<div id=\"".len())
+            .take_while(|letter| *letter != '"')
+            .collect();
+        let end = holder
+            .find("</details>")
+            .map_or(holder.len(), |end| end + "</details>".len());
         fresh.push_str(before);
         fresh.push_str(&format!("<div id=\"{id}\">{}", shown.part(&id)));
         rest = holder.get(end..).unwrap_or_default();
@@ -182,7 +195,9 @@ pub fn target_of(job: &Job) -> String {
 }
 
 fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -213,12 +228,18 @@ async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> R
     let name = format!("norelay-{}", job.id);
     if ending == "jsonl" {
         return match state.store.events_since(job.id, 0, u32::MAX).await {
-            Ok(stored) => attached("application/jsonl; charset=utf-8", &format!("{name}.jsonl"), log_of(&stored)),
+            Ok(stored) => attached(
+                "application/jsonl; charset=utf-8",
+                &format!("{name}.jsonl"),
+                log_of(&stored),
+            ),
             Err(error) => problem::of_store(state, &error),
         };
     }
     let ends = |format: &Format| format.name() == ending || format.extension() == ending;
-    let Some(format) = Format::ALL.iter().copied().find(ends) else { return problem::not_found(state) };
+    let Some(format) = Format::ALL.iter().copied().find(ends) else {
+        return problem::not_found(state);
+    };
     let made = |seen: Seen| norelay_render::render(format, seen.report, seen.judgement);
     match pages.folds.of(job.id).look(state, job, made).await {
         Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
@@ -233,11 +254,16 @@ fn log_of(stored: &[Stored]) -> String {
 /// A download. What a browser could run, it keeps in a file; the rest it may show.
 fn attached(kind: &'static str, name: &str, body: String) -> Response {
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
-    let is_shown = ["text/plain", "application/json"].iter().any(|shown| kind.starts_with(shown));
-    let disposition = format!("{}; filename=\"{name}\"", if is_shown { "inline" } else { "attachment" });
+    let is_shown = ["text/plain", "application/json"]
+        .iter()
+        .any(|shown| kind.starts_with(shown));
+    let disposition =
+        format!("{}; filename=\"{name}\"", if is_shown { "inline" } else { "attachment" });
     // A job's name and an extension are letters and digits.
     if let Ok(value) = HeaderValue::from_str(&disposition) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, value);
     }
     no_store(response)
 }
@@ -254,12 +280,17 @@ pub async fn transcripts(
     };
     let all = |seen: Seen| {
         let of_row = |row: Row| (heading_of(row.test), row.words.clone(), talks_of(row));
-        tests::tests(seen).into_iter().chain(tests::controls(seen)).map(of_row).collect()
+        tests::tests(seen)
+            .into_iter()
+            .chain(tests::controls(seen))
+            .map(of_row)
+            .collect()
     };
     transcript_page(&state, &pages, &job, "Transcripts".to_owned(), false, all).await
 }
 
-/// `GET /t/{id}/transcript/{test}`: what was said for one test; with `?bare` without the page around it.
+/// `GET /t/{id}/transcript/{test}`: what was said for one test; with `?bare` without the page
+/// around it.
 pub async fn transcript(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
@@ -275,19 +306,24 @@ pub async fn transcript(
     let is_bare = query.as_deref() == Some("bare");
     let one = |seen: Seen| {
         let rows = tests::tests(seen).into_iter().chain(tests::controls(seen));
-        let ways = rows.filter(|row| row.test.number == test.number).flat_map(|row| row.ways);
+        let ways = rows
+            .filter(|row| row.test.number == test.number)
+            .flat_map(|row| row.ways);
         ways.map(|way| talk_of(seen, test, way, is_bare)).collect()
     };
     transcript_page(&state, &pages, &job, heading_of(test), is_bare, one).await
 }
 
-/// What was said for a test on one path; explained, unless it goes into a page that has little room.
+/// What was said for a test on one path; explained, unless it goes into a page that has little
+/// room.
 fn talk_of(seen: Seen, test: &RelayTest, way: Answer, is_bare: bool) -> Talks {
     let words = format!("{}: {}. {}", way.name, way.words, way.because);
     let explained = seen.report.dialogues_of(way.path, test.id);
     let talks = match is_bare {
         true => way.talks,
-        false => explained.map(|(number, dialogue)| Talk::explained(seen.report, number, dialogue)).collect(),
+        false => explained
+            .map(|(number, dialogue)| Talk::explained(seen.report, number, dialogue))
+            .collect(),
     };
     (String::new(), words, talks)
 }
@@ -318,7 +354,10 @@ async fn transcript_page(
     }
     let shell = Shell::of_result(state, format!("{heading}, {}", target_of(job)));
     let body = part.render().unwrap_or_default();
-    no_store(shell::page(StatusCode::OK, &TranscriptPage { shell, id: job.id, target: &target_of(job), heading, body }))
+    no_store(shell::page(
+        StatusCode::OK,
+        &TranscriptPage { shell, id: job.id, target: &target_of(job), heading, body },
+    ))
 }
 
 /// What is to be run again: a path by its index, a test by its id, or all.
@@ -348,7 +387,8 @@ pub async fn again(
             Some(OnePath { address: way.address, port: way.port, security: way.security })
         };
         match pages.folds.of(job.id).look(&state, &job, place).await {
-            // The target stays what was typed: the hosted domain and the server's name come from it.
+            // The target stays what was typed: the hosted domain and the server's name come from
+            // it.
             Ok(path @ Some(_)) => request.path = path,
             Ok(None) => return problem::not_found(&state),
             Err(error) => return unshown(&state, &error),
@@ -359,7 +399,10 @@ pub async fn again(
 
 /// A test alone can't be judged: the controls say how to read the server's answers.
 fn with_controls(test: String) -> Vec<String> {
-    let controls = catalogue::TESTS.iter().filter(|test| test.is_control()).map(|test| test.id.to_owned());
+    let controls = catalogue::TESTS
+        .iter()
+        .filter(|test| test.is_control())
+        .map(|test| test.id.to_owned());
     std::iter::once(test).chain(controls).collect()
 }
 
@@ -385,7 +428,10 @@ pub async fn confirm_delete(State(state): State<AppState>, Path(id): Path<String
         Err(response) => return response,
     };
     let shell = Shell::of_result(&state, "Delete this result?");
-    no_store(shell::page(StatusCode::OK, &DeletePage { shell, id: job.id, target: &target_of(&job) }))
+    no_store(shell::page(
+        StatusCode::OK,
+        &DeletePage { shell, id: job.id, target: &target_of(&job) },
+    ))
 }
 
 /// `POST /t/{id}/delete`
@@ -417,6 +463,7 @@ pub async fn delete(
 }
 
 fn not_yours(state: &AppState) -> Response {
-    let says = "Only who asked for a test, from the network that it was asked from, can stop it or delete its result.";
+    let says = "Only who asked for a test, from the network that it was asked from, can stop it \
+                or delete its result.";
     problem::problem(state, StatusCode::FORBIDDEN, "Not yours to change", says)
 }

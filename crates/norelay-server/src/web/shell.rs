@@ -1,7 +1,8 @@
 //! What every page has: title, menu, head.
 //!
 //! Rules:
-//! - Whatever a page gives back of what was typed or said, no control and nothing that reorders or hides text is in it.
+//! - Whatever a page gives back of what was typed or said, no control and nothing that reorders or
+//!   hides text is in it.
 
 use askama::Template;
 use axum::{
@@ -14,8 +15,13 @@ use norelay_core::octets::harmless;
 use crate::AppState;
 
 /// The menu at the top.
-pub const MENU: [(&str, &str); 5] =
-    [("/", "Test"), ("/tests", "Catalogue"), ("/fix", "Fix"), ("/blacklist", "Blacklists"), ("/api", "API")];
+pub const MENU: [(&str, &str); 5] = [
+    ("/", "Test"),
+    ("/tests", "Catalogue"),
+    ("/fix", "Fix"),
+    ("/blacklist", "Blacklists"),
+    ("/api", "API"),
+];
 
 /// The menu at the foot.
 pub const FOOT: [(&str, &str); 6] = [
@@ -62,7 +68,16 @@ impl Shell {
 /// A rendered page.
 pub fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (status, Html(html.split('\n').map(harmless).collect::<Vec<_>>().join("\n"))).into_response(),
+        Ok(html) => (
+            status,
+            Html(
+                html.split('\n')
+                    .map(harmless)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            ),
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -79,10 +79,20 @@ pub async fn home(State(state): State<AppState>, asker: Asker) -> Response {
 /// Whether who asks may choose more than the target.
 async fn has_options(state: &AppState, asker: &Asker) -> bool {
     !state.config.public
-        || state.store.owned_by(&asker.bucket(), Timestamp::now()).await.is_ok_and(|owned| !owned.is_empty())
+        || state
+            .store
+            .owned_by(&asker.bucket(), Timestamp::now())
+            .await
+            .is_ok_and(|owned| !owned.is_empty())
 }
 
-async fn front(state: &AppState, asker: &Asker, asked: &Asked, status: StatusCode, problem: &str) -> Response {
+async fn front(
+    state: &AppState,
+    asker: &Asker,
+    asked: &Asked,
+    status: StatusCode,
+    problem: &str,
+) -> Response {
     let recent = match state.config.public {
         true => Vec::new(),
         false => state.store.recent_jobs(RECENT).await.unwrap_or_default(),
@@ -114,15 +124,25 @@ fn recent_line(job: Job) -> Recent {
 }
 
 /// `POST /`
-pub async fn ask(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn ask(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let options = has_options(&state, &asker).await;
     let request = match request_of(&state, &asked, options) {
         Ok(request) => request,
-        Err(problem) => return front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await,
+        Err(problem) => {
+            return front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await;
+        }
     };
     match state.runs.start(&asker, request).await {
-        Err(Refusal::Malformed(why)) => front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
-        Err(Refusal::Forbidden(why)) => front(&state, &asker, &asked, StatusCode::FORBIDDEN, &why).await,
+        Err(Refusal::Malformed(why)) => {
+            front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await
+        }
+        Err(Refusal::Forbidden(why)) => {
+            front(&state, &asker, &asked, StatusCode::FORBIDDEN, &why).await
+        }
         outcome => begun(&state, outcome),
     }
 }
@@ -137,10 +157,19 @@ fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request,
         "thorough" => Profile::Thorough,
         _ => Profile::Standard,
     };
-    let words: Vec<_> = asked.ports.split([',', ' ']).filter(|word| !word.is_empty()).collect();
-    let ports: Option<Vec<u16>> = words.iter().map(|word| word.parse().ok().filter(|port| *port > 0)).collect();
+    let words: Vec<_> = asked
+        .ports
+        .split([',', ' '])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let ports: Option<Vec<u16>> = words
+        .iter()
+        .map(|word| word.parse().ok().filter(|port| *port > 0))
+        .collect();
     let ports = ports.filter(|ports| ports.len() <= MOST_PORTS);
-    let ports = ports.ok_or("Ports are numbers from 1 to 65535, separated by commas, at most sixteen of them.")?;
+    let ports = ports.ok_or(
+        "Ports are numbers from 1 to 65535, separated by commas, at most sixteen of them.",
+    )?;
     let proof = asked.proof == "yes" && !state.config.receiver.listen.is_empty();
     // Strangers choose nothing but the target.
     Ok(match options {
@@ -171,7 +200,9 @@ pub fn refused(state: &AppState, refusal: Refusal) -> Response {
         Refusal::Malformed(why) => {
             problem::problem(state, StatusCode::UNPROCESSABLE_ENTITY, "This can’t be tested", &why)
         }
-        Refusal::Forbidden(why) => problem::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why),
+        Refusal::Forbidden(why) => {
+            problem::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why)
+        }
     }
 }
 

@@ -64,7 +64,11 @@ struct Draft<'a> {
 }
 
 /// `GET /verify?domain=…`
-pub async fn verify(State(state): State<AppState>, asker: Asker, Query(asked): Query<Asked>) -> Response {
+pub async fn verify(
+    State(state): State<AppState>,
+    asker: Asker,
+    Query(asked): Query<Asked>,
+) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     if asked.domain.is_empty() {
         return draft.page(StatusCode::OK, None, None).await;
@@ -76,19 +80,33 @@ pub async fn verify(State(state): State<AppState>, asker: Asker, Query(asked): Q
 }
 
 /// `POST /verify/dns`: looks for the record.
-pub async fn dns(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn dns(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
-    draft.answer("dns", proof::check_txt(&state, &asker, &asked.domain).await).await
+    draft
+        .answer("dns", proof::check_txt(&state, &asker, &asked.domain).await)
+        .await
 }
 
 /// `POST /verify/mail`: has a code mailed.
-pub async fn mail(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn mail(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     let Ok(address) = asked.address.trim().parse::<IpAddr>() else {
-        let why = "Type the address of the server that takes the domain's mail, such as 192.0.2.7.".to_owned();
+        let why = "Type the address of the server that takes the domain's mail, such as 192.0.2.7."
+            .to_owned();
         return draft.refused("mail", Refusal::Malformed(why)).await;
     };
-    let post = Post(Internet { source_address: state.config.test.source_address, connect_timeout: CONNECT_TIMEOUT });
+    let post = Post(Internet {
+        source_address: state.config.test.source_address,
+        connect_timeout: CONNECT_TIMEOUT,
+    });
     match proof::mail_code(&state, &post, &asker, &asked.domain, address).await {
         Ok(challenge) => {
             let to = format!("postmaster@{}", asked.domain);
@@ -100,7 +118,11 @@ pub async fn mail(State(state): State<AppState>, asker: Asker, Form(asked): Form
 }
 
 /// `POST /verify/mailed`: checks the code that was mailed.
-pub async fn mailed(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn mailed(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     let outcome = match asked.id.parse() {
         Ok(id) => proof::check_mailed(&state, &asker, id, &asked.code).await,
@@ -110,9 +132,15 @@ pub async fn mailed(State(state): State<AppState>, asker: Asker, Form(asked): Fo
 }
 
 /// `POST /verify/connect`: checks the code that a connection was told.
-pub async fn connect(State(state): State<AppState>, asker: Asker, Form(asked): Form<Asked>) -> Response {
+pub async fn connect(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
-    draft.answer("connect", proof::check_connected(&state, &asker, &asked.code).await).await
+    draft
+        .answer("connect", proof::check_connected(&state, &asker, &asked.code).await)
+        .await
 }
 
 impl Draft<'_> {
@@ -125,8 +153,14 @@ impl Draft<'_> {
 
     async fn refused(&self, form: &'static str, refusal: Refusal) -> Response {
         match refusal {
-            Refusal::Malformed(why) => self.page(StatusCode::UNPROCESSABLE_ENTITY, Some((form, why)), None).await,
-            Refusal::Forbidden(why) => self.page(StatusCode::FORBIDDEN, Some((form, why)), None).await,
+            Refusal::Malformed(why) => {
+                self.page(StatusCode::UNPROCESSABLE_ENTITY, Some((form, why)), None)
+                    .await
+            }
+            Refusal::Forbidden(why) => {
+                self.page(StatusCode::FORBIDDEN, Some((form, why)), None)
+                    .await
+            }
             refusal => start::refused(self.state, refusal),
         }
     }
@@ -137,8 +171,14 @@ impl Draft<'_> {
         problem: Option<(&'static str, String)>,
         mailed: Option<(String, String, String)>,
     ) -> Response {
-        let owned = self.state.store.owned_by(&self.asker.bucket(), Timestamp::now()).await.unwrap_or_default();
-        let line = |owner: Owner| (owner.subject.to_string(), owner.proof, time::stamp(owner.expires));
+        let owned = self
+            .state
+            .store
+            .owned_by(&self.asker.bucket(), Timestamp::now())
+            .await
+            .unwrap_or_default();
+        let line =
+            |owner: Owner| (owner.subject.to_string(), owner.proof, time::stamp(owner.expires));
         let key = self.state.runs.proof_key();
         let page = Verify {
             shell: Shell::new(self.state, "/verify", "Proof of control"),
@@ -162,7 +202,10 @@ impl Draft<'_> {
 /// Where to connect to for a code: `HOST:PORT` in two words, as `nc` wants them.
 fn door(state: &AppState) -> Option<(String, String)> {
     let settings = &state.config.connect_back;
-    let shown = settings.shown.clone().or_else(|| settings.listen.first().map(ToString::to_string))?;
+    let shown = settings
+        .shown
+        .clone()
+        .or_else(|| settings.listen.first().map(ToString::to_string))?;
     let (host, port) = shown.rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned()))
 }

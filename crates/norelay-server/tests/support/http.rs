@@ -21,29 +21,46 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        fields
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
 /// Asks, and reads the whole answer; for an event stream that ends too.
 pub fn ask(to: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
     let mut stream = TcpStream::connect(to).expect("the service listens");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out is set");
-    let fields: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("a time-out is set");
+    let fields: String = headers
+        .iter()
+        .map(|header| format!("{header}\r\n"))
+        .collect();
     let length = body.len();
     let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}Content-Length: {length}\r\n{fields}\r\n{body}")
-        .expect("the request can be written");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: \
+                    close\r\n{kind}Content-Length: {length}\r\n{fields}\r\n{body}"
+    )
+    .expect("the request can be written");
     read(&mut BufReader::new(stream))
 }
 
 fn read(stream: &mut BufReader<TcpStream>) -> Answer {
     let mut head = String::new();
     while stream.read_line(&mut head).expect("the head can be read") > 2 {}
-    let status =
-        head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status: {head:?}"));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or_else(|| panic!("no status: {head:?}"));
     let mut body = Vec::new();
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+    if head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
         loop {
             let mut size = String::new();
             stream.read_line(&mut size).expect("a chunk can be read");
@@ -71,9 +88,17 @@ pub fn post(to: SocketAddr, path: &str, body: &serde_json::Value) -> Answer {
 
 /// The records of an event stream, in order.
 pub fn records(answer: &Answer) -> Vec<serde_json::Value> {
-    let blocks = answer.body.split("\n\n").filter(|block| block.lines().any(|line| line == "event: record"));
+    let blocks = answer
+        .body
+        .split("\n\n")
+        .filter(|block| block.lines().any(|line| line == "event: record"));
     let data = blocks.flat_map(|block| {
-        block.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect::<Vec<_>>()
+        block
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     });
-    data.map(|line| serde_json::from_str(&line).expect("a record is JSON")).collect()
+    data.map(|line| serde_json::from_str(&line).expect("a record is JSON"))
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! A mail server for tests: closed, or open and relaying to one place; it can be made to wait in mid-run.
+//! A mail server for tests: closed, or open and relaying to one place; it can be made to wait in
+//! mid-run.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -73,6 +74,7 @@ impl MailServer {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one match with an arm for each command")]
 fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     let mut lines = BufReader::new(stream.try_clone()?);
@@ -83,7 +85,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     while lines.read_line(&mut line)? > 0 {
         let command = line.trim_end().to_owned();
         line.clear();
-        let verb = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let verb = command
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         let relay_to = *shared.relay_to.lock().expect("nobody panicked");
         let reply: &[u8] = match verb.as_str() {
             "EHLO" | "HELO" => b"250 mail.test\r\n",
@@ -95,7 +101,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             "RCPT" => {
                 let number = shared.recipients.fetch_add(1, Ordering::SeqCst);
                 let gate = shared.gate.lock().expect("nobody panicked");
-                drop(shared.raised.wait_while(gate, |gate| number >= *gate).expect("nobody panicked"));
+                drop(
+                    shared
+                        .raised
+                        .wait_while(gate, |gate| number >= *gate)
+                        .expect("nobody panicked"),
+                );
                 if relay_to.is_some() {
                     recipients.push(command);
                     b"250 2.1.5 Ok\r\n"
@@ -143,7 +154,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 }
 
 /// Delivers a message as a relay does.
-pub fn hand_on(to: SocketAddr, sender: &str, recipients: &[String], text: &str) -> std::io::Result<()> {
+pub fn hand_on(
+    to: SocketAddr,
+    sender: &str,
+    recipients: &[String],
+    text: &str,
+) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut replies = BufReader::new(stream.try_clone()?);

@@ -1,8 +1,10 @@
 //! What the tests of this crate share: folders that go away, and a PostgreSQL of their own.
 //!
 //! Rules:
-//! - A missing PostgreSQL fails the test with a sentence that says what to install; nothing is skipped in silence.
-//! - It listens on a socket in its own folder, runs as an unprivileged user, and dies with the test.
+//! - A missing PostgreSQL fails the test with a sentence that says what to install; nothing is
+//!   skipped in silence.
+//! - It listens on a socket in its own folder, runs as an unprivileged user, and dies with the
+//!   test.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -23,7 +25,8 @@ impl Folder {
     pub fn new(name: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("norelay-{name}-{}-{number}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("norelay-{name}-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).expect("the folder for temporary files can be written");
         Self(path)
     }
@@ -46,15 +49,24 @@ pub struct Postgres {
 }
 
 fn program(name: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<_> =
-        versions.map(|version| version.path().join("bin").join(name)).filter(|file| file.exists()).collect();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<_> = versions
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|file| file.exists())
+        .collect();
     found.sort();
-    found.pop().unwrap_or_else(|| panic!("PostgreSQL's {name} is missing: install the package postgresql"))
+    found
+        .pop()
+        .unwrap_or_else(|| panic!("PostgreSQL's {name} is missing: install the package postgresql"))
 }
 
 fn is_root() -> bool {
-    fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).is_ok_and(|uid| uid == 0)
+    fs::metadata("/proc/self")
+        .map(|own| std::os::unix::fs::MetadataExt::uid(&own))
+        .is_ok_and(|uid| uid == 0)
 }
 
 /// A command that runs as a user that PostgreSQL accepts, and dies with this process.
@@ -69,7 +81,9 @@ fn unprivileged(program: &Path) -> Command {
 }
 
 fn succeed(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -78,13 +92,24 @@ impl Postgres {
     pub fn start() -> Self {
         let folder = Folder::new("postgres");
         if is_root() {
-            succeed(Command::new("chown").arg("nobody:nogroup").arg(folder.path()));
+            succeed(
+                Command::new("chown")
+                    .arg("nobody:nogroup")
+                    .arg(folder.path()),
+            );
         }
         let data = folder.path().join("data");
         let mut initdb = unprivileged(&program("initdb"));
         succeed(
             initdb
-                .args(["--username=norelay", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+                .args([
+                    "--username=norelay",
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--no-locale",
+                    "--no-sync",
+                    "-D",
+                ])
                 .arg(data),
         );
         let mut postgres = Self { folder, server: None };
@@ -96,8 +121,15 @@ impl Postgres {
     pub fn resume(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).expect("the folder is ours");
         let mut command = unprivileged(&program("postgres"));
-        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
-        command.args(["-c", "listen_addresses=", "-c", "fsync=off"]).stdout(Stdio::null()).stderr(log);
+        command
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .arg("-k")
+            .arg(self.folder.path());
+        command
+            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .stdout(Stdio::null())
+            .stderr(log);
         self.server = Some(command.spawn().expect("setpriv is part of util-linux"));
         let ready = program("pg_isready");
         let is_ready = || {
@@ -118,9 +150,13 @@ impl Postgres {
 
     /// Kills it without warning.
     pub fn kill(&mut self) {
-        // The postmaster's children notice its death and go; `pg_ctl` waits until the last has gone.
+        // The postmaster's children notice its death and go; `pg_ctl` waits until the last has
+        // gone.
         let mut stop = unprivileged(&program("pg_ctl"));
-        succeed(stop.args(["stop", "-w", "-m", "immediate", "-D"]).arg(self.folder.path().join("data")));
+        succeed(
+            stop.args(["stop", "-w", "-m", "immediate", "-D"])
+                .arg(self.folder.path().join("data")),
+        );
         if let Some(mut server) = self.server.take() {
             drop(server.wait());
         }
@@ -129,13 +165,23 @@ impl Postgres {
     /// Makes a database, and gives its address.
     pub fn database(&self, name: &str) -> String {
         let mut create = Command::new(program("createdb"));
-        succeed(create.arg("-h").arg(self.folder.path()).args(["-U", "norelay", name]));
+        succeed(
+            create
+                .arg("-h")
+                .arg(self.folder.path())
+                .args(["-U", "norelay", name]),
+        );
         self.address(name)
     }
 
     /// The address of a database.
     pub fn address(&self, name: &str) -> String {
-        let folder = self.folder.path().to_str().expect("the folder's name is ours").replace('/', "%2F");
+        let folder = self
+            .folder
+            .path()
+            .to_str()
+            .expect("the folder's name is ours")
+            .replace('/', "%2F");
         format!("postgres://norelay@{folder}/{name}")
     }
 
@@ -147,7 +193,10 @@ impl Postgres {
     /// One of PostgreSQL's own programs.
     pub fn client(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
-        command.arg("-h").arg(self.folder.path()).args(["-U", "norelay"]);
+        command
+            .arg("-h")
+            .arg(self.folder.path())
+            .args(["-U", "norelay"]);
         command
     }
 }

@@ -47,7 +47,11 @@ impl Site {
         let folder = std::env::temp_dir().join(format!("norelay-pages-{}", JobId::random()));
         std::fs::create_dir(&folder).expect("a new folder");
         let store = Store::sqlite(&folder).await.expect("a new database");
-        let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store.clone()) };
+        let state = AppState {
+            config: Arc::new(config),
+            store: store.clone(),
+            runs: Runs::new(store.clone()),
+        };
         Self { router: norelay_server::router(state), store, folder }
     }
 
@@ -65,9 +69,15 @@ impl Site {
         let file = format!("{}/../norelay-core/tests/logs/{log}.jsonl", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).expect("the core's logs");
         let lines_wanted = lines.unwrap_or(usize::MAX);
-        let mut records: Vec<Record> =
-            text.lines().take(lines_wanted).map(|line| serde_json::from_str(line).expect("a record")).collect();
-        records.extend(more.into_iter().map(|event| Record::new(Timestamp::now(), event)));
+        let mut records: Vec<Record> = text
+            .lines()
+            .take(lines_wanted)
+            .map(|line| serde_json::from_str(line).expect("a record"))
+            .collect();
+        records.extend(
+            more.into_iter()
+                .map(|event| Record::new(Timestamp::now(), event)),
+        );
         self.keep_records(&records, lines.is_none()).await
     }
 
@@ -88,17 +98,30 @@ impl Site {
             expires: now + SignedDuration::from_hours(24),
         };
         self.store.create_job(&new, None).await.expect("a new job");
-        let claimed = self.store.claim("test", now, SignedDuration::from_hours(1)).await.expect("the database");
+        let claimed = self
+            .store
+            .claim("test", now, SignedDuration::from_hours(1))
+            .await
+            .expect("the database");
         let (_, lease) = claimed.expect("the job just made");
         self.store.append(&lease, records).await.expect("the log");
         if is_over {
             let verdict = Some(judge(&report).verdict);
-            self.store.finish(id, State::Finished, verdict, Timestamp::now()).await.expect("the end");
+            self.store
+                .finish(id, State::Finished, verdict, Timestamp::now())
+                .await
+                .expect("the end");
         }
         id
     }
 
-    pub async fn ask(&self, method: Method, address: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+    pub async fn ask(
+        &self,
+        method: Method,
+        address: &str,
+        headers: &[(&str, &str)],
+        form: &str,
+    ) -> Answer {
         let mut request = HttpRequest::builder().method(method.clone()).uri(address);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header(header::HOST, "127.0.0.1:8025");
@@ -110,8 +133,16 @@ impl Site {
             request = request.header(*name, *value);
         }
         let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
-        let request = request.extension(ConnectInfo(peer)).body(Body::from(form.to_owned())).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let request = request
+            .extension(ConnectInfo(peer))
+            .body(Body::from(form.to_owned()))
+            .expect("a request");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("infallible");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 4 << 20).await.expect("a body");
         let text = String::from_utf8_lossy(&body).into_owned();

@@ -49,12 +49,23 @@ pub struct Book {
 impl Book {
     /// A name has these addresses; said again, those at the next look-up.
     pub fn host(&self, name: &str, addresses: &[&str]) {
-        let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
-        self.addresses.lock().expect("nobody panicked").entry(name.to_owned()).or_default().push(addresses);
+        let addresses = addresses
+            .iter()
+            .map(|address| address.parse().expect("an address"))
+            .collect();
+        self.addresses
+            .lock()
+            .expect("nobody panicked")
+            .entry(name.to_owned())
+            .or_default()
+            .push(addresses);
     }
 
     pub fn reverse(&self, address: &str, name: &str) {
-        self.reverse.lock().expect("nobody panicked").insert(address.parse().expect("an address"), name.to_owned());
+        self.reverse
+            .lock()
+            .expect("nobody panicked")
+            .insert(address.parse().expect("an address"), name.to_owned());
     }
 
     pub fn text(&self, name: &str, text: &str) {
@@ -69,7 +80,10 @@ impl Book {
     }
 
     fn look_up(&self, name: &str) -> Option<Vec<IpAddr>> {
-        self.asked.lock().expect("nobody panicked").push(name.to_owned());
+        self.asked
+            .lock()
+            .expect("nobody panicked")
+            .push(name.to_owned());
         let mut all = self.addresses.lock().expect("nobody panicked");
         let answers = all.get_mut(name)?;
         Some(if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() })
@@ -77,7 +91,10 @@ impl Book {
 }
 
 impl Names for Book {
-    fn exchangers<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
+    fn exchangers<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
         let (name, addresses) = match &target.host {
             Host::Address(address) => (None, Some(vec![*address])),
             Host::Name(name) | Host::MailDomain(name) => (Some(name.clone()), self.look_up(name)),
@@ -94,17 +111,31 @@ impl Names for Book {
     }
 
     fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>> {
-        let name = self.reverse.lock().expect("nobody panicked").get(&address).cloned();
+        let name = self
+            .reverse
+            .lock()
+            .expect("nobody panicked")
+            .get(&address)
+            .cloned();
         Box::pin(std::future::ready(name))
     }
 
-    fn traps<'a>(&'a self, domain: &'a str, _exchangers: &'a [MailExchanger]) -> BoxFuture<'a, Traps> {
+    fn traps<'a>(
+        &'a self,
+        domain: &'a str,
+        _exchangers: &'a [MailExchanger],
+    ) -> BoxFuture<'a, Traps> {
         let traps = Traps { backup: Some(format!("backup.{domain}")), primary: None };
         Box::pin(std::future::ready(traps))
     }
 
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
-        let texts = self.texts.lock().expect("nobody panicked").get(name).cloned();
+        let texts = self
+            .texts
+            .lock()
+            .expect("nobody panicked")
+            .get(name)
+            .cloned();
         Box::pin(std::future::ready(Ok(texts.unwrap_or_default())))
     }
 }
@@ -118,9 +149,15 @@ pub struct Clerk {
 
 impl Tester for Clerk {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        self.assignments.lock().expect("nobody panicked").push(assignment.exchangers.clone());
+        self.assignments
+            .lock()
+            .expect("nobody panicked")
+            .push(assignment.exchangers.clone());
         record_paths(&assignment);
-        self.requests.lock().expect("nobody panicked").push(assignment.request.clone());
+        self.requests
+            .lock()
+            .expect("nobody panicked")
+            .push(assignment.request.clone());
         let mut may_end = self.may_end.subscribe();
         Box::pin(async move {
             let mut stop = assignment.stop.clone();
@@ -128,7 +165,9 @@ impl Tester for Clerk {
                 _ = may_end.wait_for(|may_end| *may_end) => false,
                 _ = stop.wait_for(|stop| *stop) => true,
             };
-            assignment.sink.record(&Record::new(Timestamp::now(), Event::RunFinished { stopped }));
+            assignment
+                .sink
+                .record(&Record::new(Timestamp::now(), Event::RunFinished { stopped }));
         })
     }
 }
@@ -136,15 +175,26 @@ impl Tester for Clerk {
 /// The paths, as the probe would plan them.
 fn record_paths(assignment: &Assignment) {
     let addresses = assignment.exchangers.iter().flat_map(|exchanger| {
-        exchanger.addresses.iter().map(|address| (exchanger.name.clone(), *address)).collect::<Vec<_>>()
+        exchanger
+            .addresses
+            .iter()
+            .map(|address| (exchanger.name.clone(), *address))
+            .collect::<Vec<_>>()
     });
     let ways = addresses.flat_map(|(host, address)| {
         let ports = assignment.request.ports.iter();
-        ports.map(move |(port, security)| Path { host: host.clone(), address, port: *port, security: *security })
+        ports.map(move |(port, security)| Path {
+            host: host.clone(),
+            address,
+            port: *port,
+            security: *security,
+        })
     });
     for (path, way) in (0..).zip(ways) {
         let event = Event::PathAdded { path, way, tests: Vec::new() };
-        assignment.sink.record(&Record::new(Timestamp::now(), event));
+        assignment
+            .sink
+            .record(&Record::new(Timestamp::now(), event));
     }
 }
 
@@ -171,7 +221,10 @@ impl Answer {
     }
 
     pub fn id(&self) -> String {
-        self.json()["id"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
+        self.json()["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{self:?}"))
+            .to_owned()
     }
 }
 
@@ -189,7 +242,9 @@ impl Site {
     /// A service whose tests end at once.
     pub async fn new(config: Config) -> Self {
         let folder = Folder::new("site");
-        let store = Store::sqlite(folder.path()).await.expect("a fresh folder is usable");
+        let store = Store::sqlite(folder.path())
+            .await
+            .expect("a fresh folder is usable");
         let config = Arc::new(config);
         let book: Arc<Book> = Arc::default();
         let clerk = Arc::new(Clerk {
@@ -202,7 +257,11 @@ impl Site {
             store: store.clone(),
             permission: Permission::new(config.clone(), store.clone(), book.clone()),
             tester: clerk.clone(),
-            identity: Identity { domain: "probe.example".to_owned(), domain_given: true, helo: None },
+            identity: Identity {
+                domain: "probe.example".to_owned(),
+                domain_given: true,
+                helo: None,
+            },
             key: TokenKey::new([7; 32]),
             worker: "site".to_owned(),
         });
@@ -216,9 +275,19 @@ impl Site {
         self.clerk.may_end.send_replace(may_end);
     }
 
-    pub async fn ask(&self, from: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub async fn ask(
+        &self,
+        from: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let peer = SocketAddr::new(from.parse().expect("an address"), 40_000);
-        let mut request = Request::builder().method(method).uri(path).extension(ConnectInfo(peer));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(ConnectInfo(peer));
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "norelay.example");
         }
@@ -228,8 +297,15 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("the router answers");
+        let request = request
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router answers");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 16 << 20).await.expect("a body");
         Answer {
@@ -245,12 +321,15 @@ impl Site {
 
     /// Asks for a test.
     pub async fn test(&self, from: &str, target: &str) -> Answer {
-        self.post(from, "/api/v1/tests", &serde_json::json!({"target": target})).await
+        self.post(from, "/api/v1/tests", &serde_json::json!({"target": target}))
+            .await
     }
 
     /// Waits until a test is over.
     pub async fn is_over(&self, id: &str) {
-        let answer = self.ask("192.0.2.200", "GET", &format!("/api/v1/tests/{id}/events"), &[], "").await;
+        let answer = self
+            .ask("192.0.2.200", "GET", &format!("/api/v1/tests/{id}/events"), &[], "")
+            .await;
         assert!(answer.body.contains("event: end"), "{answer:?}");
     }
 

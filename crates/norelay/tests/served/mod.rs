@@ -23,26 +23,35 @@ pub struct Service {
 }
 
 pub fn free_address() -> SocketAddr {
-    /// Below the ports that systems give to clients (Linux: 32768), or another test's connection could take it before
-    /// the service does.
+    /// Below the ports that systems give to clients (Linux: 32768), or another test's connection
+    /// could take it before the service does.
     const PORTS: std::ops::Range<u32> = 12_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(97);
     loop {
         let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = PORTS.start + number % (PORTS.end - PORTS.start);
-        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the range has ports alone")));
+        let address = SocketAddr::from((
+            [127, 0, 0, 1],
+            u16::try_from(port).expect("the range has ports alone"),
+        ));
         if std::net::TcpListener::bind(address).is_ok() {
             return address;
         }
     }
 }
 
-/// The shell makes a write beyond the limit of a file's size an error instead of a signal (`no_file_grows`).
+/// The shell makes a write beyond the limit of a file's size an error instead of a signal
+/// (`no_file_grows`).
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, env!("CARGO_BIN_EXE_norelay")]);
-    command.arg("serve").arg("--data").arg(folder).env_remove("NORELAY_CONFIG").stdin(Stdio::null());
+    command
+        .arg("serve")
+        .arg("--data")
+        .arg(folder)
+        .env_remove("NORELAY_CONFIG")
+        .stdin(Stdio::null());
     command
 }
 
@@ -54,12 +63,29 @@ pub fn start(folder: &Path, receiver: SocketAddr, database: Option<&str>) -> Ser
 /// As [`start`], by a command of one's own.
 pub fn start_by(mut command: Command, receiver: SocketAddr, database: Option<&str>) -> Service {
     let http = free_address();
-    command.args(["--listen", &http.to_string(), "--receive", &receiver.to_string(), "--domain", "probe.example"]);
-    command.args(["--set", "test.timeout=60s", "--set", "test.wait=60s", "--set", "log.level=warn"]);
+    command.args([
+        "--listen",
+        &http.to_string(),
+        "--receive",
+        &receiver.to_string(),
+        "--domain",
+        "probe.example",
+    ]);
+    command.args([
+        "--set",
+        "test.timeout=60s",
+        "--set",
+        "test.wait=60s",
+        "--set",
+        "log.level=warn",
+    ]);
     if let Some(database) = database {
         command.env("NORELAY_DATABASE", database);
     }
-    let process = command.stdout(Stdio::null()).spawn().expect("the executable was built");
+    let process = command
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the executable was built");
     let mut service = Service { process, http };
     until("the service listens", || {
         assert!(service.process.try_wait().expect("it is ours").is_none(), "the service has ended");
@@ -72,7 +98,9 @@ impl Service {
     /// Makes the disk full for this process, or gives it room again.
     pub fn no_file_grows(&self, is_full: bool) {
         let limit = if is_full { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
-        let set = Command::new("prlimit").args(["--pid", &self.process.id().to_string(), limit]).status();
+        let set = Command::new("prlimit")
+            .args(["--pid", &self.process.id().to_string(), limit])
+            .status();
         assert!(set.expect("util-linux is installed").success());
     }
 
@@ -105,5 +133,8 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub fn count(records: &[Value], event: &str) -> usize {
-    records.iter().filter(|record| record["event"] == event).count()
+    records
+        .iter()
+        .filter(|record| record["event"] == event)
+        .count()
 }

@@ -25,7 +25,8 @@ pub fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// Greets, and answers every line, in upper case, by rule (an empty answer is none); hangs up after QUIT.
+/// Greets, and answers every line, in upper case, by rule (an empty answer is none); hangs up after
+/// QUIT.
 pub fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'static str) {
     let _ = stream.write_all(greeting.as_bytes());
     let mut lines = BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines();
@@ -33,7 +34,11 @@ pub fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'s
         let upper = line.to_ascii_uppercase();
         let reply = reply(&upper);
         let end = if reply.is_empty() { "" } else { "\r\n" };
-        if stream.write_all(format!("{reply}{end}").as_bytes()).is_err() || upper == "QUIT" {
+        if stream
+            .write_all(format!("{reply}{end}").as_bytes())
+            .is_err()
+            || upper == "QUIT"
+        {
             return;
         }
     }
@@ -41,12 +46,14 @@ pub fn answer(mut stream: TcpStream, greeting: &str, reply: impl Fn(&str) -> &'s
 
 /// A server in order that relays nothing.
 pub fn closed(stream: TcpStream) {
-    answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| match line.split([' ', ':']).next() {
-        Some("EHLO") => "250-mx.example.net\r\n250 PIPELINING",
-        Some("RCPT") if is_own_postmaster(line) => "250 2.1.5 Ok",
-        Some("RCPT") => "454 4.7.1 <x>: Relay access denied",
-        Some("QUIT") => "221 2.0.0 Bye",
-        _ => "250 2.1.0 Ok",
+    answer(stream, "220 mx.example.net ESMTP Postfix\r\n", |line| {
+        match line.split([' ', ':']).next() {
+            Some("EHLO") => "250-mx.example.net\r\n250 PIPELINING",
+            Some("RCPT") if is_own_postmaster(line) => "250 2.1.5 Ok",
+            Some("RCPT") => "454 4.7.1 <x>: Relay access denied",
+            Some("QUIT") => "221 2.0.0 Bye",
+            _ => "250 2.1.0 Ok",
+        }
     });
 }
 

@@ -1,4 +1,5 @@
-//! A run over blacklists for a terminal of eighty columns: the sentence first, listings, then what isn't known.
+//! A run over blacklists for a terminal of eighty columns: the sentence first, listings, then what
+//! isn't known.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,22 @@ const ZONE: usize = 34;
 
 /// The run as text. `relay` is the verdict of the relay test, where there was one.
 #[must_use]
-pub fn render(survey: &Survey, judgement: &Judgement, relay: Option<Verdict>, style: Style) -> String {
+pub fn render(
+    survey: &Survey,
+    judgement: &Judgement,
+    relay: Option<Verdict>,
+    style: Style,
+) -> String {
     let mut page = Page::new(style);
     heading(&mut page, survey, judgement);
     listed(&mut page, survey, relay);
     vouched(&mut page, survey);
     unknown(&mut page, survey);
-    zones(&mut page, "NEEDS A KEY (--key-file), not asked", &named(survey, |listing| *listing == Listing::NeedsKey));
+    zones(
+        &mut page,
+        "NEEDS A KEY (--key-file), not asked",
+        &named(survey, |listing| *listing == Listing::NeedsKey),
+    );
     zones(&mut page, "NOT LISTED", &named(survey, |listing| *listing == Listing::NotListed));
     dead(&mut page, survey);
     page.into_text()
@@ -45,7 +55,11 @@ fn heading(page: &mut Page, survey: &Survey, judgement: &Judgement) {
 
 /// Worst first.
 fn listed(page: &mut Page, survey: &Survey, relay: Option<Verdict>) {
-    let mut readings: Vec<_> = survey.readings.iter().filter(|reading| reading.listing.is_against()).collect();
+    let mut readings: Vec<_> = survey
+        .readings
+        .iter()
+        .filter(|reading| reading.listing.is_against())
+        .collect();
     readings.sort_by_key(|reading| std::cmp::Reverse(reading.impact));
     if readings.is_empty() {
         return;
@@ -66,7 +80,11 @@ fn listed(page: &mut Page, survey: &Survey, relay: Option<Verdict>) {
 }
 
 fn vouched(page: &mut Page, survey: &Survey) {
-    let readings: Vec<_> = survey.readings.iter().filter(|reading| is_other_listing(reading)).collect();
+    let readings: Vec<_> = survey
+        .readings
+        .iter()
+        .filter(|reading| is_other_listing(reading))
+        .collect();
     if !readings.is_empty() {
         title(page, "VOUCHED FOR, OR REMARKED ON", None);
     }
@@ -117,19 +135,24 @@ fn unknown(page: &mut Page, survey: &Survey) {
     for (why, mut readings) in by_reason {
         readings.sort_by_key(|reading| std::cmp::Reverse(reading.impact));
         page.paragraph("  ", Ink::Doubtful, &format!("{}:", why.clause()));
-        let names = readings.iter().map(|reading| match reading.impact >= Impact::Medium {
-            true => format!("{} ({} impact)", reading.zone, reading.impact.as_str()),
-            false => reading.zone.clone(),
-        });
+        let names = readings
+            .iter()
+            .map(|reading| match reading.impact >= Impact::Medium {
+                true => format!("{} ({} impact)", reading.zone, reading.impact.as_str()),
+                false => reading.zone.clone(),
+            });
         page.paragraph("      ", Ink::Plain, &names.collect::<Vec<_>>().join(", "));
     }
 }
 
 fn dead(page: &mut Page, survey: &Survey) {
-    let dead = survey.readings.iter().filter_map(|reading| match &reading.listing {
-        Listing::Dead { evidence } => Some((&reading.zone, evidence)),
-        _ => None,
-    });
+    let dead = survey
+        .readings
+        .iter()
+        .filter_map(|reading| match &reading.listing {
+            Listing::Dead { evidence } => Some((&reading.zone, evidence)),
+            _ => None,
+        });
     let dead: Vec<_> = dead.collect();
     if dead.len() > FEW {
         let names: Vec<_> = dead.iter().map(|(zone, _)| zone.as_str()).collect();
@@ -144,7 +167,12 @@ fn dead(page: &mut Page, survey: &Survey) {
 }
 
 fn named(survey: &Survey, is_wanted: impl Fn(&Listing) -> bool) -> Vec<&str> {
-    survey.readings.iter().filter(|reading| is_wanted(&reading.listing)).map(|reading| reading.zone.as_str()).collect()
+    survey
+        .readings
+        .iter()
+        .filter(|reading| is_wanted(&reading.listing))
+        .map(|reading| reading.zone.as_str())
+        .collect()
 }
 
 fn zones(page: &mut Page, heading: &str, zones: &[&str]) {

@@ -63,7 +63,10 @@ impl Page {
 
     pub(super) fn put(&mut self, ink: Ink, text: &str) {
         let text = harmless(text);
-        match ink.code().filter(|_| self.style == Style::Ansi && !text.is_empty()) {
+        match ink
+            .code()
+            .filter(|_| self.style == Style::Ansi && !text.is_empty())
+        {
             Some(code) => {
                 self.text.push_str("\x1b[");
                 self.text.push_str(code);

@@ -12,8 +12,9 @@ fn reply(text: &str) -> Reply {
 #[test]
 fn addresses_are_read_where_they_are_the_clients() {
     let (mut wrong, mut checked) = (Vec::new(), 0);
-    for line in
-        include_str!("../../../tests/seen.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    for line in include_str!("../../../tests/seen.txt")
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
         let cells: Vec<&str> = line.splitn(5, " | ").collect();
         let [place, server, said, expected, text] = cells[..] else { panic!("five cells: {line}") };
@@ -36,7 +37,9 @@ fn addresses_are_read_where_they_are_the_clients() {
 
 #[test]
 fn nothing_is_read_from_nothing() {
-    for (field, said) in [("from x (y [198.51.100.9]) by mx", ""), ("", "x"), ("from ", "x"), ("from x", "x")] {
+    for (field, said) in
+        [("from x (y [198.51.100.9]) by mx", ""), ("", "x"), ("from ", "x"), ("from x", "x")]
+    {
         assert_eq!(in_trace(field, said, ""), None, "{field}");
     }
     assert_eq!(in_hello(&Reply { code: 250, lines: Vec::new() }, "x"), None);
@@ -46,7 +49,8 @@ fn nothing_is_read_from_nothing() {
 /// A proxy that says HELO with its own name: the id in the answer shows whose field it is.
 #[test]
 fn a_field_is_known_by_its_id() {
-    let field = "from mx.target.example (localhost [127.0.0.1]) by mx.target.example (Postfix) with SMTP id 601501C5 for <u@probe.example>; Tue, 24 Nov 2026";
+    let field = "from mx.target.example (localhost [127.0.0.1]) by mx.target.example (Postfix) \
+                 with SMTP id 601501C5 for <u@probe.example>; Tue, 24 Nov 2026";
     let loopback = Some(IpAddr::from([127, 0, 0, 1]));
     for (answer, expected) in [
         ("2.0.0 Ok: queued as 601501C5", loopback),
@@ -61,15 +65,21 @@ fn a_field_is_known_by_its_id() {
     assert_eq!(in_trace(&short, "tester.probe.example", "26 received"), None);
 }
 
-/// The real refusals of the reason table: their client is 192.0.2.1, and whoever else they name is somebody else.
+/// The real refusals of the reason table: their client is 192.0.2.1, and whoever else they name is
+/// somebody else.
 #[test]
 fn refusals_of_the_reason_table() {
     let mut read = 0;
-    for line in include_str!("../../../tests/replies.txt").lines().filter(|line| line.contains(" | ")) {
+    for line in include_str!("../../../tests/replies.txt")
+        .lines()
+        .filter(|line| line.contains(" | "))
+    {
         let text = line.splitn(3, '|').nth(2).unwrap_or_default().trim();
-        if let Some(address) =
-            in_refusal(&reply(&format!("{} {}", &text[..3], text[3..].trim_start_matches(['-', ' ']))))
-        {
+        if let Some(address) = in_refusal(&reply(&format!(
+            "{} {}",
+            &text[..3],
+            text[3..].trim_start_matches(['-', ' '])
+        ))) {
             assert!(["192.0.2.1", "192.0.2.55"].contains(&address.to_string().as_str()), "{text}");
             read += 1;
         }
@@ -79,7 +89,8 @@ fn refusals_of_the_reason_table() {
 
 proptest! {
     #[test]
-    fn no_text_panics(code in 200_u16..600, octets: Vec<u8>, text in "(from |by |HELO |helo=|é|[(\\[<>;:@. ]|198.51.100.9|\\]|\\)|client ){0,16}") {
+    fn no_text_panics(code in 200_u16..600, octets: Vec<u8>, text in "(from |by |HELO \
+        |helo=|é|[(\\[<>;:@. ]|198.51.100.9|\\]|\\)|client ){0,16}") {
         for line in [Octets::from(octets), Octets::from(text.as_str())] {
             let shown = line.to_text();
             let reply = Reply { code, lines: vec![line] };

@@ -45,13 +45,18 @@ fn show(event: ReceiverEvent) -> String {
         ReceiverEvent::Ended(parting) => format!("{parting:?}"),
         ReceiverEvent::Arrived(message) => {
             let Message { helo, tls, reverse_path, forward_paths, text, size, .. } = message;
-            format!("{helo} tls={tls} {reverse_path} -> {forward_paths:?} {size} {:?}", String::from_utf8_lossy(&text))
+            format!(
+                "{helo} tls={tls} {reverse_path} -> {forward_paths:?} {size} {:?}",
+                String::from_utf8_lossy(&text)
+            )
         }
     }
 }
 
 fn drain(receiver: &mut Receiver) -> Vec<String> {
-    std::iter::from_fn(|| receiver.poll_event()).map(show).collect()
+    std::iter::from_fn(|| receiver.poll_event())
+        .map(show)
+        .collect()
 }
 
 /// What is sent, and what happens, for this input.
@@ -64,16 +69,30 @@ fn converse(receiver: &mut Receiver, input: &[u8]) -> (String, Vec<String>) {
 fn check(dialogue: &str) {
     let mut receiver = receiver();
     let (mut replies, mut events): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    for line in dialogue.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (who, text) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
+    for line in dialogue
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (who, text) = line
+            .split_once(": ")
+            .unwrap_or((line.trim_end_matches(':'), ""));
         match who {
             "C" => {
                 let (sent, happened) = converse(&mut receiver, format!("{text}\r\n").as_bytes());
                 replies.extend(sent.lines().map(str::to_owned));
                 events.extend(happened);
             }
-            "S" => assert_eq!((!replies.is_empty()).then(|| replies.remove(0)).as_deref(), Some(text), "{dialogue}"),
-            "E" => assert_eq!((!events.is_empty()).then(|| events.remove(0)).as_deref(), Some(text), "{dialogue}"),
+            "S" => assert_eq!(
+                (!replies.is_empty()).then(|| replies.remove(0)).as_deref(),
+                Some(text),
+                "{dialogue}"
+            ),
+            "E" => assert_eq!(
+                (!events.is_empty()).then(|| events.remove(0)).as_deref(),
+                Some(text),
+                "{dialogue}"
+            ),
             other => panic!("{other} says nothing in {dialogue}"),
         }
     }
@@ -83,7 +102,10 @@ fn check(dialogue: &str) {
 #[test]
 fn dialogues() {
     for dialogue in include_str!("dialogues.txt").split("\n\n") {
-        let lines: Vec<_> = dialogue.lines().filter(|line| !line.starts_with('#')).collect();
+        let lines: Vec<_> = dialogue
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
         check(&lines.join("\n"));
     }
 }
@@ -94,10 +116,15 @@ fn starttls_forgets_what_was_said_in_the_clear() {
     let (_, events) = converse(&mut secured, b"EHLO a\r\nMAIL FROM:<x>\r\nSTARTTLS\r\n");
     assert_eq!(events, ["secure"]);
     secured.handle_secured(Duration::ZERO);
-    let (said, _) = converse(&mut secured, b"RCPT TO:<token@d>\r\nMAIL FROM:<x>\r\nSTARTTLS\r\nEHLO b\r\n");
+    let (said, _) =
+        converse(&mut secured, b"RCPT TO:<token@d>\r\nMAIL FROM:<x>\r\nSTARTTLS\r\nEHLO b\r\n");
     assert!(said.starts_with("503 5.5.1 Say MAIL first\r\n503 5.5.1 Say EHLO"), "{said}");
-    assert!(said.contains("503 5.5.1 TLS stands already") && !said.contains("250-STARTTLS"), "{said}");
-    let (_, events) = converse(&mut secured, b"MAIL FROM:<x>\r\nRCPT TO:<token@d>\r\nDATA\r\n.\r\n");
+    assert!(
+        said.contains("503 5.5.1 TLS stands already") && !said.contains("250-STARTTLS"),
+        "{said}"
+    );
+    let (_, events) =
+        converse(&mut secured, b"MAIL FROM:<x>\r\nRCPT TO:<token@d>\r\nDATA\r\n.\r\n");
     assert_eq!(events, ["b tls=true <x> -> [\"<token@d>\"] 0 \"\""]);
 }
 
@@ -133,14 +160,22 @@ fn every_bound_ends_or_refuses() {
         ("x".repeat(MAX_LINE + 1) + "\r\n", "500 5.5.2 The line is too long", None),
         ("x".repeat(MAX_SKIPPED + 1), "421 4.7.0 A line without an end, closing", Some("Exceeded")),
         ("NOOP\r\n".repeat(MAX_COMMANDS), "250 2.0.0 Done", None),
-        ("NOOP\r\n".repeat(MAX_COMMANDS + 1), "421 4.7.0 Too many commands, closing", Some("Exceeded")),
+        (
+            "NOOP\r\n".repeat(MAX_COMMANDS + 1),
+            "421 4.7.0 Too many commands, closing",
+            Some("Exceeded"),
+        ),
         ("x\r\n".repeat(MAX_ERRORS), "421 4.7.0 Too many errors, closing", Some("Exceeded")),
         (
             envelope.to_owned() + &"RCPT TO:<token@d>\r\n".repeat(MAX_RECIPIENTS),
             "452 4.5.3 Too many recipients in one transaction",
             None,
         ),
-        ("EHLO a\r\nMAIL FROM:<> SIZE=1048577\r\n".to_owned(), "552 5.3.4 The message is too big", None),
+        (
+            "EHLO a\r\nMAIL FROM:<> SIZE=1048577\r\n".to_owned(),
+            "552 5.3.4 The message is too big",
+            None,
+        ),
         (text(1024 * 1024), "552 5.3.4 The message is too big", None),
         (text(8 * 1024 * 1024 + 1), "552 5.3.4 The message is far too big", Some("Exceeded")),
     ] {
@@ -149,7 +184,8 @@ fn every_bound_ends_or_refuses() {
         assert_eq!(events.first().map(String::as_str), event);
     }
     let message = "MAIL FROM:<>\r\nRCPT TO:<token@d>\r\nDATA\r\n.\r\n";
-    let (replies, events) = said(("EHLO a\r\n".to_owned() + &message.repeat(MAX_MESSAGES + 1)).as_bytes());
+    let (replies, events) =
+        said(("EHLO a\r\n".to_owned() + &message.repeat(MAX_MESSAGES + 1)).as_bytes());
     assert_eq!(events.len(), MAX_MESSAGES + 1);
     assert!(replies.ends_with("421 4.7.0 Enough messages on one connection, closing\r\n"));
 }
@@ -160,7 +196,9 @@ fn what_is_kept_of_a_text_is_bounded() {
     let text = "x".repeat(MAX_TEXT_KEPT + 1);
     let input = format!("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<token@d>\r\nDATA\r\n{text}\r\n.\r\n");
     receiver.handle_input(Duration::ZERO, input.as_bytes());
-    let Some(ReceiverEvent::Arrived(message)) = receiver.poll_event() else { panic!("the message came whole") };
+    let Some(ReceiverEvent::Arrived(message)) = receiver.poll_event() else {
+        panic!("the message came whole")
+    };
     assert_eq!((message.text.len(), message.size), (MAX_TEXT_KEPT, MAX_TEXT_KEPT as u64 + 3));
 }
 
@@ -187,7 +225,10 @@ fn dripping_gains_no_time() {
 fn the_whole_connection_has_an_end() {
     let mut receiver = receiver();
     for second in 1..=CONNECTION_TIMEOUT.as_secs() {
-        receiver.handle_input(Duration::from_secs(second), if second % 30 == 0 { b"NOOP\r\n" } else { b"" });
+        receiver.handle_input(
+            Duration::from_secs(second),
+            if second % 30 == 0 { b"NOOP\r\n" } else { b"" },
+        );
         receiver.handle_timeout(Duration::from_secs(second));
         assert_eq!(receiver.is_ended(), second == CONNECTION_TIMEOUT.as_secs());
     }
@@ -205,7 +246,8 @@ fn stopping_lets_a_text_come_in() {
     let (said, events) = converse(&mut busy, b".\r\nNOOP\r\n");
     assert_eq!(
         said,
-        "250 2.0.0 Taken as evidence; it goes no further\r\n421 4.3.2 This host stops for now, closing\r\n"
+        "250 2.0.0 Taken as evidence; it goes no further\r\n421 4.3.2 This host stops for now, \
+         closing\r\n"
     );
     assert_eq!(events, ["a tls=false <> -> [\"<token@d>\"] 0 \"\"", "Stopped"]);
 }
@@ -217,7 +259,10 @@ fn outcome_of(portions: &[&[u8]]) -> (Vec<u8>, Vec<ReceiverEvent>) {
     for portion in portions {
         receiver.handle_input(Duration::ZERO, portion);
         let line_and_output = receiver.line.len() + receiver.output.len();
-        assert!(line_and_output <= MAX_LINE + 512 * (portion.len() + 1), "output grows without bound");
+        assert!(
+            line_and_output <= MAX_LINE + 512 * (portion.len() + 1),
+            "output grows without bound"
+        );
         sent.extend(receiver.poll_transmit());
         events.extend(std::iter::from_fn(|| receiver.poll_event()));
     }
@@ -228,7 +273,8 @@ proptest! {
     #[test]
     fn splitting_input_changes_nothing(
         lines in proptest::collection::vec(
-            "(EHLO x|MAIL FROM:<a>|RCPT TO:<token@d>|DATA|RSET|STARTTLS|\\.|\\.\\.x|QUIT|[ -~]{0,9})(\r\n|\r\n|\n|\r)", 0..16),
+            "(EHLO x|MAIL FROM:<a>|RCPT TO:<token@d>|DATA|RSET|STARTTLS|\\.|\\.\\.x|QUIT|[ \
+             -~]{0,9})(\r\n|\r\n|\n|\r)", 0..16),
         cut: usize,
     ) {
         let input = lines.concat();

@@ -47,13 +47,20 @@ pub fn causes(seen: Seen) -> Vec<Why> {
     if seen.phase != Phase::Over && seen.judgement.verdict != Verdict::OpenRelay {
         return Vec::new();
     }
-    diagnose(seen.report, seen.judgement).iter().map(why).collect()
+    diagnose(seen.report, seen.judgement)
+        .iter()
+        .map(why)
+        .collect()
 }
 
 fn why(diagnosis: &Diagnosis) -> Why {
-    let remedies = diagnosis.remedies.iter().filter_map(|key| remedy::by_key(key));
-    let remedies =
-        remedies.map(|one| (format!("/fix/{}#{}", one.server, one.name), one.title(), remedy::title_of(one.server)));
+    let remedies = diagnosis
+        .remedies
+        .iter()
+        .filter_map(|key| remedy::by_key(key));
+    let remedies = remedies.map(|one| {
+        (format!("/fix/{}#{}", one.server, one.name), one.title(), remedy::title_of(one.server))
+    });
     Why {
         headline: diagnosis.headline(),
         evidence: diagnosis.evidence.clone(),
@@ -67,7 +74,10 @@ fn why(diagnosis: &Diagnosis) -> Why {
 pub fn steps(seen: Seen) -> Vec<Step> {
     match (seen.judgement.verdict, seen.phase) {
         (Verdict::OpenRelay, _) => open(seen),
-        (_, Phase::Over) => advice::steps(seen.report, seen.judgement).into_iter().map(Step::of).collect(),
+        (_, Phase::Over) => advice::steps(seen.report, seen.judgement)
+            .into_iter()
+            .map(Step::of)
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -81,9 +91,13 @@ fn open(seen: Seen) -> Vec<Step> {
         step("Close it now.", close),
         step(
             "Look through the queue before you let it go on.",
-            "An open relay is found within hours. Remove messages that aren't your users', and check whether your \
+            "An open relay is found within hours. Remove messages that aren't your users', and \
+             check whether your \
              address has been put on blacklists.",
         ),
-        step("Test again.", "Run this test again after the change: closed is closed only when every path refuses."),
+        step(
+            "Test again.",
+            "Run this test again after the change: closed is closed only when every path refuses.",
+        ),
     ]
 }

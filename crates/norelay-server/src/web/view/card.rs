@@ -69,9 +69,11 @@ pub fn card(seen: Seen) -> Card {
     let (mark, word, sentence) = match seen.phase {
         _ if is_proven => verdict_words(seen),
         Phase::Over => verdict_words(seen),
-        Phase::Queued => {
-            (mark::PENDING, "Waiting for its turn", "This test begins as soon as its turn comes.".to_owned())
-        }
+        Phase::Queued => (
+            mark::PENDING,
+            "Waiting for its turn",
+            "This test begins as soon as its turn comes.".to_owned(),
+        ),
         Phase::Running => (mark::BUSY, "Testing", so_far(seen).to_owned()),
     };
     let is_over = seen.phase == Phase::Over;
@@ -91,7 +93,9 @@ pub fn card(seen: Seen) -> Card {
 /// What a run does before there is a verdict.
 fn so_far(seen: Seen) -> &'static str {
     match seen.report.waiting {
-        Some((_, Wait::Arrival)) => "Everything has been asked; what was accepted is being put to the proof.",
+        Some((_, Wait::Arrival)) => {
+            "Everything has been asked; what was accepted is being put to the proof."
+        }
         _ => "The server is being asked; nothing is decided yet.",
     }
 }
@@ -100,7 +104,9 @@ fn verdict_words(seen: Seen) -> (Mark, &'static str, String) {
     let (mark, word) = mark::of_verdict(seen.judgement.verdict);
     let sentence = match seen.judgement.verdict {
         // The summary lists every cause in one sentence; the card lists them below it.
-        Verdict::Inconclusive => "Could not tell whether this server relays for strangers.".to_owned(),
+        Verdict::Inconclusive => {
+            "Could not tell whether this server relays for strangers.".to_owned()
+        }
         Verdict::Unreachable => "Could not connect, test failed.".to_owned(),
         _ => harmless(&seen.judgement.summary),
     };
@@ -109,11 +115,20 @@ fn verdict_words(seen: Seen) -> (Mark, &'static str, String) {
 
 /// `34 questions on 2 paths: 33 refused, 1 delivered locally.`
 fn tally(paths: &[PathJudgement]) -> String {
-    let spoken: Vec<_> = paths.iter().filter(|path| path.verdict != Verdict::Unreachable).collect();
+    let spoken: Vec<_> = paths
+        .iter()
+        .filter(|path| path.verdict != Verdict::Unreachable)
+        .collect();
     if spoken.is_empty() {
         return String::new();
     }
-    let of = |weight| spoken.iter().flat_map(|path| &path.tests).filter(|judged| judged.weight == weight).count();
+    let of = |weight| {
+        spoken
+            .iter()
+            .flat_map(|path| &path.tests)
+            .filter(|judged| judged.weight == weight)
+            .count()
+    };
     let kinds = [
         (Weight::Proof, "came back"),
         (Weight::Suspicion, "accepted"),
@@ -137,7 +152,8 @@ fn tally(paths: &[PathJudgement]) -> String {
 fn clauses(seen: Seen) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for (path, facts) in seen.judgement.paths.iter().zip(&seen.report.paths) {
-        let is_relevant = path.verdict == seen.judgement.verdict || path.verdict == Verdict::Unreachable;
+        let is_relevant =
+            path.verdict == seen.judgement.verdict || path.verdict == Verdict::Unreachable;
         // The proofs say it better.
         if !is_relevant || path.verdict == Verdict::OpenRelay {
             continue;
@@ -151,11 +167,13 @@ fn clauses(seen: Seen) -> Vec<String> {
         }
     }
     let all = seen.judgement.paths.len();
-    let worded = found.into_iter().map(|(why, names)| match names.as_slice() {
-        _ if all == 1 => why,
-        [name] => format!("{name}: {why}"),
-        _ => format!("On {} of {all} paths: {why}", names.len()),
-    });
+    let worded = found
+        .into_iter()
+        .map(|(why, names)| match names.as_slice() {
+            _ if all == 1 => why,
+            [name] => format!("{name}: {why}"),
+            _ => format!("On {} of {all} paths: {why}", names.len()),
+        });
     let mut clauses: Vec<_> = worded.collect();
     let more = clauses.len().saturating_sub(MOST_CLAUSES);
     clauses.truncate(MOST_CLAUSES);
@@ -166,10 +184,25 @@ fn clauses(seen: Seen) -> Vec<String> {
 }
 
 fn progress(seen: Seen) -> Progress {
-    let all = seen.judgement.paths.iter().map(|path| path.tests.len() + path.controls.len()).sum();
-    let done = seen.judgement.paths.iter().flat_map(|path| path.tests.iter().chain(&path.controls));
-    let done = done.filter(|judged| super::tests::is_done(seen, judged)).count();
-    let waiting = seen.report.waiting.as_ref().map(|(until, wait)| (wait_words(wait), *until));
+    let all = seen
+        .judgement
+        .paths
+        .iter()
+        .map(|path| path.tests.len() + path.controls.len())
+        .sum();
+    let done = seen
+        .judgement
+        .paths
+        .iter()
+        .flat_map(|path| path.tests.iter().chain(&path.controls));
+    let done = done
+        .filter(|judged| super::tests::is_done(seen, judged))
+        .count();
+    let waiting = seen
+        .report
+        .waiting
+        .as_ref()
+        .map(|(until, wait)| (wait_words(wait), *until));
     let doing = match seen.phase {
         Phase::Queued => "Other tests are running; this one is queued.",
         _ if seen.report.paths.is_empty() => "Looking up the server's names and addresses.",
@@ -179,8 +212,15 @@ fn progress(seen: Seen) -> Progress {
 }
 
 fn under_way(report: &Report) -> Vec<Talk> {
-    let open = report.dialogues.iter().rev().filter(|(_, dialogue)| dialogue.end.is_none()).take(2);
-    let mut talks: Vec<_> = open.map(|(number, dialogue)| Talk::tail(report, *number, dialogue, TAIL)).collect();
+    let open = report
+        .dialogues
+        .iter()
+        .rev()
+        .filter(|(_, dialogue)| dialogue.end.is_none())
+        .take(2);
+    let mut talks: Vec<_> = open
+        .map(|(number, dialogue)| Talk::tail(report, *number, dialogue, TAIL))
+        .collect();
     talks.reverse();
     talks
 }

@@ -22,7 +22,8 @@ pub struct Change {
     pub now: String,
 }
 
-/// The differences between two runs, the verdict first, then paths, then tests; none if nothing changed.
+/// The differences between two runs, the verdict first, then paths, then tests; none if nothing
+/// changed.
 #[must_use]
 pub fn changes(before: (&Report, &Judgement), now: (&Report, &Judgement)) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -41,7 +42,8 @@ pub fn changes(before: (&Report, &Judgement), now: (&Report, &Judgement)) -> Vec
         push(&mut changes, (path_name(way), true), old.map(|old| old.0), new.map(|new| new.0));
         if let (Some((_, old)), Some((_, new))) = (old, new) {
             for (number, words) in new {
-                let title = norelay_core::catalogue::by_number(*number).map_or("", |test| test.title());
+                let title =
+                    norelay_core::catalogue::by_number(*number).map_or("", |test| test.title());
                 let what = format!("Test {number} ({title}) at {}", path_name(way));
                 if let Some(before) = old.get(number) {
                     push(&mut changes, (what, false), Some(before), Some(words));
@@ -70,13 +72,22 @@ fn by_path<'a>(
     let paths = report.paths.iter().zip(&judgement.paths);
     paths
         .map(|(facts, judged)| {
-            let tests = judged.tests.iter().map(|judged| (judged.test.number, mark::of_test(judged).1)).collect();
+            let tests = judged
+                .tests
+                .iter()
+                .map(|judged| (judged.test.number, mark::of_test(judged).1))
+                .collect();
             (&facts.way, (mark::of_verdict(judged.verdict).1, tests))
         })
         .collect()
 }
 
-fn push(changes: &mut Vec<Change>, (what, is_verdict): (String, bool), before: Option<&str>, now: Option<&str>) {
+fn push(
+    changes: &mut Vec<Change>,
+    (what, is_verdict): (String, bool),
+    before: Option<&str>,
+    now: Option<&str>,
+) {
     if before != now {
         let word = |word: Option<&str>| word.unwrap_or("not tested").to_owned();
         changes.push(Change { what, is_verdict, before: word(before), now: word(now) });

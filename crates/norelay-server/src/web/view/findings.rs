@@ -68,7 +68,10 @@ fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<u8>)> {
     let mut each: Vec<(Finding, Vec<u8>)> = Vec::new();
     for finding in findings {
         let path = finding.path;
-        match each.iter_mut().find(|(known, _)| known.tag == finding.tag && known.text == finding.text) {
+        match each
+            .iter_mut()
+            .find(|(known, _)| known.tag == finding.tag && known.text == finding.text)
+        {
             Some((_, paths)) => paths.extend(path),
             None => each.push((finding, path.into_iter().collect())),
         }
@@ -98,7 +101,15 @@ fn line(seen: Seen, finding: Finding, paths: &[u8]) -> Line {
 }
 
 fn addresses(seen: Seen) -> Vec<String> {
-    let all: BTreeSet<_> = seen.report.paths.iter().map(|path| path.way.address.to_canonical()).collect();
+    let all: BTreeSet<_> = seen
+        .report
+        .paths
+        .iter()
+        .map(|path| path.way.address.to_canonical())
+        .collect();
     let public = all.into_iter().filter(|address| !is_private(*address));
-    public.take(MAX_ADDRESSES).map(|address| address.to_string()).collect()
+    public
+        .take(MAX_ADDRESSES)
+        .map(|address| address.to_string())
+        .collect()
 }

@@ -21,23 +21,32 @@ const fn mark(tone: &'static str, icon: &'static str) -> Mark {
 }
 
 /// Proven to relay.
-pub const OPEN: Mark = mark("open", r##"<svg class="icon" aria-hidden="true"><use href="#i-open"/></svg>"##);
+pub const OPEN: Mark =
+    mark("open", r##"<svg class="icon" aria-hidden="true"><use href="#i-open"/></svg>"##);
 /// Accepted, not proven.
-pub const SUSPECT: Mark = mark("suspect", r##"<svg class="icon" aria-hidden="true"><use href="#i-suspect"/></svg>"##);
+pub const SUSPECT: Mark =
+    mark("suspect", r##"<svg class="icon" aria-hidden="true"><use href="#i-suspect"/></svg>"##);
 /// Says nothing about relaying.
-pub const UNKNOWN: Mark = mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-unknown"/></svg>"##);
+pub const UNKNOWN: Mark =
+    mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-unknown"/></svg>"##);
 /// Refused.
-pub const CLOSED: Mark = mark("closed", r##"<svg class="icon" aria-hidden="true"><use href="#i-closed"/></svg>"##);
+pub const CLOSED: Mark =
+    mark("closed", r##"<svg class="icon" aria-hidden="true"><use href="#i-closed"/></svg>"##);
 /// No connection, or not run.
-pub const QUIET: Mark = mark("quiet", r##"<svg class="icon" aria-hidden="true"><use href="#i-none"/></svg>"##);
+pub const QUIET: Mark =
+    mark("quiet", r##"<svg class="icon" aria-hidden="true"><use href="#i-none"/></svg>"##);
 /// To be asked later by the server's wish.
-pub const DEFERRED: Mark = mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-clock"/></svg>"##);
+pub const DEFERRED: Mark =
+    mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-clock"/></svg>"##);
 /// The connection broke.
-pub const BROKEN: Mark = mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-broken"/></svg>"##);
+pub const BROKEN: Mark =
+    mark("unknown", r##"<svg class="icon" aria-hidden="true"><use href="#i-broken"/></svg>"##);
 /// Under way.
-pub const BUSY: Mark = mark("busy", r##"<svg class="icon spin" aria-hidden="true"><use href="#i-busy"/></svg>"##);
+pub const BUSY: Mark =
+    mark("busy", r##"<svg class="icon spin" aria-hidden="true"><use href="#i-busy"/></svg>"##);
 /// Its turn will come.
-pub const PENDING: Mark = mark("quiet", r##"<svg class="icon" aria-hidden="true"><use href="#i-wait"/></svg>"##);
+pub const PENDING: Mark =
+    mark("quiet", r##"<svg class="icon" aria-hidden="true"><use href="#i-wait"/></svg>"##);
 
 impl Mark {
     /// The icon, as markup of our own.
@@ -81,7 +90,9 @@ pub fn of_test(judged: &TestJudgement) -> (Mark, &'static str) {
 #[must_use]
 pub fn of_control(judged: &TestJudgement) -> (Mark, &'static str) {
     match &judged.outcome {
-        Outcome::Relayed { .. } | Outcome::Accepted { .. } => (mark("quiet", CLOSED_SHAPE), "Accepted"),
+        Outcome::Relayed { .. } | Outcome::Accepted { .. } => {
+            (mark("quiet", CLOSED_SHAPE), "Accepted")
+        }
         Outcome::Refused { .. } => (QUIET, "Refused"),
         _ => of_test(judged),
     }

@@ -2,7 +2,8 @@
 //!
 //! Rules:
 //! - A view judges nothing: it words what `norelay_core` found.
-//! - Whatever a server said goes through `Octets`' Display (no controls) and then through the templates' escaping (no HTML).
+//! - Whatever a server said goes through `Octets`' Display (no controls) and then through the
+//!   templates' escaping (no HTML).
 //! - A mark is a colour, an icon and words together; none stands alone.
 
 pub mod advice;
@@ -61,7 +62,9 @@ pub fn path_name(way: &Path) -> String {
 #[must_use]
 pub fn wait_words(wait: &Wait) -> &'static str {
     match wait {
-        Wait::Greylisted => "The server asked us to come back later (greylisting); the next attempt is at",
+        Wait::Greylisted => {
+            "The server asked us to come back later (greylisting); the next attempt is at"
+        }
         Wait::Dropped => "The server dropped our connection; we try again at",
         Wait::Arrival => "Test messages are on their way; we wait for them to come back until",
         Wait::Pace => "We ask slowly, so that the server does not mind; the next question is at",
@@ -85,5 +88,7 @@ pub fn in_settings(sentence: &str) -> String {
         ("--domain", "the setting test.domain"),
         ("--seen-as-expected", "the setting test.seen-as-expected"),
     ];
-    SETTINGS.iter().fold(sentence.to_owned(), |sentence, (option, setting)| sentence.replace(option, setting))
+    SETTINGS
+        .iter()
+        .fold(sentence.to_owned(), |sentence, (option, setting)| sentence.replace(option, setting))
 }

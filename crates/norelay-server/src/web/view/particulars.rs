@@ -16,7 +16,10 @@ pub fn particulars(seen: Seen) -> Vec<Fact> {
         facts.push(("Began", time::stamp(started)));
     }
     if let Some(finished) = report.finished {
-        let took = report.started.map(|started| time::length(time::between(started, finished))).unwrap_or_default();
+        let took = report
+            .started
+            .map(|started| time::length(time::between(started, finished)))
+            .unwrap_or_default();
         facts.push(("Ended", format!("{}, after {took}", time::stamp(finished))));
     }
     if report.stopped || (seen.phase == Phase::Over && report.finished.is_none()) {
@@ -39,17 +42,29 @@ fn exchangers(report: &Report) -> Option<Fact> {
         .iter()
         .map(|exchanger| {
             let name = exchanger.name.as_deref().map(harmless).unwrap_or_default();
-            let preference = exchanger.preference.map(|number| format!(" (preference {number})")).unwrap_or_default();
-            let addresses: Vec<_> = exchanger.addresses.iter().map(ToString::to_string).collect();
-            format!("{name}{preference} {}", addresses.join(", ")).trim().to_owned()
+            let preference = exchanger
+                .preference
+                .map(|number| format!(" (preference {number})"))
+                .unwrap_or_default();
+            let addresses: Vec<_> = exchanger
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            format!("{name}{preference} {}", addresses.join(", "))
+                .trim()
+                .to_owned()
         })
         .collect();
     (!shown.is_empty()).then(|| ("Addresses found", shown.join("; ")))
 }
 
 fn sources(report: &Report) -> Option<Fact> {
-    let mut sources: Vec<_> =
-        report.dialogues.values().filter_map(|dialogue| dialogue.local.map(|local| local.ip().to_string())).collect();
+    let mut sources: Vec<_> = report
+        .dialogues
+        .values()
+        .filter_map(|dialogue| dialogue.local.map(|local| local.ip().to_string()))
+        .collect();
     sources.sort_unstable();
     sources.dedup();
     (!sources.is_empty()).then(|| ("Tested from", sources.join(", ")))
@@ -60,7 +75,11 @@ fn run_facts(report: &Report) -> Vec<Fact> {
     let origin = match run.domain_given {
         true => run.domain.clone(),
         false => {
-            format!("{}, because none was given; servers that check senders may refuse it for that alone", run.domain)
+            format!(
+                "{}, because none was given; servers that check senders may refuse it for that \
+                 alone",
+                run.domain
+            )
         }
     };
     let receiver = match run.receiving {
@@ -83,14 +102,28 @@ fn run_facts(report: &Report) -> Vec<Fact> {
 
 fn tls_facts(report: &Report) -> Vec<Fact> {
     let paths = (0u8..).zip(&report.paths).filter_map(|(index, path)| {
-        let tls = report.dialogues.values().find(|dialogue| dialogue.path == index && dialogue.tls.is_some())?;
+        let tls = report
+            .dialogues
+            .values()
+            .find(|dialogue| dialogue.path == index && dialogue.tls.is_some())?;
         let tls = tls.tls.as_ref()?;
-        let subject = tls.subject.as_ref().map(|subject| format!(", certificate of {subject}")).unwrap_or_default();
+        let subject = tls
+            .subject
+            .as_ref()
+            .map(|subject| format!(", certificate of {subject}"))
+            .unwrap_or_default();
         let troubles = match tls.troubles.len() {
             0 => String::new(),
-            number => format!(" ({}: {})", count(number, "flaw", "flaws"), harmless(&tls.troubles.join(", "))),
+            number => format!(
+                " ({}: {})",
+                count(number, "flaw", "flaws"),
+                harmless(&tls.troubles.join(", "))
+            ),
         };
-        Some(("TLS", format!("{}: {} {}{subject}{troubles}", path_name(&path.way), tls.version, tls.cipher)))
+        Some((
+            "TLS",
+            format!("{}: {} {}{subject}{troubles}", path_name(&path.way), tls.version, tls.cipher),
+        ))
     });
     paths.collect()
 }

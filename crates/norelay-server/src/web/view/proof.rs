@@ -1,4 +1,5 @@
-//! The proof of an open relay: when a message was sent, through what, when it arrived, and from which address.
+//! The proof of an open relay: when a message was sent, through what, when it arrived, and from
+//! which address.
 
 use jiff::Timestamp;
 use norelay_core::{
@@ -45,7 +46,8 @@ impl Proof {
     /// `3.1 s`, where both times are known.
     #[must_use]
     pub fn took(&self) -> Option<String> {
-        self.sent.map(|sent| time::length(time::between(sent, self.arrived)))
+        self.sent
+            .map(|sent| time::length(time::between(sent, self.arrived)))
     }
 }
 
@@ -54,7 +56,11 @@ impl Proof {
 pub fn proofs(seen: Seen) -> Vec<Proof> {
     let mut proofs = Vec::new();
     for (index, path) in (0..).zip(&seen.judgement.paths) {
-        proofs.extend(path.tests.iter().filter_map(|judged| proof_of(seen.report, index, judged)));
+        proofs.extend(
+            path.tests
+                .iter()
+                .filter_map(|judged| proof_of(seen.report, index, judged)),
+        );
     }
     proofs
 }
@@ -64,9 +70,13 @@ pub fn proofs(seen: Seen) -> Vec<Proof> {
 pub fn proof_of(report: &Report, index: u8, judged: &TestJudgement) -> Option<Proof> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
     let way = &report.paths.get(usize::from(index))?.way;
-    let arrived = receipts_of(report, index, judged.test).find(|(_, receipt)| deliverer(receipt) == from);
+    let arrived =
+        receipts_of(report, index, judged.test).find(|(_, receipt)| deliverer(receipt) == from);
     let (arrived, receipt) = arrived?;
-    let sending = report.dialogues_of(index, judged.test.id).filter_map(|(_, dialogue)| sent_in(dialogue)).last();
+    let sending = report
+        .dialogues_of(index, judged.test.id)
+        .filter_map(|(_, dialogue)| sent_in(dialogue))
+        .last();
     Some(Proof {
         number: judged.test.number,
         title: judged.test.title(),
@@ -76,7 +86,9 @@ pub fn proof_of(report: &Report, index: u8, judged: &TestJudgement) -> Option<Pr
         from: from.to_string(),
         direct: hops == Hops::Direct,
         helo: receipt.helo.to_string(),
-        envelope: sending.map(|(_, dialogue)| envelope(dialogue, judged.test.id)).unwrap_or_default(),
+        envelope: sending
+            .map(|(_, dialogue)| envelope(dialogue, judged.test.id))
+            .unwrap_or_default(),
         received: receipt.received.iter().map(ToString::to_string).collect(),
     })
 }
@@ -87,11 +99,20 @@ fn deliverer(receipt: &Receipt) -> std::net::IpAddr {
 
 /// When a dialogue handed over the text of a message.
 fn sent_in(dialogue: &Dialogue) -> Option<(Timestamp, &Dialogue)> {
-    let text = dialogue.exchanges.iter().find(|exchange| exchange.stage == Stage::EndOfData)?;
-    text.sent.as_ref().map(|(ms, _)| (time::after(dialogue.opened, *ms), dialogue))
+    let text = dialogue
+        .exchanges
+        .iter()
+        .find(|exchange| exchange.stage == Stage::EndOfData)?;
+    text.sent
+        .as_ref()
+        .map(|(ms, _)| (time::after(dialogue.opened, *ms), dialogue))
 }
 
 fn envelope(dialogue: &Dialogue, test: &str) -> Vec<String> {
-    let commands = dialogue.answers_for(test).filter(|exchange| matches!(exchange.stage, Stage::Mail | Stage::Rcpt));
-    commands.filter_map(|exchange| exchange.sent.as_ref().map(|(_, line)| line.to_string())).collect()
+    let commands = dialogue
+        .answers_for(test)
+        .filter(|exchange| matches!(exchange.stage, Stage::Mail | Stage::Rcpt));
+    commands
+        .filter_map(|exchange| exchange.sent.as_ref().map(|(_, line)| line.to_string()))
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! Transcripts: a dialogue as lines of `C:` (norelay) and `S:` (the server), as RFC 5321 writes them.
+//! Transcripts: a dialogue as lines of `C:` (norelay) and `S:` (the server), as RFC 5321 writes
+//! them.
 
 use norelay_core::{
     explain::Explanation,
@@ -41,7 +42,10 @@ impl Talk {
     /// The whole of a dialogue.
     #[must_use]
     pub fn of(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
-        let said = transcript::of(dialogue).into_iter().map(|line| (line, None)).collect();
+        let said = transcript::of(dialogue)
+            .into_iter()
+            .map(|line| (line, None))
+            .collect();
         Self { head: head(report, number, dialogue), lines: lines(said) }
     }
 
@@ -63,7 +67,11 @@ impl Talk {
 }
 
 fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
-    let way = report.paths.get(usize::from(dialogue.path)).map(|path| path_name(&path.way)).unwrap_or_default();
+    let way = report
+        .paths
+        .get(usize::from(dialogue.path))
+        .map(|path| path_name(&path.way))
+        .unwrap_or_default();
     let mut head = format!("Connection {number} to {way} at {}", time::precise(dialogue.opened));
     if dialogue.attempt > 0 {
         head.push_str(&format!(", attempt {}", dialogue.attempt + 1));
@@ -76,16 +84,25 @@ fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
 
 fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<Line> {
     let mut before = None;
-    let shown = said.into_iter().take(MOST_LINES).map(|(line, explanation)| {
-        let (class, who) = match line.by {
-            Speaker::Client => ('c', "C:"),
-            Speaker::Server | Speaker::Refusal => ('s', "S:"),
-            Speaker::Change | Speaker::Failure => ('x', ""),
-        };
-        let at = if before == Some((line.at_ms, who)) { String::new() } else { time::length(line.at_ms) };
-        before = Some((line.at_ms, who));
-        let means = explanation.map(|explanation| harmless(&explanation.to_string())).unwrap_or_default();
-        Line { class, who, text: line.text, at, means }
-    });
+    let shown = said
+        .into_iter()
+        .take(MOST_LINES)
+        .map(|(line, explanation)| {
+            let (class, who) = match line.by {
+                Speaker::Client => ('c', "C:"),
+                Speaker::Server | Speaker::Refusal => ('s', "S:"),
+                Speaker::Change | Speaker::Failure => ('x', ""),
+            };
+            let at = if before == Some((line.at_ms, who)) {
+                String::new()
+            } else {
+                time::length(line.at_ms)
+            };
+            before = Some((line.at_ms, who));
+            let means = explanation
+                .map(|explanation| harmless(&explanation.to_string()))
+                .unwrap_or_default();
+            Line { class, who, text: line.text, at, means }
+        });
     shown.collect()
 }

@@ -85,20 +85,29 @@ pub struct Group {
 /// Whether a test has the answer that it will keep, unless the server is asked again.
 #[must_use]
 pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
-    let is_asked = judged.dialogues.last().and_then(|number| seen.report.dialogues.get(number));
+    let is_asked = judged
+        .dialogues
+        .last()
+        .and_then(|number| seen.report.dialogues.get(number));
     seen.phase == Phase::Over
         || judged.outcome.is_answered()
         || match is_asked {
             Some(dialogue) => {
                 dialogue.end.is_some()
-                    && !matches!(judged.outcome, Outcome::Deferred { .. } | Outcome::Interrupted { .. })
+                    && !matches!(
+                        judged.outcome,
+                        Outcome::Deferred { .. } | Outcome::Interrupted { .. }
+                    )
             }
             None => matches!(&judged.outcome, Outcome::NotRun { .. }) && is_left_out(seen, judged),
         }
 }
 
 fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
-    seen.report.paths.iter().any(|path| path.not_run.contains_key(judged.test.id))
+    seen.report
+        .paths
+        .iter()
+        .any(|path| path.not_run.contains_key(judged.test.id))
 }
 
 /// Every test of the run, in display order.
@@ -114,30 +123,47 @@ pub fn controls(seen: Seen) -> Vec<Row> {
 }
 
 fn rows(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, is_control: bool) -> Vec<Row> {
-    let mut every: Vec<&'static RelayTest> =
-        seen.judgement.paths.iter().flat_map(|path| of(path).iter().map(|judged| judged.test)).collect();
+    let mut every: Vec<&'static RelayTest> = seen
+        .judgement
+        .paths
+        .iter()
+        .flat_map(|path| of(path).iter().map(|judged| judged.test))
+        .collect();
     every.sort_by_key(|test| test.number);
     every.dedup_by_key(|test| test.number);
-    every.into_iter().map(|test| row(seen, of, test, is_control)).collect()
+    every
+        .into_iter()
+        .map(|test| row(seen, of, test, is_control))
+        .collect()
 }
 
-fn row(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, test: &'static RelayTest, is_control: bool) -> Row {
+fn row(
+    seen: Seen,
+    of: fn(&PathJudgement) -> &Vec<TestJudgement>,
+    test: &'static RelayTest,
+    is_control: bool,
+) -> Row {
     let mut ways: Vec<Answer> = (0..)
         .zip(&seen.judgement.paths)
         .filter(|(_, path)| !is_silent(seen, path))
         .filter_map(|(index, path)| {
-            let judged = of(path).iter().find(|judged| judged.test.number == test.number)?;
+            let judged = of(path)
+                .iter()
+                .find(|judged| judged.test.number == test.number)?;
             Some(answer(seen, index, judged, is_control))
         })
         .collect();
     ways.sort_by_key(|way| way.rank);
     let (mark, words) = worst_words(&ways);
-    let weight = ways.first().and_then(|way| way.rank).filter(|_| !is_control);
+    let weight = ways
+        .first()
+        .and_then(|way| way.rank)
+        .filter(|_| !is_control);
     Row { test, mark, words, weight, ways }
 }
 
-/// Whether nothing spoke on a path while another did: then its tests were not left without an answer, there was nobody
-/// to ask.
+/// Whether nothing spoke on a path while another did: then its tests were not left without an
+/// answer, there was nobody to ask.
 pub fn is_silent(seen: Seen, path: &PathJudgement) -> bool {
     let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
     seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
@@ -155,9 +181,15 @@ fn worst_words(ways: &[Answer]) -> (Mark, String) {
 }
 
 fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Answer {
-    let dialogues: Vec<_> =
-        judged.dialogues.iter().filter_map(|number| Some((*number, seen.report.dialogues.get(number)?))).collect();
-    let is_asking = seen.phase != Phase::Over && dialogues.last().is_some_and(|(_, dialogue)| dialogue.end.is_none());
+    let dialogues: Vec<_> = judged
+        .dialogues
+        .iter()
+        .filter_map(|number| Some((*number, seen.report.dialogues.get(number)?)))
+        .collect();
+    let is_asking = seen.phase != Phase::Over
+        && dialogues
+            .last()
+            .is_some_and(|(_, dialogue)| dialogue.end.is_none());
     let (mark, words) = match () {
         () if judged.outcome.is_answered() => settled(judged, is_control),
         () if is_asking => (mark::BUSY, "Asking"),
@@ -179,7 +211,10 @@ fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Ans
         },
         took: if judged.elapsed_ms > 0 { time::length(judged.elapsed_ms) } else { String::new() },
         proof: proof_of(seen.report, path, judged),
-        talks: dialogues.iter().map(|(number, dialogue)| Talk::of(seen.report, *number, dialogue)).collect(),
+        talks: dialogues
+            .iter()
+            .map(|(number, dialogue)| Talk::of(seen.report, *number, dialogue))
+            .collect(),
         rank: Some(judged.weight),
     }
 }
@@ -190,9 +225,9 @@ fn settled(judged: &TestJudgement, is_control: bool) -> (Mark, &'static str) {
 
 fn reply_line(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Accepted { reply, .. } | Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
-            reply.to_string()
-        }
+        Outcome::Accepted { reply, .. }
+        | Outcome::Refused { reply, .. }
+        | Outcome::Deferred { reply, .. } => reply.to_string(),
         _ => String::new(),
     }
 }
@@ -203,7 +238,8 @@ fn because(judged: &TestJudgement, is_control: bool) -> String {
         Outcome::Relayed { from, .. } => format!("Its message came back, from {from}."),
         Outcome::Accepted { .. } if is_control => "The server accepts this.".to_owned(),
         Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => {
-            "Accepted, but no message came back, and the server accepts any local part: it delivered this to itself."
+            "Accepted, but no message came back, and the server accepts any local part: it \
+             delivered this to itself."
                 .to_owned()
         }
         Outcome::Accepted { stage: Stage::EndOfData, .. } => {
@@ -212,12 +248,20 @@ fn because(judged: &TestJudgement, is_control: bool) -> String {
         Outcome::Accepted { .. } => {
             "The server accepted the recipient. Whether it would deliver is not proven.".to_owned()
         }
-        Outcome::Refused { stage, reason, .. } if judged.weight == Weight::Denial => denial(*stage, *reason),
-        Outcome::Refused { stage, reason, .. } if is_control => format!("At {stage}: {}.", reason.clause()),
+        Outcome::Refused { stage, reason, .. } if judged.weight == Weight::Denial => {
+            denial(*stage, *reason)
+        }
+        Outcome::Refused { stage, reason, .. } if is_control => {
+            format!("At {stage}: {}.", reason.clause())
+        }
         Outcome::Refused { stage, reason, .. } => {
             format!("At {stage}: {}. That says nothing about relaying.", reason.clause())
         }
-        Outcome::Deferred { stage, reason, .. } => format!("At {stage}, for now: {}.", reason.clause()),
+        Outcome::Deferred { stage, reason, .. } => format!(
+            "At {stage}, for now: \
+            {}.",
+            reason.clause()
+        ),
         Outcome::Interrupted { cause } => sentence(&harmless(&cause.to_string())),
         Outcome::NotRun { why } => format!("Not run: {}.", harmless(why)),
     }
@@ -226,7 +270,8 @@ fn because(judged: &TestJudgement, is_control: bool) -> String {
 fn denial(stage: Stage, reason: Reason) -> String {
     match reason {
         Reason::Policy | Reason::Unclassified | Reason::UnknownUser => format!(
-            "At {stage}: {}. It counts as a denial of relaying by comparison with the controls and the form of the address.",
+            "At {stage}: {}. It counts as a denial of relaying by comparison with the controls \
+             and the form of the address.",
             reason.clause()
         ),
         reason => format!("At {stage}: {}.", reason.clause()),
@@ -235,32 +280,52 @@ fn denial(stage: Stage, reason: Reason) -> String {
 
 fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
-    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+        .unwrap_or_default()
 }
 
 /// The rows of a run that is over, under headings, the failing first.
 #[must_use]
 pub fn groups(rows: Vec<Row>) -> Vec<Group> {
     let kinds = [
-        (Weight::Proof, "Relayed", "The message came back: strangers can send mail through this server."),
-        (Weight::Suspicion, "Accepted, not proven", "Only a message that comes back would prove that these relay."),
+        (
+            Weight::Proof,
+            "Relayed",
+            "The message came back: strangers can send mail through this server.",
+        ),
+        (
+            Weight::Suspicion,
+            "Accepted, not proven",
+            "Only a message that comes back would prove that these relay.",
+        ),
         (
             Weight::Unknown,
             "No answer about relaying",
-            "Interrupted, deferred, not run, or refused for a reason that does not concern strangers.",
+            "Interrupted, deferred, not run, or refused for a reason that does not concern \
+             strangers.",
         ),
         (
             Weight::LocalDelivery,
             "Delivered locally",
             "Accepted as an address of the server's own, as the controls show.",
         ),
-        (Weight::NotOffered, "Not offered", "The server does not offer what these try, so nobody can use it."),
+        (
+            Weight::NotOffered,
+            "Not offered",
+            "The server does not offer what these try, so nobody can use it.",
+        ),
         (Weight::Denial, "Refused", "As it should be."),
     ];
-    let mut groups: Vec<Group> =
-        kinds.iter().map(|(_, title, means)| Group { title, means, rows: Vec::new() }).collect();
+    let mut groups: Vec<Group> = kinds
+        .iter()
+        .map(|(_, title, means)| Group { title, means, rows: Vec::new() })
+        .collect();
     for row in rows {
-        let place = kinds.iter().position(|(weight, ..)| Some(*weight) == row.weight);
+        let place = kinds
+            .iter()
+            .position(|(weight, ..)| Some(*weight) == row.weight);
         if let Some(group) = place.and_then(|place| groups.get_mut(place)) {
             group.rows.push(row);
         }

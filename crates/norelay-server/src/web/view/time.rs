@@ -1,4 +1,5 @@
-//! Times and lengths of time in words. All times are UTC, so that they can be laid beside a server's log.
+//! Times and lengths of time in words. All times are UTC, so that they can be laid beside a
+//! server's log.
 
 use std::borrow::Borrow;
 
@@ -55,7 +56,9 @@ pub fn between(from: Timestamp, to: Timestamp) -> u64 {
 /// A time, so many milliseconds later.
 #[must_use]
 pub fn after(at: Timestamp, ms: u64) -> Timestamp {
-    let later = i64::try_from(ms).ok().and_then(|ms| at.checked_add(SignedDuration::from_millis(ms)).ok());
+    let later = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| at.checked_add(SignedDuration::from_millis(ms)).ok());
     later.unwrap_or(at)
 }
 
@@ -65,9 +68,13 @@ mod tests {
 
     #[test]
     fn lengths_are_words() {
-        for (ms, words) in
-            [(0, "0 ms"), (999, "999 ms"), (3_140, "3.1 s"), (125_000, "2 min 5 s"), (3_840_000, "1 h 4 min")]
-        {
+        for (ms, words) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (3_140, "3.1 s"),
+            (125_000, "2 min 5 s"),
+            (3_840_000, "1 h 4 min"),
+        ] {
             assert_eq!(length(ms), words);
         }
     }

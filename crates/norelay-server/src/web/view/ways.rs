@@ -48,7 +48,9 @@ pub struct Way {
 /// The rows; those where nobody spoke, while somebody did on another, apart.
 #[must_use]
 pub fn ways(seen: Seen) -> (Vec<Way>, Vec<Way>) {
-    let every = (0..).zip(&seen.report.paths).filter_map(|(index, _)| way(seen, index));
+    let every = (0..)
+        .zip(&seen.report.paths)
+        .filter_map(|(index, _)| way(seen, index));
     let is_silent = |way: &Way| {
         let judged = seen.judgement.paths.get(usize::from(way.index));
         judged.is_some_and(|judged| super::tests::is_silent(seen, judged))
@@ -68,7 +70,12 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
         }
         false => under_way(seen, index),
     };
-    let of_path = || seen.report.dialogues.values().filter(|dialogue| dialogue.path == index);
+    let of_path = || {
+        seen.report
+            .dialogues
+            .values()
+            .filter(|dialogue| dialogue.path == index)
+    };
     Some(Way {
         index,
         host: facts.way.host.as_deref().map(harmless).unwrap_or_default(),
@@ -76,8 +83,12 @@ fn way(seen: Seen, index: u8) -> Option<Way> {
         mark,
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
-        mta: mta::identify(seen.report, index).map(|mta| harmless(&mta.to_string())).unwrap_or_default(),
-        seen_as: diagnosis::seen_as(seen.report, index).map(|address| address.to_string()).unwrap_or_default(),
+        mta: mta::identify(seen.report, index)
+            .map(|mta| harmless(&mta.to_string()))
+            .unwrap_or_default(),
+        seen_as: diagnosis::seen_as(seen.report, index)
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
         greeting: of_path().find_map(greeting).unwrap_or_default(),
         took: time::length(of_path().map(|dialogue| dialogue.elapsed_ms).sum()),
         place,
@@ -89,7 +100,11 @@ fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
     if seen.report.paths.len() == 1 {
         return Vec::new();
     }
-    let mut shown: Vec<_> = clauses.iter().take(MOST_CLAUSES).map(|why| harmless(why)).collect();
+    let mut shown: Vec<_> = clauses
+        .iter()
+        .take(MOST_CLAUSES)
+        .map(|why| harmless(why))
+        .collect();
     if clauses.len() > MOST_CLAUSES {
         shown.push(format!("and {} more, below", clauses.len() - MOST_CLAUSES));
     }
@@ -97,10 +112,21 @@ fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
 }
 
 fn under_way(seen: Seen, index: u8) -> (Mark, String) {
-    let Some(path) = seen.judgement.paths.get(usize::from(index)) else { return (mark::PENDING, String::new()) };
+    let Some(path) = seen.judgement.paths.get(usize::from(index)) else {
+        return (mark::PENDING, String::new());
+    };
     let all = path.tests.len() + path.controls.len();
-    let done = path.tests.iter().chain(&path.controls).filter(|judged| is_done(seen, judged)).count();
-    let is_busy = seen.report.dialogues.values().any(|dialogue| dialogue.path == index && dialogue.end.is_none());
+    let done = path
+        .tests
+        .iter()
+        .chain(&path.controls)
+        .filter(|judged| is_done(seen, judged))
+        .count();
+    let is_busy = seen
+        .report
+        .dialogues
+        .values()
+        .any(|dialogue| dialogue.path == index && dialogue.end.is_none());
     (if is_busy { mark::BUSY } else { mark::PENDING }, format!("{done} of {all} answered"))
 }
 
@@ -116,11 +142,19 @@ pub fn security_words(security: Security) -> &'static str {
 
 fn greeting(dialogue: &Dialogue) -> Option<String> {
     let reply = dialogue.reply_at(Stage::Greeting)?;
-    reply.lines.first().map(ToString::to_string).filter(|line| !line.trim().is_empty())
+    reply
+        .lines
+        .first()
+        .map(ToString::to_string)
+        .filter(|line| !line.trim().is_empty())
 }
 
 /// What to call a path in a sentence.
 #[must_use]
 pub fn name_of(report: &Report, index: u8) -> String {
-    report.paths.get(usize::from(index)).map(|facts| super::path_name(&facts.way)).unwrap_or_default()
+    report
+        .paths
+        .get(usize::from(index))
+        .map(|facts| super::path_name(&facts.way))
+        .unwrap_or_default()
 }
