@@ -9,23 +9,12 @@
 //!   is handed on, never a name.
 //! - Whatever can grow is bounded, and the bound is a named constant or a setting.
 
-pub mod address;
-pub mod api;
-pub mod asker;
 pub mod config;
-pub mod connect_back;
-pub mod limit;
-pub mod lookup;
-pub mod metrics;
-pub mod names;
-pub mod permission;
-pub mod problem;
-pub mod proof;
+pub mod http;
+pub mod rules;
 pub mod run;
 pub mod service;
 pub mod store;
-pub mod tester;
-pub mod web;
 
 use std::sync::Arc;
 
@@ -33,8 +22,8 @@ use axum::Router;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 pub use crate::{
-    asker::Asker,
     config::Config,
+    rules::client::Asker,
     run::{Refusal, Runs, Started},
     service::serve,
     store::{Job, JobId, Request, State, Store, StoreError, Stored},
@@ -55,14 +44,14 @@ pub struct AppState {
 /// (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
     // Pages and API are one budget.
-    let requests = limit::Requests::new(&state.config.limits);
-    let api = api::router(&state, requests.clone());
+    let requests = rules::budgets::Requests::new(&state.config.limits);
+    let api = http::api::router(&state, requests.clone());
     Router::new()
-        .merge(web::router(state.clone(), requests))
-        .merge(metrics::router())
+        .merge(http::web::router(state.clone(), requests))
+        .merge(http::metrics::router())
         .nest("/api/v1", api)
         .layer(compression())
-        .layer(axum::middleware::from_fn(metrics::measure))
+        .layer(axum::middleware::from_fn(http::metrics::measure))
         .with_state(state)
 }
 

@@ -3,7 +3,7 @@
 #[test]
 fn the_document_is_as_agreed() {
     let mut document =
-        serde_json::to_value(norelay_server::api::document()).expect("the document is JSON");
+        serde_json::to_value(norelay_server::http::api::document()).expect("the document is JSON");
     // The version changes with every release and says nothing about the API.
     document["info"]["version"] = "0".into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&document).expect("it is JSON"));
@@ -12,7 +12,7 @@ fn the_document_is_as_agreed() {
 #[test]
 fn every_operation_has_a_name_a_summary_and_says_its_problems() {
     let document =
-        serde_json::to_value(norelay_server::api::document()).expect("the document is JSON");
+        serde_json::to_value(norelay_server::http::api::document()).expect("the document is JSON");
     let paths = document["paths"].as_object().expect("there are paths");
     let mut names = std::collections::BTreeSet::new();
     for (path, methods) in paths {

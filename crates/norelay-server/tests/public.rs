@@ -8,7 +8,7 @@ mod support;
 use norelay_server::{
     Config, Request,
     config::{Limits, Test},
-    permission::choose,
+    rules::permission::choose,
     store::{ApiKey, KeyText, Scope},
 };
 use serde_json::json;
@@ -774,13 +774,13 @@ async fn metrics_are_for_listed_networks_and_not_through_a_proxy() {
 
 /// A mailer that keeps the last letter.
 #[derive(Default)]
-struct Letterbox(std::sync::Mutex<Vec<(std::net::IpAddr, norelay_server::proof::Letter)>>);
+struct Letterbox(std::sync::Mutex<Vec<(std::net::IpAddr, norelay_server::rules::control::Letter)>>);
 
-impl norelay_server::proof::Mailer for Letterbox {
+impl norelay_server::rules::control::Mailer for Letterbox {
     fn mail(
         &self,
         address: std::net::IpAddr,
-        letter: norelay_server::proof::Letter,
+        letter: norelay_server::rules::control::Letter,
     ) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
         self.0
             .lock()
@@ -793,7 +793,7 @@ impl norelay_server::proof::Mailer for Letterbox {
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
-    use norelay_server::{Asker, Refusal, proof};
+    use norelay_server::{Asker, Refusal, rules::control};
 
     let receiver = norelay_server::config::Receiver {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
@@ -810,7 +810,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         ("a b", "8.8.8.8", "not a host name"),
         ("nowhere.example", "8.8.8.8", "was not found"),
     ] {
-        let refused = proof::mail_code(
+        let refused = control::mail_code(
             &site.state,
             &letters,
             &asker,
@@ -825,7 +825,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         assert!(why.contains(part), "{domain} {through}: {why}");
     }
     assert!(letters.0.lock().expect("nobody panicked").is_empty(), "nothing was mailed");
-    let challenge = proof::mail_code(&site.state, &letters, &asker, "Owner.Example", address)
+    let challenge = control::mail_code(&site.state, &letters, &asker, "Owner.Example", address)
         .await
         .expect("it is mailed");
     let (through, letter) = letters.0.lock().expect("nobody panicked")[0].clone();
@@ -846,7 +846,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .expect("it has the code")
         .to_owned();
     let check = async |asker: &Asker, code: &str| {
-        proof::check_mailed(&site.state, asker, challenge.id, code)
+        control::check_mailed(&site.state, asker, challenge.id, code)
             .await
             .is_ok()
     };
@@ -863,7 +863,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
 
     // After five wrong answers the right one comes too late, and after three letters there are no
     // more that day.
-    let challenge = proof::mail_code(&site.state, &letters, &asker, "owner.example", address)
+    let challenge = control::mail_code(&site.state, &letters, &asker, "owner.example", address)
         .await
         .expect("it is mailed");
     let code = letters.0.lock().expect("nobody panicked")[1]
@@ -874,20 +874,20 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .expect("it has the code");
     for _ in 0..5 {
         assert!(
-            proof::check_mailed(&site.state, &asker, challenge.id, "wrong")
+            control::check_mailed(&site.state, &asker, challenge.id, "wrong")
                 .await
                 .is_err()
         );
     }
     assert!(
-        proof::check_mailed(&site.state, &asker, challenge.id, &code)
+        control::check_mailed(&site.state, &asker, challenge.id, &code)
             .await
             .is_err()
     );
-    proof::mail_code(&site.state, &letters, &asker, "owner.example", address)
+    control::mail_code(&site.state, &letters, &asker, "owner.example", address)
         .await
         .expect("the third");
-    let fourth = proof::mail_code(&site.state, &letters, &other, "owner.example", address).await;
+    let fourth = control::mail_code(&site.state, &letters, &other, "owner.example", address).await;
     assert!(matches!(fourth, Err(Refusal::Limited { .. })), "{fourth:?}");
 }
 

@@ -16,8 +16,10 @@
 
 mod clock;
 mod live;
+pub mod lookups;
 mod queue;
 mod resume;
+pub mod tester;
 mod work;
 
 use std::sync::Arc;
@@ -35,10 +37,12 @@ use tokio_util::task::TaskTracker;
 use self::live::Live;
 use crate::{
     Asker, Config, Job, JobId, Request, Store, StoreError, Stored,
-    limit::{Place, Streams},
-    permission::{Permission, Permit},
+    rules::{
+        budgets::{Place, Streams},
+        permission::{Permission, Permit},
+    },
+    run::tester::Tester,
     store::{Created, Idempotency, Lease, NewJob, Origin, Pinned, Scope},
-    tester::Tester,
 };
 
 /// Why a test isn't run.
@@ -122,7 +126,7 @@ impl Runs {
     pub fn new(store: Store) -> Self {
         let config = Arc::new(Config::default());
         let permission =
-            Permission::new(config.clone(), store.clone(), Arc::new(crate::names::NoNames));
+            Permission::new(config.clone(), store.clone(), Arc::new(crate::rules::names::NoNames));
         let identity =
             Identity { domain: "example.com".to_owned(), domain_given: false, helo: None };
         let key = TokenKey::new(rand::random());
@@ -130,7 +134,7 @@ impl Runs {
             config,
             store,
             permission,
-            tester: Arc::new(crate::tester::Nobody),
+            tester: Arc::new(crate::run::tester::Nobody),
             identity,
             key,
             worker: "none".to_owned(),

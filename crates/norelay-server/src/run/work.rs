@@ -29,9 +29,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Shared, live::Running, queue, resume::Continuation};
 use crate::{
-    Job, Request, State, StoreError, Stored, config, permission,
+    Job, Request, State, StoreError, Stored, config,
+    rules::permission,
+    run::tester::Assignment,
     store::{Appended, Lease, Pinned},
-    tester::Assignment,
 };
 
 /// Records that wait for the store: some minutes of a busy run.

@@ -2,7 +2,7 @@
 
 use norelay_probe::target::{self, Host, Target};
 
-use crate::{Config, names::Names, run::Identity};
+use crate::{Config, rules::names::Names, run::Identity};
 
 /// The probe domain where none is given and the machine has none. It exists for documentation (RFC
 /// 2606) and takes no mail: some servers refuse it for that alone, and the report says what that

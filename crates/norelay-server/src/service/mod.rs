@@ -7,9 +7,10 @@
 //!   changes nothing.
 //! - Stopping: no new requests, running tests back into the queue, the receiver last.
 
-mod http;
+pub mod connect_back;
 mod identity;
 mod impatient;
+mod listener;
 mod receiver;
 
 use std::{
@@ -28,11 +29,11 @@ use tokio::task::JoinSet;
 use crate::{
     AppState, Config, Runs, Store,
     config::Misconfigured,
-    connect_back,
-    names::{Dns, Names},
-    permission::Permission,
-    run::Parts,
-    tester::Probe,
+    rules::{
+        names::{Dns, Names},
+        permission::Permission,
+    },
+    run::{Parts, tester::Probe},
 };
 
 /// How long open requests may take at the end.
@@ -72,7 +73,7 @@ pub async fn serve(
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Unservable> {
-    crate::metrics::begin();
+    crate::http::metrics::begin();
     let config = Arc::new(config);
     let store = open_store(&config).await?;
     let _lock = lock(&config.data)?;
@@ -105,7 +106,7 @@ pub async fn serve(
     let receiving = receiver::begin(&config, &runs, key, &mut tasks).await?;
     let connect_back =
         connect_back::begin(&state, &mut tasks).map_err(|error| Unservable(error.to_string()))?;
-    let (http, handle) = http::begin(&config, crate::router(state), &mut tasks).await?;
+    let (http, handle) = listener::begin(&config, crate::router(state), &mut tasks).await?;
     let working = runs.clone();
     tasks.spawn(async move { working.work().await });
     let receiver = receiving

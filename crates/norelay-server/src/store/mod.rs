@@ -14,8 +14,8 @@ mod keys;
 mod limits;
 mod log;
 mod model;
+mod owners;
 mod pool;
-mod proofs;
 mod schema;
 
 use std::path::Path;

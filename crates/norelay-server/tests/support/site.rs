@@ -27,10 +27,11 @@ use norelay_probe::{
 };
 use norelay_server::{
     AppState, Config, Runs, Store,
-    names::Names,
-    permission::Permission,
-    run::{Identity, Parts},
-    tester::{Assignment, Tester},
+    rules::{names::Names, permission::Permission},
+    run::{
+        Identity, Parts,
+        tester::{Assignment, Tester},
+    },
 };
 use tokio::sync::watch;
 use tower::ServiceExt;

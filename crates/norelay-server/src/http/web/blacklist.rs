@@ -1,0 +1,347 @@
+//! Blacklists: a form, and what the lists say.
+//!
+//! Rules:
+//! - Listings come first, then what isn't known and why, then the rest; dead lists are named and
+//!   were not asked.
+//! - Whatever is to be done begins with closing the relay; the way off a list is shown only where a
+//!   test says closed.
+//! - Nothing is looked up but by the form, which is sent from our own pages (`guard`).
+
+use std::cmp::Reverse;
+
+use askama::Template;
+use axum::{
+    Extension, Form,
+    extract::{Query, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use jiff::Timestamp;
+use norelay_core::{
+    blacklist::{self, Impact, Listing, Reading, Survey, Why, judge},
+    check::Verdict,
+    octets::harmless,
+};
+use serde::Deserialize;
+
+use super::{
+    Pages,
+    shell::{self, Shell},
+    start,
+    view::{
+        in_settings,
+        mark::{self, Mark},
+        time,
+    },
+};
+use crate::{
+    AppState, Asker, JobId, Refusal,
+    run::lookups::{Lookup, RelayTest},
+};
+
+#[derive(Template)]
+#[template(path = "blacklist.html")]
+struct BlacklistPage<'a> {
+    shell: Shell,
+    target: &'a str,
+    test: &'a str,
+    problem: &'a str,
+    at: Option<Timestamp>,
+    results: Vec<Shown>,
+    relay: Option<Relay>,
+    /// The way off a list is asked for, and no test says closed.
+    test_first: Option<&'a str>,
+}
+
+/// The relay test that the advice rests on.
+struct Relay {
+    id: JobId,
+    mark: Mark,
+    word: &'static str,
+    when: String,
+}
+
+/// What the lists say about one address or domain.
+struct Shown {
+    target: String,
+    mark: Mark,
+    word: &'static str,
+    summary: String,
+    hints: Vec<String>,
+    asked: String,
+    listed: Vec<Line>,
+    /// What matters, or few enough to be read.
+    unknown: Vec<Line>,
+    /// The others.
+    unknown_little: Vec<Line>,
+    vouched: Vec<Line>,
+    clean: Vec<Line>,
+    keyless: Vec<Line>,
+    dead: Vec<Line>,
+}
+
+/// What one list says.
+struct Line {
+    zone: String,
+    operator: String,
+    impact: &'static str,
+    matters: bool,
+    mark: Mark,
+    word: &'static str,
+    /// Its answers in words, or why nothing is known.
+    says: Vec<String>,
+    /// The list's own words.
+    reasons: Vec<String>,
+    self_test: &'static str,
+    took: String,
+    advice: Vec<Piece>,
+}
+
+/// Words, or an address to go to.
+enum Piece {
+    Words(String),
+    Address(String),
+}
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    target: String,
+    /// A test of that server, whose verdict decides the advice.
+    test: String,
+}
+
+/// `GET /blacklist`: the form; `?target=` fills it in.
+pub async fn show(State(state): State<AppState>, Query(asked): Query<Asked>) -> Response {
+    page(&state, &asked, StatusCode::OK, "", None).await
+}
+
+/// `POST /blacklist`
+pub async fn look_up(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
+    match pages.lookups.look_up(&state, &asker, &asked.target).await {
+        Ok(lookup) => page(&state, &asked, StatusCode::OK, "", Some(&lookup)).await,
+        Err(Refusal::Malformed(why)) => {
+            page(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why, None).await
+        }
+        Err(Refusal::Forbidden(why)) => {
+            page(&state, &asked, StatusCode::FORBIDDEN, &why, None).await
+        }
+        Err(refusal) => start::refused(&state, refusal),
+    }
+}
+
+async fn page(
+    state: &AppState,
+    asked: &Asked,
+    status: StatusCode,
+    problem: &str,
+    lookup: Option<&Lookup>,
+) -> Response {
+    let relay = match lookup {
+        Some(lookup) => RelayTest::find(state, asked.test.parse().ok(), lookup).await,
+        None => None,
+    };
+    let results: Vec<_> = lookup
+        .into_iter()
+        .flat_map(|lookup| &lookup.surveys)
+        .map(|survey| {
+            let covering = relay.as_ref().filter(|relay| relay.covers(&survey.target));
+            shown(survey, covering.map(|relay| relay.verdict), state.config.public)
+        })
+        .collect();
+    let is_listed = results.iter().any(|result| !result.listed.is_empty());
+    let page = BlacklistPage {
+        shell: Shell::new(state, "/blacklist", "DNS blacklists"),
+        target: &asked.target,
+        test: &asked.test,
+        problem,
+        at: lookup.map(|lookup| lookup.at),
+        relay: relay.as_ref().map(|relay| {
+            let (mark, word) = mark::of_verdict(relay.verdict);
+            Relay { id: relay.job.id, mark, word, when: time::stamp(relay.job.created) }
+        }),
+        test_first: (is_listed && relay.is_none()).then_some(asked.target.trim()),
+        results,
+    };
+    let mut response = shell::page(status, &page);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// So many lists that could not tell are shown one by one, whether they matter or not.
+const FEW: usize = 6;
+
+fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
+    let judgement = judge(survey);
+    let (mark, word) = of_state(judgement.state, judgement.worst);
+    let pick = |is: fn(&Reading) -> bool| {
+        let mut readings: Vec<_> = survey
+            .readings
+            .iter()
+            .filter(|reading| is(reading))
+            .collect();
+        readings.sort_by_key(|reading| Reverse(reading.impact));
+        readings
+            .into_iter()
+            .map(|reading| line(reading, relay))
+            .collect::<Vec<_>>()
+    };
+    let unknown = pick(|reading| matches!(reading.listing, Listing::Unknown { .. }));
+    let (unknown, unknown_little) = match unknown.len() > FEW {
+        true => unknown.into_iter().partition(|line| line.matters),
+        false => (unknown, Vec::new()),
+    };
+    Shown {
+        target: harmless(&survey.target),
+        mark,
+        word,
+        summary: harmless(&judgement.summary),
+        hints: judgement
+            .hints
+            .iter()
+            .map(|hint| in_settings(&harmless(hint)))
+            .collect(),
+        // Where our resolver is, is no stranger's business.
+        asked: match public {
+            true => time::length(survey.elapsed_ms),
+            false => format!(
+                "{} through {}",
+                time::length(survey.elapsed_ms),
+                survey.resolvers.join(", ")
+            ),
+        },
+        listed: pick(|reading| reading.listing.is_against()),
+        vouched: pick(|reading| {
+            matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()
+        }),
+        unknown,
+        unknown_little,
+        clean: pick(|reading| reading.listing == Listing::NotListed),
+        keyless: pick(|reading| reading.listing == Listing::NeedsKey),
+        dead: pick(|reading| matches!(reading.listing, Listing::Dead { .. })),
+    }
+}
+
+fn of_state(state: blacklist::State, worst: Option<Impact>) -> (Mark, &'static str) {
+    match (state, worst) {
+        (blacklist::State::Listed, Some(Impact::High | Impact::Medium)) => (mark::OPEN, "Listed"),
+        (blacklist::State::Listed, _) => (mark::SUSPECT, "Listed, where few look"),
+        (blacklist::State::Unknown, _) => (mark::UNKNOWN, "Could not tell"),
+        (blacklist::State::NotListed, _) => (mark::CLOSED, "Not listed"),
+    }
+}
+
+fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
+    let (mark, word) = match &reading.listing {
+        Listing::Listed { .. } if !reading.listing.is_against() => {
+            (mark::CLOSED, "Vouched for, or remarked on")
+        }
+        Listing::Listed { .. } if reading.impact >= Impact::Medium => (mark::OPEN, "Listed"),
+        Listing::Listed { .. } if reading.impact == Impact::Low => (mark::SUSPECT, "Listed"),
+        Listing::Listed { .. } => (mark::QUIET, "Listed"),
+        Listing::NotListed => (mark::CLOSED, "Not listed"),
+        Listing::Unknown { .. } => (mark::UNKNOWN, "Unknown"),
+        Listing::Dead { .. } => (mark::QUIET, "Dead"),
+        Listing::NeedsKey => (mark::QUIET, "Needs a key"),
+    };
+    let (says, reasons) = words(&reading.listing);
+    Line {
+        zone: harmless(&reading.zone),
+        operator: reading
+            .operator
+            .as_deref()
+            .map(harmless)
+            .unwrap_or_default(),
+        impact: impact(reading.impact),
+        matters: reading.impact >= Impact::Medium,
+        mark,
+        word,
+        says,
+        reasons,
+        self_test: self_test(&reading.listing),
+        took: time::length(reading.elapsed_ms),
+        // Without a test, the page says once what comes first.
+        advice: match relay.is_some() || reading.impact == Impact::Ignorable {
+            true => pieces(&blacklist::advice(reading, relay)),
+            false => Vec::new(),
+        },
+    }
+}
+
+fn words(listing: &Listing) -> (Vec<String>, Vec<String>) {
+    match listing {
+        Listing::Listed { entries, reasons } => {
+            let says = entries.iter().map(|entry| match &entry.meaning {
+                Some(meaning) => format!("{}: {}", entry.answer, harmless(meaning)),
+                None => entry.answer.to_string(),
+            });
+            (says.collect(), reasons.iter().map(ToString::to_string).collect())
+        }
+        Listing::Unknown { why, answers } => {
+            let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
+            let answered = if answers.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", answers.join(", "))
+            };
+            (vec![format!("{}{answered}", capital(why.clause()))], Vec::new())
+        }
+        Listing::Dead { evidence } => (vec![harmless(evidence)], Vec::new()),
+        Listing::NotListed | Listing::NeedsKey => (Vec::new(), Vec::new()),
+    }
+}
+
+fn capital(clause: &str) -> String {
+    let mut letters = clause.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+fn impact(impact: Impact) -> &'static str {
+    match impact {
+        Impact::High => "to very many",
+        Impact::Medium => "to some",
+        Impact::Low => "to few",
+        Impact::Ignorable => "to hardly anybody",
+    }
+}
+
+/// How the list's own test went (RFC 5782 section 5).
+fn self_test(listing: &Listing) -> &'static str {
+    match listing {
+        Listing::Listed { .. } | Listing::NotListed => "passed",
+        Listing::Unknown {
+            why: Why::SelfTestMissed | Why::ListsEverything | Why::Rewritten,
+            ..
+        } => "failed",
+        Listing::Unknown { .. } => "no result",
+        Listing::Dead { .. } | Listing::NeedsKey => "not asked",
+    }
+}
+
+/// Sentences, with what in them can be gone to. They are our own, from the table of lists.
+fn pieces(sentences: &[String]) -> Vec<Piece> {
+    let words = sentences.iter().flat_map(|sentence| sentence.split(' '));
+    let mut pieces: Vec<Piece> = Vec::new();
+    for word in words {
+        match (word.starts_with("https://") || word.starts_with("http://"), pieces.last_mut()) {
+            (true, _) => pieces.push(Piece::Address(word.to_owned())),
+            (false, Some(Piece::Words(text))) => {
+                text.push(' ');
+                text.push_str(word);
+            }
+            (false, _) => pieces.push(Piece::Words(word.to_owned())),
+        }
+    }
+    pieces
+}

@@ -1,0 +1,186 @@
+//! Live results by server-sent events: the parts of the page that changed since what the reader
+//! has.
+//!
+//! Rules:
+//! - The number of an event in the log is the number of a message, so a reader that lost its
+//!   connection goes on where it was (`Last-Event-ID`), and one that comes late sees everything
+//!   from the start.
+//! - One task follows a run, however many watch it, and at most [`PACE`] passes between what
+//!   happens and what is shown.
+//! - Streams are bounded, over all and for each user network (`limit`).
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+use serde::Deserialize;
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    Pages,
+    fold::{Fold, Unshown},
+    parts::Rendered,
+    problem_page,
+    result::job_of,
+    start,
+    view::Phase,
+};
+use crate::{AppState, Asker};
+
+/// A page needn't change more often than this.
+const PACE: Duration = Duration::from_millis(300);
+/// Whether anybody still watches is looked at this often.
+const CHECK: Duration = Duration::from_secs(5);
+/// A message at least this often keeps proxies from closing the stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+#[derive(Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: i64,
+}
+
+/// `GET /t/{id}/live?after=SEQ`
+pub async fn live(
+    State(state): State<AppState>,
+    axum::Extension(pages): axum::Extension<Pages>,
+    asker: Asker,
+    Path(id): Path<String>,
+    Query(After { after }): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let place = match state.runs.stream_place(&asker) {
+        Ok(place) => place,
+        Err(refusal) => return start::refused(&state, refusal),
+    };
+    let fold = pages.folds.of(job.id);
+    let receiver = fold.watch(&state).await;
+    if let Err(error) = fold.rendered(&state, &job).await {
+        return unshown(&state, &error);
+    }
+    let last = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let after = last.unwrap_or(after);
+    let messages = messages(receiver, after).map(move |message| {
+        let _held = &place;
+        Ok::<_, Infallible>(message)
+    });
+    let stream = Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    ([("x-accel-buffering", "no"), ("cache-control", "no-store")], stream).into_response()
+}
+
+/// A page for a result that can't be shown.
+pub fn unshown(state: &AppState, error: &Unshown) -> Response {
+    match error {
+        Unshown::Store(error) => problem_page::of_store(state, error),
+        Unshown::Template(error) => {
+            tracing::error!(%error, "a result could not be rendered");
+            problem_page::fault(state)
+        }
+    }
+}
+
+/// What one reader gets: what changed after `after`, then each change, then the end.
+fn messages(
+    receiver: watch::Receiver<Arc<Rendered>>,
+    after: i64,
+) -> impl Stream<Item = Event> + Send {
+    let begin = (receiver, after, Turn::First);
+    stream::unfold(begin, async |(mut receiver, after, turn)| {
+        match turn {
+            Turn::Done => return None,
+            Turn::Last => return Some((over(after), (receiver, after, Turn::Done))),
+            Turn::First => {}
+            Turn::Next => receiver.changed().await.ok()?,
+        }
+        let shown = receiver.borrow_and_update().clone();
+        let next = if shown.phase == Phase::Over { Turn::Last } else { Turn::Next };
+        Some((parts(&shown, after), (receiver, shown.seq, next)))
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Turn {
+    First,
+    Next,
+    Last,
+    Done,
+}
+
+fn parts(shown: &Rendered, after: i64) -> Event {
+    let parts: Vec<(&str, &str)> = match shown.phase {
+        // The permanent page takes the place of everything.
+        Phase::Over => Vec::new(),
+        _ => shown
+            .since(after)
+            .map(|part| (part.id.as_str(), &*part.html))
+            .collect(),
+    };
+    let news = serde_json::json!({ "parts": parts, "say": shown.say });
+    Event::default()
+        .event("parts")
+        .id(shown.seq.to_string())
+        .data(news.to_string())
+}
+
+fn over(seq: i64) -> Event {
+    Event::default()
+        .event("over")
+        .id(seq.to_string())
+        .data("over")
+}
+
+/// Follows a run for as long as it lasts and anybody watches.
+pub async fn drive(fold: Arc<Fold>, state: AppState) {
+    let mut events = Box::pin(
+        state
+            .runs
+            .follow(fold.id(), fold.seq().await)
+            .ready_chunks(1024),
+    );
+    loop {
+        match tokio::time::timeout(CHECK, events.next()).await {
+            Err(_elapsed) if fold.leave_if_unwatched().await => return,
+            Err(_elapsed) => {}
+            Ok(None) => break,
+            Ok(Some(first)) => {
+                sleep(PACE).await;
+                let mut news = first;
+                while let Some(Some(more)) = events.next().now_or_never() {
+                    news.extend(more);
+                }
+                let news: Vec<_> = news.into_iter().filter_map(Result::ok).collect();
+                if let Err(error) = fold.follow(&news).await {
+                    tracing::error!(%error, "a live result could not be rendered");
+                }
+                if fold.leave_if_unwatched().await {
+                    return;
+                }
+            }
+        }
+    }
+    finish(&fold, &state).await;
+    fold.leave().await;
+}
+
+/// Shows the end, as the store has it.
+async fn finish(fold: &Fold, state: &AppState) {
+    let shown = match state.store.job(fold.id()).await {
+        Ok(job) => fold.rendered(state, &job).await.map(drop),
+        Err(error) => Err(Unshown::Store(error)),
+    };
+    if let Err(error) = shown {
+        tracing::warn!(?error, "the end of a run could not be shown");
+    }
+}

@@ -1,0 +1,275 @@
+//! A result's page in parts, rendered once for all who look at it.
+//!
+//! Rules:
+//! - Each part has the id of the element that holds it; the live page replaces the parts that
+//!   changed, and only those.
+//! - Transcripts stand in the page up to [`INLINE`] octets, the failing tests' first; the others
+//!   open from a page of their own.
+
+use std::sync::Arc;
+
+use askama::Template;
+use norelay_core::{
+    check::Verdict,
+    diagnosis::{Technique, techniques},
+};
+
+use super::view::{
+    Phase, Seen,
+    advice::{self, Step, Why},
+    card::{self, Card},
+    findings::{self, Findings},
+    particulars::{self, Fact},
+    rows::{self, Group, Row},
+    ways::{self, Way},
+};
+
+/// So many octets of transcripts may stand in a page, so that the first paint stays small on any
+/// line.
+const INLINE: usize = 24 * 1024;
+
+/// One part of a page.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The id of its element.
+    pub id: String,
+    /// What the element contains.
+    pub html: Arc<str>,
+    /// The number of the event that last changed it.
+    pub since: i64,
+    /// The part that it stands in, if one.
+    pub within: Option<&'static str>,
+}
+
+/// A result, rendered.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The number of the last event that it shows.
+    pub seq: i64,
+    /// How far the run is.
+    pub phase: Phase,
+    /// A sentence for those who can't see the page.
+    pub say: String,
+    /// The parts.
+    pub parts: Vec<Part>,
+}
+
+impl Rendered {
+    /// What a part contains.
+    #[must_use]
+    pub fn part(&self, id: &str) -> &str {
+        self.parts
+            .iter()
+            .find(|part| part.id == id)
+            .map_or("", |part| &part.html)
+    }
+
+    /// The parts that changed after an event's number, those within a changed one left out.
+    pub fn since(&self, seq: i64) -> impl Iterator<Item = &Part> {
+        let changed = move |part: &Part| part.since > seq;
+        let holder = move |id: &str| self.parts.iter().any(|part| part.id == id && changed(part));
+        self.parts
+            .iter()
+            .filter(move |part| changed(part) && !part.within.is_some_and(holder))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "part/verdict.html")]
+struct VerdictPart {
+    card: Card,
+}
+
+#[derive(Template)]
+#[template(path = "part/advice.html")]
+struct AdvicePart {
+    open: bool,
+    steps: Vec<Step>,
+    causes: Vec<Why>,
+}
+
+#[derive(Template)]
+#[template(path = "part/paths.html")]
+struct PathsPart<'a> {
+    id: &'a str,
+    ways: Vec<Way>,
+    silent: Vec<Way>,
+    over: bool,
+}
+
+#[derive(Template)]
+#[template(path = "part/test.html")]
+struct TestPart<'a> {
+    id: &'a str,
+    row: &'a Row,
+    inline: bool,
+    over: bool,
+}
+
+/// Tests as number and markup.
+type Rows = Vec<(u8, String)>;
+
+#[derive(Template)]
+#[template(path = "part/tests.html")]
+struct TestsPart {
+    /// Heading, meaning, and rows.
+    groups: Vec<(&'static str, &'static str, Rows)>,
+    controls: Rows,
+}
+
+#[derive(Template)]
+#[template(path = "part/beside.html")]
+struct BesidePart<'a> {
+    id: &'a str,
+    found: Findings,
+    techniques: Vec<Technique>,
+}
+
+#[derive(Template)]
+#[template(path = "part/particulars.html")]
+struct ParticularsPart {
+    facts: Vec<Fact>,
+}
+
+/// Renders a result; parts that are as `before` keep the number of the event that changed them.
+///
+/// # Errors
+/// A template's: our own fault.
+pub fn render(
+    id: &str,
+    seq: i64,
+    seen: Seen,
+    before: Option<&Rendered>,
+) -> Result<Rendered, askama::Error> {
+    let over = seen.phase == Phase::Over;
+    let card = card::card(seen);
+    let say = announcement(&card);
+    let mut made: Vec<(String, String, Option<&'static str>)> = vec![
+        ("verdict".to_owned(), VerdictPart { card }.render()?, None),
+        (
+            "advice".to_owned(),
+            AdvicePart {
+                open: seen.judgement.verdict == Verdict::OpenRelay,
+                steps: advice::steps(seen),
+                causes: advice::causes(seen),
+            }
+            .render()?,
+            None,
+        ),
+        ("paths".to_owned(), render_paths(id, seen, over)?, None),
+    ];
+    let list = render_tests(id, seen, &mut made)?;
+    made.push(("tests".to_owned(), list, None));
+    let found = if over { findings::of(seen) } else { Findings::default() };
+    let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
+    made.push(("beside".to_owned(), BesidePart { id, found, techniques }.render()?, None));
+    let facts = particulars::particulars(seen);
+    made.push(("particulars".to_owned(), ParticularsPart { facts }.render()?, None));
+    let parts = made
+        .into_iter()
+        .map(|(id, html, within)| dated(id, html, within, seq, before))
+        .collect();
+    Ok(Rendered { seq, phase: seen.phase, say, parts })
+}
+
+fn render_paths(id: &str, seen: Seen, over: bool) -> Result<String, askama::Error> {
+    let (ways, silent) = ways::ways(seen);
+    PathsPart { id, ways, silent, over }.render()
+}
+
+fn dated(
+    id: String,
+    html: String,
+    within: Option<&'static str>,
+    seq: i64,
+    before: Option<&Rendered>,
+) -> Part {
+    let old = before.and_then(|before| before.parts.iter().find(|part| part.id == id));
+    match old {
+        Some(old) if is_same(old, &html) => {
+            Part { html: html.into(), since: old.since, ..old.clone() }
+        }
+        _ => Part { id, html: html.into(), since: seq, within },
+    }
+}
+
+/// The list of tests is the same while it holds the same tests: each of them is a part of its own.
+fn is_same(old: &Part, html: &str) -> bool {
+    if old.id != "tests" {
+        return &*old.html == html;
+    }
+    let holders = |html: &str| -> Vec<String> {
+        let after = html.split("<div id=\"r").skip(1);
+        after
+            .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    holders(&old.html) == holders(html)
+}
+
+/// Renders each test as a part, and all of them as a list.
+fn render_tests(
+    id: &str,
+    seen: Seen,
+    made: &mut Vec<(String, String, Option<&'static str>)>,
+) -> Result<String, askama::Error> {
+    let over = seen.phase == Phase::Over;
+    let groups = match over {
+        true => rows::groups(rows::tests(seen)),
+        false => vec![Group { title: "", means: "", rows: rows::tests(seen) }],
+    };
+    let mut budget = INLINE;
+    let mut one = |row: &Row| -> Result<(u8, String), askama::Error> {
+        let inline = over && spend(&mut budget, row);
+        let html = TestPart { id, row, inline, over }.render()?;
+        made.push((format!("r{}", row.test.number), html.clone(), Some("tests")));
+        Ok((row.test.number, html))
+    };
+    let mut shown = Vec::new();
+    for group in groups.iter().filter(|group| !group.rows.is_empty()) {
+        let rows = group
+            .rows
+            .iter()
+            .map(&mut one)
+            .collect::<Result<Vec<_>, _>>()?;
+        shown.push((group.title, group.means, rows));
+    }
+    let controls = rows::controls(seen)
+        .iter()
+        .map(&mut one)
+        .collect::<Result<Vec<_>, _>>()?;
+    TestsPart { groups: shown, controls }.render()
+}
+
+/// Whether a row's transcripts still fit into the page.
+fn spend(budget: &mut usize, row: &Row) -> bool {
+    /// What the markup of a line costs beside its text.
+    const MARKUP: usize = 64;
+    let lines = row
+        .ways
+        .iter()
+        .flat_map(|way| &way.talks)
+        .flat_map(|talk| &talk.lines);
+    let cost: usize = lines.map(|line| line.text.len() + MARKUP).sum();
+    let fits = cost <= *budget;
+    if fits {
+        *budget -= cost;
+    }
+    fits
+}
+
+/// What a screen reader says: the verdict, or how far the run is in quarters, so that it isn't a
+/// torrent.
+fn announcement(card: &Card) -> String {
+    let Some(progress) = &card.progress else { return format!("{}. {}", card.word, card.sentence) };
+    if let Some((words, until)) = progress.waiting {
+        return format!("{words} {}.", super::view::time::clock(until));
+    }
+    match progress.done.saturating_mul(4).checked_div(progress.all) {
+        None => card.word.to_owned(),
+        Some(quarters @ 1..=3) => {
+            format!("{} percent of the questions are answered.", quarters * 25)
+        }
+        Some(_) => format!("{}: {} questions.", card.word, progress.all),
+    }
+}

@@ -1,0 +1,469 @@
+//! A result's pages: live and permanent, its transcripts, its downloads, and what can be done with
+//! it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Extension, Form,
+    extract::{Path, RawQuery, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use jiff::Timestamp;
+use norelay_core::{
+    catalogue::{self, RelayTest},
+    check::judge,
+    octets::harmless,
+};
+use norelay_render::Format;
+use serde::Deserialize;
+
+use super::{
+    Pages,
+    events::unshown,
+    parts::Rendered,
+    problem_page,
+    shell::{self, Shell},
+    start,
+    view::{
+        Phase, Seen,
+        compare::{self, Change},
+        rows::{self, Answer, Row},
+        talk::Talk,
+        time,
+    },
+};
+use crate::{AppState, Asker, Job, JobId, Request, Stored, store::OnePath};
+
+#[derive(Template)]
+#[template(path = "result.html")]
+struct ResultPage<'a> {
+    shell: Shell,
+    id: String,
+    target: &'a str,
+    created: Timestamp,
+    expires: Timestamp,
+    address: String,
+    seq: i64,
+    over: bool,
+    yours: bool,
+    recent: bool,
+    again_at: Option<Timestamp>,
+    compared: Option<Compared>,
+    verdict: &'a str,
+    advice: &'a str,
+    paths: &'a str,
+    beside: &'a str,
+    tests: String,
+    particulars: &'a str,
+}
+
+/// A comparison with the previous run.
+struct Compared {
+    id: JobId,
+    when: String,
+    /// Verdicts.
+    large: Vec<Change>,
+    /// Answers to tests.
+    small: Vec<Change>,
+}
+
+impl Compared {
+    fn number(&self) -> usize {
+        self.large.len() + self.small.len()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "transcript.html")]
+struct TranscriptPage<'a> {
+    shell: Shell,
+    id: JobId,
+    target: &'a str,
+    heading: String,
+    body: String,
+}
+
+/// Transcripts under a heading, with words before them.
+type Talks = (String, String, Vec<Talk>);
+
+#[derive(Template)]
+#[template(path = "part/transcripts.html")]
+struct TranscriptsPart {
+    rows: Vec<Talks>,
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage<'a> {
+    shell: Shell,
+    id: JobId,
+    target: &'a str,
+}
+
+/// `GET /t/{id}` and `GET /t/{id}.{ending}`
+pub async fn show(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    asker: Asker,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let (id, ending) = name
+        .split_once('.')
+        .map_or((name.as_str(), None), |(id, ending)| (id, Some(ending)));
+    let job = match job_of(&state, id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    match ending {
+        None => page(&state, &pages, &asker, &job, query.as_deref().unwrap_or_default()).await,
+        Some(ending) => download(&state, &pages, &job, ending).await,
+    }
+}
+
+/// The job of a page, or the page that says that there is none.
+pub async fn job_of(state: &AppState, id: &str) -> Result<Job, Response> {
+    let Ok(id) = id.parse() else { return Err(problem_page::not_found(state)) };
+    state
+        .store
+        .job(id)
+        .await
+        .map_err(|error| problem_page::of_store(state, &error))
+}
+
+async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: &str) -> Response {
+    let fold = pages.folds.of(job.id);
+    let shown = match fold.rendered(state, job).await {
+        Ok(shown) => shown,
+        Err(error) => return unshown(state, &error),
+    };
+    let over = shown.phase == Phase::Over;
+    let compared = if over { compared(state, pages, job).await } else { None };
+    let mut shell = Shell::of_result(state, format!("Relay test of {}", target_of(job)));
+    shell.refresh = !over && !query.contains("refresh=no");
+    let page = ResultPage {
+        shell,
+        id: job.id.to_string(),
+        target: &target_of(job),
+        created: job.created,
+        expires: job.expires,
+        address: format!("{}/t/{}", pages.url(state), job.id),
+        seq: shown.seq,
+        over,
+        yours: state.runs.may_change(asker, job),
+        recent: query.contains("recent"),
+        again_at: start::again_at(state, job),
+        compared,
+        verdict: shown.part("verdict"),
+        advice: shown.part("advice"),
+        paths: shown.part("paths"),
+        beside: shown.part("beside"),
+        tests: tests_of(&shown),
+        particulars: shown.part("particulars"),
+    };
+    no_store(shell::page(StatusCode::OK, &page))
+}
+
+/// The list of tests; while a run goes on, the list is older than the tests in it.
+fn tests_of(shown: &Arc<Rendered>) -> String {
+    let list = shown.part("tests");
+    let mut fresh = String::with_capacity(list.len() + 1024);
+    let mut rest = list;
+    while let Some(place) = rest.find("<div id=\"r") {
+        let (before, holder) = rest.split_at(place);
+        let id: String = holder
+            .chars()
+            .skip("<div id=\"".len())
+            .take_while(|letter| *letter != '"')
+            .collect();
+        let end = holder
+            .find("</details>")
+            .map_or(holder.len(), |end| end + "</details>".len());
+        fresh.push_str(before);
+        fresh.push_str(&format!("<div id=\"{id}\">{}", shown.part(&id)));
+        rest = holder.get(end..).unwrap_or_default();
+    }
+    fresh.push_str(rest);
+    fresh
+}
+
+/// The target as it was typed, harmless to show.
+pub fn target_of(job: &Job) -> String {
+    harmless(&job.request.target)
+}
+
+fn no_store(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared> {
+    let previous = state.store.previous(job).await.ok().flatten()?;
+    let before = state.store.report(previous.id).await.ok()?;
+    let judged = judge(&before);
+    let now = |seen: Seen| compare::changes((&before, &judged), (seen.report, seen.judgement));
+    let changes = pages.folds.of(job.id).look(state, job, now).await.ok()?;
+    let (large, small) = changes.into_iter().partition(|change| change.is_verdict);
+    Some(Compared { id: previous.id, when: time::stamp(previous.created), large, small })
+}
+
+/// The downloads: how the address ends, and the name.
+pub const DOWNLOADS: [(&str, &str); 9] = [
+    ("txt", "Text"),
+    ("html", "HTML"),
+    ("md", "Markdown"),
+    ("json", "JSON"),
+    ("csv", "CSV"),
+    ("junit", "JUnit XML"),
+    ("sarif", "SARIF"),
+    ("nagios", "Nagios"),
+    ("jsonl", "Event log (JSON lines)"),
+];
+
+async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> Response {
+    let name = format!("norelay-{}", job.id);
+    if ending == "jsonl" {
+        return match state.store.events_since(job.id, 0, u32::MAX).await {
+            Ok(stored) => attached(
+                "application/jsonl; charset=utf-8",
+                &format!("{name}.jsonl"),
+                log_of(&stored),
+            ),
+            Err(error) => problem_page::of_store(state, &error),
+        };
+    }
+    let ends = |format: &Format| format.name() == ending || format.extension() == ending;
+    let Some(format) = Format::ALL.iter().copied().find(ends) else {
+        return problem_page::not_found(state);
+    };
+    let made = |seen: Seen| norelay_render::render(format, seen.report, seen.judgement);
+    match pages.folds.of(job.id).look(state, job, made).await {
+        Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
+        Err(error) => unshown(state, &error),
+    }
+}
+
+fn log_of(stored: &[Stored]) -> String {
+    stored.iter().flat_map(|one| [&*one.line, "\n"]).collect()
+}
+
+/// A download. What a browser could run, it keeps in a file; the rest it may show.
+fn attached(kind: &'static str, name: &str, body: String) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
+    let is_shown = ["text/plain", "application/json"]
+        .iter()
+        .any(|shown| kind.starts_with(shown));
+    let disposition =
+        format!("{}; filename=\"{name}\"", if is_shown { "inline" } else { "attachment" });
+    // A job's name and an extension are letters and digits.
+    if let Ok(value) = HeaderValue::from_str(&disposition) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, value);
+    }
+    no_store(response)
+}
+
+/// `GET /t/{id}/transcript`: everything that was said.
+pub async fn transcripts(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    Path(id): Path<String>,
+) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let all = |seen: Seen| {
+        let of_row = |row: Row| (heading_of(row.test), row.words.clone(), talks_of(row));
+        rows::tests(seen)
+            .into_iter()
+            .chain(rows::controls(seen))
+            .map(of_row)
+            .collect()
+    };
+    transcript_page(&state, &pages, &job, "Transcripts".to_owned(), false, all).await
+}
+
+/// `GET /t/{id}/transcript/{test}`: what was said for one test; with `?bare` without the page
+/// around it.
+pub async fn transcript(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    Path((id, test)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let test = catalogue::by_id(&test).or_else(|| catalogue::by_number(test.parse().ok()?));
+    let Some(test) = test else { return problem_page::not_found(&state) };
+    let is_bare = query.as_deref() == Some("bare");
+    let one = |seen: Seen| {
+        let rows = rows::tests(seen).into_iter().chain(rows::controls(seen));
+        let ways = rows
+            .filter(|row| row.test.number == test.number)
+            .flat_map(|row| row.ways);
+        ways.map(|way| talk_of(seen, test, way, is_bare)).collect()
+    };
+    transcript_page(&state, &pages, &job, heading_of(test), is_bare, one).await
+}
+
+/// What was said for a test on one path; explained, unless it goes into a page that has little
+/// room.
+fn talk_of(seen: Seen, test: &RelayTest, way: Answer, is_bare: bool) -> Talks {
+    let words = format!("{}: {}. {}", way.name, way.words, way.because);
+    let explained = seen.report.dialogues_of(way.path, test.id);
+    let talks = match is_bare {
+        true => way.talks,
+        false => explained
+            .map(|(number, dialogue)| Talk::explained(seen.report, number, dialogue))
+            .collect(),
+    };
+    (String::new(), words, talks)
+}
+
+fn heading_of(test: &RelayTest) -> String {
+    format!("Test {}: {}", test.number, test.title())
+}
+
+fn talks_of(row: Row) -> Vec<Talk> {
+    row.ways.into_iter().flat_map(|way| way.talks).collect()
+}
+
+async fn transcript_page(
+    state: &AppState,
+    pages: &Pages,
+    job: &Job,
+    heading: String,
+    is_bare: bool,
+    rows: impl FnOnce(Seen) -> Vec<Talks>,
+) -> Response {
+    let rows = match pages.folds.of(job.id).look(state, job, rows).await {
+        Ok(rows) => rows,
+        Err(error) => return unshown(state, &error),
+    };
+    let part = TranscriptsPart { rows };
+    if is_bare {
+        return no_store(shell::page(StatusCode::OK, &part));
+    }
+    let shell = Shell::of_result(state, format!("{heading}, {}", target_of(job)));
+    let body = part.render().unwrap_or_default();
+    no_store(shell::page(
+        StatusCode::OK,
+        &TranscriptPage { shell, id: job.id, target: &target_of(job), heading, body },
+    ))
+}
+
+/// What is to be run again: a path by its index, a test by its id, or all.
+#[derive(Debug, Default, Deserialize)]
+pub struct Again {
+    path: Option<u8>,
+    test: Option<String>,
+}
+
+/// `POST /t/{id}/again`
+pub async fn again(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    asker: Asker,
+    Path(id): Path<String>,
+    Form(again): Form<Again>,
+) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let only = again.test.map(with_controls).unwrap_or_default();
+    let mut request = Request { only, path: None, ..job.request.clone() };
+    if let Some(index) = again.path {
+        let place = |seen: Seen| {
+            let way = &seen.report.paths.get(usize::from(index))?.way;
+            Some(OnePath { address: way.address, port: way.port, security: way.security })
+        };
+        match pages.folds.of(job.id).look(&state, &job, place).await {
+            // The target stays what was typed: the hosted domain and the server's name come from
+            // it.
+            Ok(path @ Some(_)) => request.path = path,
+            Ok(None) => return problem_page::not_found(&state),
+            Err(error) => return unshown(&state, &error),
+        }
+    }
+    start::begin(&state, &asker, request).await
+}
+
+/// A test alone can't be judged: the controls say how to read the server's answers.
+fn with_controls(test: String) -> Vec<String> {
+    let controls = catalogue::TESTS
+        .iter()
+        .filter(|test| test.is_control())
+        .map(|test| test.id.to_owned());
+    std::iter::once(test).chain(controls).collect()
+}
+
+/// `POST /t/{id}/stop`
+pub async fn stop(State(state): State<AppState>, asker: Asker, Path(id): Path<String>) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    if !state.runs.may_change(&asker, &job) {
+        return not_yours(&state);
+    }
+    match state.runs.stop(job.id).await {
+        Ok(()) => Redirect::to(&format!("/t/{}", job.id)).into_response(),
+        Err(error) => problem_page::of_store(&state, &error),
+    }
+}
+
+/// `GET /t/{id}/delete`: asks whether it is meant.
+pub async fn confirm_delete(State(state): State<AppState>, Path(id): Path<String>) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let shell = Shell::of_result(&state, "Delete this result?");
+    no_store(shell::page(
+        StatusCode::OK,
+        &DeletePage { shell, id: job.id, target: &target_of(&job) },
+    ))
+}
+
+/// `POST /t/{id}/delete`
+pub async fn delete(
+    State(state): State<AppState>,
+    Extension(pages): Extension<Pages>,
+    asker: Asker,
+    Path(id): Path<String>,
+) -> Response {
+    let job = match job_of(&state, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    if !state.runs.may_change(&asker, &job) {
+        return not_yours(&state);
+    }
+    match state.runs.delete(job.id).await {
+        Ok(()) => {
+            pages.folds.forget(job.id);
+            problem_page::problem(
+                &state,
+                StatusCode::OK,
+                "Deleted",
+                "The result and everything that belonged to it is gone.",
+            )
+        }
+        Err(error) => problem_page::of_store(&state, &error),
+    }
+}
+
+fn not_yours(state: &AppState) -> Response {
+    let says = "Only who asked for a test, from the network that it was asked from, can stop it \
+                or delete its result.";
+    problem_page::problem(state, StatusCode::FORBIDDEN, "Not yours to change", says)
+}

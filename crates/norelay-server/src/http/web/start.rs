@@ -1,0 +1,218 @@
+//! The front page, and how a test begins.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use jiff::{SignedDuration, Timestamp};
+use norelay_core::catalogue::Profile;
+use serde::Deserialize;
+
+use super::{
+    problem_page,
+    result::target_of,
+    shell::{self, Shell},
+    view::{
+        mark::{self, Mark},
+        time,
+    },
+};
+use crate::{AppState, Asker, Job, JobId, Refusal, Request, Started};
+
+/// The profiles that the form offers: value, name, what it is.
+pub const PROFILES: [(&str, &str, &str); 3] = [
+    ("classic", "Classic", "the seventeen of abuse.net"),
+    ("standard", "Standard", "what every server should be asked today"),
+    ("thorough", "Thorough", "all that is harmless"),
+];
+/// More ports are no test of a mail server but a scan.
+const MOST_PORTS: usize = 16;
+const RECENT: u32 = 12;
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home<'a> {
+    shell: Shell,
+    target: &'a str,
+    profile: &'a str,
+    ports: &'a str,
+    /// Whether the options are shown: in private mode, and to who has shown control over something.
+    options: bool,
+    opened: bool,
+    receiver: bool,
+    proof: bool,
+    problem: &'a str,
+    sources: &'a [String],
+    recent: Vec<Recent>,
+}
+
+/// A line of the list of recent tests, which only private mode shows.
+struct Recent {
+    id: JobId,
+    target: String,
+    mark: Mark,
+    word: &'static str,
+    when: String,
+}
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    target: String,
+    profile: String,
+    ports: String,
+    /// A box that is ticked, `yes`; one that isn't sends nothing.
+    proof: String,
+}
+
+/// `GET /`
+pub async fn home(State(state): State<AppState>, asker: Asker) -> Response {
+    // Who may have it proven, wants it proven.
+    let asked = Asked { proof: "yes".to_owned(), ..Asked::default() };
+    front(&state, &asker, &asked, StatusCode::OK, "").await
+}
+
+/// Whether who asks may choose more than the target.
+async fn has_options(state: &AppState, asker: &Asker) -> bool {
+    !state.config.public
+        || state
+            .store
+            .owned_by(&asker.bucket(), Timestamp::now())
+            .await
+            .is_ok_and(|owned| !owned.is_empty())
+}
+
+async fn front(
+    state: &AppState,
+    asker: &Asker,
+    asked: &Asked,
+    status: StatusCode,
+    problem: &str,
+) -> Response {
+    let recent = match state.config.public {
+        true => Vec::new(),
+        false => state.store.recent_jobs(RECENT).await.unwrap_or_default(),
+    };
+    let profile = if asked.profile.is_empty() { "standard" } else { &asked.profile };
+    let page = Home {
+        shell: Shell::new(state, "/", ""),
+        target: &asked.target,
+        profile,
+        ports: &asked.ports,
+        options: has_options(state, asker).await,
+        receiver: !state.config.receiver.listen.is_empty(),
+        proof: asked.proof == "yes",
+        opened: !asked.ports.is_empty() || profile != "standard",
+        problem,
+        sources: &state.config.source,
+        recent: recent.into_iter().map(recent_line).collect(),
+    };
+    shell::page(status, &page)
+}
+
+fn recent_line(job: Job) -> Recent {
+    let (mark, word) = match (job.state.is_over(), job.verdict) {
+        (true, Some(verdict)) => mark::of_verdict(verdict),
+        (true, None) => (mark::QUIET, "Stopped"),
+        (false, _) => (mark::BUSY, "Testing"),
+    };
+    Recent { id: job.id, target: target_of(&job), mark, word, when: time::stamp(job.created) }
+}
+
+/// `POST /`
+pub async fn ask(
+    State(state): State<AppState>,
+    asker: Asker,
+    Form(asked): Form<Asked>,
+) -> Response {
+    let options = has_options(&state, &asker).await;
+    let request = match request_of(&state, &asked, options) {
+        Ok(request) => request,
+        Err(problem) => {
+            return front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await;
+        }
+    };
+    match state.runs.start(&asker, request).await {
+        Err(Refusal::Malformed(why)) => {
+            front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await
+        }
+        Err(Refusal::Forbidden(why)) => {
+            front(&state, &asker, &asked, StatusCode::FORBIDDEN, &why).await
+        }
+        outcome => begun(&state, outcome),
+    }
+}
+
+fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request, String> {
+    let target = asked.target.trim();
+    if target.is_empty() {
+        return Err("Type the name or the address of a mail server, or a domain.".to_owned());
+    }
+    let profile = match asked.profile.as_str() {
+        "classic" => Profile::Classic,
+        "thorough" => Profile::Thorough,
+        _ => Profile::Standard,
+    };
+    let words: Vec<_> = asked
+        .ports
+        .split([',', ' '])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let ports: Option<Vec<u16>> = words
+        .iter()
+        .map(|word| word.parse().ok().filter(|port| *port > 0))
+        .collect();
+    let ports = ports.filter(|ports| ports.len() <= MOST_PORTS);
+    let ports = ports.ok_or(
+        "Ports are numbers from 1 to 65535, separated by commas, at most sixteen of them.",
+    )?;
+    let proof = asked.proof == "yes" && !state.config.receiver.listen.is_empty();
+    // Strangers choose nothing but the target.
+    Ok(match options {
+        true => Request { target: target.to_owned(), profile, ports, proof, ..Request::default() },
+        false => Request { target: target.to_owned(), ..Request::default() },
+    })
+}
+
+/// Begins a test that is asked for from a result's page, and goes to its page.
+pub async fn begin(state: &AppState, asker: &Asker, request: Request) -> Response {
+    let outcome = state.runs.start(asker, request).await;
+    begun(state, outcome)
+}
+
+fn begun(state: &AppState, outcome: Result<Started, Refusal>) -> Response {
+    match outcome {
+        Ok(Started::New(job)) => Redirect::to(&format!("/t/{}", job.id)).into_response(),
+        Ok(Started::Recent(job)) => Redirect::to(&format!("/t/{}?recent", job.id)).into_response(),
+        Err(refusal) => refused(state, refusal),
+    }
+}
+
+/// The page that says why something isn't done.
+pub fn refused(state: &AppState, refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Limited { why, until } => problem_page::too_many(state, &why, until),
+        Refusal::Store(error) => problem_page::of_store(state, &error),
+        Refusal::Malformed(why) => problem_page::problem(
+            state,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This can’t be tested",
+            &why,
+        ),
+        Refusal::Forbidden(why) => {
+            problem_page::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why)
+        }
+    }
+}
+
+/// When the target of a result may be tested again, where that is not yet.
+#[must_use]
+pub fn again_at(state: &AppState, job: &Job) -> Option<Timestamp> {
+    let pause = SignedDuration::from_mins(i64::from(state.config.limits.target_minutes));
+    let until = job.created.saturating_add(pause).ok()?;
+    (state.config.public && until > Timestamp::now()).then_some(until)
+}

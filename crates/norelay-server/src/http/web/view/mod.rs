@@ -1,0 +1,94 @@
+//! What the pages show, made from a report and its judgement: pure functions, no I/O, no HTML.
+//!
+//! Rules:
+//! - A view judges nothing: it words what `norelay_core` found.
+//! - Whatever a server said goes through `Octets`' Display (no controls) and then through the
+//!   templates' escaping (no HTML).
+//! - A mark is a colour, an icon and words together; none stands alone.
+
+pub mod advice;
+pub mod card;
+pub mod compare;
+pub mod evidence;
+pub mod findings;
+pub mod mark;
+pub mod particulars;
+pub mod rows;
+pub mod talk;
+pub mod time;
+pub mod ways;
+
+use norelay_core::{
+    check::verdict::Judgement,
+    event::{Path, Wait},
+    report::Report,
+    smtp::Security,
+};
+
+/// How far a run is, for its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its turn.
+    Queued,
+    /// It runs.
+    Running,
+    /// Nothing more will be asked.
+    Over,
+}
+
+/// All that a result is shown from.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The facts.
+    pub report: &'a Report,
+    /// What they mean.
+    pub judgement: &'a Judgement,
+    /// How far the run is.
+    pub phase: Phase,
+}
+
+/// A path's name: address, port and protection in words.
+#[must_use]
+pub fn path_name(way: &Path) -> String {
+    let place = std::net::SocketAddr::new(way.address, way.port);
+    match way.security {
+        Security::Plain => place.to_string(),
+        Security::StartTls => format!("{place} with STARTTLS"),
+        Security::Tls => format!("{place} with TLS"),
+    }
+}
+
+/// For what a run waits, as the beginning of a sentence that ends with a time.
+#[must_use]
+pub fn wait_words(wait: &Wait) -> &'static str {
+    match wait {
+        Wait::Greylisted => {
+            "The server asked us to come back later (greylisting); the next attempt is at"
+        }
+        Wait::Dropped => "The server dropped our connection; we try again at",
+        Wait::Arrival => "Test messages are on their way; we wait for them to come back until",
+        Wait::Pace => "We ask slowly, so that the server does not mind; the next question is at",
+    }
+}
+
+/// `1 path`, `3 paths`.
+#[must_use]
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A sentence that names the command's options, in which they are settings of the service.
+#[must_use]
+pub fn in_settings(sentence: &str) -> String {
+    const SETTINGS: [(&str, &str); 6] = [
+        (", and --timeout long enough", ""),
+        ("norelay blacklist then shows", "the page of blacklists then shows"),
+        ("--resolver", "the setting test.resolver"),
+        ("--key-file", "the setting test.blacklist-key-file"),
+        ("--domain", "the setting test.domain"),
+        ("--seen-as-expected", "the setting test.seen-as-expected"),
+    ];
+    SETTINGS
+        .iter()
+        .fold(sentence.to_owned(), |sentence, (option, setting)| sentence.replace(option, setting))
+}

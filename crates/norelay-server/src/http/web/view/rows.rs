@@ -1,0 +1,335 @@
+//! The tests of a run: a row for each, over all paths, the failing first.
+
+use norelay_core::{
+    catalogue::RelayTest,
+    check::{
+        Outcome, Reason, Verdict,
+        verdict::{PathJudgement, TestJudgement, Weight},
+    },
+    octets::harmless,
+    smtp::Stage,
+};
+
+use super::{
+    Phase, Seen, count,
+    evidence::{Proof, proof_of},
+    mark::{self, Mark},
+    talk::Talk,
+    time, ways,
+};
+
+/// A test or control on all its paths.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The test.
+    pub test: &'static RelayTest,
+    /// The mark of its worst path.
+    pub mark: Mark,
+    /// The words of its worst path.
+    pub words: String,
+    /// Its worst weight; none for a control.
+    pub weight: Option<Weight>,
+    /// Path by path, worst first.
+    pub ways: Vec<Answer>,
+}
+
+impl Row {
+    /// Whether it is neither refused, nor a control.
+    #[must_use]
+    pub fn is_ill(&self) -> bool {
+        matches!(self.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
+    }
+
+    /// Whether anything was said for it.
+    #[must_use]
+    pub fn has_talk(&self) -> bool {
+        self.ways.iter().any(|way| !way.talks.is_empty())
+    }
+}
+
+/// A test's answer on one path.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The path's index.
+    pub path: u8,
+    /// The path's name.
+    pub name: String,
+    /// Its mark.
+    pub mark: Mark,
+    /// Its words.
+    pub words: &'static str,
+    /// What the server said, in one line.
+    pub reply: String,
+    /// What that means.
+    pub because: String,
+    /// How long it took.
+    pub took: String,
+    /// What came back.
+    pub proof: Option<Proof>,
+    /// What was said.
+    pub talks: Vec<Talk>,
+    rank: Option<Weight>,
+}
+
+/// Rows under a heading.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The heading.
+    pub title: &'static str,
+    /// What it means.
+    pub means: &'static str,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// Whether a test has the answer that it will keep, unless the server is asked again.
+#[must_use]
+pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
+    let is_asked = judged
+        .dialogues
+        .last()
+        .and_then(|number| seen.report.dialogues.get(number));
+    seen.phase == Phase::Over
+        || judged.outcome.is_answered()
+        || match is_asked {
+            Some(dialogue) => {
+                dialogue.end.is_some()
+                    && !matches!(
+                        judged.outcome,
+                        Outcome::Deferred { .. } | Outcome::Interrupted { .. }
+                    )
+            }
+            None => matches!(&judged.outcome, Outcome::NotRun { .. }) && is_left_out(seen, judged),
+        }
+}
+
+fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
+    seen.report
+        .paths
+        .iter()
+        .any(|path| path.not_run.contains_key(judged.test.id))
+}
+
+/// Every test of the run, in display order.
+#[must_use]
+pub fn tests(seen: Seen) -> Vec<Row> {
+    rows(seen, |path| &path.tests, false)
+}
+
+/// Every control of the run, in display order.
+#[must_use]
+pub fn controls(seen: Seen) -> Vec<Row> {
+    rows(seen, |path| &path.controls, true)
+}
+
+fn rows(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, is_control: bool) -> Vec<Row> {
+    let mut every: Vec<&'static RelayTest> = seen
+        .judgement
+        .paths
+        .iter()
+        .flat_map(|path| of(path).iter().map(|judged| judged.test))
+        .collect();
+    every.sort_by_key(|test| test.number);
+    every.dedup_by_key(|test| test.number);
+    every
+        .into_iter()
+        .map(|test| row(seen, of, test, is_control))
+        .collect()
+}
+
+fn row(
+    seen: Seen,
+    of: fn(&PathJudgement) -> &Vec<TestJudgement>,
+    test: &'static RelayTest,
+    is_control: bool,
+) -> Row {
+    let mut ways: Vec<Answer> = (0..)
+        .zip(&seen.judgement.paths)
+        .filter(|(_, path)| !is_silent(seen, path))
+        .filter_map(|(index, path)| {
+            let judged = of(path)
+                .iter()
+                .find(|judged| judged.test.number == test.number)?;
+            Some(answer(seen, index, judged, is_control))
+        })
+        .collect();
+    ways.sort_by_key(|way| way.rank);
+    let (mark, words) = worst_words(&ways);
+    let weight = ways
+        .first()
+        .and_then(|way| way.rank)
+        .filter(|_| !is_control);
+    Row { test, mark, words, weight, ways }
+}
+
+/// Whether nothing spoke on a path while another did: then its tests were not left without an
+/// answer, there was nobody to ask.
+pub fn is_silent(seen: Seen, path: &PathJudgement) -> bool {
+    let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
+    seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
+}
+
+/// `Refused`, or `Relayed on 1 of 4 paths`.
+fn worst_words(ways: &[Answer]) -> (Mark, String) {
+    let Some(worst) = ways.first() else { return (mark::PENDING, String::new()) };
+    let alike = ways.iter().filter(|way| way.words == worst.words).count();
+    let words = match alike == ways.len() {
+        true => worst.words.to_owned(),
+        false => format!("{} on {alike} of {}", worst.words, count(ways.len(), "path", "paths")),
+    };
+    (worst.mark, words)
+}
+
+fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Answer {
+    let dialogues: Vec<_> = judged
+        .dialogues
+        .iter()
+        .filter_map(|number| Some((*number, seen.report.dialogues.get(number)?)))
+        .collect();
+    let is_asking = seen.phase != Phase::Over
+        && dialogues
+            .last()
+            .is_some_and(|(_, dialogue)| dialogue.end.is_none());
+    let (mark, words) = match () {
+        () if judged.outcome.is_answered() => settled(judged, is_control),
+        () if is_asking => (mark::BUSY, "Asking"),
+        () if is_done(seen, judged) => settled(judged, is_control),
+        () if dialogues.is_empty() => (mark::PENDING, "Not yet asked"),
+        () => (mark::PENDING, "No answer yet"),
+    };
+    let is_open_ended = is_asking && !judged.outcome.is_answered();
+    Answer {
+        path,
+        name: ways::name_of(seen.report, path),
+        mark,
+        words,
+        reply: if is_open_ended { String::new() } else { reply_line(&judged.outcome) },
+        because: if is_open_ended || (dialogues.is_empty() && !is_done(seen, judged)) {
+            String::new()
+        } else {
+            because(judged, is_control)
+        },
+        took: if judged.elapsed_ms > 0 { time::length(judged.elapsed_ms) } else { String::new() },
+        proof: proof_of(seen.report, path, judged),
+        talks: dialogues
+            .iter()
+            .map(|(number, dialogue)| Talk::of(seen.report, *number, dialogue))
+            .collect(),
+        rank: Some(judged.weight),
+    }
+}
+
+fn settled(judged: &TestJudgement, is_control: bool) -> (Mark, &'static str) {
+    if is_control { mark::of_control(judged) } else { mark::of_test(judged) }
+}
+
+fn reply_line(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted { reply, .. }
+        | Outcome::Refused { reply, .. }
+        | Outcome::Deferred { reply, .. } => reply.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// What an answer means, as a sentence.
+fn because(judged: &TestJudgement, is_control: bool) -> String {
+    match &judged.outcome {
+        Outcome::Relayed { from, .. } => format!("Its message came back, from {from}."),
+        Outcome::Accepted { .. } if is_control => "The server accepts this.".to_owned(),
+        Outcome::Accepted { .. } if judged.weight == Weight::LocalDelivery => {
+            "Accepted, but no message came back, and the server accepts any local part: it \
+             delivered this to itself."
+                .to_owned()
+        }
+        Outcome::Accepted { stage: Stage::EndOfData, .. } => {
+            "The server took the message, and it has not come back.".to_owned()
+        }
+        Outcome::Accepted { .. } => {
+            "The server accepted the recipient. Whether it would deliver is not proven.".to_owned()
+        }
+        Outcome::Refused { stage, reason, .. } if judged.weight == Weight::Denial => {
+            denial(*stage, *reason)
+        }
+        Outcome::Refused { stage, reason, .. } if is_control => {
+            format!("At {stage}: {}.", reason.clause())
+        }
+        Outcome::Refused { stage, reason, .. } => {
+            format!("At {stage}: {}. That says nothing about relaying.", reason.clause())
+        }
+        Outcome::Deferred { stage, reason, .. } => format!(
+            "At {stage}, for now: \
+            {}.",
+            reason.clause()
+        ),
+        Outcome::Interrupted { cause } => sentence(&harmless(&cause.to_string())),
+        Outcome::NotRun { why } => format!("Not run: {}.", harmless(why)),
+    }
+}
+
+fn denial(stage: Stage, reason: Reason) -> String {
+    match reason {
+        Reason::Policy | Reason::Unclassified | Reason::UnknownUser => format!(
+            "At {stage}: {}. It counts as a denial of relaying by comparison with the controls \
+             and the form of the address.",
+            reason.clause()
+        ),
+        reason => format!("At {stage}: {}.", reason.clause()),
+    }
+}
+
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    letters
+        .next()
+        .map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+        .unwrap_or_default()
+}
+
+/// The rows of a run that is over, under headings, the failing first.
+#[must_use]
+pub fn groups(rows: Vec<Row>) -> Vec<Group> {
+    let kinds = [
+        (
+            Weight::Proof,
+            "Relayed",
+            "The message came back: strangers can send mail through this server.",
+        ),
+        (
+            Weight::Suspicion,
+            "Accepted, not proven",
+            "Only a message that comes back would prove that these relay.",
+        ),
+        (
+            Weight::Unknown,
+            "No answer about relaying",
+            "Interrupted, deferred, not run, or refused for a reason that does not concern \
+             strangers.",
+        ),
+        (
+            Weight::LocalDelivery,
+            "Delivered locally",
+            "Accepted as an address of the server's own, as the controls show.",
+        ),
+        (
+            Weight::NotOffered,
+            "Not offered",
+            "The server does not offer what these try, so nobody can use it.",
+        ),
+        (Weight::Denial, "Refused", "As it should be."),
+    ];
+    let mut groups: Vec<Group> = kinds
+        .iter()
+        .map(|(_, title, means)| Group { title, means, rows: Vec::new() })
+        .collect();
+    for row in rows {
+        let place = kinds
+            .iter()
+            .position(|(weight, ..)| Some(*weight) == row.weight);
+        if let Some(group) = place.and_then(|place| groups.get_mut(place)) {
+            group.rows.push(row);
+        }
+    }
+    groups.retain(|group| !group.rows.is_empty());
+    groups
+}

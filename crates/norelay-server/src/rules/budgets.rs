@@ -1,0 +1,263 @@
+//! Limits of the moment: connections, event streams and requests of one network. (What is limited
+//! by the hour is in `store::limits`.)
+//!
+//! Rules:
+//! - Who is counted is a user network, never an address: IPv6 gives everybody 2^64 of them.
+//! - What is remembered is bounded: networks without a trace of late are forgotten.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::StatusCode,
+    middleware::Next,
+    response::Response,
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    AppState, Asker, Config, Refusal,
+    config::Limits,
+    http::problem::Problem,
+    rules::{address, control},
+};
+
+/// How long a request may take to come and its answer to begin. What takes longest is a code that
+/// is mailed.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+const _: () = assert!(
+    control::LONGEST_MAILING.as_secs() + 10 <= ANSWER_TIMEOUT.as_secs(),
+    "a code that takes long to be mailed gets its answer"
+);
+
+/// So many of something at once: in all, and of one network.
+#[derive(Clone, Debug)]
+pub struct Places {
+    taken: Arc<Mutex<Taken>>,
+    of_network: u32,
+    of_all: u32,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    by_network: HashMap<IpNet, u32>,
+    all: u32,
+}
+
+/// One of the places; it is given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    places: Places,
+    network: Option<IpNet>,
+}
+
+impl Places {
+    /// So many places.
+    #[must_use]
+    pub fn new(of_network: u32, of_all: u32) -> Self {
+        Self { taken: Arc::default(), of_network, of_all }
+    }
+
+    /// A place, if there is one; without a network it counts among all alone.
+    #[must_use]
+    pub fn enter(&self, network: Option<IpNet>) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all >= self.of_all {
+            return None;
+        }
+        if let Some(network) = network {
+            let of_network = taken.by_network.get(&network).copied().unwrap_or(0);
+            if of_network >= self.of_network {
+                return None;
+            }
+            taken.by_network.insert(network, of_network + 1);
+        }
+        taken.all += 1;
+        Some(Place { places: self.clone(), network })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self
+            .places
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(network) = self.network
+            && let Some(count) = taken.by_network.get_mut(&network)
+        {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_network.remove(&network);
+            }
+        }
+    }
+}
+
+/// The event streams that are open.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    places: Places,
+}
+
+impl Streams {
+    /// So many as the settings allow; in private mode one network may have them all.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        let of_network = if config.public { limits.streams_per_network } else { limits.streams };
+        Self { places: Places::new(of_network, limits.streams) }
+    }
+
+    /// A place, if there is one.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn enter(&self, asker: &Asker) -> Result<Place, Refusal> {
+        self.places
+            .enter(Some(address::user_network(asker.address)))
+            .ok_or_else(|| Refusal::Limited {
+                why: "Too many event streams are open: close some.".to_owned(),
+                until: Timestamp::now() + SignedDuration::from_secs(30),
+            })
+    }
+}
+
+/// Requests of one network in a minute.
+#[derive(Clone)]
+pub struct Requests {
+    by_network: Arc<DefaultKeyedRateLimiter<IpNet>>,
+}
+
+/// So many networks are remembered before those without a trace are forgotten.
+const MANY: usize = 10_000;
+
+impl Requests {
+    /// So many as the settings allow; a whole minute's may come at once.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        let quota = Quota::per_minute(
+            NonZeroU32::new(limits.requests_per_minute).unwrap_or(NonZeroU32::MIN),
+        );
+        Self { by_network: Arc::new(RateLimiter::keyed(quota)) }
+    }
+
+    /// Counts one; says when to come back where it is too many.
+    ///
+    /// # Errors
+    /// The time.
+    pub fn count(&self, network: IpNet) -> Result<(), Timestamp> {
+        if self.by_network.len() > MANY {
+            self.by_network.retain_recent();
+        }
+        self.by_network.check_key(&network).map_err(|until| {
+            let wait = until.wait_time_from(governor::clock::DefaultClock::default().now());
+            Timestamp::now()
+                + SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1))
+        })
+    }
+}
+
+/// Turns away who asks too often. In private mode nobody is counted.
+///
+/// # Errors
+/// Too many requests, or a key that doesn't work.
+pub async fn turn_away(
+    state: &AppState,
+    requests: &Requests,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let asker = Asker::from_request_parts(&mut parts, state).await?;
+    if state.config.public
+        && let Err(until) = requests.count(address::user_network(asker.address))
+    {
+        let says = "Too many requests from your network: slow down.";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, says).until(until));
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asker(address: &str) -> Asker {
+        Asker::anonymous(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn streams_are_counted_by_network_and_given_back() {
+        let limits = Limits { streams_per_network: 2, streams: 3, ..Limits::default() };
+        let streams = Streams::new(&Config { public: true, limits, ..Config::default() });
+        let first = streams
+            .enter(&asker("2001:db8::1"))
+            .expect("there is place");
+        let second = streams
+            .enter(&asker("2001:db8::ffff:1"))
+            .expect("there is place");
+        assert!(streams.enter(&asker("2001:db8::2")).is_err(), "the same /64");
+        let third = streams
+            .enter(&asker("2001:db8:0:1::1"))
+            .expect("another /64");
+        assert!(streams.enter(&asker("192.0.2.1")).is_err(), "three in all");
+        drop(second);
+        let again = streams
+            .enter(&asker("2001:db8::3"))
+            .expect("a place was given back");
+        drop((first, third, again));
+        assert!(
+            streams
+                .places
+                .taken
+                .lock()
+                .expect("nobody panicked")
+                .by_network
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn who_has_no_network_counts_among_all() {
+        let places = Places::new(1, 3);
+        let network =
+            |address: &str| Some(address::user_network(address.parse().expect("an address")));
+        let proxied = (places.enter(None), places.enter(None));
+        assert!(proxied.0.is_some() && proxied.1.is_some());
+        let one = places.enter(network("192.0.2.1"));
+        assert!(one.is_some() && places.enter(None).is_none(), "three in all");
+        drop(proxied);
+        assert!(places.enter(network("192.0.2.2")).is_none(), "one of a network");
+        assert!(places.enter(network("198.51.100.1")).is_some());
+    }
+
+    #[test]
+    fn requests_are_counted_by_network() {
+        let requests = Requests::new(&Limits { requests_per_minute: 3, ..Limits::default() });
+        let network = |address: &str| address::user_network(address.parse().expect("an address"));
+        for number in 0..3 {
+            assert!(
+                requests
+                    .count(network(&format!("2001:db8::{number}")))
+                    .is_ok()
+            );
+        }
+        let until = requests
+            .count(network("2001:db8::9"))
+            .expect_err("the fourth in this /64");
+        assert!(
+            until > Timestamp::now() && until < Timestamp::now() + SignedDuration::from_mins(1)
+        );
+        assert!(requests.count(network("2001:db8:0:1::")).is_ok());
+    }
+}

@@ -1,0 +1,260 @@
+//! Look-ups in DNS blacklists that people ask for on a page.
+//!
+//! Rules:
+//! - Strangers have limits as for tests, in budgets of their own, and may ask about addresses that
+//!   may be tested.
+//! - The resolver, the lists and their keys are the service's: nobody chooses them.
+//! - A look-up ends within `NAMES` and `TIMEOUT` together, whatever the lists do; at most `AT_ONCE`
+//!   go on at once.
+//! - What was looked up a moment ago is not asked again: the lists are other people's servers.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use norelay_core::{
+    blacklist::{NoTarget, Survey, Target, target::is_private},
+    check::Verdict,
+};
+use norelay_probe::{
+    blacklist::{self, Blacklists, Options},
+    target::Host,
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    AppState, Asker, Config, Job, JobId, Refusal, State, rules::permission, store::Request,
+};
+
+/// The names and addresses of a domain's exchangers have so long.
+const NAMES: Duration = Duration::from_secs(5);
+/// All lists together have so long.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Each look-up asks a few dozen lists.
+const AT_ONCE: usize = 8;
+/// More addresses of one domain than this are a farm, whose lists nobody reads.
+const MAX_ADDRESSES: usize = 6;
+/// How long a look-up of a stranger's serves the next one.
+const FRESH: Duration = Duration::from_secs(300);
+/// So many are kept.
+const MOST: usize = 256;
+
+/// The look-ups of a service; cheap to clone.
+#[derive(Clone)]
+pub struct Lookups {
+    places: Arc<Semaphore>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
+}
+
+/// When it was looked up, by the clock that measures and by the one that is shown.
+type Kept = (Instant, Arc<Lookup>);
+
+/// What was looked up.
+#[derive(Debug)]
+pub struct Lookup {
+    /// When.
+    pub at: Timestamp,
+    /// The target, and the addresses of its mail exchangers where it is a domain.
+    pub surveys: Vec<Survey>,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)), kept: Arc::default() }
+    }
+}
+
+impl Lookups {
+    /// Looks an address or a domain up.
+    ///
+    /// # Errors
+    /// Why it isn't done.
+    pub async fn look_up(
+        &self,
+        state: &AppState,
+        asker: &Asker,
+        text: &str,
+    ) -> Result<Arc<Lookup>, Refusal> {
+        let target = blacklist::target(text).map_err(|why| not_a_target(text, why))?;
+        state
+            .runs
+            .permission()
+            .may_look_up(addresses(&target))
+            .await?;
+        let name = target.to_string();
+        if let Some(lookup) = self.kept(&name, &state.config) {
+            return Ok(lookup);
+        }
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        state
+            .runs
+            .permission()
+            .spend_look_up(asker, Timestamp::now())
+            .await?;
+        let mut targets = vec![target];
+        targets.extend(exchangers(state, &targets[0]).await);
+        let lists = Blacklists::new(options(&state.config)).map_err(|error| {
+            tracing::warn!(%error, "blacklists can't be asked");
+            Refusal::Malformed(
+                "This service has no DNS resolver, so that no list can be asked.".to_owned(),
+            )
+        })?;
+        let lookup =
+            Arc::new(Lookup { at: Timestamp::now(), surveys: lists.surveys(&targets).await });
+        self.keep(name, lookup.clone());
+        Ok(lookup)
+    }
+
+    /// In private mode nothing is kept: who has got off a list wants to see it.
+    fn kept(&self, name: &str, config: &Config) -> Option<Arc<Lookup>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, lookup) = kept.get(name).filter(|_| config.public)?;
+        (at.elapsed() < FRESH).then(|| lookup.clone())
+    }
+
+    fn keep(&self, name: String, lookup: Arc<Lookup>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (at, _)| at.elapsed() < FRESH);
+        if kept.len() < MOST {
+            kept.insert(name, (Instant::now(), lookup));
+        }
+    }
+}
+
+fn not_a_target(text: &str, why: NoTarget) -> Refusal {
+    let text: String = norelay_core::octets::harmless(text.trim())
+        .chars()
+        .take(80)
+        .collect();
+    Refusal::Malformed(match text.is_empty() {
+        true => "Type an address or a domain.".to_owned(),
+        false => format!("“{text}” is {why}."),
+    })
+}
+
+fn busy() -> Refusal {
+    let until = Timestamp::now() + SignedDuration::from_secs(30);
+    Refusal::Limited {
+        why: "Too many look-ups are under way: try again in half a minute.".to_owned(),
+        until,
+    }
+}
+
+fn options(config: &Config) -> Options {
+    // They were read at the start as well; what has become of the file since is no reason to ask
+    // nothing.
+    let keys = config.blacklist_keys().unwrap_or_default();
+    Options { resolver: config.test.resolver, keys, timeout: TIMEOUT, ..Options::default() }
+}
+
+fn addresses(target: &Target) -> Option<IpAddr> {
+    match target {
+        Target::Address(address) => Some(*address),
+        Target::Domain { .. } => None,
+    }
+}
+
+/// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none
+/// where the DNS has none in time.
+async fn exchangers(state: &AppState, target: &Target) -> Vec<Target> {
+    let Target::Domain { name, .. } = target else { return Vec::new() };
+    let permission = state.runs.permission();
+    let host = norelay_probe::target::Target { host: Host::Name(name.clone()), port: None };
+    let found = tokio::time::timeout(NAMES, permission.names().exchangers(&host)).await;
+    let mut addresses: Vec<IpAddr> = found
+        .ok()
+        .and_then(Result::ok)
+        .into_iter()
+        .flatten()
+        .flat_map(|exchanger| exchanger.addresses)
+        .collect();
+    addresses.dedup();
+    let mut targets = Vec::new();
+    for address in addresses.into_iter().take(MAX_ADDRESSES) {
+        if !is_private(address) && permission.may_look_up(Some(address)).await.is_ok() {
+            targets.push(Target::Address(address.to_canonical()));
+        }
+    }
+    targets
+}
+
+/// A relay test that says whether what was looked up relays: the one that is named, or in private
+/// mode the last one.
+pub struct RelayTest {
+    /// The test.
+    pub job: Job,
+    /// What it found.
+    pub verdict: Verdict,
+    addresses: Vec<IpAddr>,
+    local_domain: Option<String>,
+}
+
+impl RelayTest {
+    /// Finds it.
+    pub async fn find(state: &AppState, named: Option<JobId>, lookup: &Lookup) -> Option<Self> {
+        let mut jobs = Vec::new();
+        if let Some(id) = named {
+            jobs.extend(state.store.job(id).await.ok());
+        }
+        // A stranger's results are for those who have their address.
+        if !state.config.public {
+            let targets = lookup
+                .surveys
+                .iter()
+                .filter_map(|survey| survey.target.parse::<IpAddr>().ok());
+            for address in targets {
+                jobs.extend(
+                    state
+                        .store
+                        .jobs_at(address, Timestamp::UNIX_EPOCH, 5)
+                        .await
+                        .unwrap_or_default(),
+                );
+            }
+        }
+        for job in jobs {
+            // One test or one path alone says nothing about the server.
+            let is_about_server = is_about_server(&job.request) && job.state == State::Finished;
+            let Some(verdict) = job.verdict.filter(|_| is_about_server) else { continue };
+            let Ok(pinned) = state.store.pinned(job.id).await else { continue };
+            let addresses = pinned
+                .addresses()
+                .map(|address| address.to_canonical())
+                .collect();
+            let test = Self { job, verdict, addresses, local_domain: pinned.local_domain };
+            if lookup
+                .surveys
+                .iter()
+                .any(|survey| test.covers(&survey.target))
+            {
+                return Some(test);
+            }
+        }
+        None
+    }
+
+    /// Whether it was about this address, or about the servers of this domain.
+    #[must_use]
+    pub fn covers(&self, target: &str) -> bool {
+        match target.parse::<IpAddr>() {
+            Ok(address) => self.addresses.contains(&address.to_canonical()),
+            Err(_) => {
+                self.local_domain.as_deref() == Some(target) || self.job.request.target == target
+            }
+        }
+    }
+}
+
+/// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds
+/// is no part of that.
+fn is_about_server(request: &Request) -> bool {
+    let is_beyond_strangers =
+        |name: &String| permission::find(name).is_some_and(|test| !test.is_asked_by_rcpt());
+    request.only.is_empty()
+        && request.path.is_none()
+        && request.skip.iter().all(is_beyond_strangers)
+}
