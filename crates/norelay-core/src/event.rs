@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::Profile,
     octets::Octets,
+    path::Endpoint,
     smtp::{Cause, End, Purpose, Reply, Security, Stage},
     token::{RunId, Token},
 };
@@ -254,6 +255,12 @@ pub struct Path {
 }
 
 impl Path {
+    /// The address and port that it leads to.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { address: self.address, port: self.port }
+    }
+
     /// Whether it leads to the host of another path: to the same address, or to one of the same
     /// name.
     #[must_use]

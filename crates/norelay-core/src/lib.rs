@@ -19,6 +19,7 @@ pub mod explain;
 pub mod mta;
 pub mod octets;
 pub mod pace;
+pub mod path;
 pub mod posture;
 pub mod proof;
 pub mod reception;

@@ -7,6 +7,7 @@ use std::path::Path;
 /// Each module of the core, lowest first: it may import from itself and from those before it.
 const ORDER: &[&str] = &[
     "octets",
+    "path",
     "smtp",
     "token",
     "catalogue",

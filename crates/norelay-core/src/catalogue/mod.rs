@@ -10,6 +10,7 @@
 mod credentials;
 mod smuggling;
 mod table;
+mod test_id;
 pub mod words;
 
 use std::{fmt, net::IpAddr};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     credentials::{Credentials, Mechanism},
     table::TESTS,
+    test_id::TestId,
     words::{MissingWord, Words},
 };
 use crate::{
