@@ -1148,67 +1148,31 @@ mod tests {
     fn what_nobody_asked_for_is_never_an_answer() {
         for (input, expected) in [
             (
-                &["220 mx
-220 mx
-"][..],
+                &["220 mx\r\n220 mx\r\n"][..],
                 "! during EHLO it sent a reply that nothing asked for: \"220 mx\"",
             ),
             (
-                &[
-                    "220 mx
-", "220 mx
-",
-                ],
+                &["220 mx\r\n", "220 mx\r\n"],
                 "! during EHLO its reply has no meaning here: \"220 mx\"",
             ),
             (
-                &[
-                    "220 mx
-",
-                    "250 mx
-250 ok
-250 ok
-",
-                ],
+                &["220 mx\r\n", "250 mx\r\n250 ok\r\n250 ok\r\n"],
                 "! during MAIL it sent a reply that nothing asked for: \"250 ok\"",
             ),
             (
-                &[
-                    "220 mx
-",
-                    "250 mx
-",
-                    "250 ok
-250 ok
-",
-                ],
+                &["220 mx\r\n", "250 mx\r\n", "250 ok\r\n250 ok\r\n"],
                 "! during RCPT it sent a reply that nothing asked for: \"250 ok\"",
             ),
+            (&["250 mx\r\n"], "! during the greeting its reply has no meaning here: \"250 mx\""),
             (
-                &["250 mx
-"],
-                "! during the greeting its reply has no meaning here: \"250 mx\"",
-            ),
-            (
-                &["SSH-2.0-OpenSSH
-"],
+                &["SSH-2.0-OpenSSH\r\n"],
                 "! during the greeting it sent what is not an SMTP reply: \"SSH-2.0-OpenSSH\"",
             ),
             (
-                &[
-                    "220 mx
-", "250 mx
-", "250 ok
-", "354 go
-",
-                ],
+                &["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "354 go\r\n"],
                 "! during RCPT its reply has no meaning here: \"354 go\"",
             ),
-            (
-                &["421 busy
-"],
-                "! the server hung up during the greeting: 421 busy",
-            ),
+            (&["421 busy\r\n"], "! the server hung up during the greeting: 421 busy"),
         ] {
             let mut seen = Vec::new();
             run(plain(), input, &mut seen);
@@ -1274,34 +1238,177 @@ mod tests {
         assert!(!text.contains("c2VjcmV0") && !text.contains("dXNlcg"));
     }
 
-    fn events_of(portions: &[&[u8]]) -> Vec<SessionEvent> {
-        let mut session = Session::new(plain(), Duration::from_secs(60));
-        session.start(Duration::ZERO);
-        let mut events = Vec::new();
-        for portion in portions {
-            session.handle_input(Duration::ZERO, portion);
-            assert!(session.output.len() < 4096 && session.events.len() < 4096);
-            while let Some(event) = session.poll_event() {
-                events.push(event);
+    /// How the octets of one turn of the server reach the session.
+    #[derive(Clone, Copy, Debug)]
+    enum Portions {
+        Whole,
+        /// In two portions, the first with this many octets (modulo the length of the turn).
+        SplitAfter(usize),
+        OneByOne,
+    }
+
+    impl Portions {
+        fn of(self, turn: &[u8]) -> Vec<&[u8]> {
+            match self {
+                Self::Whole => vec![turn],
+                Self::SplitAfter(length) => {
+                    let (first, second) = turn.split_at(length % (turn.len() + 1));
+                    vec![first, second]
+                }
+                Self::OneByOne => turn.chunks(1).collect(),
             }
+        }
+    }
+
+    /// When the caller fetches what the session has to send.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Fetching {
+        /// After a whole turn of the server, however many portions the turn came in.
+        EachTurn,
+        /// After each portion, as the probe does.
+        EachPortion,
+    }
+
+    /// How many replies a server owes for these octets. A text and its final dot are one command.
+    fn commands_in(sent: &[u8]) -> usize {
+        match sent.ends_with(b"\r\n.\r\n") {
+            true => 1,
+            false => sent.split_inclusive(|octet| *octet == b'\n').count(),
+        }
+    }
+
+    /// Returns all events of a dialogue with a server that waits for the client. In each turn the
+    /// server answers all commands that have reached it, each with the next entry of `script`.
+    /// When the script is used up, the server closes the connection.
+    fn events_of(
+        transaction: Transaction,
+        script: &[String],
+        portions: Portions,
+        fetching: Fetching,
+    ) -> Vec<SessionEvent> {
+        let mut session = Session::new(transaction, Duration::from_secs(60));
+        session.start(Duration::ZERO);
+        let (mut script, mut events) = (script.iter(), Vec::new());
+        // The greeting is owed to nobody's command.
+        let mut owed = 1;
+        while !session.is_ended() {
+            let turn: String = script.by_ref().take(owed).map(String::as_str).collect();
+            if turn.is_empty() {
+                session.handle_disconnect(None);
+            }
+            let mut sent = Vec::new();
+            for portion in portions.of(turn.as_bytes()) {
+                session.handle_input(Duration::ZERO, portion);
+                assert!(session.output.len() < 4096 && session.events.len() < 4096);
+                if fetching == Fetching::EachPortion {
+                    sent.extend(session.poll_transmit());
+                }
+                events.extend(std::iter::from_fn(|| session.poll_event()));
+            }
+            sent.extend(session.poll_transmit());
+            events.extend(std::iter::from_fn(|| session.poll_event()));
+            owed = commands_in(&sent);
         }
         events
     }
 
+    /// A transaction with every stage in it: it ends with a message and waits for the reply to
+    /// QUIT.
+    fn complete(pipelining: bool) -> Transaction {
+        let message = Some("Subject: x\r\n\r\ntext\r\n".into());
+        Transaction { message, pipelining, farewell: true, ..plain() }
+    }
+
+    /// A server that accepts everything, in the words of each stage of [`complete`].
+    const ACCEPTING: [&str; 7] = [
+        "220 mx\r\n",
+        "250-mx\r\n250-SIZE\r\n250 PIPELINING\r\n",
+        "250 2.1.0 ok\r\n",
+        "250 2.1.5 ok\r\n",
+        "354 go\r\n",
+        "250 2.0.0 queued\r\n",
+        "221 bye\r\n",
+    ];
+
+    fn accepting() -> Vec<String> {
+        ACCEPTING.map(str::to_owned).to_vec()
+    }
+
+    /// Asserts that no way of splitting the octets of `script` changes the events of its dialogue.
+    fn check_splits(script: &[String], cut: usize, fetching: Fetching) {
+        for pipelining in [true, false] {
+            let run = |portions| events_of(complete(pipelining), script, portions, fetching);
+            let whole = run(Portions::Whole);
+            for portions in [Portions::SplitAfter(cut), Portions::OneByOne] {
+                assert_eq!(run(portions), whole, "{portions:?} {fetching:?} {script:?}");
+            }
+        }
+    }
+
+    /// The properties below are worth nothing unless their driver reaches every stage.
+    #[test]
+    fn an_accepting_script_reaches_quit_however_it_is_split() {
+        use Stage::{Data, Ehlo, EndOfData, Greeting, Mail, Quit, Rcpt};
+        let longest = ACCEPTING.concat().len();
+        for fetching in [Fetching::EachTurn, Fetching::EachPortion] {
+            for pipelining in [true, false] {
+                let splits = (0..longest).map(Portions::SplitAfter);
+                for portions in splits.chain([Portions::Whole, Portions::OneByOne]) {
+                    let events = events_of(complete(pipelining), &accepting(), portions, fetching);
+                    let answered: Vec<Stage> = events
+                        .iter()
+                        .filter_map(|event| match event {
+                            SessionEvent::Replied { stage, .. } => Some(*stage),
+                            _ => None,
+                        })
+                        .collect();
+                    assert_eq!(answered, [Greeting, Ehlo, Mail, Rcpt, Data, EndOfData, Quit]);
+                    assert_eq!(events.last(), Some(&SessionEvent::Ended(End::Answered)));
+                }
+            }
+        }
+    }
+
+    /// The accepting script, with some replies replaced by one that `other` matches.
+    fn scripts(other: &'static str) -> impl Strategy<Value = Vec<String>> {
+        let replies = ACCEPTING.map(|reply| {
+            prop_oneof![4 => Just(reply.to_owned()), 1 => other.prop_map(|reply: String| reply)]
+        });
+        replies.to_vec()
+    }
+
     proptest! {
+        /// One whole reply for each command.
         #[test]
-        fn splitting_input_changes_nothing(lines in proptest::collection::vec("(220|250|250-|354|421|550|x)[ -]?[ -~]{0,5}\r?\n", 0..8), cut: usize) {
-            let input = lines.concat();
-            let whole = events_of(&[input.as_bytes()]);
-            let (left, right) = input.as_bytes().split_at(cut % (input.len() + 1));
-            prop_assert_eq!(&events_of(&[left, right]), &whole);
-            let octets: Vec<&[u8]> = input.as_bytes().chunks(1).collect();
-            prop_assert_eq!(&events_of(&octets), &whole);
+        fn splitting_input_changes_nothing(
+            script in scripts("(220|250|250-a\r\n250|354|421|450|503|550|221) [ -~]{0,5}\r?\n"),
+            cut: usize,
+        ) {
+            check_splits(&script, cut, Fetching::EachTurn);
+            check_splits(&script, cut, Fetching::EachPortion);
+        }
+
+        /// Anything at all, such as several replies for one command. The session must not have sent
+        /// the next command between two portions, since that command's reply would count.
+        #[test]
+        fn splitting_what_nobody_asked_for_changes_nothing(
+            script in scripts("((220|250|250-|354|421|550|x)[ -]?[ -~]{0,5}\r?\n){0,4}"),
+            cut: usize,
+        ) {
+            check_splits(&script, cut, Fetching::EachTurn);
         }
 
         #[test]
-        fn no_input_panics(input: Vec<u8>) {
-            events_of(&[&input]);
+        fn no_input_panics(stage in 0..=ACCEPTING.len(), input: Vec<u8>) {
+            let mut session = Session::new(complete(true), Duration::from_secs(60));
+            session.start(Duration::ZERO);
+            for reply in &ACCEPTING[..stage] {
+                let _ = session.poll_transmit();
+                session.handle_input(Duration::ZERO, reply.as_bytes());
+            }
+            let _ = session.poll_transmit();
+            session.handle_input(Duration::ZERO, &input);
+            assert!(session.output.len() < 4096 && session.events.len() < 4096);
         }
     }
 }
