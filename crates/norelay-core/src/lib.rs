@@ -17,7 +17,6 @@ pub mod diagnosis;
 pub mod event;
 pub mod explain;
 pub mod mta;
-pub mod octets;
 pub mod pace;
 pub mod path;
 pub mod posture;
@@ -30,5 +29,8 @@ pub mod report;
 pub mod retest;
 pub mod schedule;
 pub mod seen;
-pub mod smtp;
 pub mod token;
+
+// The SMTP dialogue is a crate of its own. Its old paths in this crate go on working.
+pub use norelay_smtp as smtp;
+pub use norelay_smtp::octets;

@@ -89,7 +89,8 @@ fn digit(ascii: u8) -> Option<u8> {
 /// Not: C0 and C1 controls, and the characters that reorder or hide text (Unicode's bidirectional
 /// controls, zero-width characters, line and paragraph separators, tags, and the byte order mark),
 /// and noncharacters, which XML and HTML don't take.
-pub(crate) fn is_harmless(character: char) -> bool {
+#[must_use]
+pub fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,6 +1,6 @@
 //! What a server offers in its reply to EHLO (RFC 5321 section 4.1.1.1), kept word for word.
 
-use crate::{octets::Octets, smtp::Reply};
+use crate::{octets::Octets, reply::Reply};
 
 /// The keyword lines of an EHLO reply; empty after HELO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,16 @@
 //! One SMTP dialogue, seen from either end, without doing any I/O (RFC 5321).
 //!
-//! This module doesn't know what a relay test is: it says what was sent and what was answered.
+//! Rules of this crate:
+//! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans
+//!   them, each with a reason).
+//! - It doesn't know what a relay test is. It says what was sent and what was answered.
+//! - Nothing in it fails: bad input is an event.
+//! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
 
 pub mod capability;
 pub mod command;
 pub mod netstring;
+pub mod octets;
 pub mod receiver;
 pub mod reply;
 pub mod request;
