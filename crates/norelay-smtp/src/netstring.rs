@@ -9,8 +9,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reply, Violation};
-use crate::octets::Octets;
+use crate::{
+    octets::Octets,
+    reply::{Reply, Violation},
+};
 
 /// An answer is a line for people: a longer one is none.
 const MAX_ANSWER: usize = 10_000;
