@@ -130,7 +130,7 @@ impl<N: Network> Driver<'_, N> {
             .as_ref()
             .and_then(|farewells| farewells.latest_greeting());
         if let Some(latest) = latest.filter(|_| self.dialogue.attempt == 0) {
-            session = session.greeted_within(latest + GREETING);
+            session = session.with_greeting_timeout(latest + GREETING);
         }
         session.start(self.opened.elapsed());
         self.talk(&mut session, stream).await
@@ -199,7 +199,7 @@ impl<N: Network> Driver<'_, N> {
                     Patience::FewErrors => Some(fewer),
                 });
         if let Some(Further { tests, steps, step_tests }) = further {
-            session.carry(steps.clone());
+            session.replace_steps(steps.clone());
             (self.dialogue.transaction.steps, self.dialogue.step_tests) = (steps, step_tests);
             self.recorder.record(Event::Shared {
                 dialogue: self.number,
@@ -211,7 +211,7 @@ impl<N: Network> Driver<'_, N> {
             farewells.greeted.add_permits(1);
         }
         if self.give_way() {
-            session.carry(Vec::new());
+            session.replace_steps(Vec::new());
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use norelay_core::{
     report::Dialogue,
-    smtp::{Reply, Session, Stage},
+    smtp::{LastReply, Reply, Session, Stage},
 };
 use tokio::sync::Semaphore;
 
@@ -47,9 +47,13 @@ impl Farewells {
 
     /// What other dialogues have shown, this one need not.
     pub fn spare(&self, session: &mut Session) {
-        for (orderly, after_positive) in self.orderly.iter().zip([false, true]) {
+        for (orderly, after) in self
+            .orderly
+            .iter()
+            .zip([LastReply::Negative, LastReply::Positive])
+        {
             if orderly.load(Ordering::Relaxed) {
-                session.skip_farewell(after_positive);
+                session.skip_quit_reply(after);
             }
         }
     }

@@ -174,8 +174,9 @@ pub struct Transaction {
     pub message: Option<Octets>,
     /// Whether MAIL and RCPT may travel together where PIPELINING is offered (RFC 2920).
     pub pipelining: bool,
-    /// Whether the reply to QUIT is waited for: if it is no 221, answers have been counted wrongly.
-    pub farewell: bool,
+    /// True if the session waits for the reply to QUIT. Another reply than 221 shows that replies
+    /// have been credited to the wrong commands.
+    pub awaits_quit_reply: bool,
     /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it
     /// that CHUNKING is offered.
     pub chunking: bool,

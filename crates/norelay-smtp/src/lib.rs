@@ -21,4 +21,4 @@ pub use capability::Capabilities;
 pub use command::{Hello, Purpose, Security, Stage, Step, Transaction};
 pub use receiver::{Message, Parting, Policy, Receiver, ReceiverEvent};
 pub use reply::{EnhancedStatusCode, Reply, ReplyClass, ReplyReader, Violation};
-pub use session::{Cause, End, Session, SessionEvent};
+pub use session::{Cause, End, LastReply, Session, SessionEvent};

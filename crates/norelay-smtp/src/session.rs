@@ -69,6 +69,16 @@ pub enum SessionEvent {
     Ended(End),
 }
 
+/// The last reply before the reply to QUIT. A server may count its replies rightly after those of
+/// one kind and wrongly after those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastReply {
+    /// A 2xx reply.
+    Positive,
+    /// Any other reply, or none.
+    Negative,
+}
+
 /// A command in flight.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
@@ -137,14 +147,16 @@ impl Session {
         }
     }
 
-    /// Waits at most so long for the greeting: for a server that has greeted others sooner.
+    /// Shortens the wait for the greeting to at most `greeting_timeout`, for a server that has
+    /// greeted other connections sooner.
     #[must_use]
-    pub fn greeted_within(self, greeting_timeout: Duration) -> Self {
+    pub fn with_greeting_timeout(self, greeting_timeout: Duration) -> Self {
         Self { greeting_timeout: self.reply_timeout.min(greeting_timeout), ..self }
     }
 
-    /// The same introduction, and other steps after it: while none has been said.
-    pub fn carry(&mut self, steps: Vec<Step>) {
+    /// Replaces the steps that follow the introduction, unless the first of the old steps has been
+    /// sent already.
+    pub fn replace_steps(&mut self, steps: Vec<Step>) {
         if self.next_step == 0 && !self.ended {
             self.transaction.steps = steps;
         }
@@ -260,11 +272,13 @@ impl Session {
         self.ended
     }
 
-    /// The reply to QUIT need not be waited for after such an answer, positive or not, unless there
-    /// was a preface, which some answer and others don't.
-    pub fn skip_farewell(&mut self, after_positive: bool) {
-        self.known_farewells[usize::from(after_positive)] = self.transaction.preface.is_empty();
-        self.transaction.farewell &= self.known_farewells != [true; 2];
+    /// Ends the session without waiting for the reply to QUIT if the reply before is such as
+    /// `after`. Has no effect on a session with a preface, since some servers answer a preface and
+    /// others don't.
+    pub fn skip_quit_reply(&mut self, after: LastReply) {
+        let is_positive = after == LastReply::Positive;
+        self.known_farewells[usize::from(is_positive)] = self.transaction.preface.is_empty();
+        self.transaction.awaits_quit_reply &= self.known_farewells != [true; 2];
     }
 
     /// Whether nothing is awaited any more but the reply to QUIT.
@@ -281,12 +295,6 @@ impl Session {
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    /// The transaction, whole, for another connection.
-    #[must_use]
-    pub fn into_unfinished(self) -> Transaction {
-        self.transaction
     }
 
     /// What is being waited for.
@@ -555,8 +563,8 @@ impl Session {
 
     /// All steps are said: what follows, now or with them.
     fn conclude(&mut self, now: Duration) {
-        let Transaction { farewell, ambiguous, message, .. } = &self.transaction;
-        let is_last = *farewell && !ambiguous && message.is_none() && !self.quit_said;
+        let Transaction { awaits_quit_reply, ambiguous, message, .. } = &self.transaction;
+        let is_last = *awaits_quit_reply && !ambiguous && message.is_none() && !self.quit_said;
         match self.in_flight.as_slices() {
             ([], []) => self.say_data_or_end(now),
             ([command], []) if command.stage == Stage::Quit => self.end(now, End::Answered),
@@ -709,8 +717,8 @@ impl Session {
         if self.ended {
             return;
         }
-        let waits =
-            self.transaction.farewell && !self.known_farewells[usize::from(self.last_was_positive)];
+        let waits = self.transaction.awaits_quit_reply
+            && !self.known_farewells[usize::from(self.last_was_positive)];
         if end == End::Answered && (waits || self.transaction.ambiguous) {
             // The answers still in flight are to questions that no longer matter; QUIT's comes
             // after them.

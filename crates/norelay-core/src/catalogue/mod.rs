@@ -393,7 +393,7 @@ impl RelayTest {
             steps: Vec::new(),
             message: None,
             pipelining: true,
-            farewell: false,
+            awaits_quit_reply: false,
             chunking: false,
             injects: false,
             ambiguous: false,

@@ -90,7 +90,7 @@ fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
         steps: Vec::new(),
         message: None,
         pipelining: false,
-        farewell: false,
+        awaits_quit_reply: false,
         chunking: false,
         injects: false,
         ambiguous: false,

@@ -467,7 +467,7 @@ impl<N: Network> PathScan<N> {
     /// Has a dialogue; until one has shown that the server gives one reply a command, it waits for
     /// QUIT's.
     async fn converse(&self, mut dialogue: Dialogue) -> u32 {
-        dialogue.transaction.farewell = true;
+        dialogue.transaction.awaits_quit_reply = true;
         let number = self.have(dialogue).await;
         self.dialogue_of(number, |dialogue| self.farewells.note(dialogue));
         number

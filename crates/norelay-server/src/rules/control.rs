@@ -471,7 +471,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         ],
         message: Some(Octets::from(letter.text)),
         pipelining: false,
-        farewell: true,
+        awaits_quit_reply: true,
         chunking: false,
         injects: false,
         ambiguous: false,

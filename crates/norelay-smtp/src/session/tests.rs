@@ -14,7 +14,7 @@ fn plain() -> Transaction {
         steps,
         message: None,
         pipelining: true,
-        farewell: false,
+        awaits_quit_reply: false,
         chunking: false,
         injects: false,
         ambiguous: false,
@@ -84,7 +84,7 @@ fn tests_that_share_a_connection_travel_together_where_pipelining_is_offered() {
         .map(|step| Step { purpose: Purpose::Attempt, ..step })
         .collect();
     let mut seen = Vec::new();
-    let shared = Transaction { steps, farewell: true, ..plain() };
+    let shared = Transaction { steps, awaits_quit_reply: true, ..plain() };
     let answers = "250 ok\r\n550 no\r\n250 ok\r\n501 no\r\n503 no\r\n221 bye\r\n";
     run(shared, &["220 mx\r\n", OFFERS, answers], &mut seen);
     let said: String = seen
@@ -191,7 +191,7 @@ fn a_message_goes_only_after_354() {
 
 #[test]
 fn the_reply_to_quit_shows_whether_answers_were_counted_rightly() {
-    let farewell = Transaction { farewell: true, ..plain() };
+    let waiting = Transaction { awaits_quit_reply: true, ..plain() };
     for (input, expected) in [
         (&["250 ok\r\n550 no\r\n", "221 bye\r\n"][..], "Answered"),
         (&["501 no\r\n503 no\r\n", "221 bye\r\n"], "Answered"),
@@ -211,24 +211,26 @@ fn the_reply_to_quit_shows_whether_answers_were_counted_rightly() {
         (&["550 no\r\n250 ok\r\n"], "! during RCPT its reply has no meaning here: \"250 ok\""),
     ] {
         let mut seen = Vec::new();
-        run(farewell.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
+        run(waiting.clone(), &[&["220 mx\r\n", OFFERS], input].concat(), &mut seen);
         assert_eq!(seen.last().map(String::as_str), Some(expected), "{seen:?}");
         assert_eq!(seen.iter().filter(|line| *line == "C: QUIT").count(), 1);
     }
 }
 
 #[test]
-fn only_the_farewells_that_others_have_shown_are_skipped() {
-    for (after_positive, answer, expected) in [
-        (true, "250 ok\r\n", "Answered"),
-        (false, "550 no\r\n", "Answered"),
-        (true, "550 no\r\n", "C: QUIT"),
-        (false, "250 ok\r\n", "C: QUIT"),
+fn only_quit_replies_that_others_have_shown_are_skipped() {
+    for (after, answer, expected) in [
+        (LastReply::Positive, "250 ok\r\n", "Answered"),
+        (LastReply::Negative, "550 no\r\n", "Answered"),
+        (LastReply::Positive, "550 no\r\n", "C: QUIT"),
+        (LastReply::Negative, "250 ok\r\n", "C: QUIT"),
     ] {
-        let mut session =
-            Session::new(Transaction { farewell: true, ..plain() }, Duration::from_secs(60));
+        let mut session = Session::new(
+            Transaction { awaits_quit_reply: true, ..plain() },
+            Duration::from_secs(60),
+        );
         session.start(Duration::ZERO);
-        session.skip_farewell(after_positive);
+        session.skip_quit_reply(after);
         let mut seen = Vec::new();
         for portion in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", answer] {
             let _ = session.poll_transmit();
@@ -255,7 +257,8 @@ fn a_chunk_carries_the_message_as_it_is() {
 
 #[test]
 fn an_answer_to_the_preface_is_not_an_answer_to_ehlo() {
-    let prefaced = Transaction { preface: "PROXY UNKNOWN\r\n".into(), farewell: true, ..plain() };
+    let prefaced =
+        Transaction { preface: "PROXY UNKNOWN\r\n".into(), awaits_quit_reply: true, ..plain() };
     for (input, expected) in [
         (&["220 mx\r\n500 what?\r\n"][..], "Answered"),
         (&["220 mx\r\n", "500 what?\r\n", "250 mx\r\n"], "Answered"),
@@ -447,7 +450,7 @@ fn events_of(
 /// QUIT.
 fn complete(pipelining: bool) -> Transaction {
     let message = Some("Subject: x\r\n\r\ntext\r\n".into());
-    Transaction { message, pipelining, farewell: true, ..plain() }
+    Transaction { message, pipelining, awaits_quit_reply: true, ..plain() }
 }
 
 /// A server that accepts everything, in the words of each stage of [`complete`].
