@@ -9,6 +9,7 @@
 //! - Nothing from the network can act in the medium where it is shown; each file says by what
 //!   means.
 //! - A format is one file and one line in [`Format`]'s table.
+//! - A survey of DNS blacklists has formats of its own ([`survey`], [`survey_text`]).
 
 pub mod csv;
 pub mod html;
@@ -17,6 +18,8 @@ pub mod markdown;
 pub mod nagios;
 pub mod row;
 pub mod sarif;
+pub mod survey;
+pub mod survey_text;
 
 use std::{fmt, str::FromStr};
 

@@ -13,14 +13,15 @@ use clap::ValueEnum;
 use norelay_core::{
     blacklist::{Keys, State, Survey, Target, judge},
     check::Verdict,
-    render::{
-        blacklist::{COLUMNS, csv, json, line},
-        text::{self, Style},
-    },
+    render::text::Style,
 };
 use norelay_probe::{
     blacklist::{self, Blacklists, Options},
     key_file,
+};
+use norelay_render::{
+    survey::{COLUMNS, csv, json, line},
+    survey_text,
 };
 
 use crate::{
@@ -150,7 +151,7 @@ impl Arguments {
     fn render(&self, survey: &Survey) -> String {
         let (judgement, relay) = (judge(survey), self.relay_verdict.map(Verdict::from));
         match self.output {
-            Format::Text => text::blacklist::render(survey, &judgement, relay, Style::Ansi),
+            Format::Text => survey_text::render(survey, &judgement, relay, Style::Ansi),
             Format::Json => json(survey, &judgement, relay),
             Format::Csv => csv(survey),
         }

@@ -16,9 +16,9 @@ struct Container {
     is_empty: bool,
 }
 
-/// The formatter.
+/// Writes JSON for people; for [`serde_json::Serializer::with_formatter`].
 #[derive(Debug, Default)]
-pub(super) struct Harmless {
+pub struct Harmless {
     open: Vec<Container>,
 }
 

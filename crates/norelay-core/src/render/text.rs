@@ -6,14 +6,12 @@
 //! - Only the server's own words may be cut short (with `…`), never a verdict, an address or a
 //!   number.
 
-pub mod blacklist;
-
 mod page;
 
 use std::collections::BTreeMap;
 
-pub use self::page::Style;
-use self::page::{Ink, Page, WIDTH, cut, pad};
+pub use self::page::{Ink, Page, Style, pad};
+use self::page::{WIDTH, cut};
 
 use super::{
     dialogues_of,

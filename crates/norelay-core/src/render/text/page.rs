@@ -15,13 +15,20 @@ pub enum Style {
     Ansi,
 }
 
+/// How a span of text stands out from its neighbors where styles are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub enum Ink {
+    /// Like all other text.
     Plain,
+    /// Less than other text.
     Faint,
+    /// More than other text.
     Bold,
+    /// Good news, in green.
     Good,
+    /// Unknown or uncertain, in yellow.
     Doubtful,
+    /// Bad news, in bold red.
     Bad,
 }
 
@@ -46,22 +53,27 @@ impl Ink {
     }
 }
 
-/// Text being written.
-pub(super) struct Page {
+/// Text being written, one line after the other.
+pub struct Page {
     style: Style,
     text: String,
 }
 
 impl Page {
-    pub(super) fn new(style: Style) -> Self {
+    /// Returns an empty page.
+    #[must_use]
+    pub fn new(style: Style) -> Self {
         Self { style, text: String::new() }
     }
 
-    pub(super) fn into_text(self) -> String {
+    /// Returns what was written.
+    #[must_use]
+    pub fn into_text(self) -> String {
         self.text
     }
 
-    pub(super) fn put(&mut self, ink: Ink, text: &str) {
+    /// Writes a span within the current line, made harmless.
+    pub fn put(&mut self, ink: Ink, text: &str) {
         let text = harmless(text);
         match ink
             .code()
@@ -78,19 +90,22 @@ impl Page {
         }
     }
 
-    pub(super) fn end(&mut self) {
+    /// Ends the current line, without spaces at its end.
+    pub fn end(&mut self) {
         let end = self.text.trim_end_matches(' ').len();
         self.text.truncate(end);
         self.text.push('\n');
     }
 
-    pub(super) fn line(&mut self, ink: Ink, text: &str) {
+    /// Writes a span and ends the line.
+    pub fn line(&mut self, ink: Ink, text: &str) {
         self.put(ink, text);
         self.end();
     }
 
-    /// A paragraph after a label, its further lines set under the first.
-    pub(super) fn paragraph(&mut self, label: &str, ink: Ink, text: &str) {
+    /// Writes a paragraph behind a label. The second line and all later lines are indented by the
+    /// width of the label.
+    pub fn paragraph(&mut self, label: &str, ink: Ink, text: &str) {
         let indent = label.chars().count();
         let mut before = label.to_owned();
         for line in wrap(&harmless(text), WIDTH.saturating_sub(indent)) {
@@ -135,7 +150,9 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-pub(super) fn pad(text: &str, width: usize) -> String {
+/// Returns the text, filled with spaces up to a width.
+#[must_use]
+pub fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.chars().count());
     format!("{text}{}", " ".repeat(missing))
 }

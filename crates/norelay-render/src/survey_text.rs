@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ink, Page, Style, pad};
-use crate::{
+use norelay_core::{
     blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why, advice},
     check::Verdict,
     octets::harmless,
+    render::text::{Ink, Page, Style, pad},
 };
 
 /// More dead lists than this are named without their evidence.

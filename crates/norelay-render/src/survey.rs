@@ -7,15 +7,14 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
-use serde_json::Serializer;
-
-use super::harmless_json::Harmless;
-use crate::{
+use norelay_core::{
     blacklist::{Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why, advice},
     check::Verdict,
-    octets::Octets,
+    octets::{Octets, harmless},
+    render::harmless_json::Harmless,
 };
+use serde::Serialize;
+use serde_json::Serializer;
 
 /// The name and version of the promise.
 pub const SCHEMA: &str = "norelay.blacklist/1";
@@ -176,7 +175,7 @@ fn cells(survey: &Survey, reading: &Reading) -> [String; 11] {
 
 /// A text that a spreadsheet would take for a formula gets an apostrophe.
 fn cell(text: &str) -> String {
-    let text = crate::octets::harmless(text);
+    let text = harmless(text);
     let acts = text.starts_with(['=', '+', '-', '@']);
     let text = if acts { format!("'{text}") } else { text };
     match text.contains([',', '"', ';', ' ']) || acts {
@@ -187,11 +186,13 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
+    use norelay_core::{
         blacklist::{Answer, by_zone, judge, read},
-        render::text::{self, Style},
+        render::text::Style,
     };
+
+    use super::*;
+    use crate::survey_text;
 
     fn reading(zone: &str, listing: Listing) -> Reading {
         let list = by_zone(zone);
@@ -255,7 +256,7 @@ mod tests {
             ("closed", Some(Verdict::Closed)),
             ("open", Some(Verdict::OpenRelay)),
         ] {
-            let text = text::blacklist::render(&survey, &judgement, relay, Style::Plain);
+            let text = survey_text::render(&survey, &judgement, relay, Style::Plain);
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert!(!text.contains(['\u{1b}', '\u{202e}']));
             insta::assert_snapshot!(format!("blacklist_text_{name}"), text);
