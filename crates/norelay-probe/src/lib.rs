@@ -15,6 +15,7 @@ pub mod farewells;
 pub mod key_file;
 pub mod mailbox;
 pub mod network;
+mod noted;
 pub mod posture;
 pub mod receipts;
 pub mod receive;

@@ -11,11 +11,10 @@ use std::net::IpAddr;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use norelay_core::{
     blacklist::target::reversed,
-    event::Event,
     octets::Octets,
     posture::{
-        Domain, Exchanger, Host, Looked, Signed, Texts, has_policy, host_notes, is_host, notes,
-        policy::Tlsa, spf, sts,
+        Domain, Exchanger, Host, Looked, Note, Signed, Texts, has_policy, host_notes, is_host,
+        notes, policy::Tlsa, spf, sts,
     },
 };
 use tokio::task::JoinSet;
@@ -27,33 +26,29 @@ const MAX_EXCHANGERS: usize = 16;
 /// An address with more names than this is as good as one without.
 const MAX_NAMES: usize = 8;
 
-/// What is worth knowing about a domain and about addresses, as events of a run: each address with
-/// the path that it is on, where there is one.
+/// Looks up a domain and addresses at once. Returns what is worth knowing about the domain, and
+/// after that about each address in the order given.
 pub async fn examine(
     dns: &Dns,
     policies: &Policies,
     domain: Option<&str>,
-    addresses: &[(Option<u8>, IpAddr)],
-) -> Vec<Event> {
+    addresses: &[IpAddr],
+) -> Vec<Note> {
     let mut hosts = JoinSet::new();
-    for (index, (path, address)) in addresses.iter().copied().enumerate() {
+    for (index, address) in addresses.iter().copied().enumerate() {
         let dns = dns.clone();
-        hosts.spawn(async move { (index, path, host(&dns, address).await) });
+        hosts.spawn(async move { (index, host(&dns, address).await) });
     }
-    let mut events = Vec::new();
+    let mut found = Vec::new();
     if let Some(name) = domain {
-        events.extend(
-            notes(&self::domain(dns, policies, name).await)
-                .into_iter()
-                .map(|note| note.event(None)),
-        );
+        found.extend(notes(&self::domain(dns, policies, name).await));
     }
     let mut hosts = hosts.join_all().await;
-    hosts.sort_by_key(|(index, ..)| *index);
-    for (_, path, host) in hosts {
-        events.extend(host_notes(&host).into_iter().map(|note| note.event(path)));
+    hosts.sort_by_key(|(index, _)| *index);
+    for (_, host) in &hosts {
+        found.extend(host_notes(host));
     }
-    events
+    found
 }
 
 /// Looks up a domain.

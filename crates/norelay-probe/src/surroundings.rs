@@ -12,7 +12,7 @@ use std::{
 };
 
 use norelay_core::{
-    blacklist::{Keys, Target, notes, target::is_private},
+    blacklist::{Keys, Target, target::is_private},
     event::{Event, MailExchanger, Record},
 };
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::{
     blacklist::{self, Blacklists, Options},
     dns::{Dns, NoResolver},
+    noted::{posture_event, survey_events},
     posture,
     record::Sink,
     sts::Policies,
@@ -87,23 +88,14 @@ impl Surroundings {
             .map(|address| Target::Address(*address));
         let domain = domain.and_then(|domain| blacklist::target(domain).ok());
         let targets: Vec<_> = addresses.chain(domain).collect();
-        lists
-            .surveys(&targets)
-            .await
-            .iter()
-            .flat_map(|survey| notes(survey, None))
-            .collect()
+        let surveys = lists.surveys(&targets).await;
+        surveys.iter().flat_map(survey_events).collect()
     }
 
     async fn posture(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(dns) = &self.dns else { return Vec::new() };
-        let addresses: Vec<_> = addresses.iter().map(|address| (None, *address)).collect();
-        posture::examine(
-            &dns.until(Instant::now() + TIMEOUT),
-            &Policies::default(),
-            domain,
-            &addresses,
-        )
-        .await
+        let dns = dns.until(Instant::now() + TIMEOUT);
+        let notes = posture::examine(&dns, &Policies::default(), domain, addresses).await;
+        notes.into_iter().map(posture_event).collect()
     }
 }

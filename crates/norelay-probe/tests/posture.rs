@@ -5,7 +5,7 @@ mod dns;
 use std::{net::IpAddr, time::Duration};
 
 use dns::{Unbound, Zone, signed::Signed};
-use norelay_core::event::Event;
+use norelay_core::posture::Note;
 use norelay_probe::{dns::Dns, posture, sts::Policies};
 use tokio::time::Instant;
 
@@ -132,18 +132,16 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-fn shown(events: &[Event]) -> Vec<String> {
-    let show = |event: &Event| match event {
-        Event::Noted { tag, arguments, .. } => {
-            let arguments: Vec<_> = arguments
-                .iter()
-                .map(|argument| argument.to_string().replace("\\\\", "\\"))
-                .collect();
-            format!("{tag} {}", arguments.join("; "))
-        }
-        other => panic!("{other:?}"),
+fn shown(notes: &[Note]) -> Vec<String> {
+    let show = |note: &Note| {
+        let arguments: Vec<_> = note
+            .arguments
+            .iter()
+            .map(|argument| argument.to_string().replace("\\\\", "\\"))
+            .collect();
+        format!("{} {}", note.tag, arguments.join("; "))
     };
-    events.iter().map(show).collect()
+    notes.iter().map(show).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,13 +187,10 @@ async fn reverse_names_are_followed_forth_and_back() {
     let dns = Dns::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let addresses = ["192.0.2.25", "2001:db8::25", "192.0.2.26", "192.0.2.27", "192.0.2.28"];
-    let addresses: Vec<(Option<u8>, IpAddr)> = (0..)
-        .zip(addresses)
-        .map(|(path, address)| (Some(path), address.parse().expect("an address")))
-        .collect();
-    let events = posture::examine(&dns, &Policies::default(), None, &addresses).await;
+    let addresses = addresses.map(|address| address.parse::<IpAddr>().expect("an address"));
+    let notes = posture::examine(&dns, &Policies::default(), None, &addresses).await;
     assert_eq!(
-        shown(&events),
+        shown(&notes),
         [
             "reverse_name_confirmed 192.0.2.25; mx.names.example",
             "reverse_name_confirmed 2001:db8::25; mx.names.example",
@@ -204,14 +199,6 @@ async fn reverse_names_are_followed_forth_and_back() {
             "posture_unknown the addresses; mx.fails.example; the resolver got no answer from it",
         ]
     );
-    let paths: Vec<_> = events
-        .iter()
-        .map(|event| match event {
-            Event::Noted { path, .. } => *path,
-            _ => None,
-        })
-        .collect();
-    assert_eq!(paths, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +208,7 @@ async fn a_silent_domain_is_unknown_when_the_time_is_over() {
     let dns = Dns::new(Some(server.address), Duration::from_secs(60))
         .expect("the test gives the resolver");
     let (started, time) = (Instant::now(), Duration::from_millis(400));
-    let events = posture::examine(
+    let notes = posture::examine(
         &dns.until(started + time),
         &Policies::default(),
         Some("silent.example"),
@@ -229,7 +216,7 @@ async fn a_silent_domain_is_unknown_when_the_time_is_over() {
     )
     .await;
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-    let shown = shown(&events);
+    let shown = shown(&notes);
     assert_eq!(shown.len(), 5, "{shown:?}");
     assert!(
         shown

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dns::{Unbound, Zone};
-use norelay_core::{event::Event, posture::sts::Fetched};
+use norelay_core::posture::sts::Fetched;
 use norelay_probe::{dns::Dns, posture, sts::Policies};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
@@ -190,17 +190,13 @@ async fn an_exchanger_that_the_policy_leaves_out_is_named() {
     let dns = Dns::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
-    let events =
+    let notes =
         posture::examine(&dns, &policies(address.port(), certificate), Some("a.example"), &[])
             .await;
-    let notes = events.iter().filter_map(|event| match event {
-        Event::Noted { tag, arguments, .. } if tag.starts_with("mta_sts") => {
-            Some((tag.as_str(), arguments))
-        }
-        _ => None,
-    });
     let notes: Vec<_> = notes
-        .map(|(tag, arguments)| format!("{tag} {arguments:?}"))
+        .iter()
+        .filter(|note| note.tag.starts_with("mta_sts"))
+        .map(|note| format!("{} {:?}", note.tag, note.arguments))
         .collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(

@@ -20,6 +20,7 @@ pub mod row;
 pub mod sarif;
 pub mod survey;
 pub mod survey_text;
+pub mod way_off;
 
 use std::{fmt, str::FromStr};
 

@@ -8,13 +8,15 @@
 use std::net::IpAddr;
 
 use norelay_core::{
-    blacklist::{Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why, advice},
+    blacklist::{Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why},
     check::Verdict,
     octets::{Octets, harmless},
     render::harmless_json::Harmless,
 };
 use serde::Serialize;
 use serde_json::Serializer;
+
+use crate::way_off::advice;
 
 /// The name and version of the promise.
 pub const SCHEMA: &str = "norelay.blacklist/1";

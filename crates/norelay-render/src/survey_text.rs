@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use norelay_core::{
-    blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why, advice},
+    blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why},
     check::Verdict,
     octets::harmless,
     render::text::{Ink, Page, Style, pad},
 };
+
+use crate::way_off::advice;
 
 /// More dead lists than this are named without their evidence.
 const FEW: usize = 6;

@@ -1,19 +1,16 @@
-//! What a whole run means, and what to do about it.
+//! What a whole run means.
 //!
 //! Rules:
 //! - Listed by one list that matters is listed; *not listed* needs an answer from every list of
 //!   high or medium impact that could be asked, and from one at least.
 //! - Lists of ignorable impact are shown and change nothing.
 //! - When most lists fail in the same way, the resolver is named as the cause, not the lists.
-//! - Advice begins with the relay. The way off a list is given only when the relay test says
-//!   closed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Impact, Listing, Sense, Source, Why, by_zone, reading::Entry};
-use crate::{check::Verdict, event::Event, octets::Octets};
+use super::{Impact, Listing, Sense, Why};
 
 /// What stands in the place of a key.
 pub(super) const BLACKED_OUT: &str = crate::smtp::session::BLACKED_OUT;
@@ -200,118 +197,10 @@ fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
     hints
 }
 
-/// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test,
-/// where there was one.
-#[must_use]
-pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
-    if !reading.listing.is_against() {
-        return Vec::new();
-    }
-    if reading.impact == Impact::Ignorable {
-        return vec![
-            "Nothing: this list is about neighbours or newness, and hardly anybody refuses mail \
-             for it."
-                .to_owned(),
-        ];
-    }
-    let first = match relay {
-        Some(Verdict::Closed) => {
-            return way_off(reading);
-        }
-        Some(Verdict::OpenRelay) => {
-            "First close the relay: it is open, and a server that is let go now is listed again."
-        }
-        Some(Verdict::Suspect) => {
-            "First close the relay: the test found it suspect. Prove it closed, then ask again."
-        }
-        Some(Verdict::Inconclusive | Verdict::Unreachable) => {
-            "First close the relay, or prove it closed: the relay test could not tell. Then ask \
-             again."
-        }
-        None => {
-            "First close the relay, or prove it closed: run `norelay test`, then ask again with \
-             its verdict."
-        }
-    };
-    vec![first.to_owned()]
-}
-
-fn way_off(reading: &Reading) -> Vec<String> {
-    let mut steps = vec![
-        "The relay is closed. Find and stop any other cause (hijacked accounts, scripts, \
-              forwarding)."
-            .to_owned(),
-    ];
-    let Some(list) = by_zone(&reading.zone) else {
-        steps.push(format!("Then look for the way off {} at its operator's.", reading.zone));
-        return steps;
-    };
-    let doubt = if list.removal.how.source == Source::Remembered {
-        " (remembered, not verified)"
-    } else {
-        ""
-    };
-    let page = if list.removal.page.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", list.removal.page)
-    };
-    steps.push(format!("Then: {}{doubt}.{page}", list.removal.how.text));
-    steps
-}
-
-/// The run as events of a relay test: one for each list that lists or vouches, or that matters and
-/// is unknown, and one for the whole. Their wording stands with the other findings'.
-#[must_use]
-pub fn notes(survey: &Survey, path: Option<u8>) -> Vec<Event> {
-    let note =
-        |tag: &str, arguments: Vec<Octets>| Event::Noted { path, tag: tag.to_owned(), arguments };
-    let target = || Octets::from(survey.target.as_str());
-    let about = |reading: &Reading, tag: &str, words: Octets| {
-        let (zone, impact) =
-            (Octets::from(reading.zone.as_str()), Octets::from(reading.impact.as_str()));
-        note(tag, vec![target(), zone, impact, words])
-    };
-    let of = |reading: &Reading| match &reading.listing {
-        Listing::Listed { entries, reasons } => {
-            let tag = match reading.listing.is_against() {
-                true if reading.impact >= Impact::Medium => "blacklist_listed",
-                true => "blacklist_listed_little",
-                false => "blacklist_vouched",
-            };
-            Some(about(reading, tag, words(entries, reasons)))
-        }
-        Listing::Unknown { why, .. } if reading.impact >= Impact::Medium => {
-            Some(about(reading, "blacklist_unknown", Octets::from(why.clause())))
-        }
-        _ => None,
-    };
-    let whole = note("blacklist_summary", vec![target(), Octets::from(judge(survey).summary)]);
-    survey
-        .readings
-        .iter()
-        .filter_map(of)
-        .chain([whole])
-        .collect()
-}
-
-/// `127.0.0.4 (XBL: …), "the list's own words"`
-fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
-    let entries = entries.iter().map(|entry| match &entry.meaning {
-        Some(meaning) => format!("{} ({meaning})", entry.answer).into_bytes(),
-        None => entry.answer.to_string().into_bytes(),
-    });
-    // The octets stay what they are: they are made harmless where they are shown.
-    let reasons = reasons
-        .iter()
-        .map(|reason| [b"\"", reason.as_bytes(), b"\""].concat());
-    Octets::from(entries.chain(reasons).collect::<Vec<_>>().join(&b", "[..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blacklist::{Answer, read};
+    use crate::blacklist::{Answer, by_zone, read};
 
     fn reading(zone: &str, listing: Listing) -> Reading {
         let list = by_zone(zone);
@@ -409,78 +298,6 @@ mod tests {
             }),
         );
         assert_eq!(judge(&survey(readings)).hints, Vec::<String>::new());
-    }
-
-    #[test]
-    fn the_way_off_is_shown_only_when_the_relay_is_closed() {
-        for (zone, relay, begins, shows_page) in [
-            ("zen.spamhaus.org", Some(Verdict::Closed), "The relay is closed.", true),
-            ("zen.spamhaus.org", Some(Verdict::OpenRelay), "First close the relay", false),
-            ("zen.spamhaus.org", Some(Verdict::Suspect), "First close the relay", false),
-            ("zen.spamhaus.org", Some(Verdict::Inconclusive), "First close the relay", false),
-            ("zen.spamhaus.org", Some(Verdict::Unreachable), "First close the relay", false),
-            ("zen.spamhaus.org", None, "First close the relay", false),
-            ("own.example", Some(Verdict::Closed), "The relay is closed.", false),
-            ("dnsbl-3.uceprotect.net", Some(Verdict::OpenRelay), "Nothing", false),
-        ] {
-            let text = advice(&listed(zone), relay).join(" ");
-            assert!(text.starts_with(begins), "{zone} {relay:?}: {text}");
-            assert_eq!(text.contains("https://"), shows_page, "{zone} {relay:?}: {text}");
-        }
-        assert_eq!(
-            advice(&reading("zen.spamhaus.org", Listing::NotListed), Some(Verdict::Closed)),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            advice(&listed("wl.mailspike.net"), Some(Verdict::Closed)),
-            Vec::<String>::new()
-        );
-    }
-
-    #[test]
-    fn a_run_becomes_notes() {
-        let reason = [Octets::from(&b"see \x1b[31m"[..])];
-        let answer = Answer::Addresses(vec![[127, 0, 0, 4].into(), [127, 0, 0, 11].into()]);
-        let readings = vec![
-            reading("zen.spamhaus.org", read(by_zone("zen.spamhaus.org"), &answer, &reason)),
-            listed("all.s5h.net"),
-            listed("wl.mailspike.net"),
-            reading("bl.spamcop.net", Listing::unknown(Why::Quota)),
-            reading("rbl.interserver.net", Listing::unknown(Why::Quota)),
-            reading("psbl.surriel.com", Listing::NotListed),
-        ];
-        let records: Vec<_> = notes(&survey(readings), None)
-            .into_iter()
-            .map(|event| crate::event::Record::new(jiff::Timestamp::UNIX_EPOCH, event))
-            .collect();
-        let report = crate::report::Report::of(&records);
-        let findings =
-            crate::check::finding::findings(&report, &crate::check::verdict::judge(&report));
-        let shown: Vec<_> = findings
-            .iter()
-            .map(|finding| format!("{} {}", finding.tag, finding.text))
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                "blacklist_listed 192.0.2.1 is on the blacklist zen.spamhaus.org (high impact): \
-                 127.0.0.4 (XBL: hijacked or \
-                 infected, an open proxy), 127.0.0.11 (PBL: Spamhaus says that it should not send \
-                 mail directly), \
-                 \"see \\x1b[31m\". First make sure that the relay is closed; norelay blacklist \
-                 then shows the way off.",
-                "blacklist_listed_little 192.0.2.1 is on the blacklist all.s5h.net (low impact), \
-                 which few receivers heed: \
-                 127.0.0.2.",
-                "blacklist_unknown What the blacklist bl.spamcop.net (high impact) says of \
-                 192.0.2.1 is not known: this \
-                 resolver has asked it too much.",
-                "blacklist_vouched The whitelist wl.mailspike.net vouches for 192.0.2.1: \
-                 127.0.0.2.",
-                "blacklist_summary 192.0.2.1 is listed: on 2 of 4 lists that answered; 2 could \
-                 not be told.",
-            ]
-        );
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! - A dead list is named as dead and never asked.
 //! - What is only remembered is marked in the table ([`Source::Remembered`]) and never said as
 //!   certain.
-//! - The way off a list is shown only when the relay test says closed; before that, the advice is
-//!   to close the relay.
+//! - Nothing here depends on a relay test: who shows the way off a list first looks whether the
+//!   relay is closed.
 //! - A key is a secret: it is in the names that are asked, and in nothing that is shown.
 
 pub mod judge;
@@ -23,7 +23,7 @@ mod why;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    judge::{Judgement, Reading, State, Survey, advice, judge, notes},
+    judge::{Judgement, Reading, State, Survey, judge},
     public::is_public_resolver,
     query::{Enquiry, Keys, Planned, SelfTest, plan},
     reading::{Answer, Entry, Health, Listing, health, read},

@@ -16,7 +16,7 @@ use crate::{
 /// The tag under which posture notes the usable records of a host: the host, what is known of their
 /// signatures (`secure`, `insecure`, `unknown`), and each record as `USAGE SELECTOR SHA-256`, with
 /// `-` where there is another digest.
-pub(crate) const RECORDS: &str = "tlsa_records";
+pub const RECORDS: &str = "tlsa_records";
 
 /// What the records of a host mean.
 pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {

@@ -7,7 +7,7 @@
 
 mod adjacent;
 mod arrival;
-pub(crate) mod dane;
+pub mod dane;
 pub(crate) mod elsewhere;
 pub mod finding;
 mod footer;

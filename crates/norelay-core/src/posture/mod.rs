@@ -1,8 +1,7 @@
 //! Posture: what the DNS says about a mail domain and its servers, apart from relaying.
 //!
 //! Rules:
-//! - A note is a fact; its level and its words stand with the other findings' in
-//!   `check/finding.rs`.
+//! - A note is a fact; its level and its words stand elsewhere, with all findings of a run.
 //! - What could not be looked up is said to be unknown, never to be missing.
 //! - Nothing here changes a relay verdict.
 
@@ -14,7 +13,6 @@ use std::net::IpAddr;
 
 use crate::{
     blacklist::{Failure, Why},
-    event::Event,
     octets::Octets,
 };
 use policy::Tlsa;
@@ -92,6 +90,10 @@ pub struct Host {
     pub names: Looked<Vec<(String, Looked<Vec<IpAddr>>)>>,
 }
 
+/// The tag of a host's usable TLSA records. Its particulars are the host, what is known of the
+/// signatures (`secure`, `insecure`, `unknown`), and each record as [`Tlsa::comparable`] writes it.
+pub const TLSA_RECORDS: &str = "tlsa_records";
+
 /// One fact: its kind, and its particulars in the order that its wording needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -108,12 +110,6 @@ impl Note {
 
     fn unknown(what: &str, of: &str, failure: Failure) -> Self {
         Self::new("posture_unknown", [what, of, Why::from(failure).clause()])
-    }
-
-    /// The note as an event of a run, about a path where it is about one.
-    #[must_use]
-    pub fn event(self, path: Option<u8>) -> Event {
-        Event::Noted { path, tag: self.tag.to_owned(), arguments: self.arguments }
     }
 }
 
@@ -420,7 +416,7 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
         if records.len() > faults.len() {
             let arguments = known.into_iter().chain(usable).map(Octets::from).collect();
             // What they mean is seen once the certificates are.
-            notes.push(Note { tag: crate::check::dane::RECORDS, arguments });
+            notes.push(Note { tag: TLSA_RECORDS, arguments });
         }
     }
     if notes.is_empty() && count > 0 {

@@ -1,7 +1,6 @@
 //! Domains and servers in order and out of order, and the notes that are made of them.
 
 use super::*;
-use crate::check::finding::KINDS;
 
 const GOOD_SPF: &str = "v=spf1 mx -all";
 
@@ -343,35 +342,5 @@ fn a_reverse_name_must_lead_back() {
     ] {
         let host = Host { address: address.parse().expect("an address"), names };
         assert_eq!(shown(&host_notes(&host)), [expected]);
-    }
-}
-
-/// Every tag that is written above has a wording, with a place for every argument.
-#[test]
-fn every_note_has_a_wording() {
-    let sources =
-        [include_str!("mod.rs"), include_str!("sts.rs"), include_str!("../check/dane.rs")];
-    let source: String = sources
-        .map(|source| source.split("#[cfg(test)]").next().unwrap_or_default())
-        .concat();
-    let prefixes =
-        ["posture_", "mx_", "spf_", "dmarc_", "mta_sts_", "tls_rpt_", "dane_", "reverse_name_"];
-    let quoted = source.split('"').filter(|word| {
-        word.bytes()
-            .all(|octet| octet.is_ascii_lowercase() || octet == b'_')
-    });
-    let tags: Vec<_> = quoted
-        .filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)))
-        .collect();
-    assert!(tags.len() >= 30, "{tags:?}");
-    for tag in &tags {
-        let kind = KINDS.iter().find(|kind| kind.tag == *tag);
-        assert!(kind.is_some_and(|kind| kind.text.contains("{0}")), "{tag} has no wording");
-    }
-    for kind in KINDS
-        .iter()
-        .filter(|kind| prefixes.iter().any(|prefix| kind.tag.starts_with(prefix)))
-    {
-        assert!(tags.contains(&kind.tag), "{} is never noted", kind.tag);
     }
 }

@@ -22,6 +22,7 @@ use norelay_core::{
     check::Verdict,
     octets::harmless,
 };
+use norelay_render::way_off::advice;
 use serde::Deserialize;
 
 use super::{
@@ -270,7 +271,7 @@ fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
         took: time::length(reading.elapsed_ms),
         // Without a test, the page says once what comes first.
         advice: match relay.is_some() || reading.impact == Impact::Ignorable {
-            true => pieces(&blacklist::advice(reading, relay)),
+            true => pieces(&advice(reading, relay)),
             false => Vec::new(),
         },
     }
