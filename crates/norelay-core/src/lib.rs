@@ -5,12 +5,11 @@
 //! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans
 //!   them, each with a reason).
 //! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
-//! - Imports run one way: `octets ◄ smtp ◄ token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄
-//!   blacklist ◄ posture ◄ explain ◄ render` (a test reads the imports).
+//! - Imports run one way: `token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ explain ◄ render`
+//!   (a test reads the imports).
 
 pub mod advice;
 pub mod batch;
-pub mod blacklist;
 pub mod catalogue;
 pub mod check;
 pub mod diagnosis;
@@ -19,7 +18,6 @@ pub mod explain;
 pub mod mta;
 pub mod pace;
 pub mod path;
-pub mod posture;
 pub mod proof;
 pub mod reception;
 pub mod remedy;

@@ -37,6 +37,7 @@ const CRATES: &[Floors] = &[
         ],
         exceptions: &[],
     },
+    Floors { name: "norelay-dns", order: &["blacklist", "posture", "lookup"], exceptions: &[] },
     Floors {
         name: "norelay-core",
         order: &[
@@ -58,8 +59,6 @@ const CRATES: &[Floors] = &[
             "pace",
             "reception",
             "replay",
-            "blacklist",
-            "posture",
             "explain",
             "render",
         ],

@@ -7,16 +7,13 @@
 //! - Everything that it sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
-pub mod blacklist;
 mod certificate;
-pub mod dns;
 pub mod drive;
 pub mod farewells;
 pub mod key_file;
 pub mod mailbox;
 pub mod network;
 mod noted;
-pub mod posture;
 pub mod receipts;
 pub mod receive;
 pub mod record;
@@ -24,6 +21,5 @@ pub mod resolve;
 pub mod scan;
 pub mod secure;
 pub mod spool;
-pub mod sts;
 pub mod surroundings;
 pub mod target;

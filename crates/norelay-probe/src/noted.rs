@@ -6,10 +6,9 @@
 //!   `check/finding.rs`.
 //! - A list's own words stay the octets that they are: every renderer makes them harmless.
 
-use norelay_core::{
+use norelay_core::{event::Event, octets::Octets};
+use norelay_dns::{
     blacklist::{Entry, Impact, Listing, Reading, Survey, judge},
-    event::Event,
-    octets::Octets,
     posture::Note,
 };
 
@@ -75,10 +74,8 @@ fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
 
 #[cfg(test)]
 mod tests {
-    use norelay_core::{
-        blacklist::{Answer, Sense, Why, by_zone, read},
-        check::finding::KINDS,
-    };
+    use norelay_core::check::finding::KINDS;
+    use norelay_dns::blacklist::{Answer, Sense, Why, by_zone, read};
 
     use super::*;
 
@@ -156,15 +153,15 @@ mod tests {
     /// The core compares TLSA records with certificates under the tag that posture gives them.
     #[test]
     fn tlsa_records_have_one_tag() {
-        assert_eq!(norelay_core::posture::TLSA_RECORDS, norelay_core::check::dane::RECORDS);
+        assert_eq!(norelay_dns::posture::TLSA_RECORDS, norelay_core::check::dane::RECORDS);
     }
 
     /// Every tag that is written in the sources has a wording, with a place for every argument.
     #[test]
     fn every_note_has_a_wording() {
         let sources = [
-            include_str!("../../norelay-core/src/posture/mod.rs"),
-            include_str!("../../norelay-core/src/posture/sts.rs"),
+            include_str!("../../norelay-dns/src/posture/mod.rs"),
+            include_str!("../../norelay-dns/src/posture/sts.rs"),
             include_str!("../../norelay-core/src/check/dane.rs"),
         ];
         let source: String = sources

@@ -8,22 +8,26 @@
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
-use norelay_core::{
+use norelay_core::event::{Event, MailExchanger, Record};
+use norelay_dns::{
     blacklist::{Keys, Target, target::is_private},
-    event::{Event, MailExchanger, Record},
+    lookup::{
+        dns_client::{Dns, NoResolver},
+        lists::{Blacklists, Options, target},
+        policies::Policies,
+        records,
+    },
 };
 use tokio::time::Instant;
 
 use crate::{
-    blacklist::{self, Blacklists, Options},
-    dns::{Dns, NoResolver},
     noted::{posture_event, survey_events},
-    posture,
     record::Sink,
-    sts::Policies,
+    secure,
 };
 
 /// The longest that it may take, and how long one question of it.
@@ -86,7 +90,7 @@ impl Surroundings {
             .iter()
             .filter(|address| !is_private(**address))
             .map(|address| Target::Address(*address));
-        let domain = domain.and_then(|domain| blacklist::target(domain).ok());
+        let domain = domain.and_then(|domain| target(domain).ok());
         let targets: Vec<_> = addresses.chain(domain).collect();
         let surveys = lists.surveys(&targets).await;
         surveys.iter().flat_map(survey_events).collect()
@@ -94,8 +98,9 @@ impl Surroundings {
 
     async fn posture(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(dns) = &self.dns else { return Vec::new() };
+        let policies = Policies::trusting(Arc::new(secure::roots().clone()));
         let dns = dns.until(Instant::now() + TIMEOUT);
-        let notes = posture::examine(&dns, &Policies::default(), domain, addresses).await;
+        let notes = records::examine(&dns, &policies, domain, addresses).await;
         notes.into_iter().map(posture_event).collect()
     }
 }

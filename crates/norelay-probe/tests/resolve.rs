@@ -1,6 +1,7 @@
 //! Names that are in order and names that are traps, served by a real DNS server on loopback: what
 //! a target stands for, within bounds.
 
+#[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 
 use std::{

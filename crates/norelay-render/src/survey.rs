@@ -8,10 +8,12 @@
 use std::net::IpAddr;
 
 use norelay_core::{
-    blacklist::{Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why},
     check::Verdict,
     octets::{Octets, harmless},
     render::harmless_json::Harmless,
+};
+use norelay_dns::blacklist::{
+    Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why,
 };
 use serde::Serialize;
 use serde_json::Serializer;
@@ -188,10 +190,8 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use norelay_core::{
-        blacklist::{Answer, by_zone, judge, read},
-        render::text::Style,
-    };
+    use norelay_core::render::text::Style;
+    use norelay_dns::blacklist::{Answer, by_zone, judge, read};
 
     use super::*;
     use crate::survey_text;

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use norelay_core::{
-    blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why},
     check::Verdict,
     octets::harmless,
     render::text::{Ink, Page, Style, pad},
 };
+use norelay_dns::blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why};
 
 use crate::way_off::advice;
 

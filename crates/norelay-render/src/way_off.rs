@@ -4,10 +4,8 @@
 //! - Advice begins with the relay. The way off a list is given only when the relay test says
 //!   closed.
 
-use norelay_core::{
-    blacklist::{Impact, Reading, Source, by_zone},
-    check::Verdict,
-};
+use norelay_core::check::Verdict;
+use norelay_dns::blacklist::{Impact, Reading, Source, by_zone};
 
 /// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test,
 /// where there was one.
@@ -71,7 +69,7 @@ fn way_off(reading: &Reading) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use norelay_core::blacklist::{Answer, Listing, Sense, read};
+    use norelay_dns::blacklist::{Answer, Listing, Sense, read};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! The page of blacklists, with lists that a real DNS server on loopback plays.
 
-#[path = "../../norelay-probe/tests/dns/mod.rs"]
+#[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 #[path = "support/site.rs"]
 mod site;

@@ -10,15 +10,12 @@ use std::{
 };
 
 use clap::ValueEnum;
-use norelay_core::{
+use norelay_core::{check::Verdict, render::text::Style};
+use norelay_dns::{
     blacklist::{Keys, State, Survey, Target, judge},
-    check::Verdict,
-    render::text::Style,
+    lookup::lists::{self, Blacklists, Options},
 };
-use norelay_probe::{
-    blacklist::{self, Blacklists, Options},
-    key_file,
-};
+use norelay_probe::key_file;
 use norelay_render::{
     survey::{COLUMNS, csv, json, line},
     survey_text,
@@ -127,7 +124,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
 }
 
 fn target(text: &str) -> Result<Target, Complaint> {
-    blacklist::target(text).map_err(|why| {
+    lists::target(text).map_err(|why| {
         let text: String = text
             .chars()
             .filter(|character| !character.is_control())

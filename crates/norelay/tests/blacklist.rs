@@ -1,7 +1,7 @@
 //! `norelay blacklist` as a user runs it: a process, its words, its exit code, against a real DNS
 //! server on loopback.
 
-#[path = "../../norelay-probe/tests/dns/mod.rs"]
+#[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 
 use std::{

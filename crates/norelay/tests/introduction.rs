@@ -3,7 +3,7 @@
 
 #![cfg(feature = "server")]
 
-#[path = "../../norelay-probe/tests/dns/mod.rs"]
+#[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 mod served;
 #[path = "../../norelay-server/tests/support/mod.rs"]

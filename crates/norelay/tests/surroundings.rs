@@ -1,7 +1,7 @@
 //! `norelay test --blacklists --posture` as a user runs it: a closed server on loopback, a real DNS
 //! server beside it.
 
-#[path = "../../norelay-probe/tests/dns/mod.rs"]
+#[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 
 use std::{

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use norelay_core::blacklist::Keys;
+use norelay_dns::blacklist::Keys;
 use norelay_probe::{key_file, target};
 
 use super::{Config, Misconfigured, Secret};

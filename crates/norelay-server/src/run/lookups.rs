@@ -16,14 +16,12 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use norelay_core::{
+use norelay_core::check::Verdict;
+use norelay_dns::{
     blacklist::{NoTarget, Survey, Target, target::is_private},
-    check::Verdict,
+    lookup::lists::{self, Blacklists, Options},
 };
-use norelay_probe::{
-    blacklist::{self, Blacklists, Options},
-    target::Host,
-};
+use norelay_probe::target::Host;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -79,7 +77,7 @@ impl Lookups {
         asker: &Asker,
         text: &str,
     ) -> Result<Arc<Lookup>, Refusal> {
-        let target = blacklist::target(text).map_err(|why| not_a_target(text, why))?;
+        let target = lists::target(text).map_err(|why| not_a_target(text, why))?;
         state
             .runs
             .permission()

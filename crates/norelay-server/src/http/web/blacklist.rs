@@ -17,11 +17,8 @@ use axum::{
     response::Response,
 };
 use jiff::Timestamp;
-use norelay_core::{
-    blacklist::{self, Impact, Listing, Reading, Survey, Why, judge},
-    check::Verdict,
-    octets::harmless,
-};
+use norelay_core::{check::Verdict, octets::harmless};
+use norelay_dns::blacklist::{self, Impact, Listing, Reading, Survey, Why, judge};
 use norelay_render::way_off::advice;
 use serde::Deserialize;
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use norelay_core::{
-    blacklist::target::is_private,
-    check::{
-        Finding, Level,
-        finding::{Topic, topic},
-        findings,
-    },
+use norelay_core::check::{
+    Finding, Level,
+    finding::{Topic, topic},
+    findings,
 };
+use norelay_dns::blacklist::target::is_private;
 
 use super::{Seen, in_settings, ways};
 

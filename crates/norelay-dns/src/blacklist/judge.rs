@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Impact, Listing, Sense, Why};
 
 /// What stands in the place of a key.
-pub(super) const BLACKED_OUT: &str = crate::smtp::session::BLACKED_OUT;
+pub(super) const BLACKED_OUT: &str = norelay_smtp::session::BLACKED_OUT;
 
 /// One list and what is known from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

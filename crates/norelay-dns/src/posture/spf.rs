@@ -367,7 +367,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::octets::Octets;
+    use norelay_smtp::octets::Octets;
 
     #[test]
     fn records_are_read_strictly() {

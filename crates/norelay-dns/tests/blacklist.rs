@@ -8,8 +8,10 @@ use std::{
 };
 
 use dns::{Unbound, Zone};
-use norelay_core::blacklist::{Keys, Listing, State, Survey, judge};
-use norelay_probe::blacklist::{Blacklists, Options, target};
+use norelay_dns::{
+    blacklist::{Keys, Listing, State, Survey, judge},
+    lookup::lists::{Blacklists, Options, target},
+};
 
 const LISTED: &str = "192.0.2.25";
 

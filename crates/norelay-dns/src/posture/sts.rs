@@ -6,7 +6,7 @@
 //! - A policy that could not be looked at is unknown, never wrong.
 
 use super::{Domain, Note, is_host};
-use crate::octets::Octets;
+use norelay_smtp::octets::Octets;
 
 /// RFC 8461 section 3.2: about a year.
 const MAX_AGE: u64 = 31_557_600;

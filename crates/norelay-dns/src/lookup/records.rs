@@ -1,5 +1,5 @@
 //! Looks up what the DNS says about a mail domain and its servers; what it means is
-//! `norelay_core::posture`'s.
+//! [`crate::posture`]'s.
 //!
 //! Rules:
 //! - DNS only, but for the policy of MTA-STS, which is fetched where a record says that there is
@@ -9,17 +9,17 @@
 use std::net::IpAddr;
 
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use norelay_core::{
+use norelay_smtp::octets::Octets;
+use tokio::task::JoinSet;
+
+use super::{dns_client::Dns, policies::Policies};
+use crate::{
     blacklist::target::reversed,
-    octets::Octets,
     posture::{
         Domain, Exchanger, Host, Looked, Note, Signed, Texts, has_policy, host_notes, is_host,
         notes, policy::Tlsa, spf, sts,
     },
 };
-use tokio::task::JoinSet;
-
-use crate::{dns::Dns, sts::Policies};
 
 /// A domain with more exchangers than this is a trap or a mistake.
 const MAX_EXCHANGERS: usize = 16;

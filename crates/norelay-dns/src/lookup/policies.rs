@@ -1,5 +1,5 @@
 //! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is
-//! `norelay_core::posture::sts`'s.
+//! [`crate::posture::sts`]'s.
 //!
 //! Rules:
 //! - The certificate must be valid for the host; no redirection is followed; no proxy is used.
@@ -14,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-use norelay_core::{
-    blacklist::{Why, target::is_private},
-    octets::Octets,
-    posture::sts::Fetched,
-};
+use norelay_smtp::octets::Octets;
 use reqwest::{Client, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
-use crate::{dns::Dns, secure};
+use super::dns_client::Dns;
+use crate::{
+    blacklist::{Why, target::is_private},
+    posture::sts::Fetched,
+};
 
 /// The longest that fetching may take.
 const TIMEOUT: Duration = Duration::from_secs(8);
@@ -42,14 +42,18 @@ pub struct Policies {
     pub patience: Duration,
 }
 
-impl Default for Policies {
-    fn default() -> Self {
-        let may_ask = |address: IpAddr| !is_private(address.to_canonical());
-        Self { port: 443, roots: Arc::new(secure::roots().clone()), may_ask, patience: TIMEOUT }
-    }
+/// True if an address is used on the Internet.
+fn is_public(address: IpAddr) -> bool {
+    !is_private(address.to_canonical())
 }
 
 impl Policies {
+    /// Returns how senders of mail fetch policies, with these authorities to trust.
+    #[must_use]
+    pub fn trusting(roots: Arc<RootCertStore>) -> Self {
+        Self { port: 443, roots, may_ask: is_public, patience: TIMEOUT }
+    }
+
     /// Fetches the policy of a domain.
     pub async fn fetch(&self, dns: &Dns, domain: &str) -> Fetched {
         let host = format!("mta-sts.{domain}");

@@ -15,7 +15,7 @@ use super::{
     judge::BLACKED_OUT,
     why::{Failure, Why},
 };
-use crate::octets::Octets;
+use norelay_smtp::octets::Octets;
 
 /// More addresses than any list gives for one name.
 const MAX_ENTRIES: usize = 16;

@@ -9,8 +9,10 @@ use std::{
 };
 
 use dns::{Unbound, Zone};
-use norelay_core::posture::sts::Fetched;
-use norelay_probe::{dns::Dns, posture, sts::Policies};
+use norelay_dns::{
+    lookup::{dns_client::Dns, policies::Policies, records},
+    posture::sts::Fetched,
+};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -101,6 +103,11 @@ fn zone() -> Unbound {
     ])
 }
 
+/// As senders of mail fetch policies, without an authority to trust.
+fn usual_policies() -> Policies {
+    Policies::trusting(Arc::new(RootCertStore::empty()))
+}
+
 fn policies(port: u16, trusted: CertificateDer<'static>) -> Policies {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).expect("the certificate can be read");
@@ -108,7 +115,7 @@ fn policies(port: u16, trusted: CertificateDer<'static>) -> Policies {
         port,
         roots: Arc::new(roots),
         may_ask: |address: IpAddr| address.is_loopback(),
-        ..Policies::default()
+        ..usual_policies()
     }
 }
 
@@ -165,7 +172,7 @@ async fn a_certificate_of_nobody_is_not_trusted() {
     let dns = Dns::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, _) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
-    let usual = Policies { port: address.port(), may_ask: |_| true, ..Policies::default() };
+    let usual = Policies { port: address.port(), may_ask: |_| true, ..usual_policies() };
     let Fetched::Wrong(why) = usual.fetch(&dns, "a.example").await else {
         panic!("it was trusted")
     };
@@ -179,7 +186,7 @@ async fn nothing_is_fetched_from_an_address_inside() {
         .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let careful =
-        Policies { may_ask: Policies::default().may_ask, ..policies(address.port(), certificate) };
+        Policies { may_ask: usual_policies().may_ask, ..policies(address.port(), certificate) };
     let expected = "mta-sts.a.example leads to 127.0.0.1, which is no address on the Internet";
     assert_eq!(careful.fetch(&dns, "a.example").await, Fetched::Unknown(expected.to_owned()));
 }
@@ -191,7 +198,7 @@ async fn an_exchanger_that_the_policy_leaves_out_is_named() {
         .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let notes =
-        posture::examine(&dns, &policies(address.port(), certificate), Some("a.example"), &[])
+        records::examine(&dns, &policies(address.port(), certificate), Some("a.example"), &[])
             .await;
     let notes: Vec<_> = notes
         .iter()

@@ -21,11 +21,12 @@ use hickory_resolver::{
         rr::{Name, RData, Record, RecordType},
     },
 };
-use norelay_core::blacklist::Failure;
 use tokio::{
     net::UdpSocket,
     time::{Instant, timeout_at},
 };
+
+use crate::blacklist::Failure;
 
 /// More records than any honest answer has.
 const MAX_RECORDS: usize = 64;

@@ -15,20 +15,18 @@ use std::{
     time::Duration,
 };
 
-use norelay_core::{
-    blacklist::{
-        Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target,
-        Why, health, is_public_resolver, plan, read,
-    },
-    octets::Octets,
-};
+use norelay_smtp::octets::Octets;
 use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinSet,
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::dns::{Dns, NoResolver};
+use super::dns_client::{Dns, NoResolver};
+use crate::blacklist::{
+    Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target, Why,
+    health, is_public_resolver, plan, read,
+};
 
 /// Lists that are asked at once.
 const CONCURRENCY: usize = 32;

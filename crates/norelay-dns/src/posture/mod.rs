@@ -11,10 +11,9 @@ pub mod sts;
 
 use std::net::IpAddr;
 
-use crate::{
-    blacklist::{Failure, Why},
-    octets::Octets,
-};
+use norelay_smtp::octets::Octets;
+
+use crate::blacklist::{Failure, Why};
 use policy::Tlsa;
 use spf::{Qualifier, Records};
 

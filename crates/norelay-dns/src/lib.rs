@@ -1,0 +1,15 @@
+//! What the DNS says about a mail server and its domain: the DNS blacklists, and the posture (MX,
+//! SPF, DMARC, MTA-STS, TLS-RPT, TLSA, reverse names).
+//!
+//! Rules of this crate:
+//! - It knows nothing of relaying: no relay test, event, report or verdict. What it finds becomes
+//!   events in `norelay-probe` and text in `norelay-render`.
+//! - [`blacklist`] and [`posture`] do no I/O and have no clock: tables, the names to ask for, the
+//!   meaning of answers. Without the feature `lookup` nothing else is built.
+//! - [`lookup`] does the I/O: it asks, within bounds, and decides nothing.
+//! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
+
+pub mod blacklist;
+#[cfg(feature = "lookup")]
+pub mod lookup;
+pub mod posture;
