@@ -28,7 +28,6 @@ impl RelayTest {
     ///
     /// # Errors
     /// The first word that a template needs and `words` doesn't know.
-    #[expect(clippy::too_many_lines, reason = "one match with an arm for each kind of line")]
     pub fn transaction_from(
         &self,
         reverse_path: &str,
@@ -49,69 +48,77 @@ impl RelayTest {
         };
         let mut requires = None;
         for line in self.dialogue {
-            let step = match *line {
-                Line::Preface(preface) => {
-                    made.preface = words.expand(preface)?;
-                    continue;
-                }
-                Line::Helo(name) => {
-                    made.hello = introduction(words.expand_text(name)?, security);
-                    continue;
-                }
-                Line::NoHello => {
-                    made.hello = Hello::Silent;
-                    continue;
-                }
-                Line::Requires(keyword) => {
-                    requires = Some(keyword.to_owned());
-                    continue;
-                }
-                Line::Chunking => {
-                    made.chunking = true;
-                    continue;
-                }
-                Line::OnPath(_) | Line::ReadFrom(_) | Line::Protocol(_) => continue,
-                Line::ClientCertificate(_) => {
-                    made.security =
-                        if security == Security::Plain { Security::StartTls } else { security };
-                    continue;
-                }
-                Line::BehindStartTls => {
-                    made.injects = true;
-                    made.security = Security::StartTls;
-                    continue;
-                }
-                Line::Ambiguous => {
-                    made.ambiguous = true;
-                    continue;
-                }
-                Line::Smuggle(end) => {
-                    made.ambiguous = true;
-                    made.message = Some(words.expand(&smuggling::TEXT.replace("{end}", end))?);
-                    continue;
-                }
-                Line::Credentials => {
-                    let missing = || MissingWord("credentials".to_owned());
-                    words.credentials.as_ref().ok_or_else(missing)?.step()
-                }
-                Line::Mail => Step::mail(&words.expand(reverse_path)?),
-                Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
-                Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
-                Line::Exchange(purpose, line, turns) => {
-                    let turns = turns
-                        .iter()
-                        .map(|turn| words.expand(turn))
-                        .collect::<Result<_, _>>()?;
-                    Step { turns, ..Step::new(Stage::Auth, purpose, words.expand(line)?) }
-                }
-            };
-            made.steps.push(Step { requires: requires.take(), ..step });
+            if let Line::Requires(keyword) = line {
+                requires = Some((*keyword).to_owned());
+            }
+            line.arrange(&mut made, words)?;
+            if let Some(step) = self.step(line, reverse_path, words)? {
+                // A keyword is needed by the next line alone.
+                made.steps.push(Step { requires: requires.take(), ..step });
+            }
         }
         Ok(made)
     }
+
+    /// Returns the command that a line of the dialogue stands for, if it stands for one.
+    fn step(
+        &self,
+        line: &Line,
+        reverse_path: &str,
+        words: &Words,
+    ) -> Result<Option<Step>, MissingWord> {
+        let step = match *line {
+            Line::Credentials => match &words.credentials {
+                Some(credentials) => credentials.step(),
+                None => return Err(MissingWord("credentials".to_owned())),
+            },
+            Line::Mail => Step::mail(&words.expand(reverse_path)?),
+            Line::Rcpt => Step::rcpt(Purpose::Question, &words.expand(self.forward_path)?),
+            Line::Say(stage, purpose, line) => Step::new(stage, purpose, words.expand(line)?),
+            Line::Exchange(purpose, line, turns) => {
+                let turns = turns
+                    .iter()
+                    .map(|turn| words.expand(turn))
+                    .collect::<Result<_, _>>()?;
+                Step { turns, ..Step::new(Stage::Auth, purpose, words.expand(line)?) }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(step))
+    }
 }
 
-/// HELO; but only the answer to EHLO offers STARTTLS, and what is trusted is the name.
+impl Line {
+    /// Changes how the connection of a transaction begins or ends, where the line is about that.
+    fn arrange(&self, made: &mut Transaction, words: &Words) -> Result<(), MissingWord> {
+        match *self {
+            Self::Preface(preface) => made.preface = words.expand(preface)?,
+            Self::Helo(name) => {
+                made.hello = introduction(words.expand_text(name)?, made.security);
+            }
+            Self::NoHello => made.hello = Hello::Silent,
+            Self::Chunking => made.chunking = true,
+            // A client shows its certificate under TLS only.
+            Self::ClientCertificate(_) if made.security == Security::Plain => {
+                made.security = Security::StartTls;
+            }
+            Self::BehindStartTls => {
+                made.injects = true;
+                made.security = Security::StartTls;
+            }
+            Self::Ambiguous => made.ambiguous = true,
+            Self::Smuggle(end) => {
+                made.ambiguous = true;
+                made.message = Some(words.expand(&smuggling::TEXT.replace("{end}", end))?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Returns HELO, or EHLO where STARTTLS follows: only the reply to EHLO offers it (RFC 3207
+/// section 2), and the test is about the name in either.
 fn introduction(name: String, security: Security) -> Hello {
     match security {
         Security::StartTls => Hello::Ehlo(name),
