@@ -11,6 +11,7 @@
 pub mod advice;
 pub mod batch;
 pub mod catalogue;
+pub mod cause;
 pub mod check;
 pub mod diagnosis;
 pub mod event;

@@ -43,6 +43,7 @@ const CRATES: &[Floors] = &[
         order: &[
             "path",
             "token",
+            "cause",
             "catalogue",
             "event",
             "report",
