@@ -1,8 +1,11 @@
-//! What stands in the columns of the table: the group, profile and strength of a test.
+//! What stands in the columns of the table: the group, profile, strength and role of a test, when
+//! it is asked, and on which paths.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
 
 /// What makes a server fall for a test: tests of one group have one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +43,39 @@ pub enum Group {
     Adjacent,
 }
 
+impl Group {
+    /// Returns the cause that an acceptance of such a test points to: `None` for the plain
+    /// question, which needs other paths beside it, and for what is not scored.
+    pub(super) const fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Sender => Some(Cause::TrustsSenderDomain),
+            Self::Percent => Some(Cause::PercentHack),
+            Self::At => Some(Cause::DoubleAt),
+            Self::Route => Some(Cause::SourceRoute),
+            Self::Bang => Some(Cause::BangPath),
+            Self::Syntax => Some(Cause::AddressSyntax),
+            Self::RecipientDomain => Some(Cause::RecipientDomainTooWide),
+            Self::Hello => Some(Cause::TrustsHeloName),
+            Self::Path => Some(Cause::TrustsTls),
+            Self::State => Some(Cause::SessionState),
+            Self::Auth => Some(Cause::TrustsAnyCredentials),
+            Self::Proxy => Some(Cause::TrustsProxyHeader),
+            Self::Plain | Self::Control | Self::Adjacent => None,
+        }
+    }
+
+    /// Returns when the tests of the group are asked, where their rows say nothing else.
+    pub(super) const fn order(self) -> AskingOrder {
+        match self {
+            // Refused credentials are what bans are made of.
+            Self::Auth => AskingOrder::Last,
+            // What is not scored makes no verdict, where a server has had enough.
+            Self::Adjacent => AskingOrder::Unscored,
+            _ => AskingOrder::Usual,
+        }
+    }
+}
+
 /// Which runs a test belongs to; each profile contains the ones before it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -75,4 +111,95 @@ pub enum Strength {
     Strong,
     /// Servers that take any local part of their own domain accept it too, and relay nothing.
     Weak,
+}
+
+/// When a test is asked on a path; the earlier variants first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AskingOrder {
+    /// The most telling questions, in this order: a server that shuts us out after five refusals
+    /// has answered these.
+    First(u8),
+    /// In the display order.
+    Usual,
+    /// The tests that need an extension: by then many connections have shown what the server
+    /// offers.
+    Extension,
+    /// The tests that are not scored.
+    Unscored,
+    /// The tests that a server may ban us for.
+    Last,
+}
+
+/// The paths of a host that a test is asked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedOn {
+    /// The first path that speaks SMTP, and those that answer otherwise than the first one.
+    FirstPath,
+    /// Every path.
+    EveryPath,
+}
+
+macro_rules! roles {
+    ($($(#[$note:meta])* $role:ident,)*) => {
+        /// The tests that code asks for by what they are. Each is the role of one row, so that no
+        /// code needs its number or id.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum TestRole {
+            $($(#[$note])* $role,)*
+        }
+
+        impl TestRole {
+            /// Every role.
+            pub const ALL: &'static [Self] = &[$(Self::$role),*];
+        }
+    };
+}
+
+roles! {
+    /// The plain question: a foreign sender, a foreign recipient, nothing else.
+    Plain,
+    /// No sender.
+    NullSender,
+    /// A sender at the server's own host name.
+    OwnHostSender,
+    /// A sender in the server's own mail domain.
+    OwnDomainSender,
+    /// The plain question after HELO localhost.
+    HeloLocalhost,
+    /// The plain question after an AUTH that failed.
+    AfterFailedAuth,
+    /// The plain question after an AUTH with a made-up user and password.
+    UnknownCredentials,
+    /// A recipient who is postmaster of the probe domain.
+    ForeignPostmaster,
+    /// A control: a made-up recipient in the server's own domain.
+    UnknownUser,
+    /// A control: a made-up recipient at the server's host name.
+    UnknownUserAtHost,
+    /// A control: a recipient in a domain that can't exist.
+    ImpossibleForeign,
+    /// A control: a recipient in a second foreign domain.
+    SecondForeign,
+    /// A control: postmaster of the server's own domain.
+    Postmaster,
+    /// A control: postmaster without a domain.
+    BarePostmaster,
+    /// A made-up recipient, whose acceptance may make the server send a bounce.
+    Backscatter,
+    /// A sender and a recipient who are users of the server.
+    SpoofedUser,
+    /// VRFY of a made-up user and of one who exists.
+    Vrfy,
+    /// EXPN of a made-up user and of one who exists.
+    Expn,
+    /// ETRN.
+    Etrn,
+    /// TURN.
+    Turn,
+    /// A command in the clear behind STARTTLS.
+    StartTlsInjection,
+    /// A sender in a domain that can't exist.
+    UnresolvableSender,
+    /// LHLO.
+    Lmtp,
 }

@@ -19,7 +19,7 @@ mod transaction;
 pub mod words;
 
 pub use self::{
-    columns::{Group, Profile, Strength},
+    columns::{AskedOn, AskingOrder, Group, Profile, Strength, TestRole},
     credentials::{Credentials, Mechanism},
     line::{Certificate, FOREIGN_SENDER, Line, PLAIN, Way},
     relay_test::RelayTest,
@@ -39,4 +39,16 @@ pub fn by_id(id: &str) -> Option<&'static RelayTest> {
 #[must_use]
 pub fn by_number(number: u8) -> Option<&'static RelayTest> {
     TESTS.iter().find(|test| test.number == number)
+}
+
+/// The test with this role.
+///
+/// # Panics
+/// Never: every role has exactly one row.
+#[must_use]
+pub fn by_role(role: TestRole) -> &'static RelayTest {
+    TESTS
+        .iter()
+        .find(|test| test.is(role))
+        .expect("every role has a row of the table: a test holds it")
 }

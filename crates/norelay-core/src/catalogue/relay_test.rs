@@ -1,11 +1,14 @@
 //! One row of the table: a relay test or control, and what its columns say together.
 
 use super::{
-    columns::{Group, Profile, Strength},
+    columns::{AskedOn, AskingOrder, Group, Profile, Strength, TestRole},
     line::{Certificate, Line, Way},
     smuggling,
 };
-use crate::smtp::{Security, Stage, netstring::Protocol};
+use crate::{
+    cause::Cause,
+    smtp::{Security, Stage, netstring::Protocol},
+};
 
 /// One test or control.
 #[derive(Debug)]
@@ -26,6 +29,15 @@ pub struct RelayTest {
     pub dialogue: &'static [Line],
     /// How much an acceptance says.
     pub strength: Strength,
+    /// What code knows it as, where some code asks for it by name.
+    pub role: Option<TestRole>,
+    /// When it is asked, among the tests of a path; [`RelayTest::asking_order`] says it for a path.
+    pub order: AskingOrder,
+    /// The paths that it is asked on.
+    pub paths: AskedOn,
+    /// The cause that an acceptance points to; `None` for the plain question, which needs other
+    /// paths beside it, and for what is not scored.
+    pub cause: Option<Cause>,
     /// Its document, in Markdown; the first line is its title.
     pub document: &'static str,
 }
@@ -49,6 +61,21 @@ impl RelayTest {
             .next()
             .unwrap_or(self.id)
             .trim_start_matches(['#', ' '])
+    }
+
+    /// True if the test has this role.
+    #[must_use]
+    pub fn is(&self, role: TestRole) -> bool {
+        self.role == Some(role)
+    }
+
+    /// When the test is asked on a path that is protected in this way.
+    #[must_use]
+    pub fn asking_order(&self, security: Security) -> AskingOrder {
+        match self.order {
+            AskingOrder::Usual if self.requirement(security).is_some() => AskingOrder::Extension,
+            order => order,
+        }
     }
 
     /// Whether it is a control.
