@@ -5,8 +5,8 @@
 //!   is only possible.
 //! - What explains more explains it alone: where the plain question is accepted, nothing is said of
 //!   senders and signs, and where a sender is enough, nothing of the signs that were asked with it.
-//! - Tests are found by their ids and groups, so that a new row of the catalogue counts without a
-//!   change here.
+//! - Tests are found by the columns of the catalogue (role, group, cause), so that a new row counts
+//!   without a change here.
 
 mod compare;
 mod seen;
@@ -20,9 +20,10 @@ pub use self::{
     technique::{Technique, techniques},
 };
 use crate::{
-    catalogue::{Group, RelayTest, Strength},
+    catalogue::{Group, Strength, TestRole},
     check::{
         Hops, Outcome,
+        footer::UNKNOWN_USERS,
         verdict::{Judgement, PathJudgement, TestJudgement, Weight},
     },
     mta::{self, Confidence, Mta},
@@ -51,57 +52,12 @@ pub struct Diagnosis {
     pub remedies: Vec<String>,
 }
 
-/// The tests whose cause is another than their group's.
-static EXCEPTIONS: &[(&str, Cause)] = &[
-    ("null-sender", Cause::TrustsNullSender),
-    ("double-bounce-sender", Cause::TrustsNullSender),
-    ("mx-backup-trap", Cause::BackupMxLoose),
-    ("mx-primary-trap", Cause::BackupMxLoose),
-    ("postmaster-recipient", Cause::PostmasterAnywhere),
-    ("imceasmtp-host", Cause::EncapsulatedAddress),
-    ("imceasmtp-domain", Cause::EncapsulatedAddress),
-    ("srs0-forged", Cause::EncapsulatedAddress),
-    ("srs1-forged", Cause::EncapsulatedAddress),
-    ("verp-encoded", Cause::EncapsulatedAddress),
-    ("x400-dda", Cause::EncapsulatedAddress),
-    ("no-helo", Cause::SessionState),
-    ("ehlo-plain", Cause::SessionState),
-    ("plain-bdat", Cause::SessionState),
-    ("qmqp-open", Cause::PortWithoutRelayCheck),
-    ("qmtp-open", Cause::PortWithoutRelayCheck),
-    ("xclient-loopback", Cause::TrustsXclient),
-    ("xclient-login", Cause::TrustsXclient),
-];
-
 /// The remedies for servers that trust a client for his certificate.
 const CERTIFICATES: &str = "/client-certificates";
 /// Those for servers that see the machine they run on in the place of their clients.
 const CLIENT_ADDRESS: &str = "/client-address";
 /// Those for servers that queue by another protocol than SMTP for everybody.
 const QMQP: &str = "/qmqpd";
-
-/// The cause that an acceptance of a test points to; `None` for the plain question, which needs
-/// other paths beside it.
-fn cause_of(test: &RelayTest) -> Option<Cause> {
-    if let Some((_, cause)) = EXCEPTIONS.iter().find(|(id, _)| *id == test.id) {
-        return Some(*cause);
-    }
-    match test.group {
-        Group::Sender => Some(Cause::TrustsSenderDomain),
-        Group::Percent => Some(Cause::PercentHack),
-        Group::At => Some(Cause::DoubleAt),
-        Group::Route => Some(Cause::SourceRoute),
-        Group::Bang => Some(Cause::BangPath),
-        Group::Syntax => Some(Cause::AddressSyntax),
-        Group::RecipientDomain => Some(Cause::RecipientDomainTooWide),
-        Group::Hello => Some(Cause::TrustsHeloName),
-        Group::Path => Some(Cause::TrustsTls),
-        Group::State => Some(Cause::SessionState),
-        Group::Auth => Some(Cause::TrustsAnyCredentials),
-        Group::Proxy => Some(Cause::TrustsProxyHeader),
-        Group::Plain | Group::Control | Group::Adjacent => None,
-    }
-}
 
 /// What a server said to a test on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,16 +88,12 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn test(&self, id: &str) -> Option<&'a TestJudgement> {
-        self.path
-            .tests
-            .iter()
-            .chain(&self.path.controls)
-            .find(|judged| judged.test.id == id)
+    fn test(&self, role: TestRole) -> Option<&'a TestJudgement> {
+        self.path.of(role)
     }
 
-    fn answer(&self, id: &str) -> Answer {
-        self.test(id).map_or(Answer::None, answer)
+    fn answer(&self, role: TestRole) -> Answer {
+        self.test(role).map_or(Answer::None, answer)
     }
 
     /// The tests with a yes, in display order.
@@ -185,7 +137,7 @@ pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
 
 fn of_path(view: View<'_>) -> Vec<Diagnosis> {
     let around = multi_hop(view);
-    match view.answer("foreign-to-foreign") {
+    match view.answer(TestRole::Plain) {
         // By which way it went on is no cause where everything is taken.
         Answer::Yes => {
             let mut found = compare::plain(view);
@@ -213,7 +165,7 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
 /// with others came back: neither the senders nor the signs of those tests need have made the
 /// difference.
 fn late_check(view: View<'_>) -> Option<Diagnosis> {
-    let plain = view.test("foreign-to-foreign")?;
+    let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else {
         return None;
     };
@@ -243,7 +195,7 @@ fn by_group(view: View<'_>) -> Vec<Diagnosis> {
     let unexplained = view
         .accepted()
         .filter(|judged| !is_explained(view, judged) && is_apart(view, judged));
-    for (cause, judged) in unexplained.filter_map(|judged| Some((cause_of(judged.test)?, judged))) {
+    for (cause, judged) in unexplained.filter_map(|judged| Some((judged.test.cause?, judged))) {
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, tests)) => tests.push(judged),
             None => causes.push((cause, vec![judged])),
@@ -267,13 +219,13 @@ fn is_apart(view: View<'_>, judged: &TestJudgement) -> bool {
     };
     let is_at_recipient =
         matches!(judged.outcome, Outcome::Accepted { stage, .. } if stage != Stage::EndOfData);
-    !(is_at_recipient && view.test("foreign-to-foreign").is_some_and(is_late))
+    !(is_at_recipient && view.test(TestRole::Plain).is_some_and(is_late))
 }
 
 /// Whether the same sender is enough with a plain recipient: then the recipient of this test adds
-/// nothing. Whoever lets any password in had no failed authentication.
+/// nothing. Where any password is accepted, no authentication has failed.
 fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
-    if judged.test.id == "after-failed-auth" {
+    if judged.test.is(TestRole::AfterFailedAuth) {
         return view.accepted().any(|other| other.test.group == Group::Auth);
     }
     judged.test.group != Group::Sender
@@ -323,11 +275,9 @@ fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> D
 
 /// The control that shows that the server takes any local part of its own domain.
 fn any_local_part<'a>(view: View<'a>) -> Option<&'a TestJudgement> {
-    let controls = ["ctl-local-nx", "ctl-host-nx"]
+    UNKNOWN_USERS
         .into_iter()
-        .filter_map(|id| view.test(id));
-    controls
-        .into_iter()
+        .filter_map(|role| view.test(role))
         .find(|judged| matches!(judged.outcome, Outcome::Accepted { .. }))
 }
 
@@ -338,7 +288,7 @@ fn baseline<'a>(
     accepted: &[&TestJudgement],
 ) -> Option<(&'a TestJudgement, &'a TestJudgement)> {
     let plain = view
-        .test("foreign-to-foreign")
+        .test(TestRole::Plain)
         .filter(|judged| answer(judged) == Answer::No)?;
     let reverse_path = accepted.first().map(|judged| judged.test.reverse_path);
     let same_sender = view.path.tests.iter().find(|judged| {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    catalogue::{self, RelayTest},
+    catalogue::{self, RelayTest, TestRole},
     check::{Verdict, Weight, elsewhere, submission},
     event::{Event, Path},
     octets::Octets,
@@ -186,10 +186,9 @@ fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
             && (path.way.address == first.address || path.way.host == first.host)
     };
     let beside = known.iter().find(is_beside).map(|path| path.way.clone());
-    let tests = ["foreign-to-foreign", "ctl-postmaster"]
-        .iter()
-        .filter_map(|id| catalogue::by_id(id))
-        .collect();
+    let tests = [TestRole::Plain, TestRole::Postmaster]
+        .map(catalogue::by_role)
+        .to_vec();
     paths.extend(beside.map(|way| (way, tests)));
 }
 
@@ -199,17 +198,20 @@ fn counted(count: usize, what: &str) -> String {
 
 impl PathDocument {
     fn takes_postmaster(&self) -> bool {
-        self.controls
-            .iter()
-            .any(|control| control.id == "ctl-postmaster" && control.outcome == "accepted")
+        self.accepted_controls()
+            .any(|control| control.is(TestRole::Postmaster))
     }
 
-    /// Whether another foreign domain than ours was taken.
+    /// True if another foreign domain than ours was accepted.
     fn takes_mail_elsewhere(&self) -> bool {
-        let is_foreign = |control: &TestDocument| elsewhere::FOREIGN.contains(&control.id.as_str());
+        self.accepted_controls().any(elsewhere::is_foreign)
+    }
+
+    fn accepted_controls(&self) -> impl Iterator<Item = &'static RelayTest> {
         self.controls
             .iter()
-            .any(|control| is_foreign(control) && control.outcome == "accepted")
+            .filter(|control| control.outcome == "accepted")
+            .filter_map(|control| catalogue::by_id(&control.id))
     }
 
     /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
@@ -225,7 +227,7 @@ impl PathDocument {
             .filter_map(|test| catalogue::by_id(&test.id))
             .collect();
         if failed.is_empty() && self.takes_mail_elsewhere() {
-            failed.extend(catalogue::by_id("foreign-to-foreign"));
+            failed.push(catalogue::by_role(TestRole::Plain));
         }
         let controls = self
             .controls

@@ -202,4 +202,6 @@ roles! {
     UnresolvableSender,
     /// LHLO.
     Lmtp,
+    /// A control: a user of the server who authenticates.
+    Authenticated,
 }

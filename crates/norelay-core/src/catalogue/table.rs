@@ -532,7 +532,8 @@ tests! {
 
     // Run where a user and a password are given.
     160 "ctl-authenticated" Thorough Control Strong
-        "<{authenticated_user}>" "<{user}@{domain}>" &[Credentials, Mail, Rcpt];
+        "<{authenticated_user}>" "<{user}@{domain}>" &[Credentials, Mail, Rcpt],
+        role Authenticated;
 
     // Scored again: numbers are given in the order of their finding.
     161 "postmaster-recipient" Standard RecipientDomain Strong

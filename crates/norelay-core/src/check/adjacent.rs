@@ -3,7 +3,7 @@
 //!
 //! Rules:
 //! - Nothing here bears on the relay verdict.
-//! - A test is known by its id; one that the catalogue doesn't have (yet) gives no fact.
+//! - A test is known by its role in the catalogue.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use super::{
     verdict::{Judgement, PathJudgement, TestJudgement},
 };
 use crate::{
-    catalogue::Profile,
+    catalogue::{Profile, TestRole},
     octets::Octets,
     report::Report,
     seen::{self, Loss, Meaning},
@@ -30,18 +30,17 @@ use crate::{
 const REVERSE_NAME: &str = "reverse_name_confirmed";
 
 /// Adjacent tests whose acceptance is worth knowing, and the kind of finding that it makes.
-const ACCEPTANCES: &[(&str, &str)] = &[
-    ("spoof-local-to-local", "local_sender_spoofed"),
-    ("etrn-open", "etrn_accepted"),
-    ("turn-open", "turn_accepted"),
-    ("unresolvable-sender", "unresolvable_sender_accepted"),
-    ("lmtp-exposed", "lmtp_exposed"),
-    ("starttls-injection", "starttls_injection"),
+const ACCEPTANCES: &[(TestRole, &str)] = &[
+    (TestRole::SpoofedUser, "local_sender_spoofed"),
+    (TestRole::Etrn, "etrn_accepted"),
+    (TestRole::Turn, "turn_accepted"),
+    (TestRole::UnresolvableSender, "unresolvable_sender_accepted"),
+    (TestRole::Lmtp, "lmtp_exposed"),
+    (TestRole::StartTlsInjection, "starttls_injection"),
 ];
 
-/// Tests that ask for a user whom nobody has and then for one who exists, and the verb that they
-/// ask with.
-const DISCLOSURES: &[(&str, &str)] = &[("vrfy-disclosure", "VRFY"), ("expn-disclosure", "EXPN")];
+/// Tests that ask for a made-up user and then for one who exists, and the verb that each asks with.
+const DISCLOSURES: &[(TestRole, &str)] = &[(TestRole::Vrfy, "VRFY"), (TestRole::Expn, "EXPN")];
 
 /// All of them, for all paths.
 pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
@@ -94,38 +93,37 @@ fn all(judged: &PathJudgement) -> impl Iterator<Item = &TestJudgement> {
     judged.tests.iter().chain(&judged.controls)
 }
 
-fn find<'a>(judged: &'a PathJudgement, id: &str) -> Option<&'a TestJudgement> {
-    all(judged).find(|judged| judged.test.id == id)
-}
-
 fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
     let accepted = ACCEPTANCES
         .iter()
-        .filter_map(|(id, tag)| match &find(judged, id)?.outcome {
+        .filter_map(|(role, tag)| match &judged.of(*role)?.outcome {
             Outcome::Accepted { reply, .. } => {
                 Some(Fact::new(tag, Some(index), [reply.to_string()]))
             }
             _ => None,
         });
-    let bare = find(judged, "ctl-bare-postmaster").and_then(|judged| match &judged.outcome {
-        Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
-            Some(Fact::new("bare_postmaster_refused", Some(index), [reply.to_string()]))
-        }
-        _ => None,
-    });
+    let bare = judged
+        .of(TestRole::BarePostmaster)
+        .and_then(|judged| match &judged.outcome {
+            Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
+                Some(Fact::new("bare_postmaster_refused", Some(index), [reply.to_string()]))
+            }
+            _ => None,
+        });
     accepted.chain(bare).collect()
 }
 
-/// VRFY and EXPN, where a user who exists gets another answer than one whom nobody has.
+/// VRFY and EXPN, where a user who exists gets another answer than a made-up one.
 fn disclosure_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
-    let disclosed = DISCLOSURES.iter().filter_map(|(id, verb)| {
-        let dialogues = find(judged, id)?
+    let disclosed = DISCLOSURES.iter().filter_map(|(role, verb)| {
+        let judged = judged.of(*role)?;
+        let dialogues = judged
             .dialogues
             .iter()
             .filter_map(|number| report.dialogues.get(number));
         let pairs = dialogues.filter_map(|dialogue| {
             let mut replies = dialogue
-                .answers_for(id)
+                .answers_for(judged.test.id)
                 .filter(|exchange| exchange.stage == Stage::Other);
             Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
         });
@@ -198,8 +196,8 @@ fn recipient_facts(report: &Report, index: u8, judged: &PathJudgement) -> Option
         .run
         .as_ref()
         .is_some_and(|run| run.profile >= Profile::Standard);
-    let outcome = |id| find(judged, id).map(|judged| &judged.outcome);
-    match (outcome("ctl-local-nx"), outcome("ctl-postmaster")) {
+    let outcome = |role| judged.of(role).map(|judged| &judged.outcome);
+    match (outcome(TestRole::UnknownUser), outcome(TestRole::Postmaster)) {
         (
             Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }),
             Some(Outcome::Accepted { .. }),

@@ -6,11 +6,17 @@
 //! that takes them isn't closed, whatever it says to the tests.
 
 use super::{outcome::Outcome, verdict::TestJudgement};
+use crate::catalogue::{RelayTest, TestRole};
 
-/// The controls whose recipients are nobody's here.
-pub(crate) const FOREIGN: [&str; 2] = ["ctl-second-foreign", "ctl-foreign-invalid"];
+/// The controls that ask for a recipient in another domain than the server's and ours.
+pub(crate) const FOREIGN: [TestRole; 2] = [TestRole::SecondForeign, TestRole::ImpossibleForeign];
 
-/// Whether a control shows that the server takes mail for somewhere else.
+/// True if a test is such a control.
+pub(crate) fn is_foreign(test: &RelayTest) -> bool {
+    FOREIGN.into_iter().any(|role| test.is(role))
+}
+
+/// True if a control shows that the server accepts mail for other domains.
 pub(super) fn is_taken(judged: &TestJudgement) -> bool {
-    FOREIGN.contains(&judged.test.id) && matches!(judged.outcome, Outcome::Accepted { .. })
+    is_foreign(judged.test) && matches!(judged.outcome, Outcome::Accepted { .. })
 }

@@ -13,13 +13,13 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adjacent, arrival,
+    adjacent, arrival, footer,
     outcome::Outcome,
     reason::Reason,
     verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
 };
 use crate::{
-    catalogue,
+    catalogue::{self, TestRole},
     event::Receipt,
     octets::{Octets, harmless},
     report::{Dialogue, Report},
@@ -418,38 +418,28 @@ fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) 
 }
 
 fn control_facts(index: u8, judged: &PathJudgement, report: &Report) -> Vec<Fact> {
-    let outcome = |id: &str| {
-        judged
-            .controls
-            .iter()
-            .find(|judged| judged.test.id == id)
-            .map(|judged| &judged.outcome)
-    };
-    let is_accepted = |id: &str| matches!(outcome(id), Some(Outcome::Accepted { .. }));
+    let outcome = |role| judged.of(role).map(|judged| &judged.outcome);
+    let is_accepted = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
     let mut facts = Vec::new();
-    let any: Vec<_> = ["ctl-local-nx", "ctl-host-nx"]
+    let any: Vec<_> = footer::UNKNOWN_USERS
         .into_iter()
-        .filter(|id| is_accepted(id))
+        .filter(|role| is_accepted(*role))
+        .map(|role| catalogue::by_role(role).id)
         .collect();
     if !any.is_empty() {
         facts.push(Fact::new("accepts_any_local_part", Some(index), [any.join(", ")]));
     }
-    if is_accepted("ctl-foreign-invalid") {
+    if is_accepted(TestRole::ImpossibleForeign) {
         facts.push(Fact::new("accepts_impossible_domain", Some(index), []));
     }
-    if let Some(Outcome::Refused { reply, reason, .. }) = outcome("ctl-postmaster")
+    if let Some(Outcome::Refused { reply, reason, .. }) = outcome(TestRole::Postmaster)
         && *reason != Reason::Reputation
     {
         facts.push(Fact::new("postmaster_refused", Some(index), [reply.to_string()]));
     }
-    let first = judged
-        .tests
-        .iter()
-        .find(|judged| judged.test.id == "foreign-to-foreign")
-        .map(|judged| &judged.outcome);
     // The control goes no further than RCPT: only a refusal there can be compared with it.
-    if is_accepted("ctl-second-foreign")
-        && matches!(first, Some(Outcome::Refused { stage: Stage::Rcpt, .. }))
+    if is_accepted(TestRole::SecondForeign)
+        && matches!(outcome(TestRole::Plain), Some(Outcome::Refused { stage: Stage::Rcpt, .. }))
     {
         let domain = report
             .run

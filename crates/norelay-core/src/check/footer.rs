@@ -12,19 +12,22 @@ use super::{
     reason::{self, Reason},
 };
 use crate::{
+    catalogue::{self, TestRole},
     report::Report,
     smtp::{Reply, Stage},
 };
 
-/// The controls that ask for a user whom nobody has.
-const NOBODIES: [&str; 2] = ["ctl-local-nx", "ctl-host-nx"];
+/// The controls that ask for a made-up user of the server.
+pub(crate) const UNKNOWN_USERS: [TestRole; 2] =
+    [TestRole::UnknownUser, TestRole::UnknownUserAtHost];
 
-/// How the servers of a run refuse a user whom nobody has.
+/// How the servers of a run refuse a made-up user.
 pub(super) fn refusals_of_nobody(report: &Report) -> Vec<Reply> {
     let asked = report.dialogues.values().flat_map(|dialogue| {
-        let of_nobody = NOBODIES
-            .iter()
-            .filter(|id| dialogue.tests.iter().any(|test| test == *id));
+        let of_nobody = UNKNOWN_USERS
+            .map(|role| catalogue::by_role(role).id)
+            .into_iter()
+            .filter(|id| dialogue.tests.iter().any(|test| test == id));
         of_nobody.map(move |id| Outcome::of(dialogue, id))
     });
     let mut replies: Vec<Reply> = asked

@@ -10,7 +10,7 @@ mod arrival;
 pub mod dane;
 pub(crate) mod elsewhere;
 pub mod finding;
-mod footer;
+pub(crate) mod footer;
 mod late;
 pub mod outcome;
 pub mod reason;

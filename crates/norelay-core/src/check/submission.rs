@@ -7,6 +7,7 @@
 
 use super::{outcome::Outcome, reason::Reason};
 use crate::{
+    catalogue::{self, TestRole},
     report::Report,
     smtp::{Reply, Stage},
 };
@@ -60,14 +61,15 @@ fn offers_authentication(report: &Report, path: u8) -> bool {
 
 /// Whether the same server takes our mail to its postmaster at another port.
 fn takes_postmaster_elsewhere(report: &Report, path: u8) -> bool {
+    let postmaster = catalogue::by_role(TestRole::Postmaster).id;
     let Some(facts) = report.paths.get(usize::from(path)) else { return false };
     let mut others = (0..=u8::MAX)
         .zip(&report.paths)
         .filter(|(index, other)| *index != path && other.way.is_to_host_of(&facts.way));
     others.any(|(index, _)| {
-        let mut asked = report.dialogues_of(index, "ctl-postmaster");
+        let mut asked = report.dialogues_of(index, postmaster);
         asked.any(|(_, dialogue)| {
-            matches!(Outcome::of(dialogue, "ctl-postmaster"), Outcome::Accepted { .. })
+            matches!(Outcome::of(dialogue, postmaster), Outcome::Accepted { .. })
         })
     })
 }

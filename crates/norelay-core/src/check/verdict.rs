@@ -21,7 +21,7 @@ use super::{
     submission,
 };
 use crate::{
-    catalogue::{self, Group, RelayTest, Strength},
+    catalogue::{self, Group, RelayTest, Strength, TestRole},
     event::Path,
     report::{Exchange, PathFacts, Report},
     seen::neighbour,
@@ -115,6 +115,17 @@ pub struct PathJudgement {
     pub controls: Vec<TestJudgement>,
 }
 
+impl PathJudgement {
+    /// What became of the test or control with this role, where the path was asked it.
+    #[must_use]
+    pub fn of(&self, role: TestRole) -> Option<&TestJudgement> {
+        self.tests
+            .iter()
+            .chain(&self.controls)
+            .find(|judged| judged.test.is(role))
+    }
+}
+
 /// What the facts about a test mean.
 #[derive(Clone, Debug)]
 pub struct TestJudgement {
@@ -173,9 +184,7 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
     }
     tests.sort_by_key(|judged: &TestJudgement| judged.test.number);
     controls.sort_by_key(|judged| judged.test.number);
-    let plain = tests
-        .iter()
-        .find(|judged| judged.test.id == "foreign-to-foreign");
+    let plain = tests.iter().find(|judged| judged.test.is(TestRole::Plain));
     let plain = plain
         .and_then(|judged| footer::refusal(&judged.outcome))
         .cloned();
@@ -263,18 +272,13 @@ fn outcome_of(
 
 impl<'a> Controls<'a> {
     fn shown_by(report: &Report, controls: &'a [TestJudgement], anywhere: &'a [Reply]) -> Self {
-        let refusal =
-            |id| footer::refusal(&controls.iter().find(|judged| judged.test.id == id)?.outcome);
-        let accepts = |id| {
-            controls.iter().any(|judged| {
-                judged.test.id == id && matches!(judged.outcome, Outcome::Accepted { .. })
-            })
-        };
+        let outcome = |role| Some(&controls.iter().find(|judged| judged.test.is(role))?.outcome);
+        let accepts = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
         Self {
-            takes_any_local_part: accepts("ctl-local-nx") || accepts("ctl-host-nx"),
-            takes_postmaster: accepts("ctl-postmaster"),
+            takes_any_local_part: footer::UNKNOWN_USERS.into_iter().any(accepts),
+            takes_postmaster: accepts(TestRole::Postmaster),
             probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
-            nobodies: [refusal("ctl-local-nx"), refusal("ctl-host-nx")],
+            nobodies: footer::UNKNOWN_USERS.map(|role| outcome(role).and_then(footer::refusal)),
             anywhere,
             plain: None,
         }

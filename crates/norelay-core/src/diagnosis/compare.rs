@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use super::{Answer, Diagnosis, View, seen, sentence};
 use crate::{
-    catalogue::Group,
+    catalogue::{self, Group, RelayTest, TestRole},
     check::{
-        Outcome, Reason,
+        Outcome, Reason, elsewhere,
         verdict::{TestJudgement, Weight},
     },
     event::Path,
@@ -17,22 +17,19 @@ use crate::{
     smtp::{Security, Stage},
 };
 
-/// The plain test.
-const PLAIN: &str = "foreign-to-foreign";
-
 /// A cause, and the sentences that show it.
 type Ground = (Cause, Vec<String>);
 
 /// Why the plain question was accepted on a path.
 pub(super) fn plain(view: View<'_>) -> Diagnosis {
     let proven = view
-        .test("foreign-to-foreign")
+        .test(TestRole::Plain)
         .is_some_and(|judged| judged.weight == Weight::Proof);
     let grounds: &[fn(View<'_>) -> Option<Ground>] =
         &[lost_address, one_domain, by_recipient, one_family, under_tls, one_port];
     let found = grounds.iter().find_map(|ground| ground(view));
     let (cause, mut evidence) = found.unwrap_or_else(|| (Cause::TrustsEveryone, Vec::new()));
-    if let Some(judged) = view.test("foreign-to-foreign") {
+    if let Some(judged) = view.test(TestRole::Plain) {
         evidence.insert(0, sentence::accepted(view, judged, None));
     }
     let mut rules_out = sentence::rules_out(view, cause);
@@ -81,7 +78,7 @@ fn lost_address(view: View<'_>) -> Option<Ground> {
 /// A second foreign domain was refused: it is ours that is permitted.
 fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     let asked = |view: View<'a>| {
-        view.test("ctl-second-foreign")
+        view.test(TestRole::SecondForeign)
             .filter(|judged| !judged.dialogues.is_empty())
     };
     let second = asked(view).or_else(|| twins(view).filter_map(asked).next());
@@ -91,8 +88,9 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
         "A recipient at {domain} was accepted, one at another foreign domain refused ({}).",
         sentence::reply_of(second)
     );
-    let traps = ["mx-backup-trap", "mx-primary-trap"];
-    let by_mx = traps.iter().any(|id| view.answer(id) == Answer::Yes);
+    let by_mx = view
+        .accepted()
+        .any(|judged| judged.test.cause == Some(Cause::BackupMxLoose));
     Some((
         if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide },
         vec![comparison],
@@ -106,7 +104,7 @@ fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
         way(*other)
             .zip(way(view))
             .is_some_and(|(other, ours)| other.is_to_host_of(ours))
-            && other.answer(PLAIN) == Answer::Yes
+            && other.answer(TestRole::Plain) == Answer::Yes
     })
 }
 
@@ -122,7 +120,7 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
     let view = Some(view)
         .filter(asked)
         .or_else(|| twins(view).find(asked))?;
-    let plain = view.test(PLAIN)?.test;
+    let plain = view.test(TestRole::Plain)?.test;
     let mut others = view.path.tests.iter().filter(|judged| {
         judged.test.group == Group::RecipientDomain
             && judged.test.reverse_path == plain.reverse_path
@@ -135,7 +133,7 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
 /// The other address family is closed: the relay check works where the client's address arrives. If
 /// it arrives here as well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
-    let comparison = over_families(view, PLAIN, is_denied)?;
+    let comparison = over_families(view, plain_test(), is_denied)?;
     if seen::is_well_seen(view.report, view.index) {
         return Some((Cause::TrustsEveryone, vec![comparison]));
     }
@@ -177,12 +175,12 @@ pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
 /// The plain test, refused at RCPT, where a control shows that another foreign domain is taken; and
 /// the comparison.
 fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
-    let plain = view.test(PLAIN)?;
+    let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { stage: Stage::Rcpt, .. } = plain.outcome else { return None };
     let is_taken = |judged: &&TestJudgement| super::answer(judged) == Answer::Yes;
-    let controls = ["ctl-second-foreign", "ctl-foreign-invalid"]
+    let controls = elsewhere::FOREIGN
         .into_iter()
-        .filter_map(|id| view.test(id));
+        .filter_map(|role| view.test(role));
     let taken = controls.into_iter().find(is_taken)?;
     Some((plain, sentence::other_domain(taken, plain, domain(view))))
 }
@@ -190,12 +188,12 @@ fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
 /// The null sender and one of the server's own are taken, and ours is refused for its own sake: it
 /// is the exception.
 pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
-    let plain = view.test(PLAIN)?;
+    let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { reason: Reason::SenderDomain, .. } = plain.outcome else { return None };
     let is_other = |judged: &TestJudgement| {
-        judged.test.group == Group::Sender && judged.test.id != "null-sender"
+        judged.test.group == Group::Sender && !judged.test.is(TestRole::NullSender)
     };
-    if view.answer("null-sender") != Answer::Yes || !view.accepted().any(is_other) {
+    if view.answer(TestRole::NullSender) != Answer::Yes || !view.accepted().any(is_other) {
         return None;
     }
     let proven = view.accepted().any(|judged| judged.weight == Weight::Proof);
@@ -219,10 +217,8 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
         .accepted()
         .find(|judged| judged.test.group == Group::Sender)?;
     let is_refused = |judged: &TestJudgement| matches!(judged.outcome, Outcome::Refused { .. });
-    let mut evidence = vec![
-        sentence::accepted(view, judged, None),
-        over_families(view, judged.test.id, is_refused)?,
-    ];
+    let mut evidence =
+        vec![sentence::accepted(view, judged, None), over_families(view, judged.test, is_refused)?];
     if seen::is_well_seen(view.report, view.index) {
         return None;
     }
@@ -238,7 +234,7 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
 /// port.
 fn over_families(
     view: View<'_>,
-    test: &str,
+    test: &RelayTest,
     is_refused: impl Fn(&TestJudgement) -> bool,
 ) -> Option<String> {
     let ours = way(view)?;
@@ -254,7 +250,7 @@ fn over_families(
 /// The same port is closed in the clear.
 fn under_tls(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
-    let other = refusing(view, PLAIN, is_denied, |other| {
+    let other = refusing(view, plain_test(), is_denied, |other| {
         (other.address, other.port) == (ours.address, ours.port)
             && other.security == Security::Plain
             && ours.security == Security::StartTls
@@ -266,7 +262,7 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
 /// Another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
     let ours = way(view)?;
-    let other = refusing(view, PLAIN, is_denied, |other| {
+    let other = refusing(view, plain_test(), is_denied, |other| {
         other.address == ours.address && other.port != ours.port
     })?;
     let comparison = format!(
@@ -285,16 +281,28 @@ fn is_denied(judged: &TestJudgement) -> bool {
     super::answer(judged) == Answer::No
 }
 
+fn plain_test() -> &'static RelayTest {
+    catalogue::by_role(TestRole::Plain)
+}
+
+/// What became of a scored test on a path.
+fn asked_on<'a>(view: View<'a>, test: &RelayTest) -> Option<&'a TestJudgement> {
+    view.path
+        .tests
+        .iter()
+        .find(|judged| judged.test.number == test.number)
+}
+
 /// A path of this kind that refused a test, and its reply.
 fn refusing<'a>(
     view: View<'a>,
-    test: &str,
+    test: &RelayTest,
     is_refused: impl Fn(&TestJudgement) -> bool,
     is_kind: impl Fn(&Path) -> bool,
 ) -> Option<(View<'a>, &'a Path, String)> {
     view.others().find_map(|other| {
         let path = way(other).filter(|path| is_kind(path))?;
-        let judged = other.test(test).filter(|judged| is_refused(judged))?;
+        let judged = asked_on(other, test).filter(|judged| is_refused(judged))?;
         Some((other, path, sentence::reply_of(judged)))
     })
 }
@@ -303,7 +311,7 @@ fn refusing<'a>(
 fn everywhere(view: View<'_>) -> Option<String> {
     let open = view
         .others()
-        .filter(|other| other.answer("foreign-to-foreign") == Answer::Yes)
+        .filter(|other| other.answer(TestRole::Plain) == Answer::Yes)
         .count();
     (open > 0 && open + 1 == view.judgement.paths.len()).then(|| {
         "It isn't one port or address family: the plain test was accepted on every path.".to_owned()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{Answer, View, answer};
 use crate::{
-    catalogue::Group,
+    catalogue::{Group, TestRole},
     check::{Outcome, Reason, verdict::TestJudgement},
     event::Path,
     octets::harmless,
@@ -256,23 +256,27 @@ pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
 }
 
 /// What a single refusal shows not to be the cause.
-static RULED_OUT: &[(&str, Cause, &str)] = &[
-    ("foreign-to-foreign", Cause::TrustsEveryone, "It doesn't relay for every client"),
-    ("null-sender", Cause::TrustsNullSender, "Naming no sender isn't enough"),
+static RULED_OUT: &[(TestRole, Cause, &str)] = &[
+    (TestRole::Plain, Cause::TrustsEveryone, "It doesn't relay for every client"),
+    (TestRole::NullSender, Cause::TrustsNullSender, "Naming no sender isn't enough"),
     (
-        "target-host-sender",
+        TestRole::OwnHostSender,
         Cause::TrustsSenderDomain,
         "A sender at the server's own name isn't enough",
     ),
     (
-        "local-domain-sender",
+        TestRole::OwnDomainSender,
         Cause::TrustsSenderDomain,
         "A sender in its own mail domain isn't enough",
     ),
-    ("helo-localhost", Cause::TrustsHeloName, "Saying HELO localhost isn't enough"),
-    ("auth-plain-random", Cause::TrustsAnyCredentials, "Credentials that nobody has aren't enough"),
+    (TestRole::HeloLocalhost, Cause::TrustsHeloName, "Saying HELO localhost isn't enough"),
     (
-        "ctl-second-foreign",
+        TestRole::UnknownCredentials,
+        Cause::TrustsAnyCredentials,
+        "Credentials that nobody has aren't enough",
+    ),
+    (
+        TestRole::SecondForeign,
         Cause::TrustsEveryone,
         "Not every foreign domain is a permitted recipient",
     ),
@@ -283,15 +287,15 @@ pub(super) fn rules_out(view: View<'_>, cause: Cause) -> Vec<String> {
     let mut ruled_out: Vec<String> = RULED_OUT
         .iter()
         .filter(|(_, ruled_out, _)| *ruled_out != cause)
-        .filter_map(|(id, _, sentence)| {
-            let judged = view.test(id)?;
+        .filter_map(|(role, _, sentence)| {
+            let judged = view.test(*role)?;
             let is_refused = answer(judged) == Answer::No
                 || (judged.test.is_control() && is_refusal_of_relaying(judged));
             is_refused.then(|| format!("{sentence} (test {} was refused).", judged.test.number))
         })
         .collect();
     let second = view
-        .test("ctl-second-foreign")
+        .test(TestRole::SecondForeign)
         .map(|judged| &judged.outcome);
     if cause == Cause::TrustsEveryone
         && matches!(second, Some(Outcome::Accepted { .. } | Outcome::Relayed { .. }))

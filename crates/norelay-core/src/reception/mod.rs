@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 pub use self::copies::Copies;
 use crate::{
-    catalogue,
+    catalogue::{self, TestRole},
     event::Receipt,
     octets::Octets,
     smtp::{Message, receiver::Policy},
@@ -34,8 +34,6 @@ use crate::{
 const MAX_HELO: usize = 255;
 
 const REFUSAL: &str = "550 5.7.1 This host takes relay-test messages only and relays nothing";
-/// The test whose message comes to postmaster of the probe domain.
-const TO_POSTMASTER: &str = "postmaster-recipient";
 const NO_POSTMASTER: &str = "550 5.1.1 Nobody reads mail on this host; HELP tells what it is";
 
 /// The key that tokens are verified with.
@@ -82,7 +80,7 @@ fn token_in(
     if mailbox(forward_path).starts_with("postmaster@") {
         let is_asked = |token: &Token| {
             token.role == Role::Sender
-                && catalogue::by_id(TO_POSTMASTER).is_some_and(|test| test.number == token.test)
+                && catalogue::by_role(TestRole::ForeignPostmaster).number == token.test
         };
         let token = find(reverse_path.as_bytes()).filter(is_asked)?;
         return Some(Token { role: Role::Recipient, ..token });

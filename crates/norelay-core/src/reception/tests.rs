@@ -142,9 +142,7 @@ fn there_is_a_postmaster_but_mail_is_taken_only_where_somebody_reads() {
 /// key's, proves nothing.
 #[test]
 fn a_message_to_postmaster_is_evidence_by_its_sender() {
-    let number = catalogue::by_id(TO_POSTMASTER)
-        .expect("the test is in the table")
-        .number;
+    let number = catalogue::by_role(TestRole::ForeignPostmaster).number;
     let of_test = |key: &TokenKey, test, role| {
         key.for_run(RUN)
             .mint(Token { run: RUN, path: 1, test, role })

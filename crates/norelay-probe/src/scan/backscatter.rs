@@ -8,7 +8,7 @@
 use std::sync::{Arc, PoisonError};
 
 use norelay_core::{
-    catalogue::RelayTest,
+    catalogue::{RelayTest, TestRole},
     check::{Outcome, verdict},
     event::Path,
     proof::{Candidate, Proof, Wording},
@@ -21,9 +21,6 @@ use super::{
     proof::{Delivered, Post},
 };
 use crate::network::Network;
-
-/// The test whose acceptance makes it worth a message.
-const BACKSCATTER: &str = "backscatter";
 
 /// Sends the message where such a recipient was accepted, and notes the bounce to wait for.
 pub async fn provoke<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
@@ -56,10 +53,7 @@ fn accepted<N: Network>(context: &Context<N>) -> Option<(u8, Path, &'static Rela
         let judgement = verdict::judge(report);
         let mut paths = (0..).zip(&report.paths).zip(&judgement.paths);
         paths.find_map(|((index, facts), judged)| {
-            let judged = judged
-                .controls
-                .iter()
-                .find(|judged| judged.test.id == BACKSCATTER)?;
+            let judged = judged.of(TestRole::Backscatter)?;
             let is_accepted = matches!(judged.outcome, Outcome::Accepted { .. });
             is_accepted.then(|| (index, facts.way.clone(), judged.test))
         })

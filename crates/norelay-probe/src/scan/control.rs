@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use norelay_core::{
-    catalogue::{self, Credentials, Mechanism, RelayTest},
+    catalogue::{self, Credentials, Mechanism, RelayTest, TestRole},
     check::Outcome,
     event::{Event, Path},
     proof::{Candidate, Proof, Wording},
@@ -24,12 +24,7 @@ use crate::network::Network;
 /// Lets a user authenticate and send; notes what was delivered, so that it is waited for.
 pub async fn check_user<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) {
     let Some(credentials) = &context.request.credentials else { return };
-    let Some(test) = catalogue::TESTS
-        .iter()
-        .find(|test| test.needs_credentials())
-    else {
-        return;
-    };
+    let test = catalogue::by_role(TestRole::Authenticated);
     let Some((index, way)) = path_of_users(context) else {
         // Without TLS there is nothing to ask; the first path says so.
         context

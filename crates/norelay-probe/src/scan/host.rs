@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use norelay_core::{
-    catalogue::RelayTest,
+    catalogue::{AskedOn, RelayTest, TestRole},
     check::{
         Outcome, Reason,
         verdict::{self, Verdict, Weight},
@@ -23,24 +23,19 @@ use tokio::task::JoinSet;
 use super::{Context, Request, ids, path};
 use crate::network::Network;
 
-/// The plain test.
-const PLAIN: &str = "foreign-to-foreign";
-/// What every path is asked: the plain test, the control that it is compared with, and its own
-/// senders.
-const ON_EVERY_PATH: [&str; 4] =
-    [PLAIN, "ctl-postmaster", "target-host-sender", "local-domain-sender"];
 /// Ports of a host that are asked side by side; each has two connections at most.
 const AT_ONCE: usize = 2;
 
-/// The tests that a path is asked at first.
+/// The tests that a path is asked at first: where the plain test is among those of the run, the
+/// tests for every path, which are the plain test, its control and the server's own senders.
 pub fn first_tests(request: &Request) -> Vec<&'static RelayTest> {
     let on_every_path = request
         .tests
         .iter()
         .copied()
-        .filter(|test| ON_EVERY_PATH.contains(&test.id));
+        .filter(|test| test.paths == AskedOn::EveryPath);
     let plain: Vec<_> = on_every_path.collect();
-    if request.every_path || !plain.iter().any(|test| test.id == PLAIN) {
+    if request.every_path || !plain.iter().any(|test| test.is(TestRole::Plain)) {
         request.tests.clone()
     } else {
         plain

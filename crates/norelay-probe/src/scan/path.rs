@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     batch,
-    catalogue::{self, Credentials, FOREIGN_SENDER, Group, MissingWord, RelayTest, Words},
+    catalogue::{self, Credentials, FOREIGN_SENDER, MissingWord, RelayTest, TestRole, Words},
     check::{Outcome, Reason},
     event::{Event, Path, Wait},
     schedule::{Ending, Limits, Scheduler, Start, Why},
@@ -34,19 +34,6 @@ use crate::{
         old::Inquiry,
     },
 };
-
-/// The most telling questions, first: a server that shuts us out after five refusals has answered
-/// these.
-const FIRST: [&str; 8] = [
-    "foreign-to-foreign",
-    "ctl-postmaster",
-    "target-host-sender",
-    "null-sender",
-    "percent-host",
-    "double-at-host",
-    "source-route-host",
-    "bang-host",
-];
 
 /// What the tasks of a path share.
 pub struct PathScan<N> {
@@ -78,15 +65,7 @@ pub async fn scan_path<N: Network>(
     }
     let scan = PathScan::new(context, index, way.clone());
     tests.retain(|test| !test.sends_message() && !is_answered(context, index, test));
-    tests.sort_by_key(|test| match FIRST.iter().position(|id| *id == test.id) {
-        Some(place) => place,
-        // Refused credentials are what bans are made of: they come last.
-        None if test.group == Group::Auth || test.id.ends_with("-auth") => FIRST.len() + 3,
-        // What is not scored makes no verdict, where a server has had enough.
-        None if test.group == Group::Adjacent => FIRST.len() + 2,
-        // By then many connections have shown what the server offers.
-        None => FIRST.len() + usize::from(test.requirement(way.security).is_some()),
-    });
+    tests.sort_by_key(|test| test.asking_order(way.security));
     let asked = tests.clone();
     if let Some(cause) = scan.clone().scout_and_ask(tests).await {
         scan.ask_with_header(&asked).await;
@@ -346,10 +325,10 @@ impl<N: Network> PathScan<N> {
     }
 
     fn plain_refusal(&self) -> Plain {
-        const PLAIN: &str = "foreign-to-foreign";
+        let plain = catalogue::by_role(TestRole::Plain).id;
         self.context.recorder.look(|report| {
-            let (_, dialogue) = report.dialogues_of(self.index, PLAIN).last()?;
-            match Outcome::of(dialogue, PLAIN) {
+            let (_, dialogue) = report.dialogues_of(self.index, plain).last()?;
+            match Outcome::of(dialogue, plain) {
                 Outcome::Refused { stage, reason, .. } => Some((stage, reason)),
                 _ => None,
             }
