@@ -11,8 +11,8 @@
 //!   64 kB.
 
 mod certificate;
+pub mod client_identity;
 mod failure;
-pub mod identity;
 pub(crate) mod old;
 
 use std::{
@@ -31,7 +31,7 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 pub(crate) use self::certificate::roots;
-use self::identity::ClientIdentity;
+use self::client_identity::ClientIdentity;
 use crate::network::AnyStream;
 
 /// Accepts every certificate and keeps what it saw.

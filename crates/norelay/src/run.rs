@@ -17,7 +17,7 @@ use norelay_probe::{
     record::Sink,
     resolve::{ResolveError, Resolver},
     scan::{self, Request, Scan},
-    secure::identity::ClientIdentity,
+    secure::client_identity::ClientIdentity,
     surroundings::Surroundings,
     target::{Host, Target},
 };

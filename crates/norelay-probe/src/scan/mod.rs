@@ -45,7 +45,7 @@ pub use self::introduction::{introduce, own_name};
 use crate::{
     network::Network,
     record::{Recorder, Sink},
-    secure::identity::ClientIdentity,
+    secure::client_identity::ClientIdentity,
 };
 
 /// fail2ban's usual limit is five refusals in ten minutes.

@@ -30,7 +30,7 @@ use crate::{
     farewells::Farewells,
     network::Network,
     secure::{
-        identity::{ClientIdentity, Identified},
+        client_identity::{ClientIdentity, Identified},
         old::Inquiry,
     },
 };
