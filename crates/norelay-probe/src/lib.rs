@@ -10,6 +10,7 @@
 mod certificate;
 pub mod drive;
 pub mod farewells;
+pub mod identity;
 pub mod key_file;
 pub mod mailbox;
 pub mod network;

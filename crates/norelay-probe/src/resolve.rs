@@ -265,6 +265,12 @@ impl Resolver {
         }
     }
 
+    /// True if a domain has a mail exchanger, and not just the null MX (RFC 7505).
+    pub async fn takes_mail(&self, domain: &str) -> bool {
+        let hosts = self.mx(domain).await.unwrap_or_default();
+        hosts.iter().any(|(_, host)| !host.is_empty())
+    }
+
     /// The addresses of a host, IPv4 first.
     ///
     /// # Errors

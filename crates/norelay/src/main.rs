@@ -10,7 +10,6 @@
 mod blacklist;
 mod explain;
 mod fix;
-mod identity;
 mod nearest;
 mod output;
 mod password;

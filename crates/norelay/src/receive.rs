@@ -16,7 +16,7 @@ use norelay_core::{
     token::Role,
 };
 use norelay_probe::{
-    key_file,
+    identity, key_file,
     mailbox::Mailbox,
     receive::{Config, Receiving},
     spool::{MAX_SPOOL, Spool},
@@ -24,7 +24,7 @@ use norelay_probe::{
 };
 
 use crate::{
-    Complaint, identity,
+    Complaint,
     output::{self, Color},
     run,
 };

@@ -11,6 +11,7 @@ use norelay_core::{
     token::{RunId, TokenKey},
 };
 use norelay_probe::{
+    identity::{Identity, SECOND_DOMAIN},
     key_file,
     network::Internet,
     receipts::ReceiptSource,
@@ -27,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    Complaint, identity, password,
+    Complaint, password,
     progress::Progress,
     proof_service::{self, ProofService, Reception},
     replay, surroundings,
@@ -37,10 +38,8 @@ use crate::{
 /// What the runs of one command share.
 pub struct Session {
     resolver: Resolver,
-    domain: String,
-    domain_given: bool,
+    identity: Identity,
     second_domain: String,
-    helo: Option<String>,
     receipts: Option<ReceiptSource>,
     service: Option<ProofService>,
     surroundings: Surroundings,
@@ -73,8 +72,7 @@ impl Session {
         };
         let given = named(&arguments.domain)?;
         let second_domain =
-            named(&arguments.second_domain)?.unwrap_or_else(|| identity::SECOND_DOMAIN.to_owned());
-        let helo = arguments.helo.clone().or_else(identity::host_name);
+            named(&arguments.second_domain)?.unwrap_or_else(|| SECOND_DOMAIN.to_owned());
         let service = match arguments
             .receiver
             .as_deref()
@@ -87,24 +85,16 @@ impl Session {
             .as_ref()
             .map(|service| service.domain.clone())
             .or(given);
-        let domain_given = given.is_some();
-        let domain = match given {
-            Some(domain) => domain,
-            None => identity::own_domain(&resolver)
-                .await
-                .unwrap_or_else(|| identity::FALLBACK_DOMAIN.to_owned()),
-        };
+        let identity = Identity::find(given, arguments.helo.clone(), &resolver).await;
         let credentials = password::credentials(arguments)?;
         let client_identity = client_identity(arguments)?;
-        let receipts = receipt_source(arguments, &domain, helo.as_deref())?;
+        let receipts = receipt_source(arguments, &identity.domain, identity.helo.as_deref())?;
         let surroundings = surroundings::prepare(&arguments.surroundings, arguments.resolver)?;
         let stop = stopped_by_user();
         Ok(Self {
             resolver,
-            domain,
-            domain_given,
+            identity,
             second_domain,
-            helo,
             receipts,
             service,
             surroundings,
@@ -219,7 +209,7 @@ impl Session {
                 "{shown} is not the log of a run that can go on: start it anew."
             )));
         };
-        if self.receipts.is_some() && run.domain != self.domain {
+        if self.receipts.is_some() && run.domain != self.identity.domain {
             let sentence = format!(
                 "The run in {shown} is for the probe domain {}: give it with --domain.",
                 run.domain
@@ -307,14 +297,19 @@ impl Session {
         if self.receipts.is_none() && self.service.is_none() {
             return Ok(());
         }
-        for (_, host) in self.resolver.mx(&self.domain).await.unwrap_or_default() {
+        for (_, host) in self
+            .resolver
+            .mx(&self.identity.domain)
+            .await
+            .unwrap_or_default()
+        {
             let own = self.resolver.addresses(&host).await.unwrap_or_default();
             if exchangers
                 .iter()
                 .flat_map(|exchanger| &exchanger.addresses)
                 .any(|address| own.contains(address))
             {
-                let domain = &self.domain;
+                let domain = &self.identity.domain;
                 return Err(Complaint::usage(format!(
                     "The target takes the mail of the probe domain {domain} itself, so nothing \
                      could be told: give another --domain."
@@ -334,7 +329,7 @@ impl Session {
             .iter()
             .any(|test| test.uses("backup_trap") || test.uses("primary_trap"))
         {
-            true => self.resolver.traps(&self.domain, exchangers).await,
+            true => self.resolver.traps(&self.identity.domain, exchangers).await,
             false => scan::Traps::default(),
         }
     }
@@ -355,13 +350,13 @@ impl Session {
             address_typed: false,
             profile: arguments.profile(),
             tests: tests.to_vec(),
-            domain: self.domain.clone(),
-            domain_given: self.domain_given,
+            domain: self.identity.domain.clone(),
+            domain_given: self.identity.domain_given,
             second_domain: Some(self.second_domain.clone()),
             local_domain: arguments.local_domain.clone(),
             introduction: Vec::new(),
             local_user: arguments.local_user.clone(),
-            helo: self.helo.clone(),
+            helo: self.identity.helo.clone(),
             receivers: arguments
                 .receive
                 .iter()
@@ -415,9 +410,9 @@ impl Session {
             target: text.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             profile: arguments.profile(),
-            domain: self.domain.clone(),
-            domain_given: self.domain_given,
-            helo: self.helo.clone().unwrap_or_default(),
+            domain: self.identity.domain.clone(),
+            domain_given: self.identity.domain_given,
+            helo: self.identity.helo.clone().unwrap_or_default(),
             local_domain: arguments.local_domain.clone(),
             receiving: false,
             seen_as_expected: arguments.seen_as_expected,

@@ -20,6 +20,7 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use norelay_probe::identity::SECOND_DOMAIN;
 use serde::Deserialize;
 
 pub use self::{
@@ -251,7 +252,7 @@ impl Default for Test {
     fn default() -> Self {
         Self {
             domain: None,
-            second_domain: "example.net".to_owned(),
+            second_domain: SECOND_DOMAIN.to_owned(),
             helo: None,
             source_address: None,
             resolver: None,

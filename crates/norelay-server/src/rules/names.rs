@@ -1,6 +1,6 @@
 //! Names and addresses, as the service asks for them: the real DNS, and in tests another.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use futures_util::future::BoxFuture;
 use norelay_core::event::MailExchanger;
@@ -36,21 +36,8 @@ pub trait Names: Send + Sync + 'static {
     fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>>;
 }
 
-/// The longest that one question may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The real DNS.
-pub struct Dns(Resolver);
-
-impl Dns {
-    /// The given resolver, or the machine's own.
-    ///
-    /// # Errors
-    /// The machine's configuration can't be read.
-    pub fn new(resolver: Option<std::net::SocketAddr>) -> Result<Self, ResolveError> {
-        Resolver::new(resolver, TIMEOUT).map(Self)
-    }
-}
+/// The real DNS, through one resolver.
+pub struct Dns(pub Resolver);
 
 impl Names for Dns {
     fn exchangers<'a>(

@@ -31,6 +31,7 @@ use norelay_core::{
     event::{Event, Receipt, Record},
     token::{RunId, TokenKey},
 };
+use norelay_probe::identity::{FALLBACK_DOMAIN, Identity};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -71,17 +72,6 @@ pub enum Started {
     New(Job),
     /// The target was tested so recently that this result is shown instead.
     Recent(Job),
-}
-
-/// Who we say we are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The probe domain.
-    pub domain: String,
-    /// Whether the settings gave it.
-    pub domain_given: bool,
-    /// The name that we say with EHLO; without one, our address.
-    pub helo: Option<String>,
 }
 
 /// What the service is made of.
@@ -128,7 +118,7 @@ impl Runs {
         let permission =
             Permission::new(config.clone(), store.clone(), Arc::new(crate::rules::names::NoNames));
         let identity =
-            Identity { domain: "example.com".to_owned(), domain_given: false, helo: None };
+            Identity { domain: FALLBACK_DOMAIN.to_owned(), domain_given: false, helo: None };
         let key = TokenKey::new(rand::random());
         Self::of(Parts {
             config,

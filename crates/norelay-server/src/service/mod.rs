@@ -8,7 +8,6 @@
 //! - Stopping: no new requests, running tests back into the queue, the receiver last.
 
 pub mod connect_back;
-mod identity;
 mod impatient;
 mod listener;
 mod receiver;
@@ -23,7 +22,9 @@ use std::{
     time::Duration,
 };
 
-use norelay_probe::{key_file, network::Internet, surroundings::Wanted};
+use norelay_probe::{
+    identity::Identity, key_file, network::Internet, resolve::Resolver, surroundings::Wanted,
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -38,6 +39,8 @@ use crate::{
 
 /// How long open requests may take at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// The longest that one question to the DNS may take.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -77,8 +80,11 @@ pub async fn serve(
     let config = Arc::new(config);
     let store = open_store(&config).await?;
     let _lock = lock(&config.data)?;
-    let names: Arc<dyn Names> =
-        Arc::new(Dns::new(config.test.resolver).map_err(|error| Unservable(error.to_string()))?);
+    let resolver = Resolver::new(config.test.resolver, LOOK_UP_TIMEOUT)
+        .map_err(|error| Unservable(error.to_string()))?;
+    let (domain, helo) = (config.test.domain.clone(), config.test.helo.clone());
+    let identity = Identity::find(domain, helo, &resolver).await;
+    let names: Arc<dyn Names> = Arc::new(Dns(resolver));
     let key_path = config
         .receiver
         .key_file
@@ -97,7 +103,7 @@ pub async fn serve(
             resolver: config.test.resolver,
             wanted: wanted(&config)?,
         }),
-        identity: identity::find(&config, names.as_ref()).await,
+        identity,
         key: key.clone(),
         worker: worker(&config),
     });

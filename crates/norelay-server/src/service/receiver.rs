@@ -13,12 +13,13 @@ use norelay_core::{
     token::TokenKey,
 };
 use norelay_probe::{
+    identity,
     receive::{Config as Receive, Receiving},
     spool::Spool,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Unservable, identity};
+use super::Unservable;
 use crate::{Config, Runs, StoreError};
 
 /// The spool's name in the data folder.

@@ -21,6 +21,7 @@ use norelay_core::{
     token::TokenKey,
 };
 use norelay_probe::{
+    identity::Identity,
     resolve::ResolveError,
     scan::{self, Traps},
     target::{Host, Target},
@@ -29,7 +30,7 @@ use norelay_server::{
     AppState, Config, Runs, Store,
     rules::{names::Names, permission::Permission},
     run::{
-        Identity, Parts,
+        Parts,
         tester::{Assignment, Tester},
     },
 };
