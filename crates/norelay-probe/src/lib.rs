@@ -9,6 +9,7 @@
 
 mod certificate;
 pub mod drive;
+pub mod errand;
 pub mod farewells;
 pub mod identity;
 pub mod key_file;

@@ -11,6 +11,7 @@ use norelay_core::{
     token::{RunId, TokenKey},
 };
 use norelay_probe::{
+    errand::Errand,
     identity::{Identity, SECOND_DOMAIN},
     key_file,
     network::Internet,
@@ -124,7 +125,7 @@ impl Session {
                 self.refuse_own_receiver(&exchangers).await?;
                 let local_domain = self.local_domain(arguments, target, &exchangers).await;
                 let address_typed = matches!(target.host, Host::Address(_));
-                let mut request = Request {
+                let request = Request {
                     local_domain,
                     address_typed,
                     target: text.to_owned(),
@@ -132,27 +133,18 @@ impl Session {
                     traps: self.traps(tests, &exchangers).await,
                     ..self.request(arguments, tests, run, key)
                 };
-                let network = Arc::new(arguments.network());
-                scan::introduce(
-                    &mut request,
-                    &exchangers,
-                    network,
-                    &self.resolver,
-                    self.stop.clone(),
-                )
-                .await;
-                let local_domain = request.local_domain.clone();
-                let scan = self
-                    .scan(arguments, request, &progress, receipts)
-                    .run(exchangers.clone());
-                let mut stop = self.stop.clone();
-                let besides = async {
-                    tokio::select! {
-                        () = self.surroundings.look(local_domain.as_deref(), &exchangers, progress.as_ref()) => {}
-                        _ = stop.wait_for(|stop| *stop) => {}
-                    }
+                let errand = Errand {
+                    request,
+                    exchangers,
+                    known: Report::default(),
+                    network: Arc::new(arguments.network()),
+                    resolver: Some(&self.resolver),
+                    surroundings: Some(&self.surroundings),
+                    sink: progress.clone(),
+                    receipts,
+                    stop: self.stop.clone(),
                 };
-                tokio::join!(scan, besides);
+                errand.run().await;
             }
         }
         Ok(self.log_of(&progress))

@@ -16,6 +16,7 @@ use norelay_core::{
     report::Report,
 };
 use norelay_probe::{
+    errand::Errand,
     network::{AnyStream, Internet, Network},
     record::Sink,
     resolve::Resolver,
@@ -39,7 +40,8 @@ pub struct Assignment {
     pub request: scan::Request,
     /// The exchangers; nothing but their addresses is connected to.
     pub exchangers: Vec<MailExchanger>,
-    /// Whether to look at what is around: blacklists and posture.
+    /// True if blacklists and posture are looked up as well, unless an attempt before this one
+    /// has done so.
     pub surroundings: bool,
     /// What an attempt before this one has found out.
     pub known: Report,
@@ -76,76 +78,42 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Finds out whose mail the server takes, where its name in the DNS doesn't say.
-    async fn introduce(
-        &self,
-        request: &mut scan::Request,
-        exchangers: &[MailExchanger],
-        network: Arc<Fence<Internet>>,
-        stop: watch::Receiver<bool>,
-    ) {
-        match Resolver::new(self.resolver, LOOK_UP) {
-            Err(error) => tracing::warn!(%error, "the hosted domain is not looked for"),
-            Ok(resolver) => scan::introduce(request, exchangers, network, &resolver, stop).await,
-        }
+    /// The DNS for the mail domain that the server hosts.
+    fn resolver(&self) -> Option<Resolver> {
+        Resolver::new(self.resolver, LOOK_UP)
+            .inspect_err(|error| tracing::warn!(%error, "the hosted domain is not looked for"))
+            .ok()
     }
 
-    /// Looks at what is around, until it has, or the test is stopped.
-    async fn look_around(
-        &self,
-        domain: Option<&str>,
-        exchangers: &[MailExchanger],
-        sink: &dyn Sink,
-        mut stop: watch::Receiver<bool>,
-    ) {
-        match Surroundings::new(self.wanted.clone(), self.resolver) {
-            Err(error) => tracing::warn!(%error, "nothing is looked up beside the test"),
-            Ok(surroundings) => tokio::select! {
-                () = surroundings.look(domain, exchangers, sink) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            },
-        }
+    /// What looks up blacklists and posture.
+    fn surroundings(&self) -> Option<Surroundings> {
+        Surroundings::new(self.wanted.clone(), self.resolver)
+            .inspect_err(|error| tracing::warn!(%error, "nothing is looked up beside the test"))
+            .ok()
     }
 }
 
 impl Tester for Probe {
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        let Assignment { mut request, exchangers, surroundings, known, sink, receipts, stop } =
-            assignment;
-        let fence = Arc::new(Fence::around(self.network.clone(), &exchangers));
         let probe = self.clone();
         Box::pin(async move {
-            match known.dialogues.is_empty() {
-                true => {
-                    probe
-                        .introduce(&mut request, &exchangers, fence.clone(), stop.clone())
-                        .await
-                }
-                false => {
-                    request.local_domain = request
-                        .local_domain
-                        .or_else(|| known.run.as_ref().and_then(|run| run.local_domain.clone()))
-                }
-            }
-            let (domain, around) = (request.local_domain.clone(), exchangers.clone());
-            let (notes, stopped) = (sink.clone(), stop.clone());
-            let testing = async move {
-                // Before the first dialogue the paths may not all have been recorded: then they are
-                // planned anew, alike.
-                let scan = scan::Scan { request, network: fence, sink, receipts, stop };
-                match known.dialogues.is_empty() {
-                    true => scan.run(exchangers).await,
-                    false => scan.resume(known).await,
-                };
+            let Assignment { request, exchangers, surroundings, known, sink, receipts, stop } =
+                assignment;
+            let network = Arc::new(Fence::around(probe.network.clone(), &exchangers));
+            let resolver = probe.resolver();
+            let surroundings = if surroundings { probe.surroundings() } else { None };
+            let errand = Errand {
+                request,
+                exchangers,
+                known,
+                network,
+                resolver: resolver.as_ref(),
+                surroundings: surroundings.as_ref(),
+                sink,
+                receipts,
+                stop,
             };
-            let looking = async {
-                if surroundings {
-                    probe
-                        .look_around(domain.as_deref(), &around, notes.as_ref(), stopped)
-                        .await;
-                }
-            };
-            tokio::join!(testing, looking);
+            errand.run().await;
         })
     }
 }

@@ -16,11 +16,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use norelay_core::{
-    check::finding::{self, Topic},
-    event::{Event, Record},
-    report::Report,
-};
+use norelay_core::event::{Event, Record};
 use norelay_probe::{
     record::Sink,
     scan::{self, Family},
@@ -150,7 +146,7 @@ async fn work(
     let assignment = Assignment {
         request,
         exchangers: pinned.exchangers,
-        surroundings: is_whole(&job.request) && !has_surroundings(&report),
+        surroundings: is_whole(&job.request),
         known: report,
         sink,
         receipts: job.request.proof.then_some(receipts),
@@ -338,14 +334,6 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
 /// Whether it is the whole target that is tested, and not one test or one path of it again.
 fn is_whole(request: &Request) -> bool {
     request.only.is_empty() && request.path.is_none()
-}
-
-/// Whether an attempt before this one has looked at what is around.
-fn has_surroundings(report: &Report) -> bool {
-    report
-        .notes
-        .iter()
-        .any(|note| finding::topic(&note.tag) != Topic::Relay)
 }
 
 /// Where others reach the receiver at port 25.
