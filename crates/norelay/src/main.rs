@@ -7,22 +7,17 @@
 //! - Exit codes are promises: 0 closed, 1 open, 2 suspect or inconclusive, 3 usage or
 //!   configuration, 4 unreachable, 5 a fault of norelay's own.
 
-mod blacklist;
-mod explain;
-mod fix;
+mod blacklist_command;
+mod earlier_run;
+mod explain_command;
+mod fix_command;
 mod nearest;
 mod output;
-mod password;
-mod progress;
-mod proof_service;
-mod receive;
-mod replay;
-mod retest;
-mod run;
+mod receive_command;
+mod replay_command;
 #[cfg(feature = "server")]
-mod serve;
-mod surroundings;
-mod test;
+mod serve_command;
+mod test_command;
 
 use std::process::ExitCode;
 
@@ -43,20 +38,20 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Test a server: a host name, a mail domain (its mail exchangers), or an address
-    Test(Box<test::Arguments>),
+    Test(Box<test_command::Arguments>),
     /// Ask the DNS blacklists about addresses and domains, each list self-tested first
-    Blacklist(blacklist::Arguments),
+    Blacklist(blacklist_command::Arguments),
     /// Explain the tests: the whole catalogue, or one test
-    Explain(explain::Arguments),
+    Explain(explain_command::Arguments),
     /// Show the remedies: the servers, or what closes one of them
-    Fix(fix::Arguments),
+    Fix(fix_command::Arguments),
     /// Receive what comes back, for tests that run elsewhere
-    Receive(Box<receive::Arguments>),
+    Receive(Box<receive_command::Arguments>),
     /// Judge a stored event log again; sends nothing
-    Replay(replay::Arguments),
+    Replay(replay_command::Arguments),
     /// Serve the web page, the API and the receiver in one process
     #[cfg(feature = "server")]
-    Serve(Box<serve::Arguments>),
+    Serve(Box<serve_command::Arguments>),
 }
 
 /// A command that can't do what it was asked: one sentence, and the exit code.
@@ -97,14 +92,14 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Test(arguments) => test::run(*arguments).await,
-            Command::Blacklist(arguments) => blacklist::run(arguments).await,
-            Command::Explain(arguments) => explain::run(&arguments),
-            Command::Fix(arguments) => fix::run(&arguments),
-            Command::Receive(arguments) => receive::run(*arguments).await,
-            Command::Replay(arguments) => replay::run(&arguments),
+            Command::Test(arguments) => test_command::run(*arguments).await,
+            Command::Blacklist(arguments) => blacklist_command::run(arguments).await,
+            Command::Explain(arguments) => explain_command::run(&arguments),
+            Command::Fix(arguments) => fix_command::run(&arguments),
+            Command::Receive(arguments) => receive_command::run(*arguments).await,
+            Command::Replay(arguments) => replay_command::run(&arguments),
             #[cfg(feature = "server")]
-            Command::Serve(arguments) => serve::run(*arguments).await,
+            Command::Serve(arguments) => serve_command::run(*arguments).await,
         }
     });
     // A look-up or a connection that is still under way is not waited for.

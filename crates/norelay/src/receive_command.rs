@@ -26,7 +26,7 @@ use norelay_probe::{
 use crate::{
     Complaint,
     output::{self, Color},
-    run,
+    test_command::prepared,
 };
 
 /// Where to receive, for whom, and where to keep it.
@@ -157,7 +157,7 @@ impl Arguments {
 
 /// Shows each receipt as it comes.
 async fn show_until_stopped(receiving: &Receiving, format: Format) -> Result<(), Complaint> {
-    let (mut receipts, mut stopped) = (receiving.receipts(), run::stopped_by_user());
+    let (mut receipts, mut stopped) = (receiving.receipts(), prepared::stopped_by_user());
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use norelay_probe::surroundings::{Surroundings, Wanted};
 
-use crate::{Complaint, blacklist};
+use crate::{Complaint, blacklist_command};
 
 /// What to look up besides.
 #[derive(clap::Args)]
@@ -26,8 +26,8 @@ pub fn prepare(
     resolver: Option<SocketAddr>,
 ) -> Result<Surroundings, Complaint> {
     let blacklists = match arguments.blacklists {
-        true => Some(blacklist::keys(
-            std::env::var_os(blacklist::KEY_FILE)
+        true => Some(blacklist_command::keys(
+            std::env::var_os(blacklist_command::KEY_FILE)
                 .as_deref()
                 .map(Path::new),
         )?),

@@ -28,13 +28,13 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{
-    Complaint, password,
+use super::{
+    Arguments, password,
     progress::Progress,
-    proof_service::{self, ProofService, Reception},
-    replay, surroundings,
-    test::Arguments,
+    remote_receiver::{self, ProofService, Reception},
+    surroundings,
 };
+use crate::{Complaint, replay_command};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -77,7 +77,7 @@ impl Session {
         let service = match arguments
             .receiver
             .as_deref()
-            .filter(|receiver| proof_service::is_url(receiver))
+            .filter(|receiver| remote_receiver::is_url(receiver))
         {
             Some(url) => Some(ProofService::find(url).await?),
             None => None,
@@ -188,7 +188,7 @@ impl Session {
 
     /// Goes on with the run whose log is in a file; what it does is appended there.
     pub async fn resume(&self, arguments: &Arguments, path: &Path) -> Result<Log, Complaint> {
-        let old = replay::read(path)?;
+        let old = replay_command::read(path)?;
         if self.service.is_some() {
             return Err(Complaint::usage(
                 "A run whose messages went to a service can't be resumed: start it anew.",
@@ -465,7 +465,7 @@ fn receipt_source(
             })
             .map(Some)
         }
-        (Some(url), _) if proof_service::is_url(url) => Ok(None),
+        (Some(url), _) if remote_receiver::is_url(url) => Ok(None),
         (Some(spool), Some(key_file)) if arguments.domain.is_some() => {
             ReceiptSource::spool(Path::new(spool), key_file).map(Some)
         }

@@ -1,5 +1,11 @@
 //! `norelay test`: the options, and the run of each target.
 
+mod password;
+pub mod prepared;
+mod progress;
+mod remote_receiver;
+mod surroundings;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,9 +20,8 @@ use norelay_core::{
 use norelay_probe::{network::Internet, scan::Family, target::Target};
 
 use crate::{
-    Complaint, explain,
+    Complaint, earlier_run, explain_command,
     output::{self, Color, Format, Presented},
-    retest, run, surroundings,
 };
 
 /// What to test, and how.
@@ -172,7 +177,7 @@ pub async fn run(mut arguments: Arguments) -> Result<u8, Complaint> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Complaint::usage(error.to_string()))?;
     arguments.check_control(&tests)?;
-    let session = run::Session::begin(&arguments).await?;
+    let session = prepared::Session::begin(&arguments).await?;
     if let Some(path) = &arguments.resume {
         let log = session.resume(&arguments, path).await?;
         let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
@@ -193,7 +198,7 @@ pub async fn run(mut arguments: Arguments) -> Result<u8, Complaint> {
 
 /// Asks again what failed in the run of a report.
 async fn retest(mut arguments: Arguments, path: &Path) -> Result<u8, Complaint> {
-    let plan = retest::read(path)?;
+    let plan = earlier_run::read(path)?;
     // What the earlier run was told holds for this one, unless it is told otherwise.
     let given = plan.run.domain_given.then(|| plan.run.domain.clone());
     arguments.domain = arguments.domain.or(given);
@@ -210,7 +215,7 @@ async fn retest(mut arguments: Arguments, path: &Path) -> Result<u8, Complaint> 
         .flat_map(|(_, tests)| tests.iter().copied())
         .collect();
     arguments.check_control(&tests)?;
-    let log = run::Session::begin(&arguments)
+    let log = prepared::Session::begin(&arguments)
         .await?
         .retest(&arguments, plan)
         .await?;
@@ -250,7 +255,7 @@ impl Arguments {
         let named = |names: &[String]| {
             names
                 .iter()
-                .map(|name| explain::find(name))
+                .map(|name| explain_command::find(name))
                 .collect::<Result<Vec<_>, _>>()
         };
         let (only, skip) = (named(&self.only)?, named(&self.skip)?);

@@ -13,7 +13,7 @@ use norelay_server::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{Complaint, output, run};
+use crate::{Complaint, output, test_command::prepared};
 
 /// What to serve, and how.
 #[derive(clap::Args)]
@@ -82,7 +82,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
         return new_key(&config, name, &arguments).await;
     }
     begin_log(&config)?;
-    let mut stopped = run::stopped_by_user();
+    let mut stopped = prepared::stopped_by_user();
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };

@@ -24,7 +24,7 @@ use norelay_render::{
 use crate::{
     Complaint,
     output::{self, Color},
-    test::{parse_duration, parse_resolver},
+    test_command::{parse_duration, parse_resolver},
 };
 
 /// Where the keys may stand, for those who keep no file.

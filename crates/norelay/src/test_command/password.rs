@@ -9,7 +9,8 @@ use std::{
 
 use norelay_core::catalogue::{Credentials, Mechanism};
 
-use crate::{Complaint, test::Arguments};
+use super::Arguments;
+use crate::Complaint;
 
 /// Longer than any password that a server takes (RFC 4616 leaves it open; SMTP lines have 512
 /// octets).
