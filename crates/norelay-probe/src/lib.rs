@@ -9,6 +9,7 @@
 
 mod certificate;
 pub mod drive;
+pub mod duration;
 pub mod errand;
 pub mod farewells;
 pub mod identity;

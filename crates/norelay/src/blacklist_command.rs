@@ -15,7 +15,7 @@ use norelay_dns::{
     blacklist::{Keys, State, Survey, Target, judge},
     lookup::lists::{self, Blacklists, Options},
 };
-use norelay_probe::key_file;
+use norelay_probe::{duration, key_file};
 use norelay_render::{
     survey::{COLUMNS, csv, json, line},
     survey_text,
@@ -24,7 +24,7 @@ use norelay_render::{
 use crate::{
     Complaint,
     output::{self, Color},
-    test_command::{parse_duration, parse_resolver},
+    test_command::parse_resolver,
 };
 
 /// Where the keys may stand, for those who keep no file.
@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", env = KEY_FILE)]
     key_file: Option<PathBuf>,
     /// How long a target may take, with all lists
-    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     timeout: Duration,
     /// What the relay test said of this server; the way off a list is shown when it is closed
     #[arg(long, value_name = "VERDICT", value_enum)]

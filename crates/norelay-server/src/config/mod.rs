@@ -20,8 +20,8 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use norelay_probe::identity::SECOND_DOMAIN;
-use serde::Deserialize;
+use norelay_probe::{duration, identity::SECOND_DOMAIN};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
     layers::{Layers, Misconfigured},
@@ -86,10 +86,10 @@ pub struct Test {
     /// The DNS resolver; without it, the machine's.
     pub resolver: Option<SocketAddr>,
     /// How long a reply may take.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "read_duration")]
     pub timeout: SignedDuration,
     /// How long to wait for deferred answers and for messages to come back.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "read_duration")]
     pub wait: SignedDuration,
     /// How many messages may be sent for the proof of one test.
     pub messages: u32,
@@ -294,26 +294,9 @@ impl Default for Log {
     }
 }
 
-mod duration {
-    use super::{Deserialize, SignedDuration};
-
-    /// `90s`, `5m`, `1h 30m`; a number alone is seconds.
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<SignedDuration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let seconds = text
-            .parse::<u32>()
-            .ok()
-            .map(|seconds| SignedDuration::from_secs(seconds.into()));
-        let longest = SignedDuration::from_hours(7 * 24);
-        let given = seconds.or_else(|| text.parse().ok());
-        given
-            .filter(|given| *given > SignedDuration::ZERO && *given <= longest)
-            .ok_or_else(|| {
-                serde::de::Error::custom(
-                    "a duration is something like 30s, 5m or 2h, up to seven days",
-                )
-            })
-    }
+/// Reads a length of time as the command's options have it.
+fn read_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let duration = duration::parse(&text).map_err(D::Error::custom)?;
+    SignedDuration::try_from(duration).map_err(D::Error::custom)
 }
