@@ -6,7 +6,7 @@
 //! - A closed server needs no advice; an open one has its remedies.
 
 use crate::{
-    catalogue::{self, RelayTest},
+    catalogue::{RelayTest, TestId},
     check::{
         Judgement, Outcome, Reason, Verdict,
         verdict::{TestJudgement, Weight},
@@ -75,22 +75,16 @@ const HEADER: Step = step(
 /// a header yet. (Postfix is silent until a time-out of its own and then says 421, as does Haraka;
 /// Exim refuses EHLO.)
 fn may_want_header(report: &Report) -> bool {
-    let sends_header =
-        |id: &String| catalogue::by_id(id).is_some_and(RelayTest::begins_with_header);
+    let sends_header = |id: &TestId| id.test().is_some_and(RelayTest::begins_with_header);
     let is_asked = report
         .dialogues
         .values()
         .flat_map(|dialogue| &dialogue.tests)
         .any(sends_header);
-    let is_of = |dialogue: &&Dialogue, index| usize::from(dialogue.path) == index;
     !is_asked
-        && (0..report.paths.len()).any(|index| {
-            let mut of_path = report
-                .dialogues
-                .values()
-                .filter(|dialogue| is_of(dialogue, index))
-                .peekable();
-            of_path.peek().is_some() && of_path.all(misses_header)
+        && report.paths().any(|path| {
+            let mut dialogues = path.dialogues().peekable();
+            dialogues.peek().is_some() && dialogues.all(misses_header)
         })
 }
 

@@ -9,7 +9,7 @@
 //! - A test that says DATA comes last: where the answer is 354, the connection is of no more use.
 
 use crate::{
-    catalogue::{Line, RelayTest},
+    catalogue::{Line, RelayTest, TestId},
     smtp::{Hello, Purpose, Reply, Stage, Step, Transaction},
 };
 
@@ -177,7 +177,7 @@ fn says_data(test: &RelayTest) -> bool {
 #[must_use]
 pub fn join(
     asked: Vec<(&'static RelayTest, Transaction)>,
-) -> Option<(Transaction, Vec<Option<String>>)> {
+) -> Option<(Transaction, Vec<Option<TestId>>)> {
     let mut joined = asked.first()?.1.clone();
     if asked.iter().any(|(test, _)| introduces(test)) {
         joined.hello = Hello::Silent;
@@ -198,7 +198,7 @@ pub fn join(
             let purpose =
                 if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
             steps.push(Step { purpose, requires: None, ..step });
-            tests.push(Some(test.id.to_owned()));
+            tests.push(Some(test.id));
         }
     }
     joined.steps = steps;
@@ -261,7 +261,7 @@ mod tests {
             let ids = |group: &Vec<&RelayTest>| {
                 group
                     .iter()
-                    .map(|test| test.id)
+                    .map(|test| test.id.as_str())
                     .collect::<Vec<_>>()
                     .join(" ")
             };
@@ -333,7 +333,7 @@ mod tests {
             .zip([("localhost", ids[1]), ("[127.0.0.1]", ids[2])])
         {
             assert_eq!(
-                (line.as_str(), test.as_deref()),
+                (line.as_str(), test.map(TestId::as_str)),
                 (format!("HELO {name}").as_str(), Some(id))
             );
         }

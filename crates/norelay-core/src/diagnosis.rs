@@ -27,8 +27,9 @@ use crate::{
         verdict::{Judgement, PathJudgement, TestJudgement, Weight},
     },
     mta::{self, Confidence, Mta},
+    path::PathId,
     remedy::{self, Cause},
-    report::Report,
+    report::{PathView, Report},
     smtp::Stage,
 };
 
@@ -40,8 +41,8 @@ pub struct Diagnosis {
     /// Certain where a message came back and the comparison was answered, likely where it was only
     /// accepted, possible where something of the comparison is missing.
     pub confidence: Confidence,
-    /// The paths that show it, by index.
-    pub paths: Vec<u8>,
+    /// The paths that show it.
+    pub paths: Vec<PathId>,
     /// The comparisons, a sentence each.
     pub evidence: Vec<String>,
     /// What it is not, a sentence each.
@@ -81,15 +82,14 @@ fn answer(judged: &TestJudgement) -> Answer {
 /// One path of a run, with all that is known of it.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    report: &'a Report,
+    path: PathView<'a>,
     judgement: &'a Judgement,
-    index: u8,
-    path: &'a PathJudgement,
+    judged: &'a PathJudgement,
 }
 
 impl<'a> View<'a> {
     fn test(&self, role: TestRole) -> Option<&'a TestJudgement> {
-        self.path.of(role)
+        self.judged.of(role)
     }
 
     fn answer(&self, role: TestRole) -> Answer {
@@ -98,7 +98,7 @@ impl<'a> View<'a> {
 
     /// The tests with a yes, in display order.
     fn accepted(&self) -> impl Iterator<Item = &'a TestJudgement> {
-        self.path
+        self.judged
             .tests
             .iter()
             .filter(|judged| answer(judged) == Answer::Yes)
@@ -106,14 +106,15 @@ impl<'a> View<'a> {
 
     /// The other paths of the run.
     fn others(self) -> impl Iterator<Item = View<'a>> {
-        views(self.report, self.judgement).filter(move |other| other.index != self.index)
+        views(self.path.report, self.judgement).filter(move |other| other.path.id != self.path.id)
     }
 }
 
 fn views<'a>(report: &'a Report, judgement: &'a Judgement) -> impl Iterator<Item = View<'a>> {
-    (0..=u8::MAX)
+    report
+        .paths()
         .zip(&judgement.paths)
-        .map(move |(index, path)| View { report, judgement, index, path })
+        .map(move |(path, judged)| View { path, judgement, judged })
 }
 
 /// The causes of what a run found; none where nothing was accepted.
@@ -169,20 +170,16 @@ fn late_check(view: View<'_>) -> Option<Diagnosis> {
     let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else {
         return None;
     };
-    let messages = view
-        .report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == view.index && dialogue.proof);
+    let messages = view.path.dialogues().filter(|dialogue| dialogue.proof);
     let shared = messages
-        .filter(|dialogue| dialogue.tests.len() > 1)
+        .filter(|dialogue| dialogue.is_shared())
         .find_map(|dialogue| {
             let mut came = view
-                .path
+                .judged
                 .tests
                 .iter()
                 .filter(|judged| judged.weight == Weight::Proof);
-            let came = came.find(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))?;
+            let came = came.find(|judged| dialogue.is_for(judged.test.id))?;
             Some((came, dialogue.tests.len()))
         });
     let evidence = vec![sentence::late(plain, shared?)];
@@ -291,7 +288,7 @@ fn baseline<'a>(
         .test(TestRole::Plain)
         .filter(|judged| answer(judged) == Answer::No)?;
     let reverse_path = accepted.first().map(|judged| judged.test.reverse_path);
-    let same_sender = view.path.tests.iter().find(|judged| {
+    let same_sender = view.judged.tests.iter().find(|judged| {
         judged.test.group == Group::Sender
             && Some(judged.test.reverse_path) == reverse_path
             && answer(judged) == Answer::No
@@ -310,7 +307,7 @@ fn baseline<'a>(
 /// Mail that came back from another host than it was given to.
 fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
     let evidence: Vec<String> = view
-        .path
+        .judged
         .tests
         .iter()
         .filter_map(|judged| match &judged.outcome {
@@ -349,27 +346,22 @@ impl Diagnosis {
         // Where a port shows nothing of the software, it is most likely that of the same host's
         // others.
         let beside = || {
-            let here = view.report.paths.get(usize::from(view.index))?.way.address;
-            let is_here = |other: &View<'_>| {
-                view.report
-                    .paths
-                    .get(usize::from(other.index))
-                    .is_some_and(|facts| facts.way.address == here)
-            };
-            view.others()
-                .filter(is_here)
-                .find_map(|other| mta::identify(view.report, other.index))
+            let here = view.path.way().address;
+            view.path
+                .others()
+                .filter(|other| other.way().address == here)
+                .find_map(mta::identify)
         };
-        let software = mta::identify(view.report, view.index).or_else(beside);
+        let software = mta::identify(view.path).or_else(beside);
         let mut remedies: Vec<String> = software.iter().flat_map(|mta| keys(mta, cause)).collect();
         if remedies.is_empty() {
             // A proxy isn't to blame for what the server behind it does.
-            remedies = mta::behind(view.report, view.index)
+            remedies = mta::behind(view.path)
                 .iter()
                 .flat_map(|mta| keys(mta, cause))
                 .collect();
         }
-        let paths = vec![view.index];
+        let paths = vec![view.path.id];
         Self {
             cause,
             confidence,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::Profile,
     octets::Octets,
-    path::Endpoint,
+    path::{Endpoint, PathId},
     smtp::{Cause, End, Purpose, Reply, Security, Stage},
     token::{RunId, Token},
 };
@@ -57,8 +57,8 @@ pub enum Event {
     },
     /// A way to the server that is to be tested.
     PathAdded {
-        /// Its index in the run.
-        path: u8,
+        /// Its id in the run.
+        path: PathId,
         /// What it is.
         #[serde(flatten)]
         way: Path,
@@ -68,7 +68,7 @@ pub enum Event {
     /// More tests are to be run on a path.
     TestsAdded {
         /// The path.
-        path: u8,
+        path: PathId,
         /// The tests and controls, by id; those that it has already are not run again.
         tests: Vec<String>,
     },
@@ -77,7 +77,7 @@ pub enum Event {
         /// The connection's number in the run.
         dialogue: u32,
         /// The path.
-        path: u8,
+        path: PathId,
         /// The tests that it is for, by id: one, but for those that share a connection, and for a
         /// proof, whose message carries several recipients.
         tests: Vec<String>,
@@ -157,7 +157,7 @@ pub enum Event {
     /// A test is not run on a path.
     NotRun {
         /// The path.
-        path: u8,
+        path: PathId,
         /// The test, by id.
         test: String,
         /// Why, as a clause.
@@ -166,14 +166,14 @@ pub enum Event {
     /// A path is given up: what has no answer on it gets none.
     GivenUp {
         /// The path.
-        path: u8,
+        path: PathId,
         /// Why.
         cause: Cause,
     },
     /// The run waits.
     Waiting {
         /// The path, where it is about one.
-        path: Option<u8>,
+        path: Option<PathId>,
         /// The test, by id, where it is about one.
         test: Option<String>,
         /// Until when.
@@ -186,7 +186,7 @@ pub enum Event {
     /// A fact that a probe found outside the relay dialogue (reverse DNS, blacklists, posture …).
     Noted {
         /// The path, where it is about one.
-        path: Option<u8>,
+        path: Option<PathId>,
         /// What kind of fact it is.
         tag: String,
         /// Its particulars, in the order that its wording needs.
@@ -271,7 +271,7 @@ impl Path {
 
 impl std::fmt::Display for Path {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", SocketAddr::new(self.address, self.port))?;
+        write!(f, "{}", self.endpoint())?;
         match self.security {
             Security::Plain => Ok(()),
             security => write!(f, " {security}"),

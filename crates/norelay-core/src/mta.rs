@@ -20,7 +20,7 @@ use serde::Serialize;
 pub use self::table::{CLUES, NAMES};
 use crate::{
     octets::{Octets, harmless},
-    report::{Exchange, Report},
+    report::{Exchange, PathView},
     smtp::{Reply, Stage},
 };
 
@@ -185,8 +185,8 @@ type Hits<'a> = BTreeMap<&'static str, Vec<Hit<'a>>>;
 
 /// What the software of the server on a path seems to be.
 #[must_use]
-pub fn identify(report: &Report, path: u8) -> Option<Mta> {
-    let traits = Traits::of(report, path);
+pub fn identify(path: PathView<'_>) -> Option<Mta> {
+    let traits = Traits::of(path);
     let hits = traits.hits();
     match front(&hits) {
         Some(name) => Some(describe(name, confidence_of(&hits[name]), &hits[name], &hits)),
@@ -196,8 +196,8 @@ pub fn identify(report: &Report, path: u8) -> Option<Mta> {
 
 /// What the server behind the proxy on a path seems to be, where it is a proxy that answers.
 #[must_use]
-pub fn behind(report: &Report, path: u8) -> Option<Mta> {
-    let traits = Traits::of(report, path);
+pub fn behind(path: PathView<'_>) -> Option<Mta> {
+    let traits = Traits::of(path);
     let mut hits = traits.hits();
     let name = front(&hits)?;
     hits.remove(name);
@@ -248,8 +248,8 @@ fn others<'a, 'b>(
 
 /// The clues that a server shows on a path.
 #[must_use]
-pub fn clues(report: &Report, path: u8) -> Vec<&'static Clue> {
-    let traits = Traits::of(report, path);
+pub fn clues(path: PathView<'_>) -> Vec<&'static Clue> {
+    let traits = Traits::of(path);
     CLUES
         .iter()
         .filter(|clue| traits.hit(clue).is_some())
@@ -360,16 +360,10 @@ impl Hit<'_> {
 }
 
 impl Traits {
-    fn of(report: &Report, path: u8) -> Self {
+    fn of(path: PathView<'_>) -> Self {
         let mut traits = Self::default();
-        for dialogue in report
-            .dialogues
-            .values()
-            .filter(|dialogue| dialogue.path == path)
-        {
-            for exchange in &dialogue.exchanges {
-                traits.take(exchange);
-            }
+        for exchange in path.dialogues().flat_map(|dialogue| &dialogue.exchanges) {
+            traits.take(exchange);
         }
         traits
     }

@@ -39,7 +39,7 @@ impl PathId {
     }
 
     /// Every possible path, in order; what exceeds one octet can't be a path.
-    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator + Clone {
         (0..=u8::MAX).map(Self)
     }
 }

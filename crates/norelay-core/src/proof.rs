@@ -11,8 +11,9 @@
 use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
-    catalogue::{Group, PLAIN, RelayTest, Strength},
+    catalogue::{Group, PLAIN, RelayTest, Strength, TestId},
     octets::Octets,
+    path::PathId,
     smtp::{Purpose, Stage, Step, Transaction},
 };
 
@@ -23,8 +24,8 @@ const MAX_RECIPIENTS: usize = 20;
 /// An accepted test, and what its dialogue said.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The index of its path.
-    pub path: u8,
+    /// Its path.
+    pub path: PathId,
     /// The test.
     pub test: &'static RelayTest,
     /// The template of the sender that it was accepted from.
@@ -36,8 +37,8 @@ pub struct Candidate {
 /// Tests whose proof is one message.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// The index of their path.
-    pub path: u8,
+    /// Their path.
+    pub path: PathId,
     /// The tests, each with its recipient.
     pub candidates: Vec<Candidate>,
 }
@@ -112,7 +113,7 @@ impl Proof {
     /// The transaction that sends the message, and the test that each of its steps is for, where it
     /// is for one of several.
     #[must_use]
-    pub fn transaction(&self, message: Octets) -> (Transaction, Vec<Option<String>>) {
+    pub fn transaction(&self, message: Octets) -> (Transaction, Vec<Option<TestId>>) {
         let mut transaction = self.candidates[0].transaction.clone();
         transaction.message = Some(message);
         if self.candidates.len() == 1 {
@@ -131,7 +132,7 @@ impl Proof {
                 transaction
                     .steps
                     .push(Step { purpose: Purpose::Attempt, ..step.clone() });
-                tests.push(Some(candidate.test.id.to_owned()));
+                tests.push(Some(candidate.test.id));
             }
         }
         (transaction, tests)
@@ -206,7 +207,7 @@ fn plain_text(proof: &Proof, particulars: &Particulars<'_>) -> String {
     let ids: Vec<_> = proof
         .candidates
         .iter()
-        .map(|candidate| candidate.test.id)
+        .map(|candidate| candidate.test.id.as_str())
         .collect();
     let ids = ids.join("\r\n  ");
     format!(
@@ -266,6 +267,7 @@ mod tests {
         let transaction = test
             .transaction(&words, Security::Plain)
             .expect("the words suffice");
+        let path = PathId::new(path);
         Candidate { path, test, sender: test.reverse_path, transaction }
     }
 
@@ -278,7 +280,7 @@ mod tests {
             let ids: Vec<_> = proof
                 .candidates
                 .iter()
-                .map(|candidate| candidate.test.id)
+                .map(|candidate| candidate.test.id.as_str())
                 .collect();
             format!("{} {}", proof.path, ids.join("+"))
         };
@@ -351,7 +353,8 @@ mod tests {
             .to_lowercase();
         assert!(!words.contains("relay") && !words.contains("test"), "{neutral}");
         let (transaction, tests) = proof.transaction(plain.into());
-        assert_eq!(tests, [None, Some("percent-host".to_owned()), Some("bang-host".to_owned())]);
+        let expected = [None, Some("percent-host"), Some("bang-host")];
+        assert_eq!(tests, expected.map(|id| id.map(TestId::named)));
         assert!(
             transaction.steps[1..]
                 .iter()

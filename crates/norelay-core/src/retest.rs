@@ -268,7 +268,7 @@ mod tests {
     fn asked(paths: &[String]) -> Result<Vec<String>, NoPlan> {
         let plan = Plan::of(&report(paths))?;
         let line = |(way, tests): &Again| {
-            let ids: Vec<_> = tests.iter().map(|test| test.id).collect();
+            let ids: Vec<_> = tests.iter().map(|test| test.id.as_str()).collect();
             format!("{} {}: {}", way.port, way.security, ids.join(" "))
         };
         Ok(plan.paths.iter().map(line).collect())

@@ -17,6 +17,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 
+use crate::path::PathId;
+
 const PREFIX: &str = "nr";
 const CLAIM: usize = 11;
 const PROOF: usize = 10;
@@ -88,8 +90,8 @@ pub enum Role {
 pub struct Token {
     /// The run.
     pub run: RunId,
-    /// The index of the path within the run.
-    pub path: u8,
+    /// The path.
+    pub path: PathId,
     /// The test's number in the catalogue.
     pub test: u8,
     /// What the token stands for.
@@ -100,7 +102,7 @@ impl Token {
     fn claim(&self) -> [u8; CLAIM] {
         let mut claim = [0; CLAIM];
         claim[..8].copy_from_slice(&self.run.0.to_be_bytes());
-        claim[8] = self.path;
+        claim[8] = self.path.number();
         claim[9] = self.test;
         claim[10] = match self.role {
             Role::Recipient => 0,
@@ -122,7 +124,8 @@ impl Token {
             4 => Role::Inner,
             _ => return None,
         };
-        Some(Self { run: RunId(u64::from_be_bytes(run)), path, test, role })
+        let run = RunId(u64::from_be_bytes(run));
+        Some(Self { run, path: PathId::new(path), test, role })
     }
 }
 
@@ -228,8 +231,12 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: Token =
-        Token { run: RunId(0x0123_4567_89ab_cdef), path: 3, test: 17, role: Role::Recipient };
+    const TOKEN: Token = Token {
+        run: RunId(0x0123_4567_89ab_cdef),
+        path: PathId::new(3),
+        test: 17,
+        role: Role::Recipient,
+    };
 
     fn key() -> TokenKey {
         TokenKey::new([7; 32])

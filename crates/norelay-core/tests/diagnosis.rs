@@ -3,6 +3,7 @@
 mod story;
 
 use norelay_core::{
+    catalogue::TestId,
     check::verdict::judge,
     diagnosis::{Diagnosis, diagnose, seen_as, techniques},
     remedy::Cause,
@@ -432,7 +433,9 @@ fn a_server_that_sees_another_address_has_lost_ours() {
         }
         let report = story.end();
         assert_eq!(
-            seen_as(&report, path)
+            report
+                .path(path)
+                .and_then(seen_as)
                 .map(|address| address.to_string())
                 .as_deref(),
             seen,
@@ -586,7 +589,7 @@ fn a_check_that_several_recipients_escape_is_not_taken_for_a_trusted_sender() {
         proofs.for_each(|dialogue| {
             dialogue
                 .tests
-                .extend(vec!["percent-host".to_owned(); companions])
+                .extend(vec![TestId::named("percent-host"); companions])
         });
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), [expected], "{companions} companions: {found:#?}");

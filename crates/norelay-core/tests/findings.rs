@@ -360,7 +360,7 @@ fn every_adjacent_row_has_its_finding() {
     for test in adjacent {
         let known = KINDS
             .iter()
-            .filter(|kind| kind.tag == tag_of(test.id))
+            .filter(|kind| kind.tag == tag_of(test.id.as_str()))
             .count();
         assert_eq!((known, test.is_scored()), (1, false), "{}", test.id);
     }

@@ -4,7 +4,8 @@ mod story;
 
 use norelay_core::{
     mta::{CLUES, behind, clues, identify},
-    report::Report,
+    path::PathId,
+    report::{PathView, Report},
     smtp::{Security, Stage},
 };
 use story::Story;
@@ -55,12 +56,16 @@ fn report_of(answers: &[(Stage, &str)]) -> Report {
     story.end()
 }
 
+fn first(report: &Report) -> PathView<'_> {
+    report.path(PathId::FIRST).expect("the report has a path")
+}
+
 #[test]
 fn each_sample_is_told_by_what_it_says() {
     let samples = samples();
     let mut wrong = Vec::new();
     for sample in &samples {
-        let found = identify(&report_of(&sample.answers), 0);
+        let found = identify(first(&report_of(&sample.answers)));
         let told = found.as_ref().map_or(("-", "-", None, None), |mta| {
             (mta.name, mta.confidence.word(), mta.version.as_deref(), mta.distribution)
         });
@@ -83,7 +88,7 @@ fn each_clue_has_a_sample() {
         .filter(|clue| {
             let of_name = shown.iter().filter(|(name, _)| *name == clue.mta);
             !of_name
-                .flat_map(|(_, report)| clues(report, 0))
+                .flat_map(|(_, report)| clues(first(report)))
                 .any(|shown| std::ptr::eq(shown, *clue))
         })
         .map(|clue| format!("{}: {}", clue.mta, clue.pattern))
@@ -95,7 +100,7 @@ fn each_clue_has_a_sample() {
 fn what_is_only_remembered_makes_nothing_certain() {
     for sample in samples() {
         let report = report_of(&sample.answers);
-        let of_name: Vec<_> = clues(&report, 0)
+        let of_name: Vec<_> = clues(first(&report))
             .into_iter()
             .filter(|clue| clue.mta == sample.name)
             .collect();
@@ -108,7 +113,7 @@ fn what_is_only_remembered_makes_nothing_certain() {
 #[test]
 fn a_hidden_greeting_never_makes_another_server_of_it() {
     for sample in samples().iter().filter(|sample| sample.name != "-") {
-        let whole = identify(&report_of(&sample.answers), 0);
+        let whole = identify(first(&report_of(&sample.answers)));
         if whole.is_some_and(|mta| mta.evidence.iter().any(|clause| clause.starts_with("but "))) {
             continue;
         }
@@ -118,7 +123,7 @@ fn a_hidden_greeting_never_makes_another_server_of_it() {
             .filter(|(stage, _)| *stage != Stage::Greeting)
             .copied()
             .collect();
-        if let Some(mta) = identify(&report_of(&hidden), 0) {
+        if let Some(mta) = identify(first(&report_of(&hidden))) {
             let family = [
                 ("fortimail", "sendmail"),
                 ("icewarp", "sendmail"),
@@ -152,11 +157,11 @@ fn a_proxy_is_told_apart_from_who_is_behind_it() {
         .filter(|sample| sample.name == "nginx")
         .find(of_proxy)
         .expect("there is a sample");
-    let behind = behind(&report_of(&proxied.answers), 0).expect("somebody is behind it");
+    let behind = behind(first(&report_of(&proxied.answers))).expect("somebody is behind it");
     assert_eq!(behind.name, "postfix");
     let plain = samples
         .iter()
         .find(|sample| sample.name == "postfix")
         .expect("there is a sample");
-    assert_eq!(norelay_core::mta::behind(&report_of(&plain.answers), 0), None);
+    assert_eq!(norelay_core::mta::behind(first(&report_of(&plain.answers))), None);
 }

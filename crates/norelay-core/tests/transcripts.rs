@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{Credentials, Line, Mechanism, RelayTest, TESTS, Words},
+    catalogue::{Credentials, Line, Mechanism, RelayTest, TESTS, TestId, Words},
     check::Outcome,
     event::{Event, Path, Record},
     octets::Octets,
+    path::PathId,
     report::Report,
     smtp::{
         Cause, End, Security, Session, SessionEvent, Stage, Transaction,
@@ -128,10 +129,10 @@ impl Run {
             port: 25,
             security: Security::Plain,
         };
-        let tests = vec![test.id.to_owned()];
+        let tests = vec![test.id.to_string()];
         let events = [
-            Event::PathAdded { path: 0, way, tests: tests.clone() },
-            Event::Opened { dialogue: 0, path: 0, tests, proof: false, attempt: 0 },
+            Event::PathAdded { path: PathId::FIRST, way, tests: tests.clone() },
+            Event::Opened { dialogue: 0, path: PathId::FIRST, tests, proof: false, attempt: 0 },
         ];
         let records = events
             .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
@@ -238,8 +239,8 @@ fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) 
         reply,
     });
     let events = [
-        Event::PathAdded { path: 0, way, tests: vec![] },
-        Event::Opened { dialogue, path: 0, tests: vec![], proof: true, attempt: 0 },
+        Event::PathAdded { path: PathId::FIRST, way, tests: vec![] },
+        Event::Opened { dialogue, path: PathId::FIRST, tests: vec![], proof: true, attempt: 0 },
         Event::Sent { dialogue, after_ms, stage, test: None, line: MESSAGE.into() },
     ];
     let events =
@@ -250,7 +251,7 @@ fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) 
     let records: Vec<_> = events
         .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
         .collect();
-    Outcome::of(&Report::of(&records).dialogues[&0], "")
+    Outcome::of(&Report::of(&records).dialogues[&0], TestId::UNKNOWN)
 }
 
 fn run(test: &RelayTest, transcript: &Transcript<'_>, portions: Portions, place: &str) -> Outcome {

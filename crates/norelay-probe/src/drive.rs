@@ -10,8 +10,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use norelay_core::{
     batch::Patience,
+    catalogue::TestId,
     check::Outcome,
     event::{Event, Path},
+    path::PathId,
     report,
     smtp::{Cause, End, Reply, Security, Session, SessionEvent, Stage, Step, Transaction},
 };
@@ -41,12 +43,12 @@ pub const TOO_LONG: &str = "it took too long";
 /// One dialogue to be had.
 #[derive(Clone, Debug)]
 pub struct Dialogue {
-    /// The index of the path.
-    pub path: u8,
+    /// The path's id.
+    pub path: PathId,
     /// The path.
     pub way: Path,
     /// The tests that it is for.
-    pub tests: Vec<String>,
+    pub tests: Vec<TestId>,
     /// Whether a message is sent for proof.
     pub proof: bool,
     /// How often these tests were tried before.
@@ -54,7 +56,7 @@ pub struct Dialogue {
     /// What is said.
     pub transaction: Transaction,
     /// The test that each step is for, where the dialogue is for several.
-    pub step_tests: Vec<Option<String>>,
+    pub step_tests: Vec<Option<TestId>>,
     /// How long a reply may take.
     pub reply_timeout: Duration,
     /// What it shares with the other dialogues of its path, if anything.
@@ -70,18 +72,19 @@ pub struct Dialogue {
 #[derive(Clone, Debug)]
 pub struct Further {
     /// The tests, the connection's own among them.
-    pub tests: Vec<String>,
+    pub tests: Vec<TestId>,
     /// What is said.
     pub steps: Vec<Step>,
     /// The test that each step is for.
-    pub step_tests: Vec<Option<String>>,
+    pub step_tests: Vec<Option<TestId>>,
 }
 
 /// Has a dialogue, from connecting to the end; says its number.
 pub async fn drive<N: Network>(network: Arc<N>, recorder: &Recorder, dialogue: Dialogue) -> u32 {
     let number = recorder.next_dialogue();
     let Dialogue { path, ref tests, proof, attempt, .. } = dialogue;
-    recorder.record(Event::Opened { dialogue: number, path, tests: tests.clone(), proof, attempt });
+    let tests = TestId::words(tests);
+    recorder.record(Event::Opened { dialogue: number, path, tests, proof, attempt });
     let mut driver =
         Driver { network, recorder, number, opened: Instant::now(), dialogue, is_greeted: false };
     let end = driver.run().await;
@@ -103,7 +106,7 @@ struct Driver<'a, N> {
 
 impl<N: Network> Driver<'_, N> {
     async fn run(&mut self) -> End {
-        let to = SocketAddr::new(self.dialogue.way.address, self.dialogue.way.port);
+        let to = SocketAddr::from(self.dialogue.way.endpoint());
         let (mut stream, local) = match self.network.connect(to).await {
             Ok(connected) => connected,
             Err(error) => {
@@ -204,7 +207,7 @@ impl<N: Network> Driver<'_, N> {
             self.recorder.record(Event::Shared {
                 dialogue: self.number,
                 after_ms: self.after_ms(),
-                tests,
+                tests: TestId::words(&tests),
             });
         }
         if let Some(farewells) = &self.dialogue.farewells {
@@ -219,16 +222,15 @@ impl<N: Network> Driver<'_, N> {
     /// which is recorded.
     fn give_way(&self) -> bool {
         let Dialogue { path, tests, .. } = &self.dialogue;
-        let asks = |other: &report::Dialogue, test: &String| {
-            other.tests.contains(test)
-                && (other.end.is_none() || Outcome::of(other, test).is_answered())
+        let asks = |other: &report::Dialogue, test: TestId| {
+            other.is_for(test) && (other.end.is_none() || Outcome::of(other, test).is_answered())
         };
         let gives_way = self.dialogue.yields
             && self.recorder.look(|report| {
                 let mut others = report.dialogues.iter().filter(|(number, other)| {
                     **number != self.number && other.path == *path && other.is_shared()
                 });
-                others.any(|(_, other)| tests.iter().all(|test| asks(other, test)))
+                others.any(|(_, other)| tests.iter().all(|test| asks(other, *test)))
             });
         if gives_way {
             let (after_ms, tests) = (self.after_ms(), Vec::new());
@@ -290,7 +292,8 @@ impl<N: Network> Driver<'_, N> {
     fn record(&self, event: SessionEvent) {
         let (dialogue, after_ms) = (self.number, self.after_ms());
         let test_of = |step: Option<usize>| {
-            step.and_then(|step| self.dialogue.step_tests.get(step).cloned().flatten())
+            step.and_then(|step| *self.dialogue.step_tests.get(step)?)
+                .map(String::from)
         };
         match event {
             SessionEvent::Sent { stage, step, line } => {

@@ -6,6 +6,7 @@ mod simulation;
 use norelay_core::{
     catalogue,
     check::{Verdict, findings},
+    path::PathId,
     smtp::Security,
 };
 use simulation::{Ran, Server, closed, request, run};
@@ -98,7 +99,7 @@ async fn a_command_behind_starttls_must_be_forgotten() {
         .await;
         let injected = &ran.judgement.paths[0].controls[1];
         assert_eq!(
-            (injected.test.id, injected.outcome.word()),
+            (injected.test.id.as_str(), injected.outcome.word()),
             ("starttls-injection", outcome),
             "{behind:?}"
         );
@@ -135,7 +136,7 @@ async fn a_reply_buffered_before_the_handshake_is_a_finding_and_never_an_answer(
         .report
         .dialogues
         .values()
-        .filter(|dialogue| dialogue.path == 1);
+        .filter(|dialogue| dialogue.path == PathId::new(1));
     assert!(
         of_tls
             .flat_map(|dialogue| &dialogue.exchanges)

@@ -9,6 +9,7 @@ use norelay_core::{
     catalogue,
     check::{Verdict, verdict::Weight},
     event::Receipt,
+    path::PathId,
     token::Role,
 };
 use simulation::{Ran, Server, Simulation, answering, closed, key, request, run, run_from};
@@ -91,7 +92,7 @@ async fn a_queue_for_everybody_is_an_open_relay() {
                 .judgement
                 .paths
                 .get(1)
-                .map(|path| (path.tests[0].test.id, path.tests[0].weight));
+                .map(|path| (path.tests[0].test.id.as_str(), path.tests[0].weight));
             assert_eq!(ran.judgement.paths.len(), paths, "{answer:?}");
             assert_eq!(
                 ran.judgement.verdict, verdict,
@@ -122,7 +123,7 @@ async fn without_a_receiver_nothing_is_queued_and_nothing_known() {
             ran.report
                 .dialogues
                 .values()
-                .all(|dialogue| dialogue.path == 0),
+                .all(|dialogue| dialogue.path == PathId::FIRST),
             "nothing is said there"
         );
     }

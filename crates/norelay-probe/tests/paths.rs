@@ -37,7 +37,7 @@ async fn a_path_is_asked_what_only_it_offers() {
     let of = |path: usize| {
         let tests = ran.judgement.paths[path].tests.iter();
         tests
-            .map(|judged| (judged.test.id, judged.outcome.word()))
+            .map(|judged| (judged.test.id.as_str(), judged.outcome.word()))
             .collect::<Vec<_>>()
     };
     assert_eq!(
@@ -215,7 +215,7 @@ async fn every_path_is_asked_about_the_servers_own_senders() {
     let ran = run(simulation::Request { tests, ports, ..request() }, server, None).await;
     let of_second = ran.judgement.paths[1].tests.iter();
     let of_second: Vec<_> = of_second
-        .map(|judged| (judged.test.id, judged.outcome.word()))
+        .map(|judged| (judged.test.id.as_str(), judged.outcome.word()))
         .collect();
     assert_eq!(
         of_second,

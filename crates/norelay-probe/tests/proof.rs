@@ -20,6 +20,7 @@ use norelay_core::{
     check::{Verdict, findings, verdict},
     event::{Event, Receipt, Record},
     octets::Octets,
+    path::PathId,
     reception::{Copies, Reception, ReceptionKey},
     smtp::{Message, receiver::Policy},
     token::{Role, RunId, Token, TokenKey},
@@ -241,7 +242,7 @@ fn another(key: &TokenKey, token: Token) -> String {
 }
 
 fn own(role: Role) -> Token {
-    Token { run: RunId(1), path: 0, test: 1, role }
+    Token { run: RunId(1), path: PathId::FIRST, test: 1, role }
 }
 
 /// Name, what arrives, the verdict, the most receipts that are kept.
@@ -423,7 +424,7 @@ const OTHERS: &[Row] = &[
     ),
     (
         "the token of another path",
-        |mail| mail.to(|_| another(&key(), Token { path: 3, ..own(Role::Recipient) })),
+        |mail| mail.to(|_| another(&key(), Token { path: PathId::new(3), ..own(Role::Recipient) })),
         Verdict::Suspect,
         1,
     ),

@@ -45,8 +45,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
             .expect("rows of one length go into memory")
     };
     write(&COLUMNS.map(str::to_owned));
-    for path in 0..=u8::MAX {
-        for row in of_path(report, judgement, path) {
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        for row in of_path(path, judged) {
             write(&cells(report, judgement, &row));
         }
     }
@@ -57,8 +57,7 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
 fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLUMNS.len()] {
     let said = row.reply.as_ref();
     let verdict = judgement
-        .paths
-        .get(usize::from(row.path))
+        .path(row.path)
         .map(|path| path.verdict.word())
         .unwrap_or_default();
     let proof = row.proof.as_ref();
@@ -73,7 +72,7 @@ fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLU
         row.way.security.to_string(),
         verdict.to_owned(),
         row.judged.test.number.to_string(),
-        row.judged.test.id.to_owned(),
+        row.judged.test.id.into(),
         if row.is_control() { "yes" } else { "no" }.to_owned(),
         row.judged.outcome.word().to_owned(),
         if row.is_control() { String::new() } else { word(row.judged.weight) },

@@ -8,10 +8,12 @@
 use askama::Template;
 use data_encoding::BASE64;
 use norelay_core::{
-    check::{Finding, Hops, Judgement, Level, Verdict, Weight, finding},
+    catalogue::TestId,
+    check::{Finding, Hops, Judgement, Level, PathJudgement, Verdict, Weight, finding},
     diagnosis::{self, Diagnosis, Technique},
     mta,
     octets::harmless,
+    path::PathId,
     render::{
         dialogues_of,
         fix::{self, Fix},
@@ -19,7 +21,7 @@ use norelay_core::{
         transcript::Speaker,
         verdict_of,
     },
-    report::{Dialogue, Report},
+    report::{Dialogue, PathView, Report},
 };
 use sha2::{Digest, Sha256};
 
@@ -42,7 +44,7 @@ struct Page {
     target: String,
     verdict: Shown,
     summary: String,
-    paths: Vec<PathView>,
+    paths: Vec<PathSection>,
     causes: Vec<CauseView>,
     techniques: Vec<Technique>,
     findings: Vec<FindingView>,
@@ -57,8 +59,8 @@ struct Shown {
     mark: char,
 }
 
-struct PathView {
-    index: u8,
+struct PathSection {
+    id: PathId,
     way: String,
     host: String,
     mta: Option<MtaView>,
@@ -86,7 +88,7 @@ struct Group {
 
 struct TestView {
     number: u8,
-    id: &'static str,
+    id: TestId,
     title: &'static str,
     weight: &'static str,
     class: &'static str,
@@ -138,11 +140,11 @@ struct FindingView {
 #[must_use]
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
-    let mut paths: Vec<_> = (0..=u8::MAX)
-        .zip(&judgement.paths)
-        .map(|(path, _)| path_view(report, judgement, path))
-        .collect();
-    paths.sort_by_key(|path| judgement.paths[usize::from(path.index)].verdict);
+    let mut judged: Vec<_> = report.paths().zip(&judgement.paths).collect();
+    judged.sort_by_key(|(_, judged)| judged.verdict);
+    let paths = judged
+        .into_iter()
+        .map(|(path, judged)| path_section(path, judged));
     let findings = finding::findings(report, judgement);
     let page = Page {
         style: STYLE,
@@ -151,7 +153,7 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         target: harmless(target),
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
-        paths,
+        paths: paths.collect(),
         causes: diagnosis::diagnose(report, judgement)
             .into_iter()
             .map(|found| cause_view(report, found))
@@ -183,10 +185,8 @@ fn shown(verdict: Verdict) -> Shown {
     Shown { word: verdict.word(), title, class, mark }
 }
 
-fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
-    let index = usize::from(path);
-    let judged = &judgement.paths[index];
-    let rows = of_path(report, judgement, path);
+fn path_section(path: PathView<'_>, judged: &PathJudgement) -> PathSection {
+    let rows = of_path(path, judged);
     let count = |weights: &[Weight]| {
         judged
             .tests
@@ -194,22 +194,19 @@ fn path_view(report: &Report, judgement: &Judgement, path: u8) -> PathView {
             .filter(|judged| weights.contains(&judged.weight))
             .count()
     };
-    let way = report.paths.get(index).map(|facts| &facts.way);
-    let mta = mta::identify(report, path);
-    PathView {
-        index: path,
-        way: way.map(ToString::to_string).unwrap_or_default(),
-        host: way
-            .and_then(|way| way.host.as_deref())
-            .map(harmless)
-            .unwrap_or_default(),
-        verdict: Shown { word: verdict_of(report, path, judged), ..shown(judged.verdict) },
+    let way = path.way();
+    let mta = mta::identify(path);
+    PathSection {
+        id: path.id,
+        way: way.to_string(),
+        host: way.host.as_deref().map(harmless).unwrap_or_default(),
+        verdict: Shown { word: verdict_of(path, judged), ..shown(judged.verdict) },
         why: judged.why.iter().map(|why| harmless(why)).collect(),
         relayed: count(&[Weight::Proof]),
         accepted: count(&[Weight::Suspicion]),
         denied: count(&[Weight::Denial, Weight::LocalDelivery]),
         unclear: count(&[Weight::Unknown]),
-        groups: groups(report, &rows, mta.as_ref().map(|mta| mta.name)),
+        groups: groups(path.report, &rows, mta.as_ref().map(|mta| mta.name)),
         mta: mta.map(|mta| MtaView { name: mta.to_string(), evidence: mta.evidence }),
     }
 }
@@ -350,9 +347,7 @@ fn cause_view(report: &Report, found: Diagnosis) -> CauseView {
 }
 
 fn finding_view(report: &Report, finding: &Finding) -> FindingView {
-    let path = finding
-        .path
-        .and_then(|path| report.paths.get(usize::from(path)));
+    let path = finding.path.and_then(|id| report.path(id));
     let class = match finding.level {
         Level::Error => "bad",
         Level::Warning => "doubt",
@@ -361,7 +356,7 @@ fn finding_view(report: &Report, finding: &Finding) -> FindingView {
     FindingView {
         level: finding.level.word(),
         class,
-        place: path.map(|facts| facts.way.to_string()).unwrap_or_default(),
+        place: path.map(|path| path.way().to_string()).unwrap_or_default(),
         text: finding.text.clone(),
     }
 }

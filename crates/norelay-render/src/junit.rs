@@ -23,11 +23,11 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let mut xml = quick_junit::Report::new("norelay");
     xml.add_test_suite(verdict_suite(report, judgement, &harmless(target)));
-    for (index, facts) in (0..=u8::MAX).zip(&report.paths) {
-        let mut suite = TestSuite::new(harmless(&facts.way.to_string()));
-        for row in of_path(report, judgement, index) {
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        let mut suite = TestSuite::new(harmless(&path.way().to_string()));
+        for row in of_path(path, judged) {
             if row.is_control() {
-                suite.add_property(Property::new(row.judged.test.id, row.line()));
+                suite.add_property(Property::new(row.judged.test.id.as_str(), row.line()));
             } else {
                 suite.add_test_case(case(report, &row));
             }

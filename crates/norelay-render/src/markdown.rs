@@ -27,8 +27,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
     text.push_str(&format!("{}\n\n", prose(&judgement.summary)));
     text.push_str(&paths(report, judgement));
     text.push_str(&causes(report, judgement));
-    for path in 0..=u8::MAX {
-        let rows = of_path(report, judgement, path);
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        let rows = of_path(path, judged);
         let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
         if let Some(first) = matters.first() {
             text.push_str(&format!("\n## {}\n", prose(&first.way.to_string())));
@@ -61,8 +61,8 @@ fn paths(report: &Report, judgement: &Judgement) -> String {
         "| path | software | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --- \
          | --: | --: | --: | --: |\n"
             .to_owned();
-    for (path, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
-        let mta = mta::identify(report, path)
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        let mta = mta::identify(path)
             .map(|mta| mta.to_string())
             .unwrap_or_default();
         let count = |weights: &[Weight]| {
@@ -74,9 +74,9 @@ fn paths(report: &Report, judgement: &Judgement) -> String {
         };
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
-            prose(&facts.way.to_string()),
+            prose(&path.way().to_string()),
             prose(&mta),
-            verdict_of(report, path, judged),
+            verdict_of(path, judged),
             count(&[Weight::Proof]),
             count(&[Weight::Suspicion]),
             count(&[Weight::Denial, Weight::LocalDelivery]),
@@ -149,11 +149,9 @@ fn findings(report: &Report, judgement: &Judgement) -> String {
     let found = finding::findings(report, judgement);
     let mut text = if found.is_empty() { String::new() } else { "\n## Findings\n\n".to_owned() };
     for finding in found {
-        let path = finding
-            .path
-            .and_then(|path| report.paths.get(usize::from(path)));
+        let path = finding.path.and_then(|id| report.path(id));
         let place = path
-            .map(|facts| format!("{}: ", prose(&facts.way.to_string())))
+            .map(|path| format!("{}: ", prose(&path.way().to_string())))
             .unwrap_or_default();
         text.push_str(&format!("* **{}** {place}{}\n", finding.level.word(), prose(&finding.text)));
     }

@@ -5,19 +5,20 @@
 
 use jiff::Timestamp;
 use norelay_core::{
-    check::{Hops, Judgement, Outcome, Reason, TestJudgement, Weight, verdict},
+    check::{Hops, Outcome, PathJudgement, Reason, TestJudgement, Weight, verdict},
     event::{Path, Receipt},
     octets::harmless,
+    path::PathId,
     render::{reply_of, reply_words, stage_of, without_tokens},
-    report::Report,
+    report::PathView,
 };
 use serde::Serialize;
 
 /// One test or control on one path.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// The path's index.
-    pub path: u8,
+    /// The path's id.
+    pub path: PathId,
     /// The path.
     pub way: &'a Path,
     /// The test's judgement.
@@ -65,7 +66,7 @@ pub fn word(value: impl Serialize) -> String {
 }
 
 impl<'a> Row<'a> {
-    fn of(report: &'a Report, path: u8, way: &'a Path, judged: &'a TestJudgement) -> Self {
+    fn of(path: PathView<'a>, judged: &'a TestJudgement) -> Self {
         let reply = reply_of(&judged.outcome).map(|reply| Said {
             code: reply.code,
             enhanced: reply
@@ -75,14 +76,14 @@ impl<'a> Row<'a> {
             text: reply_words(reply),
         });
         Self {
-            path,
-            way,
+            path: path.id,
+            way: path.way(),
             judged,
             stage: stage_of(&judged.outcome).map(word).unwrap_or_default(),
             reason: reason_of(&judged.outcome).map(word).unwrap_or_default(),
             reply,
             why: why_of(&judged.outcome),
-            proof: proof_of(report, path, judged),
+            proof: proof_of(path, judged),
         }
     }
 
@@ -135,15 +136,8 @@ impl<'a> Row<'a> {
 }
 
 /// Every test of a path, in display order, then its controls.
-pub fn of_path<'a>(report: &'a Report, judgement: &'a Judgement, path: u8) -> Vec<Row<'a>> {
-    let index = usize::from(path);
-    let (Some(facts), Some(judged)) = (report.paths.get(index), judgement.paths.get(index)) else {
-        return Vec::new();
-    };
-    let tests = judged.tests.iter().chain(&judged.controls);
-    tests
-        .map(|judged| Row::of(report, path, &facts.way, judged))
-        .collect()
+pub fn of_path<'a>(path: PathView<'a>, judged: &'a PathJudgement) -> Vec<Row<'a>> {
+    judged.all().map(|judged| Row::of(path, judged)).collect()
 }
 
 fn reason_of(outcome: &Outcome) -> Option<Reason> {
@@ -162,12 +156,11 @@ fn why_of(outcome: &Outcome) -> String {
 }
 
 fn proof_of<'a>(
-    report: &'a Report,
-    path: u8,
+    path: PathView<'a>,
     judged: &'a TestJudgement,
 ) -> Option<(Timestamp, &'a Receipt, Hops)> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-    let mut receipts = verdict::receipts_of(report, path, judged.test);
+    let mut receipts = verdict::receipts_of(path, judged.test);
     let (at, receipt) = receipts.find(|(_, receipt)| receipt.peer.ip().to_canonical() == from)?;
     Some((*at, receipt, hops))
 }

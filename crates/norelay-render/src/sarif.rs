@@ -84,13 +84,10 @@ struct SarifResult {
 pub fn render(report: &Report, judgement: &Judgement) -> String {
     let mut rules = Vec::new();
     let mut results = Vec::new();
-    for path in 0..=u8::MAX {
-        for row in of_path(report, judgement, path)
-            .iter()
-            .filter(|row| !row.is_control())
-        {
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        for row in of_path(path, judged).iter().filter(|row| !row.is_control()) {
             let rule_index =
-                rule_for(&mut rules, row.judged.test.id, || test_rule(row.judged.test));
+                rule_for(&mut rules, row.judged.test.id.as_str(), || test_rule(row.judged.test));
             results.push(test_result(row, rule_index));
         }
     }
@@ -141,7 +138,7 @@ fn rule_for(rules: &mut Vec<Rule>, id: &str, rule: impl FnOnce() -> Rule) -> usi
 fn test_rule(test: &RelayTest) -> Rule {
     let document = test.document.trim();
     Rule {
-        id: test.id.to_owned(),
+        id: test.id.into(),
         short_description: message(test.title()),
         help: Some(json!({"text": message(document).text, "markdown": document})),
     }
@@ -161,7 +158,7 @@ fn test_result(row: &Row<'_>, rule_index: usize) -> SarifResult {
     };
     let id = row.judged.test.id;
     SarifResult {
-        rule_id: id.to_owned(),
+        rule_id: id.into(),
         rule_index,
         kind,
         level,
@@ -177,10 +174,7 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
         Level::Warning => "warning",
         Level::Info | Level::Notice => "note",
     };
-    let way = found
-        .path
-        .and_then(|path| report.paths.get(usize::from(path)))
-        .map(|facts| &facts.way);
+    let way = found.path.and_then(|id| Some(report.path(id)?.way()));
     let place = way.map(Path::to_string).unwrap_or_default();
     SarifResult {
         partial_fingerprints: json!({"norelay/v1": format!("{place}/{id}")}),
@@ -196,7 +190,7 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
 /// A server isn't a file; its scheme keeps it from being taken for one, and the region is there
 /// because some readers drop a result without one.
 fn location(way: &Path) -> Value {
-    let authority = std::net::SocketAddr::new(way.address, way.port);
+    let authority = way.endpoint();
     json!({
         "physicalLocation": {
             "artifactLocation": {"uri": format!("smtp://{authority}")},

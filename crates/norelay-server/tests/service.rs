@@ -347,7 +347,14 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
         .expect("the key is hexadecimal");
     let key = norelay_core::token::TokenKey::new(octets.try_into().expect("the key has 32 octets"));
     let run = text("run").parse().expect("a run's name");
-    let mint = |role| key.mint(norelay_core::token::Token { run, path: 0, test: 1, role });
+    let mint = |role| {
+        key.mint(norelay_core::token::Token {
+            run,
+            path: norelay_core::path::PathId::FIRST,
+            test: 1,
+            role,
+        })
+    };
     let path = format!("/api/v1/receptions/{}/receipts", text("id"));
     assert_eq!(get(service.http, &path).json(), json!([]));
     let token = mint(norelay_core::token::Role::Recipient);
@@ -365,7 +372,7 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
     // Another run's token, made with this run's key, opens nothing.
     let forged = key.mint(norelay_core::token::Token {
         run: norelay_core::token::RunId(7),
-        path: 0,
+        path: norelay_core::path::PathId::FIRST,
         test: 1,
         role: norelay_core::token::Role::Recipient,
     });

@@ -9,6 +9,7 @@ use norelay_core::{
     check::Verdict,
     event::{Event, MailExchanger, Receipt, Record, Run},
     octets::Octets,
+    path::PathId,
     smtp::{Reply, Stage},
     token::{Role, RunId, Token},
 };
@@ -157,7 +158,7 @@ fn note(text: &str) -> Record {
 
 fn receipt(run: RunId, test: u8) -> Receipt {
     Receipt {
-        token: Token { run, path: 0, test, role: Role::Recipient },
+        token: Token { run, path: PathId::FIRST, test, role: Role::Recipient },
         message_token: true,
         peer: "192.0.2.7:4711".parse().expect("an address"),
         helo: Octets::from("mx\0.example"),
@@ -206,7 +207,11 @@ async fn hostile_text_survives(store: Store) {
             .await
             .expect("asked with the same text");
         assert_eq!(mine.iter().map(|one| one.id).collect::<Vec<_>>(), [job.id], "{text:?}");
-        let why = Event::NotRun { path: 0, test: (*text).to_owned(), why: (*text).to_owned() };
+        let why = Event::NotRun {
+            path: PathId::FIRST,
+            test: (*text).to_owned(),
+            why: (*text).to_owned(),
+        };
         let reply = Reply {
             code: 550,
             lines: vec![Octets::from(text.as_bytes()), Octets::from(&b"\xff\0\xc3("[..])],

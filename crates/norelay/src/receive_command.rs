@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use norelay_core::{
     catalogue,
+    catalogue::TestId,
     event::{Event, Receipt, Record},
     reception::{Reception, ReceptionKey},
     render::json_lines,
@@ -175,7 +176,7 @@ async fn show_until_stopped(receiving: &Receiving, format: Format) -> Result<(),
 /// `2026-01-01T00:00:00Z  run 0123456789abcdef  test 6 (percent-host)  arrived from 192.0.2.7 …`
 fn line(at: Timestamp, receipt: &Receipt) -> String {
     let Receipt { token, peer, helo, reverse_path, forward_path, .. } = receipt;
-    let id = catalogue::by_number(token.test).map_or("unknown", |test| test.id);
+    let id = catalogue::by_number(token.test).map_or(TestId::UNKNOWN, |test| test.id);
     let what = match token.role {
         Role::Sender => "came to the sender's address (a bounce or an answer)",
         _ if receipt.message_token => "arrived, with the token of its text,",
@@ -194,14 +195,17 @@ fn line(at: Timestamp, receipt: &Receipt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use norelay_core::token::{RunId, Token};
+    use norelay_core::{
+        path::PathId,
+        token::{RunId, Token},
+    };
 
     use super::*;
 
     #[test]
     fn a_receipt_is_a_line() {
         let receipt = |role, message_token| Receipt {
-            token: Token { run: RunId(0xabc), path: 0, test: 6, role },
+            token: Token { run: RunId(0xabc), path: PathId::FIRST, test: 6, role },
             message_token,
             peer: SocketAddr::from(([192, 0, 2, 7], 25)),
             helo: "mx\u{1b}[31m".into(),

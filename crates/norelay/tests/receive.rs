@@ -8,7 +8,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use norelay_core::token::{Role, RunId, Token};
+use norelay_core::{
+    path::PathId,
+    token::{Role, RunId, Token},
+};
 use norelay_probe::key_file;
 
 /// A folder for one test, empty.
@@ -102,9 +105,9 @@ fn it_says_who_it_is_and_shows_and_keeps_what_comes() {
     }
     let key = key_file::read(&folder.join("key")).expect("the key file was made");
     let run = RunId(0xabc);
-    let token = key
-        .for_run(run)
-        .mint(Token { run, path: 0, test: 6, role: Role::Recipient });
+    let token =
+        key.for_run(run)
+            .mint(Token { run, path: PathId::FIRST, test: 6, role: Role::Recipient });
     let rcpt = format!("RCPT TO:<{token}%second.example@mx.example>");
     let to_postmaster = ["EHLO relay.example", "MAIL FROM:<>", "RCPT TO:<postmaster>", "DATA"];
     let lines = [&to_postmaster[..], &[&rcpt, "DATA", "x\r\n.", "HELP", "QUIT"]].concat();

@@ -288,7 +288,7 @@ fn token_of(made: &Value) -> (String, [String; 1]) {
     let role = norelay_core::token::Role::Recipient;
     let token = key.mint(norelay_core::token::Token {
         run: text("run").parse().expect("a run"),
-        path: 0,
+        path: norelay_core::path::PathId::FIRST,
         test: 1,
         role,
     });

@@ -4,6 +4,7 @@ use super::{
     columns::{AskedOn, AskingOrder, Group, Profile, Strength, TestRole},
     line::{Certificate, Line, Way},
     smuggling,
+    test_id::TestId,
 };
 use crate::{
     cause::Cause,
@@ -16,7 +17,7 @@ pub struct RelayTest {
     /// Its number in the display order.
     pub number: u8,
     /// Its name.
-    pub id: &'static str,
+    pub id: TestId,
     /// The runs that it belongs to.
     pub profile: Profile,
     /// What it probes.
@@ -59,7 +60,7 @@ impl RelayTest {
         self.document
             .lines()
             .next()
-            .unwrap_or(self.id)
+            .unwrap_or(self.id.as_str())
             .trim_start_matches(['#', ' '])
     }
 

@@ -14,7 +14,7 @@ use super::{
     AskingOrder::{First, Last},
     Certificate, Group,
     Line::{self, *},
-    PLAIN, Profile, RelayTest, Strength, TestRole, Way,
+    PLAIN, Profile, RelayTest, Strength, TestId, TestRole, Way,
 };
 use crate::{
     cause::Cause,
@@ -74,7 +74,7 @@ macro_rules! tests {
         /// Every test and control, in display order.
         pub static TESTS: &[RelayTest] = &[$(RelayTest {
             number: $number,
-            id: $id,
+            id: TestId::of_row($id),
             profile: Profile::$profile,
             group: Group::$group,
             strength: Strength::$strength,

@@ -27,13 +27,19 @@ impl TestId {
     #[must_use]
     pub fn named(word: &str) -> Self {
         let row = TESTS.iter().find(|test| test.id == word);
-        row.map_or(Self::UNKNOWN, |test| Self::of_row(test.id))
+        row.map_or(Self::UNKNOWN, |test| test.id)
     }
 
     /// The row with this id; none for [`TestId::UNKNOWN`].
     #[must_use]
     pub fn test(self) -> Option<&'static RelayTest> {
-        TESTS.iter().find(|test| test.id == self.0)
+        TESTS.iter().find(|test| test.id == self)
+    }
+
+    /// The words of these ids, as events have them.
+    #[must_use]
+    pub fn words(ids: &[Self]) -> Vec<String> {
+        ids.iter().copied().map(String::from).collect()
     }
 
     /// The word, as logs and reports have it.
@@ -88,11 +94,8 @@ mod tests {
         assert_eq!(TestId::named("of-another-version"), TestId::UNKNOWN);
         assert!(TestId::UNKNOWN.test().is_none());
         for test in TESTS {
-            let id = TestId::named(test.id);
-            assert_eq!(
-                (id.as_str(), id.test().map(|row| row.number)),
-                (test.id, Some(test.number))
-            );
+            let id = TestId::named(test.id.as_str());
+            assert_eq!((id, id.test().map(|row| row.number)), (test.id, Some(test.number)));
         }
     }
 }

@@ -5,10 +5,7 @@
 //! - Nothing here bears on the relay verdict.
 //! - A test is known by its role in the catalogue.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
     finding::Fact,
@@ -19,7 +16,8 @@ use super::{
 use crate::{
     catalogue::{Profile, TestRole},
     octets::Octets,
-    report::Report,
+    path::{Endpoint, PathId},
+    report::{Dialogue, PathView, Report},
     seen::{self, Loss, Meaning},
     smtp::{Reply, Stage},
     token::Role,
@@ -46,12 +44,12 @@ const DISCLOSURES: &[(TestRole, &str)] = &[(TestRole::Vrfy, "VRFY"), (TestRole::
 pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut known = BTreeSet::new();
-    for (index, judged) in (0..=u8::MAX).zip(&judgement.paths) {
-        facts.extend(address_facts(report, index, &mut known));
-        facts.extend(test_facts(index, judged));
-        facts.extend(disclosure_facts(report, index, judged));
-        facts.extend(recipient_facts(report, index, judged));
-        facts.extend(smuggling_facts(report, index, judged));
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        facts.extend(address_facts(path, &mut known));
+        facts.extend(test_facts(path.id, judged));
+        facts.extend(disclosure_facts(path, judged));
+        facts.extend(recipient_facts(path, judged));
+        facts.extend(smuggling_facts(path, judged));
     }
     facts.extend(name_facts(report));
     facts
@@ -60,17 +58,13 @@ pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
 /// What the server sees in the place of our address: once for each of its addresses and ports, and
 /// a translation on our side once for all of them.
 fn address_facts(
-    report: &Report,
-    index: u8,
-    known: &mut BTreeSet<(IpAddr, Option<SocketAddr>)>,
+    path: PathView<'_>,
+    known: &mut BTreeSet<(IpAddr, Option<Endpoint>)>,
 ) -> Option<Fact> {
-    let seen = seen::on_path(report, index)?;
+    let seen = seen::on_path(path)?;
     let address = seen.sighting.address;
-    let way = report
-        .paths
-        .get(usize::from(index))
-        .map(|facts| SocketAddr::new(facts.way.address, facts.way.port));
-    if !known.insert((address, way.filter(|_| seen.meaning != Meaning::Translated))) {
+    let endpoint = (seen.meaning != Meaning::Translated).then(|| path.endpoint());
+    if !known.insert((address, endpoint)) {
         return None;
     }
     let (tag, whose) = match seen.meaning {
@@ -86,19 +80,15 @@ fn address_facts(
         seen.sighting.source.clause().to_owned(),
         seen.sighting.evidence.to_string(),
     ];
-    Some(Fact::new(tag, Some(index), arguments))
+    Some(Fact::new(tag, Some(path.id), arguments))
 }
 
-fn all(judged: &PathJudgement) -> impl Iterator<Item = &TestJudgement> {
-    judged.tests.iter().chain(&judged.controls)
-}
-
-fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
+fn test_facts(path: PathId, judged: &PathJudgement) -> Vec<Fact> {
     let accepted = ACCEPTANCES
         .iter()
         .filter_map(|(role, tag)| match &judged.of(*role)?.outcome {
             Outcome::Accepted { reply, .. } => {
-                Some(Fact::new(tag, Some(index), [reply.to_string()]))
+                Some(Fact::new(tag, Some(path), [reply.to_string()]))
             }
             _ => None,
         });
@@ -106,7 +96,7 @@ fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
         .of(TestRole::BarePostmaster)
         .and_then(|judged| match &judged.outcome {
             Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
-                Some(Fact::new("bare_postmaster_refused", Some(index), [reply.to_string()]))
+                Some(Fact::new("bare_postmaster_refused", Some(path), [reply.to_string()]))
             }
             _ => None,
         });
@@ -114,25 +104,19 @@ fn test_facts(index: u8, judged: &PathJudgement) -> Vec<Fact> {
 }
 
 /// VRFY and EXPN, where a user who exists gets another answer than a made-up one.
-fn disclosure_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
+fn disclosure_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
     let disclosed = DISCLOSURES.iter().filter_map(|(role, verb)| {
-        let judged = judged.of(*role)?;
-        let dialogues = judged
-            .dialogues
-            .iter()
-            .filter_map(|number| report.dialogues.get(number));
-        let pairs = dialogues.filter_map(|dialogue| {
+        let test = judged.of(*role)?.test.id;
+        let mut pairs = path.dialogues_of(test).filter_map(|(_, dialogue)| {
             let mut replies = dialogue
-                .answers_for(judged.test.id)
+                .answers_for(test)
                 .filter(|exchange| exchange.stage == Stage::Other);
             Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
         });
-        let (nobody, somebody) = pairs
-            .into_iter()
-            .find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
+        let (nobody, somebody) = pairs.find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
         Some(Fact::new(
             "user_disclosed",
-            Some(index),
+            Some(path.id),
             [(*verb).to_owned(), somebody.to_string(), nobody.to_string()],
         ))
     });
@@ -146,31 +130,32 @@ fn tells_apart(nobody: &Reply, somebody: &Reply) -> bool {
 
 /// Texts that became two messages, by what came; and texts whose end was seen too early, by what
 /// was answered.
-fn smuggling_facts(report: &Report, index: u8, judged: &PathJudgement) -> Vec<Fact> {
-    let asked = all(judged).filter(|judged| judged.test.sends_message());
+fn smuggling_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
+    let asked = judged.all().filter(|judged| judged.test.sends_message());
     let has_come = |judged: &&TestJudgement| {
-        let tokens = report
+        let tokens = path
+            .report
             .receipts
             .iter()
             .filter(|(_, receipt)| receipt.message_token)
             .map(|(_, receipt)| receipt.token);
         tokens.into_iter().any(|token| {
-            (token.path, token.test, token.role) == (index, judged.test.number, Role::Inner)
+            (token.path, token.test, token.role) == (path.id, judged.test.number, Role::Inner)
         })
     };
     let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);
     let early: Vec<_> = others
         .into_iter()
-        .filter_map(|judged| Some((judged.test.id, further_answers(report, judged)?)))
+        .filter_map(|judged| Some((judged.test.id, further_answers(path.report, judged)?)))
         .collect();
     let mut facts = Vec::new();
     if !come.is_empty() {
-        let ids: Vec<_> = come.iter().map(|judged| judged.test.id).collect();
-        facts.push(Fact::new("smuggling", Some(index), [ids.join(", ")]));
+        let ids: Vec<_> = come.iter().map(|judged| judged.test.id.as_str()).collect();
+        facts.push(Fact::new("smuggling", Some(path.id), [ids.join(", ")]));
     }
     if let Some((_, first)) = early.first() {
-        let ids: Vec<_> = early.iter().map(|(id, _)| *id).collect();
-        facts.push(Fact::new("early_end_of_data", Some(index), [ids.join(", "), first.clone()]));
+        let ids: Vec<_> = early.iter().map(|(id, _)| id.as_str()).collect();
+        facts.push(Fact::new("early_end_of_data", Some(path.id), [ids.join(", "), first.clone()]));
     }
     facts
 }
@@ -191,8 +176,9 @@ fn further_answers(report: &Report, judged: &TestJudgement) -> Option<String> {
 }
 
 /// What every correct server does, worth a word only where the run asked for more than relaying.
-fn recipient_facts(report: &Report, index: u8, judged: &PathJudgement) -> Option<Fact> {
-    let is_thorough = report
+fn recipient_facts(path: PathView<'_>, judged: &PathJudgement) -> Option<Fact> {
+    let is_thorough = path
+        .report
         .run
         .as_ref()
         .is_some_and(|run| run.profile >= Profile::Standard);
@@ -202,7 +188,7 @@ fn recipient_facts(report: &Report, index: u8, judged: &PathJudgement) -> Option
             Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }),
             Some(Outcome::Accepted { .. }),
         ) if is_thorough => {
-            Some(Fact::new("recipients_enumerable", Some(index), [reply.to_string()]))
+            Some(Fact::new("recipients_enumerable", Some(path.id), [reply.to_string()]))
         }
         _ => None,
     }
@@ -224,16 +210,12 @@ fn name_facts(report: &Report) -> Vec<Fact> {
 /// The name that the server at an address gives itself in its greeting (RFC 5321 section 4.3.1),
 /// where it is one.
 fn name_in_greeting(report: &Report, address: IpAddr) -> Option<String> {
-    let is_there = |path: u8| {
+    let is_there = |dialogue: &&Dialogue| {
         report
-            .paths
-            .get(usize::from(path))
-            .is_some_and(|facts| facts.way.address == address)
+            .path(dialogue.path)
+            .is_some_and(|path| path.way().address == address)
     };
-    let dialogues = report
-        .dialogues
-        .values()
-        .filter(|dialogue| is_there(dialogue.path));
+    let dialogues = report.dialogues.values().filter(is_there);
     dialogues
         .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
         .find_map(|greeting| {

@@ -13,23 +13,18 @@ use super::outcome::{Hops, Outcome};
 use crate::{
     catalogue::{RelayTest, Strength},
     event::Receipt,
-    report::{PathFacts, Report},
+    path::PathId,
+    report::{PathView, Report},
     token::{self, Role},
 };
 
 /// The proof that a test relayed, where there is one.
-pub(super) fn proof(
-    report: &Report,
-    index: u8,
-    facts: &PathFacts,
-    test: &RelayTest,
-) -> Option<Outcome> {
-    receipts_of(report, index, test)
-        .filter(|(_, receipt)| !is_handed_on(report, test, receipt))
+pub(super) fn proof(path: PathView<'_>, test: &RelayTest) -> Option<Outcome> {
+    receipts_of(path, test)
+        .filter(|(_, receipt)| !is_handed_on(path.report, test, receipt))
         .find_map(|(_, receipt)| {
             let from = receipt.peer.ip().to_canonical();
-            let hops =
-                if is_of_target(report, facts, from) { Hops::Direct } else { Hops::Multihop };
+            let hops = if is_of_target(path, from) { Hops::Direct } else { Hops::Multihop };
             (hops == Hops::Direct || receipt.message_token)
                 .then_some(Outcome::Relayed { from, hops })
         })
@@ -37,21 +32,20 @@ pub(super) fn proof(
 
 /// The receipts that bear a test's recipient token, with the time of their arrival.
 pub fn receipts_of<'a>(
-    report: &'a Report,
-    index: u8,
+    path: PathView<'a>,
     test: &'a RelayTest,
 ) -> impl Iterator<Item = &'a (jiff::Timestamp, Receipt)> {
-    report
+    path.report
         .receipts
         .iter()
-        .filter(move |(_, receipt)| is_for(receipt, index, test))
+        .filter(move |(_, receipt)| is_for(receipt, path.id, test))
 }
 
-fn is_for(receipt: &Receipt, index: u8, test: &RelayTest) -> bool {
+fn is_for(receipt: &Receipt, path: PathId, test: &RelayTest) -> bool {
     let token = receipt.token;
     (test.is_scored() || test.needs_credentials())
         && token.role == Role::Recipient
-        && token.path == index
+        && token.path == path
         && token.test == test.number
 }
 
@@ -77,12 +71,12 @@ pub(super) fn is_handed_on(report: &Report, test: &RelayTest, receipt: &Receipt)
 }
 
 /// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
-fn is_of_target(report: &Report, facts: &PathFacts, address: IpAddr) -> bool {
-    let mut own = report
-        .paths
-        .iter()
-        .filter(|path| path.way.is_to_host_of(&facts.way));
-    own.any(|path| is_same_host(address, path.way.address))
+fn is_of_target(path: PathView<'_>, address: IpAddr) -> bool {
+    let mut own = path
+        .report
+        .paths()
+        .filter(|other| other.way().is_to_host_of(path.way()));
+    own.any(|own| is_same_host(address, own.way().address))
 }
 
 /// The same address or, for IPv6, the same /64.

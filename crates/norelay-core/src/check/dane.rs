@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::finding::Fact;
 use crate::{
+    path::PathId,
     report::{Note, Report},
     smtp::Security,
 };
@@ -49,9 +50,8 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
         }
         (false, Some((path, _))) => {
             let address = report
-                .paths
-                .get(usize::from(*path))
-                .map(|path| path.way.address.to_string());
+                .path(*path)
+                .map(|path| path.way().address.to_string());
             Fact::new(
                 "dane_mismatch",
                 Some(*path),
@@ -62,10 +62,10 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
 }
 
 /// The different chains of certificates of a host, each with a path that it was seen on.
-fn chains<'report>(report: &'report Report, host: &str) -> Vec<(u8, &'report [[String; 2]])> {
+fn chains<'report>(report: &'report Report, host: &str) -> Vec<(PathId, &'report [[String; 2]])> {
     let mut seen = BTreeSet::new();
     let secured = report.dialogues.values().filter_map(|dialogue| {
-        let way = &report.paths.get(usize::from(dialogue.path))?.way;
+        let way = report.path(dialogue.path)?.way();
         let is_mail = way.port == 25 && way.security == Security::StartTls;
         let is_host = way
             .host
@@ -116,8 +116,14 @@ mod tests {
         let digests = vec![["c0".to_owned(), "k0".to_owned()], ["c1".to_owned(), "k1".to_owned()]];
         let tls = TlsFacts { digests, ..TlsFacts::default() };
         let events = [
-            Event::PathAdded { path: 0, way, tests: Vec::new() },
-            Event::Opened { dialogue: 0, path: 0, tests: Vec::new(), proof: false, attempt: 0 },
+            Event::PathAdded { path: PathId::FIRST, way, tests: Vec::new() },
+            Event::Opened {
+                dialogue: 0,
+                path: PathId::FIRST,
+                tests: Vec::new(),
+                proof: false,
+                attempt: 0,
+            },
             Event::Secured { dialogue: 0, after_ms: 1, tls },
         ];
         Report::of(&events.map(|event| Record::new(jiff::Timestamp::UNIX_EPOCH, event)))

@@ -8,7 +8,7 @@
 //! - Findings come worst first, then by path and in the table's order, so that the same report
 //!   gives the same list.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,8 @@ use crate::{
     catalogue::{self, TestRole},
     event::Receipt,
     octets::{Octets, harmless},
-    report::{Dialogue, Report},
+    path::{Endpoint, PathId},
+    report::{Dialogue, PathView, Report},
     seen::neighbour,
     smtp::{Capabilities, Cause, End, Reply, Security, Stage, Violation},
     token::Role,
@@ -62,8 +63,8 @@ pub struct Finding {
     pub tag: String,
     /// How much it matters.
     pub level: Level,
-    /// The index of the path that it is about, if one.
-    pub path: Option<u8>,
+    /// The path that it is about, if one.
+    pub path: Option<PathId>,
     /// The sentence.
     pub text: String,
 }
@@ -309,12 +310,12 @@ pub fn topic(tag: &str) -> Topic {
 #[derive(Debug)]
 pub(super) struct Fact {
     pub(super) tag: String,
-    path: Option<u8>,
+    path: Option<PathId>,
     arguments: Vec<String>,
 }
 
 impl Fact {
-    pub(super) fn new(tag: &str, path: Option<u8>, arguments: impl Into<Vec<String>>) -> Self {
+    pub(super) fn new(tag: &str, path: Option<PathId>, arguments: impl Into<Vec<String>>) -> Self {
         Self { tag: tag.to_owned(), path, arguments: arguments.into() }
     }
 
@@ -355,8 +356,8 @@ fn fill(template: &str, arguments: &[String]) -> String {
 #[must_use]
 pub fn findings(report: &Report, judgement: &Judgement) -> Vec<Finding> {
     let mut facts = run_facts(report);
-    for (index, path) in (0..=u8::MAX).zip(&judgement.paths) {
-        facts.extend(path_facts(report, index, path, judgement.paths.len()));
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        facts.extend(path_facts(path, judged));
     }
     facts.extend(adjacent::facts(report, judgement));
     facts.extend(offer_facts(report));
@@ -393,66 +394,63 @@ fn run_facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
-fn path_facts(report: &Report, index: u8, judged: &PathJudgement, paths: usize) -> Vec<Fact> {
-    let mut facts = control_facts(index, judged, report);
+fn path_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
+    let mut facts = control_facts(path, judged);
     // What is refused to neighbours is refused to strangers.
     if matches!(judged.verdict, Verdict::OpenRelay | Verdict::Suspect) {
         facts.extend(
-            neighbour(report, index)
-                .map(|ours| Fact::new("asked_from_nearby", Some(index), [ours.to_string()])),
+            neighbour(path)
+                .map(|ours| Fact::new("asked_from_nearby", Some(path.id), [ours.to_string()])),
         );
     }
-    facts.extend(answer_facts(report, index, &judged.tests));
+    facts.extend(answer_facts(path, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
-        facts.extend(violation_facts(report, index));
-    } else if paths > 1 && verdict::not_offered(report, index).is_none() {
+        facts.extend(violation_facts(path));
+    } else if path.report.paths().len() > 1 && verdict::not_offered(path).is_none() {
         // Where there is but one path, the summary says it already.
         let why = judged
             .why
             .first()
             .cloned()
             .unwrap_or_else(|| "no connection was tried".to_owned());
-        facts.push(Fact::new("path_unreachable", Some(index), [why]));
+        facts.push(Fact::new("path_unreachable", Some(path.id), [why]));
     }
     facts
 }
 
-fn control_facts(index: u8, judged: &PathJudgement, report: &Report) -> Vec<Fact> {
+fn control_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
     let outcome = |role| judged.of(role).map(|judged| &judged.outcome);
     let is_accepted = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
     let mut facts = Vec::new();
     let any: Vec<_> = footer::UNKNOWN_USERS
         .into_iter()
         .filter(|role| is_accepted(*role))
-        .map(|role| catalogue::by_role(role).id)
+        .map(|role| catalogue::by_role(role).id.as_str())
         .collect();
     if !any.is_empty() {
-        facts.push(Fact::new("accepts_any_local_part", Some(index), [any.join(", ")]));
+        facts.push(Fact::new("accepts_any_local_part", Some(path.id), [any.join(", ")]));
     }
     if is_accepted(TestRole::ImpossibleForeign) {
-        facts.push(Fact::new("accepts_impossible_domain", Some(index), []));
+        facts.push(Fact::new("accepts_impossible_domain", Some(path.id), []));
     }
     if let Some(Outcome::Refused { reply, reason, .. }) = outcome(TestRole::Postmaster)
         && *reason != Reason::Reputation
     {
-        facts.push(Fact::new("postmaster_refused", Some(index), [reply.to_string()]));
+        facts.push(Fact::new("postmaster_refused", Some(path.id), [reply.to_string()]));
     }
     // The control goes no further than RCPT: only a refusal there can be compared with it.
     if is_accepted(TestRole::SecondForeign)
         && matches!(outcome(TestRole::Plain), Some(Outcome::Refused { stage: Stage::Rcpt, .. }))
     {
-        let domain = report
-            .run
-            .as_ref()
-            .map(|run| run.domain.clone())
-            .unwrap_or_default();
-        facts.push(Fact::new("second_domain_accepted", Some(index), [domain]));
+        let run = path.report.run.as_ref();
+        let domain = run.map(|run| run.domain.clone()).unwrap_or_default();
+        facts.push(Fact::new("second_domain_accepted", Some(path.id), [domain]));
     }
     facts
 }
 
 /// Answers that are about us, or that stopped coming.
-fn answer_facts(report: &Report, index: u8, tests: &[TestJudgement]) -> Vec<Fact> {
+fn answer_facts(path: PathView<'_>, tests: &[TestJudgement]) -> Vec<Fact> {
     let disliked = tests.iter().filter_map(|judged| match &judged.outcome {
         Outcome::Refused { reason: Reason::Reputation, reply, .. }
         | Outcome::Deferred { reason: Reason::Reputation, reply, .. } => Some(reply),
@@ -461,10 +459,7 @@ fn answer_facts(report: &Report, index: u8, tests: &[TestJudgement]) -> Vec<Fact
     let disliked: Vec<_> = disliked.collect();
     // Whoever was turned away each time it was asked is interrupted by that, and blocked all the
     // same.
-    let given_up = report
-        .paths
-        .get(usize::from(index))
-        .and_then(|facts| facts.given_up.as_ref());
+    let given_up = path.facts.given_up.as_ref();
     let blocked = tests
         .iter()
         .find_map(|judged| match (&judged.outcome, given_up) {
@@ -477,23 +472,19 @@ fn answer_facts(report: &Report, index: u8, tests: &[TestJudgement]) -> Vec<Fact
     let mut facts = Vec::new();
     if let Some(reply) = disliked.first() {
         let arguments = [disliked.len().to_string(), reply.to_string()];
-        facts.push(Fact::new("refused_for_reputation", Some(index), arguments));
+        facts.push(Fact::new("refused_for_reputation", Some(path.id), arguments));
     }
-    facts.extend(blocked.map(|answered| match limit_met(report, index) {
-        Some(reply) => Fact::new("rate_limited", Some(index), [answered, reply.to_string()]),
-        None => Fact::new("blocked", Some(index), [answered]),
+    facts.extend(blocked.map(|answered| match limit_met(path) {
+        Some(reply) => Fact::new("rate_limited", Some(path.id), [answered, reply.to_string()]),
+        None => Fact::new("blocked", Some(path.id), [answered]),
     }));
     facts
 }
 
 /// The reply that speaks of a limit, where the last trouble on a path was one: whoever has banned
 /// an address doesn't talk to it any more.
-fn limit_met(report: &Report, index: u8) -> Option<&Reply> {
-    let of_path = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == index);
-    of_path.rev().find_map(|dialogue| {
+fn limit_met(path: PathView<'_>) -> Option<&Reply> {
+    path.dialogues().rev().find_map(|dialogue| {
         let replies = dialogue
             .exchanges
             .iter()
@@ -510,12 +501,8 @@ fn limit_met(report: &Report, index: u8) -> Option<&Reply> {
     })?
 }
 
-fn violation_facts(report: &Report, index: u8) -> Vec<Fact> {
-    let of_path = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == index);
-    let violations = of_path.filter_map(|dialogue| match &dialogue.end {
+fn violation_facts(path: PathView<'_>) -> Vec<Fact> {
+    let violations = path.dialogues().filter_map(|dialogue| match &dialogue.end {
         Some(End::Interrupted(cause @ Cause::Violated { violation, .. })) => {
             Some((cause, violation))
         }
@@ -525,12 +512,12 @@ fn violation_facts(report: &Report, index: u8) -> Vec<Fact> {
         violations.partition(|(_, violation)| **violation == Violation::InjectedBeforeTls);
     let mut facts = Vec::new();
     if !injected.is_empty() {
-        facts.push(Fact::new("injected_before_tls", Some(index), [connections(injected.len())]));
+        facts.push(Fact::new("injected_before_tls", Some(path.id), [connections(injected.len())]));
     }
     if let Some((first, _)) = others.first() {
         facts.push(Fact::new(
             "protocol_violation",
-            Some(index),
+            Some(path.id),
             [connections(others.len()), first.to_string()],
         ));
     }
@@ -544,11 +531,11 @@ fn connections(number: usize) -> String {
 /// What a server offers in the clear and under TLS, once for each address and port.
 fn offer_facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mut seen: BTreeSet<(IpAddr, u16, &str)> = BTreeSet::new();
+    let mut seen: BTreeSet<(Endpoint, &str)> = BTreeSet::new();
     for dialogue in report.dialogues.values() {
-        let Some(path) = report.paths.get(usize::from(dialogue.path)) else { continue };
-        for (tag, arguments) in offers(dialogue, path.way.security) {
-            if seen.insert((path.way.address, path.way.port, tag)) {
+        let Some(path) = report.path(dialogue.path) else { continue };
+        for (tag, arguments) in offers(dialogue, path.way().security) {
+            if seen.insert((path.endpoint(), tag)) {
                 facts.push(Fact::new(tag, Some(dialogue.path), arguments));
             }
         }
@@ -594,17 +581,17 @@ fn is_legible(mechanism: &str) -> bool {
 
 /// Whether the mail of a user who authenticates still goes out.
 fn user_facts(judgement: &Judgement) -> Vec<Fact> {
-    let controls = (0..=u8::MAX)
-        .zip(&judgement.paths)
-        .flat_map(|(index, path)| path.controls.iter().map(move |control| (index, control)));
+    let controls = judgement
+        .paths()
+        .flat_map(|(id, path)| path.controls.iter().map(move |control| (id, control)));
     let asked = controls.filter(|(_, control)| control.test.needs_credentials());
     asked
-        .map(|(index, control)| {
+        .map(|(path, control)| {
             let tag = match control.outcome {
                 Outcome::Relayed { .. } | Outcome::Accepted { .. } => "user_mail_goes_out",
                 _ => "user_mail_refused",
             };
-            Fact::new(tag, Some(index), vec![clause(&control.outcome)])
+            Fact::new(tag, Some(path), vec![clause(&control.outcome)])
         })
         .collect()
 }
@@ -613,14 +600,10 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
     let mut seen = BTreeSet::new();
     let facts = report.receipts.iter().filter_map(|(_, receipt)| {
         let token = receipt.token;
-        let path = judgement.paths.get(usize::from(token.path))?;
-        let judged = path
-            .tests
-            .iter()
-            .chain(&path.controls)
-            .find(|judged| judged.test.number == token.test);
+        let path = judgement.path(token.path)?;
+        let judged = path.all().find(|judged| judged.test.number == token.test);
         let test = catalogue::by_number(token.test)
-            .map_or_else(|| token.test.to_string(), |test| test.id.to_owned());
+            .map_or_else(|| token.test.to_string(), |test| test.id.to_string());
         let from = receipt.peer.ip().to_canonical().to_string();
         let is_null = receipt.reverse_path.as_bytes().starts_with(b"<>");
         let fact = |tag, arguments: Vec<String>| Some(Fact::new(tag, Some(token.path), arguments));

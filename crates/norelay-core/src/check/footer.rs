@@ -23,12 +23,10 @@ pub(crate) const UNKNOWN_USERS: [TestRole; 2] =
 
 /// How the servers of a run refuse a made-up user.
 pub(super) fn refusals_of_nobody(report: &Report) -> Vec<Reply> {
+    let nobodies = UNKNOWN_USERS.map(|role| catalogue::by_role(role).id);
     let asked = report.dialogues.values().flat_map(|dialogue| {
-        let of_nobody = UNKNOWN_USERS
-            .map(|role| catalogue::by_role(role).id)
-            .into_iter()
-            .filter(|id| dialogue.tests.iter().any(|test| test == id));
-        of_nobody.map(move |id| Outcome::of(dialogue, id))
+        let of_nobody = nobodies.iter().filter(|id| dialogue.is_for(**id));
+        of_nobody.map(move |id| Outcome::of(dialogue, *id))
     });
     let mut replies: Vec<Reply> = asked
         .filter_map(|outcome| refusal(&outcome).cloned())

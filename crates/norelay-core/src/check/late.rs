@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalogue::Group,
-    report::{Dialogue, Exchange, Report},
+    report::{Dialogue, Exchange, PathView, Report},
     smtp::{Reply, Stage},
 };
 
@@ -25,17 +25,14 @@ fn denies(reason: Reason) -> bool {
 
 /// Whether relaying is refused on a path where it is for all to see: in every message, and not
 /// before.
-pub(super) fn refuses_every_message(report: &Report, path: u8, tests: &[TestJudgement]) -> bool {
+pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement]) -> bool {
     let is_plain = |judged: &&TestJudgement| judged.test.group == Group::Plain;
     let plain = tests.iter().find(is_plain).map(|judged| &judged.outcome);
     let is_late = matches!(
         plain,
         Some(Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. }) if denies(*reason)
     );
-    let sent = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == path && dialogue.proof);
+    let sent = path.dialogues().filter(|dialogue| dialogue.proof);
     let answered: Vec<_> = sent
         .filter_map(|dialogue| Some((dialogue, is_refused(dialogue)?)))
         .collect();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use crate::{
+    catalogue::TestId,
     report::{Dialogue, Exchange},
     smtp::{Cause, End, Purpose, Reply, Stage},
 };
@@ -71,7 +72,7 @@ pub enum Hops {
 impl Outcome {
     /// What one dialogue says about a test.
     #[must_use]
-    pub fn of(dialogue: &Dialogue, test: &str) -> Self {
+    pub fn of(dialogue: &Dialogue, test: TestId) -> Self {
         // After a violation it can't be told which answer was to which command: none is believed.
         if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
             return Self::Interrupted { cause: cause.clone() };

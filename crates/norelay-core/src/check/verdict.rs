@@ -21,9 +21,9 @@ use super::{
     submission,
 };
 use crate::{
-    catalogue::{self, Group, RelayTest, Strength, TestRole},
-    event::Path,
-    report::{Exchange, PathFacts, Report},
+    catalogue::{Group, RelayTest, Strength, TestId, TestRole},
+    path::PathId,
+    report::{Dialogue, Exchange, PathView, Report},
     seen::neighbour,
     smtp::{Cause, End, Reply, Security, Stage},
 };
@@ -102,6 +102,19 @@ pub struct Judgement {
     pub paths: Vec<PathJudgement>,
 }
 
+impl Judgement {
+    /// The judgement of a path.
+    #[must_use]
+    pub fn path(&self, id: PathId) -> Option<&PathJudgement> {
+        self.paths.get(id.place())
+    }
+
+    /// The paths' judgements with the paths' ids, in the order of the ids.
+    pub fn paths(&self) -> impl DoubleEndedIterator<Item = (PathId, &PathJudgement)> + Clone {
+        PathId::all().zip(&self.paths)
+    }
+}
+
 /// What the facts about a path mean.
 #[derive(Clone, Debug)]
 pub struct PathJudgement {
@@ -116,13 +129,21 @@ pub struct PathJudgement {
 }
 
 impl PathJudgement {
+    /// The tests, then the controls, each in display order.
+    pub fn all(&self) -> impl Iterator<Item = &TestJudgement> {
+        self.tests.iter().chain(&self.controls)
+    }
+
+    /// What became of a test or control, where the path was asked it.
+    #[must_use]
+    pub fn find(&self, test: TestId) -> Option<&TestJudgement> {
+        self.all().find(|judged| judged.test.id == test)
+    }
+
     /// What became of the test or control with this role, where the path was asked it.
     #[must_use]
     pub fn of(&self, role: TestRole) -> Option<&TestJudgement> {
-        self.tests
-            .iter()
-            .chain(&self.controls)
-            .find(|judged| judged.test.is(role))
+        self.all().find(|judged| judged.test.is(role))
     }
 }
 
@@ -163,8 +184,8 @@ struct Controls<'a> {
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
     let nobodies = footer::refusals_of_nobody(report);
-    let judge = |(index, facts)| judge_path(report, index, facts, &nobodies);
-    let paths: Vec<_> = (0..=u8::MAX).zip(&report.paths).map(judge).collect();
+    let judged = report.paths().map(|path| judge_path(path, &nobodies));
+    let paths: Vec<_> = judged.collect();
     let verdict = paths
         .iter()
         .map(|path| path.verdict)
@@ -174,11 +195,12 @@ pub fn judge(report: &Report) -> Judgement {
     Judgement { verdict, summary, paths }
 }
 
-fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply]) -> PathJudgement {
-    let known = facts.tests.iter().filter_map(|id| catalogue::by_id(id));
+fn judge_path(path: PathView<'_>, nobodies: &[Reply]) -> PathJudgement {
+    let report = path.report;
+    let known = path.facts.tests.iter().filter_map(|id| id.test());
     let (mut controls, mut tests) = (Vec::new(), Vec::new());
     for test in known {
-        let mut judged = outcome_of(report, index, facts, test);
+        let mut judged = outcome_of(path, test);
         judged.outcome = footer::read_without(judged.outcome, nobodies);
         if test.is_scored() { tests.push(judged) } else { controls.push(judged) }
     }
@@ -190,25 +212,14 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
         .cloned();
     let shown =
         Controls { plain: plain.as_ref(), ..Controls::shown_by(report, &controls, nobodies) };
-    let twins = (0..=u8::MAX)
-        .zip(&report.paths)
-        .filter(|(_, other)| is_starttls_twin(&facts.way, &other.way));
-    let twins: Vec<_> = twins.collect();
-    // Where TLS isn't offered either, nobody gets in.
-    let is_asked_under_tls = |test: &RelayTest| {
-        let is_asked = |(index, twin): &(u8, &PathFacts)| {
-            twin.tests.iter().any(|id| id == test.id) || not_offered(report, *index).is_some()
-        };
-        twins.iter().any(is_asked)
-    };
-    let is_no_path = not_offered(report, index).is_some();
+    let is_no_path = not_offered(path).is_some();
     for judged in &mut tests {
-        judged.weight = weigh(report, index, judged, shown, is_asked_under_tls(judged.test));
+        judged.weight = weigh(path, judged, shown);
         if is_no_path && matches!(judged.outcome, Outcome::NotRun { .. }) {
             judged.weight = Weight::NotOffered;
         }
     }
-    let refuses_late = late::refuses_every_message(report, index, &tests);
+    let refuses_late = late::refuses_every_message(path, &tests);
     if refuses_late {
         let asks_nothing = |judged: &&mut TestJudgement| {
             judged.weight == Weight::Suspicion && late::asks_nothing(report, judged)
@@ -228,30 +239,34 @@ fn judge_path(report: &Report, index: u8, facts: &PathFacts, nobodies: &[Reply])
         .iter()
         .chain(controls.iter().filter(|control| is_taken(control)))
         .collect();
-    let verdict = verdict_of(report, index, &weighty);
-    let why = reasons_why(report, index, verdict, &weighty);
+    let verdict = verdict_of(path, &weighty);
+    let why = reasons_why(path, verdict, &weighty);
     PathJudgement { verdict, why, tests, controls }
 }
 
-fn is_starttls_twin(plain: &Path, other: &Path) -> bool {
-    plain.security == Security::Plain
-        && other.security == Security::StartTls
-        && (plain.address, plain.port) == (other.address, other.port)
+/// The paths after STARTTLS that lead to the endpoint of this path in the clear.
+fn starttls_twins(clear: PathView<'_>) -> impl Iterator<Item = PathView<'_>> {
+    let is_clear = clear.way().security == Security::Plain;
+    clear
+        .twins()
+        .filter(move |twin| is_clear && twin.way().security == Security::StartTls)
 }
 
-fn outcome_of(
-    report: &Report,
-    index: u8,
-    facts: &PathFacts,
-    test: &'static RelayTest,
-) -> TestJudgement {
-    let mut outcome = match (facts.not_run.get(test.id), &facts.given_up) {
+/// True if the test is asked after STARTTLS at the endpoint of this path in the clear. Where TLS
+/// isn't offered either, nobody gets in.
+fn is_asked_under_tls(clear: PathView<'_>, test: &RelayTest) -> bool {
+    starttls_twins(clear)
+        .any(|twin| twin.facts.tests.contains(&test.id) || not_offered(twin).is_some())
+}
+
+fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
+    let mut outcome = match (path.facts.not_run.get(&test.id), &path.facts.given_up) {
         (Some(why), _) => Outcome::NotRun { why: why.clone() },
         (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
         (None, None) => Outcome::NotRun { why: "its turn did not come".to_owned() },
     };
     let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
-    for (number, dialogue) in report.dialogues_of(index, test.id) {
+    for (number, dialogue) in path.dialogues_of(test.id) {
         // A dialogue without an end, in a log that goes on, is still under way.
         outcome = outcome.then(Outcome::of(dialogue, test.id));
         has_sent |= dialogue
@@ -261,10 +276,7 @@ fn outcome_of(
         elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
     }
-    if let Some(relayed) = has_sent
-        .then(|| arrival::proof(report, index, facts, test))
-        .flatten()
-    {
+    if let Some(relayed) = has_sent.then(|| arrival::proof(path, test)).flatten() {
         outcome = outcome.then(relayed);
     }
     TestJudgement { test, outcome, weight: Weight::Unknown, dialogues, elapsed_ms }
@@ -305,24 +317,18 @@ impl<'a> Controls<'a> {
     }
 }
 
-fn weigh(
-    report: &Report,
-    index: u8,
-    judged: &TestJudgement,
-    controls: Controls<'_>,
-    is_asked_under_tls: bool,
-) -> Weight {
+fn weigh(path: PathView<'_>, judged: &TestJudgement, controls: Controls<'_>) -> Weight {
     match &judged.outcome {
         Outcome::Relayed { .. } => Weight::Proof,
-        Outcome::Accepted { .. } if is_local_delivery(report, index, judged, controls) => {
+        Outcome::Accepted { .. } if is_local_delivery(path, judged, controls) => {
             Weight::LocalDelivery
         }
         Outcome::Accepted { .. } => Weight::Suspicion,
         Outcome::Refused { stage, reason, reply } => {
-            if denies(judged.test, (*stage, *reason, reply), controls, is_asked_under_tls)
+            if denies(path, judged.test, (*stage, *reason, reply), controls)
                 || refuses_in_kind(judged.test, *stage, *reason, reply.code, controls)
                 || is_taken_for_nobody(judged.test, *stage, reply, controls)
-                || submission::wants_users(report, index, *stage, *reason, reply)
+                || submission::wants_users(path, *stage, *reason, reply)
             {
                 Weight::Denial
             } else if matches!(stage, Stage::Data | Stage::EndOfData) {
@@ -333,7 +339,7 @@ fn weigh(
                 Weight::Unknown
             }
         }
-        Outcome::Interrupted { cause } if refuses_certificate(report, index, judged, cause) => {
+        Outcome::Interrupted { cause } if refuses_certificate(path, judged, cause) => {
             Weight::Denial
         }
         Outcome::Deferred { stage, reply, .. }
@@ -350,7 +356,7 @@ fn weigh(
             Weight::Denial
         }
         Outcome::NotRun { .. }
-            if is_not_offered(report, index, judged) || is_cut_short(report, judged) =>
+            if is_not_offered(path, judged) || is_cut_short(path.report, judged) =>
         {
             Weight::NotOffered
         }
@@ -372,24 +378,18 @@ pub fn is_of_tls(cause: &Cause) -> bool {
 
 /// Whether TLS breaks for a client who shows a certificate, and for others doesn't: then it is the
 /// certificate that is turned down.
-fn refuses_certificate(report: &Report, index: u8, judged: &TestJudgement, cause: &Cause) -> bool {
-    let Some(way) = report.paths.get(usize::from(index)).map(|facts| &facts.way) else {
-        return false;
-    };
-    let is_here = |path: u8| {
-        let other = report.paths.get(usize::from(path)).map(|facts| &facts.way);
-        other.is_some_and(|other| (other.address, other.port) == (way.address, way.port))
-    };
-    let shows_none =
-        |id: &String| catalogue::by_id(id).is_some_and(|test| test.certificate().is_none());
+fn refuses_certificate(path: PathView<'_>, judged: &TestJudgement, cause: &Cause) -> bool {
+    let shows_none = |id: &TestId| id.test().is_some_and(|test| test.certificate().is_none());
     judged.test.certificate().is_some()
         && is_of_tls(cause)
-        && report.dialogues.values().any(|dialogue| {
-            is_here(dialogue.path)
-                && dialogue.tls.is_some()
-                && dialogue.tests.iter().all(shows_none)
-                && dialogue.reply_at(Stage::Mail).is_some()
-        })
+        && path
+            .at_endpoint()
+            .flat_map(PathView::dialogues)
+            .any(|dialogue| {
+                dialogue.tls.is_some()
+                    && dialogue.tests.iter().all(shows_none)
+                    && dialogue.reply_at(Stage::Mail).is_some()
+            })
 }
 
 /// X.1.1, "bad destination mailbox address".
@@ -401,20 +401,14 @@ fn is_no_mailbox(reply: &Reply) -> bool {
 
 /// Whether the server doesn't know what the test tries: it said so on this path, under its
 /// protection, and never otherwise.
-fn is_not_offered(report: &Report, index: u8, judged: &TestJudgement) -> bool {
-    let security = report
-        .paths
-        .get(usize::from(index))
-        .map(|facts| facts.way.security);
-    let Some(keyword) = security.and_then(|security| judged.test.requirement(security)) else {
-        return false;
-    };
+fn is_not_offered(path: PathView<'_>, judged: &TestJudgement) -> bool {
+    let Some(keyword) = judged.test.requirement(path.way().security) else { return false };
     let latest = judged
         .dialogues
         .last()
-        .and_then(|number| report.dialogues.get(number));
+        .and_then(|number| path.report.dialogues.get(number));
     let is_said = matches!(latest.and_then(|dialogue| dialogue.end.as_ref()), Some(End::NotOffered(missing)) if missing == keyword);
-    report.never_offers(index, keyword) || (is_said && report.offers_on(index).next().is_none())
+    path.never_offers(keyword) || (is_said && path.offered().next().is_none())
 }
 
 /// Whether what the test would ask after a DATA in vain can't be asked: the recipient was refused,
@@ -440,19 +434,13 @@ fn is_cut_short(report: &Report, judged: &TestJudgement) -> bool {
 
 /// A recipient that reads as a local part, on a server that takes any local part, whose message was
 /// delivered and has not come in all the time that the run waited.
-fn is_local_delivery(
-    report: &Report,
-    index: u8,
-    judged: &TestJudgement,
-    controls: Controls<'_>,
-) -> bool {
-    let was_sent = report
-        .dialogues_of(index, judged.test.id)
-        .any(|(_, dialogue)| {
-            dialogue.proof
-                && dialogue.has_delivered()
-                && matches!(Outcome::of(dialogue, judged.test.id), Outcome::Accepted { .. })
-        });
+fn is_local_delivery(path: PathView<'_>, judged: &TestJudgement, controls: Controls<'_>) -> bool {
+    let report = path.report;
+    let was_sent = path.dialogues_of(judged.test.id).any(|(_, dialogue)| {
+        dialogue.proof
+            && dialogue.has_delivered()
+            && matches!(Outcome::of(dialogue, judged.test.id), Outcome::Accepted { .. })
+    });
     let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
     judged.test.strength == Strength::Weak
         && controls.takes_any_local_part
@@ -460,15 +448,15 @@ fn is_local_delivery(
         && was_sent
         && report.finished.is_some()
         && !report.stopped
-        && receipts_of(report, index, judged.test).next().is_none()
+        && receipts_of(path, judged.test).next().is_none()
 }
 
 /// Whether a refusal says that relaying is denied, in words or by comparison.
 fn denies(
+    path: PathView<'_>,
     test: &RelayTest,
     (stage, reason, reply): (Stage, Reason, &Reply),
     controls: Controls<'_>,
-    is_asked_under_tls: bool,
 ) -> bool {
     let about_envelope =
         !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls);
@@ -482,7 +470,7 @@ fn denies(
         Reason::RelayDenied | Reason::AuthRequired => about_envelope,
         // The path in the clear is shut to everybody; what is asked on its twin under TLS is judged
         // there.
-        Reason::TlsRequired => about_envelope && is_asked_under_tls,
+        Reason::TlsRequired => about_envelope && is_asked_under_tls(path, test),
         // Whoever refuses the sender that a test is about, has answered the test.
         Reason::SenderDomain => about_envelope && test.is_about_sender(),
         Reason::Syntax => {
@@ -577,11 +565,8 @@ fn is_taken_for_nobody(
         && nobody.is_some_and(|nobody| reason::is_same(nobody, reply))
 }
 
-fn verdict_of(report: &Report, index: u8, tests: &[&TestJudgement]) -> Verdict {
-    let has_spoken = report
-        .dialogues
-        .values()
-        .any(|dialogue| dialogue.path == index && dialogue.has_spoken());
+fn verdict_of(path: PathView<'_>, tests: &[&TestJudgement]) -> Verdict {
+    let has_spoken = path.dialogues().any(Dialogue::has_spoken);
     let worst = tests.iter().map(|judged| judged.weight).min();
     // What listens at the port of another protocol, and was not asked, may be anything.
     let is_untried = tests
@@ -590,34 +575,27 @@ fn verdict_of(report: &Report, index: u8, tests: &[&TestJudgement]) -> Verdict {
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
         // A path that the server doesn't offer is no path.
-        _ if !is_untried && (!has_spoken || not_offered(report, index).is_some()) => {
-            Verdict::Unreachable
-        }
+        _ if !is_untried && (!has_spoken || not_offered(path).is_some()) => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
         // What failed before and isn't offered any more can't be done any more.
-        Some(Weight::NotOffered) if report.retested().is_some() => Verdict::Closed,
+        Some(Weight::NotOffered) if path.report.retested().is_some() => Verdict::Closed,
         Some(Weight::Unknown | Weight::NotOffered) | None => Verdict::Inconclusive,
         Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
     }
 }
 
 /// Why the verdict is no better: the worst tests, grouped by what became of them.
-fn reasons_why(
-    report: &Report,
-    index: u8,
-    verdict: Verdict,
-    tests: &[&TestJudgement],
-) -> Vec<String> {
+fn reasons_why(path: PathView<'_>, verdict: Verdict, tests: &[&TestJudgement]) -> Vec<String> {
     let weight = match verdict {
         Verdict::OpenRelay => Weight::Proof,
         Verdict::Suspect => Weight::Suspicion,
         Verdict::Inconclusive => Weight::Unknown,
         Verdict::Closed => return Vec::new(),
         Verdict::Unreachable => {
-            let not_offered = not_offered(report, index)
-                .map(|keyword| format!("the server does not offer {keyword}"));
+            let not_offered =
+                not_offered(path).map(|keyword| format!("the server does not offer {keyword}"));
             return not_offered
-                .or_else(|| last_cause(report, index))
+                .or_else(|| last_cause(path))
                 .into_iter()
                 .collect();
         }
@@ -653,49 +631,38 @@ fn by_clause<'a>(tests: impl Iterator<Item = &'a TestJudgement>) -> Vec<String> 
 /// The keyword without which the path doesn't exist, where the server doesn't offer it: neither on
 /// the path, nor, where that wasn't tried, in the same words in the clear on its twin.
 #[must_use]
-pub fn not_offered(report: &Report, index: u8) -> Option<&'static str> {
-    let way = &report.paths.get(usize::from(index))?.way;
-    let mut ends = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == index)
-        .filter_map(|dialogue| {
-            dialogue
-                .end
-                .as_ref()
-                .map(|end| matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS"))
-        });
+pub fn not_offered(path: PathView<'_>) -> Option<&'static str> {
+    if path.way().security != Security::StartTls {
+        return None;
+    }
+    let mut ends = path
+        .dialogues()
+        .filter_map(|dialogue| dialogue.end.as_ref());
     let is_missing = match ends.next() {
-        Some(first) => first && ends.all(|next| next),
-        None => {
-            let mut twins = (0..=u8::MAX)
-                .zip(&report.paths)
-                .filter(|(_, other)| is_starttls_twin(&other.way, way));
-            twins.any(|(twin, _)| report.never_offers(twin, "STARTTLS"))
-        }
+        Some(first) => lacks_starttls(first) && ends.all(lacks_starttls),
+        None => path
+            .twins()
+            .filter(|twin| twin.way().security == Security::Plain)
+            .any(|clear| clear.never_offers("STARTTLS")),
     };
-    (way.security == Security::StartTls && is_missing).then_some("STARTTLS")
+    is_missing.then_some("STARTTLS")
 }
 
-fn last_cause(report: &Report, index: u8) -> Option<String> {
-    if let Some(cause) = report
-        .paths
-        .get(usize::from(index))
-        .and_then(|facts| facts.given_up.as_ref())
-    {
+fn lacks_starttls(end: &End) -> bool {
+    matches!(end, End::NotOffered(keyword) if keyword == "STARTTLS")
+}
+
+fn last_cause(path: PathView<'_>) -> Option<String> {
+    if let Some(cause) = &path.facts.given_up {
         return Some(cause.to_string());
     }
-    let of_path = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == index);
-    of_path
-        .filter_map(|dialogue| dialogue.end.as_ref())
-        .next_back()
-        .and_then(|end| match end {
-            End::Interrupted(cause) => Some(cause.to_string()),
-            _ => None,
-        })
+    let mut ends = path
+        .dialogues()
+        .filter_map(|dialogue| dialogue.end.as_ref());
+    match ends.next_back()? {
+        End::Interrupted(cause) => Some(cause.to_string()),
+        _ => None,
+    }
 }
 
 /// `test 3`, `tests 1, 4-6`.
@@ -754,10 +721,11 @@ fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
 
 /// Our address, where every open path was asked from nearby.
 fn open_to_neighbours(report: &Report, paths: &[PathJudgement]) -> Option<IpAddr> {
-    let open = (0..=u8::MAX)
+    let open = report
+        .paths()
         .zip(paths)
-        .filter(|(_, path)| path.verdict == Verdict::OpenRelay);
-    let ours: Option<Vec<_>> = open.map(|(index, _)| neighbour(report, index)).collect();
+        .filter(|(_, judged)| judged.verdict == Verdict::OpenRelay);
+    let ours: Option<Vec<_>> = open.map(|(path, _)| neighbour(path)).collect();
     ours?.first().copied()
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{Answer, Diagnosis, View, seen, sentence};
 use crate::{
-    catalogue::{self, Group, RelayTest, TestRole},
+    catalogue::{self, Group, TestId, TestRole},
     check::{
         Outcome, Reason, elsewhere,
         verdict::{TestJudgement, Weight},
@@ -45,7 +45,7 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
 /// Whoever is taken for the server's own machine must get his address back, or nobody may be
 /// trusted: no list of trusted networks is narrow enough.
 fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
-    let seen = seen::misseen(view.report, view.index);
+    let seen = seen::misseen(view.path);
     if seen.map_or_else(|| ends_tls_before(view), |(seen, _)| seen.is_loopback()) {
         found.prefer(super::CLIENT_ADDRESS);
     }
@@ -55,23 +55,12 @@ fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
 /// Whether TLS ends before the server, in a program of its own that connects to it: it offers
 /// STARTTLS to us who use TLS from the start.
 fn ends_tls_before(view: View<'_>) -> bool {
-    way(view).is_some_and(|way| way.security == Security::Tls)
-        && view
-            .report
-            .offers_on(view.index)
-            .any(|offered| offered.offers("STARTTLS"))
-}
-
-fn way<'a>(view: View<'a>) -> Option<&'a Path> {
-    view.report
-        .paths
-        .get(usize::from(view.index))
-        .map(|facts| &facts.way)
+    view.path.way().security == Security::Tls && view.path.offers("STARTTLS")
 }
 
 /// The server says that it sees another address than ours, and one that it may trust.
 fn lost_address(view: View<'_>) -> Option<Ground> {
-    let seen = seen::misseen(view.report, view.index)?;
+    let seen = seen::misseen(view.path)?;
     Some((Cause::LostClientAddress, vec![sentence::misseen(seen)]))
 }
 
@@ -101,9 +90,7 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
 /// asked less.
 fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
     view.others().filter(move |other| {
-        way(*other)
-            .zip(way(view))
-            .is_some_and(|(other, ours)| other.is_to_host_of(ours))
+        other.path.way().is_to_host_of(view.path.way())
             && other.answer(TestRole::Plain) == Answer::Yes
     })
 }
@@ -112,7 +99,7 @@ fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
 /// recipient: who is trusted for himself may write to everybody.
 fn by_recipient(view: View<'_>) -> Option<Ground> {
     let asked = |view: &View<'_>| {
-        view.path
+        view.judged
             .tests
             .iter()
             .any(|judged| judged.test.group == Group::RecipientDomain)
@@ -121,7 +108,7 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
         .filter(asked)
         .or_else(|| twins(view).find(asked))?;
     let plain = view.test(TestRole::Plain)?.test;
-    let mut others = view.path.tests.iter().filter(|judged| {
+    let mut others = view.judged.tests.iter().filter(|judged| {
         judged.test.group == Group::RecipientDomain
             && judged.test.reverse_path == plain.reverse_path
     });
@@ -134,10 +121,10 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
 /// it arrives here as well, then all of this family is trusted.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, plain_test(), is_denied)?;
-    if seen::is_well_seen(view.report, view.index) {
+    if seen::is_well_seen(view.path) {
         return Some((Cause::TrustsEveryone, vec![comparison]));
     }
-    let family = way(view).map(|ours| family(ours.address))?;
+    let family = family(view.path.way().address);
     Some((Cause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
@@ -203,7 +190,8 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
 }
 
 fn domain<'a>(view: View<'a>) -> &'a str {
-    view.report
+    view.path
+        .report
         .run
         .as_ref()
         .map(|run| run.domain.as_str())
@@ -217,12 +205,14 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
         .accepted()
         .find(|judged| judged.test.group == Group::Sender)?;
     let is_refused = |judged: &TestJudgement| matches!(judged.outcome, Outcome::Refused { .. });
-    let mut evidence =
-        vec![sentence::accepted(view, judged, None), over_families(view, judged.test, is_refused)?];
-    if seen::is_well_seen(view.report, view.index) {
+    let mut evidence = vec![
+        sentence::accepted(view, judged, None),
+        over_families(view, judged.test.id, is_refused)?,
+    ];
+    if seen::is_well_seen(view.path) {
         return None;
     }
-    let misseen = seen::misseen(view.report, view.index);
+    let misseen = seen::misseen(view.path);
     let confidence = if misseen.is_some() { Confidence::Certain } else { Confidence::Likely };
     evidence.extend(misseen.map(sentence::misseen));
     let rules_out = sentence::rules_out(view, Cause::LostClientAddress);
@@ -234,10 +224,10 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
 /// port.
 fn over_families(
     view: View<'_>,
-    test: &RelayTest,
+    test: TestId,
     is_refused: impl Fn(&TestJudgement) -> bool,
 ) -> Option<String> {
-    let ours = way(view)?;
+    let ours = view.path.way();
     let is_kind = |other: &Path| {
         is_v6(other.address) != is_v6(ours.address)
             && (other.port, other.security) == (ours.port, ours.security)
@@ -249,9 +239,9 @@ fn over_families(
 
 /// The same port is closed in the clear.
 fn under_tls(view: View<'_>) -> Option<Ground> {
-    let ours = way(view)?;
+    let ours = view.path.way();
     let other = refusing(view, plain_test(), is_denied, |other| {
-        (other.address, other.port) == (ours.address, ours.port)
+        other.endpoint() == ours.endpoint()
             && other.security == Security::Plain
             && ours.security == Security::StartTls
     })?;
@@ -261,7 +251,7 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
 
 /// Another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
-    let ours = way(view)?;
+    let ours = view.path.way();
     let other = refusing(view, plain_test(), is_denied, |other| {
         other.address == ours.address && other.port != ours.port
     })?;
@@ -269,7 +259,7 @@ fn one_port(view: View<'_>) -> Option<Ground> {
         "Accepted on port {} of {}, refused on port {}: {}.",
         ours.port, ours.address, other.1.port, other.2
     );
-    if ends_tls_before(view) && !seen::is_well_seen(view.report, view.index) {
+    if ends_tls_before(view) && !seen::is_well_seen(view.path) {
         let sign = sentence::ends_tls_before(ours);
         return Some((Cause::LostClientAddress, vec![comparison, sign]));
     }
@@ -281,29 +271,24 @@ fn is_denied(judged: &TestJudgement) -> bool {
     super::answer(judged) == Answer::No
 }
 
-fn plain_test() -> &'static RelayTest {
-    catalogue::by_role(TestRole::Plain)
-}
-
-/// What became of a scored test on a path.
-fn asked_on<'a>(view: View<'a>, test: &RelayTest) -> Option<&'a TestJudgement> {
-    view.path
-        .tests
-        .iter()
-        .find(|judged| judged.test.number == test.number)
+fn plain_test() -> TestId {
+    catalogue::by_role(TestRole::Plain).id
 }
 
 /// A path of this kind that refused a test, and its reply.
 fn refusing<'a>(
     view: View<'a>,
-    test: &RelayTest,
+    test: TestId,
     is_refused: impl Fn(&TestJudgement) -> bool,
     is_kind: impl Fn(&Path) -> bool,
 ) -> Option<(View<'a>, &'a Path, String)> {
     view.others().find_map(|other| {
-        let path = way(other).filter(|path| is_kind(path))?;
-        let judged = asked_on(other, test).filter(|judged| is_refused(judged))?;
-        Some((other, path, sentence::reply_of(judged)))
+        let way = Some(other.path.way()).filter(|way| is_kind(way))?;
+        let judged = other
+            .judged
+            .find(test)
+            .filter(|judged| is_refused(judged))?;
+        Some((other, way, sentence::reply_of(judged)))
     })
 }
 
@@ -320,7 +305,7 @@ fn everywhere(view: View<'_>) -> Option<String> {
 
 /// That we may be no stranger.
 fn from_nearby(view: View<'_>) -> Option<String> {
-    neighbour(view.report, view.index).map(|ours| {
+    neighbour(view.path).map(|ours| {
         format!("We asked from {ours}, which the server may know: ask from outside to be sure.")
     })
 }

@@ -3,25 +3,25 @@
 use std::net::IpAddr;
 
 use crate::{
-    report::Report,
+    report::PathView,
     seen::{self, Loss, Meaning},
 };
 
 /// The address that a server took a path's connections to come from, where it told.
 #[must_use]
-pub fn seen_as(report: &Report, path: u8) -> Option<IpAddr> {
-    seen::on_path(report, path).map(|seen| seen.sighting.address)
+pub fn seen_as(path: PathView<'_>) -> Option<IpAddr> {
+    seen::on_path(path).map(|seen| seen.sighting.address)
 }
 
 /// Whether the server is known to see the address that it should.
-pub(super) fn is_well_seen(report: &Report, path: u8) -> bool {
-    seen::on_path(report, path).is_some_and(|seen| seen.meaning == Meaning::Ours)
+pub(super) fn is_well_seen(path: PathView<'_>) -> bool {
+    seen::on_path(path).is_some_and(|seen| seen.meaning == Meaning::Ours)
 }
 
 /// What the server saw, and what it should have seen, where the two differ so that it matters: it
 /// saw an address of a private network, or its own.
-pub(super) fn misseen(report: &Report, path: u8) -> Option<(IpAddr, IpAddr)> {
-    let seen = seen::on_path(report, path)?;
+pub(super) fn misseen(path: PathView<'_>) -> Option<(IpAddr, IpAddr)> {
+    let seen = seen::on_path(path)?;
     let matters = matches!(seen.meaning, Meaning::Lost(loss) if loss != Loss::Other);
     seen.due
         .filter(|_| matters)

@@ -100,7 +100,7 @@ fn line_said(view: View<'_>, judged: &TestJudgement, stage: Stage) -> Option<Str
         .dialogues
         .iter()
         .rev()
-        .filter_map(|number| view.report.dialogues.get(number));
+        .filter_map(|number| view.path.report.dialogues.get(number));
     let line = dialogues
         .flat_map(|dialogue| {
             dialogue

@@ -9,6 +9,7 @@ use crate::{
         Outcome, Reason,
         verdict::{Judgement, TestJudgement},
     },
+    path::PathId,
     report::Report,
     smtp::Stage,
 };
@@ -18,8 +19,8 @@ use crate::{
 pub struct Technique {
     /// Its name; stable.
     pub technique: &'static str,
-    /// The paths that show it, by index.
-    pub paths: Vec<u8>,
+    /// The paths that show it.
+    pub paths: Vec<PathId>,
     /// The tests that it answered, by number.
     pub tests: Vec<u8>,
     /// What the server does, a sentence.
@@ -149,7 +150,7 @@ fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Techniqu
     for view in views(report, judgement) {
         let answered = tests_of(view, kind);
         if !answered.is_empty() {
-            paths.push(view.index);
+            paths.push(view.path.id);
             tests.extend(answered);
         }
     }
@@ -166,7 +167,7 @@ fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Techniqu
 }
 
 fn tests_of(view: View<'_>, kind: &Kind) -> Vec<u8> {
-    let refused = view.path.tests.iter().filter(|judged| {
+    let refused = view.judged.tests.iter().filter(|judged| {
         refusal(judged).is_some_and(|(stage, reason, code)| (kind.shows)(stage, reason, code))
     });
     refused.map(|judged| judged.test.number).collect()

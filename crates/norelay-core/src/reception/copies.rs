@@ -82,13 +82,14 @@ mod tests {
     use super::*;
     use crate::{
         octets::Octets,
+        path::PathId,
         token::{Role, RunId},
     };
 
     fn receipt(test: u16, message_token: bool, peer: IpAddr) -> Receipt {
         let token = Token {
             run: RunId(u64::from(test >> 8)),
-            path: 0,
+            path: PathId::FIRST,
             test: (test & 0xff) as u8,
             role: Role::Recipient,
         };

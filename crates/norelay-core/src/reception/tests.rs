@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::path::PathId;
 
 const RUN: RunId = RunId(0x0123_4567_89ab_cdef);
 
@@ -11,7 +12,7 @@ fn master() -> TokenKey {
 }
 
 fn token(test: u8, role: Role) -> Token {
-    Token { run: RUN, path: 1, test, role }
+    Token { run: RUN, path: PathId::new(1), test, role }
 }
 
 fn mint(role: Role) -> String {
@@ -145,7 +146,7 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
     let number = catalogue::by_role(TestRole::ForeignPostmaster).number;
     let of_test = |key: &TokenKey, test, role| {
         key.for_run(RUN)
-            .mint(Token { run: RUN, path: 1, test, role })
+            .mint(Token { run: RUN, path: PathId::new(1), test, role })
     };
     let sender = of_test(&master(), number, Role::Sender);
     for (reverse_path, forward_path, is_evidence) in [

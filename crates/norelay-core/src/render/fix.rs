@@ -57,7 +57,7 @@ pub fn fixes_of(report: &Report, diagnosis: &Diagnosis) -> Vec<Fix> {
     let software = diagnosis
         .paths
         .iter()
-        .find_map(|path| mta::identify(report, *path));
+        .find_map(|id| mta::identify(report.path(*id)?));
     let packaging = software.and_then(|mta| mta.distribution);
     let remedies = diagnosis
         .remedies

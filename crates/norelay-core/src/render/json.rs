@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     catalogue,
+    catalogue::TestId,
     check::verdict::Judgement,
     check::{
         Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding,
@@ -30,7 +31,8 @@ use crate::{
     event::{MailExchanger, Receipt},
     mta::{self, Mta},
     octets::Octets,
-    report::{Dialogue, PathFacts, Report},
+    path::PathId,
+    report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Security, Stage},
     token::Role,
 };
@@ -113,7 +115,7 @@ struct PathDocument<'a> {
     security: Security,
     /// The rows of the catalogue that the plain test answers here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    rows: Vec<&'static str>,
+    rows: Vec<TestId>,
     verdict: Verdict,
     why: &'a [String],
     mta: Option<Mta>,
@@ -125,7 +127,7 @@ struct PathDocument<'a> {
 #[derive(Serialize)]
 struct TestDocument<'a> {
     number: u8,
-    id: &'static str,
+    id: TestId,
     title: &'static str,
     outcome: &'static str,
     /// Nothing for a control: it weighs nothing.
@@ -175,8 +177,8 @@ struct Proof<'a> {
 #[derive(Serialize)]
 struct ReceiptDocument<'a> {
     at: Timestamp,
-    path: u8,
-    test: Option<&'static str>,
+    path: PathId,
+    test: Option<TestId>,
     role: Role,
     from: IpAddr,
     helo: &'a Octets,
@@ -191,7 +193,7 @@ struct ReceiptDocument<'a> {
 impl<'a> Document<'a> {
     fn of(report: &'a Report, judgement: &'a Judgement) -> Self {
         let run = report.run.as_ref();
-        let paths = (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths));
+        let paths = report.paths().zip(&judgement.paths);
         Self {
             schema: SCHEMA,
             target: run.map(|run| run.target.as_str()),
@@ -204,7 +206,7 @@ impl<'a> Document<'a> {
             retested: report.retested().map(|(run, what)| Retested { run, what }),
             exchangers: &report.exchangers,
             paths: paths
-                .map(|(index, (facts, judged))| PathDocument::of(report, index, facts, judged))
+                .map(|(path, judged)| PathDocument::of(path, judged))
                 .collect(),
             receipts: report
                 .receipts
@@ -241,25 +243,26 @@ impl<'a> Particulars<'a> {
 }
 
 impl<'a> PathDocument<'a> {
-    fn of(report: &'a Report, index: u8, facts: &'a PathFacts, judged: &'a PathJudgement) -> Self {
+    fn of(path: PathView<'a>, judged: &'a PathJudgement) -> Self {
+        let way = path.way();
         let documents = |tests: &'a [TestJudgement]| {
             tests
                 .iter()
-                .map(|judged| TestDocument::of(report, index, judged))
+                .map(|judged| TestDocument::of(path, judged))
                 .collect::<Vec<_>>()
         };
         Self {
-            host: facts.way.host.as_deref(),
-            address: facts.way.address,
-            port: facts.way.port,
-            security: facts.way.security,
-            rows: catalogue::on_path(facts.way.address, facts.way.port, facts.way.security)
+            host: way.host.as_deref(),
+            address: way.address,
+            port: way.port,
+            security: way.security,
+            rows: catalogue::on_path(way.address, way.port, way.security)
                 .map(|row| row.id)
                 .collect(),
             verdict: judged.verdict,
             why: &judged.why,
-            mta: mta::identify(report, index),
-            seen_as: diagnosis::seen_as(report, index),
+            mta: mta::identify(path),
+            seen_as: diagnosis::seen_as(path),
             tests: documents(&judged.tests),
             controls: documents(&judged.controls),
         }
@@ -267,8 +270,8 @@ impl<'a> PathDocument<'a> {
 }
 
 impl<'a> TestDocument<'a> {
-    fn of(report: &'a Report, index: u8, judged: &'a TestJudgement) -> Self {
-        let (decisive, others) = dialogues_of(report, judged);
+    fn of(path: PathView<'a>, judged: &'a TestJudgement) -> Self {
+        let (decisive, others) = dialogues_of(path.report, judged);
         Self {
             number: judged.test.number,
             id: judged.test.id,
@@ -280,7 +283,7 @@ impl<'a> TestDocument<'a> {
             reply: reply_of(&judged.outcome).map(ReplyDocument::of),
             cause: cause_of(&judged.outcome),
             why: why_not_run(&judged.outcome),
-            proof: Proof::of(report, index, judged),
+            proof: Proof::of(path, judged),
             attempts: judged.dialogues.len(),
             elapsed_ms: judged.elapsed_ms,
             transcript: decisive.map(said_on).unwrap_or_default(),
@@ -340,15 +343,14 @@ fn kind_of(cause: &Cause) -> &'static str {
 }
 
 impl<'a> Proof<'a> {
-    fn of(report: &'a Report, index: u8, judged: &'a TestJudgement) -> Option<Self> {
+    fn of(path: PathView<'a>, judged: &'a TestJudgement) -> Option<Self> {
         let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-        let (arrived, receipt) =
-            verdict::receipts_of(report, index, judged.test).find(|(_, receipt)| {
-                receipt.peer.ip().to_canonical() == from
-                    && (hops == Hops::Direct || receipt.message_token)
-            })?;
+        let (arrived, receipt) = verdict::receipts_of(path, judged.test).find(|(_, receipt)| {
+            receipt.peer.ip().to_canonical() == from
+                && (hops == Hops::Direct || receipt.message_token)
+        })?;
         Some(Self {
-            sent: sent_at(report, judged),
+            sent: sent_at(path.report, judged),
             arrived: *arrived,
             from,
             hops,

@@ -14,15 +14,15 @@ pub mod transcript;
 
 use crate::{
     check::{Outcome, PathJudgement, TestJudgement, Verdict, verdict},
-    report::{Dialogue, Report},
+    report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Stage},
     token,
 };
 
 /// A path's verdict as a word for people: a path that the server doesn't offer is not out of reach.
 #[must_use]
-pub fn verdict_of(report: &Report, path: u8, judged: &PathJudgement) -> &'static str {
-    match verdict::not_offered(report, path) {
+pub fn verdict_of(path: PathView<'_>, judged: &PathJudgement) -> &'static str {
+    match verdict::not_offered(path) {
         Some(_) if judged.verdict == Verdict::Unreachable => "not offered",
         _ => judged.verdict.word(),
     }

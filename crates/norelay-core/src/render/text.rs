@@ -26,10 +26,10 @@ use crate::{
         verdict::{self, Judgement},
     },
     diagnosis,
-    event::Receipt,
+    event::{Path, Receipt},
     mta::{self, Mta},
     octets::{Octets, harmless},
-    report::{PathFacts, Report},
+    report::{PathView, Report},
     seen::{self, Meaning},
     smtp::{Reply, Stage},
 };
@@ -51,8 +51,8 @@ pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
     let mut page = Page::new(style);
     heading(&mut page, report, judgement);
     paths(&mut page, report, judgement);
-    for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
-        matters(&mut page, report, index, facts, judged);
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        matters(&mut page, path, judged);
     }
     causes(&mut page, report, judgement);
     findings(&mut page, report, &finding::findings(report, judgement));
@@ -95,10 +95,7 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
 /// What the paths' servers are, each once.
 fn software(report: &Report) -> Vec<String> {
     let mut known: Vec<Mta> = Vec::new();
-    for mta in (0..=u8::MAX)
-        .zip(&report.paths)
-        .filter_map(|(path, _)| mta::identify(report, path))
-    {
+    for mta in report.paths().filter_map(mta::identify) {
         match known
             .iter_mut()
             .find(|other| other.name == mta.name && other.version == mta.version)
@@ -147,40 +144,28 @@ fn duration(ms: i64) -> String {
 
 fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
     let width = report
-        .paths
-        .iter()
-        .map(|facts| facts.way.to_string().len())
+        .paths()
+        .map(|path| path.way().to_string().len())
         .max()
         .unwrap_or_default();
-    for (index, (facts, judged)) in (0..=u8::MAX).zip(report.paths.iter().zip(&judgement.paths)) {
-        path_line(
-            page,
-            facts,
-            judged,
-            shown(judged.verdict, verdict_of(report, index, judged)),
-            width,
-        );
-        seen_line(page, report, index);
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        let verdict = shown(judged.verdict, verdict_of(path, judged));
+        path_line(page, path.way(), judged, verdict, width);
+        seen_line(page, path);
     }
 }
 
 /// Which address the server takes for ours, where it isn't ours.
-fn seen_line(page: &mut Page, report: &Report, index: u8) {
-    let seen = seen::on_path(report, index).filter(|seen| matches!(seen.meaning, Meaning::Lost(_)));
+fn seen_line(page: &mut Page, path: PathView<'_>) {
+    let seen = seen::on_path(path).filter(|seen| matches!(seen.meaning, Meaning::Lost(_)));
     let Some((seen, due)) = seen.and_then(|seen| Some((seen.sighting.address, seen.due?))) else {
         return;
     };
     page.line(Ink::Doubtful, &format!("      seen as {seen}, not {due}"));
 }
 
-fn path_line(
-    page: &mut Page,
-    facts: &PathFacts,
-    judged: &PathJudgement,
-    verdict: &str,
-    width: usize,
-) {
-    let address = pad(&facts.way.to_string(), width);
+fn path_line(page: &mut Page, way: &Path, judged: &PathJudgement, verdict: &str, width: usize) {
+    let address = pad(&way.to_string(), width);
     let counts = match judged.verdict {
         Verdict::Unreachable => String::new(),
         _ => format!("  {}", counts(&judged.tests)),
@@ -284,13 +269,13 @@ fn without_addresses(text: &str) -> String {
 }
 
 /// What keeps a path from being closed: proofs, acceptances, and what is unclear.
-fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judged: &PathJudgement) {
+fn matters(page: &mut Page, path: PathView<'_>, judged: &PathJudgement) {
     if matches!(judged.verdict, Verdict::Closed | Verdict::Unreachable) {
         return;
     }
     page.end();
     page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
-    page.line(Ink::Bold, &format!("  {}", facts.way));
+    page.line(Ink::Bold, &format!("  {}", path.way()));
     let of_weight = |weight| {
         judged
             .tests
@@ -300,10 +285,12 @@ fn matters(page: &mut Page, report: &Report, index: u8, facts: &PathFacts, judge
     };
     let (proofs, acceptances) = (of_weight(Weight::Proof), of_weight(Weight::Suspicion));
     listed(page, &proofs, MAX_PROOFS, |page, judged| {
-        said_for(page, report, judged);
-        proof(page, report, index, judged);
+        said_for(page, path.report, judged);
+        proof(page, path, judged);
     });
-    listed(page, &acceptances, MAX_ACCEPTANCES, |page, judged| said_for(page, report, judged));
+    listed(page, &acceptances, MAX_ACCEPTANCES, |page, judged| {
+        said_for(page, path.report, judged);
+    });
     if proofs.len() > MAX_PROOFS || acceptances.len() > MAX_ACCEPTANCES {
         page.line(Ink::Faint, "       --verbose shows each dialogue, --output json has them all.");
     }
@@ -347,7 +334,7 @@ fn test_line(page: &mut Page, judged: &TestJudgement) {
     };
     page.put(Ink::Plain, &format!("{:>5}  {:<20} ", judged.test.number, judged.test.id));
     page.put(ink, &format!("{word:<11}"));
-    let used = 5 + 2 + judged.test.id.len().max(20) + 1 + 11;
+    let used = 5 + 2 + judged.test.id.as_str().len().max(20) + 1 + 11;
     let words = match &judged.outcome {
         Outcome::Relayed { from, .. } => format!("came back from {from}"),
         Outcome::Interrupted { cause } => cause.to_string(),
@@ -389,13 +376,13 @@ fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
     }
 }
 
-fn proof(page: &mut Page, report: &Report, index: u8, judged: &TestJudgement) {
+fn proof(page: &mut Page, path: PathView<'_>, judged: &TestJudgement) {
     let Outcome::Relayed { from, hops } = judged.outcome else { return };
-    let arrival = verdict::receipts_of(report, index, judged.test)
+    let arrival = verdict::receipts_of(path, judged.test)
         .find(|(_, receipt)| receipt.peer.ip().to_canonical() == from);
     let Some((arrived, receipt)) = arrival else { return };
     let after =
-        sent_at(report, judged).map(|sent| arrived.as_millisecond() - sent.as_millisecond());
+        sent_at(path.report, judged).map(|sent| arrived.as_millisecond() - sent.as_millisecond());
     let after = after
         .map(|ms| format!(", {} after it was sent", duration(ms)))
         .unwrap_or_default();
@@ -517,9 +504,8 @@ fn remedy(page: &mut Page, fix: &Fix) {
 fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
     let mut grouped: Vec<(&Finding, Vec<String>)> = Vec::new();
     for finding in findings {
-        let path = finding.path.filter(|_| report.paths.len() > 1);
-        let place =
-            path.and_then(|index| Some(report.paths.get(usize::from(index))?.way.to_string()));
+        let path = finding.path.filter(|_| report.paths().len() > 1);
+        let place = path.and_then(|id| Some(report.path(id)?.way().to_string()));
         match grouped
             .iter_mut()
             .find(|(known, _)| known.level == finding.level && known.text == finding.text)
@@ -546,6 +532,7 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::PathId;
 
     #[test]
     fn addresses_are_left_out_of_typical_refusals() {
@@ -569,7 +556,11 @@ mod tests {
             path,
             text: text.to_owned(),
         };
-        let found = [finding(Some(0), "so"), finding(None, "thus"), finding(Some(1), "so")];
+        let found = [
+            finding(Some(PathId::FIRST), "so"),
+            finding(None, "thus"),
+            finding(Some(PathId::new(1)), "so"),
+        ];
         let mut page = Page::new(Style::Plain);
         findings(&mut page, &report, &found);
         assert_eq!(

@@ -5,7 +5,7 @@
 //! failed. Times are seconds since the connection was opened.
 
 use crate::{
-    catalogue,
+    catalogue::TestId,
     event::Event,
     explain::{self, Explanation},
     octets::{Octets, harmless},
@@ -134,8 +134,8 @@ pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Ex
         let explanation = exchange.and_then(|exchange| match line.by {
             Speaker::Client => explain::sent(exchange, line.row),
             Speaker::Server | Speaker::Refusal => {
-                let test = exchange.test.as_ref().or(dialogue.tests.first());
-                explain::replied(exchange, line.row, test.and_then(|id| catalogue::by_id(id)), mta)
+                let test = exchange.test.or(dialogue.tests.first().copied());
+                explain::replied(exchange, line.row, test.and_then(TestId::test), mta)
             }
             Speaker::Change | Speaker::Failure => None,
         });

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use crate::{
+    catalogue::TestId,
     event::TlsFacts,
     octets::Octets,
+    path::PathId,
     smtp::{Capabilities, End, Purpose, Reply, Security, Stage},
 };
 
@@ -14,9 +16,9 @@ const MAX_EXCHANGES: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Dialogue {
     /// The path.
-    pub path: u8,
+    pub path: PathId,
     /// The tests that it was for.
-    pub tests: Vec<String>,
+    pub tests: Vec<TestId>,
     /// Whether a message was to be sent.
     pub proof: bool,
     /// How often these tests had been tried before.
@@ -41,7 +43,7 @@ pub struct Exchange {
     /// The stage.
     pub stage: Stage,
     /// The test whose step it is, where the dialogue is for several.
-    pub test: Option<String>,
+    pub test: Option<TestId>,
     /// What the answer is for, where it answers a step of a test.
     pub purpose: Option<Purpose>,
     /// What was sent, and when (in milliseconds since the opening).
@@ -104,13 +106,13 @@ impl Exchange {
 impl Dialogue {
     /// The exchanges that bear on a test: all, but for other tests' steps and an EHLO that HELO
     /// made good.
-    pub fn answers_for(&self, test: &str) -> impl Iterator<Item = &Exchange> {
+    pub fn answers_for(&self, test: TestId) -> impl Iterator<Item = &Exchange> {
         let has_helo = self
             .exchanges
             .iter()
             .any(|exchange| exchange.stage == Stage::Helo);
         self.exchanges.iter().filter(move |exchange| {
-            exchange.test.as_deref().is_none_or(|of| of == test)
+            exchange.test.is_none_or(|of| of == test)
                 && !(has_helo && exchange.stage == Stage::Ehlo)
         })
     }
@@ -163,6 +165,12 @@ impl Dialogue {
             .map(Capabilities::from_reply)
     }
 
+    /// True if this dialogue is for the test.
+    #[must_use]
+    pub fn is_for(&self, test: TestId) -> bool {
+        self.tests.contains(&test)
+    }
+
     /// Whether it is for several tests.
     #[must_use]
     pub fn is_shared(&self) -> bool {
@@ -170,7 +178,7 @@ impl Dialogue {
     }
 
     /// While nothing was asked, a connection may be for other tests than it was opened for.
-    pub(super) fn share(&mut self, tests: Vec<String>) -> bool {
+    pub(super) fn share(&mut self, tests: Vec<TestId>) -> bool {
         let is_introduction = |exchange: &Exchange| {
             matches!(exchange.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo)
         };
@@ -181,7 +189,7 @@ impl Dialogue {
         fits
     }
 
-    pub(super) fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<String>, line: Octets) {
+    pub(super) fn sent(&mut self, after_ms: u64, stage: Stage, test: Option<TestId>, line: Octets) {
         if self.exchanges.len() < MAX_EXCHANGES {
             let sent = Some((after_ms, line));
             self.exchanges.push(Exchange {
@@ -200,7 +208,7 @@ impl Dialogue {
         &mut self,
         after_ms: u64,
         stage: Stage,
-        test: Option<String>,
+        test: Option<TestId>,
         purpose: Option<Purpose>,
         reply: Reply,
     ) {
@@ -227,8 +235,8 @@ impl Dialogue {
 
     pub(super) fn opened(
         opened: Timestamp,
-        path: u8,
-        tests: Vec<String>,
+        path: PathId,
+        tests: Vec<TestId>,
         proof: bool,
         attempt: u32,
     ) -> Self {

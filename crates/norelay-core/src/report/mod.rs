@@ -3,24 +3,30 @@
 //! Rules:
 //! - Folding never fails: an event that fits nothing (from a damaged log) is counted and left out.
 //! - Everything is bounded: paths, dialogues, exchanges, receipts.
+//! - The words for tests become [`TestId`]s here, once. A test that the catalogue doesn't have
+//!   becomes [`TestId::UNKNOWN`] and keeps its place: it still counts among the tests of a
+//!   dialogue, and an exchange that is for it is for none of the others.
 
 mod dialogue;
+mod path;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use self::dialogue::{Dialogue, Exchange};
+pub use self::{
+    dialogue::{Dialogue, Exchange},
+    path::{PathFacts, PathView},
+};
 use crate::{
-    event::{Event, MailExchanger, Path, Receipt, Record, Run, VERSION, Wait},
+    catalogue::TestId,
+    event::{Event, MailExchanger, Receipt, Record, Run, VERSION, Wait},
     octets::Octets,
-    smtp::{Capabilities, Cause},
+    path::PathId,
 };
 
 /// More than 255 paths, or 20,000 connections, are no test of a server.
 const MAX_DIALOGUES: usize = 20_000;
-/// The catalogue's numbers have one octet.
-const MAX_TESTS: usize = 256;
 const MAX_RECEIPTS: usize = 10_000;
 const MAX_NOTES: usize = 10_000;
 
@@ -37,8 +43,8 @@ pub struct Report {
     pub stopped: bool,
     /// The target's mail exchangers.
     pub exchangers: Vec<MailExchanger>,
-    /// The paths, by index.
-    pub paths: Vec<PathFacts>,
+    /// The paths, in the order of their ids.
+    paths: Vec<PathFacts>,
     /// The dialogues, by number.
     pub dialogues: BTreeMap<u32, Dialogue>,
     /// The messages that came.
@@ -51,29 +57,6 @@ pub struct Report {
     pub misfits: u64,
 }
 
-/// A path and what is to be done on it.
-#[derive(Clone, Debug)]
-pub struct PathFacts {
-    /// The path.
-    pub way: Path,
-    /// The tests and controls to be run, by id.
-    pub tests: Vec<String>,
-    /// Those that were not, with the clause that says why.
-    pub not_run: BTreeMap<String, String>,
-    /// Why the path was given up, if it was.
-    pub given_up: Option<Cause>,
-}
-
-impl PathFacts {
-    fn add_tests(&mut self, tests: Vec<String>) {
-        for test in tests {
-            if !self.tests.contains(&test) && self.tests.len() < MAX_TESTS {
-                self.tests.push(test);
-            }
-        }
-    }
-}
-
 /// The name and version of the report as JSON.
 pub const SCHEMA: &str = "norelay.report/1";
 /// The tag of the note that only what failed in an earlier run was asked again: which run, and how
@@ -84,14 +67,43 @@ pub const RETESTED: &str = "retested";
 #[derive(Clone, Debug)]
 pub struct Note {
     /// The path, where it is about one.
-    pub path: Option<u8>,
+    pub path: Option<PathId>,
     /// Its kind.
     pub tag: String,
     /// Its particulars.
     pub arguments: Vec<Octets>,
 }
 
+/// The ids that these words are.
+fn ids(words: &[String]) -> Vec<TestId> {
+    words.iter().map(|word| TestId::named(word)).collect()
+}
+
+fn id_of(word: Option<String>) -> Option<TestId> {
+    word.map(|word| TestId::named(&word))
+}
+
 impl Report {
+    /// The paths, in the order of their ids.
+    pub fn paths(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = PathView<'_>> + ExactSizeIterator + Clone {
+        PathId::all()
+            .zip(&self.paths)
+            .map(|(id, facts)| PathView { report: self, id, facts })
+    }
+
+    /// The path with this id.
+    #[must_use]
+    pub fn path(&self, id: PathId) -> Option<PathView<'_>> {
+        let facts = self.paths.get(id.place())?;
+        Some(PathView { report: self, id, facts })
+    }
+
+    fn path_mut(&mut self, id: PathId) -> Option<&mut PathFacts> {
+        self.paths.get_mut(id.place())
+    }
+
     /// The earlier run, and how much of it was asked again, where this run asked nothing else.
     #[must_use]
     pub fn retested(&self) -> Option<(String, String)> {
@@ -126,43 +138,38 @@ impl Report {
             }
             Event::Resolved { exchangers } => self.exchangers = exchangers,
             Event::PathAdded { path, way, tests } => {
-                let fits = usize::from(path) == self.paths.len();
+                let fits = path.place() == self.paths.len();
                 if fits {
-                    self.paths.push(PathFacts {
-                        way,
-                        tests,
-                        not_run: BTreeMap::new(),
-                        given_up: None,
-                    });
+                    self.paths.push(PathFacts::added(way, ids(&tests)));
                 }
                 return fits;
             }
-            Event::TestsAdded { path, tests } => match self.paths.get_mut(usize::from(path)) {
-                Some(path) => path.add_tests(tests),
+            Event::TestsAdded { path, tests } => match self.path_mut(path) {
+                Some(path) => path.add_tests(ids(&tests)),
                 None => return false,
             },
             Event::Opened { dialogue, path, tests, proof, attempt } => {
-                let fits = usize::from(path) < self.paths.len()
+                let fits = self.path(path).is_some()
                     && self.dialogues.len() < MAX_DIALOGUES
                     && !self.dialogues.contains_key(&dialogue);
                 if fits {
-                    self.dialogues
-                        .insert(dialogue, Dialogue::opened(at, path, tests, proof, attempt));
+                    let opened = Dialogue::opened(at, path, ids(&tests), proof, attempt);
+                    self.dialogues.insert(dialogue, opened);
                     self.waiting = None;
                     // A run that was resumed is not over.
                     (self.finished, self.stopped) = (None, false);
                 }
                 return fits;
             }
-            Event::NotRun { path, test, why } => match self.paths.get_mut(usize::from(path)) {
-                Some(path) => drop(path.not_run.insert(test, why)),
+            Event::NotRun { path, test, why } => match self.path_mut(path) {
+                Some(path) => drop(path.not_run.insert(TestId::named(&test), why)),
                 None => return false,
             },
             Event::Resumed => {
                 (self.finished, self.stopped) = (None, false);
                 self.paths.iter_mut().for_each(|path| path.given_up = None);
             }
-            Event::GivenUp { path, cause } => match self.paths.get_mut(usize::from(path)) {
+            Event::GivenUp { path, cause } => match self.path_mut(path) {
                 Some(path) => path.given_up = Some(cause),
                 None => return false,
             },
@@ -205,51 +212,53 @@ impl Report {
         dialogue.elapsed_ms = dialogue.elapsed_ms.max(after_ms);
         match event {
             Event::Connected { local, .. } => dialogue.local = Some(local),
-            Event::Shared { tests, .. } => return dialogue.share(tests),
+            Event::Shared { tests, .. } => return dialogue.share(ids(&tests)),
             Event::Secured { tls, .. } => dialogue.tls = Some(tls),
-            Event::Sent { stage, test, line, .. } => dialogue.sent(after_ms, stage, test, line),
+            Event::Sent { stage, test, line, .. } => {
+                dialogue.sent(after_ms, stage, id_of(test), line);
+            }
             Event::Replied { stage, test, purpose, reply, .. } => {
-                dialogue.replied(after_ms, stage, test, purpose, reply)
+                dialogue.replied(after_ms, stage, id_of(test), purpose, reply);
             }
             Event::Ended { end, .. } => dialogue.end = Some(end),
             _ => {}
         }
         true
     }
+}
 
-    /// What the server offered on a path, connection by connection, under the path's own
-    /// protection.
-    pub fn offers_on(&self, path: u8) -> impl DoubleEndedIterator<Item = Capabilities> {
-        let security = self
-            .paths
-            .get(usize::from(path))
-            .map(|facts| facts.way.security);
-        let of_path = self
-            .dialogues
-            .values()
-            .filter(move |dialogue| dialogue.path == path);
-        of_path.filter_map(move |dialogue| dialogue.offered(security?))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Path,
+        smtp::{Security, Stage},
+    };
 
-    /// Whether the server has said what it offers on a path, and never was this keyword among it.
-    #[must_use]
-    pub fn never_offers(&self, path: u8, keyword: &str) -> bool {
-        let mut offers = self.offers_on(path).peekable();
-        offers.peek().is_some() && !offers.any(|offered| offered.offers(keyword))
-    }
-
-    /// The dialogues of a test on a path, oldest first.
-    pub fn dialogues_of<'a>(
-        &'a self,
-        path: u8,
-        test: &'a str,
-    ) -> impl Iterator<Item = (u32, &'a Dialogue)> {
-        let of_path = self
-            .dialogues
-            .iter()
-            .filter(move |(_, dialogue)| dialogue.path == path);
-        of_path
-            .filter(move |(_, dialogue)| dialogue.tests.iter().any(|id| id == test))
-            .map(|(number, dialogue)| (*number, dialogue))
+    #[test]
+    fn a_test_of_another_version_keeps_its_place() {
+        let (known, foreign) = ("foreign-to-foreign".to_owned(), "of-another-version".to_owned());
+        let tests = vec![foreign.clone(), known.clone()];
+        let (address, path) = ([192, 0, 2, 7].into(), PathId::FIRST);
+        let way = Path { host: None, address, port: 25, security: Security::Plain };
+        let rcpt = |test: &String| Event::Sent {
+            dialogue: 0,
+            after_ms: 0,
+            stage: Stage::Rcpt,
+            test: Some(test.clone()),
+            line: "RCPT TO:<a@b.example>".into(),
+        };
+        let events = [
+            Event::PathAdded { path, way, tests: tests.clone() },
+            Event::Opened { dialogue: 0, path, tests, proof: false, attempt: 0 },
+            rcpt(&foreign),
+            rcpt(&known),
+        ];
+        let report = Report::of(&events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event)));
+        let known = TestId::named(&known);
+        let path = report.path(path).expect("the path was added");
+        assert_eq!(path.facts.tests, [TestId::UNKNOWN, known]);
+        assert!(path.dialogues().all(Dialogue::is_shared));
+        assert_eq!(path.answers(known).count(), 1);
     }
 }

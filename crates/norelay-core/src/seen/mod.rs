@@ -17,15 +17,16 @@ mod reading;
 
 use std::{
     collections::BTreeMap,
+    iter,
     net::{IpAddr, Ipv4Addr},
 };
 
 use crate::{
     catalogue,
     octets::Octets,
-    report::{Dialogue, Report},
+    report::{Dialogue, PathView, Report},
     smtp::{Reply, Stage},
-    token::Role,
+    token::{Role, Token},
 };
 
 /// A quotation longer than this says nothing more.
@@ -126,15 +127,15 @@ pub struct Seen {
 
 /// What the server on a path showed: the worst, where it showed several.
 #[must_use]
-pub fn on_path(report: &Report, path: u8) -> Option<Seen> {
-    let sightings = sightings(report, path);
+pub fn on_path(path: PathView<'_>) -> Option<Seen> {
+    let sightings = sightings(path);
     let best = sightings.first()?.source;
     let counted = sightings
         .into_iter()
         .filter(|sighting| sighting.source != Source::Refusal || best == Source::Refusal);
     let judged = counted.map(|sighting| {
-        let due = due(report, &sighting);
-        Seen { meaning: meaning(report, path, &sighting, due), due, sighting }
+        let due = due(path.report, &sighting);
+        Seen { meaning: meaning(path, &sighting, due), due, sighting }
     });
     judged.min_by_key(|seen| seen.meaning)
 }
@@ -142,13 +143,10 @@ pub fn on_path(report: &Report, path: u8) -> Option<Seen> {
 /// Every address that the server on a path named as ours, once for each source: the most telling
 /// source first, and in each the address that was named most often.
 #[must_use]
-pub fn sightings(report: &Report, path: u8) -> Vec<Sighting> {
+pub fn sightings(path: PathView<'_>) -> Vec<Sighting> {
     let mut seen: BTreeMap<(Source, IpAddr), (Sighting, usize)> = BTreeMap::new();
-    let of_path = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == path && !is_disguised(dialogue));
-    for sighting in traces(report, path).chain(of_path.flat_map(in_dialogue)) {
+    let undisguised = path.dialogues().filter(|dialogue| !is_disguised(dialogue));
+    for sighting in traces(path).chain(undisguised.flat_map(in_dialogue)) {
         seen.entry((sighting.source, sighting.address))
             .or_insert((sighting, 0))
             .1 += 1;
@@ -194,15 +192,13 @@ fn in_dialogue(dialogue: &Dialogue) -> impl Iterator<Item = Sighting> + '_ {
 
 /// The messages that came back: the oldest `Received` field is the one of the server that took them
 /// from us.
-fn traces(report: &Report, path: u8) -> impl Iterator<Item = Sighting> + '_ {
-    let receipts = report.receipts.iter().map(|(_, receipt)| receipt);
-    let ours = receipts
-        .filter(move |receipt| receipt.token.path == path && receipt.token.role == Role::Recipient);
+fn traces(path: PathView<'_>) -> impl Iterator<Item = Sighting> + '_ {
+    let receipts = path.report.receipts.iter().map(|(_, receipt)| receipt);
+    let is_ours = move |token: Token| token.path == path.id && token.role == Role::Recipient;
+    let ours = receipts.filter(move |receipt| is_ours(receipt.token));
     ours.filter_map(move |receipt| {
         let test = catalogue::by_number(receipt.token.test)?;
-        let mut delivered = report
-            .dialogues_of(path, test.id)
-            .map(|(_, dialogue)| dialogue);
+        let mut delivered = path.dialogues_of(test.id).map(|(_, dialogue)| dialogue);
         let dialogue =
             delivered.find(|dialogue| dialogue.has_delivered() && !is_disguised(dialogue))?;
         let field = receipt.received.last()?;
@@ -262,31 +258,27 @@ fn due(report: &Report, sighting: &Sighting) -> Option<IpAddr> {
     expected.filter(is_of_family).or(sighting.local)
 }
 
-fn meaning(report: &Report, path: u8, sighting: &Sighting, due: Option<IpAddr>) -> Meaning {
+fn meaning(path: PathView<'_>, sighting: &Sighting, due: Option<IpAddr>) -> Meaning {
     let seen = sighting.address;
     let Some(due) = due else { return Meaning::Unknown };
     if due == seen || sighting.local == Some(seen) {
         return Meaning::Ours;
     }
-    match loss(report, path, seen) {
+    match loss(path, seen) {
         Loss::Other if is_inside(due) => Meaning::Translated,
         loss => Meaning::Lost(loss),
     }
 }
 
-fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
-    let of_path = report
-        .paths
-        .get(usize::from(path))
-        .map(|facts| facts.way.address);
-    let others = report
+fn loss(path: PathView<'_>, seen: IpAddr) -> Loss {
+    let others = path
+        .report
         .exchangers
         .iter()
         .flat_map(|exchanger| exchanger.addresses.iter().copied());
     if seen.is_loopback() {
         Loss::Loopback
-    } else if of_path
-        .into_iter()
+    } else if iter::once(path.way().address)
         .chain(others)
         .any(|address| address.to_canonical() == seen)
     {
@@ -304,18 +296,10 @@ fn loss(report: &Report, path: u8, seen: IpAddr) -> Loss {
 /// network with it, or beside it (the same /24, of IPv6 the same /64). Whoever asks from there is
 /// no stranger.
 #[must_use]
-pub fn neighbour(report: &Report, path: u8) -> Option<IpAddr> {
-    let theirs = report
-        .paths
-        .get(usize::from(path))?
-        .way
-        .address
-        .to_canonical();
-    let mut here = report
-        .dialogues
-        .values()
-        .filter(|dialogue| dialogue.path == path);
-    let ours = here
+pub fn neighbour(path: PathView<'_>) -> Option<IpAddr> {
+    let theirs = path.way().address.to_canonical();
+    let ours = path
+        .dialogues()
         .find_map(|dialogue| dialogue.local)?
         .ip()
         .to_canonical();

@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     event::{Event, Record},
+    path::PathId,
     smtp::Security,
 };
 
@@ -21,8 +22,14 @@ fn report(own: &str, target: &str, expected: Option<&str>, greeting: &str) -> Re
     };
     let line = "EHLO x.example".into();
     let events = vec![
-        Event::PathAdded { path: 0, way, tests: vec!["foreign-to-foreign".to_owned()] },
-        Event::Opened { dialogue: 0, path: 0, tests: Vec::new(), proof: false, attempt: 0 },
+        Event::PathAdded { path: PathId::FIRST, way, tests: vec!["foreign-to-foreign".to_owned()] },
+        Event::Opened {
+            dialogue: 0,
+            path: PathId::FIRST,
+            tests: Vec::new(),
+            proof: false,
+            attempt: 0,
+        },
         Event::Connected { dialogue: 0, after_ms: 0, local },
         Event::Sent { dialogue: 0, after_ms: 0, stage: Stage::Ehlo, test: None, line },
         Event::Replied {
@@ -102,7 +109,10 @@ fn what_a_sighting_means() {
         ("2001:db8::9", "2001:db8::7", Some("203.0.113.9"), "203.0.113.9", Lost(Other)),
     ] {
         let report = report(own, target, expected, seen);
-        let got = on_path(&report, 0).map(|seen| seen.meaning);
+        let got = report
+            .path(PathId::FIRST)
+            .and_then(on_path)
+            .map(|seen| seen.meaning);
         assert_eq!(got, Some(meaning), "{own} to {target}, expected {expected:?}, seen {seen}");
     }
 }
@@ -113,8 +123,14 @@ fn nothing_is_lost_that_was_not_known() {
     for dialogue in report.dialogues.values_mut() {
         dialogue.local = None;
     }
-    assert_eq!(on_path(&report, 0).map(|seen| seen.meaning), Some(Meaning::Unknown));
-    assert_eq!(on_path(&report, 1), None);
+    assert_eq!(
+        report
+            .path(PathId::FIRST)
+            .and_then(on_path)
+            .map(|seen| seen.meaning),
+        Some(Meaning::Unknown)
+    );
+    assert_eq!(report.path(PathId::new(1)).and_then(on_path), None);
 }
 
 #[test]
@@ -125,7 +141,7 @@ fn what_we_claimed_shows_nothing() {
         let mut report = report("203.0.113.9", "192.0.2.7", None, "127.0.0.1");
         let sent = Event::Sent { dialogue: 0, after_ms: 0, stage, test: None, line: line.into() };
         report.apply(&Record::new(Timestamp::UNIX_EPOCH, sent));
-        assert_eq!(on_path(&report, 0), None, "{line}");
+        assert_eq!(report.path(PathId::FIRST).and_then(on_path), None, "{line}");
     }
 }
 
@@ -148,11 +164,26 @@ fn refusals_count_only_alone() {
     };
     let mut known = report("203.0.113.9", "192.0.2.7", None, "203.0.113.9");
     refusal(&mut known);
-    assert_eq!(sightings(&known, 0).len(), 2);
-    assert_eq!(on_path(&known, 0).map(|seen| seen.meaning), Some(Meaning::Ours));
+    assert_eq!(
+        known
+            .path(PathId::FIRST)
+            .map(sightings)
+            .map_or(0, |seen| seen.len()),
+        2
+    );
+    assert_eq!(
+        known
+            .path(PathId::FIRST)
+            .and_then(on_path)
+            .map(|seen| seen.meaning),
+        Some(Meaning::Ours)
+    );
     let mut alone = report("203.0.113.9", "192.0.2.7", None, "(nothing)");
     refusal(&mut alone);
-    let seen = on_path(&alone, 0).expect("the refusal names an address");
+    let seen = alone
+        .path(PathId::FIRST)
+        .and_then(on_path)
+        .expect("the refusal names an address");
     assert_eq!(
         (seen.meaning, seen.sighting.source),
         (Meaning::Lost(Loss::Gateway), Source::Refusal)

@@ -7,6 +7,7 @@ use norelay_core::{
     catalogue::{Profile, TESTS},
     event::{Event, MailExchanger, Path, Receipt, Record, Run, TlsFacts, Wait},
     octets::Octets,
+    path::PathId,
     smtp::{Cause, End, Purpose, Reply, Security, Stage, Violation},
     token::{Role, RunId, Token},
 };
@@ -28,12 +29,16 @@ fn octets() -> impl Strategy<Value = Octets> {
     ]
 }
 
+fn path() -> impl Strategy<Value = PathId> {
+    (0..3u8).prop_map(PathId::new)
+}
+
 fn test_id() -> impl Strategy<Value = String> {
     let ids: Vec<_> = TESTS
         .iter()
         .take(17)
         .chain(TESTS.iter().filter(|test| test.is_control()))
-        .map(|test| test.id)
+        .map(|test| test.id.as_str())
         .collect();
     prop_oneof![9 => select(ids).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
@@ -127,7 +132,7 @@ fn run() -> impl Strategy<Value = Run> {
 fn receipt() -> impl Strategy<Value = Receipt> {
     let role = select(vec![Role::Recipient, Role::Sender, Role::Message, Role::Unknown]);
     let test = select(vec![0, 1, 2, 6, 17, 136, 255]);
-    let token = (0..2u64, 0..3u8, test, role);
+    let token = (0..2u64, path(), test, role);
     (token, any::<bool>(), address(), octets(), octets(), vec(octets(), 0..3)).prop_map(
         |((run, path, test, role), message_token, peer, helo, path_said, received)| Receipt {
             token: Token { run: RunId(run), path, test, role },
@@ -179,13 +184,13 @@ fn opened() -> impl Strategy<Value = Event> {
     let security = select(vec![Security::Plain, Security::StartTls, Security::Tls]);
     let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     prop_oneof![
-        (0..3u8, address(), any::<u16>(), security, vec(test_id(), 0..6), option::of(".{0,9}"))
+        (path(), address(), any::<u16>(), security, vec(test_id(), 0..6), option::of(".{0,9}"))
             .prop_map(|(path, address, port, security, tests, host)| Event::PathAdded {
                 path,
                 way: Path { host, address, port, security },
                 tests
             }),
-        (0..6u32, 0..3u8, vec(test_id(), 0..4), any::<bool>(), any::<u32>()).prop_map(
+        (0..6u32, path(), vec(test_id(), 0..4), any::<bool>(), any::<u32>()).prop_map(
             |(dialogue, path, tests, proof, attempt)| Event::Opened {
                 dialogue,
                 path,
@@ -222,10 +227,10 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => vec(exchanger, 0..3).prop_map(|exchangers| Event::Resolved { exchangers }),
         12 => opened(),
         30 => exchanged(),
-        2 => (0..3u8, test_id(), ".{0,20}").prop_map(|(path, test, why)| Event::NotRun { path, test, why }),
-        1 => (0..3u8).prop_map(move |path| Event::Waiting { path: Some(path), test: None, until, why: Wait::Dropped }),
+        2 => (path(), test_id(), ".{0,20}").prop_map(|(path, test, why)| Event::NotRun { path, test, why }),
+        1 => path().prop_map(move |path| Event::Waiting { path: Some(path), test: None, until, why: Wait::Dropped }),
         6 => receipt().prop_map(Event::Received),
-        1 => (0..3u8, ".{0,9}", vec(octets(), 0..3))
+        1 => (path(), ".{0,9}", vec(octets(), 0..3))
             .prop_map(|(path, tag, arguments)| Event::Noted { path: Some(path), tag, arguments }),
         1 => any::<bool>().prop_map(|stopped| Event::RunFinished { stopped }),
     ]

@@ -9,6 +9,7 @@ use norelay_core::{
     catalogue::{Profile, Words, by_id},
     event::{Event, Path, Receipt, Record, Run},
     octets::Octets,
+    path::PathId,
     report::Report,
     smtp::{End, Hello, Purpose, Reply, Security, Stage},
     token::{Role, RunId, Token},
@@ -101,15 +102,15 @@ impl Story {
         self.records.push(Record::new(Timestamp::UNIX_EPOCH, event));
     }
 
-    /// Adds a path and gives its index.
-    pub fn path(&mut self, address: &str, port: u16, security: Security, tests: &[&str]) -> u8 {
+    /// Adds a path and gives its id.
+    pub fn path(&mut self, address: &str, port: u16, security: Security, tests: &[&str]) -> PathId {
         let way = Path {
             host: Some("mx.target.example".to_owned()),
             address: address.parse().expect("an address"),
             port,
             security,
         };
-        let path = self.paths;
+        let path = PathId::new(self.paths);
         self.paths += 1;
         self.tell(Event::PathAdded {
             path,
@@ -121,7 +122,13 @@ impl Story {
 
     /// Opens a connection for a test, says the lines (`stage`, what was sent, the reply), and ends
     /// it.
-    pub fn dialogue(&mut self, path: u8, test: &str, proof: bool, lines: &[(Stage, &str, &str)]) {
+    pub fn dialogue(
+        &mut self,
+        path: PathId,
+        test: &str,
+        proof: bool,
+        lines: &[(Stage, &str, &str)],
+    ) {
         let dialogue = self.dialogues;
         self.dialogues += 1;
         self.tell(Event::Opened {
@@ -154,7 +161,7 @@ impl Story {
     /// Opens a connection for a test, says the lines of its steps, and ends it in this way.
     pub fn dialogue_ending(
         &mut self,
-        path: u8,
+        path: PathId,
         test: &str,
         lines: &[(Stage, &str, &str)],
         end: End,
@@ -177,7 +184,7 @@ impl Story {
     /// A dialogue that ends so many milliseconds after it was opened.
     pub fn dialogue_taking(
         &mut self,
-        path: u8,
+        path: PathId,
         test: &str,
         lines: &[(Stage, &str, &str)],
         ms: u64,
@@ -192,7 +199,7 @@ impl Story {
     }
 
     /// A test whose steps are none of them the question, ending in this way.
-    pub fn attempts(&mut self, path: u8, test: &str, lines: &[(Stage, &str, &str)], end: End) {
+    pub fn attempts(&mut self, path: PathId, test: &str, lines: &[(Stage, &str, &str)], end: End) {
         self.dialogue_ending(path, test, lines, end);
         for record in &mut self.records {
             if let Event::Replied {
@@ -224,7 +231,7 @@ impl Story {
     }
 
     /// A test whose RCPT (or MAIL) was answered so.
-    pub fn answered(&mut self, path: u8, test: &str, stage: Stage, answer: &str) {
+    pub fn answered(&mut self, path: PathId, test: &str, stage: Stage, answer: &str) {
         let mut lines = vec![
             (Stage::Greeting, "", "220 mx.target.example"),
             (Stage::Ehlo, "EHLO probe.example", "250 mx.target.example"),
@@ -240,12 +247,12 @@ impl Story {
     }
 
     /// A test, said in full as the catalogue has it, whose question was answered so.
-    pub fn asked(&mut self, path: u8, test: &str, answer: &str) {
+    pub fn asked(&mut self, path: PathId, test: &str, answer: &str) {
         self.said(path, test, answer, &[]);
     }
 
     /// A test whose message was accepted and came back, with the trace that the server put on it.
-    pub fn relayed(&mut self, path: u8, test: &str, peer: &str, trace: &str) {
+    pub fn relayed(&mut self, path: PathId, test: &str, peer: &str, trace: &str) {
         self.said(path, test, "250 fine", &[]);
         let message =
             [(Stage::Data, "DATA", "354 go"), (Stage::EndOfData, "Subject: x", "250 fine")];
@@ -254,7 +261,7 @@ impl Story {
         self.receipt(path, number, peer, trace);
     }
 
-    fn said(&mut self, path: u8, test: &str, answer: &str, after: &[(Stage, &str, &str)]) {
+    fn said(&mut self, path: PathId, test: &str, answer: &str, after: &[(Stage, &str, &str)]) {
         let test = by_id(test).expect("the catalogue has the test");
         let transaction = test
             .transaction(&words(), Security::Plain)
@@ -275,7 +282,7 @@ impl Story {
             .iter()
             .map(|(stage, sent, reply)| (*stage, sent.as_str(), reply.as_str()))
             .collect();
-        self.dialogue(path, test.id, !after.is_empty(), &[&lines[..], after].concat());
+        self.dialogue(path, test.id.as_str(), !after.is_empty(), &[&lines[..], after].concat());
     }
 
     /// What the server says from now on when a client comes and introduces itself.
@@ -285,7 +292,7 @@ impl Story {
     }
 
     /// A message that came, for the test with this number.
-    pub fn receipt(&mut self, path: u8, test: u8, peer: &str, trace: &str) {
+    pub fn receipt(&mut self, path: PathId, test: u8, peer: &str, trace: &str) {
         self.tell(Event::Received(Receipt {
             token: Token { run: RUN, path, test, role: Role::Recipient },
             message_token: true,

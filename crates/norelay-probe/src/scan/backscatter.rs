@@ -11,6 +11,7 @@ use norelay_core::{
     catalogue::{RelayTest, TestRole},
     check::{Outcome, verdict},
     event::Path,
+    path::PathId,
     proof::{Candidate, Proof, Wording},
     token::Role,
 };
@@ -48,14 +49,14 @@ pub async fn provoke<N: Network>(context: &Arc<Context<N>>, delivered: &Delivere
 }
 
 /// The first path of all that accepted such a recipient: one bounce tells.
-fn accepted<N: Network>(context: &Context<N>) -> Option<(u8, Path, &'static RelayTest)> {
+fn accepted<N: Network>(context: &Context<N>) -> Option<(PathId, Path, &'static RelayTest)> {
     context.recorder.look(|report| {
         let judgement = verdict::judge(report);
-        let mut paths = (0..).zip(&report.paths).zip(&judgement.paths);
-        paths.find_map(|((index, facts), judged)| {
+        let mut paths = report.paths().zip(&judgement.paths);
+        paths.find_map(|(path, judged)| {
             let judged = judged.of(TestRole::Backscatter)?;
             let is_accepted = matches!(judged.outcome, Outcome::Accepted { .. });
-            is_accepted.then(|| (index, facts.way.clone(), judged.test))
+            is_accepted.then(|| (path.id, path.way().clone(), judged.test))
         })
     })
 }

@@ -10,6 +10,7 @@ use norelay_core::{
     catalogue::{self, Credentials, Mechanism, RelayTest, TestRole},
     check::Outcome,
     event::{Event, Path},
+    path::PathId,
     proof::{Candidate, Proof, Wording},
     smtp::{Security, Stage},
 };
@@ -29,11 +30,13 @@ pub async fn check_user<N: Network>(context: &Arc<Context<N>>, delivered: &Deliv
         // Without TLS there is nothing to ask; the first path says so.
         context
             .recorder
-            .record(Event::TestsAdded { path: 0, tests: ids(&[test]) });
+            .record(Event::TestsAdded { path: PathId::FIRST, tests: ids(&[test]) });
         let why = "no path offers TLS, and a password is not sent in the clear".to_owned();
-        return context
-            .recorder
-            .record(Event::NotRun { path: 0, test: test.id.to_owned(), why });
+        return context.recorder.record(Event::NotRun {
+            path: PathId::FIRST,
+            test: test.id.into(),
+            why,
+        });
     };
     context
         .recorder
@@ -49,7 +52,7 @@ pub async fn check_user<N: Network>(context: &Arc<Context<N>>, delivered: &Deliv
 /// Says whether the mechanism was one that the server takes.
 async fn ask<N: Network>(
     context: &Arc<Context<N>>,
-    index: u8,
+    index: PathId,
     way: &Path,
     test: &'static RelayTest,
     credentials: Credentials,
@@ -71,14 +74,11 @@ async fn ask<N: Network>(
             .send(&proof, Wording::Plain)
             .await;
     } else {
-        scan.have(scan.planned(vec![test.id.to_owned()], transaction, Vec::new(), false, 0))
+        scan.have(scan.planned(vec![test.id], transaction, Vec::new(), false, 0))
             .await;
     }
     context.recorder.look(|report| {
-        let last = report
-            .dialogues_of(index, test.id)
-            .last()
-            .map(|(_, dialogue)| dialogue);
+        let last = report.path(index).and_then(|path| path.latest_of(test.id));
         // RFC 4954 section 4: 504 where the mechanism isn't known; others say 500 to 502, or 334 to
         // nothing.
         let refused = last
@@ -93,14 +93,11 @@ async fn ask<N: Network>(
 }
 
 /// The path that users send by: submission first, then whatever has TLS and offers AUTH.
-fn path_of_users<N: Network>(context: &Context<N>) -> Option<(u8, Path)> {
+fn path_of_users<N: Network>(context: &Context<N>) -> Option<(PathId, Path)> {
     context.recorder.look(|report| {
-        let secured = (0..).zip(&report.paths).filter(|(index, facts)| {
-            facts.way.security != Security::Plain
-                && report
-                    .dialogues
-                    .values()
-                    .any(|dialogue| dialogue.path == *index && dialogue.tls.is_some())
+        let secured = report.paths().filter(|path| {
+            path.way().security != Security::Plain
+                && path.dialogues().any(|dialogue| dialogue.tls.is_some())
         });
         let rank = |way: &Path| match (way.port, way.security) {
             (587, _) => 0,
@@ -108,7 +105,7 @@ fn path_of_users<N: Network>(context: &Context<N>) -> Option<(u8, Path)> {
             _ => 2,
         };
         secured
-            .min_by_key(|(_, facts)| rank(&facts.way))
-            .map(|(index, facts)| (index, facts.way.clone()))
+            .min_by_key(|path| rank(path.way()))
+            .map(|path| (path.id, path.way().clone()))
     })
 }

@@ -16,6 +16,8 @@ use norelay_core::{
         verdict::{self, Verdict, Weight},
     },
     event::{Event, Path},
+    path::PathId,
+    report::PathView,
     smtp::{Cause, Security},
 };
 use tokio::task::JoinSet;
@@ -43,7 +45,7 @@ pub fn first_tests(request: &Request) -> Vec<&'static RelayTest> {
 }
 
 /// Asks all paths of a host.
-pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(u8, Path)>) {
+pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(PathId, Path)>) {
     let mut paths = paths.into_iter();
     let mut first = None;
     for (index, way) in paths.by_ref() {
@@ -71,12 +73,12 @@ pub async fn scan_host<N: Network>(context: &Arc<Context<N>>, paths: Vec<(u8, Pa
 
 /// The paths by address and port: what one of them has shown, such as a missing STARTTLS, the next
 /// need not ask.
-fn by_port(paths: impl Iterator<Item = (u8, Path)>) -> Vec<Vec<(u8, Path)>> {
-    let mut ports: Vec<Vec<(u8, Path)>> = Vec::new();
+fn by_port(paths: impl Iterator<Item = (PathId, Path)>) -> Vec<Vec<(PathId, Path)>> {
+    let mut ports: Vec<Vec<(PathId, Path)>> = Vec::new();
     for (index, way) in paths {
-        let is_same = |port: &&mut Vec<(u8, Path)>| {
+        let is_same = |port: &&mut Vec<(PathId, Path)>| {
             port.iter()
-                .any(|(_, other)| (other.address, other.port) == (way.address, way.port))
+                .any(|(_, other)| other.endpoint() == way.endpoint())
         };
         match ports.iter_mut().find(is_same) {
             Some(port) => port.push((index, way)),
@@ -86,7 +88,7 @@ fn by_port(paths: impl Iterator<Item = (u8, Path)>) -> Vec<Vec<(u8, Path)>> {
     ports
 }
 
-async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path) {
+async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: PathId, way: Path) {
     context
         .recorder
         .record(Event::TestsAdded { path: index, tests: ids(&context.request.tests) });
@@ -95,7 +97,12 @@ async fn scan_wholly<N: Network>(context: &Arc<Context<N>>, index: u8, way: Path
 
 /// Asks a further path the plain tests and, where one is answered otherwise than on the first path
 /// and not denied, all.
-async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u8, way: Path) {
+async fn scan_further<N: Network>(
+    context: &Arc<Context<N>>,
+    first: PathId,
+    index: PathId,
+    way: Path,
+) {
     if let Some(cause) = shut_port(context, index) {
         return context
             .recorder
@@ -104,7 +111,7 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
     let plain = first_tests(&context.request);
     if let Some(keyword) = context
         .recorder
-        .look(|report| verdict::not_offered(report, index))
+        .look(|report| verdict::not_offered(report.path(index)?))
     {
         let why = format!("the server does not offer {keyword}");
         let not_run = |test: String| Event::NotRun { path: index, test, why: why.clone() };
@@ -121,17 +128,11 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
         weight != Some(Weight::Denial) && weight != self::weight(context, first, test)
     });
     let is_asked = |test: &RelayTest| plain.iter().any(|asked| asked.number == test.number);
-    let can_be_asked = |test: &RelayTest, path: u8| {
+    let can_be_asked = |test: &RelayTest, path: PathId| {
         context.recorder.look(|report| {
-            let security = report
-                .paths
-                .get(usize::from(path))
-                .map(|facts| facts.way.security);
-            let requirement = security.and_then(|security| test.requirement(security));
-            requirement.is_none_or(|keyword| {
-                report
-                    .offers_on(path)
-                    .any(|offered| offered.offers(keyword))
+            report.path(path).is_none_or(|path| {
+                let requirement = test.requirement(path.way().security);
+                requirement.is_none_or(|keyword| path.offers(keyword))
             })
         })
     };
@@ -151,15 +152,12 @@ async fn scan_further<N: Network>(context: &Arc<Context<N>>, first: u8, index: u
 }
 
 /// Why another path at the same address and port was given up, if nothing there takes connections.
-fn shut_port<N: Network>(context: &Context<N>, index: u8) -> Option<Cause> {
+fn shut_port<N: Network>(context: &Context<N>, index: PathId) -> Option<Cause> {
     context.recorder.look(|report| {
-        let own = &report.paths.get(usize::from(index))?.way;
-        let mut twins = report
-            .paths
-            .iter()
-            .filter(|facts| (facts.way.address, facts.way.port) == (own.address, own.port));
+        let mut twins = report.path(index)?.at_endpoint();
         twins.find_map(|twin| {
-            twin.given_up
+            twin.facts
+                .given_up
                 .clone()
                 .filter(|cause| matches!(cause, Cause::ConnectFailed { .. }))
         })
@@ -167,13 +165,12 @@ fn shut_port<N: Network>(context: &Context<N>, index: u8) -> Option<Cause> {
 }
 
 /// Whether there is a server on the path, and the path is one that it offers.
-fn has_spoken<N: Network>(context: &Context<N>, index: u8) -> bool {
+fn has_spoken<N: Network>(context: &Context<N>, index: PathId) -> bool {
     context.recorder.look(|report| {
-        let judged = verdict::judge(report)
-            .paths
-            .into_iter()
-            .nth(usize::from(index));
-        judged.is_some_and(|path| path.verdict != Verdict::Unreachable)
+        let judgement = verdict::judge(report);
+        judgement
+            .path(index)
+            .is_some_and(|judged| judged.verdict != Verdict::Unreachable)
     })
 }
 
@@ -186,11 +183,12 @@ fn wanting_tls<N: Network>(context: &Context<N>, way: &Path) -> Vec<u8> {
     let wants_tls =
         |outcome: &Outcome| matches!(outcome, Outcome::Refused { reason: Reason::TlsRequired, .. });
     context.recorder.look(|report| {
-        let judged = verdict::judge(report).paths.into_iter().zip(&report.paths);
-        let is_twin = |other: &Path| (other.address, other.port) == (way.address, way.port);
-        let clear = judged
-            .filter(|(_, facts)| facts.way.security == Security::Plain && is_twin(&facts.way));
-        let tests = clear.flat_map(|(path, _)| path.tests);
+        let judged = verdict::judge(report).paths.into_iter().zip(report.paths());
+        let is_clear_twin = |path: PathView<'_>| {
+            path.way().security == Security::Plain && path.endpoint() == way.endpoint()
+        };
+        let clear = judged.filter(|(_, path)| is_clear_twin(*path));
+        let tests = clear.flat_map(|(judged, _)| judged.tests);
         tests
             .filter(|judged| wants_tls(&judged.outcome))
             .map(|judged| judged.test.number)
@@ -199,13 +197,10 @@ fn wanting_tls<N: Network>(context: &Context<N>, way: &Path) -> Vec<u8> {
 }
 
 /// What a test contributes to a path's verdict; a control contributes nothing.
-fn weight<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> Option<Weight> {
+fn weight<N: Network>(context: &Context<N>, index: PathId, test: &RelayTest) -> Option<Weight> {
     context.recorder.look(|report| {
-        let judged = verdict::judge(report)
-            .paths
-            .into_iter()
-            .nth(usize::from(index))?;
-        judged
+        verdict::judge(report)
+            .path(index)?
             .tests
             .iter()
             .find(|judged| judged.test.number == test.number)

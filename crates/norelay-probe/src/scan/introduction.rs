@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use norelay_core::{
     event::{Event, MailExchanger, Path, Record},
     octets::Octets,
+    path::PathId,
     smtp::{Hello, Transaction},
 };
 use tokio::sync::watch;
@@ -70,9 +71,9 @@ pub async fn own_name<N: Network>(
         .clone()
         .unwrap_or_else(|| request.domain.clone());
     let dialogue = greeting(way.clone(), helo, request);
-    recorder.record(Event::PathAdded { path: 0, way, tests: Vec::new() });
+    recorder.record(Event::PathAdded { path: PathId::FIRST, way, tests: Vec::new() });
     drive::drive(network, &recorder, dialogue).await;
-    let name = recorder.look(|report| words::own_name(report, 0));
+    let name = recorder.look(|report| words::own_name(report, PathId::FIRST));
     // The run adds the path itself.
     request.introduction = records
         .lock()
@@ -96,7 +97,7 @@ fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
         ambiguous: false,
     };
     Dialogue {
-        path: 0,
+        path: PathId::FIRST,
         way,
         tests: Vec::new(),
         proof: false,

@@ -31,7 +31,8 @@ use norelay_core::{
     catalogue::{Certificate, Credentials, Profile, RelayTest},
     event::{Event, MailExchanger, Path, Receipt, Record, Run},
     pace::Pace,
-    report::{PathFacts, Report},
+    path::PathId,
+    report::{PathView, Report},
     smtp::Security,
     token::{RunId, TokenKey},
 };
@@ -333,7 +334,7 @@ async fn run<N: Network>(context: &Arc<Context<N>>, plan: Plan, exchangers: Vec<
     proof::wait(context, &delivered).await;
 }
 
-async fn scan_hosts<N: Network>(context: &Arc<Context<N>>, hosts: Vec<Vec<(u8, Path)>>) {
+async fn scan_hosts<N: Network>(context: &Arc<Context<N>>, hosts: Vec<Vec<(PathId, Path)>>) {
     let mut tasks = JoinSet::new();
     for host in hosts {
         let context = context.clone();
@@ -352,10 +353,10 @@ async fn ask_again<N: Network>(
     record_start(context, exchangers);
     context.recorder.record(note);
     let can_be_asked = |test: &&RelayTest| words::lacks(&context.request, test).is_none();
-    let paths = (0..=u8::MAX).zip(paths);
+    let paths = PathId::all().zip(paths);
     let paths = paths
         .map(|(path, (way, tests))| (path, way, tests.into_iter().filter(can_be_asked).collect()));
-    let paths: Vec<(u8, Path, Vec<_>)> = paths.collect();
+    let paths: Vec<(PathId, Path, Vec<_>)> = paths.collect();
     for (path, way, tests) in &paths {
         context.recorder.record(Event::PathAdded {
             path: *path,
@@ -397,7 +398,7 @@ fn record_start<N: Network>(context: &Context<N>, exchangers: Vec<MailExchanger>
 fn plan_of<N: Network>(
     context: &Context<N>,
     exchangers: Vec<MailExchanger>,
-) -> Vec<Vec<(u8, Path)>> {
+) -> Vec<Vec<(PathId, Path)>> {
     // The run began with that connection, on the path that is the first of them.
     let introduction = &context.request.introduction;
     context
@@ -414,13 +415,11 @@ fn plan_of<N: Network>(
     }
     let request = &context.request;
     let tests = ids(&host::first_tests(request));
-    let mut count = 0;
+    let mut path_ids = PathId::all().take(MAX_PATHS);
     let mut hosts = Vec::new();
     for exchanger in exchangers {
         let mut paths = Vec::new();
-        for way in ways(request, &exchanger).take(MAX_PATHS - count) {
-            let index = u8::try_from(count).expect("there are at most 255 paths");
-            count += 1;
+        for (way, index) in ways(request, &exchanger).zip(path_ids.by_ref()) {
             context.recorder.record(Event::PathAdded {
                 path: index,
                 way: way.clone(),
@@ -436,20 +435,18 @@ fn plan_of<N: Network>(
 
 /// The ids of tests.
 fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
-    tests.iter().map(|test| test.id.to_owned()).collect()
+    tests.iter().map(|test| test.id.into()).collect()
 }
 
 /// The paths of a run that was stopped, by host.
-fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(u8, Path)>> {
+fn plan_of_log<N: Network>(context: &Context<N>) -> Vec<Vec<(PathId, Path)>> {
     context.recorder.record(Event::Resumed);
-    let mut hosts: Vec<Vec<(u8, Path)>> = Vec::new();
-    let is_smtp = |facts: &&PathFacts| !facts.tests.iter().any(|id| netstrings::is_for(id));
+    let mut hosts: Vec<Vec<(PathId, Path)>> = Vec::new();
+    let is_smtp = |path: &PathView<'_>| !path.facts.tests.iter().any(|id| netstrings::is_for(*id));
     let paths = context.recorder.look(|report| {
-        let paths = (0..=u8::MAX)
-            .zip(&report.paths)
-            .filter(|(_, facts)| is_smtp(facts));
+        let paths = report.paths().filter(is_smtp);
         paths
-            .map(|(index, facts)| (index, facts.way.clone()))
+            .map(|path| (path.id, path.way().clone()))
             .collect::<Vec<_>>()
     });
     for (index, way) in paths {

@@ -11,10 +11,11 @@ use std::{
 };
 
 use norelay_core::{
-    catalogue::{self, RelayTest},
+    catalogue::{RelayTest, TestId},
     check::Outcome,
     event::{Event, MailExchanger, Path},
     octets::Octets,
+    path::PathId,
     proof::{Candidate, Proof, Wording},
     smtp::{Cause, End, Security, Stage, netstring},
     token::Role,
@@ -53,17 +54,17 @@ pub async fn scan_ports<N: Network>(context: &Arc<Context<N>>, exchangers: &[Mai
 }
 
 /// Whether a test is asked in one of these protocols.
-pub fn is_for(test: &str) -> bool {
-    catalogue::by_id(test).is_some_and(|test| test.protocol().is_some())
+pub fn is_for(test: TestId) -> bool {
+    test.test().is_some_and(|test| test.protocol().is_some())
 }
 
 async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'static RelayTest) {
     // A run that is resumed has come here before.
     let known = context.recorder.look(|report| {
-        (0..=u8::MAX)
-            .zip(&report.paths)
-            .find(|(_, facts)| facts.way == way)
-            .map(|(index, _)| index)
+        report
+            .paths()
+            .find(|path| *path.way() == way)
+            .map(|path| path.id)
     });
     if let Some(index) = known {
         if !path::is_answered(context, index, test) {
@@ -73,14 +74,14 @@ async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'sta
     }
     if context
         .network
-        .connect(SocketAddr::new(way.address, way.port))
+        .connect(way.endpoint().into())
         .await
         .is_err()
     {
         return;
     }
-    let paths = context.recorder.look(|report| report.paths.len());
-    let Some(index) = u8::try_from(paths).ok().filter(|_| paths < MAX_PATHS) else { return };
+    let paths = context.recorder.look(|report| report.paths().len());
+    let Some(index) = PathId::all().take(MAX_PATHS).nth(paths) else { return };
     context.recorder.record(Event::PathAdded {
         path: index,
         way: way.clone(),
@@ -93,7 +94,10 @@ async fn scan_port<N: Network>(context: &Arc<Context<N>>, way: Path, test: &'sta
 pub fn delivered<N: Network>(context: &Context<N>) -> Delivered {
     let taken = context.recorder.look(|report| {
         let dialogues = report.dialogues.values().filter_map(|dialogue| {
-            let test = catalogue::by_id(dialogue.tests.first()?)
+            let test = dialogue
+                .tests
+                .first()?
+                .test()
                 .filter(|test| test.protocol().is_some())?;
             let is_taken = matches!(Outcome::of(dialogue, test.id), Outcome::Accepted { .. });
             is_taken.then_some((dialogue.path, test.number, Role::Recipient))
@@ -106,18 +110,16 @@ pub fn delivered<N: Network>(context: &Context<N>) -> Delivered {
 /// Hands over a message, where a receiver can see it come back.
 pub async fn ask<N: Network>(
     context: &Arc<Context<N>>,
-    index: u8,
+    index: PathId,
     way: &Path,
     test: &'static RelayTest,
 ) {
     if !context.receiving {
         let why = "something listens there, only a message can ask it, and there is no receiver"
             .to_owned();
-        return context.recorder.record(Event::NotRun {
-            path: index,
-            test: test.id.to_owned(),
-            why,
-        });
+        return context
+            .recorder
+            .record(Event::NotRun { path: index, test: test.id.into(), why });
     }
     let scan = PathScan::new(context, index, way.clone());
     let (Some(protocol), Some(transaction)) = (test.protocol(), scan.whole_transaction(test))
@@ -149,9 +151,7 @@ pub async fn ask<N: Network>(
         attempt: 0,
     });
     let talk = Talk { context, dialogue, opened, text };
-    let end = talk
-        .have(SocketAddr::new(way.address, way.port), &request)
-        .await;
+    let end = talk.have(way.endpoint().into(), &request).await;
     context
         .recorder
         .record(Event::Ended { dialogue, after_ms: talk.after_ms(), end });

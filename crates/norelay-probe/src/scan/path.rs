@@ -12,9 +12,13 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::{
     batch,
-    catalogue::{self, Credentials, FOREIGN_SENDER, MissingWord, RelayTest, TestRole, Words},
+    catalogue::{
+        self, Credentials, FOREIGN_SENDER, MissingWord, RelayTest, TestId, TestRole, Words,
+    },
     check::{Outcome, Reason},
     event::{Event, Path, Wait},
+    path::PathId,
+    report::PathView,
     schedule::{Ending, Limits, Scheduler, Start, Why},
     smtp::{Cause, End, Hello, Stage, Step, Transaction},
 };
@@ -38,7 +42,7 @@ use crate::{
 /// What the tasks of a path share.
 pub struct PathScan<N> {
     pub(super) context: Arc<Context<N>>,
-    pub(super) index: u8,
+    pub(super) index: PathId,
     pub(super) way: Path,
     /// Templates of reverse-paths that the server refuses for their own sake.
     refused_senders: Mutex<HashSet<&'static str>>,
@@ -53,7 +57,7 @@ pub struct PathScan<N> {
 /// Asks tests on a path.
 pub async fn scan_path<N: Network>(
     context: &Arc<Context<N>>,
-    index: u8,
+    index: PathId,
     way: Path,
     mut tests: Vec<&'static RelayTest>,
 ) {
@@ -83,10 +87,10 @@ pub async fn scan_path<N: Network>(
 }
 
 /// Whether the latest dialogue of a test has answered it: now, or before the run was stopped.
-pub fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest) -> bool {
+pub fn is_answered<N: Network>(context: &Context<N>, index: PathId, test: &RelayTest) -> bool {
     context.recorder.look(|report| {
-        let latest = report.dialogues_of(index, test.id).last();
-        latest.is_some_and(|(_, dialogue)| match Outcome::of(dialogue, test.id) {
+        let latest = report.path(index).and_then(|path| path.latest_of(test.id));
+        latest.is_some_and(|dialogue| match Outcome::of(dialogue, test.id) {
             // It may be the others on that connection that were too much.
             Outcome::Refused { reason: Reason::RateLimited, .. } => dialogue.tests.len() == 1,
             outcome => outcome.is_answered(),
@@ -96,7 +100,7 @@ pub fn is_answered<N: Network>(context: &Context<N>, index: u8, test: &RelayTest
 
 impl<N: Network> PathScan<N> {
     /// The scan of a path of which nothing is known yet.
-    pub fn new(context: &Arc<Context<N>>, index: u8, way: Path) -> Arc<Self> {
+    pub fn new(context: &Arc<Context<N>>, index: PathId, way: Path) -> Arc<Self> {
         let (refused_senders, too_old, farewells) =
             (Mutex::default(), OnceCell::new(), Arc::default());
         let borne = AtomicUsize::new(usize::MAX);
@@ -116,10 +120,8 @@ impl<N: Network> PathScan<N> {
     async fn ask_with_header(self: &Arc<Self>, tests: &[&'static RelayTest]) {
         let (connects, greets) = self.context.recorder.look(|report| {
             let here = || {
-                report
-                    .dialogues
-                    .values()
-                    .filter(|dialogue| dialogue.path == self.index)
+                let path = report.path(self.index).into_iter();
+                path.flat_map(PathView::dialogues)
             };
             let greeted = |code| code == Some(220);
             let connects = here().any(|dialogue| dialogue.local.is_some());
@@ -266,9 +268,11 @@ impl<N: Network> PathScan<N> {
     /// The keyword that a test needs and the server has never offered on this path; says so.
     fn note_not_offered(&self, test: &RelayTest) -> Option<&'static str> {
         let lacks = |keyword: &&str| {
-            self.context
-                .recorder
-                .look(|report| report.never_offers(self.index, keyword))
+            self.context.recorder.look(|report| {
+                report
+                    .path(self.index)
+                    .is_some_and(|path| path.never_offers(keyword))
+            })
         };
         let keyword = test.requirement(self.way.security).filter(lacks)?;
         self.not_run(test, format!("the server does not offer {keyword}"));
@@ -276,11 +280,9 @@ impl<N: Network> PathScan<N> {
     }
 
     fn not_run(&self, test: &RelayTest, why: String) {
-        self.context.recorder.record(Event::NotRun {
-            path: self.index,
-            test: test.id.to_owned(),
-            why,
-        });
+        self.context
+            .recorder
+            .record(Event::NotRun { path: self.index, test: test.id.into(), why });
     }
 
     /// Asks tests from the senders that stand beside them; what can't be asked for want of a word
@@ -318,7 +320,7 @@ impl<N: Network> PathScan<N> {
         let were_asked = asked
             .iter()
             .chain(further)
-            .filter(|(test, _)| was_for.iter().any(|id| id == test.id));
+            .filter(|(test, _)| was_for.contains(&test.id));
         were_asked
             .map(|(test, sender)| (*test, *sender, self.outcome(number, test.id)))
             .collect()
@@ -327,7 +329,7 @@ impl<N: Network> PathScan<N> {
     fn plain_refusal(&self) -> Plain {
         let plain = catalogue::by_role(TestRole::Plain).id;
         self.context.recorder.look(|report| {
-            let (_, dialogue) = report.dialogues_of(self.index, plain).last()?;
+            let dialogue = report.path(self.index)?.latest_of(plain)?;
             match Outcome::of(dialogue, plain) {
                 Outcome::Refused { stage, reason, .. } => Some((stage, reason)),
                 _ => None,
@@ -453,7 +455,7 @@ impl<N: Network> PathScan<N> {
     }
 
     /// What a dialogue says about a test.
-    pub fn outcome(&self, number: u32, test: &str) -> Outcome {
+    pub fn outcome(&self, number: u32, test: TestId) -> Outcome {
         self.context
             .recorder
             .look(|report| match report.dialogues.get(&number) {
@@ -476,9 +478,9 @@ impl<N: Network> PathScan<N> {
     /// A dialogue on this path.
     pub fn planned(
         &self,
-        tests: Vec<String>,
+        tests: Vec<TestId>,
         transaction: Transaction,
-        step_tests: Vec<Option<String>>,
+        step_tests: Vec<Option<TestId>>,
         proof: bool,
         attempt: u32,
     ) -> Dialogue {
@@ -527,10 +529,10 @@ impl<N: Network> PathScan<N> {
     }
 
     /// The certificate that the dialogue's test shows: such a test is alone on its connection.
-    fn identity(&self, tests: &[String]) -> Option<Arc<ClientIdentity>> {
+    fn identity(&self, tests: &[TestId]) -> Option<Arc<ClientIdentity>> {
         tests
             .first()
-            .and_then(|id| catalogue::by_id(id))
+            .and_then(|id| id.test())
             .and_then(|test| self.context.identity(test))
     }
 
@@ -575,6 +577,6 @@ impl<N: Network> PathScan<N> {
 /// A test, and the template of the sender that it is asked from.
 pub(super) type Asked = (&'static RelayTest, &'static str);
 
-pub(super) fn ids_of(made: &[(&RelayTest, Transaction)]) -> Vec<String> {
-    made.iter().map(|(test, _)| test.id.to_owned()).collect()
+pub(super) fn ids_of(made: &[(&RelayTest, Transaction)]) -> Vec<TestId> {
+    made.iter().map(|(test, _)| test.id).collect()
 }

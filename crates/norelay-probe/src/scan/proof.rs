@@ -8,10 +8,11 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue::{self, RelayTest},
+    catalogue::{RelayTest, TestId},
     check::{Outcome, Reason, verdict},
     event::{Event, Path, Wait},
     octets::Octets,
+    path::PathId,
     proof::{self, Candidate, Particulars, Proof, Wording},
     schedule::{Ending, Limits, Scheduler},
     smtp::Stage,
@@ -27,7 +28,7 @@ use crate::network::Network;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Paths and tests whose message was accepted, and the role of the address that it must come to.
-pub type Delivered = Arc<Mutex<BTreeSet<(u8, u8, Role)>>>;
+pub type Delivered = Arc<Mutex<BTreeSet<(PathId, u8, Role)>>>;
 
 /// DATA that is refused sends no message; still there is an end to asking.
 const MAX_REFUSED: usize = 12;
@@ -81,11 +82,11 @@ fn was_taken(proof: &Proof, delivered: &Delivered) -> bool {
 
 /// The tests whose recipients were accepted.
 fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
-    let accepted: Vec<(u8, Path, &'static RelayTest)> = context.recorder.look(|report| {
+    let accepted: Vec<(PathId, Path, &'static RelayTest)> = context.recorder.look(|report| {
         let judgement = verdict::judge(report);
-        let paths = (0..).zip(&report.paths).zip(judgement.paths);
+        let paths = report.paths().zip(judgement.paths);
         paths
-            .flat_map(|((index, facts), judged)| {
+            .flat_map(|(path, judged)| {
                 let accepted = |outcome: &Outcome| matches!(outcome, Outcome::Accepted { .. });
                 let tests = judged.tests.into_iter().filter(move |judged| {
                     judged.test.is_scored()
@@ -93,7 +94,7 @@ fn candidates<N: Network>(context: &Arc<Context<N>>) -> Vec<Candidate> {
                         && accepted(&judged.outcome)
                 });
                 tests
-                    .map(move |judged| (index, facts.way.clone(), judged.test))
+                    .map(move |judged| (path.id, path.way().clone(), judged.test))
                     .collect::<Vec<_>>()
             })
             .collect()
@@ -157,7 +158,7 @@ impl<N: Network> Post<N> {
         let way = self
             .context
             .recorder
-            .look(|report| Some(report.paths.get(usize::from(proof.path))?.way.clone()));
+            .look(|report| Some(report.path(proof.path)?.way().clone()));
         let Some(way) = way else { return };
         let scan = PathScan::new(&self.context, proof.path, way.clone());
         let limits = Limits {
@@ -168,10 +169,10 @@ impl<N: Network> Post<N> {
             answered: 1,
         };
         let message = proof.transaction(text(&self.context, proof, &way, wording));
-        let ids: Vec<String> = proof
+        let ids: Vec<TestId> = proof
             .candidates
             .iter()
-            .map(|candidate| candidate.test.id.to_owned())
+            .map(|candidate| candidate.test.id)
             .collect();
         super::work::work(
             &scan.clone(),
@@ -186,7 +187,7 @@ impl<N: Network> Post<N> {
                         .await;
                     let outcomes: Vec<_> = ids
                         .iter()
-                        .map(|id| (id, scan.outcome(number, id)))
+                        .map(|id| (id, scan.outcome(number, *id)))
                         .collect();
                     // A recipient that was taken is no message: a test that asks for DATA by itself
                     // ends there.
@@ -195,7 +196,7 @@ impl<N: Network> Post<N> {
                     };
                     let taken = outcomes.iter().filter(|(_, outcome)| is_message(outcome));
                     let numbers = taken
-                        .filter_map(|(id, _)| catalogue::by_id(id))
+                        .filter_map(|(id, _)| id.test())
                         .map(|test| (path, test.number, Role::Recipient));
                     post.delivered
                         .lock()
@@ -223,8 +224,10 @@ fn was_filtered<N: Network>(context: &Context<N>, proof: &Proof) -> bool {
 fn was_refused_for<N: Network>(context: &Context<N>, proof: &Proof, reasons: &[Reason]) -> bool {
     context.recorder.look(|report| {
         proof.candidates.iter().any(|candidate| {
-            let dialogues = report.dialogues_of(proof.path, candidate.test.id);
-            let last = dialogues.filter(|(_, dialogue)| dialogue.proof).last();
+            let path = report.path(proof.path).into_iter();
+            let dialogues = path.flat_map(|path| path.dialogues_of(candidate.test.id));
+            let mut sent = dialogues.filter(|(_, dialogue)| dialogue.proof);
+            let last = sent.next_back();
             last.is_some_and(|(_, dialogue)| match Outcome::of(dialogue, candidate.test.id) {
                 Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. } => {
                     reasons.contains(&reason)
@@ -257,7 +260,7 @@ pub fn text<N: Network>(
         from: &format!("{}@{}", token(Role::Sender), request.domain),
         token: &token(Role::Message),
         target: &target,
-        helo: &words::helo(context, (way.address, way.port).into()),
+        helo: &words::helo(context, way.endpoint().into()),
         version: env!("CARGO_PKG_VERSION"),
         at: Timestamp::now(),
         wording,
@@ -288,7 +291,7 @@ pub async fn wait<N: Network>(context: &Arc<Context<N>>, delivered: &Delivered) 
         let notified = context.arrived.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
-        let arrived: BTreeSet<(u8, u8, Role)> = context.recorder.look(|report| {
+        let arrived: BTreeSet<(PathId, u8, Role)> = context.recorder.look(|report| {
             let tokens = report.receipts.iter().map(|(_, receipt)| receipt.token);
             tokens
                 .map(|token| (token.path, token.test, token.role))

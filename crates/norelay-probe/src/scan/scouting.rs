@@ -9,7 +9,7 @@ use std::{
 use norelay_core::{
     batch,
     catalogue::RelayTest,
-    report::Dialogue,
+    report::{Dialogue, PathView},
     schedule::Limits,
     smtp::{Cause, End, Stage},
 };
@@ -54,10 +54,8 @@ impl<N: Network> PathScan<N> {
             matches!(end, End::Interrupted(Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt }))
         };
         self.context.recorder.look(|report| {
-            let mut here = report
-                .dialogues
-                .values()
-                .filter(|dialogue| dialogue.path == self.index);
+            let path = report.path(self.index);
+            let mut here = path.into_iter().flat_map(PathView::dialogues);
             here.any(|dialogue| dialogue.end.as_ref().is_some_and(in_vain))
         })
     }
@@ -147,10 +145,8 @@ impl<N: Network> PathScan<N> {
     /// Whether some connection is for further tests than it was opened for.
     fn asks_further(&self) -> bool {
         self.context.recorder.look(|report| {
-            let mut here = report
-                .dialogues
-                .values()
-                .filter(|dialogue| dialogue.path == self.index);
+            let path = report.path(self.index);
+            let mut here = path.into_iter().flat_map(PathView::dialogues);
             here.any(Dialogue::is_shared)
         })
     }
@@ -184,8 +180,9 @@ impl<N: Network> PathScan<N> {
     /// Whether the latest connection for a test was one that it shared.
     fn was_left_to_others(&self, test: &RelayTest) -> bool {
         self.context.recorder.look(|report| {
-            let latest = report.dialogues_of(self.index, test.id).last();
-            latest.is_some_and(|(_, dialogue)| dialogue.is_shared())
+            let path = report.path(self.index);
+            let latest = path.and_then(|path| path.latest_of(test.id));
+            latest.is_some_and(Dialogue::is_shared)
         })
     }
 

@@ -4,7 +4,7 @@ use norelay_core::{
     batch::{self, Patience},
     catalogue::RelayTest,
     check::Outcome,
-    event::Path,
+    report::PathView,
     smtp::{Cause, End, Security, Stage, Transaction},
 };
 
@@ -25,16 +25,11 @@ impl<N: Network> PathScan<N> {
     /// Whether the server counts connections and bears many questions on one.
     pub(super) fn counts_connections(&self) -> bool {
         let counts = self.context.recorder.look(|report| {
-            let is_here = |way: &Path| (way.address, way.port) == (self.way.address, self.way.port);
-            let paths: Vec<_> = (0..=u8::MAX)
-                .zip(&report.paths)
-                .filter(|(_, facts)| is_here(&facts.way))
-                .collect();
             let here = report
-                .dialogues
-                .values()
-                .filter(|dialogue| paths.iter().any(|(path, _)| *path == dialogue.path));
-            here.filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+                .paths()
+                .filter(|path| path.endpoint() == self.way.endpoint());
+            here.flat_map(PathView::dialogues)
+                .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
                 .any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
         });
         counts && !self.context.request.slow
@@ -100,15 +95,14 @@ impl<N: Network> PathScan<N> {
     /// answer: again, it would keep all those behind it from theirs.
     pub(super) fn was_first_in_vain(&self, test: &RelayTest) -> bool {
         self.context.recorder.look(|report| {
-            report
-                .dialogues_of(self.index, test.id)
+            let path = report.path(self.index).into_iter();
+            path.flat_map(|path| path.dialogues_of(test.id))
                 .any(|(_, dialogue)| {
                     let is_closed = matches!(
                         dialogue.end,
                         Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. }))
                     );
-                    let is_first = dialogue.is_shared()
-                        && dialogue.tests.first().is_some_and(|id| id == test.id);
+                    let is_first = dialogue.is_shared() && dialogue.tests.first() == Some(&test.id);
                     is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
                 })
         })
@@ -120,8 +114,8 @@ impl<N: Network> PathScan<N> {
         let offers = |keyword| {
             self.context.recorder.look(|report| {
                 report
-                    .offers_on(self.index)
-                    .any(|offered| offered.offers(keyword))
+                    .path(self.index)
+                    .is_some_and(|path| path.offers(keyword))
             })
         };
         requirement.is_none_or(offers)

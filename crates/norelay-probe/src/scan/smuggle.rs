@@ -12,8 +12,9 @@ use std::{
 };
 
 use norelay_core::{
-    catalogue::{self, RelayTest},
+    catalogue::RelayTest,
     event::{Event, Path},
+    path::PathId,
     report::Dialogue,
     schedule::{Limits, Scheduler},
     smtp::{Reply, Stage},
@@ -33,35 +34,31 @@ pub async fn smuggle<N: Network>(context: &Arc<Context<N>>, delivered: &Delivere
             let why = "it is judged by what arrives, and there is no receiver".to_owned();
             context
                 .recorder
-                .record(Event::NotRun { path: index, test: test.id.to_owned(), why });
+                .record(Event::NotRun { path: index, test: test.id.into(), why });
         }
     }
 }
 
 /// The tests that no path has had an answer to yet, on the paths that were to have one and are
 /// still there.
-fn asked<N: Network>(context: &Context<N>) -> Vec<(u8, Path, &'static RelayTest)> {
+fn asked<N: Network>(context: &Context<N>) -> Vec<(PathId, Path, &'static RelayTest)> {
     context.recorder.look(|report| {
-        let paths = (0..=u8::MAX)
-            .zip(&report.paths)
-            .filter(|(_, facts)| facts.given_up.is_none());
-        let of_path = paths.flat_map(|(index, facts)| {
-            let tests = facts
-                .tests
-                .iter()
-                .filter_map(|id| catalogue::by_id(id))
-                .filter(|test| test.sends_message());
-            tests.map(move |test| (index, facts.way.clone(), test))
+        let paths = report.paths().filter(|path| path.facts.given_up.is_none());
+        let of_path = paths.flat_map(|path| {
+            let tests = path.facts.tests.iter().filter_map(|id| id.test());
+            tests
+                .filter(move |test| {
+                    test.sends_message() && path.dialogues_of(test.id).next().is_none()
+                })
+                .map(move |test| (path.id, path.way().clone(), test))
         });
-        of_path
-            .filter(|(index, _, test)| report.dialogues_of(*index, test.id).next().is_none())
-            .collect()
+        of_path.collect()
     })
 }
 
 async fn send<N: Network>(
     context: &Arc<Context<N>>,
-    index: u8,
+    index: PathId,
     way: Path,
     test: &'static RelayTest,
     delivered: &Delivered,
@@ -78,13 +75,7 @@ async fn send<N: Network>(
                 (scan.clone(), delivered.clone(), transaction.clone());
             async move {
                 let number = scan
-                    .have(scan.planned(
-                        vec![test.id.to_owned()],
-                        transaction,
-                        Vec::new(),
-                        true,
-                        job.attempt,
-                    ))
+                    .have(scan.planned(vec![test.id], transaction, Vec::new(), true, job.attempt))
                     .await;
                 let roles = scan.dialogue_of(number, expected);
                 let expected = roles.into_iter().map(|role| (index, test.number, role));

@@ -9,7 +9,8 @@ use norelay_core::{
     catalogue::{Certificate, RelayTest, Words},
     event::{MailExchanger, Path},
     octets::Octets,
-    report::Report,
+    path::PathId,
+    report::{PathView, Report},
     smtp::Stage,
     token::{Role, Token},
 };
@@ -35,14 +36,19 @@ pub fn helo<N: Network>(context: &Context<N>, to: SocketAddr) -> String {
 }
 
 /// The words for a test on a path.
-pub fn words<N: Network>(context: &Context<N>, index: u8, way: &Path, test: &RelayTest) -> Words {
+pub fn words<N: Network>(
+    context: &Context<N>,
+    index: PathId,
+    way: &Path,
+    test: &RelayTest,
+) -> Words {
     let request = &context.request;
     let token = |role| {
         request
             .key
             .mint(Token { run: request.run, path: index, test: test.number, role })
     };
-    let to = SocketAddr::new(way.address, way.port);
+    let to = SocketAddr::from(way.endpoint());
     let host = way
         .host
         .clone()
@@ -116,7 +122,7 @@ pub fn left_out(request: &Request) -> Option<String> {
     let mut by_clause: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for test in &request.tests {
         if let Some(clause) = lacks(request, test) {
-            by_clause.entry(clause).or_default().push(test.id);
+            by_clause.entry(clause).or_default().push(test.id.as_str());
         }
     }
     let shown: Vec<_> = by_clause
@@ -156,15 +162,12 @@ pub fn receivers<N: Network>(
 
 /// The name that a server gives itself in its greeting or, failing that, in its reply to EHLO (RFC
 /// 5321 sections 4.2 and 4.1.1.1), where it is a name.
-pub fn own_name(report: &Report, index: u8) -> Option<String> {
+pub fn own_name(report: &Report, index: PathId) -> Option<String> {
     [Stage::Greeting, Stage::Ehlo]
         .into_iter()
         .find_map(|stage| {
-            let of_path = report
-                .dialogues
-                .values()
-                .filter(|dialogue| dialogue.path == index);
-            of_path
+            let path = report.path(index).into_iter();
+            path.flat_map(PathView::dialogues)
                 .filter_map(|dialogue| dialogue.reply_at(stage))
                 .find_map(|reply| {
                     let text = reply

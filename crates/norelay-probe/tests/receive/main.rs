@@ -10,6 +10,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use norelay_core::{
     event::Receipt,
+    path::PathId,
     reception::{Reception, ReceptionKey},
     token::{Role, RunId, Token, TokenKey},
 };
@@ -28,7 +29,7 @@ fn master() -> TokenKey {
 }
 
 fn token(test: u8, role: Role) -> Token {
-    Token { run: RUN, path: 0, test, role }
+    Token { run: RUN, path: PathId::FIRST, test, role }
 }
 
 /// The address of a test's token.

@@ -27,6 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
     event::{Event, Path, Record},
     octets::Octets,
+    path::PathId,
     smtp::{Hello, Purpose, Security, Stage, Step, Transaction},
     token::TokenKey,
 };
@@ -479,7 +480,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
     let way = Path { host: None, address, port: 25, security: Security::Plain };
     let step_tests = vec![None; transaction.steps.len()];
     let dialogue = Dialogue {
-        path: 0,
+        path: PathId::FIRST,
         way,
         tests: Vec::new(),
         proof: true,

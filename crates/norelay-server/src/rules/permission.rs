@@ -350,7 +350,7 @@ impl Permission {
             .skip
             .iter()
             .cloned()
-            .chain(beyond.map(|test| test.id.to_owned()))
+            .chain(beyond.map(|test| test.id.into()))
             .collect();
         let confined = Request { skip, ..request };
         choose(&confined)

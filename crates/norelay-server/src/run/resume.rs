@@ -23,7 +23,7 @@ impl Continuation {
     /// After this log.
     pub(super) fn of(report: &Report) -> Self {
         Self {
-            paths: report.paths.len(),
+            paths: report.paths().len(),
             is_begun: report.run.is_some(),
             is_resolved: !report.exchangers.is_empty(),
         }
@@ -37,7 +37,7 @@ impl Continuation {
             Event::RunStarted(_) => !self.is_begun,
             Event::Resolved { .. } => !self.is_resolved,
             // What was pinned makes the same paths in the same order.
-            Event::PathAdded { path, .. } => usize::from(*path) >= self.paths,
+            Event::PathAdded { path, .. } => path.place() >= self.paths,
             _ => true,
         }
     }

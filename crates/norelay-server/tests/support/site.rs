@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use norelay_core::{
     event::{Event, MailExchanger, Path, Record},
+    path::PathId,
     token::TokenKey,
 };
 use norelay_probe::{
@@ -192,7 +193,7 @@ fn record_paths(assignment: &Assignment) {
             security: *security,
         })
     });
-    for (path, way) in (0..).zip(ways) {
+    for (path, way) in PathId::all().zip(ways) {
         let event = Event::PathAdded { path, way, tests: Vec::new() };
         assignment
             .sink

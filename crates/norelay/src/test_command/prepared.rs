@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::Path, sync::Arc};
 
 use norelay_core::{
-    catalogue::{self, Credentials, RelayTest},
+    catalogue::{self, Credentials, RelayTest, TestId},
     event::{Event, Receipt, Record, Run},
     report::Report,
     retest::Plan,
@@ -168,7 +168,7 @@ impl Session {
             .collect();
         let tests: Vec<_> = catalogue::TESTS
             .iter()
-            .filter(|test| tests.contains(test.id))
+            .filter(|test| tests.contains(&test.id))
             .collect();
         let request = Request {
             address_typed: plan
@@ -196,7 +196,7 @@ impl Session {
         }
         let report = Report::of(&old);
         let shown = path.display();
-        let (Some(run), false) = (report.run.clone(), report.paths.is_empty()) else {
+        let (Some(run), false) = (report.run.clone(), report.paths().next().is_none()) else {
             return Err(Complaint::usage(format!(
                 "{shown} is not the log of a run that can go on: start it anew."
             )));
@@ -208,11 +208,12 @@ impl Session {
             );
             return Err(Complaint::usage(sentence));
         }
-        let of_paths = report.paths.iter().flat_map(|facts| &facts.tests);
-        let tests: BTreeSet<_> = run.tests.iter().chain(of_paths).cloned().collect();
+        let of_paths = report.paths().flat_map(|path| &path.facts.tests);
+        let of_run = run.tests.iter().map(|word| TestId::named(word));
+        let tests: BTreeSet<_> = of_run.chain(of_paths.copied()).collect();
         let tests: Vec<_> = catalogue::TESTS
             .iter()
-            .filter(|test| tests.contains(test.id))
+            .filter(|test| tests.contains(&test.id))
             .collect();
         let (key, receipts) = self.key_and_receipts(run.run)?;
         let request = Request {

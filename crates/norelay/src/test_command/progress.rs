@@ -63,19 +63,14 @@ impl Progress {
             Event::Ended { dialogue, .. } => {
                 let Some(dialogue) = state.report.dialogues.get(dialogue) else { return };
                 if self.verbose {
-                    let mta = mta::identify(&state.report, dialogue.path);
+                    let mta = state.report.path(dialogue.path).and_then(mta::identify);
                     let lines = transcript::explained(dialogue, mta.as_ref().map(|mta| mta.name));
                     print_explained(&lines, &mut state.explained);
                 }
                 if self.live || self.verbose {
                     let judgement = verdict::judge(&state.report);
-                    let Some(path) = judgement.paths.get(usize::from(dialogue.path)) else {
-                        return;
-                    };
-                    let of_path = path.tests.iter().chain(&path.controls);
-                    for judged in of_path
-                        .filter(|judged| dialogue.tests.iter().any(|id| id == judged.test.id))
-                    {
+                    let Some(path) = judgement.path(dialogue.path) else { return };
+                    for judged in path.all().filter(|judged| dialogue.is_for(judged.test.id)) {
                         anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));
                     }
                 }

@@ -35,7 +35,7 @@ impl Entry {
     fn of(test: &'static RelayTest) -> Self {
         Self {
             number: test.number,
-            id: test.id,
+            id: test.id.as_str(),
             title: test.title(),
             group: test.group,
             profile: test.profile,

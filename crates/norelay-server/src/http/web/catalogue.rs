@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use norelay_core::catalogue::{Group, Line, Profile, RelayTest, TESTS, by_id};
+use norelay_core::catalogue::{Group, Line, Profile, RelayTest, TESTS, TestId, by_id};
 
 use super::{
     markdown, problem_page,
@@ -17,7 +17,7 @@ use super::{
 use crate::AppState;
 
 /// The documents as HTML, by id.
-static DOCUMENTS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+static DOCUMENTS: LazyLock<HashMap<TestId, String>> = LazyLock::new(|| {
     TESTS
         .iter()
         .map(|test| (test.id, markdown::render(test.document)))
@@ -102,7 +102,7 @@ pub async fn test(State(state): State<AppState>, Path(id): Path<String>) -> Resp
             .filter_map(|line| said(test, line))
             .collect(),
         document: DOCUMENTS
-            .get(test.id)
+            .get(&test.id)
             .map(String::as_str)
             .unwrap_or_default(),
         before: place.checked_sub(1).and_then(|place| TESTS.get(place)),

@@ -15,6 +15,7 @@ use norelay_core::{
     catalogue::{self, RelayTest},
     check::judge,
     octets::harmless,
+    path::PathId,
 };
 use norelay_render::Format;
 use serde::Deserialize;
@@ -318,7 +319,8 @@ pub async fn transcript(
 /// room.
 fn talk_of(seen: Seen, test: &RelayTest, way: Answer, is_bare: bool) -> Talks {
     let words = format!("{}: {}. {}", way.name, way.words, way.because);
-    let explained = seen.report.dialogues_of(way.path, test.id);
+    let path = seen.report.path(way.path).into_iter();
+    let explained = path.flat_map(|path| path.dialogues_of(test.id));
     let talks = match is_bare {
         true => way.talks,
         false => explained
@@ -360,10 +362,10 @@ async fn transcript_page(
     ))
 }
 
-/// What is to be run again: a path by its index, a test by its id, or all.
+/// What is to be run again: a path by its number, a test by its id, or all.
 #[derive(Debug, Default, Deserialize)]
 pub struct Again {
-    path: Option<u8>,
+    path: Option<PathId>,
     test: Option<String>,
 }
 
@@ -381,9 +383,9 @@ pub async fn again(
     };
     let only = again.test.map(with_controls).unwrap_or_default();
     let mut request = Request { only, path: None, ..job.request.clone() };
-    if let Some(index) = again.path {
+    if let Some(path) = again.path {
         let place = |seen: Seen| {
-            let way = &seen.report.paths.get(usize::from(index))?.way;
+            let way = seen.report.path(path)?.way();
             Some(OnePath { address: way.address, port: way.port, security: way.security })
         };
         match pages.folds.of(job.id).look(&state, &job, place).await {
@@ -402,7 +404,7 @@ fn with_controls(test: String) -> Vec<String> {
     let controls = catalogue::TESTS
         .iter()
         .filter(|test| test.is_control())
-        .map(|test| test.id.to_owned());
+        .map(|test| test.id.into());
     std::iter::once(test).chain(controls).collect()
 }
 

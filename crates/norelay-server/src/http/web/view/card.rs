@@ -151,15 +151,15 @@ fn tally(paths: &[PathJudgement]) -> String {
 /// What holds on several paths is said once.
 fn clauses(seen: Seen) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for (path, facts) in seen.judgement.paths.iter().zip(&seen.report.paths) {
+    for (judged, path) in seen.judgement.paths.iter().zip(seen.report.paths()) {
         let is_relevant =
-            path.verdict == seen.judgement.verdict || path.verdict == Verdict::Unreachable;
+            judged.verdict == seen.judgement.verdict || judged.verdict == Verdict::Unreachable;
         // The proofs say it better.
-        if !is_relevant || path.verdict == Verdict::OpenRelay {
+        if !is_relevant || judged.verdict == Verdict::OpenRelay {
             continue;
         }
-        for why in &path.why {
-            let (why, name) = (harmless(why), path_name(&facts.way));
+        for why in &judged.why {
+            let (why, name) = (harmless(why), path_name(path.way()));
             match found.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, names)) => names.push(name),
                 None => found.push((why, vec![name])),
@@ -205,7 +205,7 @@ fn progress(seen: Seen) -> Progress {
         .map(|(until, wait)| (wait_words(wait), *until));
     let doing = match seen.phase {
         Phase::Queued => "Other tests are running; this one is queued.",
-        _ if seen.report.paths.is_empty() => "Looking up the server's names and addresses.",
+        _ if seen.report.paths().next().is_none() => "Looking up the server's names and addresses.",
         _ => "",
     };
     Progress { done, all, waiting, doing: doing.to_owned(), talks: under_way(seen.report) }

@@ -69,15 +69,15 @@ type Tests = BTreeMap<u8, &'static str>;
 fn by_path<'a>(
     (report, judgement): (&'a Report, &'a Judgement),
 ) -> std::collections::HashMap<&'a Path, (&'static str, Tests)> {
-    let paths = report.paths.iter().zip(&judgement.paths);
+    let paths = report.paths().zip(&judgement.paths);
     paths
-        .map(|(facts, judged)| {
+        .map(|(path, judged)| {
             let tests = judged
                 .tests
                 .iter()
                 .map(|judged| (judged.test.number, mark::of_test(judged).1))
                 .collect();
-            (&facts.way, (mark::of_verdict(judged.verdict).1, tests))
+            (path.way(), (mark::of_verdict(judged.verdict).1, tests))
         })
         .collect()
 }

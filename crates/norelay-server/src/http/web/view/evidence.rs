@@ -3,12 +3,13 @@
 
 use jiff::Timestamp;
 use norelay_core::{
+    catalogue::TestId,
     check::{
         Hops, Outcome,
         verdict::{TestJudgement, receipts_of},
     },
     event::Receipt,
-    report::{Dialogue, Report},
+    report::{Dialogue, PathView},
     smtp::Stage,
 };
 
@@ -55,11 +56,12 @@ impl Proof {
 #[must_use]
 pub fn proofs(seen: Seen) -> Vec<Proof> {
     let mut proofs = Vec::new();
-    for (index, path) in (0..).zip(&seen.judgement.paths) {
+    for (path, judged) in seen.report.paths().zip(&seen.judgement.paths) {
         proofs.extend(
-            path.tests
+            judged
+                .tests
                 .iter()
-                .filter_map(|judged| proof_of(seen.report, index, judged)),
+                .filter_map(|judged| proof_of(path, judged)),
         );
     }
     proofs
@@ -67,20 +69,18 @@ pub fn proofs(seen: Seen) -> Vec<Proof> {
 
 /// The proof of one test, if its message came back.
 #[must_use]
-pub fn proof_of(report: &Report, index: u8, judged: &TestJudgement) -> Option<Proof> {
+pub fn proof_of(path: PathView<'_>, judged: &TestJudgement) -> Option<Proof> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-    let way = &report.paths.get(usize::from(index))?.way;
-    let arrived =
-        receipts_of(report, index, judged.test).find(|(_, receipt)| deliverer(receipt) == from);
+    let arrived = receipts_of(path, judged.test).find(|(_, receipt)| deliverer(receipt) == from);
     let (arrived, receipt) = arrived?;
-    let sending = report
-        .dialogues_of(index, judged.test.id)
+    let sending = path
+        .dialogues_of(judged.test.id)
         .filter_map(|(_, dialogue)| sent_in(dialogue))
-        .last();
+        .next_back();
     Some(Proof {
         number: judged.test.number,
         title: judged.test.title(),
-        through: path_name(way),
+        through: path_name(path.way()),
         sent: sending.map(|(sent, _)| sent),
         arrived: *arrived,
         from: from.to_string(),
@@ -108,7 +108,7 @@ fn sent_in(dialogue: &Dialogue) -> Option<(Timestamp, &Dialogue)> {
         .map(|(ms, _)| (time::after(dialogue.opened, *ms), dialogue))
 }
 
-fn envelope(dialogue: &Dialogue, test: &str) -> Vec<String> {
+fn envelope(dialogue: &Dialogue, test: TestId) -> Vec<String> {
     let commands = dialogue
         .answers_for(test)
         .filter(|exchange| matches!(exchange.stage, Stage::Mail | Stage::Rcpt));

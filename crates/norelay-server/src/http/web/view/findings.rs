@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use norelay_core::check::{
-    Finding, Level,
-    finding::{Topic, topic},
-    findings,
+use norelay_core::{
+    check::{
+        Finding, Level,
+        finding::{Topic, topic},
+        findings,
+    },
+    path::PathId,
 };
 use norelay_dns::blacklist::target::is_private;
 
@@ -62,8 +65,8 @@ pub fn of(seen: Seen) -> Findings {
 }
 
 /// Findings that read alike on several paths are one, with the paths.
-fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<u8>)> {
-    let mut each: Vec<(Finding, Vec<u8>)> = Vec::new();
+fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<PathId>)> {
+    let mut each: Vec<(Finding, Vec<PathId>)> = Vec::new();
     for finding in findings {
         let path = finding.path;
         match each
@@ -77,14 +80,14 @@ fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<u8>)> {
     each
 }
 
-fn line(seen: Seen, finding: Finding, paths: &[u8]) -> Line {
+fn line(seen: Seen, finding: Finding, paths: &[PathId]) -> Line {
     let word = match finding.level {
         Level::Error => "Must be changed",
         Level::Warning => "Should be changed",
         Level::Notice | Level::Info => "",
     };
     let place = match paths {
-        _ if seen.report.paths.len() < 2 => String::new(),
+        _ if seen.report.paths().len() < 2 => String::new(),
         [] => String::new(),
         [path] => ways::name_of(seen.report, *path),
         _ => format!("on {} paths", paths.len()),
@@ -101,9 +104,8 @@ fn line(seen: Seen, finding: Finding, paths: &[u8]) -> Line {
 fn addresses(seen: Seen) -> Vec<String> {
     let all: BTreeSet<_> = seen
         .report
-        .paths
-        .iter()
-        .map(|path| path.way.address.to_canonical())
+        .paths()
+        .map(|path| path.way().address.to_canonical())
         .collect();
     let public = all.into_iter().filter(|address| !is_private(*address));
     public

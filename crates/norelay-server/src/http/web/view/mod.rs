@@ -50,7 +50,7 @@ pub struct Seen<'a> {
 /// A path's name: address, port and protection in words.
 #[must_use]
 pub fn path_name(way: &Path) -> String {
-    let place = std::net::SocketAddr::new(way.address, way.port);
+    let place = way.endpoint();
     match way.security {
         Security::Plain => place.to_string(),
         Security::StartTls => format!("{place} with STARTTLS"),

@@ -101,12 +101,10 @@ fn run_facts(report: &Report) -> Vec<Fact> {
 }
 
 fn tls_facts(report: &Report) -> Vec<Fact> {
-    let paths = (0u8..).zip(&report.paths).filter_map(|(index, path)| {
-        let tls = report
-            .dialogues
-            .values()
-            .find(|dialogue| dialogue.path == index && dialogue.tls.is_some())?;
-        let tls = tls.tls.as_ref()?;
+    let paths = report.paths().filter_map(|path| {
+        let tls = path
+            .dialogues()
+            .find_map(|dialogue| dialogue.tls.as_ref())?;
         let subject = tls
             .subject
             .as_ref()
@@ -122,7 +120,7 @@ fn tls_facts(report: &Report) -> Vec<Fact> {
         };
         Some((
             "TLS",
-            format!("{}: {} {}{subject}{troubles}", path_name(&path.way), tls.version, tls.cipher),
+            format!("{}: {} {}{subject}{troubles}", path_name(path.way()), tls.version, tls.cipher),
         ))
     });
     paths.collect()

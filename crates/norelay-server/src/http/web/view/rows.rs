@@ -7,6 +7,8 @@ use norelay_core::{
         verdict::{PathJudgement, TestJudgement, Weight},
     },
     octets::harmless,
+    path::PathId,
+    report::PathView,
     smtp::Stage,
 };
 
@@ -14,8 +16,9 @@ use super::{
     Phase, Seen, count,
     evidence::{Proof, proof_of},
     mark::{self, Mark},
+    path_name,
     talk::Talk,
-    time, ways,
+    time,
 };
 
 /// A test or control on all its paths.
@@ -50,8 +53,8 @@ impl Row {
 /// A test's answer on one path.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The path's index.
-    pub path: u8,
+    /// The path's id.
+    pub path: PathId,
     /// The path's name.
     pub name: String,
     /// Its mark.
@@ -105,9 +108,8 @@ pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
 
 fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
     seen.report
-        .paths
-        .iter()
-        .any(|path| path.not_run.contains_key(judged.test.id))
+        .paths()
+        .any(|path| path.facts.not_run.contains_key(&judged.test.id))
 }
 
 /// Every test of the run, in display order.
@@ -143,14 +145,16 @@ fn row(
     test: &'static RelayTest,
     is_control: bool,
 ) -> Row {
-    let mut ways: Vec<Answer> = (0..)
+    let mut ways: Vec<Answer> = seen
+        .report
+        .paths()
         .zip(&seen.judgement.paths)
-        .filter(|(_, path)| !is_silent(seen, path))
-        .filter_map(|(index, path)| {
-            let judged = of(path)
+        .filter(|(_, judged)| !is_silent(seen, judged))
+        .filter_map(|(path, judged)| {
+            let judged = of(judged)
                 .iter()
                 .find(|judged| judged.test.number == test.number)?;
-            Some(answer(seen, index, judged, is_control))
+            Some(answer(seen, path, judged, is_control))
         })
         .collect();
     ways.sort_by_key(|way| way.rank);
@@ -180,7 +184,7 @@ fn worst_words(ways: &[Answer]) -> (Mark, String) {
     (worst.mark, words)
 }
 
-fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Answer {
+fn answer(seen: Seen, path: PathView<'_>, judged: &TestJudgement, is_control: bool) -> Answer {
     let dialogues: Vec<_> = judged
         .dialogues
         .iter()
@@ -199,8 +203,8 @@ fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Ans
     };
     let is_open_ended = is_asking && !judged.outcome.is_answered();
     Answer {
-        path,
-        name: ways::name_of(seen.report, path),
+        path: path.id,
+        name: path_name(path.way()),
         mark,
         words,
         reply: if is_open_ended { String::new() } else { reply_line(&judged.outcome) },
@@ -210,7 +214,7 @@ fn answer(seen: Seen, path: u8, judged: &TestJudgement, is_control: bool) -> Ans
             because(judged, is_control)
         },
         took: if judged.elapsed_ms > 0 { time::length(judged.elapsed_ms) } else { String::new() },
-        proof: proof_of(seen.report, path, judged),
+        proof: proof_of(path, judged),
         talks: dialogues
             .iter()
             .map(|(number, dialogue)| Talk::of(seen.report, *number, dialogue))

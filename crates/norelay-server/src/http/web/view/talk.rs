@@ -52,7 +52,8 @@ impl Talk {
     /// The whole of a dialogue, each line with its meaning.
     #[must_use]
     pub fn explained(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
-        let mta = mta::identify(report, dialogue.path).map(|mta| mta.name);
+        let path = report.path(dialogue.path);
+        let mta = path.and_then(mta::identify).map(|mta| mta.name);
         let said = transcript::explained(dialogue, mta);
         Self { head: head(report, number, dialogue), lines: lines(said) }
     }
@@ -68,9 +69,8 @@ impl Talk {
 
 fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
     let way = report
-        .paths
-        .get(usize::from(dialogue.path))
-        .map(|path| path_name(&path.way))
+        .path(dialogue.path)
+        .map(|path| path_name(path.way()))
         .unwrap_or_default();
     let mut head = format!("Connection {number} to {way} at {}", time::precise(dialogue.opened));
     if dialogue.attempt > 0 {

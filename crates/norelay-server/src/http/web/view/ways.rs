@@ -1,10 +1,11 @@
 //! The path matrix: a row for each way to the server.
 
 use norelay_core::{
-    check::Verdict,
+    check::{PathJudgement, Verdict},
     diagnosis, mta,
     octets::harmless,
-    report::{Dialogue, Report},
+    path::PathId,
+    report::{Dialogue, PathView, Report},
     smtp::{Security, Stage},
 };
 
@@ -21,8 +22,8 @@ const MOST_CLAUSES: usize = 4;
 /// A row of the matrix.
 #[derive(Clone, Debug)]
 pub struct Way {
-    /// Its index in the run.
-    pub index: u8,
+    /// Its id in the run.
+    pub id: PathId,
     /// The host's name, where one is known and is not the target itself.
     pub host: String,
     /// Address and port.
@@ -48,56 +49,49 @@ pub struct Way {
 /// The rows; those where nobody spoke, while somebody did on another, apart.
 #[must_use]
 pub fn ways(seen: Seen) -> (Vec<Way>, Vec<Way>) {
-    let every = (0..)
-        .zip(&seen.report.paths)
-        .filter_map(|(index, _)| way(seen, index));
+    let every = seen
+        .report
+        .paths()
+        .zip(&seen.judgement.paths)
+        .map(|(path, judged)| way(seen, path, judged));
     let is_silent = |way: &Way| {
-        let judged = seen.judgement.paths.get(usize::from(way.index));
+        let judged = seen.judgement.path(way.id);
         judged.is_some_and(|judged| super::rows::is_silent(seen, judged))
     };
     every.partition(|way| !is_silent(way))
 }
 
-fn way(seen: Seen, index: u8) -> Option<Way> {
-    let facts = seen.report.paths.get(usize::from(index))?;
-    let judged = seen.judgement.paths.get(usize::from(index))?;
-    let place = std::net::SocketAddr::new(facts.way.address, facts.way.port).to_string();
+fn way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> Way {
     let is_shown = seen.phase == Phase::Over || judged.verdict == Verdict::OpenRelay;
     let (mark, words) = match is_shown {
         true => {
             let (mark, words) = mark::of_verdict(judged.verdict);
             (mark, words.to_owned())
         }
-        false => under_way(seen, index),
+        false => under_way(seen, path, judged),
     };
-    let of_path = || {
-        seen.report
-            .dialogues
-            .values()
-            .filter(|dialogue| dialogue.path == index)
-    };
-    Some(Way {
-        index,
-        host: facts.way.host.as_deref().map(harmless).unwrap_or_default(),
-        security: security_words(facts.way.security),
+    Way {
+        id: path.id,
+        host: path.way().host.as_deref().map(harmless).unwrap_or_default(),
+        security: security_words(path.way().security),
         mark,
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
-        mta: mta::identify(seen.report, index)
+        mta: mta::identify(path)
             .map(|mta| harmless(&mta.to_string()))
             .unwrap_or_default(),
-        seen_as: diagnosis::seen_as(seen.report, index)
+        seen_as: diagnosis::seen_as(path)
             .map(|address| address.to_string())
             .unwrap_or_default(),
-        greeting: of_path().find_map(greeting).unwrap_or_default(),
-        took: time::length(of_path().map(|dialogue| dialogue.elapsed_ms).sum()),
-        place,
-    })
+        greeting: path.dialogues().find_map(greeting).unwrap_or_default(),
+        took: time::length(path.dialogues().map(|dialogue| dialogue.elapsed_ms).sum()),
+        place: path.endpoint().to_string(),
+    }
 }
 
 /// The clauses, where the card doesn't say them already.
 fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
-    if seen.report.paths.len() == 1 {
+    if seen.report.paths().len() == 1 {
         return Vec::new();
     }
     let mut shown: Vec<_> = clauses
@@ -111,22 +105,10 @@ fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
     shown
 }
 
-fn under_way(seen: Seen, index: u8) -> (Mark, String) {
-    let Some(path) = seen.judgement.paths.get(usize::from(index)) else {
-        return (mark::PENDING, String::new());
-    };
-    let all = path.tests.len() + path.controls.len();
-    let done = path
-        .tests
-        .iter()
-        .chain(&path.controls)
-        .filter(|judged| is_done(seen, judged))
-        .count();
-    let is_busy = seen
-        .report
-        .dialogues
-        .values()
-        .any(|dialogue| dialogue.path == index && dialogue.end.is_none());
+fn under_way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> (Mark, String) {
+    let all = judged.all().count();
+    let done = judged.all().filter(|judged| is_done(seen, judged)).count();
+    let is_busy = path.dialogues().any(|dialogue| dialogue.end.is_none());
     (if is_busy { mark::BUSY } else { mark::PENDING }, format!("{done} of {all} answered"))
 }
 
@@ -151,10 +133,9 @@ fn greeting(dialogue: &Dialogue) -> Option<String> {
 
 /// What to call a path in a sentence.
 #[must_use]
-pub fn name_of(report: &Report, index: u8) -> String {
+pub fn name_of(report: &Report, path: PathId) -> String {
     report
-        .paths
-        .get(usize::from(index))
-        .map(|facts| super::path_name(&facts.way))
+        .path(path)
+        .map(|path| super::path_name(path.way()))
         .unwrap_or_default()
 }
