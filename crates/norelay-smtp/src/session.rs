@@ -183,7 +183,7 @@ impl Session {
             if self.ended {
                 return;
             }
-            if self.securing && self.transaction.injects {
+            if self.securing && self.injected_step().is_some() {
                 // The answer to our own line, in the clear: the server didn't keep it.
                 return self.hang_up(End::Answered);
             }
@@ -205,7 +205,7 @@ impl Session {
             self.secured = true;
             // RFC 3207 section 4.2: everything learnt in the clear is forgotten.
             self.capabilities = Capabilities::default();
-            match self.transaction.injects {
+            match self.injected_step().is_some() {
                 true => self.await_injected(now),
                 false => self.say_hello(now),
             }
@@ -214,7 +214,7 @@ impl Session {
 
     /// The handshake failed.
     pub fn handle_tls_failure(&mut self, error: String) {
-        match self.transaction.injects {
+        match self.injected_step().is_some() {
             true => self.hang_up(End::Answered),
             false => self.interrupt(Cause::TlsFailed { error }),
         }
@@ -335,7 +335,7 @@ impl Session {
 
     /// Whether STARTTLS was accepted, and with it went the line that may be answered now.
     fn awaits_injected(&self) -> bool {
-        self.transaction.injects && (self.securing || self.secured)
+        self.injected_step().is_some() && (self.securing || self.secured)
     }
 
     /// The injected line is the only one in flight: what comes now answers it.
@@ -495,14 +495,17 @@ impl Session {
         }
     }
 
-    /// The first step travels in the clear, where it does.
-    fn inject(&mut self) {
-        let Some(step) = self
-            .transaction
+    /// The step that travels in the clear behind STARTTLS, if the transaction has such a step.
+    fn injected_step(&self) -> Option<&Step> {
+        self.transaction
             .steps
             .first()
             .filter(|_| self.transaction.injects)
-        else {
+    }
+
+    /// Sends the first step in the clear behind STARTTLS, if the transaction asks for it.
+    fn inject(&mut self) {
+        let Some(step) = self.injected_step().cloned() else {
             return;
         };
         self.output.extend_from_slice(step.line.as_bytes());
@@ -510,7 +513,7 @@ impl Session {
         self.events.push_back(SessionEvent::Sent {
             stage: step.stage,
             step: Some(0),
-            line: step.line.clone(),
+            line: step.line,
         });
     }
 

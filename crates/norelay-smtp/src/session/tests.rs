@@ -348,6 +348,21 @@ fn starttls_forgets_and_refuses_what_was_said_in_the_clear() {
     assert_eq!(seen.last().map(String::as_str), Some("NotOffered(\"STARTTLS\")"));
 }
 
+/// The steps can be replaced by none before STARTTLS. Then no line is injected, and none answered.
+#[test]
+fn nothing_is_injected_without_a_step() {
+    let injects =
+        Transaction { security: Security::StartTls, injects: true, steps: Vec::new(), ..plain() };
+    let mut seen = Vec::new();
+    let mut session = run(injects, &["220 mx\r\n", OFFERS, "220 go\r\n"], &mut seen);
+    assert_eq!(session.poll_transmit(), b"");
+    session.handle_secured(Duration::ZERO);
+    assert_eq!(session.poll_transmit(), b"EHLO probe.example\r\n");
+    session.handle_input(Duration::ZERO, OFFERS.as_bytes());
+    drain(&mut session, &mut seen);
+    assert_eq!(seen.last().map(String::as_str), Some("Answered"));
+}
+
 #[test]
 fn secrets_are_blacked_out() {
     let mut transaction = plain();
