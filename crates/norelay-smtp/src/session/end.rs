@@ -13,11 +13,11 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// An answer ended it, or all was said.
+    /// An answer ended the session, or all steps were said and answered.
     Answered,
-    /// The server doesn't offer what the transaction needs.
+    /// The server does not offer this EHLO keyword, which the transaction needs.
     NotOffered(String),
-    /// Something else ended it.
+    /// The session ended before its answer.
     Interrupted(Cause),
 }
 
@@ -27,33 +27,33 @@ pub enum End {
 pub enum Cause {
     /// Nothing accepted the connection.
     ConnectFailed {
-        /// Whether it was refused at once (not timed out, not unroutable).
+        /// True if the connection was refused at once (not timed out, not unroutable).
         refused: bool,
         /// The operating system's words.
         error: String,
     },
     /// The connection closed or broke.
     Disconnected {
-        /// What was being waited for.
+        /// The stage whose reply was awaited.
         stage: Stage,
-        /// The operating system's words, where it broke.
+        /// The operating system's words if the connection broke.
         error: Option<String>,
     },
     /// No whole reply in time.
     TimedOut {
-        /// What was being waited for.
+        /// The stage whose reply was awaited.
         stage: Stage,
     },
     /// 421: the server closes the connection (RFC 5321 section 3.8).
     Closing {
-        /// What was being waited for.
+        /// The stage whose reply was awaited.
         stage: Stage,
         /// The reply.
         reply: Reply,
     },
     /// The server broke the protocol.
     Violated {
-        /// What was being waited for.
+        /// The stage whose reply was awaited.
         stage: Stage,
         /// How.
         violation: Violation,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::command::{Hello, Purpose, Security};
 
 fn plain() -> Transaction {
     let steps = vec![
