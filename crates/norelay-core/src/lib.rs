@@ -9,7 +9,7 @@
 //!   (a test reads the imports).
 
 pub mod advice;
-pub mod batch;
+pub mod asking;
 pub mod catalogue;
 pub mod cause;
 pub mod check;
@@ -19,7 +19,6 @@ pub mod explain;
 pub mod mta;
 pub mod pace;
 pub mod path;
-pub mod proof;
 pub mod reception;
 pub mod remedy;
 pub mod render;

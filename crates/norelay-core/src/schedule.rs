@@ -104,7 +104,7 @@ pub enum Why {
 }
 
 /// How to run a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// Its index.
     pub job: usize,

@@ -1,21 +1,19 @@
-//! Drives one session over one connection: moves octets, keeps the deadline, records what happens.
-//! Knows no SMTP, but for the greeting of a server that bears more questions.
+//! Has one dialogue over one connection: moves octets, keeps the deadline, records what happens.
 //!
 //! Rules:
 //! - What is handed over for sending is recorded before it is written, so that no receipt can come
 //!   before its record.
 //! - The session's deadline covers connecting, writing, the TLS handshake and reading.
+//! - What a reply means for the dialogue is decided by the session and by [`Oversight`]; nothing
+//!   here reads a reply.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use norelay_core::{
-    batch::Patience,
-    catalogue::TestId,
-    check::Outcome,
-    event::{Event, Path},
-    path::PathId,
-    report,
-    smtp::{Cause, End, Reply, Security, Session, SessionEvent, Stage, Step, Transaction},
+    asking::{HANDSHAKE_TOO_LONG, Instead, Orderly, PlannedDialogue},
+    catalogue::RelayTest,
+    event::Event,
+    smtp::{Cause, End, LastReply, Reply, Security, Session, SessionEvent, Stage, Transaction},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,117 +21,129 @@ use tokio::{
 };
 
 use crate::{
-    farewells::Farewells,
     network::{AnyStream, Network},
     record::Recorder,
 };
 
 /// A TLS handshake with a server that answers at all.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// How much later than the latest greeting so far one may come, at the first attempt. A connection
-/// that a full queue has lost is open for us and unknown to the server: nobody will ever say
-/// anything on it.
-const GREETING: Duration = Duration::from_secs(10);
-/// How long a last QUIT may take to be written; it is not waited for.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a last QUIT may take to be written; its reply is not waited for.
+const LAST_QUIT: Duration = Duration::from_secs(1);
 
-/// Why a handshake failed that had no end in time.
-pub const TOO_LONG: &str = "it took too long";
-
-/// One dialogue to be had.
-#[derive(Clone, Debug)]
-pub struct Dialogue {
-    /// The path's id.
-    pub path: PathId,
-    /// The path.
-    pub way: Path,
-    /// The tests that it is for.
-    pub tests: Vec<TestId>,
-    /// Whether a message is sent for proof.
-    pub proof: bool,
-    /// How often these tests were tried before.
-    pub attempt: u32,
-    /// What is said.
-    pub transaction: Transaction,
-    /// The test that each step is for, where the dialogue is for several.
-    pub step_tests: Vec<Option<TestId>>,
-    /// How long a reply may take.
-    pub reply_timeout: Duration,
-    /// What it shares with the other dialogues of its path, if anything.
-    pub farewells: Option<Arc<Farewells>>,
-    /// What it is for in its place, where the greeting shows a server that bears many questions on
-    /// a connection: with endless patience, and with less.
-    pub further: Option<[Further; 2]>,
-    /// Whether it is for nothing once another connection asks its test too.
-    pub yields: bool,
+/// What decides about a dialogue while the dialogue goes on.
+pub trait Oversight: Send + Sync {
+    /// How long the dialogue may wait for the greeting, if not as long as for any reply.
+    fn greeting_limit(&self, dialogue: u32) -> Option<Duration>;
+    /// The greeting has come: returns what is said in the place of the dialogue's own steps.
+    fn greeted(&self, dialogue: u32, greeting: &Reply) -> Option<Instead>;
+    /// After which answers the dialogue need not wait for the reply to QUIT.
+    fn orderly(&self, dialogue: u32) -> Orderly;
+    /// The dialogue waits for nothing but the reply to QUIT.
+    fn leaving(&self, dialogue: u32);
+    /// The dialogue is over: returns what it was for in the end, if that has changed.
+    fn closing(&self, dialogue: u32) -> Option<Instead>;
 }
 
-/// The tests that may share a connection, and what is said for them all after its introduction.
-#[derive(Clone, Debug)]
-pub struct Further {
-    /// The tests, the connection's own among them.
-    pub tests: Vec<TestId>,
-    /// What is said.
-    pub steps: Vec<Step>,
-    /// The test that each step is for.
-    pub step_tests: Vec<Option<TestId>>,
+/// A dialogue that nothing else decides about.
+pub struct Alone;
+
+impl Oversight for Alone {
+    fn greeting_limit(&self, _: u32) -> Option<Duration> {
+        None
+    }
+
+    fn greeted(&self, _: u32, _: &Reply) -> Option<Instead> {
+        None
+    }
+
+    fn orderly(&self, _: u32) -> Orderly {
+        Orderly::default()
+    }
+
+    fn leaving(&self, _: u32) {}
+
+    fn closing(&self, _: u32) -> Option<Instead> {
+        None
+    }
 }
 
-/// Has a dialogue, from connecting to the end; says its number.
-pub async fn drive<N: Network>(network: Arc<N>, recorder: &Recorder, dialogue: Dialogue) -> u32 {
-    let number = recorder.next_dialogue();
-    let Dialogue { path, ref tests, proof, attempt, .. } = dialogue;
-    let tests = TestId::words(tests);
-    recorder.record(Event::Opened { dialogue: number, path, tests, proof, attempt });
-    let mut driver =
-        Driver { network, recorder, number, opened: Instant::now(), dialogue, is_greeted: false };
+/// What is said in SMTP, and the test that each step is for, where the dialogue is for several.
+pub type Said = (Transaction, Vec<Option<&'static RelayTest>>);
+
+/// Has a dialogue, from connecting to the end, which is recorded.
+pub async fn drive<N: Network, O: Oversight>(
+    network: Arc<N>,
+    recorder: &Recorder,
+    oversight: &O,
+    planned: &PlannedDialogue,
+    said: Said,
+) {
+    let number = planned.dialogue;
+    recorder.record(opened(planned));
+    let (transaction, step_tests) = said;
+    let mut driver = DialogueDriver {
+        network,
+        recorder,
+        oversight,
+        planned,
+        transaction,
+        step_tests,
+        opened: Instant::now(),
+        is_leaving: false,
+    };
     let end = driver.run().await;
-    if !driver.is_greeted {
-        driver.give_way();
+    if let Some(instead) = oversight.closing(number) {
+        driver.share(&instead);
     }
     recorder.record(Event::Ended { dialogue: number, after_ms: driver.after_ms(), end });
-    number
 }
 
-struct Driver<'a, N> {
+/// That a connection is tried.
+pub fn opened(planned: &PlannedDialogue) -> Event {
+    Event::Opened {
+        dialogue: planned.dialogue,
+        path: planned.path,
+        tests: ids(&planned.tests),
+        proof: planned.proof,
+        attempt: planned.attempt,
+    }
+}
+
+fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
+    tests.iter().map(|test| test.id.to_string()).collect()
+}
+
+struct DialogueDriver<'a, N, O> {
     network: Arc<N>,
     recorder: &'a Recorder,
-    number: u32,
+    oversight: &'a O,
+    planned: &'a PlannedDialogue,
+    transaction: Transaction,
+    step_tests: Vec<Option<&'static RelayTest>>,
     opened: Instant,
-    dialogue: Dialogue,
-    is_greeted: bool,
+    is_leaving: bool,
 }
 
-impl<N: Network> Driver<'_, N> {
+impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
     async fn run(&mut self) -> End {
-        let to = SocketAddr::from(self.dialogue.way.endpoint());
+        let planned = self.planned;
+        let to = SocketAddr::new(planned.way.address, planned.way.port);
         let (mut stream, local) = match self.network.connect(to).await {
             Ok(connected) => connected,
-            Err(error) => {
-                let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
-                return End::Interrupted(Cause::ConnectFailed { refused, error: words(&error) });
-            }
+            Err(error) => return End::Interrupted(connect_failure(&error)),
         };
-        self.recorder.record(Event::Connected {
-            dialogue: self.number,
-            after_ms: self.after_ms(),
-            local,
-        });
-        if self.dialogue.way.security == Security::Tls {
+        let (dialogue, after_ms) = (planned.dialogue, self.after_ms());
+        self.recorder
+            .record(Event::Connected { dialogue, after_ms, local });
+        if planned.way.security == Security::Tls {
             stream = match self.handshake(stream).await {
                 Ok(stream) => stream,
                 Err(error) => return End::Interrupted(Cause::TlsFailed { error }),
             };
         }
-        let mut session =
-            Session::new(self.dialogue.transaction.clone(), self.dialogue.reply_timeout);
-        let latest = self
-            .dialogue
-            .farewells
-            .as_ref()
-            .and_then(|farewells| farewells.latest_greeting());
-        if let Some(latest) = latest.filter(|_| self.dialogue.attempt == 0) {
-            session = session.with_greeting_timeout(latest + GREETING);
+        let mut session = Session::new(self.transaction.clone(), planned.reply_timeout);
+        if let Some(limit) = self.oversight.greeting_limit(dialogue) {
+            session = session.with_greeting_timeout(limit);
         }
         session.start(self.opened.elapsed());
         self.talk(&mut session, stream).await
@@ -148,20 +158,12 @@ impl<N: Network> Driver<'_, N> {
                 match event {
                     SessionEvent::Secure => secure = true,
                     SessionEvent::Ended(end) => ended = Some(end),
-                    SessionEvent::Replied { stage: Stage::Greeting, reply, step } => {
-                        self.record(SessionEvent::Replied {
-                            stage: Stage::Greeting,
-                            reply: reply.clone(),
-                            step,
-                        });
-                        self.greeted(session, &reply);
-                    }
-                    said => self.record(said),
+                    said => self.said(session, said),
                 }
             }
             let output = session.poll_transmit();
             if let Some(end) = ended {
-                let _ = timeout(FAREWELL, farewell(&mut stream, &output)).await;
+                let _ = timeout(LAST_QUIT, leave(&mut stream, &output)).await;
                 return end;
             }
             if secure {
@@ -177,67 +179,38 @@ impl<N: Network> Driver<'_, N> {
                 }
                 continue;
             }
-            if session.is_leaving()
-                && let Some(farewells) = self.dialogue.farewells.take()
-            {
-                farewells.leaving.add_permits(1);
+            if session.is_leaving() && !self.is_leaving {
+                self.is_leaving = true;
+                self.oversight.leaving(self.planned.dialogue);
             }
             self.exchange(session, &mut stream, &output, &mut buffer)
                 .await;
         }
     }
 
-    /// The first answer of all decides what the connection is for.
-    fn greeted(&mut self, session: &mut Session, greeting: &Reply) {
-        self.is_greeted = greeting.code == 220;
-        if !self.is_greeted {
-            return;
-        }
-        let further =
-            self.dialogue
-                .further
-                .take()
-                .and_then(|[all, fewer]| match Patience::of(greeting)? {
-                    Patience::Endless => Some(all),
-                    Patience::FewErrors => Some(fewer),
-                });
-        if let Some(Further { tests, steps, step_tests }) = further {
-            session.replace_steps(steps.clone());
-            (self.dialogue.transaction.steps, self.dialogue.step_tests) = (steps, step_tests);
-            self.recorder.record(Event::Shared {
-                dialogue: self.number,
-                after_ms: self.after_ms(),
-                tests: TestId::words(&tests),
-            });
-        }
-        if let Some(farewells) = &self.dialogue.farewells {
-            farewells.greeted.add_permits(1);
-        }
-        if self.give_way() {
-            session.replace_steps(Vec::new());
+    /// Records what was said. The greeting decides what the connection is for.
+    fn said(&mut self, session: &mut Session, event: SessionEvent) {
+        let SessionEvent::Replied { stage: Stage::Greeting, reply, step } = event else {
+            return self.record(event);
+        };
+        let greeting = reply.clone();
+        self.record(SessionEvent::Replied { stage: Stage::Greeting, reply, step });
+        let dialogue = self.planned.dialogue;
+        if let Some(instead) = self.oversight.greeted(dialogue, &greeting) {
+            self.share(&instead);
+            session.replace_steps(instead.steps.clone());
+            self.transaction.steps = instead.steps;
+            self.step_tests = instead.step_tests;
         }
     }
 
-    /// Whether another connection asks this one's tests, or has asked them: then it is for nothing,
-    /// which is recorded.
-    fn give_way(&self) -> bool {
-        let Dialogue { path, tests, .. } = &self.dialogue;
-        let asks = |other: &report::Dialogue, test: TestId| {
-            other.is_for(test) && (other.end.is_none() || Outcome::of(other, test).is_answered())
-        };
-        let gives_way = self.dialogue.yields
-            && self.recorder.look(|report| {
-                let mut others = report.dialogues.iter().filter(|(number, other)| {
-                    **number != self.number && other.path == *path && other.is_shared()
-                });
-                others.any(|(_, other)| tests.iter().all(|test| asks(other, *test)))
-            });
-        if gives_way {
-            let (after_ms, tests) = (self.after_ms(), Vec::new());
-            self.recorder
-                .record(Event::Shared { dialogue: self.number, after_ms, tests });
-        }
-        gives_way
+    /// Records what the connection is for now.
+    fn share(&self, instead: &Instead) {
+        self.recorder.record(Event::Shared {
+            dialogue: self.planned.dialogue,
+            after_ms: self.after_ms(),
+            tests: ids(&instead.tests),
+        });
     }
 
     /// Writes what there is to write, or reads what there is to read; either may end the session.
@@ -252,68 +225,63 @@ impl<N: Network> Driver<'_, N> {
             + session
                 .poll_timeout()
                 .unwrap_or(self.opened.elapsed() + HANDSHAKE);
+        let too_late = |opened: Instant| opened.elapsed().max(deadline - opened);
         if !output.is_empty() {
             match timeout_at(deadline, write(stream, output)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return session.handle_disconnect(Some(words(&error))),
-                Err(_) => {
-                    return session
-                        .handle_timeout(self.opened.elapsed().max(deadline - self.opened));
-                }
+                Err(_) => return session.handle_timeout(too_late(self.opened)),
             }
         }
         match timeout_at(deadline, stream.read(buffer)).await {
             Ok(Ok(0)) => session.handle_disconnect(None),
             Ok(Ok(length)) => {
-                if let Some(farewells) = &self.dialogue.farewells {
-                    farewells.spare(session);
+                let dialogue = self.planned.dialogue;
+                let orderly = self.oversight.orderly(dialogue);
+                if orderly.after_rejection {
+                    session.skip_quit_reply(LastReply::Negative);
+                }
+                if orderly.after_acceptance {
+                    session.skip_quit_reply(LastReply::Positive);
                 }
                 session.handle_input(self.opened.elapsed(), &buffer[..length]);
             }
             Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
-            Err(_) => session.handle_timeout(self.opened.elapsed().max(deadline - self.opened)),
+            Err(_) => session.handle_timeout(too_late(self.opened)),
         }
     }
 
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {
-        let host = self.dialogue.way.host.as_deref();
-        let limit = HANDSHAKE.min(self.dialogue.reply_timeout);
-        let secured =
-            timeout(limit, self.network.secure(stream, host, self.dialogue.way.address)).await;
-        let (stream, tls) = secured.map_err(|_| TOO_LONG.to_owned())??;
-        self.recorder.record(Event::Secured {
-            dialogue: self.number,
-            after_ms: self.after_ms(),
-            tls,
-        });
+        let planned = self.planned;
+        let host = planned.way.host.as_deref();
+        let limit = HANDSHAKE.min(planned.reply_timeout);
+        let secured = timeout(limit, self.network.secure(stream, host, planned.way.address)).await;
+        let (stream, tls) = secured.map_err(|_| HANDSHAKE_TOO_LONG.to_owned())??;
+        let (dialogue, after_ms) = (planned.dialogue, self.after_ms());
+        self.recorder
+            .record(Event::Secured { dialogue, after_ms, tls });
         Ok(stream)
     }
 
     fn record(&self, event: SessionEvent) {
-        let (dialogue, after_ms) = (self.number, self.after_ms());
-        let test_of = |step: Option<usize>| {
-            step.and_then(|step| *self.dialogue.step_tests.get(step)?)
-                .map(String::from)
-        };
+        let (dialogue, after_ms) = (self.planned.dialogue, self.after_ms());
         match event {
             SessionEvent::Sent { stage, step, line } => {
-                self.recorder.record(Event::Sent {
-                    dialogue,
-                    after_ms,
-                    stage,
-                    test: test_of(step),
-                    line,
-                });
+                let test = self.test_of(step);
+                self.recorder
+                    .record(Event::Sent { dialogue, after_ms, stage, test, line });
             }
             SessionEvent::Replied { stage, step, reply } => {
+                let steps = &self.transaction.steps;
                 let purpose = step
-                    .and_then(|step| self.dialogue.transaction.steps.get(step))
+                    .and_then(|step| steps.get(step))
                     .map(|step| step.purpose);
+                let test = self.test_of(step);
                 self.recorder.record(Event::Replied {
                     dialogue,
                     after_ms,
                     stage,
-                    test: test_of(step),
+                    test,
                     purpose,
                     reply,
                 });
@@ -322,9 +290,20 @@ impl<N: Network> Driver<'_, N> {
         }
     }
 
-    fn after_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// The test that a step is for, where the dialogue is for several.
+    fn test_of(&self, step: Option<usize>) -> Option<String> {
+        let test = self.step_tests.get(step?).copied().flatten()?;
+        Some(test.id.to_string())
     }
+
+    fn after_ms(&self) -> u64 {
+        milliseconds_since(self.opened)
+    }
+}
+
+/// The time since a connection was opened, for the log.
+pub fn milliseconds_since(opened: Instant) -> u64 {
+    u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn write(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
@@ -332,17 +311,25 @@ async fn write(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
     stream.flush().await
 }
 
-async fn farewell(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
+async fn leave(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
     write(stream, output).await?;
     stream.shutdown().await
 }
 
 fn last_end(session: &mut Session) -> End {
-    let ends = std::iter::from_fn(|| session.poll_event()).filter_map(|event| match event {
-        SessionEvent::Ended(end) => Some(end),
-        _ => None,
-    });
-    ends.last().unwrap_or(End::Interrupted(Cause::Stopped))
+    let mut last = End::Interrupted(Cause::Stopped);
+    while let Some(event) = session.poll_event() {
+        if let SessionEvent::Ended(end) = event {
+            last = end;
+        }
+    }
+    last
+}
+
+/// Why there is no planned.
+pub fn connect_failure(error: &std::io::Error) -> Cause {
+    let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+    Cause::ConnectFailed { refused, error: words(error) }
 }
 
 /// An error in few words, without the operating system's number.

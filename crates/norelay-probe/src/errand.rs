@@ -26,6 +26,7 @@ use crate::{
     record::Sink,
     resolve::Resolver,
     scan::{self, Request, Scan},
+    secure::client_identity::ClientIdentity,
     surroundings::Surroundings,
 };
 
@@ -37,6 +38,8 @@ pub struct Errand<'a, N> {
     pub exchangers: Vec<MailExchanger>,
     /// What an earlier attempt has recorded: the empty report for a new run.
     pub known: Report,
+    /// The certificate to show under TLS, where the user has one.
+    pub client_identity: Option<Arc<ClientIdentity>>,
     /// The network to connect through.
     pub network: Arc<N>,
     /// The DNS for the mail domain that the server hosts. Without a resolver, that domain is not
@@ -57,7 +60,16 @@ impl<N: Network> Errand<'_, N> {
     pub async fn run(mut self) {
         self.find_local_domain().await;
         let Self {
-            request, exchangers, known, network, surroundings, sink, receipts, stop, ..
+            request,
+            exchangers,
+            known,
+            client_identity,
+            network,
+            surroundings,
+            sink,
+            receipts,
+            stop,
+            ..
         } = self;
         let surroundings = surroundings.filter(|_| !has_surroundings(&known));
         let local_domain = request.local_domain.clone();
@@ -70,7 +82,7 @@ impl<N: Network> Errand<'_, N> {
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         };
-        let scan = Scan { request, network, sink, receipts, stop };
+        let scan = Scan { request, client_identity, network, sink, receipts, stop };
         tokio::join!(scan_from(scan, &exchangers, known), looking);
     }
 

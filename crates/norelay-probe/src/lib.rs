@@ -11,7 +11,7 @@ mod certificate;
 pub mod drive;
 pub mod duration;
 pub mod errand;
-pub mod farewells;
+mod handover;
 pub mod identity;
 pub mod key_file;
 pub mod mailbox;

@@ -28,7 +28,6 @@ pub struct Recorder {
 
 struct State {
     report: Report,
-    dialogues: u32,
     /// The time that records get, where it isn't now.
     backdated: Option<Timestamp>,
 }
@@ -43,13 +42,7 @@ impl Recorder {
     /// A recorder that goes on where a report ends.
     #[must_use]
     pub fn resuming(sink: Arc<dyn Sink>, report: Report) -> Self {
-        let dialogues = report
-            .dialogues
-            .keys()
-            .next_back()
-            .copied()
-            .unwrap_or_default();
-        Self { sink, state: Mutex::new(State { report, dialogues, backdated: None }) }
+        Self { sink, state: Mutex::new(State { report, backdated: None }) }
     }
 
     /// Records an event.
@@ -74,20 +67,6 @@ impl Recorder {
             state.report.apply(record);
             self.sink.record(record);
         }
-        state.dialogues = state
-            .report
-            .dialogues
-            .keys()
-            .next_back()
-            .copied()
-            .unwrap_or(state.dialogues);
-    }
-
-    /// The number of the next dialogue.
-    pub fn next_dialogue(&self) -> u32 {
-        let mut state = self.state();
-        state.dialogues += 1;
-        state.dialogues
     }
 
     /// Looks at what was recorded until now.

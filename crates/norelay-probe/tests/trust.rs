@@ -298,9 +298,16 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
             .push(record.clone())
     });
     let (_stop, stop) = tokio::sync::watch::channel(false);
-    let report = norelay_probe::scan::Scan { request, network, sink, receipts: None, stop }
-        .run(exchangers)
-        .await;
+    let report = norelay_probe::scan::Scan {
+        request,
+        client_identity: None,
+        network,
+        sink,
+        receipts: None,
+        stop,
+    }
+    .run(exchangers)
+    .await;
     let connections = said.lock().expect("no test panics with it").len();
     assert_eq!(report.dialogues.len(), connections);
     let numbers: Vec<u32> = report.dialogues.keys().copied().collect();

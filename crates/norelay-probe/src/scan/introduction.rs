@@ -9,16 +9,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use norelay_core::{
+    asking::{PlannedDialogue, words},
     event::{Event, MailExchanger, Path, Record},
     octets::Octets,
-    path::PathId,
-    smtp::{Hello, Transaction},
+    smtp::{Hello, Security, Transaction},
 };
 use tokio::sync::watch;
 
-use super::{Request, ways, words};
+use super::{Request, host_name};
 use crate::{
-    drive::{self, Dialogue},
+    drive::{Alone, drive},
     network::Network,
     record::Recorder,
     resolve::Resolver,
@@ -38,7 +38,7 @@ pub async fn introduce<N: Network>(
     }
     let Some(way) = exchangers
         .iter()
-        .find_map(|exchanger| ways(request, exchanger).next())
+        .find_map(|exchanger| request.paths_to(exchanger).next())
     else {
         return;
     };
@@ -70,10 +70,11 @@ pub async fn own_name<N: Network>(
         .helo
         .clone()
         .unwrap_or_else(|| request.domain.clone());
-    let dialogue = greeting(way.clone(), helo, request);
-    recorder.record(Event::PathAdded { path: PathId::FIRST, way, tests: Vec::new() });
-    drive::drive(network, &recorder, dialogue).await;
-    let name = recorder.look(|report| words::own_name(report, PathId::FIRST));
+    let transaction = greeting(helo, way.security);
+    let planned = PlannedDialogue::alone(way.clone(), transaction.clone(), request.reply_timeout);
+    recorder.record(Event::PathAdded { path: planned.path, way, tests: Vec::new() });
+    drive(network, &recorder, &Alone, &planned, (transaction, Vec::new())).await;
+    let name = recorder.look(|report| words::own_name(report, planned.path, host_name));
     // The run adds the path itself.
     request.introduction = records
         .lock()
@@ -83,11 +84,11 @@ pub async fn own_name<N: Network>(
 }
 
 /// A dialogue that goes no further than EHLO.
-fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
-    let transaction = Transaction {
+fn greeting(helo: String, security: Security) -> Transaction {
+    Transaction {
         preface: Octets::default(),
         hello: Hello::Ehlo(helo),
-        security: way.security,
+        security,
         steps: Vec::new(),
         message: None,
         pipelining: false,
@@ -95,18 +96,5 @@ fn greeting(way: Path, helo: String, request: &Request) -> Dialogue {
         chunking: false,
         injects: false,
         ambiguous: false,
-    };
-    Dialogue {
-        path: PathId::FIRST,
-        way,
-        tests: Vec::new(),
-        proof: false,
-        attempt: 0,
-        transaction,
-        step_tests: Vec::new(),
-        reply_timeout: request.reply_timeout,
-        farewells: None,
-        further: None,
-        yields: false,
     }
 }

@@ -206,7 +206,6 @@ pub fn request() -> Request {
         max_messages: 3,
         credentials: None,
         seen_as_expected: None,
-        client_identity: None,
         introduction: Vec::new(),
     }
 }
@@ -252,7 +251,9 @@ pub async fn run_from(
             .expect("nothing panics")
             .push(record.clone())
     });
-    let scan = scan::Scan { request, network: network.clone(), sink, receipts, stop: stopped };
+    let (client_identity, stop) = (None, stopped);
+    let scan =
+        scan::Scan { request, client_identity, network: network.clone(), sink, receipts, stop };
     let report = match report {
         Some(report) => scan.resume(report).await,
         None => scan.run(exchangers).await,

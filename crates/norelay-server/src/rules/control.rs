@@ -25,14 +25,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
+    asking::PlannedDialogue,
     event::{Event, Path, Record},
     octets::Octets,
-    path::PathId,
     smtp::{Hello, Purpose, Security, Stage, Step, Transaction},
     token::TokenKey,
 };
 use norelay_probe::{
-    drive::{self, Dialogue},
+    drive::{Alone, drive},
     network::{Internet, Network},
     record::Recorder,
     target::{Host, Target, host_name},
@@ -478,20 +478,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
         ambiguous: false,
     };
     let way = Path { host: None, address, port: 25, security: Security::Plain };
-    let step_tests = vec![None; transaction.steps.len()];
-    let dialogue = Dialogue {
-        path: PathId::FIRST,
-        way,
-        tests: Vec::new(),
-        proof: true,
-        attempt: 0,
-        transaction,
-        step_tests,
-        reply_timeout: REPLY_TIMEOUT,
-        farewells: None,
-        further: None,
-        yields: false,
-    };
+    let planned = PlannedDialogue::alone(way, transaction.clone(), REPLY_TIMEOUT);
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let hearing = heard.clone();
     let recorder = Recorder::new(Arc::new(move |record: &Record| {
@@ -500,7 +487,7 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
             .unwrap_or_else(PoisonError::into_inner)
             .push(record.event.clone());
     }));
-    drive::drive(network, &recorder, dialogue).await;
+    drive(network, &recorder, &Alone, &planned, (transaction, Vec::new())).await;
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     judge(&heard)
 }

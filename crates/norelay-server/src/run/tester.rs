@@ -106,6 +106,7 @@ impl Tester for Probe {
                 request,
                 exchangers,
                 known,
+                client_identity: None,
                 network,
                 resolver: resolver.as_ref(),
                 surroundings: surroundings.as_ref(),

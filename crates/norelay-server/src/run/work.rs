@@ -326,7 +326,6 @@ fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
         max_messages: config.test.messages as usize,
         credentials: None,
         seen_as_expected: config.test.seen_as_expected,
-        client_identity: None,
         introduction: Vec::new(),
     }
 }

@@ -137,6 +137,7 @@ impl Session {
                     request,
                     exchangers,
                     known: Report::default(),
+                    client_identity: self.client_identity.clone(),
                     network: Arc::new(arguments.network()),
                     resolver: Some(&self.resolver),
                     surroundings: Some(&self.surroundings),
@@ -245,7 +246,9 @@ impl Session {
         receipts: Option<mpsc::Receiver<Receipt>>,
     ) -> Scan<Internet> {
         let network = Arc::new(arguments.network());
-        Scan { request, network, sink: progress.clone(), receipts, stop: self.stop.clone() }
+        let (sink, stop) = (progress.clone(), self.stop.clone());
+        let client_identity = self.client_identity.clone();
+        Scan { request, client_identity, network, sink, receipts, stop }
     }
 
     /// A run's name and key, and where its messages are seen.
@@ -367,7 +370,6 @@ impl Session {
             max_messages: arguments.messages,
             credentials: self.credentials.clone(),
             seen_as_expected: arguments.seen_as_expected,
-            client_identity: self.client_identity.clone(),
         }
     }
 

@@ -9,9 +9,20 @@
 //! - A test that says DATA comes last: where the answer is 354, the connection is of no more use.
 
 use crate::{
-    catalogue::{Line, RelayTest, TestId},
+    catalogue::{Line, RelayTest},
     smtp::{Hello, Purpose, Reply, Stage, Step, Transaction},
 };
+
+/// The tests that may share a connection, and what is said for them all after the introduction.
+#[derive(Clone, Debug)]
+pub struct Further {
+    /// The tests, the connection's own among them.
+    pub tests: Vec<&'static RelayTest>,
+    /// What is said.
+    pub steps: Vec<Step>,
+    /// The test that each step is for.
+    pub step_tests: Vec<Option<&'static RelayTest>>,
+}
 
 /// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and
 /// answers later ones late.
@@ -177,7 +188,7 @@ fn says_data(test: &RelayTest) -> bool {
 #[must_use]
 pub fn join(
     asked: Vec<(&'static RelayTest, Transaction)>,
-) -> Option<(Transaction, Vec<Option<TestId>>)> {
+) -> Option<(Transaction, Vec<Option<&'static RelayTest>>)> {
     let mut joined = asked.first()?.1.clone();
     if asked.iter().any(|(test, _)| introduces(test)) {
         joined.hello = Hello::Silent;
@@ -198,7 +209,7 @@ pub fn join(
             let purpose =
                 if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
             steps.push(Step { purpose, requires: None, ..step });
-            tests.push(Some(test.id));
+            tests.push(Some(test));
         }
     }
     joined.steps = steps;
@@ -333,7 +344,7 @@ mod tests {
             .zip([("localhost", ids[1]), ("[127.0.0.1]", ids[2])])
         {
             assert_eq!(
-                (line.as_str(), test.map(TestId::as_str)),
+                (line.as_str(), test.map(|test| test.id.as_str())),
                 (format!("HELO {name}").as_str(), Some(id))
             );
         }

@@ -11,7 +11,7 @@
 use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
-    catalogue::{Group, PLAIN, RelayTest, Strength, TestId},
+    catalogue::{Group, PLAIN, RelayTest, Strength},
     octets::Octets,
     path::PathId,
     smtp::{Purpose, Stage, Step, Transaction},
@@ -24,7 +24,7 @@ const MAX_RECIPIENTS: usize = 20;
 /// An accepted test, and what its dialogue said.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Its path.
+    /// The index of its path.
     pub path: PathId,
     /// The test.
     pub test: &'static RelayTest,
@@ -36,8 +36,8 @@ pub struct Candidate {
 
 /// Tests whose proof is one message.
 #[derive(Clone, Debug)]
-pub struct Proof {
-    /// Their path.
+pub struct ProofMessage {
+    /// The index of their path.
     pub path: PathId,
     /// The tests, each with its recipient.
     pub candidates: Vec<Candidate>,
@@ -46,20 +46,20 @@ pub struct Proof {
 /// Chooses at most `budget` messages: the first of every path before the second of any, and on each
 /// path those whose acceptance says most.
 #[must_use]
-pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
-    let mut proofs: Vec<Proof> = Vec::new();
+pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<ProofMessage> {
+    let mut proofs: Vec<ProofMessage> = Vec::new();
     for candidate in candidates
         .into_iter()
         .filter(|candidate| candidate.test.spares_bystanders())
     {
         match proofs.iter_mut().find(|proof| proof.may_take(&candidate)) {
             Some(proof) => proof.candidates.push(candidate),
-            None => proofs.push(Proof { path: candidate.path, candidates: vec![candidate] }),
+            None => proofs.push(ProofMessage { path: candidate.path, candidates: vec![candidate] }),
         }
     }
-    proofs.sort_by_key(Proof::rank);
+    proofs.sort_by_key(ProofMessage::rank);
     let mut turns = std::collections::BTreeMap::new();
-    let mut in_turn: Vec<(u32, Proof)> = proofs
+    let mut in_turn: Vec<(u32, ProofMessage)> = proofs
         .into_iter()
         .map(|proof| {
             let turn = turns
@@ -77,7 +77,7 @@ pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<Proof> {
         .collect()
 }
 
-impl Proof {
+impl ProofMessage {
     /// Only plain dialogues can share a message: their steps are MAIL and RCPT. Where the sender
     /// proves, it is the test's own.
     fn may_take(&self, candidate: &Candidate) -> bool {
@@ -113,7 +113,7 @@ impl Proof {
     /// The transaction that sends the message, and the test that each of its steps is for, where it
     /// is for one of several.
     #[must_use]
-    pub fn transaction(&self, message: Octets) -> (Transaction, Vec<Option<TestId>>) {
+    pub fn transaction(&self, message: Octets) -> (Transaction, Vec<Option<&'static RelayTest>>) {
         let mut transaction = self.candidates[0].transaction.clone();
         transaction.message = Some(message);
         if self.candidates.len() == 1 {
@@ -132,7 +132,7 @@ impl Proof {
                 transaction
                     .steps
                     .push(Step { purpose: Purpose::Attempt, ..step.clone() });
-                tests.push(Some(candidate.test.id));
+                tests.push(Some(candidate.test));
             }
         }
         (transaction, tests)
@@ -141,7 +141,7 @@ impl Proof {
 
 /// What the message tells its reader.
 #[derive(Clone, Debug)]
-pub struct Particulars<'a> {
+pub struct MessageParticulars<'a> {
     /// The probe domain.
     pub domain: &'a str,
     /// The token address of the sender, in full: the only one that a reply could go to.
@@ -157,12 +157,12 @@ pub struct Particulars<'a> {
     /// When it is sent.
     pub at: Timestamp,
     /// How it is worded.
-    pub wording: Wording,
+    pub wording: MessageWording,
 }
 
 /// How a message is worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wording {
+pub enum MessageWording {
     /// It says what it is in its subject.
     Plain,
     /// For servers whose filters refuse the words "relay" and "test": only the text says what it
@@ -172,18 +172,20 @@ pub enum Wording {
 
 /// The message that proves a group of tests: 7-bit, under 2 KiB, with CRLF line ends.
 #[must_use]
-pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
-    let Particulars { domain, from, token, at, wording, .. } = particulars;
+pub fn message(proof: &ProofMessage, particulars: &MessageParticulars<'_>) -> Octets {
+    let MessageParticulars { domain, from, token, at, wording, .. } = particulars;
     let date = rfc2822::DateTimePrinter::new()
         .timestamp_to_string(at)
         .unwrap_or_default();
     let (name, subject, text) = match wording {
-        Wording::Plain => (
+        MessageWording::Plain => (
             "SMTP relay test",
             format!("SMTP relay test of {}, requested by its administrator", particulars.target),
             plain_text(proof, particulars),
         ),
-        Wording::Neutral => ("norelay", "Delivery check".to_owned(), neutral_text(particulars)),
+        MessageWording::Neutral => {
+            ("norelay", "Delivery check".to_owned(), neutral_text(particulars))
+        }
     };
     let message = format!(
         "From: {name} <{from}>\r\n\
@@ -202,8 +204,8 @@ pub fn message(proof: &Proof, particulars: &Particulars<'_>) -> Octets {
     message.into()
 }
 
-fn plain_text(proof: &Proof, particulars: &Particulars<'_>) -> String {
-    let Particulars { domain, token, target, helo, version, .. } = particulars;
+fn plain_text(proof: &ProofMessage, particulars: &MessageParticulars<'_>) -> String {
+    let MessageParticulars { domain, token, target, helo, version, .. } = particulars;
     let ids: Vec<_> = proof
         .candidates
         .iter()
@@ -229,8 +231,8 @@ fn plain_text(proof: &Proof, particulars: &Particulars<'_>) -> String {
     )
 }
 
-fn neutral_text(particulars: &Particulars<'_>) -> String {
-    let Particulars { domain, token, target, helo, version, .. } = particulars;
+fn neutral_text(particulars: &MessageParticulars<'_>) -> String {
+    let MessageParticulars { domain, token, target, helo, version, .. } = particulars;
     format!(
         "norelay {version} handed this message to\r\n\
          \x20 {target}\r\n\
@@ -267,8 +269,7 @@ mod tests {
         let transaction = test
             .transaction(&words, Security::Plain)
             .expect("the words suffice");
-        let path = PathId::new(path);
-        Candidate { path, test, sender: test.reverse_path, transaction }
+        Candidate { path: PathId::new(path), test, sender: test.reverse_path, transaction }
     }
 
     fn chosen(candidates: &[(u8, &str)], budget: usize) -> Vec<String> {
@@ -276,7 +277,7 @@ mod tests {
             .iter()
             .map(|(path, id)| candidate(*path, id))
             .collect();
-        let show = |proof: Proof| {
+        let show = |proof: ProofMessage| {
             let ids: Vec<_> = proof
                 .candidates
                 .iter()
@@ -328,7 +329,7 @@ mod tests {
     fn the_message_is_plain_and_small() {
         let proof =
             choose(vec![candidate(0, "percent-host"), candidate(0, "bang-host")], 1).remove(0);
-        let particulars = Particulars {
+        let particulars = MessageParticulars {
             domain: "probe.example",
             from: "nrtoken@probe.example",
             token: "nrmessage",
@@ -336,11 +337,14 @@ mod tests {
             helo: "h.probe.example",
             version: "0.1.0",
             at: Timestamp::UNIX_EPOCH,
-            wording: Wording::Plain,
+            wording: MessageWording::Plain,
         };
         let plain = message(&proof, &particulars).to_text();
-        let neutral =
-            message(&proof, &Particulars { wording: Wording::Neutral, ..particulars }).to_text();
+        let neutral = message(
+            &proof,
+            &MessageParticulars { wording: MessageWording::Neutral, ..particulars },
+        )
+        .to_text();
         for text in [&plain, &neutral] {
             assert!(text.is_ascii() && text.len() < 2048);
             assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
@@ -353,8 +357,11 @@ mod tests {
             .to_lowercase();
         assert!(!words.contains("relay") && !words.contains("test"), "{neutral}");
         let (transaction, tests) = proof.transaction(plain.into());
-        let expected = [None, Some("percent-host"), Some("bang-host")];
-        assert_eq!(tests, expected.map(|id| id.map(TestId::named)));
+        let ids: Vec<_> = tests
+            .iter()
+            .map(|test| test.map(|test| test.id.as_str()))
+            .collect();
+        assert_eq!(ids, [None, Some("percent-host"), Some("bang-host")]);
         assert!(
             transaction.steps[1..]
                 .iter()

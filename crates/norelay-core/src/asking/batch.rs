@@ -1,0 +1,498 @@
+//! A batch of tests on one path: on as few connections as the server should have, when the
+//! scheduler says so.
+//!
+//! Rules:
+//! - Where the server counts connections, tests share one; otherwise each test has its own.
+//! - A test whose sender is rejected on its own account is asked again from the foreign sender, on
+//!   a second connection of the same job.
+//! - What the server is known not to offer is recorded, and takes no connection.
+//! - Where it turns out, while connections are open, that the server counts them, no more are
+//!   opened; what is left begins anew on shared ones.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    AskingTurn, Standing, evidence,
+    senders::{self, RejectedSenders},
+    sharing::{self, Further},
+    talk::{Conversation, DialogueDraft, Round},
+};
+use crate::{
+    catalogue::{FOREIGN_SENDER, MissingWord, RelayTest},
+    check::Outcome,
+    event::Event,
+    schedule::{Action, Ending, Limits, Scheduler, Start},
+    smtp::{Cause, Hello, Security, Transaction},
+};
+
+/// Tests on one connection, where a server counts connections: Debian's sendmail accepts ten
+/// connections in ten minutes, and has no limit that a hundred and more rejected transactions on
+/// one would meet. The thorough profile's tests fit on one.
+const MAX_SHARING: usize = 150;
+/// Exim's `smtp_max_synprot_errors`, by default.
+pub(super) const MAX_IRREGULAR: usize = 3;
+
+/// A test, and the template of the sender that it is asked from.
+pub(super) type Asked = (&'static RelayTest, &'static str);
+
+/// What all batches of one round on a path share.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub round: Round,
+    rejected_senders: RejectedSenders,
+    /// Connections at once beside which the server rejected another.
+    pub most_at_once: usize,
+}
+
+impl Memory {
+    /// The memory of a round of which nothing is known yet.
+    pub fn new(round: Round) -> Self {
+        Self { round, rejected_senders: RejectedSenders::default(), most_at_once: usize::MAX }
+    }
+
+    /// The tests with the senders that they are asked from.
+    pub fn with_senders(&self, tests: impl IntoIterator<Item = &'static RelayTest>) -> Vec<Asked> {
+        tests
+            .into_iter()
+            .map(|test| (test, self.rejected_senders.sender_for(test)))
+            .collect()
+    }
+}
+
+/// Tests that are asked under one scheduler after another, until all have their answers.
+#[derive(Debug)]
+pub(super) struct Batch {
+    limits: Limits,
+    tests: Vec<&'static RelayTest>,
+    /// What each connection may ask beside its own test, for the first scheduler.
+    further: Vec<Vec<&'static RelayTest>>,
+    pass: Option<Pass>,
+}
+
+/// The tests under one scheduler.
+#[derive(Debug)]
+struct Pass {
+    groups: Vec<Vec<&'static RelayTest>>,
+    further: Vec<Vec<&'static RelayTest>>,
+    is_shared: bool,
+    scheduler: Scheduler,
+    running: BTreeMap<usize, BatchJob>,
+    announced: Option<Duration>,
+}
+
+/// How a batch stands after a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Connections are open, or a time has to come.
+    Goes,
+    /// Everything is answered that will be; the cause where the path is to be given up.
+    Over(Option<Cause>),
+}
+
+impl Batch {
+    /// A batch of these tests. The connection of each test may ask its `further` tests too, where
+    /// the greeting shows a server that accepts many questions on one connection.
+    pub fn new(
+        tests: Vec<&'static RelayTest>,
+        limits: Limits,
+        further: Vec<Vec<&'static RelayTest>>,
+    ) -> Self {
+        Self { limits, tests, further, pass: None }
+    }
+
+    /// Does what can be done now.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> Course {
+        loop {
+            let pass = self.pass.get_or_insert_with(|| {
+                let further = std::mem::take(&mut self.further);
+                Pass::new(std::mem::take(&mut self.tests), self.limits, further, turn, memory)
+            });
+            if pass.poll(turn, memory) == Standing::Waits {
+                return Course::Goes;
+            }
+            memory.most_at_once = memory.most_at_once.min(pass.scheduler.borne());
+            let left = pass.left();
+            let blocked = pass.scheduler.blocked().cloned();
+            if left.is_empty() || blocked.is_some() {
+                return Course::Over(blocked);
+            }
+            let answered = pass.groups.len().saturating_sub(left.len());
+            self.limits.answered += u32::try_from(answered).unwrap_or_default();
+            (self.tests, self.pass) = (left, None);
+        }
+    }
+}
+
+impl Pass {
+    fn new(
+        tests: Vec<&'static RelayTest>,
+        limits: Limits,
+        further: Vec<Vec<&'static RelayTest>>,
+        turn: &AskingTurn<'_>,
+        memory: &Memory,
+    ) -> Self {
+        let is_shared = turn.counts_connections(&memory.round.way);
+        let groups = groups(tests, is_shared, turn, memory);
+        let scheduler = Scheduler::new(groups.len(), limits);
+        Self { groups, further, is_shared, scheduler, running: BTreeMap::new(), announced: None }
+    }
+
+    /// The tests that were not begun, in order.
+    fn left(&self) -> Vec<&'static RelayTest> {
+        self.scheduler
+            .left()
+            .flat_map(|job| self.groups[job].iter().copied())
+            .collect()
+    }
+
+    /// [`Standing::Over`] once nothing runs and nothing is to be begun under this scheduler.
+    fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> Standing {
+        loop {
+            self.poll_running(turn, memory);
+            if !self.is_shared
+                && self.further.is_empty()
+                && turn.counts_connections(&memory.round.way)
+            {
+                return if self.running.is_empty() { Standing::Over } else { Standing::Waits };
+            }
+            match self.scheduler.next(turn.now.elapsed) {
+                Action::Finish => return Standing::Over,
+                Action::Start(start) => self.begin(turn, memory, start),
+                Action::Wait { until, why, .. } => {
+                    turn.announce(&mut self.announced, memory.round.path, until, why);
+                    return Standing::Waits;
+                }
+            }
+        }
+    }
+
+    fn poll_running(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) {
+        let scheduler = &mut self.scheduler;
+        self.running.retain(|number, job| {
+            let Some((ending, took)) = job.poll(turn, memory) else { return true };
+            scheduler.finished(*number, &ending, took, turn.now.elapsed);
+            false
+        });
+    }
+
+    fn begin(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory, start: Start) {
+        let tests = self.groups[start.job].clone();
+        let further = match self.further.get(start.job) {
+            Some(further) if !self.is_shared && start.attempt == 0 => further.clone(),
+            _ => Vec::new(),
+        };
+        match BatchJob::begin(turn, memory, tests, further, start) {
+            Some(job) => drop(self.running.insert(start.job, job)),
+            None => {
+                let now = turn.now.elapsed;
+                self.scheduler
+                    .finished(start.job, &Ending::NotAsked, Duration::ZERO, now);
+            }
+        }
+    }
+}
+
+/// The tests by connection: one each, where they do not share.
+fn groups(
+    tests: Vec<&'static RelayTest>,
+    is_shared: bool,
+    turn: &AskingTurn<'_>,
+    memory: &Memory,
+) -> Vec<Vec<&'static RelayTest>> {
+    if !is_shared {
+        return tests.into_iter().map(|test| vec![test]).collect();
+    }
+    let Round { path, way, .. } = &memory.round;
+    let hellos = way.security != Security::StartTls;
+    sharing::groups(tests, MAX_SHARING, hellos, |test| {
+        evidence::is_known_offered(turn.report, *path, test)
+    })
+}
+
+/// Some tests on one connection, and those whose sender was rejected on a second.
+#[derive(Debug)]
+struct BatchJob {
+    start: Start,
+    began: Duration,
+    /// How long the longer of its connections took.
+    took: Duration,
+    are_left: bool,
+    leg: Leg,
+    talk: Conversation,
+}
+
+#[derive(Debug)]
+enum Leg {
+    /// The tests from their own senders, and what the connection may ask beside them.
+    First { asked: Vec<Asked>, further: Vec<Asked> },
+    /// Those whose sender was rejected, from the foreign sender; and what the first leg showed.
+    Second { asked: Vec<Asked>, first: Vec<Answered> },
+}
+
+/// A test, the sender that it was asked from, and its outcome.
+type Answered = (&'static RelayTest, &'static str, Outcome);
+
+impl BatchJob {
+    /// Begins a job, unless there is nothing to ask.
+    fn begin(
+        turn: &mut AskingTurn<'_>,
+        memory: &mut Memory,
+        tests: Vec<&'static RelayTest>,
+        further: Vec<&'static RelayTest>,
+        start: Start,
+    ) -> Option<Self> {
+        let (now, are_left) = to_ask(turn, &memory.round, tests, start);
+        let (asked, further) = (memory.with_senders(now), memory.with_senders(further));
+        let plan = plan(turn, memory, &asked, &further, start)?;
+        let talk = Conversation::begin(turn, &memory.round, plan);
+        let began = turn.now.elapsed;
+        let leg = Leg::First { asked, further };
+        Some(Self { start, began, took: Duration::ZERO, are_left, leg, talk })
+    }
+
+    /// How the job ended for the scheduler, and how long its longer connection took.
+    fn poll(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        memory: &mut Memory,
+    ) -> Option<(Ending, Duration)> {
+        let number = self.talk.poll(turn, &mut memory.round)?;
+        if let Some(dialogue) = turn.report.dialogues.get(&number) {
+            turn.connections.learn(memory.round.id, dialogue);
+        }
+        self.took = self.took.max(turn.now.elapsed.saturating_sub(self.began));
+        match &mut self.leg {
+            Leg::First { asked, further } => {
+                let asked = asked.iter().chain(further.iter());
+                let first = answers(turn, number, asked);
+                if first.is_empty() {
+                    return Some((Ending::NotAsked, self.took));
+                }
+                self.ask_again(turn, memory, first)
+            }
+            Leg::Second { asked, first } => {
+                let second = answers(turn, number, asked.iter());
+                let first = std::mem::take(first);
+                Some((ending(&first, &second, asked, self.are_left), self.took))
+            }
+        }
+    }
+
+    /// Begins the second leg where a sender was rejected that its test is not about.
+    fn ask_again(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        memory: &mut Memory,
+        first: Vec<Answered>,
+    ) -> Option<(Ending, Duration)> {
+        let plain = evidence::plain_refusal(turn.report, memory.round.path);
+        let mut again: Vec<Asked> = Vec::new();
+        for (test, sender, outcome) in &first {
+            if !senders::may_be_about_sender(test, sender, outcome, plain) {
+                continue;
+            }
+            again.push((test, FOREIGN_SENDER));
+            if !senders::is_said_to_plain(outcome, plain) {
+                let noted = memory.rejected_senders.add(memory.round.path, test);
+                if let Some(noted) = noted {
+                    turn.record(noted);
+                }
+            }
+        }
+        match plan(turn, memory, &again, &[], self.start) {
+            Some(plan) => {
+                self.talk = Conversation::begin(turn, &memory.round, plan);
+                self.began = turn.now.elapsed;
+                self.leg = Leg::Second { asked: again, first };
+                None
+            }
+            None => Some((ending(&first, &[], &again, self.are_left), self.took)),
+        }
+    }
+}
+
+/// What a job asks now, and whether it leaves some tests for its next connection.
+fn to_ask(
+    turn: &mut AskingTurn<'_>,
+    round: &Round,
+    tests: Vec<&'static RelayTest>,
+    start: Start,
+) -> (Vec<&'static RelayTest>, bool) {
+    let (mut in_vain, mut others) = (Vec::new(), Vec::new());
+    for test in tests {
+        if start.attempt > 0 && evidence::is_answered(turn.report, round.path, test) {
+            continue;
+        }
+        if turn.note_missing_offer(round, test) {
+            continue;
+        }
+        match evidence::was_first_in_vain(turn.report, round.path, test) {
+            true => in_vain.push(test),
+            false => others.push(test),
+        }
+    }
+    let are_left = !in_vain.is_empty() && !others.is_empty();
+    (if others.is_empty() { in_vain } else { others }, are_left)
+}
+
+/// The dialogue that asks these tests; nothing where there is none to ask. What lacks a word is
+/// recorded and left out.
+fn plan(
+    turn: &mut AskingTurn<'_>,
+    memory: &Memory,
+    asked: &[Asked],
+    further: &[Asked],
+    start: Start,
+) -> Option<DialogueDraft> {
+    let mut made = Vec::new();
+    for (test, sender) in asked {
+        if let Some(transaction) = turn.transaction(&memory.round, test, sender, start) {
+            made.push((*test, transaction));
+        }
+    }
+    let tests: Vec<_> = made.iter().map(|(test, _)| *test).collect();
+    let instead = instead(turn, &memory.round, &made, further);
+    let (transaction, step_tests) = match made.len() {
+        0 => return None,
+        1 => (made.remove(0).1, Vec::new()),
+        _ => sharing::join(made)?,
+    };
+    let are_own_senders = asked
+        .iter()
+        .all(|(test, sender)| *sender == test.reverse_path);
+    Some(DialogueDraft {
+        tests,
+        transaction: Transaction { awaits_quit_reply: true, ..transaction },
+        step_tests,
+        proof: false,
+        attempt: start.attempt,
+        further: instead,
+        yields: further.is_empty() && are_own_senders,
+    })
+}
+
+/// What a connection may ask in the place of what was made for it, if there is more to ask: of a
+/// server with endless patience, and of one with less.
+fn instead(
+    turn: &AskingTurn<'_>,
+    round: &Round,
+    made: &[(&'static RelayTest, Transaction)],
+    further: &[Asked],
+) -> Option<[Further; 2]> {
+    let joined = |most_irregular| {
+        let more = bearable(turn, round, further, most_irregular);
+        let asked: Vec<_> = made.iter().cloned().chain(more).collect();
+        let tests: Vec<_> = asked.iter().map(|(test, _)| *test).collect();
+        let (transaction, step_tests) = sharing::join(asked)?;
+        (tests.len() > made.len()).then_some(Further {
+            tests,
+            steps: transaction.steps,
+            step_tests,
+        })
+    };
+    Some([joined(usize::MAX)?, joined(MAX_IRREGULAR)?])
+}
+
+/// What is said for those tests whose words are all known, with at most so many syntax errors (by
+/// Exim's rules).
+pub(super) fn bearable(
+    turn: &AskingTurn<'_>,
+    round: &Round,
+    asked: &[Asked],
+    most_irregular: usize,
+) -> Vec<(&'static RelayTest, Transaction)> {
+    let mut irregular = 0;
+    let mut made = Vec::new();
+    for (test, sender) in asked {
+        let words = turn.words(round, test);
+        let Ok(transaction) = test.transaction_from(sender, &words, round.way.security) else {
+            continue;
+        };
+        let is_irregular = sharing::is_irregular(&transaction);
+        irregular += usize::from(is_irregular);
+        if irregular <= most_irregular || !is_irregular {
+            made.push((*test, transaction));
+        }
+    }
+    made
+}
+
+/// The answers of those tests that a dialogue was for.
+fn answers<'a>(
+    turn: &AskingTurn<'_>,
+    number: u32,
+    asked: impl Iterator<Item = &'a Asked>,
+) -> Vec<Answered> {
+    let Some(dialogue) = turn.report.dialogues.get(&number) else { return Vec::new() };
+    asked
+        .filter(|(test, _)| dialogue.is_for(test.id))
+        .map(|(test, sender)| (*test, *sender, Outcome::of(dialogue, test.id)))
+        .collect()
+}
+
+/// What the outcomes of both legs mean for the scheduler.
+fn ending(first: &[Answered], second: &[Answered], again: &[Asked], are_left: bool) -> Ending {
+    let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
+    let open = first
+        .iter()
+        .filter(|(test, ..)| !is_again(test))
+        .chain(second)
+        .map(|(test, _, outcome)| senders::ending_of(test, outcome))
+        .find(|ending| *ending != Ending::Answered);
+    let outcomes: Vec<_> = first.iter().map(|(_, _, outcome)| outcome).collect();
+    senders::ending_of_all(&outcomes, open, are_left)
+}
+
+impl AskingTurn<'_> {
+    /// True if the server counts connections and accepts many questions on each; never where the
+    /// user wants it slow.
+    pub(super) fn counts_connections(&self, way: &crate::event::Path) -> bool {
+        !self.request.slow && evidence::counts_connections(self.report, way.endpoint())
+    }
+
+    /// True if the server has never offered on this path what the test needs, which is recorded.
+    pub(super) fn note_missing_offer(&mut self, round: &Round, test: &RelayTest) -> bool {
+        let keyword = evidence::missing_offer(self.report, round.path, test);
+        if let Some(keyword) = keyword {
+            self.not_run(round, test, format!("the server does not offer {keyword}"));
+        }
+        keyword.is_some()
+    }
+
+    /// Records that a test is not run on a path, and why.
+    pub(super) fn not_run(&mut self, round: &Round, test: &RelayTest, why: String) {
+        self.record(Event::NotRun { path: round.path, test: test.id.to_string(), why });
+    }
+
+    /// What to say for a test, unless a word is missing, which is recorded.
+    pub(super) fn transaction(
+        &mut self,
+        round: &Round,
+        test: &'static RelayTest,
+        sender: &str,
+        start: Start,
+    ) -> Option<Transaction> {
+        let words = self.words(round, test);
+        let made = test.transaction_from(sender, &words, round.way.security);
+        let mut transaction = self.made(round, test, made)?;
+        transaction.pipelining &= start.pipelining;
+        if let (true, Hello::Ehlo(name)) = (start.helo, &transaction.hello) {
+            transaction.hello = Hello::Helo(name.clone());
+        }
+        Some(transaction)
+    }
+
+    /// What was made, unless a word is missing, which is recorded.
+    pub(super) fn made(
+        &mut self,
+        round: &Round,
+        test: &RelayTest,
+        made: Result<Transaction, MissingWord>,
+    ) -> Option<Transaction> {
+        if let Err(missing) = &made {
+            let why = format!("nothing is known that could stand for {{{}}}", missing.0);
+            self.not_run(round, test, why);
+        }
+        made.ok()
+    }
+}

@@ -1,0 +1,224 @@
+//! What the report of a run shows so far, as the questions that the asking puts to it.
+//!
+//! Rules:
+//! - Every function reads the report alone and decides nothing: what an answer means for the next
+//!   step stands in the other files.
+
+use crate::{
+    catalogue::{RelayTest, TestRole, by_role},
+    check::{Outcome, Reason, verdict},
+    event::Path,
+    path::{Endpoint, PathId},
+    report::{Dialogue, PathView, Report},
+    smtp::{Cause, End, Security, Stage},
+};
+
+use super::sharing::Patience;
+
+/// The dialogues of a path, oldest first.
+pub(super) fn dialogues(report: &Report, path: PathId) -> impl Iterator<Item = &Dialogue> {
+    report.path(path).into_iter().flat_map(PathView::dialogues)
+}
+
+/// The latest dialogue of a test on a path.
+fn latest<'a>(report: &'a Report, path: PathId, test: &RelayTest) -> Option<&'a Dialogue> {
+    report.path(path)?.latest_of(test.id)
+}
+
+/// True if the latest dialogue of a test has answered the test, in this process or before the run
+/// was stopped.
+pub(super) fn is_answered(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    latest(report, path, test).is_some_and(|dialogue| match Outcome::of(dialogue, test.id) {
+        // On a shared connection, the other tests may have been too much for the server.
+        Outcome::Refused { reason: Reason::RateLimited, .. } => !dialogue.is_shared(),
+        outcome => outcome.is_answered(),
+    })
+}
+
+/// The outcome of a test in one dialogue.
+pub(super) fn outcome(report: &Report, dialogue: u32, test: &RelayTest) -> Outcome {
+    match report.dialogues.get(&dialogue) {
+        Some(dialogue) => Outcome::of(dialogue, test.id),
+        None => Outcome::Interrupted { cause: Cause::Stopped },
+    }
+}
+
+/// Where and why the plain test was rejected, whose sender is at the probe domain.
+pub(super) type PlainRefusal = Option<(Stage, Reason)>;
+
+/// Returns where and why the latest dialogue of the plain test was rejected.
+pub(super) fn plain_refusal(report: &Report, path: PathId) -> PlainRefusal {
+    let plain = by_role(TestRole::Plain);
+    let dialogue = latest(report, path, plain)?;
+    match Outcome::of(dialogue, plain.id) {
+        Outcome::Refused { stage, reason, .. } => Some((stage, reason)),
+        _ => None,
+    }
+}
+
+/// True if a greeting at this endpoint names a server that counts connections and accepts any
+/// number of questions on each.
+pub(super) fn counts_connections(report: &Report, endpoint: Endpoint) -> bool {
+    let paths = report.paths().filter(|path| path.endpoint() == endpoint);
+    paths
+        .flat_map(PathView::dialogues)
+        .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+        .any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
+}
+
+/// True if a connection of this path asks more tests than it was opened for.
+pub(super) fn has_shared(report: &Report, path: PathId) -> bool {
+    dialogues(report, path).any(Dialogue::is_shared)
+}
+
+/// True if the latest dialogue of a test was shared with other tests.
+pub(super) fn was_shared(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    latest(report, path, test).is_some_and(|dialogue| dialogue.is_shared())
+}
+
+/// True if a MAIL or RCPT on this path never got its reply.
+pub(super) fn has_waited_in_vain(report: &Report, path: PathId) -> bool {
+    dialogues(report, path).any(|dialogue| {
+        matches!(
+            dialogue.end,
+            Some(End::Interrupted(Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt }))
+        )
+    })
+}
+
+/// True if the test came first on a shared connection that the server closed before the test's
+/// answer. Asked first again, the test would keep the tests behind it from their answers.
+pub(super) fn was_first_in_vain(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    let Some(view) = report.path(path) else { return false };
+    view.dialogues_of(test.id).any(|(_, dialogue)| {
+        let is_closed = matches!(
+            dialogue.end,
+            Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. }))
+        );
+        let is_first = dialogue.is_shared() && dialogue.tests.first() == Some(&test.id);
+        is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
+    })
+}
+
+/// True if the server has offered what a test needs on this path, or the test needs nothing.
+pub(super) fn is_known_offered(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    let Some(path) = report.path(path) else { return true };
+    test.requirement(path.way().security)
+        .is_none_or(|keyword| path.offers(keyword))
+}
+
+/// The keyword that a test needs and that the server has never offered on this path.
+pub(super) fn missing_offer(
+    report: &Report,
+    path: PathId,
+    test: &RelayTest,
+) -> Option<&'static str> {
+    let path = report.path(path)?;
+    test.requirement(path.way().security)
+        .filter(|keyword| path.never_offers(keyword))
+}
+
+/// True if a template of a reverse-path was replaced on this path, as a note of the run says.
+pub(super) fn is_substituted(report: &Report, path: PathId, reverse_path: &str) -> bool {
+    report.notes.iter().any(|note| {
+        note.tag == super::senders::SUBSTITUTED
+            && note.path == Some(path)
+            && note
+                .arguments
+                .first()
+                .is_some_and(|sender| sender.as_bytes() == reverse_path.as_bytes())
+    })
+}
+
+/// The words of the failure, if the TLS handshake of a dialogue failed.
+pub(super) fn tls_failure(report: &Report, dialogue: u32) -> Option<&str> {
+    match report.dialogues.get(&dialogue)?.end.as_ref()? {
+        End::Interrupted(Cause::TlsFailed { error }) => Some(error),
+        _ => None,
+    }
+}
+
+/// True if connections to this path succeed and no server has greeted on any of them: a port for a
+/// load balancer waits for a PROXY header, or hangs up.
+pub(super) fn connects_without_greeting(report: &Report, path: PathId) -> bool {
+    let connects = dialogues(report, path).any(|dialogue| dialogue.local.is_some());
+    let greets = dialogues(report, path).any(|dialogue| {
+        dialogue
+            .reply_at(Stage::Greeting)
+            .is_some_and(|greeting| greeting.code == 220)
+    });
+    connects && !greets
+}
+
+/// Why the port was given up on some path to the same endpoint, if nothing listens there.
+pub(super) fn closed_port(report: &Report, path: PathId) -> Option<Cause> {
+    let own = report.path(path)?.endpoint();
+    let paths = report.paths().filter(|path| path.endpoint() == own);
+    let mut causes = paths.filter_map(|path| path.facts.given_up.as_ref());
+    causes
+        .find(|cause| matches!(cause, Cause::ConnectFailed { .. }))
+        .cloned()
+}
+
+/// The keyword that the server does not offer and the path needs.
+pub(super) fn not_offered(report: &Report, path: PathId) -> Option<&'static str> {
+    report.path(path).and_then(verdict::not_offered)
+}
+
+/// True if a server answers on the path, and offers the path (as STARTTLS).
+pub(super) fn has_spoken(report: &Report, path: PathId) -> bool {
+    let judgement = verdict::judge(report);
+    let judged = judgement.path(path);
+    judged.is_some_and(|judged| judged.verdict != verdict::Verdict::Unreachable)
+}
+
+/// What a test contributes to a path's verdict; a control contributes nothing.
+pub(super) fn weight(
+    judgement: &verdict::Judgement,
+    path: PathId,
+    test: &RelayTest,
+) -> Option<verdict::Weight> {
+    judgement
+        .path(path)?
+        .find(test.id)
+        .filter(|judged| judged.test.is_scored())
+        .map(|judged| judged.weight)
+}
+
+/// The numbers of the tests that were rejected at the same endpoint in the clear for want of TLS:
+/// such a rejection is no answer for a path under TLS.
+pub(super) fn wanting_tls(report: &Report, judgement: &verdict::Judgement, way: &Path) -> Vec<u8> {
+    if way.security == Security::Plain {
+        return Vec::new();
+    }
+    let is_clear_twin =
+        |other: &Path| other.security == Security::Plain && other.endpoint() == way.endpoint();
+    let mut numbers = Vec::new();
+    for (path, judged) in report.paths().zip(&judgement.paths) {
+        if is_clear_twin(path.way()) {
+            let wanting = judged.tests.iter().filter(|judged| {
+                matches!(judged.outcome, Outcome::Refused { reason: Reason::TlsRequired, .. })
+            });
+            numbers.extend(wanting.map(|judged| judged.test.number));
+        }
+    }
+    numbers
+}
+
+/// True if another shared connection of the same path asks all these tests, or has answered them.
+pub(super) fn is_asked_by_others(
+    report: &Report,
+    dialogue: u32,
+    path: PathId,
+    tests: &[&RelayTest],
+) -> bool {
+    let asks = |other: &Dialogue, test: &RelayTest| {
+        other.is_for(test.id) && (other.end.is_none() || Outcome::of(other, test.id).is_answered())
+    };
+    report.dialogues.iter().any(|(number, other)| {
+        *number != dialogue
+            && other.path == path
+            && other.is_shared()
+            && tests.iter().all(|test| asks(other, test))
+    })
+}

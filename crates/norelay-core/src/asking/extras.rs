@@ -1,0 +1,261 @@
+//! What is asked after the proofs, one thing after another: texts that try to become two messages,
+//! a message to a made-up user, and a user who authenticates.
+//!
+//! Rules:
+//! - Texts that try to become two messages are sent where the profile has them, hence only to a
+//!   server whose administrator asked. They are judged by what arrives, so without a receiver none
+//!   is sent; and one after another, so that each has its own effect.
+//! - The bounce of a message to a made-up user can only come to ourselves: the sender is a token of
+//!   ours. One bounce tells, so the first path that accepted such a recipient gets the message.
+//! - A password goes over TLS or not at all, and only on the path that users use, or the next best.
+
+use std::collections::VecDeque;
+
+use super::{
+    AskingTurn, Standing, evidence,
+    letters::{Expects, OutgoingMessage, Turns},
+    opening::ids,
+    post,
+    proofs::{Candidate, MessageWording, ProofMessage},
+    talk::{Conversation, DialogueDraft, Round},
+};
+use crate::{
+    catalogue::{self, Credentials, Mechanism, RelayTest, TestRole, Words},
+    check::{Outcome, verdict},
+    event::{Event, Path},
+    path::PathId,
+    schedule::Start,
+    smtp::{Security, Stage},
+    token::Role,
+};
+
+/// Texts that try to become two messages.
+#[derive(Debug)]
+pub(super) struct SmugglingTexts {
+    waiting: VecDeque<(PathId, Path, &'static RelayTest)>,
+    sending: Option<OutgoingMessage>,
+    turns: Turns,
+}
+
+impl SmugglingTexts {
+    /// The texts of tests that no path has answered yet, on the paths that were to answer one and
+    /// are not given up.
+    pub fn new(turn: &AskingTurn<'_>) -> Self {
+        let mut waiting = VecDeque::new();
+        for path in turn
+            .report
+            .paths()
+            .filter(|path| path.facts.given_up.is_none())
+        {
+            let tests = path.facts.tests.iter().filter_map(|id| id.test());
+            for test in tests.filter(|test| test.sends_message()) {
+                if path.latest_of(test.id).is_none() {
+                    waiting.push_back((path.id, path.way().clone(), test));
+                }
+            }
+        }
+        Self { waiting, sending: None, turns: Turns::default() }
+    }
+
+    /// Does what can be done now.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+        loop {
+            if let Some(letter) = &mut self.sending {
+                if letter.poll(turn, 0, &mut self.turns) == Standing::Waits {
+                    return Standing::Waits;
+                }
+                self.sending = None;
+            }
+            let Some((path, way, test)) = self.waiting.pop_front() else { return Standing::Over };
+            self.sending = text(turn, path, way, test);
+        }
+    }
+}
+
+fn text(
+    turn: &mut AskingTurn<'_>,
+    path: PathId,
+    way: Path,
+    test: &'static RelayTest,
+) -> Option<OutgoingMessage> {
+    let round = Round::new(turn, path, way.clone());
+    if !turn.means.receiving {
+        let why = "it is judged by what arrives, and there is no receiver".to_owned();
+        turn.not_run(&round, test, why);
+        return None;
+    }
+    let transaction = turn.transaction(&round, test, test.reverse_path, Start::default())?;
+    let deadline = turn.now.elapsed + turn.request.wait;
+    let said = (transaction, Vec::new());
+    Some(OutgoingMessage::new(turn, (path, way), vec![test], said, Expects::TwoMessages, deadline))
+}
+
+/// A message to a made-up user that the server accepts, to see whether it sends a bounce.
+#[derive(Debug)]
+pub(super) struct Bounce {
+    path: PathId,
+    test: &'static RelayTest,
+    letter: OutgoingMessage,
+    turns: Turns,
+}
+
+impl Bounce {
+    /// The message, where a receiver can see the bounce and such a recipient was accepted.
+    pub fn new(turn: &mut AskingTurn<'_>) -> Option<Self> {
+        if !turn.means.receiving {
+            return None;
+        }
+        let (path, way, test) = accepted_nobody(turn)?;
+        let (sender, transaction) = post::accepted(turn, (path, &way), test)?;
+        let proof =
+            ProofMessage { path, candidates: vec![Candidate { path, test, sender, transaction }] };
+        let deadline = turn.now.elapsed + turn.request.wait;
+        let letter = OutgoingMessage::of_proof(turn, &proof, MessageWording::Neutral, deadline)?;
+        Some(Self { path, test, letter, turns: Turns::default() })
+    }
+
+    /// Does what can be done now; notes the bounce to wait for in the place of the message.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+        if self.letter.poll(turn, 0, &mut self.turns) == Standing::Waits {
+            return Standing::Waits;
+        }
+        let message = (self.path, self.test.number, Role::Recipient);
+        if turn.awaited.remove(&message) {
+            turn.awaited
+                .insert((self.path, self.test.number, Role::Sender));
+        }
+        Standing::Over
+    }
+}
+
+/// The first path that accepted a made-up user.
+fn accepted_nobody(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static RelayTest)> {
+    let judgement = verdict::judge(turn.report);
+    let mut paths = turn.report.paths().zip(&judgement.paths);
+    paths.find_map(|(path, judged)| {
+        let judged = judged.of(TestRole::Backscatter)?;
+        let is_accepted = matches!(judged.outcome, Outcome::Accepted { .. });
+        is_accepted.then(|| (path.id, path.way().clone(), judged.test))
+    })
+}
+
+/// The positive control: after AUTH, a user's mail must still go out.
+#[derive(Debug)]
+pub(super) struct User {
+    path: PathId,
+    way: Path,
+    test: &'static RelayTest,
+    /// The mechanisms that are left to try.
+    mechanisms: VecDeque<Mechanism>,
+    trying: Option<Trying>,
+    turns: Turns,
+}
+
+#[derive(Debug)]
+enum Trying {
+    Message(Box<OutgoingMessage>),
+    /// Without a receiver, the dialogue ends with the recipient.
+    Recipient(Box<(Round, Conversation)>),
+}
+
+impl User {
+    /// The control, where the run has a user's credentials and a path under TLS.
+    pub fn new(turn: &mut AskingTurn<'_>) -> Option<Self> {
+        turn.request.credentials.as_ref()?;
+        let test = catalogue::by_role(TestRole::Authenticated);
+        let Some((path, way)) = path_of_users(turn) else {
+            // Without TLS there is nothing to ask; the first path says so.
+            let first = PathId::all().next()?;
+            turn.record(Event::TestsAdded { path: first, tests: ids(&[test]) });
+            turn.record(Event::NotRun {
+                path: first,
+                test: test.id.to_string(),
+                why: "no path offers TLS, and a password is not sent in the clear".to_owned(),
+            });
+            return None;
+        };
+        turn.record(Event::TestsAdded { path, tests: ids(&[test]) });
+        let mechanisms = VecDeque::from([Mechanism::Plain, Mechanism::Login]);
+        Some(Self { path, way, test, mechanisms, trying: None, turns: Turns::default() })
+    }
+
+    /// Does what can be done now.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+        loop {
+            if let Some(trying) = &mut self.trying {
+                let is_over = match trying {
+                    Trying::Message(letter) => {
+                        letter.poll(turn, 0, &mut self.turns) == Standing::Over
+                    }
+                    Trying::Recipient(asked) => {
+                        let (round, talk) = &mut **asked;
+                        talk.poll(turn, round).is_some()
+                    }
+                };
+                if !is_over {
+                    return Standing::Waits;
+                }
+                self.trying = None;
+                if self.has_an_answer(turn) {
+                    self.mechanisms.clear();
+                }
+            }
+            let Some(mechanism) = self.mechanisms.pop_front() else { return Standing::Over };
+            self.trying = self.with(turn, mechanism);
+            if self.trying.is_none() {
+                self.mechanisms.clear();
+            }
+        }
+    }
+
+    fn with(&self, turn: &mut AskingTurn<'_>, mechanism: Mechanism) -> Option<Trying> {
+        let (path, way, test) = (self.path, self.way.clone(), self.test);
+        let round = Round::new(turn, path, way);
+        let credentials = turn.request.credentials.clone()?;
+        let credentials = Some(Credentials { mechanism, ..credentials });
+        let words = Words { credentials, ..turn.words(&round, test) };
+        let made = test.transaction(&words, round.way.security);
+        let transaction = turn.made(&round, test, made)?;
+        if !turn.means.receiving {
+            let plan = DialogueDraft {
+                proof: false,
+                ..DialogueDraft::with_message(vec![test], transaction)
+            };
+            let talk = Conversation::begin(turn, &round, plan);
+            return Some(Trying::Recipient(Box::new((round, talk))));
+        }
+        let candidate = Candidate { path, test, sender: test.reverse_path, transaction };
+        let proof = ProofMessage { path, candidates: vec![candidate] };
+        let deadline = turn.now.elapsed + turn.request.wait;
+        let message = OutgoingMessage::of_proof(turn, &proof, MessageWording::Plain, deadline)?;
+        Some(Trying::Message(Box::new(message)))
+    }
+
+    /// True unless the server does not know the mechanism.
+    fn has_an_answer(&self, turn: &AskingTurn<'_>) -> bool {
+        let path = turn.report.path(self.path);
+        let latest = path.and_then(|path| path.dialogues_of(self.test.id).next_back());
+        let Some((number, dialogue)) = latest else { return true };
+        // RFC 4954 section 4: 504 where the mechanism is unknown. Others say 500 to 502, or 334 to
+        // nothing.
+        let is_unknown = dialogue
+            .reply_at(Stage::Auth)
+            .is_some_and(|reply| (500..=504).contains(&reply.code));
+        let outcome = evidence::outcome(turn.report, number, self.test);
+        !is_unknown || matches!(outcome, Outcome::Interrupted { .. })
+    }
+}
+
+/// The path that users send by: submission first, then whatever has TLS.
+fn path_of_users(turn: &AskingTurn<'_>) -> Option<(PathId, Path)> {
+    let secured = turn.report.paths().filter(|path| {
+        path.way().security != Security::Plain
+            && path.dialogues().any(|dialogue| dialogue.tls.is_some())
+    });
+    let best = secured.min_by_key(|path| match path.way().port {
+        587 => 0,
+        465 => 1,
+        _ => 2,
+    });
+    best.map(|path| (path.id, path.way().clone()))
+}

@@ -1,0 +1,90 @@
+//! How a run begins: the events that say what will be done, before anything is asked.
+
+use super::{Means, Request, order, protocols, words};
+use crate::{
+    catalogue::RelayTest,
+    event::{Event, MailExchanger, Path, Run},
+    path::PathId,
+    report::Report,
+};
+
+/// More paths than this are not a server but a farm; a token names its path in one octet.
+pub const MAX_PATHS: usize = 255;
+
+/// The ids of tests, for the log.
+pub(super) fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
+    tests.iter().map(|test| test.id.to_string()).collect()
+}
+
+/// That the run has begun, and against what.
+pub(super) fn start(
+    request: &Request,
+    means: &Means,
+    other_protocols: &[&'static RelayTest],
+    exchangers: &[MailExchanger],
+) -> [Event; 2] {
+    let addresses = exchangers.iter().flat_map(|exchanger| &exchanger.addresses);
+    let first = addresses
+        .copied()
+        .find(|address| request.family.has(*address));
+    let helo = first
+        .map(|address| words::helo(request, means, address))
+        .unwrap_or_default();
+    let run = Run {
+        run: request.run,
+        target: request.target.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: request.profile,
+        domain: request.domain.clone(),
+        domain_given: request.domain_given,
+        helo,
+        local_domain: request.local_domain.clone(),
+        receiving: means.receiving,
+        seen_as_expected: request.seen_as_expected,
+        tests: [ids(&request.tests), ids(other_protocols)].concat(),
+    };
+    [Event::RunStarted(run), Event::Resolved { exchangers: exchangers.to_vec() }]
+}
+
+/// The paths of each exchanger, numbered; no more than [`MAX_PATHS`].
+pub(super) fn paths(request: &Request, exchangers: &[MailExchanger]) -> Vec<Vec<(PathId, Path)>> {
+    let mut ids = PathId::all().take(MAX_PATHS);
+    let mut hosts = Vec::new();
+    for exchanger in exchangers {
+        // `by_ref` on the paths would lose one when the ids run out.
+        let mut paths = Vec::new();
+        for path in request.paths_to(exchanger) {
+            let Some(id) = ids.next() else { break };
+            paths.push((id, path));
+        }
+        hosts.push(paths);
+    }
+    hosts
+}
+
+/// That these paths are to be asked the first tests.
+pub(super) fn paths_added(request: &Request, hosts: &[Vec<(PathId, Path)>]) -> Vec<Event> {
+    let tests = ids(&order::first_tests(request));
+    let added = hosts.iter().flatten().map(|(path, way)| Event::PathAdded {
+        path: *path,
+        way: way.clone(),
+        tests: tests.clone(),
+    });
+    added.collect()
+}
+
+/// The paths of a run that was stopped, by host; a path of another protocol belongs to no host.
+pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
+    let mut hosts: Vec<Vec<(PathId, Path)>> = Vec::new();
+    for path in report.paths() {
+        if protocols::is_of_other_protocol(&path.facts.tests) {
+            continue;
+        }
+        let (id, path) = (path.id, path.way().clone());
+        match hosts.iter_mut().find(|paths| paths[0].1.host == path.host) {
+            Some(paths) => paths.push((id, path)),
+            None => hosts.push(vec![(id, path)]),
+        }
+    }
+    hosts
+}

@@ -1,0 +1,354 @@
+//! One path from its first connection to its last answer.
+//!
+//! Rules:
+//! - Two scouts look at the server before it gets more connections, and wait for nothing.
+//! - The rest begins when both scouts have their answers; at once where their greetings name a
+//!   server that accepts many questions on one connection and the scouts ask most of them; and
+//!   beside the scouts where the user chose how many connections there may be.
+//! - What has no answer behind a shared connection is asked again on a connection of its own.
+//! - A path that is given up is still asked the tests that begin with a PROXY header, where the
+//!   server has greeted nobody.
+//!
+//! ```text
+//! Whole ──────────────────────────────────────────────► Headers ─► Over
+//! Scouting ─► Rest ───────────────────────────────────►    ▲
+//!     └─────► Beside (scouts and others) ─► Rest ──────────┘  (only where the path is given up)
+//! ```
+
+use std::time::Duration;
+
+use super::{
+    AskingTurn, Standing,
+    batch::{self, Batch, Course, MAX_IRREGULAR, Memory},
+    evidence, order,
+    protocols::Delivery,
+    sharing,
+    talk::Round,
+};
+use crate::{
+    catalogue::RelayTest,
+    event::{Event, Path},
+    path::PathId,
+    schedule::Limits,
+    smtp::Cause,
+};
+
+/// Connections at once to a server that has served so many; an unknown one gets [`WINDOW`].
+const MAX_WINDOW: usize = 8;
+const WINDOW: usize = 2;
+/// Further tests on the first connections, where the greeting shows a server that accepts them:
+/// with them, the seventeen and their controls take no third connection.
+const MAX_FURTHER: usize = 10;
+
+/// The asking of some tests on one path.
+#[derive(Debug)]
+pub(super) struct PathAsking {
+    memory: Memory,
+    /// Tests in other protocols than SMTP, which come first.
+    deliveries: Vec<&'static RelayTest>,
+    delivery: Option<Delivery>,
+    /// All tests that are asked in SMTP, in order.
+    tests: Vec<&'static RelayTest>,
+    phase: PathPhase,
+}
+
+#[derive(Debug)]
+enum PathPhase {
+    /// Nothing was asked yet.
+    Before,
+    /// The server is known to count connections: all tests in one batch.
+    Whole(Batch),
+    /// The first tests alone.
+    Scouting { scouts: Batch, first: Vec<&'static RelayTest>, rest: Vec<&'static RelayTest> },
+    /// The first tests and the others side by side. A batch is gone once it is over.
+    Beside(Box<Beside>),
+    /// What is left.
+    Rest(Batch),
+    /// The path is given up: those tests alone that begin with a header.
+    Headers(Batch, Cause),
+    /// Everything is asked.
+    Over,
+}
+
+#[derive(Debug)]
+struct Beside {
+    scouts: Option<Batch>,
+    others: Option<Batch>,
+    /// Why the path was given up, if it was, while the others were asked.
+    blocked: Option<Cause>,
+    first: Vec<&'static RelayTest>,
+    rest: Vec<&'static RelayTest>,
+}
+
+impl PathAsking {
+    /// The asking of these tests on a path, those that have an answer excepted.
+    pub fn new(
+        turn: &mut AskingTurn<'_>,
+        path: PathId,
+        way: Path,
+        mut tests: Vec<&'static RelayTest>,
+    ) -> Self {
+        let deliveries = tests
+            .extract_if(.., |test| test.protocol().is_some())
+            .collect();
+        tests.retain(|test| !test.sends_message());
+        order::sort(&mut tests, way.security);
+        let memory = Memory::new(Round::new(turn, path, way));
+        Self { memory, deliveries, delivery: None, tests, phase: PathPhase::Before }
+    }
+
+    /// Does what can be done now.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+        if self.poll_deliveries(turn) == Standing::Waits {
+            return Standing::Waits;
+        }
+        loop {
+            let phase = std::mem::replace(&mut self.phase, PathPhase::Over);
+            let (phase, course) = self.advance(turn, phase);
+            self.phase = phase;
+            match course {
+                Advance::Waits => return Standing::Waits,
+                Advance::Moved if matches!(self.phase, PathPhase::Over) => return Standing::Over,
+                Advance::Moved => {}
+            }
+        }
+    }
+
+    fn poll_deliveries(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+        loop {
+            if let Some(delivery) = &mut self.delivery {
+                if delivery.poll(turn) == Standing::Waits {
+                    return Standing::Waits;
+                }
+                self.delivery = None;
+            }
+            if self.deliveries.is_empty() {
+                return Standing::Over;
+            }
+            let test = self.deliveries.remove(0);
+            self.delivery = Delivery::begin(turn, &self.memory.round, test);
+        }
+    }
+
+    fn advance(&mut self, turn: &mut AskingTurn<'_>, phase: PathPhase) -> (PathPhase, Advance) {
+        match phase {
+            PathPhase::Before => (self.begin(turn), Advance::Moved),
+            PathPhase::Whole(mut batch) => match batch.poll(turn, &mut self.memory) {
+                Course::Goes => (PathPhase::Whole(batch), Advance::Waits),
+                Course::Over(cause) => (self.conclude(turn, cause), Advance::Moved),
+            },
+            PathPhase::Rest(mut batch) => match batch.poll(turn, &mut self.memory) {
+                Course::Goes => (PathPhase::Rest(batch), Advance::Waits),
+                Course::Over(cause) => (self.conclude(turn, cause), Advance::Moved),
+            },
+            PathPhase::Scouting { scouts, first, rest } => self.scout(turn, scouts, first, rest),
+            PathPhase::Beside(beside) => self.ask_beside(turn, beside),
+            PathPhase::Headers(mut batch, cause) => match batch.poll(turn, &mut self.memory) {
+                Course::Goes => (PathPhase::Headers(batch, cause), Advance::Waits),
+                Course::Over(_) => {
+                    self.give_up(turn, cause);
+                    (PathPhase::Over, Advance::Moved)
+                }
+            },
+            PathPhase::Over => (PathPhase::Over, Advance::Moved),
+        }
+    }
+
+    /// Chooses the scouts, and what their connections may ask beside their own tests.
+    fn begin(&mut self, turn: &mut AskingTurn<'_>) -> PathPhase {
+        let path = self.memory.round.path;
+        self.tests
+            .retain(|test| !evidence::is_answered(turn.report, path, test));
+        let mut first = self.tests.clone();
+        if first.is_empty() {
+            return PathPhase::Over;
+        }
+        let limits = self.limits(turn);
+        if turn.counts_connections(&self.memory.round.way) {
+            return PathPhase::Whole(Batch::new(first, limits, Vec::new()));
+        }
+        let mut rest = first.split_off(first.len().min(WINDOW));
+        let further = match turn.request.slow {
+            true => Vec::new(),
+            false => sharing::deal(&first, &rest, MAX_FURTHER),
+        };
+        if turn.request.concurrency.is_some() {
+            // The connection that comes last may be rejected. Then another connection should ask
+            // its test as well.
+            let shared = self.asked_by_scouts(turn, &further);
+            rest.sort_by_key(|test| shared.contains(&test.number));
+        }
+        let scouting =
+            Limits { deadline: Duration::ZERO, window: limits.window.min(WINDOW), ..limits };
+        let scouts = Batch::new(first.clone(), scouting, further);
+        PathPhase::Scouting { scouts, first, rest }
+    }
+
+    /// The numbers of the tests that scouts ask even of the least patient server.
+    fn asked_by_scouts(
+        &self,
+        turn: &AskingTurn<'_>,
+        further: &[Vec<&'static RelayTest>],
+    ) -> Vec<u8> {
+        let mut numbers = Vec::new();
+        for dealt in further {
+            let asked = self.memory.with_senders(dealt.iter().copied());
+            let borne = batch::bearable(turn, &self.memory.round, &asked, MAX_IRREGULAR);
+            numbers.extend(borne.iter().map(|(test, _)| test.number));
+        }
+        numbers
+    }
+
+    fn scout(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        mut scouts: Batch,
+        mut first: Vec<&'static RelayTest>,
+        rest: Vec<&'static RelayTest>,
+    ) -> (PathPhase, Advance) {
+        let Course::Over(shut) = scouts.poll(turn, &mut self.memory) else {
+            let Some(limits) = self.limits_beside(turn, first.len()) else {
+                return (PathPhase::Scouting { scouts, first, rest }, Advance::Waits);
+            };
+            let path = self.memory.round.path;
+            let left = rest.iter().copied();
+            let left = left
+                .filter(|test| !evidence::was_shared(turn.report, path, test))
+                .collect();
+            let others = Some(Batch::new(left, limits, Vec::new()));
+            let beside = Beside { scouts: Some(scouts), others, blocked: None, first, rest };
+            return (PathPhase::Beside(Box::new(beside)), Advance::Moved);
+        };
+        // A server that rejects connections for the moment may accept them later: the next batch
+        // has time to wait.
+        if let Some(cause) = shut
+            && !matches!(
+                cause,
+                Cause::Closing { .. } | Cause::Disconnected { .. } | Cause::Blocked { .. }
+            )
+        {
+            return (self.conclude(turn, Some(cause)), Advance::Moved);
+        }
+        let scouted = first.len();
+        first.retain(|test| !self.is_answered(turn, test));
+        let limits = self.limits_after(turn, scouted - first.len());
+        first.extend(
+            rest.into_iter()
+                .filter(|test| !self.is_answered(turn, test)),
+        );
+        (PathPhase::Rest(Batch::new(first, limits, Vec::new())), Advance::Moved)
+    }
+
+    fn ask_beside(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        mut beside: Box<Beside>,
+    ) -> (PathPhase, Advance) {
+        if let Some(scouts) = &mut beside.scouts
+            && let Course::Over(_) = scouts.poll(turn, &mut self.memory)
+        {
+            beside.scouts = None;
+        }
+        if let Some(others) = &mut beside.others
+            && let Course::Over(blocked) = others.poll(turn, &mut self.memory)
+        {
+            (beside.others, beside.blocked) = (None, blocked);
+        }
+        if beside.scouts.is_some() || beside.others.is_some() {
+            return (PathPhase::Beside(beside), Advance::Waits);
+        }
+        if let Some(cause) = beside.blocked {
+            return (self.conclude(turn, Some(cause)), Advance::Moved);
+        }
+        let path = self.memory.round.path;
+        let shared = beside.rest.into_iter();
+        let shared = shared.filter(|test| evidence::was_shared(turn.report, path, test));
+        let mut tests = beside.first;
+        tests.extend(shared);
+        tests.retain(|test| !self.is_answered(turn, test));
+        let limits = self.limits(turn);
+        (PathPhase::Rest(Batch::new(tests, limits, Vec::new())), Advance::Moved)
+    }
+
+    /// The limits for asking others beside so many scouts, once that may be.
+    fn limits_beside(&self, turn: &AskingTurn<'_>, scouts: usize) -> Option<Limits> {
+        match turn.request.concurrency {
+            None => {
+                let round = &self.memory.round;
+                let (greeted, leaving) = turn.connections.counts(round.id);
+                // A server that counts connections gets the rest on as few as there can be, once it
+                // is known what the server offers.
+                let is_asked_little_else = evidence::has_shared(turn.report, round.path)
+                    && !turn.counts_connections(&round.way);
+                (greeted >= scouts && (is_asked_little_else || leaving >= scouts))
+                    .then(|| self.limits_after(turn, scouts))
+            }
+            Some(concurrency) if concurrency > scouts => {
+                Some(Limits { window: concurrency - scouts, ..self.limits(turn) })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// What follows when everything was asked, or the path is to be given up.
+    fn conclude(&mut self, turn: &mut AskingTurn<'_>, cause: Option<Cause>) -> PathPhase {
+        let Some(cause) = cause else { return PathPhase::Over };
+        let is_left =
+            |test: &&&RelayTest| test.begins_with_header() && !self.is_answered(turn, test);
+        let headers: Vec<_> = self.tests.iter().filter(is_left).copied().collect();
+        if headers.is_empty()
+            || !evidence::connects_without_greeting(turn.report, self.memory.round.path)
+        {
+            self.give_up(turn, cause);
+            return PathPhase::Over;
+        }
+        let limits = Limits { deadline: Duration::ZERO, ..self.limits(turn) };
+        PathPhase::Headers(Batch::new(headers, limits, Vec::new()), cause)
+    }
+
+    /// Records what is known without asking, and that the path is given up.
+    fn give_up(&mut self, turn: &mut AskingTurn<'_>, cause: Cause) {
+        for test in std::mem::take(&mut self.tests) {
+            if !self.is_answered(turn, test) {
+                turn.note_missing_offer(&self.memory.round, test);
+            }
+        }
+        turn.record(Event::GivenUp { path: self.memory.round.path, cause });
+    }
+
+    fn is_answered(&self, turn: &AskingTurn<'_>, test: &RelayTest) -> bool {
+        evidence::is_answered(turn.report, self.memory.round.path, test)
+    }
+
+    /// The limits of a path of which nothing is known yet.
+    fn limits(&self, turn: &AskingTurn<'_>) -> Limits {
+        let (request, round) = (turn.request, &self.memory.round);
+        // Without a name for the server, its first greeting must be heard before anything is asked
+        // that needs one.
+        let window = if round.way.host.is_none() { 1 } else { WINDOW };
+        let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
+        Limits {
+            window: request.concurrency.unwrap_or(window),
+            max_window: request
+                .concurrency
+                .unwrap_or(max_window)
+                .min(self.memory.most_at_once),
+            deadline: request.wait,
+            pipelining: !evidence::has_waited_in_vain(turn.report, round.path),
+            answered: 0,
+        }
+    }
+
+    /// The limits once so many tests were answered.
+    fn limits_after(&self, turn: &AskingTurn<'_>, answered: usize) -> Limits {
+        let limits = self.limits(turn);
+        let window = turn.request.concurrency.unwrap_or(limits.window + answered);
+        Limits { window, answered: u32::try_from(answered).unwrap_or_default(), ..limits }
+    }
+}
+
+/// Whether a phase has ended.
+enum Advance {
+    Waits,
+    Moved,
+}

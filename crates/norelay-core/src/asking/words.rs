@@ -1,0 +1,169 @@
+//! The words of a run: what the catalogue's templates stand for on one path and in one test.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{Means, Request};
+use crate::{
+    catalogue::{Certificate, RelayTest, Words},
+    event::{MailExchanger, Path},
+    octets::Octets,
+    path::PathId,
+    report::Report,
+    smtp::Stage,
+    token::{Role, Token},
+};
+
+/// An address as a literal (RFC 5321 section 4.1.3).
+#[must_use]
+pub fn literal(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+/// The name that we say with EHLO to the server at an address.
+#[must_use]
+pub fn helo(request: &Request, means: &Means, to: IpAddr) -> String {
+    match (&request.helo, means.source(to)) {
+        (Some(name), _) => name.clone(),
+        (None, Some(own)) => literal(own),
+        (None, None) => request.domain.clone(),
+    }
+}
+
+/// The words for a test on a path.
+pub(super) fn words(
+    request: &Request,
+    means: &Means,
+    report: &Report,
+    (id, path): (PathId, &Path),
+    test: &RelayTest,
+) -> Words {
+    let token = |role| {
+        request
+            .key
+            .mint(Token { run: request.run, path: id, test: test.number, role })
+    };
+    let host = path
+        .host
+        .clone()
+        .or_else(|| own_name(report, id, means.host_name));
+    Words {
+        user: token(Role::Recipient),
+        sender: token(Role::Sender),
+        unknown: token(Role::Unknown),
+        inner: token(Role::Inner),
+        text_token: token(Role::Message),
+        domain: request.domain.clone(),
+        second_domain: request.second_domain.clone(),
+        helo: helo(request, means, path.address),
+        local_domain: request.local_domain.clone().or_else(|| host.clone()),
+        host,
+        literal: Some(literal(path.address)),
+        address_typed: request.address_typed,
+        local_user: request.local_user.clone(),
+        own_address: means.source(path.address).map(|own| own.to_string()),
+        receiver: receiver(request, test).map(|address| address.to_string()),
+        backup_trap: request.traps.backup.clone(),
+        primary_trap: request.traps.primary.clone(),
+        credentials: None,
+    }
+}
+
+/// The receiver's address that a test asks for.
+fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
+    let is_v6 = test.forward_path.contains("{v6:");
+    request
+        .receivers
+        .iter()
+        .copied()
+        .find(|address| address.is_ipv6() == is_v6)
+}
+
+/// What of our own a test needs and the run lacks, as a clause. What has to be known of the server
+/// may still turn out while the server is asked.
+pub(super) fn lacks(request: &Request, means: &Means, test: &RelayTest) -> Option<&'static str> {
+    let needs = |word: &str| test.uses(word);
+    let needs_certificate = test.certificate() == Some(Certificate::Given);
+    [
+        (
+            needs("receiver") && receiver(request, test).is_none(),
+            "no receiver's address of that family is known",
+        ),
+        (
+            test.is_scored() && needs("second_domain") && request.second_domain.is_none(),
+            "there is no second domain",
+        ),
+        (
+            needs("backup_trap") && request.traps.backup.is_none(),
+            "no domain of ours has the server as its second exchanger",
+        ),
+        (
+            needs("primary_trap") && request.traps.primary.is_none(),
+            "no domain of ours has the server as its first exchanger",
+        ),
+        (needs_certificate && !means.has_certificate, "no client certificate was given"),
+    ]
+    .into_iter()
+    .find_map(|(is_missing, clause)| is_missing.then_some(clause))
+}
+
+/// The tests that are left out for want of something of our own, by what is missing:
+/// `receiver-literal (no receiver …)`.
+pub(super) fn left_out(request: &Request, means: &Means) -> Option<String> {
+    let mut by_clause: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for test in &request.tests {
+        if let Some(clause) = lacks(request, means, test) {
+            by_clause.entry(clause).or_default().push(test.id.as_str());
+        }
+    }
+    let shown: Vec<_> = by_clause
+        .into_iter()
+        .map(|(clause, ids)| format!("{} ({clause})", ids.join(", ")))
+        .collect();
+    (!shown.is_empty()).then(|| shown.join("; "))
+}
+
+/// The addresses of the receivers, with our own in the place of an unspecified one: `[::]` listens
+/// for both families.
+pub(super) fn receivers(
+    request: &Request,
+    exchangers: &[MailExchanger],
+    means: &Means,
+) -> Vec<IpAddr> {
+    let mut known = Vec::new();
+    for receiver in &request.receivers {
+        if !receiver.is_unspecified() {
+            known.push(receiver.to_canonical());
+            continue;
+        }
+        let targets = exchangers.iter().flat_map(|exchanger| &exchanger.addresses);
+        let own = targets
+            .filter_map(|target| means.source(*target))
+            .map(|own| own.to_canonical());
+        known.extend(own.filter(|own| receiver.is_ipv6() || own.is_ipv4()));
+    }
+    known
+}
+
+/// Returns a host name in ASCII if the text is a host name.
+pub type HostName = fn(&str) -> Option<String>;
+
+/// The name that a server gives itself in its greeting or, failing that, in its reply to EHLO (RFC
+/// 5321 sections 4.2 and 4.1.1.1), where it is a host name.
+#[must_use]
+pub fn own_name(report: &Report, path: PathId, host_name: HostName) -> Option<String> {
+    [Stage::Greeting, Stage::Ehlo]
+        .into_iter()
+        .find_map(|stage| {
+            let replies = super::evidence::dialogues(report, path)
+                .filter_map(|dialogue| dialogue.reply_at(stage));
+            replies
+                .filter(|reply| reply.is_positive())
+                .find_map(|reply| {
+                    let text = reply.lines.first().map(Octets::to_text)?;
+                    host_name(text.split_whitespace().next()?).filter(|name| name.contains('.'))
+                })
+        })
+}

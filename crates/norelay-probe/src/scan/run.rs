@@ -1,0 +1,212 @@
+//! One run: the loop that spawns dialogues, sleeps and records, as the asking says.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use norelay_core::{
+    asking::{Agenda, Asking, Do, Instead, Moment, Orderly, PlannedDialogue, exchangers_of},
+    event::{Event, Path, Record},
+    path::Endpoint,
+    report::Report,
+    smtp::Reply,
+    token::RunId,
+};
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{Scan, dialogue, receipts};
+use crate::{
+    drive::Oversight, network::Network, record::Recorder, secure::client_identity::ClientIdentity,
+};
+
+/// What all tasks of a run share.
+pub struct LiveRun<N> {
+    pub id: RunId,
+    pub network: Arc<N>,
+    pub recorder: Recorder,
+    pub identities: Identities,
+    asking: Mutex<Asking>,
+    started: Instant,
+    /// Something has happened that the asking may wait for.
+    woken: Notify,
+}
+
+/// The certificates that a client can show.
+pub struct Identities {
+    /// The user's, where one was given.
+    pub given: Option<Arc<ClientIdentity>>,
+    /// The name in the certificate that we make for ourselves.
+    pub name: String,
+    /// The certificate that we have made for ourselves, once some test shows it.
+    pub own: OnceLock<Option<Arc<ClientIdentity>>>,
+}
+
+/// Runs until everything is asked and has come back, or `stop` becomes true.
+pub async fn begin<N: Network>(mut scan: Scan<N>, recorder: Recorder, agenda: Agenda) -> Report {
+    let addresses = recorder.look(|report| addresses(&agenda, report));
+    let means = scan.means(addresses.into_iter());
+    let introduction = match agenda {
+        Agenda::New(_) => std::mem::take(&mut scan.request.introduction),
+        Agenda::Resumed | Agenda::Again(..) => Vec::new(),
+    };
+    let Scan { request, client_identity, network, receipts, mut stop, .. } = scan;
+    let identities = Identities {
+        given: client_identity,
+        name: request
+            .helo
+            .clone()
+            .unwrap_or_else(|| request.domain.clone()),
+        own: OnceLock::new(),
+    };
+    let id = request.run;
+    let mut asking = recorder.look(|report| Asking::new(request, means, agenda, report));
+    record_opening(&recorder, asking.opening(), &introduction);
+    let run = Arc::new(LiveRun {
+        id,
+        network,
+        recorder,
+        identities,
+        asking: Mutex::new(asking),
+        started: Instant::now(),
+        woken: Notify::new(),
+    });
+    let mut tasks = JoinSet::new();
+    if let Some(receipts) = receipts {
+        tasks.spawn(receipts::record(run.clone(), receipts));
+    }
+    let stopped = tokio::select! {
+        () = go(&run) => false,
+        _ = stop.wait_for(|stop| *stop) => true,
+    };
+    tasks.shutdown().await;
+    run.recorder.record(Event::RunFinished { stopped });
+    run.recorder.look(Report::clone)
+}
+
+/// The addresses of the target.
+fn addresses(agenda: &Agenda, report: &Report) -> Vec<std::net::IpAddr> {
+    let exchangers = match agenda {
+        Agenda::New(exchangers) => exchangers.clone(),
+        Agenda::Resumed => {
+            let paths: Vec<(Path, ())> = report
+                .paths()
+                .map(|path| (path.way().clone(), ()))
+                .collect();
+            [report.exchangers.clone(), exchangers_of(&paths)].concat()
+        }
+        Agenda::Again(paths, _) => exchangers_of(paths),
+    };
+    exchangers
+        .into_iter()
+        .flat_map(|exchanger| exchanger.addresses)
+        .collect()
+}
+
+/// Records what the run will do. The run began with its introduction, where it has one: that
+/// connection is the first one of the first path.
+fn record_opening(recorder: &Recorder, events: Vec<Event>, introduction: &[Record]) {
+    recorder.backdate(introduction.first().map(|record| record.at));
+    for event in events {
+        recorder.record(event);
+    }
+    recorder.adopt(introduction);
+}
+
+/// Does what the asking says until nothing is left.
+async fn go<N: Network>(run: &Arc<LiveRun<N>>) {
+    let mut running = JoinSet::new();
+    loop {
+        match run.next() {
+            Do::Record(event) => run.recorder.record(*event),
+            Do::Open(connection) => drop(running.spawn(open(run.clone(), connection))),
+            Do::Knock(endpoint) => drop(running.spawn(knock(run.clone(), endpoint))),
+            Do::Wait(until) => {
+                tokio::select! {
+                    Some(ended) = running.join_next() => propagate(ended),
+                    () = run.woken.notified() => {}
+                    () = sleep_until(run.started, until) => {}
+                }
+            }
+            Do::Done => return,
+        }
+    }
+}
+
+async fn open<N: Network>(run: Arc<LiveRun<N>>, connection: Box<PlannedDialogue>) {
+    let found = dialogue::have(&run, &connection).await;
+    run.asking().ended(connection.dialogue, found);
+}
+
+async fn knock<N: Network>(run: Arc<LiveRun<N>>, endpoint: Endpoint) {
+    let accepts = run.network.connect(endpoint.into()).await.is_ok();
+    run.asking().knocked(accepts);
+}
+
+/// A dialogue that panics is a bug of ours, and must not look like a server that never answers.
+fn propagate(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+async fn sleep_until(started: Instant, until: Option<Duration>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(started + until).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<N: Network> LiveRun<N> {
+    fn next(&self) -> Do {
+        let now = Moment { elapsed: self.started.elapsed(), at: Timestamp::now() };
+        self.ask(|asking, report| asking.next(report, now))
+    }
+
+    /// Asks the asking by what was recorded until now.
+    fn ask<T>(&self, ask: impl FnOnce(&mut Asking, &Report) -> T) -> T {
+        let mut asking = self.asking();
+        self.recorder.look(|report| ask(&mut asking, report))
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the loop look again at what was recorded.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+}
+
+impl<N: Network> Oversight for LiveRun<N> {
+    fn greeting_limit(&self, dialogue: u32) -> Option<Duration> {
+        self.asking().greeting_limit(dialogue)
+    }
+
+    fn greeted(&self, dialogue: u32, greeting: &Reply) -> Option<Instead> {
+        let instead = self.ask(|asking, report| asking.greeted(report, dialogue, greeting));
+        self.wake();
+        instead
+    }
+
+    fn orderly(&self, dialogue: u32) -> Orderly {
+        self.asking().orderly(dialogue)
+    }
+
+    fn leaving(&self, dialogue: u32) {
+        self.asking().leaving(dialogue);
+        self.wake();
+    }
+
+    fn closing(&self, dialogue: u32) -> Option<Instead> {
+        self.ask(|asking, report| asking.closing(report, dialogue))
+    }
+}
