@@ -9,7 +9,10 @@ use std::{
 
 use norelay_core::event::TlsFacts;
 use norelay_probe::network::{AnyStream, Network};
-use norelay_server::rules::control::{LONGEST_MAILING, Letter, Mailer, Post};
+use norelay_server::rules::{
+    control::LONGEST_MAILING,
+    mailing::{Letter, Mailer, Post},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream},
     time::{Instant, sleep},

@@ -774,13 +774,13 @@ async fn metrics_are_for_listed_networks_and_not_through_a_proxy() {
 
 /// A mailer that keeps the last letter.
 #[derive(Default)]
-struct Letterbox(std::sync::Mutex<Vec<(std::net::IpAddr, norelay_server::rules::control::Letter)>>);
+struct Letterbox(std::sync::Mutex<Vec<(std::net::IpAddr, norelay_server::rules::mailing::Letter)>>);
 
-impl norelay_server::rules::control::Mailer for Letterbox {
+impl norelay_server::rules::mailing::Mailer for Letterbox {
     fn mail(
         &self,
         address: std::net::IpAddr,
-        letter: norelay_server::rules::control::Letter,
+        letter: norelay_server::rules::mailing::Letter,
     ) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
         self.0
             .lock()
@@ -793,7 +793,7 @@ impl norelay_server::rules::control::Mailer for Letterbox {
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
-    use norelay_server::{Asker, Refusal, rules::control};
+    use norelay_server::{Asker, Refusal};
 
     let receiver = norelay_server::config::Receiver {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
@@ -810,14 +810,12 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         ("a b", "8.8.8.8", "not a host name"),
         ("nowhere.example", "8.8.8.8", "was not found"),
     ] {
-        let refused = control::mail_code(
-            &site.state,
-            &letters,
-            &asker,
-            domain,
-            through.parse().expect("an address"),
-        )
-        .await;
+        let refused = site
+            .state
+            .runs
+            .control()
+            .mail_code(&letters, &asker, domain, through.parse().expect("an address"))
+            .await;
         let why = match refused.expect_err("it is refused") {
             Refusal::Malformed(why) | Refusal::Forbidden(why) => why,
             other => panic!("{other:?}"),
@@ -825,7 +823,11 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         assert!(why.contains(part), "{domain} {through}: {why}");
     }
     assert!(letters.0.lock().expect("nobody panicked").is_empty(), "nothing was mailed");
-    let challenge = control::mail_code(&site.state, &letters, &asker, "Owner.Example", address)
+    let challenge = site
+        .state
+        .runs
+        .control()
+        .mail_code(&letters, &asker, "Owner.Example", address)
         .await
         .expect("it is mailed");
     let (through, letter) = letters.0.lock().expect("nobody panicked")[0].clone();
@@ -846,7 +848,10 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .expect("it has the code")
         .to_owned();
     let check = async |asker: &Asker, code: &str| {
-        control::check_mailed(&site.state, asker, challenge.id, code)
+        site.state
+            .runs
+            .control()
+            .check_mailed(asker, challenge.id, code)
             .await
             .is_ok()
     };
@@ -863,7 +868,11 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
 
     // After five wrong answers the right one comes too late, and after three letters there are no
     // more that day.
-    let challenge = control::mail_code(&site.state, &letters, &asker, "owner.example", address)
+    let challenge = site
+        .state
+        .runs
+        .control()
+        .mail_code(&letters, &asker, "owner.example", address)
         .await
         .expect("it is mailed");
     let code = letters.0.lock().expect("nobody panicked")[1]
@@ -874,20 +883,34 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .expect("it has the code");
     for _ in 0..5 {
         assert!(
-            control::check_mailed(&site.state, &asker, challenge.id, "wrong")
+            site.state
+                .runs
+                .control()
+                .check_mailed(&asker, challenge.id, "wrong")
                 .await
                 .is_err()
         );
     }
     assert!(
-        control::check_mailed(&site.state, &asker, challenge.id, &code)
+        site.state
+            .runs
+            .control()
+            .check_mailed(&asker, challenge.id, &code)
             .await
             .is_err()
     );
-    control::mail_code(&site.state, &letters, &asker, "owner.example", address)
+    site.state
+        .runs
+        .control()
+        .mail_code(&letters, &asker, "owner.example", address)
         .await
         .expect("the third");
-    let fourth = control::mail_code(&site.state, &letters, &other, "owner.example", address).await;
+    let fourth = site
+        .state
+        .runs
+        .control()
+        .mail_code(&letters, &other, "owner.example", address)
+        .await;
     assert!(matches!(fourth, Err(Refusal::Limited { .. })), "{fourth:?}");
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Refusal, StoreError};
+use crate::{rules::refusal::Refusal, store::StoreError};
 
 /// An error of the API.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -9,33 +9,14 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use axum::{
-    extract::{FromRequestParts, Request},
-    http::StatusCode,
-    middleware::Next,
-    response::Response,
-};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    AppState, Asker, Config, Refusal,
-    config::Limits,
-    http::problem::Problem,
-    rules::{address, control},
-};
-
-/// How long a request may take to come and its answer to begin. What takes longest is a code that
-/// is mailed.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
-const _: () = assert!(
-    control::LONGEST_MAILING.as_secs() + 10 <= ANSWER_TIMEOUT.as_secs(),
-    "a code that takes long to be mailed gets its answer"
-);
+use super::{address, client::Asker, refusal::Refusal};
+use crate::config::{Config, Limits};
 
 /// So many of something at once: in all, and of one network.
 #[derive(Clone, Debug)]
@@ -165,27 +146,6 @@ impl Requests {
                 + SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1))
         })
     }
-}
-
-/// Turns away who asks too often. In private mode nobody is counted.
-///
-/// # Errors
-/// Too many requests, or a key that doesn't work.
-pub async fn turn_away(
-    state: &AppState,
-    requests: &Requests,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let asker = Asker::from_request_parts(&mut parts, state).await?;
-    if state.config.public
-        && let Err(until) = requests.count(address::user_network(asker.address))
-    {
-        let says = "Too many requests from your network: slow down.";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, says).until(until));
-    }
-    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 #[cfg(test)]

@@ -24,12 +24,14 @@ use norelay_probe::{
 };
 
 use crate::{
-    Asker, Config, Job, Refusal, Request, State, Store,
+    config::Config,
     rules::{
         address::{self, Rule},
+        client::Asker,
         names::Names,
+        refusal::Refusal,
     },
-    store::{Budget, OnePath, Pinned, Scope, Subject},
+    store::{Budget, Job, OnePath, Pinned, Request, Scope, State, Store, Subject},
 };
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -115,7 +117,7 @@ impl Permission {
         let resolving = async {
             let pinned = self.resolve(&target, ways).await?;
             self.check_own_receiver(&pinned).await?;
-            Ok(pinned)
+            Ok::<_, Refusal>(pinned)
         };
         let too_slow = |_| {
             Refusal::Malformed(format!(
@@ -275,24 +277,38 @@ impl Permission {
         self.pay(&costs, now).await
     }
 
+    /// Spends what a reception costs: messages that come for a test which runs elsewhere.
+    ///
+    /// # Errors
+    /// The API key may not receive, or the limit is reached.
+    pub async fn spend_reception(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
+        if asker.key.is_some() && !asker.may(Scope::Receive) {
+            return Err(Refusal::Forbidden(
+                "This API key may not receive: it lacks the scope \"receive\".".to_owned(),
+            ));
+        }
+        if !self.config.public {
+            return Ok(());
+        }
+        let hourly = self.config.limits.asker_hourly;
+        let limit = asker.key.as_ref().map_or(hourly, |key| key.hourly);
+        let cost = Cost::hourly(
+            format!("receive:{}", asker.bucket()),
+            limit,
+            "Your network has asked for enough receptions for this hour.",
+        );
+        self.pay(&[cost], now).await
+    }
+
     async fn pay(&self, costs: &[Cost], now: Timestamp) -> Result<(), Refusal> {
         let budgets: Vec<Budget> = costs.iter().map(|cost| cost.budget.clone()).collect();
-        let spent = self
-            .store
-            .spend(now, &budgets)
-            .await
-            .map_err(Refusal::Store)?;
+        let spent = self.store.spend(now, &budgets).await?;
         spent.map_err(|exceeded| limited(costs[exceeded.index].why, exceeded.until))
     }
 
     async fn check_opt_outs(&self, addresses: impl Iterator<Item = IpAddr>) -> Result<(), Refusal> {
         for address in addresses {
-            if let Some(opt_out) = self
-                .store
-                .opt_out_of(address)
-                .await
-                .map_err(Refusal::Store)?
-            {
+            if let Some(opt_out) = self.store.opt_out_of(address).await? {
                 return Err(Refusal::Forbidden(format!(
                     "The owner of {} doesn't want its servers to be tested from here.",
                     opt_out.network
@@ -366,8 +382,7 @@ impl Permission {
         let owned = self
             .store
             .owned_by(&asker.bucket(), Timestamp::now())
-            .await
-            .map_err(Refusal::Store)?;
+            .await?;
         let of_key = asker
             .key
             .iter()
@@ -425,11 +440,7 @@ impl Permission {
         pinned: Pinned,
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
-        let queued = self
-            .store
-            .count(State::Queued)
-            .await
-            .map_err(Refusal::Store)?;
+        let queued = self.store.count(State::Queued).await?;
         if queued >= u64::from(self.config.limits.queued) {
             return Err(limited(
                 "Too many tests are waiting: try again in a few minutes.",
@@ -461,12 +472,7 @@ impl Permission {
     ) -> Result<Option<Job>, Refusal> {
         let since = now - SignedDuration::from_mins(self.config.limits.target_minutes.into());
         let Some(address) = pinned.addresses().next() else { return Ok(None) };
-        for job in self
-            .store
-            .jobs_at(address, since, 5)
-            .await
-            .map_err(Refusal::Store)?
-        {
+        for job in self.store.jobs_at(address, since, 5).await? {
             // A clock that was wrong has made jobs of the future.
             let is_same = job.state != State::Interrupted
                 && job.created <= now
@@ -484,11 +490,7 @@ impl Permission {
     }
 
     async fn check_one_at_a_time(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
-        let open = self
-            .store
-            .open_jobs_of(&asker.bucket())
-            .await
-            .map_err(Refusal::Store)?;
+        let open = self.store.open_jobs_of(&asker.bucket()).await?;
         if open == 0 {
             return Ok(());
         }

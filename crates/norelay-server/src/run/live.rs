@@ -15,7 +15,7 @@ use norelay_core::event::Receipt;
 use tokio::sync::{mpsc, watch};
 
 use super::{Shared, work::Stop};
-use crate::{JobId, StoreError, Stored};
+use crate::store::{JobId, StoreError, Stored};
 
 /// Records of a job that are kept in memory for its followers.
 const WINDOW: usize = 2_000;

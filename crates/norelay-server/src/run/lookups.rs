@@ -25,7 +25,13 @@ use norelay_probe::target::Host;
 use tokio::sync::Semaphore;
 
 use crate::{
-    AppState, Asker, Config, Job, JobId, Refusal, State, rules::permission, store::Request,
+    config::Config,
+    rules::{
+        client::Asker,
+        permission::{self, Permission},
+        refusal::Refusal,
+    },
+    store::{Job, JobId, Request, State, Store},
 };
 
 /// The names and addresses of a domain's exchangers have so long.
@@ -44,6 +50,8 @@ const MOST: usize = 256;
 /// The look-ups of a service; cheap to clone.
 #[derive(Clone)]
 pub struct Lookups {
+    config: Arc<Config>,
+    permission: Permission,
     places: Arc<Semaphore>,
     kept: Arc<Mutex<HashMap<String, Kept>>>,
 }
@@ -60,42 +68,32 @@ pub struct Lookup {
     pub surveys: Vec<Survey>,
 }
 
-impl Default for Lookups {
-    fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)), kept: Arc::default() }
-    }
-}
-
 impl Lookups {
+    /// No look-up yet, under these settings.
+    #[must_use]
+    pub fn new(config: Arc<Config>, permission: Permission) -> Self {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        Self { config, permission, places, kept: Arc::default() }
+    }
+
     /// Looks an address or a domain up.
     ///
     /// # Errors
     /// Why it isn't done.
-    pub async fn look_up(
-        &self,
-        state: &AppState,
-        asker: &Asker,
-        text: &str,
-    ) -> Result<Arc<Lookup>, Refusal> {
+    pub async fn look_up(&self, asker: &Asker, text: &str) -> Result<Arc<Lookup>, Refusal> {
         let target = lists::target(text).map_err(|why| not_a_target(text, why))?;
-        state
-            .runs
-            .permission()
-            .may_look_up(addresses(&target))
-            .await?;
+        self.permission.may_look_up(addresses(&target)).await?;
         let name = target.to_string();
-        if let Some(lookup) = self.kept(&name, &state.config) {
+        if let Some(lookup) = self.kept(&name) {
             return Ok(lookup);
         }
         let _place = self.places.try_acquire().map_err(|_| busy())?;
-        state
-            .runs
-            .permission()
+        self.permission
             .spend_look_up(asker, Timestamp::now())
             .await?;
         let mut targets = vec![target];
-        targets.extend(exchangers(state, &targets[0]).await);
-        let lists = Blacklists::new(options(&state.config)).map_err(|error| {
+        targets.extend(exchangers(&self.permission, &targets[0]).await);
+        let lists = Blacklists::new(options(&self.config)).map_err(|error| {
             tracing::warn!(%error, "blacklists can't be asked");
             Refusal::Malformed(
                 "This service has no DNS resolver, so that no list can be asked.".to_owned(),
@@ -108,9 +106,9 @@ impl Lookups {
     }
 
     /// In private mode nothing is kept: who has got off a list wants to see it.
-    fn kept(&self, name: &str, config: &Config) -> Option<Arc<Lookup>> {
+    fn kept(&self, name: &str) -> Option<Arc<Lookup>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, lookup) = kept.get(name).filter(|_| config.public)?;
+        let (at, lookup) = kept.get(name).filter(|_| self.config.public)?;
         (at.elapsed() < FRESH).then(|| lookup.clone())
     }
 
@@ -158,9 +156,8 @@ fn addresses(target: &Target) -> Option<IpAddr> {
 
 /// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none
 /// where the DNS has none in time.
-async fn exchangers(state: &AppState, target: &Target) -> Vec<Target> {
+async fn exchangers(permission: &Permission, target: &Target) -> Vec<Target> {
     let Target::Domain { name, .. } = target else { return Vec::new() };
-    let permission = state.runs.permission();
     let host = norelay_probe::target::Target { host: Host::Name(name.clone()), port: None };
     let found = tokio::time::timeout(NAMES, permission.names().exchangers(&host)).await;
     let mut addresses: Vec<IpAddr> = found
@@ -193,21 +190,25 @@ pub struct RelayTest {
 
 impl RelayTest {
     /// Finds it.
-    pub async fn find(state: &AppState, named: Option<JobId>, lookup: &Lookup) -> Option<Self> {
+    pub async fn find(
+        store: &Store,
+        public: bool,
+        named: Option<JobId>,
+        lookup: &Lookup,
+    ) -> Option<Self> {
         let mut jobs = Vec::new();
         if let Some(id) = named {
-            jobs.extend(state.store.job(id).await.ok());
+            jobs.extend(store.job(id).await.ok());
         }
         // A stranger's results are for those who have their address.
-        if !state.config.public {
+        if !public {
             let targets = lookup
                 .surveys
                 .iter()
                 .filter_map(|survey| survey.target.parse::<IpAddr>().ok());
             for address in targets {
                 jobs.extend(
-                    state
-                        .store
+                    store
                         .jobs_at(address, Timestamp::UNIX_EPOCH, 5)
                         .await
                         .unwrap_or_default(),
@@ -218,7 +219,7 @@ impl RelayTest {
             // One test or one path alone says nothing about the server.
             let is_about_server = is_about_server(&job.request) && job.state == State::Finished;
             let Some(verdict) = job.verdict.filter(|_| is_about_server) else { continue };
-            let Ok(pinned) = state.store.pinned(job.id).await else { continue };
+            let Ok(pinned) = store.pinned(job.id).await else { continue };
             let addresses = pinned
                 .addresses()
                 .map(|address| address.to_canonical())

@@ -35,34 +35,21 @@ use norelay_probe::identity::{FALLBACK_DOMAIN, Identity};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::task::TaskTracker;
 
-use self::live::Live;
+use self::{live::Live, tester::Tester};
 use crate::{
-    Asker, Config, Job, JobId, Request, Store, StoreError, Stored,
+    config::Config,
     rules::{
         budgets::{Place, Streams},
+        client::Asker,
+        control::Control,
         permission::{Permission, Permit},
+        refusal::Refusal,
     },
-    run::tester::Tester,
-    store::{Created, Idempotency, Lease, NewJob, Origin, Pinned, Scope},
+    store::{
+        Created, Idempotency, Job, JobId, Lease, NewJob, Origin, Pinned, Request, Scope, Store,
+        StoreError, Stored,
+    },
 };
-
-/// Why a test isn't run.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The request makes no sense; the sentence says why.
-    Malformed(String),
-    /// It isn't permitted; the sentence says why, and what would permit it.
-    Forbidden(String),
-    /// Too many for now; the sentence says which limit.
-    Limited {
-        /// The sentence.
-        why: String,
-        /// When to try again.
-        until: Timestamp,
-    },
-    /// Our own fault.
-    Store(StoreError),
-}
 
 /// What came of a request.
 #[derive(Debug)]
@@ -100,6 +87,7 @@ pub struct Runs {
 
 struct Shared {
     parts: Parts,
+    control: Control,
     live: Live,
     /// Counting open jobs and keeping a new one is one step.
     admission: Mutex<()>,
@@ -135,7 +123,16 @@ impl Runs {
     #[must_use]
     pub fn of(parts: Parts) -> Self {
         let (stopping, _) = watch::channel(false);
+        let control = Control::new(
+            parts.config.clone(),
+            parts.store.clone(),
+            parts.permission.clone(),
+            parts.identity.clone(),
+            // A run's key is made from its name by the same function; no run gets this name.
+            parts.key.for_run(RunId(u64::MAX)),
+        );
         let shared = Shared {
+            control,
             live: Live::default(),
             admission: Mutex::default(),
             wake: Notify::new(),
@@ -167,7 +164,7 @@ impl Runs {
     ) -> Result<Started, Refusal> {
         let Parts { store, permission, .. } = &self.shared.parts;
         if let Some(once) = &once
-            && let Some(created) = store.recall(once).await.map_err(Refusal::Store)?
+            && let Some(created) = store.recall(once).await?
         {
             return self.before(created).await;
         }
@@ -182,10 +179,7 @@ impl Runs {
             Permit::Test(pinned) => pinned,
         };
         let new = self.new_job(asker, request, pinned, Origin::Here);
-        let created = store
-            .create_job(&new, once.as_ref())
-            .await
-            .map_err(Refusal::Store)?;
+        let created = store.create_job(&new, once.as_ref()).await?;
         drop(admitting);
         if created != Created::New {
             return self.before(created).await;
@@ -198,8 +192,7 @@ impl Runs {
             };
             store
                 .append_note(new.id, Record::new(Timestamp::now(), event))
-                .await
-                .map_err(Refusal::Store)?;
+                .await?;
         }
         self.shared.wake.notify_one();
         metrics::counter!("norelay_tests_started_total").increment(1);
@@ -258,7 +251,7 @@ impl Runs {
         let mut new = self.new_job(asker, request, Pinned::default(), Origin::Elsewhere);
         new.expires = new.created.saturating_add(kept).unwrap_or(Timestamp::MAX);
         let store = &self.shared.parts.store;
-        store.create_job(&new, None).await.map_err(Refusal::Store)?;
+        store.create_job(&new, None).await?;
         store.job(new.id).await.map_err(Refusal::Store)
     }
 
@@ -282,11 +275,10 @@ impl Runs {
         self.shared.stopping.subscribe()
     }
 
-    /// The key that proofs of control are made with.
+    /// Proofs of control.
     #[must_use]
-    pub fn proof_key(&self) -> TokenKey {
-        // A run's key is made from its name by the same function; nobody gets the key of this one.
-        self.shared.parts.key.for_run(RunId(u64::MAX))
+    pub fn control(&self) -> &Control {
+        &self.shared.control
     }
 
     /// Who decides.

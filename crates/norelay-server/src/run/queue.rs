@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::{Shared, clock::WallClock, work};
-use crate::StoreError;
+use crate::store::StoreError;
 
 /// How long a worker may be silent.
 pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);

@@ -25,10 +25,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Shared, live::Running, queue, resume::Continuation};
 use crate::{
-    Job, Request, State, StoreError, Stored, config,
+    config,
     rules::permission,
     run::tester::Assignment,
-    store::{Appended, Lease, Pinned},
+    store::{Appended, Job, Lease, Pinned, Request, State, StoreError, Stored},
 };
 
 /// Records that wait for the store: some minutes of a busy run.

@@ -11,7 +11,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -20,17 +19,15 @@ use tokio::{
 };
 
 use crate::{
-    AppState, StoreError,
-    rules::{address, control},
-    store::Budget,
+    config::Config,
+    rules::control::{CODE_LIFE, Control},
+    run::Runs,
 };
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 50;
 /// How long a client may take to take what it is told.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Codes an hour for one network.
-const HOURLY: u32 = 20;
 /// After a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -38,10 +35,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// One sentence.
-pub fn begin(state: &AppState, tasks: &mut JoinSet<()>) -> io::Result<Vec<SocketAddr>> {
+pub fn begin(config: &Config, runs: &Runs, tasks: &mut JoinSet<()>) -> io::Result<Vec<SocketAddr>> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let page: Arc<str> = format!("{}/verify", config.url.as_deref().unwrap_or_default()).into();
     let mut addresses = Vec::new();
-    for address in &state.config.connect_back.listen {
+    for address in &config.connect_back.listen {
         let wrong = |error: io::Error| {
             io::Error::new(
                 error.kind(),
@@ -52,13 +50,13 @@ pub fn begin(state: &AppState, tasks: &mut JoinSet<()>) -> io::Result<Vec<Socket
         listener.set_nonblocking(true).map_err(wrong)?;
         let listener = TcpListener::from_std(listener).map_err(wrong)?;
         addresses.push(listener.local_addr().map_err(wrong)?);
-        tasks.spawn(accept(listener, state.clone(), places.clone()));
+        tasks.spawn(accept(listener, runs.clone(), page.clone(), places.clone()));
     }
     Ok(addresses)
 }
 
-async fn accept(listener: TcpListener, state: AppState, places: Arc<Semaphore>) {
-    let mut stopping = state.runs.stopping();
+async fn accept(listener: TcpListener, runs: Runs, page: Arc<str>, places: Arc<Semaphore>) {
+    let mut stopping = runs.stopping();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -70,22 +68,28 @@ async fn accept(listener: TcpListener, state: AppState, places: Arc<Semaphore>) 
         };
         // Who finds no place is closed at once.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let state = state.clone();
+        let (runs, page) = (runs.clone(), page.clone());
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(TIMEOUT, tell(stream, peer, &state)).await;
+            let telling = tell(stream, peer, runs.control(), &page);
+            let _ = tokio::time::timeout(TIMEOUT, telling).await;
             drop(place);
         });
     }
 }
 
-async fn tell(mut stream: TcpStream, peer: SocketAddr, state: &AppState) -> io::Result<()> {
+/// Tells a client its address and a code; `page` is where the code is to be typed.
+async fn tell(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    control: &Control,
+    page: &str,
+) -> io::Result<()> {
     let address = peer.ip().to_canonical();
-    let text = match code(address, state).await {
+    let text = match control.code_for_address(address).await {
         Ok(Some(code)) => format!(
             "Your address is {address}.\r\nYour code is {code}\r\nIt proves for {} minutes that \
-             this server is yours: type it into {}/verify\r\n",
-            control::CODE_LIFE.as_mins(),
-            state.config.url.as_deref().unwrap_or_default(),
+             this server is yours: type it into {page}\r\n",
+            CODE_LIFE.as_mins(),
         ),
         Ok(None) => format!(
             "Your address is {address}.\r\nToo many codes were asked for from its network: come \
@@ -100,16 +104,4 @@ async fn tell(mut stream: TcpStream, peer: SocketAddr, state: &AppState) -> io::
     };
     stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
-}
-
-async fn code(address: std::net::IpAddr, state: &AppState) -> Result<Option<String>, StoreError> {
-    let now = Timestamp::now();
-    let bucket = format!("connect:{}", address::user_network(address));
-    let budget = Budget { bucket, limit: HOURLY, window: SignedDuration::from_hours(1) };
-    if state.store.spend(now, &[budget]).await?.is_err() {
-        return Ok(None);
-    }
-    control::code_for_address(&state.store, address, now)
-        .await
-        .map(Some)
 }

@@ -21,7 +21,7 @@ use tower_http::add_extension::AddExtension;
 
 use super::{Unservable, impatient::Impatient};
 use crate::{
-    Config,
+    config::Config,
     rules::{
         address,
         budgets::{Place, Places},

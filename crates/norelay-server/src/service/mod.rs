@@ -28,13 +28,14 @@ use norelay_probe::{
 use tokio::task::JoinSet;
 
 use crate::{
-    AppState, Config, Runs, Store,
-    config::Misconfigured,
+    config::{Config, Misconfigured},
+    http::{metrics, router, state::AppState},
     rules::{
         names::{Dns, Names},
         permission::Permission,
     },
-    run::{Parts, tester::Probe},
+    run::{Parts, Runs, tester::Probe},
+    store::Store,
 };
 
 /// How long open requests may take at the end.
@@ -76,7 +77,7 @@ pub async fn serve(
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Unservable> {
-    crate::http::metrics::begin();
+    metrics::begin();
     let config = Arc::new(config);
     let store = open_store(&config).await?;
     let _lock = lock(&config.data)?;
@@ -110,9 +111,9 @@ pub async fn serve(
     let state = AppState { config: config.clone(), store: store.clone(), runs: runs.clone() };
     let mut tasks = JoinSet::new();
     let receiving = receiver::begin(&config, &runs, key, &mut tasks).await?;
-    let connect_back =
-        connect_back::begin(&state, &mut tasks).map_err(|error| Unservable(error.to_string()))?;
-    let (http, handle) = listener::begin(&config, crate::router(state), &mut tasks).await?;
+    let connect_back = connect_back::begin(&config, &runs, &mut tasks)
+        .map_err(|error| Unservable(error.to_string()))?;
+    let (http, handle) = listener::begin(&config, router(state), &mut tasks).await?;
     let working = runs.clone();
     tasks.spawn(async move { working.work().await });
     let receiver = receiving

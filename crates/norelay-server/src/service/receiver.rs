@@ -20,7 +20,7 @@ use norelay_probe::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::Unservable;
-use crate::{Config, Runs, StoreError};
+use crate::{config::Config, run::Runs, store::StoreError};
 
 /// The spool's name in the data folder.
 const SPOOL: &str = "receipts.jsonl";

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::AppState;
+use crate::http::state::AppState;
 
 /// The service.
 #[derive(Debug, Serialize, ToSchema)]

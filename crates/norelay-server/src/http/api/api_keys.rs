@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::Body;
+use crate::http::extract::Body;
 use crate::{
-    AppState, Asker,
-    http::problem::Problem,
+    http::{problem::Problem, state::AppState},
+    rules::client::Asker,
     store::{ApiKey, KeyText, Scope},
 };
 

@@ -8,7 +8,6 @@
 mod about;
 mod api_keys;
 mod entries;
-mod extract;
 mod opt_outs;
 mod proofs;
 mod receptions;
@@ -34,9 +33,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    AppState,
-    http::{problem::Problem, web::guard},
-    rules::budgets::{self, ANSWER_TIMEOUT, Requests},
+    http::throttle::{self, ANSWER_TIMEOUT},
+    http::{problem::Problem, state::AppState, web::guard},
+    rules::budgets::Requests,
 };
 
 /// A request's body: a target and lists of a few names.
@@ -137,7 +136,7 @@ async fn turn_away(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    budgets::turn_away(&state, &requests, request, next).await
+    throttle::turn_away(&state, &requests, request, next).await
 }
 
 /// Refuses what another site's page sends, and names that aren't ours, as for pages.

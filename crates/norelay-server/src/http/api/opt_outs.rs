@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Asked, Body};
-use crate::{AppState, Asker, http::problem::Problem, rules::control};
+use crate::http::extract::{Asked, Body};
+use crate::{
+    http::{problem::Problem, state::AppState},
+    rules::{client::Asker, opt_out},
+};
 
 /// Opt-outs in one answer.
 const MAX_LISTED: u32 = 10_000;
@@ -62,7 +65,7 @@ pub(super) async fn create(
     asker: Asker,
     Body(asked): Body<Network>,
 ) -> Result<StatusCode, Problem> {
-    control::opt_out(&state, &asker, &asked.network).await?;
+    opt_out::opt_out(&state.config, &state.store, &asker, &asked.network).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -81,6 +84,6 @@ pub(super) async fn delete(
     asker: Asker,
     Asked(asked): Asked<Network>,
 ) -> Result<StatusCode, Problem> {
-    control::opt_in(&state, &asker, &asked.network).await?;
+    opt_out::opt_in(&state.config, &state.store, &asker, &asked.network).await?;
     Ok(StatusCode::NO_CONTENT)
 }

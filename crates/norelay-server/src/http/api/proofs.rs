@@ -8,11 +8,10 @@ use norelay_probe::network::Internet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Asked, Body, Id};
+use crate::http::extract::{Asked, Body, Id};
 use crate::{
-    AppState, Asker,
-    http::problem::Problem,
-    rules::control::{self, Post},
+    http::{problem::Problem, state::AppState},
+    rules::{client::Asker, mailing::Post},
     store::Owner,
 };
 
@@ -95,7 +94,7 @@ pub(super) async fn record(
     asker: Asker,
     Asked(asked): Asked<Domain>,
 ) -> Result<Json<Record>, Problem> {
-    let record = control::txt_record(&state.runs.proof_key(), &asker, &asked.domain)?;
+    let record = state.runs.control().txt_record(&asker, &asked.domain)?;
     Ok(Json(Record { name: record.name, value: record.value }))
 }
 
@@ -116,7 +115,11 @@ pub(super) async fn dns(
     asker: Asker,
     Body(asked): Body<Domain>,
 ) -> Result<(StatusCode, Json<Proof>), Problem> {
-    let owner = control::check_txt(&state, &asker, &asked.domain).await?;
+    let owner = state
+        .runs
+        .control()
+        .check_txt(&asker, &asked.domain)
+        .await?;
     Ok((StatusCode::CREATED, Json(owner.into())))
 }
 
@@ -160,7 +163,11 @@ pub(super) async fn mail(
 ) -> Result<(StatusCode, Json<Mailed>), Problem> {
     let connect_timeout = std::time::Duration::from_secs(30);
     let post = Post(Internet { source_address: state.config.test.source_address, connect_timeout });
-    let challenge = control::mail_code(&state, &post, &asker, &asked.domain, asked.address).await?;
+    let challenge = state
+        .runs
+        .control()
+        .mail_code(&post, &asker, &asked.domain, asked.address)
+        .await?;
     Ok((
         StatusCode::ACCEPTED,
         Json(Mailed { id: challenge.id.to_string(), expires: challenge.expires }),
@@ -192,7 +199,11 @@ pub(super) async fn mailed(
     Id(id): Id,
     Body(asked): Body<Code>,
 ) -> Result<(StatusCode, Json<Proof>), Problem> {
-    let owner = control::check_mailed(&state, &asker, id, &asked.code).await?;
+    let owner = state
+        .runs
+        .control()
+        .check_mailed(&asker, id, &asked.code)
+        .await?;
     Ok((StatusCode::CREATED, Json(owner.into())))
 }
 
@@ -211,6 +222,10 @@ pub(super) async fn connect(
     asker: Asker,
     Body(asked): Body<Code>,
 ) -> Result<(StatusCode, Json<Proof>), Problem> {
-    let owner = control::check_connected(&state, &asker, &asked.code).await?;
+    let owner = state
+        .runs
+        .control()
+        .check_connected(&asker, &asked.code)
+        .await?;
     Ok((StatusCode::CREATED, Json(owner.into())))
 }

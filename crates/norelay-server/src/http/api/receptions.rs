@@ -23,14 +23,15 @@ use norelay_core::event::{Event, Receipt};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    extract::{Asked, Body, Id},
-    relay_tests, stream,
-};
+use super::{relay_tests, stream};
 use crate::{
-    AppState, Asker, Job, JobId, Refusal,
-    http::problem::Problem,
-    store::{Budget, Origin, Scope},
+    http::{
+        extract::{Asked, Body, Id},
+        problem::Problem,
+        state::AppState,
+    },
+    rules::client::Asker,
+    store::{Job, JobId, Origin},
 };
 
 /// The longest that messages are awaited: mail servers try for five days (RFC 5321 section
@@ -101,7 +102,8 @@ pub(super) async fn create(
             format!("hours is from 1 to {MAX_HOURS}, and target has at most {MAX_TARGET} octets.");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, says));
     }
-    spend(&state, &asker).await?;
+    let permission = state.runs.permission();
+    permission.spend_reception(&asker, Timestamp::now()).await?;
     let job = state
         .runs
         .receive_for(&asker, wanted.target, SignedDuration::from_hours(wanted.hours.into()))
@@ -114,34 +116,6 @@ pub(super) async fn create(
         expires: job.expires,
     };
     Ok((StatusCode::CREATED, Json(reception)))
-}
-
-async fn spend(state: &AppState, asker: &Asker) -> Result<(), Problem> {
-    if asker.key.is_some() && !asker.may(Scope::Receive) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "This API key may not receive: it lacks the scope \"receive\".",
-        ));
-    }
-    if !state.config.public {
-        return Ok(());
-    }
-    let limit = asker
-        .key
-        .as_ref()
-        .map_or(state.config.limits.asker_hourly, |key| key.hourly);
-    let budget = Budget {
-        bucket: format!("receive:{}", asker.bucket()),
-        limit,
-        window: SignedDuration::from_hours(1),
-    };
-    match state.store.spend(Timestamp::now(), &[budget]).await? {
-        Ok(()) => Ok(()),
-        Err(exceeded) => {
-            let why = "Your network has asked for enough receptions for this hour.".to_owned();
-            Err(Refusal::Limited { why, until: exceeded.until }.into())
-        }
-    }
 }
 
 /// A message that came.

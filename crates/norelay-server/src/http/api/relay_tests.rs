@@ -13,12 +13,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    extract::{Asked, Body, Id},
-    stream,
-};
+use super::stream;
 use crate::{
-    AppState, Asker, Job, JobId, Request, Started, http::problem::Problem, store::Idempotency,
+    http::{
+        extract::{Asked, Body, Id},
+        problem::Problem,
+        state::AppState,
+    },
+    rules::client::Asker,
+    run::Started,
+    store::{Idempotency, Job, JobId, Request},
 };
 
 /// A longer idempotency key is no key.

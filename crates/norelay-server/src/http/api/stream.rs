@@ -11,7 +11,11 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 
-use crate::{AppState, Asker, JobId, StoreError, Stored, http::problem::Problem};
+use crate::{
+    http::{problem::Problem, state::AppState},
+    rules::client::Asker,
+    store::{JobId, StoreError, Stored},
+};
 
 /// A proxy that hears nothing for a minute hangs up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

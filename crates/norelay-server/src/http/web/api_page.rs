@@ -7,7 +7,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::Value;
 
 use super::shell::{self, Shell};
-use crate::AppState;
+use crate::http::state::AppState;
 
 #[derive(Template)]
 #[template(path = "pages/api.html")]

@@ -33,8 +33,10 @@ use super::{
     },
 };
 use crate::{
-    AppState, Asker, JobId, Refusal,
+    http::state::AppState,
+    rules::{client::Asker, refusal::Refusal},
     run::lookups::{Lookup, RelayTest},
+    store::JobId,
 };
 
 #[derive(Template)]
@@ -122,7 +124,7 @@ pub async fn look_up(
     asker: Asker,
     Form(asked): Form<Asked>,
 ) -> Response {
-    match pages.lookups.look_up(&state, &asker, &asked.target).await {
+    match pages.lookups.look_up(&asker, &asked.target).await {
         Ok(lookup) => page(&state, &asked, StatusCode::OK, "", Some(&lookup)).await,
         Err(Refusal::Malformed(why)) => {
             page(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why, None).await
@@ -142,7 +144,10 @@ async fn page(
     lookup: Option<&Lookup>,
 ) -> Response {
     let relay = match lookup {
-        Some(lookup) => RelayTest::find(state, asked.test.parse().ok(), lookup).await,
+        Some(lookup) => {
+            RelayTest::find(&state.store, state.config.public, asked.test.parse().ok(), lookup)
+                .await
+        }
         None => None,
     };
     let results: Vec<_> = lookup

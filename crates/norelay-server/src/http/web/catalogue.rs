@@ -14,7 +14,7 @@ use super::{
     markdown, problem_page,
     shell::{self, Shell},
 };
-use crate::AppState;
+use crate::http::state::AppState;
 
 /// The documents as HTML, by id.
 static DOCUMENTS: LazyLock<HashMap<TestId, String>> = LazyLock::new(|| {

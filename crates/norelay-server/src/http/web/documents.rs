@@ -19,7 +19,7 @@ use super::{
         time,
     },
 };
-use crate::AppState;
+use crate::http::state::AppState;
 
 /// RFC 9511 section 3.2 has the file say until when it holds; it is made anew with each request.
 const PROBING_HOLDS: SignedDuration = SignedDuration::from_hours(24 * 90);

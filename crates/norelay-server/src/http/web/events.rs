@@ -32,7 +32,7 @@ use super::{
     start,
     view::Phase,
 };
-use crate::{AppState, Asker};
+use crate::{http::state::AppState, rules::client::Asker};
 
 /// A page needn't change more often than this.
 const PACE: Duration = Duration::from_millis(300);

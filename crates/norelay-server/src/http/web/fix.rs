@@ -15,7 +15,7 @@ use super::{
     markdown, problem_page,
     shell::{self, Shell},
 };
-use crate::AppState;
+use crate::http::state::AppState;
 
 /// The documents as HTML, by key.
 static DOCUMENTS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

@@ -24,7 +24,10 @@ use super::{
     parts::{self, Rendered},
     view::{Phase, Seen},
 };
-use crate::{AppState, Job, JobId, State, StoreError, Stored};
+use crate::{
+    http::state::AppState,
+    store::{Job, JobId, State, StoreError, Stored},
+};
 
 const FRESH: Duration = Duration::from_millis(250);
 const MOST: usize = 256;

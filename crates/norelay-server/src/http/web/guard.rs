@@ -19,7 +19,7 @@ use axum::{
 };
 
 use super::problem_page::problem;
-use crate::{AppState, Config};
+use crate::{config::Config, http::state::AppState};
 
 /// Refuses forms of other pages, and names that aren't ours.
 pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -37,11 +37,8 @@ use axum::{
 use jiff::Timestamp;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::{
-    AppState,
-    rules::budgets::{self, ANSWER_TIMEOUT, Requests},
-    run::lookups::Lookups,
-};
+use crate::http::throttle::{self, ANSWER_TIMEOUT};
+use crate::{http::state::AppState, rules::budgets::Requests, run::lookups::Lookups};
 
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
@@ -76,7 +73,7 @@ impl Pages {
 pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
     let pages = Pages {
         folds: fold::Folds::default(),
-        lookups: Lookups::default(),
+        lookups: Lookups::new(state.config.clone(), state.runs.permission().clone()),
         since: Timestamp::now(),
     };
     Router::new()
@@ -125,7 +122,7 @@ async fn turn_away(
     if request.uri().path().starts_with("/assets/") {
         return next.run(request).await;
     }
-    let turned = budgets::turn_away(&state, &requests, request, next).await;
+    let turned = throttle::turn_away(&state, &requests, request, next).await;
     turned.unwrap_or_else(|error| problem_page::of_api(&state, &error))
 }
 

@@ -11,7 +11,11 @@ use super::{
     shell::{self, Shell},
     start,
 };
-use crate::{AppState, Asker, Refusal, StoreError, rules::control};
+use crate::{
+    http::state::AppState,
+    rules::{client::Asker, opt_out, refusal::Refusal},
+    store::StoreError,
+};
 
 #[derive(Template)]
 #[template(path = "pages/optout.html")]
@@ -50,11 +54,11 @@ pub async fn change(
     };
     let (outcome, done) = match asked.what.as_str() {
         "in" => (
-            control::opt_in(&state, &asker, &parsed).await,
+            opt_out::opt_in(&state.config, &state.store, &asker, &parsed).await,
             format!("{parsed} may be tested again."),
         ),
         _ => (
-            control::opt_out(&state, &asker, &parsed).await,
+            opt_out::opt_out(&state.config, &state.store, &asker, &parsed).await,
             format!("{parsed} is no longer tested from here."),
         ),
     };

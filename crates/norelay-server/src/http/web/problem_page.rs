@@ -9,7 +9,10 @@ use axum::{
 use jiff::Timestamp;
 
 use super::shell::{self, Shell};
-use crate::{AppState, StoreError, http::problem::Problem};
+use crate::{
+    http::{problem::Problem, state::AppState},
+    store::StoreError,
+};
 
 #[derive(Template)]
 #[template(path = "problem.html")]

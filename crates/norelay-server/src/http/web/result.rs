@@ -35,7 +35,11 @@ use super::{
         time,
     },
 };
-use crate::{AppState, Asker, Job, JobId, Request, Stored, store::OnePath};
+use crate::{
+    http::state::AppState,
+    rules::client::Asker,
+    store::{Job, JobId, OnePath, Request, Stored},
+};
 
 #[derive(Template)]
 #[template(path = "result.html")]

@@ -12,7 +12,7 @@ use axum::{
 
 use norelay_core::octets::harmless;
 
-use crate::AppState;
+use crate::http::state::AppState;
 
 /// The menu at the top.
 pub const MENU: [(&str, &str); 5] = [

@@ -20,7 +20,12 @@ use super::{
         time,
     },
 };
-use crate::{AppState, Asker, Job, JobId, Refusal, Request, Started};
+use crate::{
+    http::state::AppState,
+    rules::{client::Asker, refusal::Refusal},
+    run::Started,
+    store::{Job, JobId, Request},
+};
 
 /// The profiles that the form offers: value, name, what it is.
 pub const PROFILES: [(&str, &str, &str); 3] = [

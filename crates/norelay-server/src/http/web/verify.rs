@@ -23,8 +23,8 @@ use super::{
     view::time,
 };
 use crate::{
-    AppState, Asker, Refusal,
-    rules::control::{self, Post, TxtRecord},
+    http::state::AppState,
+    rules::{client::Asker, control::TxtRecord, mailing::Post, refusal::Refusal},
     store::Owner,
 };
 
@@ -73,7 +73,7 @@ pub async fn verify(
     if asked.domain.is_empty() {
         return draft.page(StatusCode::OK, None, None).await;
     }
-    match control::txt_record(&state.runs.proof_key(), &asker, &asked.domain) {
+    match state.runs.control().txt_record(&asker, &asked.domain) {
         Ok(_) => draft.page(StatusCode::OK, None, None).await,
         Err(refusal) => draft.refused("dns", refusal).await,
     }
@@ -87,7 +87,7 @@ pub async fn dns(
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     draft
-        .answer("dns", control::check_txt(&state, &asker, &asked.domain).await)
+        .answer("dns", state.runs.control().check_txt(&asker, &asked.domain).await)
         .await
 }
 
@@ -107,7 +107,12 @@ pub async fn mail(
         source_address: state.config.test.source_address,
         connect_timeout: CONNECT_TIMEOUT,
     });
-    match control::mail_code(&state, &post, &asker, &asked.domain, address).await {
+    match state
+        .runs
+        .control()
+        .mail_code(&post, &asker, &asked.domain, address)
+        .await
+    {
         Ok(challenge) => {
             let to = format!("postmaster@{}", asked.domain);
             let mailed = (challenge.id.to_string(), to, time::clock(challenge.expires));
@@ -125,7 +130,13 @@ pub async fn mailed(
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     let outcome = match asked.id.parse() {
-        Ok(id) => control::check_mailed(&state, &asker, id, &asked.code).await,
+        Ok(id) => {
+            state
+                .runs
+                .control()
+                .check_mailed(&asker, id, &asked.code)
+                .await
+        }
         Err(_) => Err(Refusal::Malformed("Have a code mailed first.".to_owned())),
     };
     draft.answer("mail", outcome).await
@@ -139,7 +150,14 @@ pub async fn connect(
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     draft
-        .answer("connect", control::check_connected(&state, &asker, &asked.code).await)
+        .answer(
+            "connect",
+            state
+                .runs
+                .control()
+                .check_connected(&asker, &asked.code)
+                .await,
+        )
         .await
 }
 
@@ -179,12 +197,12 @@ impl Draft<'_> {
             .unwrap_or_default();
         let line =
             |owner: Owner| (owner.subject.to_string(), owner.proof, time::stamp(owner.expires));
-        let key = self.state.runs.proof_key();
+        let control = self.state.runs.control();
         let page = Verify {
             shell: Shell::new(self.state, "/verify", "Proof of control"),
             problem,
             shown: owned.into_iter().map(line).collect(),
-            record: control::txt_record(&key, self.asker, &self.asked.domain).ok(),
+            record: control.txt_record(self.asker, &self.asked.domain).ok(),
             domain: self.asked.domain.clone(),
             mailed: mailed.or_else(|| self.mailed_before()),
             door: door(self.state),
@@ -194,7 +212,7 @@ impl Draft<'_> {
 
     /// A code that was asked for before, so that a wrong one can be corrected.
     fn mailed_before(&self) -> Option<(String, String, String)> {
-        let id: crate::JobId = self.asked.id.parse().ok()?;
+        let id: crate::store::JobId = self.asked.id.parse().ok()?;
         Some((id.to_string(), "postmaster".to_owned(), String::new()))
     }
 }

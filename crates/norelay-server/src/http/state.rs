@@ -1,0 +1,16 @@
+//! What every page and every API call needs.
+
+use std::sync::Arc;
+
+use crate::{config::Config, run::Runs, store::Store};
+
+/// What every page and every API call needs; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// What is kept.
+    pub store: Store,
+    /// The service that runs tests.
+    pub runs: Runs,
+}
