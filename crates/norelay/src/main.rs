@@ -11,6 +11,7 @@ mod blacklist_command;
 mod earlier_run;
 mod explain_command;
 mod fix_command;
+mod folded_log;
 mod nearest;
 mod output;
 mod receive_command;

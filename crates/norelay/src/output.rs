@@ -7,16 +7,11 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use norelay_core::{
-    check::{
-        Level, Verdict, finding,
-        verdict::{self, Judgement},
-    },
-    event::Record,
-    render,
-    report::Report,
+    check::{Level, Verdict, finding, verdict},
+    render::{json_lines, text},
 };
 
-use crate::Complaint;
+use crate::{Complaint, folded_log::FoldedLog};
 
 /// The format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +60,6 @@ impl Color {
     }
 }
 
-/// Renders a report.
-pub fn render(format: Format, report: &Report, judgement: &Judgement, log: &[Record]) -> String {
-    match format {
-        Format::Text => render::text::render(report, judgement, render::text::Style::Ansi),
-        Format::Jsonl => render::json_lines::render(log),
-        Format::Other(format) => norelay_render::render(format, report, judgement),
-    }
-}
-
 /// From the least to the worst.
 const LEVELS: [Level; 4] = [Level::Info, Level::Notice, Level::Warning, Level::Error];
 
@@ -101,19 +87,24 @@ pub struct Presented {
 
 /// Judges and prints; `fail_on` has tags of findings, and levels, which stand for themselves and
 /// all worse ones.
-pub fn present(format: Format, log: &[Record], fail_on: &[String]) -> Result<Presented, Complaint> {
-    let report = Report::of(log);
-    let judgement = verdict::judge(&report);
-    print(&render(format, &report, &judgement, log))?;
+pub fn present(
+    format: Format,
+    log: &FoldedLog,
+    fail_on: &[String],
+) -> Result<Presented, Complaint> {
+    let report = log.report();
+    let judgement = verdict::judge(report);
+    print(&match format {
+        Format::Text => text::render(report, &judgement, text::Style::Ansi),
+        Format::Jsonl => json_lines::render(log.records()),
+        Format::Other(format) => norelay_render::render(format, report, &judgement),
+    })?;
     let worst_allowed = LEVELS
         .into_iter()
         .find(|level| fail_on.iter().any(|name| name == level.word()));
-    let failing = finding::findings(&report, &judgement)
-        .iter()
-        .any(|finding| {
-            fail_on.contains(&finding.tag)
-                || worst_allowed.is_some_and(|level| finding.level >= level)
-        });
+    let failing = finding::findings(report, &judgement).iter().any(|finding| {
+        fail_on.contains(&finding.tag) || worst_allowed.is_some_and(|level| finding.level >= level)
+    });
     Ok(Presented { verdict: judgement.verdict, failing })
 }
 

@@ -180,13 +180,13 @@ pub async fn run(mut arguments: Arguments) -> Result<u8, Complaint> {
     let session = prepared::Session::begin(&arguments).await?;
     if let Some(path) = &arguments.resume {
         let log = session.resume(&arguments, path).await?;
-        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        let presented = output::present(arguments.output, &log.log, &arguments.fail_on)?;
         return Ok(output::exit_code(arguments.output, presented, log.stopped));
     }
     let mut worst = Presented { verdict: Verdict::Unreachable, failing: false };
     for (text, target) in targets {
         let log = session.test(&arguments, &tests, text, &target).await?;
-        let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+        let presented = output::present(arguments.output, &log.log, &arguments.fail_on)?;
         worst.verdict = worst.verdict.min(presented.verdict);
         worst.failing |= presented.failing;
         if log.stopped {
@@ -198,7 +198,7 @@ pub async fn run(mut arguments: Arguments) -> Result<u8, Complaint> {
 
 /// Asks again what failed in the run of a report.
 async fn retest(mut arguments: Arguments, path: &Path) -> Result<u8, Complaint> {
-    let plan = earlier_run::read(path)?;
+    let plan = earlier_run::read_plan(path)?;
     // What the earlier run was told holds for this one, unless it is told otherwise.
     let given = plan.run.domain_given.then(|| plan.run.domain.clone());
     arguments.domain = arguments.domain.or(given);
@@ -219,7 +219,7 @@ async fn retest(mut arguments: Arguments, path: &Path) -> Result<u8, Complaint> 
         .await?
         .retest(&arguments, plan)
         .await?;
-    let presented = output::present(arguments.output, &log.records, &arguments.fail_on)?;
+    let presented = output::present(arguments.output, &log.log, &arguments.fail_on)?;
     Ok(output::exit_code(arguments.output, presented, log.stopped))
 }
 

@@ -34,7 +34,7 @@ use super::{
     remote_receiver::{self, ProofService, Reception},
     surroundings,
 };
-use crate::{Complaint, replay_command};
+use crate::{Complaint, earlier_run, folded_log::FoldedLog};
 
 /// What the runs of one command share.
 pub struct Session {
@@ -51,8 +51,8 @@ pub struct Session {
 
 /// The log of one target's run.
 pub struct Log {
-    /// Its records.
-    pub records: Vec<Record>,
+    /// Its records, folded.
+    pub log: FoldedLog,
     /// Whether the user stopped it.
     pub stopped: bool,
 }
@@ -116,7 +116,7 @@ impl Session {
         let progress = Arc::new(Progress::new(
             arguments.verbose,
             log_file(arguments.log.as_deref())?,
-            Vec::new(),
+            FoldedLog::default(),
         ));
         let (run, key, receipts) = self.reception(text).await?;
         match self.resolver.exchangers(target).await {
@@ -156,7 +156,7 @@ impl Session {
         let progress = Arc::new(Progress::new(
             arguments.verbose,
             log_file(arguments.log.as_deref())?,
-            Vec::new(),
+            FoldedLog::default(),
         ));
         let (run, key, receipts) = self.reception(&plan.target).await?;
         let exchangers = scan::exchangers_of(&plan.paths);
@@ -189,13 +189,13 @@ impl Session {
 
     /// Goes on with the run whose log is in a file; what it does is appended there.
     pub async fn resume(&self, arguments: &Arguments, path: &Path) -> Result<Log, Complaint> {
-        let old = replay_command::read(path)?;
+        let old = earlier_run::read_log(path)?;
         if self.service.is_some() {
             return Err(Complaint::usage(
                 "A run whose messages went to a service can't be resumed: start it anew.",
             ));
         }
-        let report = Report::of(&old);
+        let report = old.report().clone();
         let shown = path.display();
         let (Some(run), false) = (report.run.clone(), report.paths().next().is_none()) else {
             return Err(Complaint::usage(format!(
@@ -266,11 +266,11 @@ impl Session {
     }
 
     fn log_of(&self, progress: &Progress) -> Log {
-        let (records, file_error) = progress.log();
+        let (log, file_error) = progress.finish();
         if let Some(error) = file_error {
             anstream::eprintln!("norelay: the log could not be written to its end: {error}.");
         }
-        Log { records, stopped: *self.stop.borrow() }
+        Log { log, stopped: *self.stop.borrow() }
     }
 
     fn key_and_receipts(

@@ -14,24 +14,36 @@ use norelay_core::{
     explain::Explanation,
     mta,
     render::{
+        json_lines,
         text::{self, Style},
         transcript,
     },
-    report::Report,
+    report::{Dialogue, Report},
 };
 use norelay_probe::record::Sink;
 
-/// Keeps the log, and shows progress on standard error where that is a terminal (or the user asked
-/// for it).
+use crate::folded_log::FoldedLog;
+
+/// Keeps the log. Shows progress on standard error if standard error is a terminal, or if the user
+/// asked for it.
 pub struct Progress {
-    verbose: bool,
-    live: bool,
+    shows: Shows,
     state: Mutex<State>,
 }
 
+/// How much is shown while a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    /// Nothing: nobody looks.
+    Nothing,
+    /// A line for each test and each wait.
+    Lines,
+    /// The dialogues as well.
+    Dialogues,
+}
+
 struct State {
-    log: Vec<Record>,
-    report: Report,
+    log: FoldedLog,
     file: Option<File>,
     file_error: Option<String>,
     /// The explanations that were shown already: each is worth reading once.
@@ -39,72 +51,46 @@ struct State {
 }
 
 impl Progress {
-    /// Shows live lines on a terminal, transcripts where `verbose`; appends every record to `file`
-    /// at once. `log` is what a run that is resumed has already.
-    pub fn new(verbose: bool, file: Option<File>, log: Vec<Record>) -> Self {
-        let state = State {
-            file,
-            report: Report::of(&log),
-            log,
-            file_error: None,
-            explained: HashSet::new(),
+    /// Goes on with this log, and appends every record to `file` at once. With `verbose`, the
+    /// dialogues are shown.
+    pub fn new(verbose: bool, file: Option<File>, log: FoldedLog) -> Self {
+        let shows = match (verbose, std::io::stderr().is_terminal()) {
+            (true, _) => Shows::Dialogues,
+            (false, true) => Shows::Lines,
+            (false, false) => Shows::Nothing,
         };
-        Self { verbose, live: std::io::stderr().is_terminal(), state: Mutex::new(state) }
+        let state = State { log, file, file_error: None, explained: HashSet::new() };
+        Self { shows, state: Mutex::new(state) }
     }
 
-    /// The log as it is now, and what went wrong in writing it to the file.
-    pub fn log(&self) -> (Vec<Record>, Option<String>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.log.clone(), state.file_error.clone())
+    /// Ends the log. Returns it, and what went wrong in writing it to the file.
+    pub fn finish(&self) -> (FoldedLog, Option<String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut state.log), state.file_error.take())
     }
 
     fn show(&self, state: &mut State, record: &Record) {
         match &record.event {
             Event::Ended { dialogue, .. } => {
-                let Some(dialogue) = state.report.dialogues.get(dialogue) else { return };
-                if self.verbose {
-                    let mta = state.report.path(dialogue.path).and_then(mta::identify);
+                let State { log, explained, .. } = state;
+                let report = log.report();
+                let Some(dialogue) = report.dialogues.get(dialogue) else { return };
+                if self.shows == Shows::Dialogues {
+                    let mta = report.path(dialogue.path).and_then(mta::identify);
                     let lines = transcript::explained(dialogue, mta.as_ref().map(|mta| mta.name));
-                    print_explained(&lines, &mut state.explained);
+                    print_explained(&lines, explained);
                 }
-                if self.live || self.verbose {
-                    let judgement = verdict::judge(&state.report);
-                    let Some(path) = judgement.path(dialogue.path) else { return };
-                    for judged in path.all().filter(|judged| dialogue.is_for(judged.test.id)) {
-                        anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));
-                    }
-                }
+                print_tests(report, dialogue);
             }
-            Event::Waiting { until, why, .. } if self.live || self.verbose => {
+            Event::Waiting { until, why, .. } => {
                 let until = until.strftime("%H:%M:%S");
-                let why = match why {
-                    Wait::Greylisted => "greylisted; asking again at",
-                    Wait::Dropped => "the server drops connections; asking again at",
-                    Wait::Arrival => "waiting for the messages to come back until",
-                    Wait::Pace => "keeping the pace; going on at",
-                };
-                anstream::eprintln!("  … {why} {until} UTC");
+                anstream::eprintln!("  … {} {until} UTC", wait_words(why));
             }
-            Event::Received(receipt) if self.live || self.verbose => {
-                anstream::eprintln!(
-                    "  … a message has come back from {}",
-                    receipt.peer.ip().to_canonical()
-                );
+            Event::Received(receipt) => {
+                let from = receipt.peer.ip().to_canonical();
+                anstream::eprintln!("  … a message has come back from {from}");
             }
             _ => {}
-        }
-    }
-}
-
-/// A transcript, with the explanations that are not among those `seen` below their lines.
-fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut HashSet<String>) {
-    for (line, explanation) in lines {
-        anstream::eprintln!("{line}");
-        let explanation = explanation.as_ref().map(Explanation::to_string);
-        if let Some(explanation) =
-            explanation.filter(|explanation| seen.insert(explanation.clone()))
-        {
-            anstream::eprintln!("{:13}\x1b[2m# {explanation}\x1b[0m", "");
         }
     }
 }
@@ -112,15 +98,52 @@ fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut
 impl Sink for Progress {
     fn record(&self, record: &Record) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report.apply(record);
-        state.log.push(record.clone());
-        if let Some(file) = &mut state.file {
-            let line = norelay_core::render::json_lines::render(std::slice::from_ref(record));
-            if let Err(error) = file.write_all(line.as_bytes()) {
-                state.file_error = Some(error.to_string());
-                state.file = None;
-            }
+        state.log.add(record);
+        state.append(record);
+        if self.shows != Shows::Nothing {
+            self.show(&mut state, record);
         }
-        self.show(&mut state, record);
+    }
+}
+
+impl State {
+    /// Appends a record to the file. After an error, the rest of the log is kept in memory alone.
+    fn append(&mut self, record: &Record) {
+        let Some(file) = &mut self.file else { return };
+        let line = json_lines::render(std::slice::from_ref(record));
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            self.file_error = Some(error.to_string());
+            self.file = None;
+        }
+    }
+}
+
+/// A line for each test of a dialogue that has ended, as the report has it by now.
+fn print_tests(report: &Report, dialogue: &Dialogue) {
+    let judgement = verdict::judge(report);
+    let Some(path) = judgement.path(dialogue.path) else { return };
+    for judged in path.all().filter(|judged| dialogue.is_for(judged.test.id)) {
+        anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));
+    }
+}
+
+/// What a wait is for, before its time.
+fn wait_words(why: &Wait) -> &'static str {
+    match why {
+        Wait::Greylisted => "greylisted; asking again at",
+        Wait::Dropped => "the server drops connections; asking again at",
+        Wait::Arrival => "waiting for the messages to come back until",
+        Wait::Pace => "keeping the pace; going on at",
+    }
+}
+
+/// Prints a transcript. Below a line is its explanation, unless that is among those `seen`.
+fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut HashSet<String>) {
+    for (line, explanation) in lines {
+        anstream::eprintln!("{line}");
+        let Some(explanation) = explanation.as_ref().map(Explanation::to_string) else { continue };
+        if seen.insert(explanation.clone()) {
+            anstream::eprintln!("{:13}\x1b[2m# {explanation}\x1b[0m", "");
+        }
     }
 }

@@ -1,0 +1,33 @@
+//! The log of one run and its report: folded once, while the log grows.
+
+use norelay_core::{event::Record, report::Report};
+
+/// A log, and what its records add up to.
+#[derive(Default)]
+pub struct FoldedLog {
+    records: Vec<Record>,
+    report: Report,
+}
+
+impl FoldedLog {
+    /// The fold of these records.
+    pub fn of(records: Vec<Record>) -> Self {
+        Self { report: Report::of(&records), records }
+    }
+
+    /// Adds one more record.
+    pub fn add(&mut self, record: &Record) {
+        self.report.apply(record);
+        self.records.push(record.clone());
+    }
+
+    /// The records, in their order.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// What the records add up to.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
