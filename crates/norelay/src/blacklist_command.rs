@@ -22,22 +22,31 @@ use norelay_render::{
 };
 
 use crate::{
-    Complaint,
-    output::{self, Color},
-    test_command::parse_resolver,
+    complaint::{Complaint, SHOWN, shown},
+    option_values::{Color, one_of, parse_resolver},
+    output,
 };
 
 /// Where the keys may stand, for those who keep no file.
 const KEYS: &str = "NORELAY_BLACKLIST_KEYS";
 /// Where the name of the file may stand.
-pub const KEY_FILE: &str = "NORELAY_BLACKLIST_KEY_FILE";
+const KEY_FILE: &str = "NORELAY_BLACKLIST_KEY_FILE";
+
+/// The verdicts of a relay test, as `--relay-verdict` offers them.
+const VERDICTS: [Verdict; 5] = [
+    Verdict::OpenRelay,
+    Verdict::Suspect,
+    Verdict::Inconclusive,
+    Verdict::Closed,
+    Verdict::Unreachable,
+];
 
 /// What to look up, and where.
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes: 0 not listed, 1 listed, 2 could not tell, 3 usage.\n\n\
     Keys: lines of ZONE=KEY in --key-file, or ZONE=KEY separated by spaces in \
     NORELAY_BLACKLIST_KEYS.")]
-pub struct Arguments {
+pub struct BlacklistOptions {
     /// Addresses or domains
     #[arg(required = true, value_name = "ADDRESS|DOMAIN")]
     targets: Vec<String>,
@@ -56,11 +65,15 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     timeout: Duration,
     /// What the relay test said of this server; the way off a list is shown when it is closed
-    #[arg(long, value_name = "VERDICT", value_enum)]
-    relay_verdict: Option<Relay>,
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_parser = one_of(VERDICTS, |verdict| verdict.word().to_owned())
+    )]
+    relay_verdict: Option<Verdict>,
     /// The format of the result
     #[arg(long, short, value_enum, default_value_t)]
-    output: Format,
+    output: ListingFormat,
     /// When to use colours
     #[arg(long, value_enum, default_value_t)]
     color: Color,
@@ -68,7 +81,7 @@ pub struct Arguments {
 
 /// The formats of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ListingFormat {
     /// For people
     #[default]
     Text,
@@ -78,63 +91,35 @@ enum Format {
     Csv,
 }
 
-/// The verdicts of a relay test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Relay {
-    Open,
-    Suspect,
-    Inconclusive,
-    Closed,
-    Unreachable,
-}
-
-impl From<Relay> for Verdict {
-    fn from(relay: Relay) -> Self {
-        match relay {
-            Relay::Open => Self::OpenRelay,
-            Relay::Suspect => Self::Suspect,
-            Relay::Inconclusive => Self::Inconclusive,
-            Relay::Closed => Self::Closed,
-            Relay::Unreachable => Self::Unreachable,
-        }
-    }
-}
-
 /// Asks about every target; the exit code is the worst state's.
-pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
-    arguments.color.choose();
-    let targets = arguments
+pub async fn run(options: BlacklistOptions) -> Result<u8, Complaint> {
+    options.color.choose();
+    let targets = options
         .targets
         .iter()
         .map(|text| target(text))
         .collect::<Result<Vec<_>, _>>()?;
-    let lists = Blacklists::new(arguments.options()?)
+    let lists = Blacklists::new(options.options()?)
         .map_err(|error| Complaint::usage(format!("There is {error}.")))?;
     let mut worst = State::NotListed;
-    if arguments.output == Format::Csv {
+    if options.output == ListingFormat::Csv {
         output::print(&line(&COLUMNS))?;
     }
     for (index, target) in targets.iter().enumerate() {
         let survey = lists.survey(target).await;
         worst = worst.min(judge(&survey).state);
-        let gap = if index > 0 && arguments.output == Format::Text { "\n" } else { "" };
-        output::print(&format!("{gap}{}", arguments.render(&survey)))?;
+        let gap = if index > 0 && options.output == ListingFormat::Text { "\n" } else { "" };
+        output::print(&format!("{gap}{}", options.render(&survey)))?;
     }
     Ok(worst.exit_code())
 }
 
 fn target(text: &str) -> Result<Target, Complaint> {
-    lists::target(text).map_err(|why| {
-        let text: String = text
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(60)
-            .collect();
-        Complaint::usage(format!("\"{text}\" is {why}."))
-    })
+    lists::target(text)
+        .map_err(|why| Complaint::usage(format!("\"{}\" is {why}.", shown(text, SHOWN))))
 }
 
-impl Arguments {
+impl BlacklistOptions {
     fn options(&self) -> Result<Options, Complaint> {
         Ok(Options {
             resolver: self.resolver,
@@ -146,38 +131,45 @@ impl Arguments {
     }
 
     fn render(&self, survey: &Survey) -> String {
-        let (judgement, relay) = (judge(survey), self.relay_verdict.map(Verdict::from));
+        let (judgement, relay) = (judge(survey), self.relay_verdict);
         match self.output {
-            Format::Text => survey_text::render(survey, &judgement, relay, Style::Ansi),
-            Format::Json => json(survey, &judgement, relay),
-            Format::Csv => csv(survey),
+            ListingFormat::Text => survey_text::render(survey, &judgement, relay, Style::Ansi),
+            ListingFormat::Json => json(survey, &judgement, relay),
+            ListingFormat::Csv => csv(survey),
         }
     }
 }
 
+/// The keys of lists as the environment alone has them, for a command without a key file option.
+pub fn keys_of_environment() -> Result<Keys, Complaint> {
+    keys(std::env::var_os(KEY_FILE).as_deref().map(Path::new))
+}
+
 /// The keys of lists, from a file and from the environment; never from an argument, which every
 /// user of the machine could see.
-pub fn keys(file: Option<&Path>) -> Result<Keys, Complaint> {
-    let in_environment = std::env::var(KEYS)
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join("\n");
+fn keys(file: Option<&Path>) -> Result<Keys, Complaint> {
+    let in_environment = std::env::var(KEYS).unwrap_or_default();
+    let in_environment: Vec<_> = in_environment.split_whitespace().collect();
+    let in_environment = in_environment.join("\n");
     Keys::parse(&in_environment)
         .map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
     let in_file = match file {
-        Some(path) => {
-            let text =
-                key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
-            let unusable = |error| {
-                Complaint::usage(format!("The key file {} can't be used: {error}.", path.display()))
-            };
-            Keys::parse(&text).map_err(unusable)?;
-            text
-        }
+        Some(path) => key_lines(path)?,
         None => String::new(),
     };
-    // The environment comes last: it is for what the file doesn't have, or to try another key.
+    // The environment comes last, so that it adds to the file, or tries another key.
     Keys::parse(&format!("{in_file}\n{in_environment}"))
         .map_err(|error| Complaint::usage(format!("The keys can't be used: {error}.")))
+}
+
+/// The lines of a key file, each of which is a key.
+fn key_lines(path: &Path) -> Result<String, Complaint> {
+    let text = key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
+    match Keys::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Complaint::usage(format!(
+            "The key file {} can't be used: {error}.",
+            path.display()
+        ))),
+    }
 }

@@ -7,7 +7,7 @@ use norelay_core::{
     retest::{NoPlan, Plan},
 };
 
-use crate::{Complaint, folded_log::FoldedLog};
+use crate::{complaint::Complaint, folded_log::FoldedLog};
 
 /// The longest log or report that is read. The bounds of a run keep its log far below, and so do
 /// the thousands of transcripts that a report may have.

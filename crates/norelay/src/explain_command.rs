@@ -2,18 +2,21 @@
 
 use norelay_core::catalogue::{self, RelayTest};
 
-use crate::{Complaint, output};
+use crate::{
+    complaint::{Complaint, SHOWN, shown},
+    output,
+};
 
 /// What to explain.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ExplainOptions {
     /// A test by its id or number; without one, the whole catalogue is listed
     test: Option<String>,
 }
 
 /// Prints the catalogue, or one test's document.
-pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
-    match &arguments.test {
+pub fn run(options: &ExplainOptions) -> Result<u8, Complaint> {
+    match &options.test {
         None => output::print(&list())?,
         Some(name) => output::print(&format!("{}\n", find(name)?.document.trim_end()))?,
     }
@@ -24,11 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
 pub fn find(name: &str) -> Result<&'static RelayTest, Complaint> {
     let by_number = name.parse().ok().and_then(catalogue::by_number);
     by_number.or_else(|| catalogue::by_id(name)).ok_or_else(|| {
-        let name: String = name
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(60)
-            .collect();
+        let name = shown(name, SHOWN);
         Complaint::usage(format!("There is no test \"{name}\": norelay explain lists them all."))
     })
 }

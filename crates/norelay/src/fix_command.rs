@@ -2,11 +2,14 @@
 
 use norelay_core::remedy::{self, Cause, Remedy};
 
-use crate::{Complaint, nearest, output};
+use crate::{
+    complaint::{Complaint, SHOWN, shown},
+    nearest, output,
+};
 
 /// Which remedies to show.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct FixOptions {
     /// A server or packaging, such as postfix, to list its remedies; without one, all are listed
     server: Option<String>,
     /// The name of a remedy, such as mynetworks, or a cause that a report names, such as
@@ -15,13 +18,10 @@ pub struct Arguments {
 }
 
 /// Prints the list of all remedies, that of a server, or the documents that are asked for.
-pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
-    let text = match (&arguments.server, &arguments.remedy) {
-        (None, _) => remedy::servers()
-            .map(|server| list(server, false))
-            .collect::<Vec<_>>()
-            .join("\n"),
-        // As a report's JSON has it: postfix/mynetworks.
+pub fn run(options: &FixOptions) -> Result<u8, Complaint> {
+    let text = match (&options.server, &options.remedy) {
+        (None, _) => list_all(),
+        // The JSON of a report names a remedy as "postfix/mynetworks".
         (Some(key), None) if key.contains('/') => match key.to_lowercase().split_once('/') {
             Some((server, name)) => documents(server_named(server)?, name)?,
             None => String::new(),
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
             let server = server_named(server)?;
             format!(
                 "{}\nnorelay fix {server} NAME shows what to do; NAME is a remedy or a cause.\n",
-                list(server, true)
+                list(server, Causes::Shown)
             )
         }
         (Some(server), Some(name)) => documents(server_named(server)?, name)?,
@@ -39,19 +39,18 @@ pub fn run(arguments: &Arguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// The server that somebody names as we or as its makers do.
+/// The server that the user names, by our name for it or by its makers' name.
 fn server_named(typed: &str) -> Result<&'static str, Complaint> {
     let wanted = typed.trim().to_lowercase();
-    let is_meant = |server: &&'static str| {
-        *server == wanted || remedy::title_of(server).to_lowercase() == wanted
-    };
-    remedy::servers()
-        .find(|server| is_meant(server))
-        .ok_or_else(|| {
-            let or = nearest::of(&wanted, remedy::servers())
-                .unwrap_or_else(|| "norelay fix lists the servers".to_owned());
-            Complaint::usage(format!("There are no remedies for \"{}\": {or}.", shown(typed)))
-        })
+    for server in remedy::servers() {
+        if server == wanted || remedy::title_of(server).to_lowercase() == wanted {
+            return Ok(server);
+        }
+    }
+    let or = nearest::of(&wanted, remedy::servers())
+        .unwrap_or_else(|| "norelay fix lists the servers".to_owned());
+    let typed = shown(typed, SHOWN);
+    Err(Complaint::usage(format!("There are no remedies for \"{typed}\": {or}.")))
 }
 
 /// The documents of a remedy, or of all that cure a cause.
@@ -86,7 +85,7 @@ fn not_found(server: &'static str, typed: &str, wanted: &str) -> Complaint {
         .unwrap_or_else(|| format!("norelay fix {server} shows those that there are"));
     Complaint::usage(format!(
         "There is no remedy and no cause \"{}\" of {server}: {or}.",
-        shown(typed)
+        shown(typed, SHOWN)
     ))
 }
 
@@ -96,8 +95,23 @@ fn of(server: &str) -> impl Iterator<Item = &'static Remedy> {
         .filter(move |remedy| remedy.server == server)
 }
 
+/// Whether a list names the causes that each remedy cures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Causes {
+    Shown,
+    Hidden,
+}
+
+/// The remedies of all servers.
+fn list_all() -> String {
+    let lists: Vec<_> = remedy::servers()
+        .map(|server| list(server, Causes::Hidden))
+        .collect();
+    lists.join("\n")
+}
+
 /// A server's remedies: what to type, what each does and, if asked, what it cures.
-fn list(server: &'static str, with_causes: bool) -> String {
+fn list(server: &'static str, causes: Causes) -> String {
     let width = of(server)
         .map(|remedy| remedy.name.len())
         .max()
@@ -107,17 +121,10 @@ fn list(server: &'static str, with_causes: bool) -> String {
     let mut text = format!("{}\n", remedy::title_of(server));
     for remedy in of(server) {
         text += &format!("  {:<width$} {}\n", format!("{server} {}", remedy.name), remedy.title());
-        if with_causes {
+        if causes == Causes::Shown {
             let causes: Vec<_> = remedy.causes.iter().map(|cause| cause.word()).collect();
             text += &format!("      for {}\n", causes.join(", "));
         }
     }
     text
-}
-
-fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(60)
-        .collect()
 }

@@ -8,11 +8,14 @@
 //!   configuration, 4 unreachable, 5 a fault of norelay's own.
 
 mod blacklist_command;
+mod complaint;
 mod earlier_run;
 mod explain_command;
 mod fix_command;
 mod folded_log;
+mod interrupt;
 mod nearest;
+mod option_values;
 mod output;
 mod receive_command;
 mod replay_command;
@@ -23,6 +26,14 @@ mod test_command;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+#[cfg(feature = "server")]
+use crate::serve_command::ServeOptions;
+use crate::{
+    blacklist_command::BlacklistOptions, complaint::Complaint, explain_command::ExplainOptions,
+    fix_command::FixOptions, receive_command::ReceiveOptions, replay_command::ReplayOptions,
+    test_command::TestOptions,
+};
 
 /// Tells on evidence whether a stranger can send mail through a server to somewhere else.
 #[derive(Parser)]
@@ -39,36 +50,20 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Test a server: a host name, a mail domain (its mail exchangers), or an address
-    Test(Box<test_command::Arguments>),
+    Test(Box<TestOptions>),
     /// Ask the DNS blacklists about addresses and domains, each list self-tested first
-    Blacklist(blacklist_command::Arguments),
+    Blacklist(BlacklistOptions),
     /// Explain the tests: the whole catalogue, or one test
-    Explain(explain_command::Arguments),
+    Explain(ExplainOptions),
     /// Show the remedies: the servers, or what closes one of them
-    Fix(fix_command::Arguments),
+    Fix(FixOptions),
     /// Receive what comes back, for tests that run elsewhere
-    Receive(Box<receive_command::Arguments>),
+    Receive(Box<ReceiveOptions>),
     /// Judge a stored event log again; sends nothing
-    Replay(replay_command::Arguments),
+    Replay(ReplayOptions),
     /// Serve the web page, the API and the receiver in one process
     #[cfg(feature = "server")]
-    Serve(Box<serve_command::Arguments>),
-}
-
-/// A command that can't do what it was asked: one sentence, and the exit code.
-#[derive(Debug)]
-pub struct Complaint {
-    /// The exit code.
-    pub code: u8,
-    /// The sentence.
-    pub sentence: String,
-}
-
-impl Complaint {
-    /// The user typed something that can't be.
-    pub fn usage(sentence: impl Into<String>) -> Self {
-        Self { code: 3, sentence: sentence.into() }
-    }
+    Serve(Box<ServeOptions>),
 }
 
 fn main() -> ExitCode {
@@ -85,29 +80,28 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            return complain(&Complaint {
-                code: 5,
-                sentence: format!("The runtime can't start: {error}."),
-            });
+            return complain(&Complaint::internal(format!("The runtime can't start: {error}.")));
         }
     };
-    let result = runtime.block_on(async {
-        match cli.command {
-            Command::Test(arguments) => test_command::run(*arguments).await,
-            Command::Blacklist(arguments) => blacklist_command::run(arguments).await,
-            Command::Explain(arguments) => explain_command::run(&arguments),
-            Command::Fix(arguments) => fix_command::run(&arguments),
-            Command::Receive(arguments) => receive_command::run(*arguments).await,
-            Command::Replay(arguments) => replay_command::run(&arguments),
-            #[cfg(feature = "server")]
-            Command::Serve(arguments) => serve_command::run(*arguments).await,
-        }
-    });
+    let result = runtime.block_on(run(cli.command));
     // A look-up or a connection that is still under way is not waited for.
     runtime.shutdown_background();
     match result {
         Ok(code) => ExitCode::from(code),
         Err(complaint) => complain(&complaint),
+    }
+}
+
+async fn run(command: Command) -> Result<u8, Complaint> {
+    match command {
+        Command::Test(options) => test_command::run(*options).await,
+        Command::Blacklist(options) => blacklist_command::run(options).await,
+        Command::Explain(options) => explain_command::run(&options),
+        Command::Fix(options) => fix_command::run(&options),
+        Command::Receive(options) => receive_command::run(*options).await,
+        Command::Replay(options) => replay_command::run(&options),
+        #[cfg(feature = "server")]
+        Command::Serve(options) => serve_command::run(*options).await,
     }
 }
 

@@ -1,75 +1,69 @@
-//! What a result looks like: formats, colours, and the one place that writes to standard output.
+//! What a result looks like, and the one place that writes to standard output.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-use clap::{
-    ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::builder::TypedValueParser;
 use norelay_core::{
     check::{Level, Verdict, finding, verdict},
     render::{json_lines, text},
 };
+use norelay_render::Format;
 
-use crate::{Complaint, folded_log::FoldedLog};
+use crate::{complaint::Complaint, folded_log::FoldedLog, option_values::one_of};
 
 /// The format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people, with styles where they are seen.
-    Text,
+pub enum ResultFormat {
+    /// A report. Text has styles, if the terminal shows them.
+    Report(Format),
     /// The event log, one JSON record a line.
-    Jsonl,
-    /// Any other.
-    Other(norelay_render::Format),
+    Log,
 }
 
-/// Reads a format's name.
-pub fn format_parser() -> impl TypedValueParser<Value = Format> {
-    let names = norelay_render::Format::ALL
-        .iter()
-        .map(|format| format.name())
-        .chain(["jsonl"]);
-    PossibleValuesParser::new(names).map(|name| match name.parse() {
-        Ok(norelay_render::Format::Text) => Format::Text,
-        Ok(format) => Format::Other(format),
-        Err(_) => Format::Jsonl,
-    })
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-impl Color {
-    /// Makes the choice hold for everything that is printed.
-    pub fn choose(self) {
+impl ResultFormat {
+    fn word(&self) -> String {
         match self {
-            Self::Auto => {}
-            Self::Always => anstream::ColorChoice::Always.write_global(),
-            Self::Never => anstream::ColorChoice::Never.write_global(),
+            Self::Report(format) => format.name().to_owned(),
+            Self::Log => "jsonl".to_owned(),
         }
     }
 }
 
-/// From the least to the worst.
-const LEVELS: [Level; 4] = [Level::Info, Level::Notice, Level::Warning, Level::Error];
+/// Reads a format's name.
+pub fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
+    let reports = Format::ALL.iter().copied().map(ResultFormat::Report);
+    one_of(reports.chain([ResultFormat::Log]), ResultFormat::word)
+}
 
-/// Reads one word of `--fail-on`: one that no finding has would never fail, and nobody would
-/// notice.
-pub fn parse_fail_on(text: &str) -> Result<String, String> {
-    let is_level = LEVELS.iter().any(|level| level.word() == text);
-    match is_level || finding::KINDS.iter().any(|kind| kind.tag == text) {
-        true => Ok(text.to_owned()),
-        false => {
+/// One word of `--fail-on`: which findings make the command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailOn {
+    /// A finding as bad as this, or worse.
+    Level(Level),
+    /// A finding with this tag.
+    Tag(&'static str),
+}
+
+impl FailOn {
+    fn includes(self, finding: &finding::Finding) -> bool {
+        match self {
+            Self::Level(level) => finding.level >= level,
+            Self::Tag(tag) => finding.tag == tag,
+        }
+    }
+}
+
+/// Reads one word of `--fail-on`. A word that no finding has is an error: the command would never
+/// fail for it, and nobody would notice.
+pub fn parse_fail_on(text: &str) -> Result<FailOn, String> {
+    for level in [Level::Info, Level::Notice, Level::Warning, Level::Error] {
+        if level.word() == text {
+            return Ok(FailOn::Level(level));
+        }
+    }
+    match finding::KINDS.iter().find(|kind| kind.tag == text) {
+        Some(kind) => Ok(FailOn::Tag(kind.tag)),
+        None => {
             Err("no finding has this tag, and it is no level (info, notice, warning, error)"
                 .to_owned())
         }
@@ -81,36 +75,32 @@ pub fn parse_fail_on(text: &str) -> Result<String, String> {
 pub struct Presented {
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether a finding was among those that the user wants to fail on.
+    /// True if some finding is among those that the user wants to fail on.
     pub failing: bool,
 }
 
-/// Judges and prints; `fail_on` has tags of findings, and levels, which stand for themselves and
-/// all worse ones.
+/// Judges a run and prints its result.
 pub fn present(
-    format: Format,
+    format: ResultFormat,
     log: &FoldedLog,
-    fail_on: &[String],
+    fail_on: &[FailOn],
 ) -> Result<Presented, Complaint> {
     let report = log.report();
     let judgement = verdict::judge(report);
     print(&match format {
-        Format::Text => text::render(report, &judgement, text::Style::Ansi),
-        Format::Jsonl => json_lines::render(log.records()),
-        Format::Other(format) => norelay_render::render(format, report, &judgement),
+        ResultFormat::Report(Format::Text) => text::render(report, &judgement, text::Style::Ansi),
+        ResultFormat::Report(format) => norelay_render::render(format, report, &judgement),
+        ResultFormat::Log => json_lines::render(log.records()),
     })?;
-    let worst_allowed = LEVELS
-        .into_iter()
-        .find(|level| fail_on.iter().any(|name| name == level.word()));
-    let failing = finding::findings(report, &judgement).iter().any(|finding| {
-        fail_on.contains(&finding.tag) || worst_allowed.is_some_and(|level| finding.level >= level)
-    });
+    let failing = finding::findings(report, &judgement)
+        .iter()
+        .any(|finding| fail_on.iter().any(|word| word.includes(finding)));
     Ok(Presented { verdict: judgement.verdict, failing })
 }
 
-/// The exit code of a command that presented this, worst of all its targets.
-pub fn exit_code(format: Format, presented: Presented, stopped: bool) -> u8 {
-    if format == Format::Other(norelay_render::Format::Nagios) {
+/// The exit code of a command that presented this as the worst of all its targets.
+pub fn exit_code(format: ResultFormat, presented: Presented, stopped: bool) -> u8 {
+    if format == ResultFormat::Report(Format::Nagios) {
         return norelay_render::nagios::exit_code(presented.verdict);
     }
     match presented.verdict {
@@ -129,10 +119,8 @@ pub fn print(text: &str) -> Result<(), Complaint> {
         .and_then(|()| output.flush());
     match written {
         Ok(()) => Ok(()),
-        // Whoever reads only the beginning (`| head`) is content with it.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => {
-            Err(Complaint { code: 5, sentence: format!("The result can't be written: {error}.") })
-        }
+        // A reader that closes early (`| head`) is content with the beginning.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Complaint::internal(format!("The result can't be written: {error}."))),
     }
 }

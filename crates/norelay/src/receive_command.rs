@@ -4,13 +4,12 @@
 //! A test joins it with the same spool and key file: `norelay test TARGET --domain DOMAIN
 //! --receiver SPOOL --key-file FILE`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
 use jiff::Timestamp;
 use norelay_core::{
-    catalogue,
-    catalogue::TestId,
+    catalogue::{self, TestId},
     event::{Event, Receipt, Record},
     reception::{Reception, ReceptionKey},
     render::json_lines,
@@ -24,15 +23,11 @@ use norelay_probe::{
     target,
 };
 
-use crate::{
-    Complaint,
-    output::{self, Color},
-    test_command::prepared,
-};
+use crate::{complaint::Complaint, interrupt, option_values::Color, output};
 
 /// Where to receive, for whom, and where to keep it.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ReceiveOptions {
     /// The domains whose mail comes here (their MX is this host)
     #[arg(long, value_name = "DOMAIN", required = true, value_delimiter = ',')]
     domain: Vec<String>,
@@ -58,7 +53,7 @@ pub struct Arguments {
     contact: Option<String>,
     /// How to show receipts
     #[arg(long, short, value_enum, default_value_t)]
-    output: Format,
+    output: ReceiptFormat,
     /// When to use colours
     #[arg(long, value_enum, default_value_t)]
     color: Color,
@@ -66,7 +61,7 @@ pub struct Arguments {
 
 /// How receipts are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ReceiptFormat {
     /// A line for people
     #[default]
     Text,
@@ -75,43 +70,47 @@ enum Format {
 }
 
 /// Receives until it is stopped.
-pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
-    arguments.color.choose();
-    let unusable = |error: std::io::Error| Complaint::usage(error.to_string());
-    let domains = arguments
-        .domain
-        .iter()
-        .map(|domain| target::host_name(domain));
-    let domains = domains
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Complaint::usage(error.to_string()))?;
-    let name = arguments.name()?.unwrap_or_else(|| domains[0].clone());
-    let (key, is_new) = key_file::read_or_make(&arguments.key_file).map_err(unusable)?;
-    let mut reception = Reception::new(&name, &domains, ReceptionKey::AnyRun(key));
-    if let Some(contact) = &arguments.contact {
-        reception = reception.with_contact(contact);
-    }
-    let mut config = Config::new(reception.with_postmaster(arguments.postmaster.is_some()));
-    config.spool = Some(
-        Spool::open(&arguments.spool)
-            .map_err(unusable)?
-            .rotating(MAX_SPOOL / 2),
-    );
-    config.mailbox = arguments
-        .postmaster
-        .as_deref()
-        .map(Mailbox::open)
-        .transpose()
-        .map_err(unusable)?;
-    let receiving = Receiving::bind(&arguments.listen, config).map_err(unusable)?;
-    arguments.introduce(&name, &domains, is_new, &receiving);
-    show_until_stopped(&receiving, arguments.output).await?;
+pub async fn run(options: ReceiveOptions) -> Result<u8, Complaint> {
+    options.color.choose();
+    let domains = options.domains()?;
+    let name = options.name()?.unwrap_or_else(|| domains[0].clone());
+    let (key, is_new) = key_file::read_or_make(&options.key_file).map_err(unusable)?;
+    let reception = Reception::new(&name, &domains, ReceptionKey::AnyRun(key));
+    let receiving = options.begin(reception).map_err(unusable)?;
+    options.introduce(&name, &domains, is_new, &receiving);
+    show_until_stopped(&receiving, options.output).await?;
     receiving.stop().await;
     anstream::eprintln!("norelay: stopped receiving.");
     Ok(0)
 }
 
-impl Arguments {
+/// A file or socket of the receiver can't be used.
+fn unusable(error: io::Error) -> Complaint {
+    Complaint::usage(error.to_string())
+}
+
+impl ReceiveOptions {
+    /// The domains, in the form that the DNS has them.
+    fn domains(&self) -> Result<Vec<String>, Complaint> {
+        let domains = self.domain.iter().map(|name| target::host_name(name));
+        let domains = domains.collect::<Result<_, _>>();
+        domains.map_err(|error| Complaint::usage(error.to_string()))
+    }
+
+    /// Opens the files and listens.
+    fn begin(&self, mut reception: Reception) -> io::Result<Receiving> {
+        if let Some(contact) = &self.contact {
+            reception = reception.with_contact(contact);
+        }
+        let mut config = Config::new(reception.with_postmaster(self.postmaster.is_some()));
+        // The spool may become two files: the one that is written and the one laid aside.
+        config.spool = Some(Spool::open(&self.spool)?.rotating(MAX_SPOOL / 2));
+        if let Some(mailbox) = &self.postmaster {
+            config.mailbox = Some(Mailbox::open(mailbox)?);
+        }
+        Receiving::bind(&self.listen, config)
+    }
+
     /// The name to greet with, as given or as the machine has it.
     fn name(&self) -> Result<Option<String>, Complaint> {
         match &self.name {
@@ -157,16 +156,16 @@ impl Arguments {
 }
 
 /// Shows each receipt as it comes.
-async fn show_until_stopped(receiving: &Receiving, format: Format) -> Result<(), Complaint> {
-    let (mut receipts, mut stopped) = (receiving.receipts(), prepared::stopped_by_user());
+async fn show_until_stopped(receiving: &Receiving, format: ReceiptFormat) -> Result<(), Complaint> {
+    let (mut receipts, mut stopped) = (receiving.receipts(), interrupt::stopped_by_user());
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
             Some(receipt) = receipts.recv() => {
                 let now = Timestamp::now();
                 output::print(&match format {
-                    Format::Text => line(now, &receipt),
-                    Format::Jsonl => json_lines::render(&[Record::new(now, Event::Received(receipt))]),
+                    ReceiptFormat::Text => line(now, &receipt),
+                    ReceiptFormat::Jsonl => json_lines::render(&[Record::new(now, Event::Received(receipt))]),
                 })?;
             }
         }

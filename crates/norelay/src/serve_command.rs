@@ -13,11 +13,11 @@ use norelay_server::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{Complaint, output, test_command::prepared};
+use crate::{complaint::Complaint, interrupt, option_values::one_of, output};
 
 /// What to serve, and how.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ServeOptions {
     /// A file of settings (TOML)
     #[arg(long, value_name = "FILE", env = "NORELAY_CONFIG")]
     config: Option<PathBuf>,
@@ -55,34 +55,40 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     new_key: Option<String>,
     /// The scopes of the new key
-    #[arg(long, value_name = "SCOPES", value_delimiter = ',', default_value = "test", requires = "new_key",
-        value_parser = ["test", "prove", "receive", "admin"])]
-    scopes: Vec<String>,
+    #[arg(
+        long,
+        value_name = "SCOPES",
+        value_delimiter = ',',
+        default_value = "test",
+        requires = "new_key",
+        value_parser = one_of(Scope::ALL, |scope| scope.word().to_owned())
+    )]
+    scopes: Vec<Scope>,
     /// The networks that the new key may test with all rights
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',', requires = "new_key")]
     networks: Vec<String>,
 }
 
 /// Serves until it is told to stop.
-pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
-    if arguments.list_settings {
+pub async fn run(options: ServeOptions) -> Result<u8, Complaint> {
+    if options.list_settings {
         return list_settings();
     }
-    let config = arguments
+    let config = options
         .settings()
         .map_err(|Misconfigured(sentence)| Complaint::usage(sentence))?;
-    if arguments.check_config {
+    if options.check_config {
         output::print("The settings are in order.\n")?;
         return Ok(0);
     }
-    if let Some(file) = &arguments.backup {
+    if let Some(file) = &options.backup {
         return back_up(&config, file).await;
     }
-    if let Some(name) = &arguments.new_key {
-        return new_key(&config, name, &arguments).await;
+    if let Some(name) = &options.new_key {
+        return new_key(&config, name, &options).await;
     }
     begin_log(&config)?;
-    let mut stopped = prepared::stopped_by_user();
+    let mut stopped = interrupt::stopped_by_user();
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
@@ -93,7 +99,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-impl Arguments {
+impl ServeOptions {
     /// The layers, in their order.
     fn settings(&self) -> Result<Config, Misconfigured> {
         let mut layers = Layers::default();
@@ -154,7 +160,7 @@ fn begin_log(config: &Config) -> Result<(), Complaint> {
         LogFormat::Json => log.json().try_init(),
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
-    begun.map_err(|error| Complaint { code: 5, sentence: format!("The log can't begin: {error}.") })
+    begun.map_err(|error| Complaint::internal(format!("The log can't begin: {error}.")))
 }
 
 fn list_settings() -> Result<u8, Complaint> {
@@ -181,25 +187,16 @@ async fn back_up(config: &Config, file: &std::path::Path) -> Result<u8, Complain
     Ok(0)
 }
 
-async fn new_key(config: &Config, name: &str, arguments: &Arguments) -> Result<u8, Complaint> {
-    let failed = |error: norelay_server::StoreError| {
-        Complaint::usage(format!("The key can't be kept: {error}."))
-    };
-    let networks = arguments.networks.iter().map(|text| text.parse());
+async fn new_key(config: &Config, name: &str, options: &ServeOptions) -> Result<u8, Complaint> {
+    let networks = options.networks.iter().map(|text| text.parse());
     let networks = networks.collect::<Result<Vec<_>, _>>();
     let networks =
         networks.map_err(|_| Complaint::usage("A network is something like 192.0.2.0/24."))?;
-    let scopes = arguments.scopes.iter().map(|scope| match scope.as_str() {
-        "prove" => Scope::Prove,
-        "receive" => Scope::Receive,
-        "admin" => Scope::Admin,
-        _ => Scope::Test,
-    });
     let text = KeyText::random();
     let key = ApiKey {
         id: text.id().to_owned(),
         name: name.to_owned(),
-        scopes: scopes.collect(),
+        scopes: options.scopes.clone(),
         networks,
         hourly: 60,
         created: jiff::Timestamp::now(),
@@ -209,7 +206,8 @@ async fn new_key(config: &Config, name: &str, arguments: &Arguments) -> Result<u
     let store = service::open_store(config)
         .await
         .map_err(|error| Complaint::usage(error.to_string()))?;
-    store.create_key(&key, &text).await.map_err(failed)?;
+    let kept = store.create_key(&key, &text).await;
+    kept.map_err(|error| Complaint::usage(format!("The key can't be kept: {error}.")))?;
     store.close().await;
     output::print(&format!("{}\n", text.expose()))?;
     Ok(0)

@@ -264,6 +264,22 @@ pub enum Scope {
     Admin,
 }
 
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::Test, Self::Prove, Self::Receive, Self::Admin];
+
+    /// The word that stands for the scope in JSON, and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Prove => "prove",
+            Self::Receive => "receive",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {

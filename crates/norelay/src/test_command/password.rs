@@ -1,5 +1,5 @@
 //! The password of `--auth`: from a prompt, a file or a file descriptor, never from an argument
-//! that others can see.
+//! that other users of the machine can see.
 
 use std::{
     fs::File,
@@ -9,20 +9,22 @@ use std::{
 
 use norelay_core::catalogue::{Credentials, Mechanism};
 
-use super::Arguments;
-use crate::Complaint;
+use super::options::AuthenticationOptions;
+use crate::complaint::{Complaint, shown};
 
-/// Longer than any password that a server takes (RFC 4616 leaves it open; SMTP lines have 512
-/// octets).
+/// The longest password that is read. No server accepts a longer one: RFC 4616 sets no limit, but
+/// lines of SMTP end at 512 octets.
 const MAX_PASSWORD: u64 = 1024;
+/// As much of a user's name as the prompt shows.
+const SHOWN_USER: usize = 80;
 
 /// The credentials that the user asked to check with.
-pub fn credentials(arguments: &Arguments) -> Result<Option<Credentials>, Complaint> {
-    let Some(user) = &arguments.auth else { return Ok(None) };
-    let password = match (&arguments.password_file, arguments.password_fd) {
+pub fn credentials(options: &AuthenticationOptions) -> Result<Option<Credentials>, Complaint> {
+    let Some(user) = &options.auth else { return Ok(None) };
+    let password = match (&options.password_file, options.password_fd) {
         (Some(path), _) => first_line(path)?,
-        // The descriptors of a process are files of its own folder; opening one reads what the
-        // shell put there.
+        // The descriptors of a process are files in a folder of the process. Opening such a file
+        // reads what the shell put there.
         (None, Some(number)) => first_line(Path::new(&format!("/proc/self/fd/{number}")))?,
         (None, None) => prompted(user)?,
     };
@@ -48,12 +50,8 @@ fn first_line(path: &Path) -> Result<String, Complaint> {
 }
 
 fn prompted(user: &str) -> Result<String, Complaint> {
-    let user: String = user
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(80)
-        .collect();
-    rpassword::prompt_password(format!("Password of {user}: ")).map_err(|error| {
+    let prompt = format!("Password of {}: ", shown(user, SHOWN_USER));
+    rpassword::prompt_password(prompt).map_err(|error| {
         Complaint::usage(format!(
             "There is no terminal to ask for the password ({error}): use --password-file or \
              --password-fd."

@@ -1,13 +1,13 @@
 //! A `norelay serve` elsewhere as the receiver of a test here: `norelay test --receiver https://…`.
 //!
-//! A machine behind a translator can ask a server, but nothing can come back to it. The service
-//! gives it the name and the key of a run and tells what came.
+//! A machine behind NAT can test a server, but no message can reach that machine. The service names
+//! the run, gives it a key, and tells which messages came.
 //!
 //! Rules:
-//! - The service is believed only as far as its tokens are genuine: a receipt whose addresses bear
+//! - The service is believed only as far as its tokens are genuine. A receipt whose addresses have
 //!   no token of this run is left out.
-//! - When the service doesn't answer, it is asked again until the test is over; what came stays
-//!   there.
+//! - A service that doesn't answer is asked again until the test is over. The service keeps what
+//!   came meanwhile.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::Complaint;
+use super::proof_receiver::RunReception;
+use crate::complaint::Complaint;
 
 /// The variable with the API key, if the service wants one.
 const KEY_VARIABLE: &str = "NORELAY_API_KEY";
@@ -31,13 +32,13 @@ const KEY_VARIABLE: &str = "NORELAY_API_KEY";
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the service is asked to wait for a message, in seconds.
 const WAIT: u32 = 20;
-/// After an error.
+/// The pause after an error.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Receipts that wait for the run.
+/// How many receipts may wait for the run.
 const MAX_AWAITED: usize = 256;
 
-/// The service.
-pub struct ProofService {
+/// The service, as a receiver.
+pub struct RemoteReceiver {
     client: Client,
     url: Url,
     key: Option<String>,
@@ -45,31 +46,21 @@ pub struct ProofService {
     pub domain: String,
 }
 
-/// What the service does for one run.
-pub struct Reception {
-    /// The run's name.
-    pub run: RunId,
-    /// The run's own key.
-    pub key: TokenKey,
-    /// The messages that come.
-    pub receipts: mpsc::Receiver<Receipt>,
-}
-
 #[derive(Deserialize)]
-struct Described {
+struct ServiceDescription {
     domain: String,
     receives: bool,
 }
 
 #[derive(Deserialize)]
-struct Made {
+struct NewReception {
     id: String,
     run: RunId,
     key: String,
 }
 
 #[derive(Deserialize)]
-struct Arrived {
+struct StoredReceipt {
     number: i64,
     #[serde(rename = "at")]
     _at: Timestamp,
@@ -77,55 +68,64 @@ struct Arrived {
 }
 
 #[derive(Deserialize)]
-struct Problem {
+struct ServiceProblem {
     detail: String,
 }
 
-/// Whether the text names a service, and not a file.
+/// True if the text names a service, and not a file.
 pub fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-impl ProofService {
+impl RemoteReceiver {
     /// Asks the service what it is.
     pub async fn find(url: &str) -> Result<Self, Complaint> {
-        let wrong =
-            |error: String| Complaint::usage(format!("The receiver {url} can't be used: {error}."));
+        Self::described(url)
+            .await
+            .map_err(|why| Complaint::usage(format!("The receiver {url} can't be used: {why}.")))
+    }
+
+    /// The service, or a clause that says what is wrong.
+    async fn described(url: &str) -> Result<Self, String> {
         let base = Url::parse(&format!("{}/api/v1/", url.trim_end_matches('/')))
-            .map_err(|error| wrong(error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         let client = Client::builder()
             .timeout(TIMEOUT + Duration::from_secs(WAIT.into()))
-            .build();
-        let client = client.map_err(|error| wrong(error.to_string()))?;
+            .build()
+            .map_err(|error| error.to_string())?;
         let key = std::env::var(KEY_VARIABLE)
             .ok()
             .filter(|key| !key.is_empty());
         let mut service = Self { client, url: base, key, domain: String::new() };
-        let described: Described = answer(service.get("service")).await.map_err(wrong)?;
+        let described: ServiceDescription = answer(service.get("service")).await?;
         if !described.receives {
-            return Err(wrong("it has no receiver".to_owned()));
+            return Err("it has no receiver".to_owned());
         }
-        let domain = norelay_probe::target::host_name(&described.domain);
-        service.domain = domain.map_err(|error| wrong(error.to_string()))?;
+        service.domain = norelay_probe::target::host_name(&described.domain)
+            .map_err(|error| error.to_string())?;
         Ok(service)
     }
 
     /// Begins a run. To be called within a tokio runtime.
-    pub async fn begin(&self, target: &str) -> Result<Reception, Complaint> {
-        let wrong = |error: String| {
-            Complaint::usage(format!("The receiver {} did not begin: {error}.", self.url))
-        };
+    pub async fn begin(&self, target: &str) -> Result<RunReception, Complaint> {
+        self.begun(target).await.map_err(|why| {
+            Complaint::usage(format!("The receiver {} did not begin: {why}.", self.url))
+        })
+    }
+
+    /// A run's name, key and messages, or a clause that says what is wrong.
+    async fn begun(&self, target: &str) -> Result<RunReception, String> {
         let wanted = self
             .authorized(self.client.post(self.at("receptions")))
             .json(&json!({"target": target}));
-        let made: Made = answer(wanted).await.map_err(wrong)?;
+        let made: NewReception = answer(wanted).await?;
         let octets = HEXLOWER
             .decode(made.key.as_bytes())
             .ok()
             .and_then(|octets| octets.try_into().ok());
-        let key = TokenKey::new(octets.ok_or_else(|| wrong("its key is none".to_owned()))?);
+        let key = TokenKey::new(octets.ok_or("its key is none")?);
         let (sender, receipts) = mpsc::channel(MAX_AWAITED);
-        let follower = Follower {
+        let follower = ReceiptFollower {
             client: self.client.clone(),
             url: self.at(&format!("receptions/{}/receipts", made.id)),
             api_key: self.key.clone(),
@@ -133,7 +133,7 @@ impl ProofService {
             key: key.clone(),
         };
         tokio::spawn(follower.follow(sender));
-        Ok(Reception { run: made.run, key, receipts })
+        Ok(RunReception { run: made.run, key, receipts: Some(receipts) })
     }
 
     fn at(&self, path: &str) -> Url {
@@ -154,7 +154,7 @@ impl ProofService {
     }
 }
 
-struct Follower {
+struct ReceiptFollower {
     client: Client,
     url: Url,
     api_key: Option<String>,
@@ -162,8 +162,8 @@ struct Follower {
     key: TokenKey,
 }
 
-impl Follower {
-    /// Hands on what comes until nobody awaits it.
+impl ReceiptFollower {
+    /// Hands on the receipts that come, until the run awaits none.
     async fn follow(self, receipts: mpsc::Sender<Receipt>) {
         let mut since = 0;
         while !receipts.is_closed() {
@@ -174,7 +174,7 @@ impl Follower {
             if let Some(key) = &self.api_key {
                 request = request.bearer_auth(key);
             }
-            let arrived: Vec<Arrived> = tokio::select! {
+            let arrived: Vec<StoredReceipt> = tokio::select! {
                 arrived = answer(request) => match arrived {
                     Ok(arrived) => arrived,
                     Err(_) => {
@@ -184,7 +184,7 @@ impl Follower {
                 },
                 () = receipts.closed() => return,
             };
-            for Arrived { number, receipt, .. } in arrived {
+            for StoredReceipt { number, receipt, .. } in arrived {
                 since = since.max(number);
                 let is_ours = receipt.token.run == self.run && is_genuine(&self.key, &receipt);
                 if is_ours && receipts.send(receipt).await.is_err() {
@@ -206,7 +206,7 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Strin
             .map_err(|_| "its answer is not understood".to_owned());
     }
     let says = response
-        .json::<Problem>()
+        .json::<ServiceProblem>()
         .await
         .map(|problem| problem.detail);
     Err(says.map_or_else(
@@ -215,7 +215,8 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Strin
     ))
 }
 
-/// The innermost cause: the outer ones name the address, which the sentence has already.
+/// The innermost cause of an error. The outer causes name the address, which the sentence of the
+/// complaint has already.
 fn clause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
