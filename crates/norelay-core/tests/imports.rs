@@ -37,7 +37,11 @@ const CRATES: &[Floors] = &[
         ],
         exceptions: &[],
     },
-    Floors { name: "norelay-dns", order: &["blacklist", "posture", "lookup"], exceptions: &[] },
+    Floors {
+        name: "norelay-dns",
+        order: &["dns_name", "unanswered", "blacklist", "posture", "lookup"],
+        exceptions: &[],
+    },
     Floors {
         name: "norelay-core",
         order: &[

@@ -10,6 +10,8 @@
 //! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
 
 pub mod blacklist;
+pub mod dns_name;
 #[cfg(feature = "lookup")]
 pub mod lookup;
 pub mod posture;
+pub mod unanswered;

@@ -14,7 +14,8 @@ use std::{
 
 use norelay_core::event::{Event, MailExchanger, Record};
 use norelay_dns::{
-    blacklist::{Keys, Target, target::is_private},
+    blacklist::{Keys, Target},
+    dns_name::is_private,
     lookup::{
         dns_client::{Dns, NoResolver},
         lists::{Blacklists, Options, target},

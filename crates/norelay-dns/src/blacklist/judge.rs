@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Impact, Listing, Sense, Why};
-
-/// What stands in the place of a key.
-pub(super) const BLACKED_OUT: &str = norelay_smtp::session::BLACKED_OUT;
+use super::{
+    list::{Impact, Sense},
+    reading::Listing,
+    why::Why,
+};
 
 /// One list and what is known from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

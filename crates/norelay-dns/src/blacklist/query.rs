@@ -6,14 +6,18 @@
 //! - A dead list, and one whose key is missing, is settled here.
 //! - [`Enquiry`]'s `Debug` shows no key.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use super::{
-    Access, Blacklist, Impact, Kind, LISTS, Listing, Reading, Sense, Standing, Why, by_zone,
-    judge::BLACKED_OUT,
-    points_of,
-    target::{Target, is_domain, is_label, test_label},
+    judge::Reading,
+    list::{Access, Blacklist, Impact, Kind, Sense, Standing, points_of},
+    list_keys::Keys,
+    reading::Listing,
+    table::{LISTS, by_zone},
+    target::{Target, test_label},
+    why::Why,
 };
+use crate::dns_name::is_domain;
 
 /// More lists than exist.
 pub const MAX_LISTS: usize = 500;
@@ -21,64 +25,6 @@ pub const MAX_LISTS: usize = 500;
 pub const EVERY_LIST: &str = "all";
 /// The word that selects the lists of a run without a selection.
 pub const USUAL_LISTS: &str = "default";
-
-/// The keys of lists, by zone.
-#[derive(Clone, Default)]
-pub struct Keys(BTreeMap<String, String>);
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.0.keys().map(|zone| (zone, BLACKED_OUT)))
-            .finish()
-    }
-}
-
-/// A line of a key file that isn't `zone=KEY`. It carries the line's number only, since the line
-/// may hold a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadKeyLine(pub usize);
-
-impl fmt::Display for BadKeyLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {} isn't ZONE=KEY, with a key of letters, digits, hyphens and underscores",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadKeyLine {}
-
-impl Keys {
-    /// Reads lines of `zone=KEY`; empty lines and lines that begin with `#` are comments.
-    ///
-    /// # Errors
-    /// Names the first line that is neither.
-    pub fn parse(text: &str) -> Result<Self, BadKeyLine> {
-        let mut keys = BTreeMap::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (zone, key) = line.split_once('=').ok_or(BadKeyLine(number))?;
-            let zone = zone.trim().trim_end_matches('.').to_ascii_lowercase();
-            // A key is one label: anything else could change which name is asked.
-            let key = key.trim();
-            if !is_domain(&zone) || !is_label(key) {
-                return Err(BadKeyLine(number));
-            }
-            keys.insert(zone, key.to_owned());
-        }
-        Ok(Self(keys))
-    }
-
-    fn of(&self, zone: &str) -> Option<&str> {
-        self.0.get(zone).map(String::as_str)
-    }
-}
 
 /// A list that is to be asked.
 #[derive(Clone)]
@@ -252,6 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::blacklist::list_keys::BadKeyLine;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()

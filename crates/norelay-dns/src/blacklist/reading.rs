@@ -11,10 +11,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blacklist, Meaning, Sense, Source,
-    judge::BLACKED_OUT,
-    why::{Failure, Why},
+    list::{Blacklist, Meaning, Sense, Source},
+    list_keys::BLACKED_OUT,
+    why::Why,
 };
+use crate::unanswered::Failure;
 use norelay_smtp::octets::Octets;
 
 /// More addresses than any list gives for one name.

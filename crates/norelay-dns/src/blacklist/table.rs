@@ -9,8 +9,11 @@
 //! - The evidence of a dead list says when it ended, and whether it then listed the whole world.
 
 use super::{
-    Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense, Source,
-    Standing, Why, known, recalled,
+    list::{
+        Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense,
+        Source, Standing, known, recalled,
+    },
+    why::Why,
 };
 use Kind::{Domain, Ipv4, Ipv6};
 
@@ -303,6 +306,24 @@ const AT_NETHER: Removal = removal(
 const HAND_CHECKED: &str = "kept in a list of providers gone through by hand in July 2025";
 const GUIDE_2026: &str = "described as current in a guide updated on 17 June 2026";
 const TESTED_2026: &str = "its RFC 5782 test entry answered on 24 April 2026";
+
+/// Returns the entry of a zone, or of the dead family that the zone belongs to. Upper case and a
+/// final dot make no difference.
+#[must_use]
+pub fn by_zone(zone: &str) -> Option<&'static Blacklist> {
+    let zone = zone.trim_end_matches('.').to_ascii_lowercase();
+    let exact = LISTS.iter().find(|list| list.zone == zone);
+    exact.or_else(|| {
+        LISTS
+            .iter()
+            .find(|list| list.with_subzones && is_below(&zone, list.zone))
+    })
+}
+
+fn is_below(zone: &str, parent: &str) -> bool {
+    zone.strip_suffix(parent)
+        .is_some_and(|rest| rest.ends_with('.'))
+}
 
 /// Every list that norelay knows, in the order in which it asks and shows them.
 pub static LISTS: &[Blacklist] = &[
@@ -1081,3 +1102,72 @@ pub static LISTS: &[Blacklist] = &[
     dead("drone.abuse.ch", "abuse.ch", recalled("no longer published")),
     dead("virus.rbl.jp", "RBL.JP", recalled("closed")),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns_name::is_domain;
+
+    #[test]
+    fn zones_are_found_exactly_or_by_their_dead_family() {
+        for (zone, expected) in [
+            ("zen.spamhaus.org", Some("zen.spamhaus.org")),
+            ("ZEN.Spamhaus.ORG.", Some("zen.spamhaus.org")),
+            ("dul.dnsbl.sorbs.net", Some("sorbs.net")),
+            ("sorbs.net", Some("sorbs.net")),
+            ("notsorbs.net", None),
+            ("x.zen.spamhaus.org", None),
+            ("bl.example.net", None),
+        ] {
+            assert_eq!(by_zone(zone).map(|list| list.zone), expected, "{zone}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_consistent() {
+        let mut zones: Vec<_> = LISTS.iter().map(|list| list.zone).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        assert_eq!(zones.len(), LISTS.len(), "a zone stands twice");
+        for list in LISTS {
+            let is_dead = list.standing == Standing::Dead;
+            assert_eq!(list.zone, list.zone.to_ascii_lowercase());
+            assert!(is_domain(list.zone), "{}", list.zone);
+            assert!(is_dead || !list.with_subzones, "{}: only dead lists are families", list.zone);
+            assert!(is_dead || !list.kinds.is_empty(), "{}: nothing can be asked", list.zone);
+            assert!(is_dead || !list.removal.how.text.is_empty(), "{}: no way off", list.zone);
+            assert!(
+                list.removal.page.is_empty() || list.removal.page.starts_with("http"),
+                "{}",
+                list.zone
+            );
+            assert!(!list.evidence.text.is_empty(), "{}: no evidence", list.zone);
+            if list.standing == Standing::Living {
+                let has_year = list.evidence.text.contains("202");
+                assert!(
+                    has_year && list.evidence.source == Source::Verified,
+                    "{}: living needs dated evidence",
+                    list.zone
+                );
+            }
+            if let Access::Key(zone) | Access::OpenOrKey(zone) = list.access {
+                assert_eq!(zone.matches("{key}").count(), 1, "{}", list.zone);
+            }
+            assert!(
+                !is_dead || by_zone(&format!("x.{}", list.zone)).is_some() == list.with_subzones
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_is_large_enough_to_be_of_use() {
+        let count = |standing| {
+            LISTS
+                .iter()
+                .filter(|list| list.standing == standing)
+                .count()
+        };
+        assert!(count(Standing::Living) >= 25, "{} living", count(Standing::Living));
+        assert!(count(Standing::Dead) >= 40, "{} dead", count(Standing::Dead));
+    }
+}

@@ -1,16 +1,9 @@
 //! What is looked up, and the names that it has under a list's zone.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
-};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::Kind;
-
-/// RFC 1035 section 2.3.4, as text without the final dot.
-const MAX_NAME: usize = 253;
-const MAX_LABEL: usize = 63;
+use super::list::Kind;
+use crate::dns_name::{is_domain, is_private, reversed};
 
 /// What is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,30 +74,6 @@ fn is_numeric(name: &str) -> bool {
         .is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-/// Whether an address is of no use on the Internet: private, loopback, link-local, multicast or
-/// unspecified.
-#[must_use]
-pub fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-        }
-    }
-}
-
 impl Target {
     /// What kind of list can have it.
     #[must_use]
@@ -138,55 +107,14 @@ impl fmt::Display for Target {
     }
 }
 
-/// An address as the left part of a name: `4.3.2.1`, or 32 nibbles (RFC 5782 sections 2.1 and 2.4).
-#[must_use]
-pub fn reversed(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => reversed_octets(v4),
-        IpAddr::V6(v6) => reversed_nibbles(v6),
-    }
-}
-
-fn reversed_octets(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("{d}.{c}.{b}.{a}")
-}
-
-fn reversed_nibbles(address: Ipv6Addr) -> String {
-    let nibbles = address
-        .octets()
-        .into_iter()
-        .rev()
-        .flat_map(|octet| [octet & 0xf, octet >> 4]);
-    nibbles
-        .map(|nibble| format!("{nibble:x}"))
-        .collect::<Vec<_>>()
-        .join(".")
-}
-
 /// A test point as the left part of a name. IPv6 points stay IPv6, although they look like mapped
 /// addresses.
 pub(super) fn test_label(point: &str) -> String {
     point.parse().map_or_else(|_| point.to_owned(), reversed)
 }
 
-/// Whether a text is a domain name of letters, digits, hyphens and underscores.
-#[must_use]
-pub fn is_domain(text: &str) -> bool {
-    text.len() <= MAX_NAME && !text.is_empty() && text.split('.').all(is_label)
-}
-
-pub(super) fn is_label(label: &str) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
-        && label
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -213,15 +141,6 @@ mod tests {
         ] {
             let read = text.parse::<Target>().map(|target| target.to_string());
             assert_eq!(read, shown.map(str::to_owned), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn addresses_are_reversed_without_loss(octets: [u8; 16]) {
-            let nibbles = reversed(IpAddr::V6(octets.into()));
-            let back: String = nibbles.split('.').rev().collect();
-            prop_assert_eq!(u128::from_str_radix(&back, 16).expect("nibbles"), u128::from_be_bytes(octets));
         }
     }
 }

@@ -1,23 +1,8 @@
-//! Why there is no answer, and why nothing is known.
+//! Why nothing is known about a list.
 
 use serde::{Deserialize, Serialize};
 
-/// Why there was no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Nothing came in time.
-    TimedOut,
-    /// The resolver could not find out (SERVFAIL).
-    ServerFailure,
-    /// The resolver would not (REFUSED, NOTIMP …).
-    Refused,
-    /// The resolver could not be reached.
-    Unreachable,
-    /// What came was no DNS.
-    Malformed,
-    /// The time of the whole run was over.
-    Unfinished,
-}
+use crate::unanswered::Failure;
 
 /// Why nothing is known about a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,11 +80,11 @@ impl Why {
                 "it lists what must never be listed: it is dead, or lists everybody"
             }
             Self::Rewritten => "the answer is no list's: a resolver on the way rewrites answers",
-            Self::TimedOut => "no answer in time",
-            Self::ServerFailure => "the resolver got no answer from it",
-            Self::Refused => "the resolver refuses to ask it",
-            Self::Unreachable => "the resolver can't be reached",
-            Self::Malformed => "what came was no DNS",
+            Self::TimedOut => Failure::TimedOut.clause(),
+            Self::ServerFailure => Failure::ServerFailure.clause(),
+            Self::Refused => Failure::Refused.clause(),
+            Self::Unreachable => Failure::Unreachable.clause(),
+            Self::Malformed => Failure::Malformed.clause(),
             Self::PublicResolver => "it doesn't answer public resolvers",
             Self::Quota => "this resolver has asked it too much",
             Self::TypingError => "it says that its zone's name is mistyped",
@@ -108,7 +93,7 @@ impl Why {
             Self::NotAllowed => "it refuses to answer this resolver",
             Self::NoSuchZone => "that is no DNS zone",
             Self::NameTooLong => "the name would be too long for DNS",
-            Self::Unfinished => "the run's time was over",
+            Self::Unfinished => Failure::Unfinished.clause(),
         }
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::blacklist::Failure;
+use crate::unanswered::Failure;
 
 /// More records than any honest answer has.
 const MAX_RECORDS: usize = 64;

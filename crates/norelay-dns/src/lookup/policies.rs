@@ -19,10 +19,7 @@ use reqwest::{Client, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use super::dns_client::Dns;
-use crate::{
-    blacklist::{Why, target::is_private},
-    posture::sts::Fetched,
-};
+use crate::{dns_name::is_private, posture::sts::Fetched};
 
 /// The longest that fetching may take.
 const TIMEOUT: Duration = Duration::from_secs(8);
@@ -60,7 +57,7 @@ impl Policies {
         let addresses = match dns.addresses(&host).await {
             Ok(addresses) => addresses,
             Err(failure) => {
-                return Fetched::Unknown(format!("{host}: {}", Why::from(failure).clause()));
+                return Fetched::Unknown(format!("{host}: {}", failure.clause()));
             }
         };
         let Some(first) = addresses.first() else {

@@ -14,11 +14,12 @@ use tokio::task::JoinSet;
 
 use super::{dns_client::Dns, policies::Policies};
 use crate::{
-    blacklist::target::reversed,
+    dns_name::reversed,
     posture::{
-        Domain, Exchanger, Host, Looked, Note, Signed, Texts, has_policy, host_notes, is_host,
-        notes, policy::Tlsa, spf, sts,
+        Domain, Exchanger, Host, Note, Signed, Texts, has_policy, host_notes, is_host, notes,
+        policy::Tlsa, spf, sts,
     },
+    unanswered::Looked,
 };
 
 /// A domain with more exchangers than this is a trap or a mistake.

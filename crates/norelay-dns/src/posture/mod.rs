@@ -13,12 +13,13 @@ use std::net::IpAddr;
 
 use norelay_smtp::octets::Octets;
 
-use crate::blacklist::{Failure, Why};
+use crate::{
+    dns_name::is_private,
+    unanswered::{Failure, Looked},
+};
 use policy::Tlsa;
 use spf::{Qualifier, Records};
 
-/// What a look-up gave; nothing found is an empty list.
-pub type Looked<T> = Result<T, Failure>;
 /// Texts of TXT records.
 pub type Texts = Vec<Octets>;
 
@@ -108,7 +109,7 @@ impl Note {
     }
 
     fn unknown(what: &str, of: &str, failure: Failure) -> Self {
-        Self::new("posture_unknown", [what, of, Why::from(failure).clause()])
+        Self::new("posture_unknown", [what, of, failure.clause()])
     }
 }
 
@@ -192,7 +193,7 @@ pub fn is_host(name: &str) -> bool {
 
 /// Nobody elsewhere on the Internet can send to it.
 fn is_of_no_use(address: IpAddr) -> bool {
-    crate::blacklist::target::is_private(address.to_canonical())
+    is_private(address.to_canonical())
 }
 
 fn spf_notes(domain: &Domain) -> Vec<Note> {

@@ -10,7 +10,8 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Looked, Texts};
+use super::Texts;
+use crate::unanswered::Looked;
 
 /// RFC 7208 section 4.6.4: more look-ups than these are a permanent error.
 pub const MAX_LOOKUPS: usize = 10;

@@ -18,7 +18,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::check::Verdict;
 use norelay_dns::{
-    blacklist::{NoTarget, Survey, Target, target::is_private},
+    blacklist::{NoTarget, Survey, Target},
+    dns_name::is_private,
     lookup::lists::{self, Blacklists, Options},
 };
 use norelay_probe::target::Host;

@@ -10,7 +10,7 @@ use norelay_core::{
     },
     path::PathId,
 };
-use norelay_dns::blacklist::target::is_private;
+use norelay_dns::dns_name::is_private;
 
 use super::{Seen, in_settings, ways};
 

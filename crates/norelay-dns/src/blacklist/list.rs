@@ -1,0 +1,242 @@
+//! What the table knows about one list.
+//!
+//! Rules:
+//! - Every statement carries its source: verified or only remembered.
+
+use serde::{Deserialize, Serialize};
+
+use super::why::Why;
+
+/// What can be looked up in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// IPv4 addresses, by reversed octets (RFC 5782 section 2.1).
+    Ipv4,
+    /// IPv6 addresses, by reversed nibbles (RFC 5782 section 2.4).
+    Ipv6,
+    /// Domain names (RFC 5782 section 3).
+    Domain,
+}
+
+/// How much a listing hurts: how many receivers refuse mail because of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// None worth acting on: it lists neighbourhoods, or things that are no fault.
+    Ignorable,
+    /// Few receivers, mostly as one point among many.
+    Low,
+    /// Some receivers.
+    Medium,
+    /// A large part of all receivers.
+    High,
+}
+
+impl Impact {
+    /// The word in outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignorable => "ignorable",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What it means to be on a list, or to get one of its codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sense {
+    /// The list speaks against it.
+    Against,
+    /// The list vouches for it.
+    For,
+    /// Neither: a remark.
+    Neutral,
+}
+
+/// Whether a list lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is evidence that it answers; it is asked in every run.
+    Living,
+    /// It answers, and another list that is asked contains it, or what it lists is no fault: asked
+    /// when named.
+    Optional,
+    /// The evidence is old, weak or contradictory: asked when named.
+    Doubtful,
+    /// It has ended; it is never asked.
+    Dead,
+}
+
+/// Where a statement of the table comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Read in the operator's or another dependable text, or seen in an experiment.
+    Verified,
+    /// Remembered only.
+    Remembered,
+}
+
+/// A statement about a list and how sure it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact {
+    /// The statement, as a clause.
+    pub text: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// A verified statement.
+pub(super) const fn known(text: &'static str) -> Fact {
+    Fact { text, source: Source::Verified }
+}
+
+/// A remembered statement.
+pub(super) const fn recalled(text: &'static str) -> Fact {
+    Fact { text, source: Source::Remembered }
+}
+
+impl std::fmt::Display for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.source {
+            Source::Verified => f.write_str(self.text),
+            Source::Remembered => write!(f, "{} (remembered, not verified)", self.text),
+        }
+    }
+}
+
+/// Who may ask a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, within the operator's limits.
+    Open,
+    /// Those whose resolver's address is registered with the operator; others get no or false
+    /// answers.
+    Registered,
+    /// Anybody; with a key, another zone is asked that takes any resolver.
+    OpenOrKey(&'static str),
+    /// Those with a key only. The text is the zone, with `{key}` where the key goes.
+    Key(&'static str),
+}
+
+/// Which answers a code is: each octet of the address within its range, or one bit of the last
+/// octet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Octet by octet, the lowest and the highest value.
+    Within([u8; 4], [u8; 4]),
+    /// `127.0.0.x`, where `x` has this bit.
+    Bit(u8),
+}
+
+impl Pattern {
+    /// Whether an answer is of this code.
+    #[must_use]
+    pub fn matches(self, octets: [u8; 4]) -> bool {
+        match self {
+            Self::Within(low, high) => (0..4).all(|i| (low[i]..=high[i]).contains(&octets[i])),
+            Self::Bit(bit) => octets[..3] == [127, 0, 0] && octets[3] & bit != 0,
+        }
+    }
+}
+
+/// What one answer of a list means.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    /// Which answers.
+    pub pattern: Pattern,
+    /// Their meaning.
+    pub meaning: Meaning,
+    /// Where the meaning comes from.
+    pub source: Source,
+}
+
+/// The meaning of an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Meaning {
+    /// A listing.
+    Entry(Sense, &'static str),
+    /// Not an answer to the question: the list will not tell.
+    Refusal(Why),
+}
+
+/// What a list is known to answer, where that is not what RFC 5782 section 5 wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Points {
+    /// For which kind of question.
+    pub kind: Kind,
+    /// What is listed for tests: one of these must be, and they are tried in this order.
+    pub listed: &'static [&'static str],
+    /// What must not be listed.
+    pub unlisted: &'static str,
+}
+
+/// RFC 5782 section 5, for IPv4, IPv6 and domains.
+const CONVENTION: [Points; 3] = [
+    Points { kind: Kind::Ipv4, listed: &["127.0.0.2"], unlisted: "127.0.0.1" },
+    Points { kind: Kind::Ipv6, listed: &["::ffff:7f00:2"], unlisted: "::ffff:7f00:1" },
+    Points { kind: Kind::Domain, listed: &["TEST"], unlisted: "INVALID" },
+];
+
+/// The way off a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    /// What to do.
+    pub how: Fact,
+    /// Where, if there is a page for it.
+    pub page: &'static str,
+}
+
+/// One list.
+#[derive(Clone, Copy, Debug)]
+pub struct Blacklist {
+    /// The DNS zone that names it.
+    pub zone: &'static str,
+    /// Whether the entry stands for every zone below as well (dead families only).
+    pub with_subzones: bool,
+    /// Who runs it, or ran it.
+    pub operator: &'static str,
+    /// What can be looked up in it.
+    pub kinds: &'static [Kind],
+    /// What it means to be on it.
+    pub sense: Sense,
+    /// How much a listing hurts.
+    pub impact: Impact,
+    /// Whether it lives.
+    pub standing: Standing,
+    /// Who may ask.
+    pub access: Access,
+    /// The answers that have a meaning of their own.
+    pub codes: &'static [Code],
+    /// Its own test points.
+    pub points: &'static [Points],
+    /// The way off it.
+    pub removal: Removal,
+    /// What says that it lives, or that it has ended, with the date.
+    pub evidence: Fact,
+}
+
+impl Blacklist {
+    /// The test points for a kind of question: the list's own, or those of RFC 5782.
+    #[must_use]
+    pub fn points(&self, kind: Kind) -> Points {
+        points_of(self.points, kind)
+    }
+}
+
+/// Returns the test points for a kind of question: the list's own, or those of RFC 5782.
+pub(super) fn points_of(own: &[Points], kind: Kind) -> Points {
+    let convention = match kind {
+        Kind::Ipv4 => CONVENTION[0],
+        Kind::Ipv6 => CONVENTION[1],
+        Kind::Domain => CONVENTION[2],
+    };
+    own.iter()
+        .find(|points| points.kind == kind)
+        .copied()
+        .unwrap_or(convention)
+}
