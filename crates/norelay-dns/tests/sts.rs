@@ -11,7 +11,7 @@ use std::{
 use dns::{Unbound, Zone};
 use norelay_dns::{
     lookup::{dns_client::Dns, policies::Policies, records},
-    posture::sts::Fetched,
+    posture::sts_policy::Fetched,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{

@@ -161,7 +161,7 @@ mod tests {
     fn every_note_has_a_wording() {
         let sources = [
             include_str!("../../norelay-dns/src/posture/mod.rs"),
-            include_str!("../../norelay-dns/src/posture/sts.rs"),
+            include_str!("../../norelay-dns/src/posture/sts_policy.rs"),
             include_str!("../../norelay-core/src/check/dane.rs"),
         ];
         let source: String = sources

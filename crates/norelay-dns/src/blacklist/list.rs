@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::why::Why;
+use super::unknown::Why;
 
 /// What can be looked up in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -12,27 +12,27 @@
 //!   relay is closed.
 //! - A key is a secret: it is in the names that are asked, and in nothing that is shown.
 
-pub mod judge;
+mod known_lists;
 mod list;
 mod list_keys;
-mod public;
-pub mod query;
-pub mod reading;
-mod table;
-pub mod target;
-mod why;
+pub mod listing;
+pub mod plan;
+mod public_resolvers;
+pub mod standing;
+pub mod subject;
+mod unknown;
 
 pub use self::{
-    judge::{Judgement, Reading, State, Survey, judge},
+    known_lists::{LISTS, by_zone},
     list::{
         Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense,
         Source, Standing,
     },
     list_keys::{BadKeyLine, Keys},
-    public::is_public_resolver,
-    query::{Enquiry, Planned, SelfTest, plan},
-    reading::{Answer, Entry, Health, Listing, health, read},
-    table::{LISTS, by_zone},
-    target::{NoTarget, Target},
-    why::Why,
+    listing::{Answer, Entry, Health, Listing, health, read},
+    plan::{Enquiry, Planned, SelfTest, plan},
+    public_resolvers::is_public_resolver,
+    standing::{Judgement, Reading, State, Survey, judge},
+    subject::{NoTarget, Target},
+    unknown::Why,
 };

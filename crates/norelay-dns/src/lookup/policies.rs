@@ -1,5 +1,5 @@
 //! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is
-//! [`crate::posture::sts`]'s.
+//! [`crate::posture::sts_policy`]'s.
 //!
 //! Rules:
 //! - The certificate must be valid for the host; no redirection is followed; no proxy is used.
@@ -19,7 +19,7 @@ use reqwest::{Client, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use super::dns_client::Dns;
-use crate::{dns_name::is_private, posture::sts::Fetched};
+use crate::{dns_name::is_private, posture::sts_policy::Fetched};
 
 /// The longest that fetching may take.
 const TIMEOUT: Duration = Duration::from_secs(8);

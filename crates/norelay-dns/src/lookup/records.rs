@@ -17,7 +17,7 @@ use crate::{
     dns_name::reversed,
     posture::{
         Domain, Exchanger, Host, Note, Signed, Texts, has_policy, host_notes, is_host, notes,
-        policy::Tlsa, spf, sts,
+        policy_records::Tlsa, spf, sts_policy,
     },
     unanswered::Looked,
 };
@@ -79,7 +79,7 @@ async fn mta_sts(
     dns: &Dns,
     policies: &Policies,
     name: &str,
-) -> (Looked<Texts>, Option<sts::Fetched>) {
+) -> (Looked<Texts>, Option<sts_policy::Fetched>) {
     let record = texts(dns, format!("_mta-sts.{name}")).await;
     let policy = match has_policy(&record) {
         true => Some(policies.fetch(dns, name).await),

@@ -5,9 +5,9 @@
 //! - What could not be looked up is said to be unknown, never to be missing.
 //! - Nothing here changes a relay verdict.
 
-pub mod policy;
+pub mod policy_records;
 pub mod spf;
-pub mod sts;
+pub mod sts_policy;
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use crate::{
     dns_name::is_private,
     unanswered::{Failure, Looked},
 };
-use policy::Tlsa;
+use policy_records::Tlsa;
 use spf::{Qualifier, Records};
 
 /// Texts of TXT records.
@@ -39,7 +39,7 @@ pub struct Domain {
     /// The texts at `_mta-sts`.
     pub mta_sts: Looked<Texts>,
     /// What came of fetching the MTA-STS policy, where [`has_policy`].
-    pub sts_policy: Option<sts::Fetched>,
+    pub sts_policy: Option<sts_policy::Fetched>,
     /// The texts at `_smtp._tls`.
     pub tls_rpt: Looked<Texts>,
 }
@@ -120,7 +120,7 @@ pub fn notes(domain: &Domain) -> Vec<Note> {
     notes.extend(spf_notes(domain));
     notes.extend(dmarc_notes(domain));
     match has_policy(&domain.mta_sts) {
-        true => notes.extend(sts::notes(domain)),
+        true => notes.extend(sts_policy::notes(domain)),
         false => notes.extend(record_note(&STS, &domain.name, &domain.mta_sts)),
     }
     notes.extend(record_note(&RPT, &domain.name, &domain.tls_rpt));
@@ -261,7 +261,7 @@ fn spf_record_notes(domain: &Domain, record: &str) -> Vec<Note> {
 
 fn dmarc_notes(domain: &Domain) -> Vec<Note> {
     let name = domain.name.as_str();
-    let is_record = |text: &Octets| policy::is_dmarc(&text.to_text());
+    let is_record = |text: &Octets| policy_records::is_dmarc(&text.to_text());
     let own = match &domain.dmarc {
         Ok(texts) => texts,
         Err(failure) => return vec![Note::unknown("the DMARC record", name, *failure)],
@@ -297,7 +297,7 @@ fn dmarc_notes(domain: &Domain) -> Vec<Note> {
 }
 
 fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<Note> {
-    let dmarc = match policy::dmarc(record) {
+    let dmarc = match policy_records::dmarc(record) {
         Ok(dmarc) => dmarc,
         Err(why) => return vec![Note::new("dmarc_invalid", [name, &why, record])],
     };
@@ -336,8 +336,8 @@ struct Single {
 const STS: Single = Single {
     what: "the MTA-STS record",
     start: "v=STSv1",
-    is_record: policy::is_mta_sts,
-    read: policy::mta_sts,
+    is_record: policy_records::is_mta_sts,
+    read: policy_records::mta_sts,
     missing: "mta_sts_missing",
     invalid: "mta_sts_invalid",
     found: "mta_sts_found",
@@ -346,8 +346,8 @@ const STS: Single = Single {
 const RPT: Single = Single {
     what: "the TLS-RPT record",
     start: "v=TLSRPTv1",
-    is_record: policy::is_tls_rpt,
-    read: policy::tls_rpt,
+    is_record: policy_records::is_tls_rpt,
+    read: policy_records::tls_rpt,
     missing: "tls_rpt_missing",
     invalid: "tls_rpt_invalid",
     found: "tls_rpt_found",
@@ -361,8 +361,10 @@ pub fn has_policy(texts: &Looked<Texts>) -> bool {
         .unwrap_or_default()
         .iter()
         .map(Octets::to_text);
-    let records: Vec<_> = texts.filter(|text| policy::is_mta_sts(text)).collect();
-    matches!(records.as_slice(), [record] if policy::mta_sts(record).is_ok())
+    let records: Vec<_> = texts
+        .filter(|text| policy_records::is_mta_sts(text))
+        .collect();
+    matches!(records.as_slice(), [record] if policy_records::mta_sts(record).is_ok())
 }
 
 fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<Note> {

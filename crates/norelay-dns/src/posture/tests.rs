@@ -21,9 +21,9 @@ fn exchanger(host: &str, addresses: &[&str]) -> Exchanger {
     }
 }
 
-fn sts_policy(mode: &str, host: &str) -> Option<sts::Fetched> {
+fn sts_policy(mode: &str, host: &str) -> Option<sts_policy::Fetched> {
     let text = format!("version: STSv1\nmode: {mode}\nmx: {host}\nmax_age: 604800\n");
-    Some(sts::Fetched::Text(Octets::from(text)))
+    Some(sts_policy::Fetched::Text(Octets::from(text)))
 }
 
 fn good() -> Domain {
@@ -229,11 +229,11 @@ const ROWS: &[(Change, &[&str])] = &[
         &["mta_sts_policy_wrong [a.example] [\"mode: on\" is not one of enforce, testing, none]"],
     ),
     (
-        |d| d.sts_policy = Some(sts::Fetched::Wrong("the answer is 404".to_owned())),
+        |d| d.sts_policy = Some(sts_policy::Fetched::Wrong("the answer is 404".to_owned())),
         &["mta_sts_policy_wrong [a.example] [the answer is 404]"],
     ),
     (
-        |d| d.sts_policy = Some(sts::Fetched::Unknown("no answer in time".to_owned())),
+        |d| d.sts_policy = Some(sts_policy::Fetched::Unknown("no answer in time".to_owned())),
         &["mta_sts_policy_unknown [a.example] [no answer in time]"],
     ),
     (|d| d.sts_policy = None, &["mta_sts_policy_unknown [a.example] [it was not fetched]"]),

@@ -13,7 +13,7 @@ use super::{
         Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense,
         Source, Standing, known, recalled,
     },
-    why::Why,
+    unknown::Why,
 };
 use Kind::{Domain, Ipv4, Ipv6};
 

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     list::{Impact, Sense},
-    reading::Listing,
-    why::Why,
+    listing::Listing,
+    unknown::Why,
 };
 
 /// One list and what is known from it.

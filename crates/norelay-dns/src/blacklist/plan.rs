@@ -9,13 +9,13 @@
 use std::fmt;
 
 use super::{
-    judge::Reading,
+    known_lists::{LISTS, by_zone},
     list::{Access, Blacklist, Impact, Kind, Sense, Standing, points_of},
     list_keys::Keys,
-    reading::Listing,
-    table::{LISTS, by_zone},
-    target::{Target, test_label},
-    why::Why,
+    listing::Listing,
+    standing::Reading,
+    subject::{Target, test_label},
+    unknown::Why,
 };
 use crate::dns_name::is_domain;
 

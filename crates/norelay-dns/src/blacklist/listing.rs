@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     list::{Blacklist, Meaning, Sense, Source},
     list_keys::BLACKED_OUT,
-    why::Why,
+    unknown::Why,
 };
 use crate::unanswered::Failure;
 use norelay_smtp::octets::Octets;
