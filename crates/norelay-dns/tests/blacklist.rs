@@ -9,7 +9,7 @@ use std::{
 
 use dns::{Unbound, Zone};
 use norelay_dns::{
-    blacklist::{Keys, Listing, State, Survey, judge},
+    blacklist::{ListKeys, Listing, Standing, Survey, assess_survey},
     lookup::lists::{Blacklists, Options, target},
 };
 
@@ -301,7 +301,7 @@ async fn sixty_lists_with_five_gone_and_five_silent_end_in_time() {
         .iter()
         .filter(|question| question.starts_with("25.2.0.192.bl0.test."));
     assert_eq!(unhealthy.count(), 0, "a list that failed its self-test was asked");
-    assert_eq!(judge(&survey).state, State::Listed);
+    assert_eq!(assess_survey(&survey).standing, Standing::Listed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,7 +333,7 @@ async fn a_short_run_ends_in_time_with_the_rest_unknown() {
         (2..=4).contains(&silent) && silent + waiting == 12,
         "{silent} silent, {waiting} waiting"
     );
-    assert_eq!(judge(&survey).state, State::Unknown);
+    assert_eq!(assess_survey(&survey).standing, Standing::Unknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +379,7 @@ async fn a_key_is_asked_with_and_never_shown() {
     let without = survey(options(server.address, &[zone]), LISTED).await;
     assert_eq!(state_of(&without, zone), "needs_key");
     assert!(server.questions().is_empty());
-    let keys = Keys::parse("combined.mail.abusix.zone=s3cret").expect("a right line");
+    let keys = ListKeys::parse("combined.mail.abusix.zone=s3cret").expect("a right line");
     let options = Options { keys, ..options(server.address, &[zone]) };
     assert!(!format!("{options:?}").contains("s3cret"));
     let with = survey(options, LISTED).await;
@@ -424,8 +424,8 @@ async fn a_resolver_that_is_no_use_is_named_as_the_fault() {
             ..options(server, &["a.bl.test", "b.bl.test", "c.bl.test"])
         };
         let survey = survey(options, LISTED).await;
-        let judgement = judge(&survey);
-        assert_eq!(judgement.state, State::Unknown, "{survey:?}");
+        let judgement = assess_survey(&survey);
+        assert_eq!(judgement.standing, Standing::Unknown, "{survey:?}");
         assert!(
             judgement.hints.iter().any(|text| text.contains(hint)),
             "{hint}: {:?} {survey:?}",

@@ -6,8 +6,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use dns::{Unbound, Zone, signed::Signed};
 use norelay_dns::{
-    lookup::{dns_client::Dns, policies::Policies, records},
-    posture::Note,
+    lookup::{dns_client::DnsClient, policies::Policies, records},
+    posture::PostureNote,
 };
 use rustls::RootCertStore;
 use tokio::time::Instant;
@@ -140,8 +140,8 @@ fn no_authority() -> Policies {
     Policies::trusting(Arc::new(RootCertStore::empty()))
 }
 
-fn shown(notes: &[Note]) -> Vec<String> {
-    let show = |note: &Note| {
+fn shown(notes: &[PostureNote]) -> Vec<String> {
+    let show = |note: &PostureNote| {
         let arguments: Vec<_> = note
             .arguments
             .iter()
@@ -155,7 +155,7 @@ fn shown(notes: &[Note]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn domains_are_seen_as_the_dns_shows_them() {
     let server = Unbound::start(&ROWS.iter().map(|row| row.1).collect::<Vec<_>>());
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     for (domain, _, expected) in ROWS {
         assert_eq!(
@@ -192,7 +192,7 @@ async fn reverse_names_are_followed_forth_and_back() {
         ),
         Zone::Fails("fails.example"),
     ]);
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let addresses = ["192.0.2.25", "2001:db8::25", "192.0.2.26", "192.0.2.27", "192.0.2.28"];
     let addresses = addresses.map(|address| address.parse::<IpAddr>().expect("an address"));
@@ -213,7 +213,7 @@ async fn reverse_names_are_followed_forth_and_back() {
 async fn a_silent_domain_is_unknown_when_the_time_is_over() {
     let server = Unbound::start(&[Zone::Silent("silent.example", &[])]);
     // A busy machine is slow, yet not as slow as one question that is waited for to its end.
-    let dns = Dns::new(Some(server.address), Duration::from_secs(60))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(60))
         .expect("the test gives the resolver");
     let (started, time) = (Instant::now(), Duration::from_millis(400));
     let notes =
@@ -257,7 +257,7 @@ fn validating(authentic: &'static [&'static str]) -> std::net::SocketAddr {
 async fn signatures_are_believed_of_a_resolver_that_validates_alone() {
     use hickory_resolver::proto::rr::RecordType;
     let dns = |server| {
-        Dns::new(Some(server), Duration::from_secs(1)).expect("the test gives the resolver")
+        DnsClient::new(Some(server), Duration::from_secs(1)).expect("the test gives the resolver")
     };
     let validates = dns(validating(&["signed", ""]));
     assert_eq!(
@@ -309,7 +309,7 @@ async fn tlsa_records_are_secure_where_the_resolver_has_validated_them() {
         .each_ref()
         .map(|zone| zone.each_ref().map(String::as_str));
     let world = Signed::start(&root, &insecure, &bogus);
-    let dns = Dns::new(Some(world.resolver.address), Duration::from_secs(5))
+    let dns = DnsClient::new(Some(world.resolver.address), Duration::from_secs(5))
         .expect("the test gives the resolver");
     for (domain, expected) in [
         ("signed.example", "tlsa_records mx.signed.example; secure; 3 1 e3b0c442"),

@@ -10,7 +10,7 @@ use std::{
 
 use dns::{Unbound, Zone};
 use norelay_dns::{
-    lookup::{dns_client::Dns, policies::Policies, records},
+    lookup::{dns_client::DnsClient, policies::Policies, records},
     posture::sts_policy::Fetched,
 };
 use rcgen::{CertificateParams, KeyPair};
@@ -121,7 +121,7 @@ fn policies(port: u16, trusted: CertificateDer<'static>) -> Policies {
 
 async fn fetch(names: &[&str], says: Says) -> Fetched {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, certificate) = serve(names, says).await;
     let mut policies = policies(address.port(), certificate);
@@ -169,7 +169,7 @@ async fn a_policy_is_fetched_as_senders_fetch_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_nobody_is_not_trusted() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, _) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let usual = Policies { port: address.port(), may_ask: |_| true, ..usual_policies() };
@@ -182,7 +182,7 @@ async fn a_certificate_of_nobody_is_not_trusted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_fetched_from_an_address_inside() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let careful =
@@ -194,7 +194,7 @@ async fn nothing_is_fetched_from_an_address_inside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchanger_that_the_policy_leaves_out_is_named() {
     let server = zone();
-    let dns = Dns::new(Some(server.address), Duration::from_secs(3))
+    let dns = DnsClient::new(Some(server.address), Duration::from_secs(3))
         .expect("the test gives the resolver");
     let (address, certificate) = serve(&["mta-sts.a.example"], answer("200 OK", "", POLICY)).await;
     let notes =

@@ -8,13 +8,13 @@
 
 use norelay_core::{event::Event, octets::Octets};
 use norelay_dns::{
-    blacklist::{Entry, Impact, Listing, Reading, Survey, judge},
-    posture::Note,
+    blacklist::{Impact, ListEntry, ListReading, Listing, Survey, assess_survey},
+    posture::PostureNote,
 };
 
 /// Returns the event of a fact about a domain or an address. Such facts are about no path.
 #[must_use]
-pub fn posture_event(note: Note) -> Event {
+pub fn posture_event(note: PostureNote) -> Event {
     noted(note.tag, note.arguments)
 }
 
@@ -26,7 +26,7 @@ pub fn survey_events(survey: &Survey) -> Vec<Event> {
     for reading in &survey.readings {
         events.extend(reading_event(&survey.target, reading));
     }
-    let summary = judge(survey).summary;
+    let summary = assess_survey(survey).summary;
     events.push(noted(
         "blacklist_summary",
         vec![Octets::from(survey.target.as_str()), Octets::from(summary)],
@@ -35,7 +35,7 @@ pub fn survey_events(survey: &Survey) -> Vec<Event> {
 }
 
 /// Returns the event of a list that has something to say, and none for all other lists.
-fn reading_event(target: &str, reading: &Reading) -> Option<Event> {
+fn reading_event(target: &str, reading: &ListReading) -> Option<Event> {
     let (tag, words) = match &reading.listing {
         Listing::Listed { entries, reasons } => (listed_tag(reading), words(entries, reasons)),
         Listing::Unknown { why, .. } if reading.impact >= Impact::Medium => {
@@ -47,7 +47,7 @@ fn reading_event(target: &str, reading: &Reading) -> Option<Event> {
     Some(noted(tag, vec![target.into(), zone.into(), impact.into(), words]))
 }
 
-fn listed_tag(reading: &Reading) -> &'static str {
+fn listed_tag(reading: &ListReading) -> &'static str {
     match reading.listing.is_against() {
         true if reading.impact >= Impact::Medium => "blacklist_listed",
         true => "blacklist_listed_little",
@@ -60,7 +60,7 @@ fn noted(tag: &str, arguments: Vec<Octets>) -> Event {
 }
 
 /// `127.0.0.4 (XBL: …), "the list's own words"`
-fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
+fn words(entries: &[ListEntry], reasons: &[Octets]) -> Octets {
     let entries = entries.iter().map(|entry| match &entry.meaning {
         Some(meaning) => format!("{} ({meaning})", entry.answer).into_bytes(),
         None => entry.answer.to_string().into_bytes(),
@@ -75,13 +75,13 @@ fn words(entries: &[Entry], reasons: &[Octets]) -> Octets {
 #[cfg(test)]
 mod tests {
     use norelay_core::check::finding::KINDS;
-    use norelay_dns::blacklist::{Answer, Sense, Why, by_zone, read};
+    use norelay_dns::blacklist::{DnsAnswer, Sense, UnknownReason, by_zone, read};
 
     use super::*;
 
-    fn reading(zone: &str, listing: Listing) -> Reading {
+    fn reading(zone: &str, listing: Listing) -> ListReading {
         let list = by_zone(zone);
-        Reading {
+        ListReading {
             zone: zone.to_owned(),
             operator: None,
             sense: list.map_or(Sense::Against, |list| list.sense),
@@ -91,20 +91,20 @@ mod tests {
         }
     }
 
-    fn listed(zone: &str) -> Reading {
-        reading(zone, read(by_zone(zone), &Answer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
+    fn listed(zone: &str) -> ListReading {
+        reading(zone, read(by_zone(zone), &DnsAnswer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
     }
 
     #[test]
     fn a_run_becomes_notes() {
         let reason = [Octets::from(&b"see \x1b[31m"[..])];
-        let answer = Answer::Addresses(vec![[127, 0, 0, 4].into(), [127, 0, 0, 11].into()]);
+        let answer = DnsAnswer::Addresses(vec![[127, 0, 0, 4].into(), [127, 0, 0, 11].into()]);
         let readings = vec![
             reading("zen.spamhaus.org", read(by_zone("zen.spamhaus.org"), &answer, &reason)),
             listed("all.s5h.net"),
             listed("wl.mailspike.net"),
-            reading("bl.spamcop.net", Listing::unknown(Why::Quota)),
-            reading("rbl.interserver.net", Listing::unknown(Why::Quota)),
+            reading("bl.spamcop.net", Listing::unknown(UnknownReason::Quota)),
+            reading("rbl.interserver.net", Listing::unknown(UnknownReason::Quota)),
             reading("psbl.surriel.com", Listing::NotListed),
         ];
         let survey = Survey {

@@ -14,10 +14,10 @@ use std::{
 
 use norelay_core::event::{Event, MailExchanger, Record};
 use norelay_dns::{
-    blacklist::{Keys, Target},
+    blacklist::{ListKeys, Subject},
     dns_name::is_private,
     lookup::{
-        dns_client::{Dns, NoResolver},
+        dns_client::{DnsClient, NoResolver},
         lists::{Blacklists, Options, target},
         policies::Policies,
         records,
@@ -41,7 +41,7 @@ const MAX_ADDRESSES: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The DNS blacklists, with the keys of those that need one.
-    pub blacklists: Option<Keys>,
+    pub blacklists: Option<ListKeys>,
     /// What the DNS says about the domain and the addresses.
     pub posture: bool,
 }
@@ -49,7 +49,7 @@ pub struct Wanted {
 /// What looks it up, for one run or for a few one after the other.
 pub struct Surroundings {
     blacklists: Option<Blacklists>,
-    dns: Option<Dns>,
+    dns: Option<DnsClient>,
 }
 
 impl Surroundings {
@@ -65,7 +65,7 @@ impl Surroundings {
             .transpose()?;
         let dns = wanted
             .posture
-            .then(|| Dns::new(resolver, PATIENCE))
+            .then(|| DnsClient::new(resolver, PATIENCE))
             .transpose()?;
         Ok(Self { blacklists, dns })
     }
@@ -90,7 +90,7 @@ impl Surroundings {
         let addresses = addresses
             .iter()
             .filter(|address| !is_private(**address))
-            .map(|address| Target::Address(*address));
+            .map(|address| Subject::Address(*address));
         let domain = domain.and_then(|domain| target(domain).ok());
         let targets: Vec<_> = addresses.chain(domain).collect();
         let surveys = lists.surveys(&targets).await;

@@ -13,7 +13,8 @@ use norelay_core::{
     render::harmless_json::Harmless,
 };
 use norelay_dns::blacklist::{
-    Entry, Impact, Judgement, Listing, Reading, Sense, State, Survey, Why,
+    Impact, ListEntry, ListReading, Listing, Sense, Standing, Survey, SurveyAssessment,
+    UnknownReason,
 };
 use serde::Serialize;
 use serde_json::Serializer;
@@ -27,7 +28,7 @@ pub const SCHEMA: &str = "norelay.blacklist/1";
 struct Document<'a> {
     schema: &'static str,
     target: &'a str,
-    state: State,
+    state: Standing,
     worst_impact: Option<Impact>,
     summary: &'a str,
     hints: &'a [String],
@@ -45,9 +46,9 @@ struct Row<'a> {
     sense: Sense,
     impact: Impact,
     state: &'static str,
-    entries: &'a [Entry],
+    entries: &'a [ListEntry],
     reasons: &'a [Octets],
-    why: Option<Why>,
+    why: Option<UnknownReason>,
     answers: &'a [IpAddr],
     evidence: Option<&'a str>,
     advice: Vec<String>,
@@ -55,7 +56,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(reading: &'a Reading, relay: Option<Verdict>) -> Self {
+    fn of(reading: &'a ListReading, relay: Option<Verdict>) -> Self {
         let mut row = Self {
             zone: &reading.zone,
             operator: reading.operator.as_deref(),
@@ -82,14 +83,14 @@ impl<'a> Row<'a> {
 
 /// The run as one document of JSON, set for reading, ending with a line end.
 #[must_use]
-pub fn json(survey: &Survey, judgement: &Judgement, relay: Option<Verdict>) -> String {
+pub fn json(survey: &Survey, assessment: &SurveyAssessment, relay: Option<Verdict>) -> String {
     let document = Document {
         schema: SCHEMA,
         target: &survey.target,
-        state: judgement.state,
-        worst_impact: judgement.worst,
-        summary: &judgement.summary,
-        hints: &judgement.hints,
+        state: assessment.standing,
+        worst_impact: assessment.worst,
+        summary: &assessment.summary,
+        hints: &assessment.hints,
         relay_verdict: relay,
         resolvers: &survey.resolvers,
         public_resolver: survey.public_resolver,
@@ -141,7 +142,7 @@ pub fn line<T: AsRef<str>>(cells: &[T]) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-fn cells(survey: &Survey, reading: &Reading) -> [String; 11] {
+fn cells(survey: &Survey, reading: &ListReading) -> [String; 11] {
     let (mut answers, mut meanings, mut reasons, mut why) =
         (Vec::new(), Vec::new(), Vec::new(), "");
     match &reading.listing {
@@ -191,14 +192,14 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use norelay_core::render::text::Style;
-    use norelay_dns::blacklist::{Answer, by_zone, judge, read};
+    use norelay_dns::blacklist::{DnsAnswer, assess_survey, by_zone, read};
 
     use super::*;
     use crate::survey_text;
 
-    fn reading(zone: &str, listing: Listing) -> Reading {
+    fn reading(zone: &str, listing: Listing) -> ListReading {
         let list = by_zone(zone);
-        Reading {
+        ListReading {
             zone: zone.to_owned(),
             operator: list.map(|list| list.operator.to_owned()),
             sense: list.map_or(Sense::Against, |list| list.sense),
@@ -208,9 +209,9 @@ mod tests {
         }
     }
 
-    fn answers(zone: &str, address: [u8; 4], reasons: &[&str]) -> Reading {
+    fn answers(zone: &str, address: [u8; 4], reasons: &[&str]) -> ListReading {
         let reasons: Vec<_> = reasons.iter().map(|&reason| Octets::from(reason)).collect();
-        reading(zone, read(by_zone(zone), &Answer::Addresses(vec![address.into()]), &reasons))
+        reading(zone, read(by_zone(zone), &DnsAnswer::Addresses(vec![address.into()]), &reasons))
     }
 
     /// One of everything, with hostile words.
@@ -226,9 +227,9 @@ mod tests {
             ),
             answers("dnsbl-3.uceprotect.net", [127, 0, 0, 2], &[]),
             answers("list.dnswl.org", [127, 0, 5, 2], &[]),
-            reading("b.barracudacentral.org", Listing::unknown(Why::SelfTestMissed)),
-            reading("bl.example.net", Listing::unknown(Why::TimedOut)),
-            reading("bl.blocklist.de", Listing::unknown(Why::TimedOut)),
+            reading("b.barracudacentral.org", Listing::unknown(UnknownReason::SelfTestMissed)),
+            reading("bl.example.net", Listing::unknown(UnknownReason::TimedOut)),
+            reading("bl.blocklist.de", Listing::unknown(UnknownReason::TimedOut)),
             answers("psbl.surriel.com", [198, 51, 100, 7], &[]),
             reading("bl.spamcop.net", Listing::NotListed),
             reading("bl.mailspike.net", Listing::NotListed),
@@ -252,13 +253,13 @@ mod tests {
     #[test]
     fn every_state_is_shown_as_text() {
         let survey = survey();
-        let judgement = judge(&survey);
+        let assessment = assess_survey(&survey);
         for (name, relay) in [
             ("untested", None),
             ("closed", Some(Verdict::Closed)),
             ("open", Some(Verdict::OpenRelay)),
         ] {
-            let text = survey_text::render(&survey, &judgement, relay, Style::Plain);
+            let text = survey_text::render(&survey, &assessment, relay, Style::Plain);
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert!(!text.contains(['\u{1b}', '\u{202e}']));
             insta::assert_snapshot!(format!("blacklist_text_{name}"), text);
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn every_state_is_shown_as_json() {
         let survey = survey();
-        let json = json(&survey, &judge(&survey), None);
+        let json = json(&survey, &assess_survey(&survey), None);
         assert!(!json.contains(['\u{1b}', '\u{202e}']));
         insta::assert_snapshot!("blacklist_json", json);
     }

@@ -8,7 +8,9 @@ use norelay_core::{
     octets::harmless,
     render::text::{Ink, Page, Style, pad},
 };
-use norelay_dns::blacklist::{Impact, Judgement, Listing, Reading, State, Survey, Why};
+use norelay_dns::blacklist::{
+    Impact, ListReading, Listing, Standing, Survey, SurveyAssessment, UnknownReason,
+};
 
 use crate::way_off::advice;
 
@@ -20,12 +22,12 @@ const ZONE: usize = 34;
 #[must_use]
 pub fn render(
     survey: &Survey,
-    judgement: &Judgement,
+    assessment: &SurveyAssessment,
     relay: Option<Verdict>,
     style: Style,
 ) -> String {
     let mut page = Page::new(style);
-    heading(&mut page, survey, judgement);
+    heading(&mut page, survey, assessment);
     listed(&mut page, survey, relay);
     vouched(&mut page, survey);
     unknown(&mut page, survey);
@@ -39,18 +41,18 @@ pub fn render(
     page.into_text()
 }
 
-fn heading(page: &mut Page, survey: &Survey, judgement: &Judgement) {
-    let ink = match judgement.state {
-        State::Listed => Ink::Bad,
-        State::Unknown => Ink::Doubtful,
-        State::NotListed => Ink::Good,
+fn heading(page: &mut Page, survey: &Survey, assessment: &SurveyAssessment) {
+    let ink = match assessment.standing {
+        Standing::Listed => Ink::Bad,
+        Standing::Unknown => Ink::Doubtful,
+        Standing::NotListed => Ink::Good,
     };
-    page.paragraph("", ink, &judgement.summary);
+    page.paragraph("", ink, &assessment.summary);
     let seconds = survey.elapsed_ms / 1_000;
     let tenths = survey.elapsed_ms % 1_000 / 100;
     let asked = survey.resolvers.join(", ");
     page.paragraph("", Ink::Faint, &format!("{seconds}.{tenths} s, asked through {asked}"));
-    for hint in &judgement.hints {
+    for hint in &assessment.hints {
         page.paragraph("! ", Ink::Doubtful, hint);
     }
 }
@@ -96,11 +98,11 @@ fn vouched(page: &mut Page, survey: &Survey) {
     }
 }
 
-fn is_other_listing(reading: &Reading) -> bool {
+fn is_other_listing(reading: &ListReading) -> bool {
     matches!(reading.listing, Listing::Listed { .. }) && !reading.listing.is_against()
 }
 
-fn row(page: &mut Page, reading: &Reading, ink: Ink) {
+fn row(page: &mut Page, reading: &ListReading, ink: Ink) {
     page.put(Ink::Plain, "  ");
     page.put(ink, &pad(&reading.zone, ZONE));
     let operator = reading.operator.as_deref().unwrap_or("a list of your own");
@@ -111,7 +113,7 @@ fn impact(impact: Impact) -> String {
     pad(&format!("{} impact", impact.as_str()), "ignorable impact".len())
 }
 
-fn entries(page: &mut Page, reading: &Reading) {
+fn entries(page: &mut Page, reading: &ListReading) {
     let Listing::Listed { entries, reasons } = &reading.listing else { return };
     for entry in entries {
         let label = format!("      {}  ", entry.answer);
@@ -124,7 +126,7 @@ fn entries(page: &mut Page, reading: &Reading) {
 
 /// By reason, the lists that hurt most first.
 fn unknown(page: &mut Page, survey: &Survey) {
-    let mut by_reason: BTreeMap<Why, Vec<&Reading>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<UnknownReason, Vec<&ListReading>> = BTreeMap::new();
     for reading in &survey.readings {
         if let Listing::Unknown { why, .. } = &reading.listing {
             by_reason.entry(*why).or_default().push(reading);

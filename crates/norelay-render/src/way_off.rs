@@ -5,12 +5,12 @@
 //!   closed.
 
 use norelay_core::check::Verdict;
-use norelay_dns::blacklist::{Impact, Reading, Source, by_zone};
+use norelay_dns::blacklist::{Impact, ListReading, Provenance, by_zone};
 
 /// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test,
 /// where there was one.
 #[must_use]
-pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
+pub fn advice(reading: &ListReading, relay: Option<Verdict>) -> Vec<String> {
     if !reading.listing.is_against() {
         return Vec::new();
     }
@@ -43,7 +43,7 @@ pub fn advice(reading: &Reading, relay: Option<Verdict>) -> Vec<String> {
     vec![first.to_owned()]
 }
 
-fn way_off(reading: &Reading) -> Vec<String> {
+fn way_off(reading: &ListReading) -> Vec<String> {
     let mut steps = vec![
         "The relay is closed. Find and stop any other cause (hijacked accounts, scripts, \
               forwarding)."
@@ -53,7 +53,7 @@ fn way_off(reading: &Reading) -> Vec<String> {
         steps.push(format!("Then look for the way off {} at its operator's.", reading.zone));
         return steps;
     };
-    let doubt = if list.removal.how.source == Source::Remembered {
+    let doubt = if list.removal.how.source == Provenance::Remembered {
         " (remembered, not verified)"
     } else {
         ""
@@ -69,13 +69,13 @@ fn way_off(reading: &Reading) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use norelay_dns::blacklist::{Answer, Listing, Sense, read};
+    use norelay_dns::blacklist::{DnsAnswer, Listing, Sense, read};
 
     use super::*;
 
-    fn reading(zone: &str, listing: Listing) -> Reading {
+    fn reading(zone: &str, listing: Listing) -> ListReading {
         let list = by_zone(zone);
-        Reading {
+        ListReading {
             zone: zone.to_owned(),
             operator: None,
             sense: list.map_or(Sense::Against, |list| list.sense),
@@ -85,8 +85,8 @@ mod tests {
         }
     }
 
-    fn listed(zone: &str) -> Reading {
-        reading(zone, read(by_zone(zone), &Answer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
+    fn listed(zone: &str) -> ListReading {
+        reading(zone, read(by_zone(zone), &DnsAnswer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
     }
 
     #[test]

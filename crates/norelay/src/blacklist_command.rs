@@ -12,7 +12,7 @@ use std::{
 use clap::ValueEnum;
 use norelay_core::{check::Verdict, render::text::Style};
 use norelay_dns::{
-    blacklist::{Keys, State, Survey, Target, judge},
+    blacklist::{ListKeys, Standing, Subject, Survey, assess_survey},
     lookup::lists::{self, Blacklists, Options},
 };
 use norelay_probe::{duration, key_file};
@@ -101,20 +101,20 @@ pub async fn run(options: BlacklistOptions) -> Result<u8, Complaint> {
         .collect::<Result<Vec<_>, _>>()?;
     let lists = Blacklists::new(options.options()?)
         .map_err(|error| Complaint::usage(format!("There is {error}.")))?;
-    let mut worst = State::NotListed;
+    let mut worst = Standing::NotListed;
     if options.output == ListingFormat::Csv {
         output::print(&line(&COLUMNS))?;
     }
     for (index, target) in targets.iter().enumerate() {
         let survey = lists.survey(target).await;
-        worst = worst.min(judge(&survey).state);
+        worst = worst.min(assess_survey(&survey).standing);
         let gap = if index > 0 && options.output == ListingFormat::Text { "\n" } else { "" };
         output::print(&format!("{gap}{}", options.render(&survey)))?;
     }
     Ok(worst.exit_code())
 }
 
-fn target(text: &str) -> Result<Target, Complaint> {
+fn target(text: &str) -> Result<Subject, Complaint> {
     lists::target(text)
         .map_err(|why| Complaint::usage(format!("\"{}\" is {why}.", shown(text, SHOWN))))
 }
@@ -131,41 +131,41 @@ impl BlacklistOptions {
     }
 
     fn render(&self, survey: &Survey) -> String {
-        let (judgement, relay) = (judge(survey), self.relay_verdict);
+        let (assessment, relay) = (assess_survey(survey), self.relay_verdict);
         match self.output {
-            ListingFormat::Text => survey_text::render(survey, &judgement, relay, Style::Ansi),
-            ListingFormat::Json => json(survey, &judgement, relay),
+            ListingFormat::Text => survey_text::render(survey, &assessment, relay, Style::Ansi),
+            ListingFormat::Json => json(survey, &assessment, relay),
             ListingFormat::Csv => csv(survey),
         }
     }
 }
 
 /// The keys of lists as the environment alone has them, for a command without a key file option.
-pub fn keys_of_environment() -> Result<Keys, Complaint> {
+pub fn keys_of_environment() -> Result<ListKeys, Complaint> {
     keys(std::env::var_os(KEY_FILE).as_deref().map(Path::new))
 }
 
 /// The keys of lists, from a file and from the environment; never from an argument, which every
 /// user of the machine could see.
-fn keys(file: Option<&Path>) -> Result<Keys, Complaint> {
+fn keys(file: Option<&Path>) -> Result<ListKeys, Complaint> {
     let in_environment = std::env::var(KEYS).unwrap_or_default();
     let in_environment: Vec<_> = in_environment.split_whitespace().collect();
     let in_environment = in_environment.join("\n");
-    Keys::parse(&in_environment)
+    ListKeys::parse(&in_environment)
         .map_err(|error| Complaint::usage(format!("{KEYS} can't be used: entry {error}.")))?;
     let in_file = match file {
         Some(path) => key_lines(path)?,
         None => String::new(),
     };
     // The environment comes last, so that it adds to the file, or tries another key.
-    Keys::parse(&format!("{in_file}\n{in_environment}"))
+    ListKeys::parse(&format!("{in_file}\n{in_environment}"))
         .map_err(|error| Complaint::usage(format!("The keys can't be used: {error}.")))
 }
 
 /// The lines of a key file, each of which is a key.
 fn key_lines(path: &Path) -> Result<String, Complaint> {
     let text = key_file::read_text(path).map_err(|error| Complaint::usage(error.to_string()))?;
-    match Keys::parse(&text) {
+    match ListKeys::parse(&text) {
         Ok(_) => Ok(text),
         Err(error) => Err(Complaint::usage(format!(
             "The key file {} can't be used: {error}.",

@@ -10,18 +10,18 @@
 
 use super::{
     list::{
-        Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense,
-        Source, Standing, known, recalled,
+        Access, AnswerCode, Blacklist, CodeMeaning, Impact, Liveness, Pattern, Points, Provenance,
+        QueryKind, Removal, Sense, Statement, known, recalled,
     },
-    unknown::Why,
+    unknown::UnknownReason,
 };
-use Kind::{Domain, Ipv4, Ipv6};
+use QueryKind::{Domain, Ipv4, Ipv6};
 
-const V4: &[Kind] = &[Ipv4];
-const V6: &[Kind] = &[Ipv6];
-const BOTH: &[Kind] = &[Ipv4, Ipv6];
-const NAMES: &[Kind] = &[Domain];
-const ALL: &[Kind] = &[Ipv4, Ipv6, Domain];
+const V4: &[QueryKind] = &[Ipv4];
+const V6: &[QueryKind] = &[Ipv6];
+const BOTH: &[QueryKind] = &[Ipv4, Ipv6];
+const NAMES: &[QueryKind] = &[Domain];
+const ALL: &[QueryKind] = &[Ipv4, Ipv6, Domain];
 
 const LIVING: Blacklist = Blacklist {
     zone: "",
@@ -30,7 +30,7 @@ const LIVING: Blacklist = Blacklist {
     kinds: V4,
     sense: Sense::Against,
     impact: Impact::Low,
-    standing: Standing::Living,
+    liveness: Liveness::Living,
     access: Access::Open,
     codes: &[],
     points: &[],
@@ -38,12 +38,12 @@ const LIVING: Blacklist = Blacklist {
     evidence: known(""),
 };
 
-const OPTIONAL: Blacklist = Blacklist { standing: Standing::Optional, ..LIVING };
+const OPTIONAL: Blacklist = Blacklist { liveness: Liveness::Optional, ..LIVING };
 const DOUBTFUL: Blacklist =
-    Blacklist { standing: Standing::Doubtful, removal: NO_WAY_KNOWN, ..LIVING };
+    Blacklist { liveness: Liveness::Doubtful, removal: NO_WAY_KNOWN, ..LIVING };
 const NO_WAY_KNOWN: Removal = Removal { how: recalled("no way off it is known to us"), page: "" };
 
-const fn removal(how: Fact, page: &'static str) -> Removal {
+const fn removal(how: Statement, page: &'static str) -> Removal {
     Removal { how, page }
 }
 
@@ -51,59 +51,74 @@ const fn removal(how: Fact, page: &'static str) -> Removal {
 const fn vouches(
     zone: &'static str,
     operator: &'static str,
-    codes: &'static [Code],
-    evidence: Fact,
+    codes: &'static [AnswerCode],
+    evidence: Statement,
 ) -> Blacklist {
     let removal = Removal { how: known("it vouches for what it lists: stay on it"), page: "" };
     Blacklist { zone, operator, codes, evidence, removal, sense: Sense::For, ..LIVING }
 }
 
-const fn dead(zone: &'static str, operator: &'static str, evidence: Fact) -> Blacklist {
-    Blacklist { zone, operator, evidence, kinds: &[], standing: Standing::Dead, ..LIVING }
+const fn dead(zone: &'static str, operator: &'static str, evidence: Statement) -> Blacklist {
+    Blacklist { zone, operator, evidence, kinds: &[], liveness: Liveness::Dead, ..LIVING }
 }
 
 /// A dead zone and all below it.
-const fn dead_family(zone: &'static str, operator: &'static str, evidence: Fact) -> Blacklist {
+const fn dead_family(zone: &'static str, operator: &'static str, evidence: Statement) -> Blacklist {
     Blacklist { with_subzones: true, ..dead(zone, operator, evidence) }
 }
 
-const fn code(low: [u8; 4], high: [u8; 4], meaning: Meaning, source: Source) -> Code {
-    Code { pattern: Pattern::Within(low, high), meaning, source }
+const fn code(low: [u8; 4], high: [u8; 4], meaning: CodeMeaning, source: Provenance) -> AnswerCode {
+    AnswerCode { pattern: Pattern::Within(low, high), meaning, source }
 }
 
 /// `127.0.0.x`: a listing.
-const fn last(x: u8, text: &'static str) -> Code {
-    code([127, 0, 0, x], [127, 0, 0, x], Meaning::Entry(Sense::Against, text), Source::Verified)
+const fn last(x: u8, text: &'static str) -> AnswerCode {
+    code(
+        [127, 0, 0, x],
+        [127, 0, 0, x],
+        CodeMeaning::Entry(Sense::Against, text),
+        Provenance::Verified,
+    )
 }
 
 /// `127.0.0.x`: a listing whose meaning is only remembered.
-const fn last_recalled(x: u8, text: &'static str) -> Code {
-    code([127, 0, 0, x], [127, 0, 0, x], Meaning::Entry(Sense::Against, text), Source::Remembered)
+const fn last_recalled(x: u8, text: &'static str) -> AnswerCode {
+    code(
+        [127, 0, 0, x],
+        [127, 0, 0, x],
+        CodeMeaning::Entry(Sense::Against, text),
+        Provenance::Remembered,
+    )
 }
 
 /// `127.0.0.x`: a good word.
-const fn good(x: u8, text: &'static str) -> Code {
-    code([127, 0, 0, x], [127, 0, 0, x], Meaning::Entry(Sense::For, text), Source::Verified)
+const fn good(x: u8, text: &'static str) -> AnswerCode {
+    code([127, 0, 0, x], [127, 0, 0, x], CodeMeaning::Entry(Sense::For, text), Provenance::Verified)
 }
 
-const fn domain_code(x: u8, text: &'static str) -> Code {
-    code([127, 0, 1, x], [127, 0, 1, x], Meaning::Entry(Sense::Against, text), Source::Verified)
+const fn domain_code(x: u8, text: &'static str) -> AnswerCode {
+    code(
+        [127, 0, 1, x],
+        [127, 0, 1, x],
+        CodeMeaning::Entry(Sense::Against, text),
+        Provenance::Verified,
+    )
 }
 
-const fn bit(bit: u8, text: &'static str) -> Code {
-    Code {
+const fn bit(bit: u8, text: &'static str) -> AnswerCode {
+    AnswerCode {
         pattern: Pattern::Bit(bit),
-        meaning: Meaning::Entry(Sense::Against, text),
-        source: Source::Verified,
+        meaning: CodeMeaning::Entry(Sense::Against, text),
+        source: Provenance::Verified,
     }
 }
 
-const fn refusal(octets: [u8; 4], why: Why) -> Code {
-    code(octets, octets, Meaning::Refusal(why), Source::Verified)
+const fn refusal(octets: [u8; 4], why: UnknownReason) -> AnswerCode {
+    code(octets, octets, CodeMeaning::Refusal(why), Provenance::Verified)
 }
 
 /// docs.spamhaus.com, "Available zones".
-const SPAMHAUS: &[Code] = &[
+const SPAMHAUS: &[AnswerCode] = &[
     last(2, "SBL: a source of spam, entered by hand"),
     last(3, "CSS: a source of spam, found automatically"),
     last(4, "XBL: hijacked or infected, an open proxy"),
@@ -116,7 +131,7 @@ const SPAMHAUS: &[Code] = &[
     last(20, "AuthBL: guesses passwords"),
     last(30, "BCL: controls a botnet"),
 ];
-const DBL: &[Code] = &[
+const DBL: &[AnswerCode] = &[
     domain_code(2, "a domain of low reputation"),
     domain_code(4, "phishing"),
     domain_code(5, "malware"),
@@ -126,34 +141,34 @@ const DBL: &[Code] = &[
     domain_code(104, "a legitimate domain that is abused for phishing"),
     domain_code(105, "a legitimate domain that is abused for malware"),
     domain_code(106, "a legitimate domain that is abused to control a botnet"),
-    refusal([127, 0, 1, 255], Why::WrongKind),
+    refusal([127, 0, 1, 255], UnknownReason::WrongKind),
 ];
-const ZRD: &[Code] = &[code(
+const ZRD: &[AnswerCode] = &[code(
     [127, 0, 2, 2],
     [127, 0, 2, 24],
-    Meaning::Entry(Sense::Neutral, "first seen within the last day"),
-    Source::Verified,
+    CodeMeaning::Entry(Sense::Neutral, "first seen within the last day"),
+    Provenance::Verified,
 )];
 /// mailspike.org/usage.html for the zones; the levels as mail filters read them.
-const MAILSPIKE: &[Code] = &[
+const MAILSPIKE: &[AnswerCode] = &[
     last(2, "part of a wave of spam right now"),
     last(10, "worst reputation"),
     last(11, "very bad reputation"),
     last(12, "bad reputation"),
 ];
-const MAILSPIKE_GOOD: &[Code] = &[
+const MAILSPIKE_GOOD: &[AnswerCode] = &[
     good(17, "possibly legitimate"),
     good(18, "good reputation"),
     good(19, "very good reputation"),
     good(20, "excellent reputation"),
 ];
-const SPAMRATS: &[Code] = &[
+const SPAMRATS: &[AnswerCode] = &[
     last_recalled(36, "Dyna: its reverse name looks like a home connection's"),
     last_recalled(37, "NoPtr: it has no reverse name"),
     last_recalled(38, "Spam: sends spam"),
     last_recalled(43, "Auth: guesses passwords"),
 ];
-const DRONEBL: &[Code] = &[
+const DRONEBL: &[AnswerCode] = &[
     last(3, "IRC drone"),
     last(5, "takes part in floods"),
     last(6, "attacks web applications"),
@@ -165,36 +180,36 @@ const DRONEBL: &[Code] = &[
     last(14, "open DNS resolver"),
     last(16, "takes part in floods"),
 ];
-const SPFBL: &[Code] = &[
+const SPFBL: &[AnswerCode] = &[
     last(2, "sends spam"),
     last(3, "suspected of spam, or its server breaks RFC 5321"),
     last(4, "not a mail server, or a home connection"),
 ];
-const SPFBL_GOOD: &[Code] = &[
+const SPFBL_GOOD: &[AnswerCode] = &[
     good(2, "vouched for"),
     good(3, "vouched for"),
     good(4, "for business messages only"),
     good(5, "a shared service with little spam"),
 ];
-const HOSTKARMA: &[Code] = &[
+const HOSTKARMA: &[AnswerCode] = &[
     good(1, "white: a trusted source"),
     last(2, "black: a source of spam"),
     code(
         [127, 0, 0, 3],
         [127, 0, 0, 3],
-        Meaning::Entry(Sense::Neutral, "yellow: sends both"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::Neutral, "yellow: sends both"),
+        Provenance::Verified,
     ),
     last(4, "brown: some spam"),
     code(
         [127, 0, 0, 5],
         [127, 0, 0, 5],
-        Meaning::Entry(Sense::For, "not to be blacklisted"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::For, "not to be blacklisted"),
+        Provenance::Verified,
     ),
 ];
 /// docs.abusix.com, "Production Zones".
-const ABUSIX: &[Code] = &[
+const ABUSIX: &[AnswerCode] = &[
     last(2, "sent mail to spam traps"),
     last(3, "its neighbourhood has a very low reputation"),
     last(4, "hijacked or infected"),
@@ -202,49 +217,49 @@ const ABUSIX: &[Code] = &[
     last(12, "should not send mail directly"),
     last(200, "entered by hand"),
 ];
-const SURBL: &[Code] = &[
-    refusal([127, 0, 0, 1], Why::NotAllowed),
+const SURBL: &[AnswerCode] = &[
+    refusal([127, 0, 0, 1], UnknownReason::NotAllowed),
     bit(8, "phishing"),
     bit(16, "malware"),
     bit(64, "abuse"),
     bit(128, "hijacked site"),
 ];
 /// uribl.com: the lowest bit means "query refused".
-const URIBL: &[Code] = &[
-    refusal([127, 0, 0, 1], Why::NotAllowed),
+const URIBL: &[AnswerCode] = &[
+    refusal([127, 0, 0, 1], UnknownReason::NotAllowed),
     bit(2, "black: a spammer's"),
     bit(4, "grey"),
     bit(8, "red: very new"),
 ];
 /// dnswl.org: `127.0.category.trust`; over the limit 127.0.0.255, or a good word for everybody.
-const DNSWL: &[Code] = &[
-    refusal([127, 0, 0, 255], Why::NotAllowed),
+const DNSWL: &[AnswerCode] = &[
+    refusal([127, 0, 0, 255], UnknownReason::NotAllowed),
     code(
         [127, 0, 2, 0],
         [127, 0, 15, 0],
-        Meaning::Entry(Sense::For, "no trust: don't block outright"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::For, "no trust: don't block outright"),
+        Provenance::Verified,
     ),
     code(
         [127, 0, 2, 1],
         [127, 0, 15, 1],
-        Meaning::Entry(Sense::For, "low trust"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::For, "low trust"),
+        Provenance::Verified,
     ),
     code(
         [127, 0, 2, 2],
         [127, 0, 15, 2],
-        Meaning::Entry(Sense::For, "medium trust"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::For, "medium trust"),
+        Provenance::Verified,
     ),
     code(
         [127, 0, 2, 3],
         [127, 0, 15, 3],
-        Meaning::Entry(Sense::For, "high trust"),
-        Source::Verified,
+        CodeMeaning::Entry(Sense::For, "high trust"),
+        Provenance::Verified,
     ),
 ];
-const SUOMISPAM: &[Code] = &[last(99, "its test entry")];
+const SUOMISPAM: &[AnswerCode] = &[last(99, "its test entry")];
 
 /// Its documentation says that it takes IPv6, not that it has RFC 5782's test point for it.
 const SPAMHAUS_POINTS: &[Points] =
@@ -663,7 +678,7 @@ pub static LISTS: &[Blacklist] = &[
         known("the zones of its operator are kept in a list gone through by hand in July 2025"),
     ),
     Blacklist {
-        standing: Standing::Optional,
+        liveness: Liveness::Optional,
         ..vouches(
             "dnswl.spfbl.net",
             "SPFBL",
@@ -672,7 +687,7 @@ pub static LISTS: &[Blacklist] = &[
         )
     },
     Blacklist {
-        standing: Standing::Doubtful,
+        liveness: Liveness::Doubtful,
         kinds: BOTH,
         ..vouches(
             "swl.spamhaus.org",
@@ -682,7 +697,7 @@ pub static LISTS: &[Blacklist] = &[
         )
     },
     Blacklist {
-        standing: Standing::Doubtful,
+        liveness: Liveness::Doubtful,
         ..vouches(
             "ips.whitelisted.org",
             "whitelisted.org",
@@ -1130,7 +1145,7 @@ mod tests {
         zones.dedup();
         assert_eq!(zones.len(), LISTS.len(), "a zone stands twice");
         for list in LISTS {
-            let is_dead = list.standing == Standing::Dead;
+            let is_dead = list.liveness == Liveness::Dead;
             assert_eq!(list.zone, list.zone.to_ascii_lowercase());
             assert!(is_domain(list.zone), "{}", list.zone);
             assert!(is_dead || !list.with_subzones, "{}: only dead lists are families", list.zone);
@@ -1142,10 +1157,10 @@ mod tests {
                 list.zone
             );
             assert!(!list.evidence.text.is_empty(), "{}: no evidence", list.zone);
-            if list.standing == Standing::Living {
+            if list.liveness == Liveness::Living {
                 let has_year = list.evidence.text.contains("202");
                 assert!(
-                    has_year && list.evidence.source == Source::Verified,
+                    has_year && list.evidence.source == Provenance::Verified,
                     "{}: living needs dated evidence",
                     list.zone
                 );
@@ -1161,13 +1176,13 @@ mod tests {
 
     #[test]
     fn the_table_is_large_enough_to_be_of_use() {
-        let count = |standing| {
+        let count = |liveness| {
             LISTS
                 .iter()
-                .filter(|list| list.standing == standing)
+                .filter(|list| list.liveness == liveness)
                 .count()
         };
-        assert!(count(Standing::Living) >= 25, "{} living", count(Standing::Living));
-        assert!(count(Standing::Dead) >= 40, "{} dead", count(Standing::Dead));
+        assert!(count(Liveness::Living) >= 25, "{} living", count(Liveness::Living));
+        assert!(count(Liveness::Dead) >= 40, "{} dead", count(Liveness::Dead));
     }
 }

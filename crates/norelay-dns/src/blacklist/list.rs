@@ -5,12 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::unknown::Why;
+use super::unknown::UnknownReason;
 
 /// What can be looked up in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum QueryKind {
     /// IPv4 addresses, by reversed octets (RFC 5782 section 2.1).
     Ipv4,
     /// IPv6 addresses, by reversed nibbles (RFC 5782 section 2.4).
@@ -60,7 +60,7 @@ pub enum Sense {
 
 /// Whether a list lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Liveness {
     /// There is evidence that it answers; it is asked in every run.
     Living,
     /// It answers, and another list that is asked contains it, or what it lists is no fault: asked
@@ -74,7 +74,7 @@ pub enum Standing {
 
 /// Where a statement of the table comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Provenance {
     /// Read in the operator's or another dependable text, or seen in an experiment.
     Verified,
     /// Remembered only.
@@ -83,28 +83,28 @@ pub enum Source {
 
 /// A statement about a list and how sure it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Fact {
+pub struct Statement {
     /// The statement, as a clause.
     pub text: &'static str,
     /// Where it comes from.
-    pub source: Source,
+    pub source: Provenance,
 }
 
 /// A verified statement.
-pub(super) const fn known(text: &'static str) -> Fact {
-    Fact { text, source: Source::Verified }
+pub(super) const fn known(text: &'static str) -> Statement {
+    Statement { text, source: Provenance::Verified }
 }
 
 /// A remembered statement.
-pub(super) const fn recalled(text: &'static str) -> Fact {
-    Fact { text, source: Source::Remembered }
+pub(super) const fn recalled(text: &'static str) -> Statement {
+    Statement { text, source: Provenance::Remembered }
 }
 
-impl std::fmt::Display for Fact {
+impl std::fmt::Display for Statement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.source {
-            Source::Verified => f.write_str(self.text),
-            Source::Remembered => write!(f, "{} (remembered, not verified)", self.text),
+            Provenance::Verified => f.write_str(self.text),
+            Provenance::Remembered => write!(f, "{} (remembered, not verified)", self.text),
         }
     }
 }
@@ -146,29 +146,29 @@ impl Pattern {
 
 /// What one answer of a list means.
 #[derive(Clone, Copy, Debug)]
-pub struct Code {
+pub struct AnswerCode {
     /// Which answers.
     pub pattern: Pattern,
     /// Their meaning.
-    pub meaning: Meaning,
+    pub meaning: CodeMeaning,
     /// Where the meaning comes from.
-    pub source: Source,
+    pub source: Provenance,
 }
 
 /// The meaning of an answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Meaning {
+pub enum CodeMeaning {
     /// A listing.
     Entry(Sense, &'static str),
     /// Not an answer to the question: the list will not tell.
-    Refusal(Why),
+    Refusal(UnknownReason),
 }
 
 /// What a list is known to answer, where that is not what RFC 5782 section 5 wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Points {
     /// For which kind of question.
-    pub kind: Kind,
+    pub kind: QueryKind,
     /// What is listed for tests: one of these must be, and they are tried in this order.
     pub listed: &'static [&'static str],
     /// What must not be listed.
@@ -177,16 +177,16 @@ pub struct Points {
 
 /// RFC 5782 section 5, for IPv4, IPv6 and domains.
 const CONVENTION: [Points; 3] = [
-    Points { kind: Kind::Ipv4, listed: &["127.0.0.2"], unlisted: "127.0.0.1" },
-    Points { kind: Kind::Ipv6, listed: &["::ffff:7f00:2"], unlisted: "::ffff:7f00:1" },
-    Points { kind: Kind::Domain, listed: &["TEST"], unlisted: "INVALID" },
+    Points { kind: QueryKind::Ipv4, listed: &["127.0.0.2"], unlisted: "127.0.0.1" },
+    Points { kind: QueryKind::Ipv6, listed: &["::ffff:7f00:2"], unlisted: "::ffff:7f00:1" },
+    Points { kind: QueryKind::Domain, listed: &["TEST"], unlisted: "INVALID" },
 ];
 
 /// The way off a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal {
     /// What to do.
-    pub how: Fact,
+    pub how: Statement,
     /// Where, if there is a page for it.
     pub page: &'static str,
 }
@@ -201,39 +201,39 @@ pub struct Blacklist {
     /// Who runs it, or ran it.
     pub operator: &'static str,
     /// What can be looked up in it.
-    pub kinds: &'static [Kind],
+    pub kinds: &'static [QueryKind],
     /// What it means to be on it.
     pub sense: Sense,
     /// How much a listing hurts.
     pub impact: Impact,
     /// Whether it lives.
-    pub standing: Standing,
+    pub liveness: Liveness,
     /// Who may ask.
     pub access: Access,
     /// The answers that have a meaning of their own.
-    pub codes: &'static [Code],
+    pub codes: &'static [AnswerCode],
     /// Its own test points.
     pub points: &'static [Points],
     /// The way off it.
     pub removal: Removal,
     /// What says that it lives, or that it has ended, with the date.
-    pub evidence: Fact,
+    pub evidence: Statement,
 }
 
 impl Blacklist {
     /// The test points for a kind of question: the list's own, or those of RFC 5782.
     #[must_use]
-    pub fn points(&self, kind: Kind) -> Points {
+    pub fn points(&self, kind: QueryKind) -> Points {
         points_of(self.points, kind)
     }
 }
 
 /// Returns the test points for a kind of question: the list's own, or those of RFC 5782.
-pub(super) fn points_of(own: &[Points], kind: Kind) -> Points {
+pub(super) fn points_of(own: &[Points], kind: QueryKind) -> Points {
     let convention = match kind {
-        Kind::Ipv4 => CONVENTION[0],
-        Kind::Ipv6 => CONVENTION[1],
-        Kind::Domain => CONVENTION[2],
+        QueryKind::Ipv4 => CONVENTION[0],
+        QueryKind::Ipv6 => CONVENTION[1],
+        QueryKind::Domain => CONVENTION[2],
     };
     own.iter()
         .find(|points| points.kind == kind)

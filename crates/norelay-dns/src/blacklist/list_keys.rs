@@ -12,9 +12,9 @@ pub(super) const BLACKED_OUT: &str = norelay_smtp::session::BLACKED_OUT;
 
 /// The keys of lists, by zone.
 #[derive(Clone, Default)]
-pub struct Keys(BTreeMap<String, String>);
+pub struct ListKeys(BTreeMap<String, String>);
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for ListKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
             .entries(self.0.keys().map(|zone| (zone, BLACKED_OUT)))
@@ -39,7 +39,7 @@ impl fmt::Display for BadKeyLine {
 
 impl std::error::Error for BadKeyLine {}
 
-impl Keys {
+impl ListKeys {
     /// Reads lines of `zone=KEY`; empty lines and lines that begin with `#` are comments.
     ///
     /// # Errors

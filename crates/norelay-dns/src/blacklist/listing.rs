@@ -11,9 +11,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    list::{Blacklist, Meaning, Sense, Source},
+    list::{Blacklist, CodeMeaning, Provenance, Sense},
     list_keys::BLACKED_OUT,
-    unknown::Why,
+    unknown::UnknownReason,
 };
 use crate::unanswered::Failure;
 use norelay_smtp::octets::Octets;
@@ -27,7 +27,7 @@ const MAX_REASON: usize = 510;
 
 /// What DNS said to one question for A records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum DnsAnswer {
     /// These addresses.
     Addresses(Vec<IpAddr>),
     /// No such name, or no address.
@@ -38,7 +38,7 @@ pub enum Answer {
 
 /// One answer of a list that lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ListEntry {
     /// The answer.
     pub answer: Ipv4Addr,
     /// Whether it is good or bad to have it.
@@ -55,7 +55,7 @@ pub enum Listing {
     /// It is on the list.
     Listed {
         /// The list's answers.
-        entries: Vec<Entry>,
+        entries: Vec<ListEntry>,
         /// The list's own words.
         reasons: Vec<Octets>,
     },
@@ -64,7 +64,7 @@ pub enum Listing {
     /// Nobody knows.
     Unknown {
         /// Why.
-        why: Why,
+        why: UnknownReason,
         /// The answers that say so.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         answers: Vec<IpAddr>,
@@ -93,7 +93,7 @@ impl Listing {
 
     /// Unknown for a reason without an answer.
     #[must_use]
-    pub fn unknown(why: Why) -> Self {
+    pub fn unknown(why: UnknownReason) -> Self {
         Self::Unknown { why, answers: Vec::new() }
     }
 
@@ -106,7 +106,7 @@ impl Listing {
     /// Whether the list vouches for the target and says nothing against it.
     #[must_use]
     pub fn is_for(&self) -> bool {
-        let vouches = |entries: &[Entry]| entries.iter().any(|entry| entry.sense == Sense::For);
+        let vouches = |entries: &[ListEntry]| entries.iter().any(|entry| entry.sense == Sense::For);
         matches!(self, Self::Listed { entries, .. } if vouches(entries)) && !self.is_against()
     }
 
@@ -152,7 +152,7 @@ impl Listing {
     #[cfg(test)]
     pub(super) fn listed_for_test(reason: &str) -> Self {
         let entry =
-            Entry { answer: Ipv4Addr::new(127, 0, 0, 2), sense: Sense::Against, meaning: None };
+            ListEntry { answer: Ipv4Addr::new(127, 0, 0, 2), sense: Sense::Against, meaning: None };
         Self::Listed { entries: vec![entry], reasons: vec![Octets::from(reason)] }
     }
 }
@@ -163,16 +163,16 @@ pub enum Health {
     /// Its self-test was passed.
     Healthy,
     /// It was not.
-    Unhealthy(Why),
+    Unhealthy(UnknownReason),
 }
 
 /// The outcome of a self-test: `listed` are the answers to the points of which one must be listed,
 /// in order, as far as they were asked; `unlisted` is the answer to the point that must not be.
 #[must_use]
-pub fn health(list: Option<&Blacklist>, listed: &[Answer], unlisted: &Answer) -> Health {
+pub fn health(list: Option<&Blacklist>, listed: &[DnsAnswer], unlisted: &DnsAnswer) -> Health {
     match meaning_of(list, unlisted) {
         Ok(entries) if entries.is_empty() => {}
-        Ok(_) => return Health::Unhealthy(Why::ListsEverything),
+        Ok(_) => return Health::Unhealthy(UnknownReason::ListsEverything),
         Err(why) => return Health::Unhealthy(why),
     }
     let meanings: Vec<_> = listed
@@ -183,21 +183,21 @@ pub fn health(list: Option<&Blacklist>, listed: &[Answer], unlisted: &Answer) ->
         return Health::Healthy;
     }
     let why = meanings.into_iter().find_map(Result::err);
-    Health::Unhealthy(why.unwrap_or(Why::SelfTestMissed))
+    Health::Unhealthy(why.unwrap_or(UnknownReason::SelfTestMissed))
 }
 
 /// What a healthy list says, with its own words.
 #[must_use]
-pub fn read(list: Option<&Blacklist>, answer: &Answer, reasons: &[Octets]) -> Listing {
+pub fn read(list: Option<&Blacklist>, answer: &DnsAnswer, reasons: &[Octets]) -> Listing {
     match meaning_of(list, answer) {
         Ok(entries) if entries.is_empty() => Listing::NotListed,
         Ok(entries) => Listing::Listed { entries, reasons: bounded(reasons) },
         Err(why) => {
             let answers = match answer {
-                Answer::Addresses(addresses) => {
+                DnsAnswer::Addresses(addresses) => {
                     addresses.iter().take(MAX_ENTRIES).copied().collect()
                 }
-                Answer::Nothing | Answer::Failed(_) => Vec::new(),
+                DnsAnswer::Nothing | DnsAnswer::Failed(_) => Vec::new(),
             };
             Listing::Unknown { why, answers }
         }
@@ -217,11 +217,14 @@ fn bounded(reasons: &[Octets]) -> Vec<Octets> {
 }
 
 /// The entries that an answer stands for (none: not listed), or why it is no answer.
-fn meaning_of(list: Option<&Blacklist>, answer: &Answer) -> Result<Vec<Entry>, Why> {
+fn meaning_of(
+    list: Option<&Blacklist>,
+    answer: &DnsAnswer,
+) -> Result<Vec<ListEntry>, UnknownReason> {
     let addresses = match answer {
-        Answer::Nothing => return Ok(Vec::new()),
-        Answer::Failed(failure) => return Err((*failure).into()),
-        Answer::Addresses(addresses) => addresses,
+        DnsAnswer::Nothing => return Ok(Vec::new()),
+        DnsAnswer::Failed(failure) => return Err((*failure).into()),
+        DnsAnswer::Addresses(addresses) => addresses,
     };
     // The order of records is a resolver's whim (RFC 1794).
     let mut addresses = addresses.clone();
@@ -231,14 +234,14 @@ fn meaning_of(list: Option<&Blacklist>, answer: &Answer) -> Result<Vec<Entry>, W
     for address in addresses.iter().take(MAX_ENTRIES) {
         let found = match address {
             IpAddr::V4(v4) if v4.is_loopback() => entries_of(list, *v4)?,
-            _ => return Err(Why::Rewritten),
+            _ => return Err(UnknownReason::Rewritten),
         };
         entries.extend(found);
     }
     Ok(entries)
 }
 
-fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, Why> {
+fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<ListEntry>, UnknownReason> {
     let octets = answer.octets();
     if octets[..3] == [127, 255, 255] {
         return Err(error_code(octets[3]));
@@ -250,22 +253,22 @@ fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, 
     let mut entries = Vec::new();
     for code in codes {
         match code.meaning {
-            Meaning::Refusal(why) => return Err(why),
-            Meaning::Entry(sense, text) => {
-                let doubt = if code.source == Source::Remembered {
+            CodeMeaning::Refusal(why) => return Err(why),
+            CodeMeaning::Entry(sense, text) => {
+                let doubt = if code.source == Provenance::Remembered {
                     " (remembered, not verified)"
                 } else {
                     ""
                 };
-                entries.push(Entry { answer, sense, meaning: Some(format!("{text}{doubt}")) });
+                entries.push(ListEntry { answer, sense, meaning: Some(format!("{text}{doubt}")) });
             }
         }
     }
     if entries.is_empty() {
         if answer == Ipv4Addr::LOCALHOST {
-            return Err(Why::NotAllowed);
+            return Err(UnknownReason::NotAllowed);
         }
-        entries.push(Entry {
+        entries.push(ListEntry {
             answer,
             sense: list.map_or(Sense::Against, |list| list.sense),
             meaning: None,
@@ -275,13 +278,13 @@ fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<Entry>, 
 }
 
 /// 127.255.255.0/24 is about the question, with Spamhaus and those who follow its example.
-fn error_code(last: u8) -> Why {
+fn error_code(last: u8) -> UnknownReason {
     match last {
-        250 | 251 => Why::KeyRejected,
-        252 => Why::TypingError,
-        254 => Why::PublicResolver,
-        255 => Why::Quota,
-        _ => Why::NotAllowed,
+        250 | 251 => UnknownReason::KeyRejected,
+        252 => UnknownReason::TypingError,
+        254 => UnknownReason::PublicResolver,
+        255 => UnknownReason::Quota,
+        _ => UnknownReason::NotAllowed,
     }
 }
 
@@ -292,13 +295,13 @@ mod tests {
     use super::*;
     use crate::blacklist::by_zone;
 
-    fn answer(text: &str) -> Answer {
+    fn answer(text: &str) -> DnsAnswer {
         match text {
-            "-" => Answer::Nothing,
-            "timeout" => Answer::Failed(Failure::TimedOut),
-            "servfail" => Answer::Failed(Failure::ServerFailure),
-            "refused" => Answer::Failed(Failure::Refused),
-            addresses => Answer::Addresses(
+            "-" => DnsAnswer::Nothing,
+            "timeout" => DnsAnswer::Failed(Failure::TimedOut),
+            "servfail" => DnsAnswer::Failed(Failure::ServerFailure),
+            "refused" => DnsAnswer::Failed(Failure::Refused),
+            addresses => DnsAnswer::Addresses(
                 addresses
                     .split_whitespace()
                     .map(|address| address.parse().expect("an address"))
@@ -377,29 +380,49 @@ mod tests {
         for (zone, listed, unlisted, expected) in [
             ("own.example", &["127.0.0.2"][..], "-", Health::Healthy),
             ("bl.suomispam.net", &["127.0.0.99"], "-", Health::Healthy),
-            ("own.example", &["-"], "-", Health::Unhealthy(Why::SelfTestMissed)),
-            ("own.example", &["127.0.0.2"], "127.0.0.2", Health::Unhealthy(Why::ListsEverything)),
+            ("own.example", &["-"], "-", Health::Unhealthy(UnknownReason::SelfTestMissed)),
+            (
+                "own.example",
+                &["127.0.0.2"],
+                "127.0.0.2",
+                Health::Unhealthy(UnknownReason::ListsEverything),
+            ),
             (
                 "list.dnswl.org",
                 &["127.0.10.3"],
                 "127.0.10.3",
-                Health::Unhealthy(Why::ListsEverything),
+                Health::Unhealthy(UnknownReason::ListsEverything),
             ),
-            ("own.example", &["198.51.100.1"], "198.51.100.1", Health::Unhealthy(Why::Rewritten)),
-            ("own.example", &["198.51.100.1"], "-", Health::Unhealthy(Why::Rewritten)),
+            (
+                "own.example",
+                &["198.51.100.1"],
+                "198.51.100.1",
+                Health::Unhealthy(UnknownReason::Rewritten),
+            ),
+            ("own.example", &["198.51.100.1"], "-", Health::Unhealthy(UnknownReason::Rewritten)),
             (
                 "zen.spamhaus.org",
                 &["127.255.255.254"],
                 "127.255.255.254",
-                Health::Unhealthy(Why::PublicResolver),
+                Health::Unhealthy(UnknownReason::PublicResolver),
             ),
-            ("multi.uribl.com", &["127.0.0.1"], "127.0.0.1", Health::Unhealthy(Why::NotAllowed)),
+            (
+                "multi.uribl.com",
+                &["127.0.0.1"],
+                "127.0.0.1",
+                Health::Unhealthy(UnknownReason::NotAllowed),
+            ),
             ("multi.uribl.com", &["-", "127.0.0.14"], "-", Health::Healthy),
-            ("multi.uribl.com", &["-", "timeout"], "-", Health::Unhealthy(Why::TimedOut)),
-            ("own.example", &["timeout"], "-", Health::Unhealthy(Why::TimedOut)),
-            ("own.example", &["127.0.0.2"], "timeout", Health::Unhealthy(Why::TimedOut)),
-            ("own.example", &["127.0.0.2"], "servfail", Health::Unhealthy(Why::ServerFailure)),
-            ("own.example", &[], "-", Health::Unhealthy(Why::SelfTestMissed)),
+            ("multi.uribl.com", &["-", "timeout"], "-", Health::Unhealthy(UnknownReason::TimedOut)),
+            ("own.example", &["timeout"], "-", Health::Unhealthy(UnknownReason::TimedOut)),
+            ("own.example", &["127.0.0.2"], "timeout", Health::Unhealthy(UnknownReason::TimedOut)),
+            (
+                "own.example",
+                &["127.0.0.2"],
+                "servfail",
+                Health::Unhealthy(UnknownReason::ServerFailure),
+            ),
+            ("own.example", &[], "-", Health::Unhealthy(UnknownReason::SelfTestMissed)),
         ] {
             let listed: Vec<_> = listed.iter().map(|text| answer(text)).collect();
             assert_eq!(
@@ -413,7 +436,7 @@ mod tests {
     #[test]
     fn two_questions_to_one_list_make_one_reading() {
         let listed = || Listing::listed_for_test("a");
-        let unknown = || Listing::unknown(Why::TimedOut);
+        let unknown = || Listing::unknown(UnknownReason::TimedOut);
         for (one, other, expected) in [
             (Listing::NotListed, Listing::NotListed, Listing::NotListed),
             (Listing::NotListed, unknown(), unknown()),
@@ -429,7 +452,7 @@ mod tests {
     #[test]
     fn what_a_list_says_is_bounded() {
         let reasons: Vec<_> = (0..50).map(|i| Octets::from(vec![i; 9_000])).collect();
-        let many = Answer::Addresses(
+        let many = DnsAnswer::Addresses(
             (0..5_000_u16)
                 .map(|i| [127, 0, i.to_be_bytes()[0], i.to_be_bytes()[1]].into())
                 .filter(|address| *address != IpAddr::from([127, 0, 0, 1]))
@@ -445,7 +468,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_outside_127_is_ever_a_listing(octets: [u8; 4]) {
-            let answer = Answer::Addresses(vec![octets.into()]);
+            let answer = DnsAnswer::Addresses(vec![octets.into()]);
             for list in crate::blacklist::LISTS {
                 let is_listed = matches!(read(Some(list), &answer, &[]), Listing::Listed { .. });
                 prop_assert!(!is_listed || octets[0] == 127);
@@ -455,7 +478,7 @@ mod tests {
 
         #[test]
         fn an_unhealthy_list_stays_so_whatever_more_it_says(octets: [u8; 4]) {
-            let everything = Answer::Addresses(vec![octets.into()]);
+            let everything = DnsAnswer::Addresses(vec![octets.into()]);
             prop_assert!(health(None, std::slice::from_ref(&everything), &everything) != Health::Healthy);
         }
     }

@@ -6,7 +6,7 @@
 //! - An answer that says "you may not ask", or that no list can have given, is *unknown* as well,
 //!   with the reason.
 //! - A dead list is named as dead and never asked.
-//! - What is only remembered is marked in the table ([`Source::Remembered`]) and never said as
+//! - What is only remembered is marked in the table ([`Provenance::Remembered`]) and never said as
 //!   certain.
 //! - Nothing here depends on a relay test: who shows the way off a list first looks whether the
 //!   relay is closed.
@@ -25,14 +25,14 @@ mod unknown;
 pub use self::{
     known_lists::{LISTS, by_zone},
     list::{
-        Access, Blacklist, Code, Fact, Impact, Kind, Meaning, Pattern, Points, Removal, Sense,
-        Source, Standing,
+        Access, AnswerCode, Blacklist, CodeMeaning, Impact, Liveness, Pattern, Points, Provenance,
+        QueryKind, Removal, Sense, Statement,
     },
-    list_keys::{BadKeyLine, Keys},
-    listing::{Answer, Entry, Health, Listing, health, read},
+    list_keys::{BadKeyLine, ListKeys},
+    listing::{DnsAnswer, Health, ListEntry, Listing, health, read},
     plan::{Enquiry, Planned, SelfTest, plan},
     public_resolvers::is_public_resolver,
-    standing::{Judgement, Reading, State, Survey, judge},
-    subject::{NoTarget, Target},
-    unknown::Why,
+    standing::{ListReading, Standing, Survey, SurveyAssessment, assess_survey},
+    subject::{NotASubject, Subject},
+    unknown::UnknownReason,
 };

@@ -10,12 +10,12 @@ use std::fmt;
 
 use super::{
     known_lists::{LISTS, by_zone},
-    list::{Access, Blacklist, Impact, Kind, Sense, Standing, points_of},
-    list_keys::Keys,
+    list::{Access, Blacklist, Impact, Liveness, QueryKind, Sense, points_of},
+    list_keys::ListKeys,
     listing::Listing,
-    standing::Reading,
-    subject::{Target, test_label},
-    unknown::Why,
+    standing::ListReading,
+    subject::{Subject, test_label},
+    unknown::UnknownReason,
 };
 use crate::dns_name::is_domain;
 
@@ -34,7 +34,7 @@ pub struct Enquiry {
     /// What the table knows about it.
     pub list: Option<&'static Blacklist>,
     /// What is looked up.
-    pub kind: Kind,
+    pub kind: QueryKind,
     /// The names whose A and TXT records answer the question. They may contain a key.
     pub questions: Vec<String>,
     /// The self-test.
@@ -64,7 +64,7 @@ impl Enquiry {
     fn new(
         zone: &str,
         list: Option<&'static Blacklist>,
-        target: &Target,
+        target: &Subject,
         key: Option<&str>,
     ) -> Self {
         let below = match (list.map(|list| list.access), key) {
@@ -98,12 +98,12 @@ impl Enquiry {
 
     /// What the list said, as it may be shown.
     #[must_use]
-    pub fn reading(&self, listing: Listing, elapsed_ms: u64) -> Reading {
+    pub fn reading(&self, listing: Listing, elapsed_ms: u64) -> ListReading {
         let listing = match &self.key {
             Some(key) => listing.without_secret(key),
             None => listing,
         };
-        Reading { elapsed_ms, ..settled(&self.zone, self.list, listing) }
+        ListReading { elapsed_ms, ..settled(&self.zone, self.list, listing) }
     }
 }
 
@@ -113,7 +113,7 @@ pub enum Planned {
     /// To be asked.
     Ask(Box<Enquiry>),
     /// Known without asking.
-    Settled(Reading),
+    Settled(ListReading),
 }
 
 /// Which lists are asked about a target, and which are settled without asking.
@@ -122,14 +122,14 @@ pub enum Planned {
 /// A zone that isn't in the table is taken to follow RFC 5782. Lists that can't have the target at
 /// all are left out unless named.
 #[must_use]
-pub fn plan(target: &Target, selection: &[String], keys: &Keys) -> Vec<Planned> {
+pub fn plan(target: &Subject, selection: &[String], keys: &ListKeys) -> Vec<Planned> {
     let mut zones: Vec<String> = Vec::new();
     let usual = [USUAL_LISTS.to_owned()];
     for word in if selection.is_empty() { &usual } else { selection } {
         let word = word.trim().trim_end_matches('.').to_ascii_lowercase();
         let wanted: Vec<String> = match word.as_str() {
             USUAL_LISTS => {
-                of_table(target, |standing| matches!(standing, Standing::Living | Standing::Dead))
+                of_table(target, |liveness| matches!(liveness, Liveness::Living | Liveness::Dead))
             }
             EVERY_LIST => of_table(target, |_| true),
             _ => vec![word],
@@ -146,28 +146,28 @@ pub fn plan(target: &Target, selection: &[String], keys: &Keys) -> Vec<Planned> 
         .collect()
 }
 
-fn of_table(target: &Target, is_wanted: impl Fn(Standing) -> bool) -> Vec<String> {
+fn of_table(target: &Subject, is_wanted: impl Fn(Liveness) -> bool) -> Vec<String> {
     let can_have =
-        |list: &Blacklist| list.standing == Standing::Dead || list.kinds.contains(&target.kind());
+        |list: &Blacklist| list.liveness == Liveness::Dead || list.kinds.contains(&target.kind());
     LISTS
         .iter()
-        .filter(|list| is_wanted(list.standing) && can_have(list))
+        .filter(|list| is_wanted(list.liveness) && can_have(list))
         .map(|list| list.zone.to_owned())
         .collect()
 }
 
-fn plan_zone(zone: &str, target: &Target, keys: &Keys) -> Planned {
+fn plan_zone(zone: &str, target: &Subject, keys: &ListKeys) -> Planned {
     let list = by_zone(zone);
     let settle = |listing| Planned::Settled(settled(zone, list, listing));
-    if let Some(dead) = list.filter(|list| list.standing == Standing::Dead) {
+    if let Some(dead) = list.filter(|list| list.liveness == Liveness::Dead) {
         return settle(Listing::Dead { evidence: dead.evidence.to_string() });
     }
     let kind = target.kind();
     if !is_domain(zone) {
-        return settle(Listing::Unknown { why: Why::NoSuchZone, answers: Vec::new() });
+        return settle(Listing::Unknown { why: UnknownReason::NoSuchZone, answers: Vec::new() });
     }
     if list.is_some_and(|list| !list.kinds.contains(&kind)) {
-        return settle(Listing::Unknown { why: Why::WrongKind, answers: Vec::new() });
+        return settle(Listing::Unknown { why: UnknownReason::WrongKind, answers: Vec::new() });
     }
     let key = keys.of(zone);
     if key.is_none() && matches!(list.map(|list| list.access), Some(Access::Key(_))) {
@@ -177,12 +177,12 @@ fn plan_zone(zone: &str, target: &Target, keys: &Keys) -> Planned {
     let names = enquiry.questions.iter().chain(&enquiry.self_test.listed);
     match names.into_iter().all(|name| is_domain(name)) {
         true => Planned::Ask(Box::new(enquiry)),
-        false => settle(Listing::Unknown { why: Why::NameTooLong, answers: Vec::new() }),
+        false => settle(Listing::Unknown { why: UnknownReason::NameTooLong, answers: Vec::new() }),
     }
 }
 
-fn settled(zone: &str, list: Option<&Blacklist>, listing: Listing) -> Reading {
-    Reading {
+fn settled(zone: &str, list: Option<&Blacklist>, listing: Listing) -> ListReading {
+    ListReading {
         zone: zone.to_owned(),
         operator: list.map(|list| list.operator.to_owned()),
         sense: list.map_or(Sense::Against, |list| list.sense),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn enquiry(zone: &str, target: &str, keys: &str) -> Enquiry {
-        let keys = Keys::parse(keys).expect("the test's keys are right");
+        let keys = ListKeys::parse(keys).expect("the test's keys are right");
         match plan(&target.parse().expect("a target"), &words(zone), &keys).remove(0) {
             Planned::Ask(enquiry) => *enquiry,
             Planned::Settled(reading) => panic!("{reading:?}"),
@@ -213,7 +213,8 @@ mod tests {
     }
 
     fn settled_as(zone: &str, target: &str) -> Listing {
-        match plan(&target.parse().expect("a target"), &words(zone), &Keys::default()).remove(0) {
+        match plan(&target.parse().expect("a target"), &words(zone), &ListKeys::default()).remove(0)
+        {
             Planned::Ask(enquiry) => panic!("{enquiry:?} is to be asked"),
             Planned::Settled(reading) => reading.listing,
         }
@@ -253,11 +254,11 @@ mod tests {
 
     #[test]
     fn a_host_and_its_registered_domain_are_both_asked_for() {
-        let target = Target::Domain {
+        let target = Subject::Domain {
             name: "a.b.example".to_owned(),
             registered: Some("b.example".to_owned()),
         };
-        let planned = plan(&target, &words("dbl.example.net"), &Keys::default());
+        let planned = plan(&target, &words("dbl.example.net"), &ListKeys::default());
         let [Planned::Ask(enquiry)] = planned.as_slice() else { panic!("{planned:?}") };
         assert_eq!(enquiry.questions, ["a.b.example.dbl.example.net", "b.example.dbl.example.net"]);
     }
@@ -281,7 +282,7 @@ mod tests {
             enquiry("own.example", "192.0.2.1", "own.example=k").questions,
             ["1.2.0.192.k.own.example"]
         );
-        let keys = Keys::parse("zen.spamhaus.org=s3cret").expect("a right line");
+        let keys = ListKeys::parse("zen.spamhaus.org=s3cret").expect("a right line");
         for shown in [format!("{keyed:?}"), format!("{keys:?}")] {
             assert!(shown.contains("zen.spamhaus.org") && !shown.contains("s3cret"), "{shown}");
         }
@@ -298,7 +299,11 @@ mod tests {
             ("a.example=k.evil.example", 1),
             ("a b=k", 1),
         ] {
-            assert_eq!(Keys::parse(text).expect_err("a wrong line"), BadKeyLine(line), "{text}");
+            assert_eq!(
+                ListKeys::parse(text).expect_err("a wrong line"),
+                BadKeyLine(line),
+                "{text}"
+            );
         }
     }
 
@@ -312,9 +317,9 @@ mod tests {
                 "192.0.2.1",
                 Listing::Dead { evidence: "switched off on 5 June 2024".to_owned() },
             ),
-            ("bl.spamcop.net", "2001:db8::1", unknown(Why::WrongKind)),
-            ("dbl.spamhaus.org", "192.0.2.1", unknown(Why::WrongKind)),
-            ("no..zone", "192.0.2.1", unknown(Why::NoSuchZone)),
+            ("bl.spamcop.net", "2001:db8::1", unknown(UnknownReason::WrongKind)),
+            ("dbl.spamhaus.org", "192.0.2.1", unknown(UnknownReason::WrongKind)),
+            ("no..zone", "192.0.2.1", unknown(UnknownReason::NoSuchZone)),
         ] {
             assert_eq!(settled_as(zone, target), expected, "{zone}");
         }
@@ -322,7 +327,7 @@ mod tests {
             "{}.example",
             ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(55)].join(".")
         );
-        assert_eq!(settled_as("bl.example.net", &long), unknown(Why::NameTooLong));
+        assert_eq!(settled_as("bl.example.net", &long), unknown(UnknownReason::NameTooLong));
     }
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
             ("2001:db8::1", "bl.ipv6.spameatingmonkey.net", "bl.spameatingmonkey.net"),
             ("example.net", "dbl.spamhaus.org", "zen.spamhaus.org"),
         ] {
-            let planned = plan(&target.parse().expect("a target"), &[], &Keys::default());
+            let planned = plan(&target.parse().expect("a target"), &[], &ListKeys::default());
             let zones: Vec<_> = planned
                 .iter()
                 .filter_map(|step| match step {
@@ -343,20 +348,20 @@ mod tests {
             assert!(zones.contains(&asked) && !zones.contains(&not_asked), "{target}: {zones:?}");
             assert!(!zones.contains(&"xbl.spamhaus.org") && !zones.contains(&"relays.nether.net"));
             let dead = planned.iter().filter(|step| {
-                matches!(step, Planned::Settled(Reading { listing: Listing::Dead { .. }, .. }))
+                matches!(step, Planned::Settled(ListReading { listing: Listing::Dead { .. }, .. }))
             });
             assert_eq!(
                 dead.count(),
                 LISTS
                     .iter()
-                    .filter(|list| list.standing == Standing::Dead)
+                    .filter(|list| list.liveness == Liveness::Dead)
                     .count()
             );
         }
         let every = plan(
             &"192.0.2.1".parse().expect("a target"),
             &words("all zen.spamhaus.org own.example"),
-            &Keys::default(),
+            &ListKeys::default(),
         );
         let shown = format!("{every:?}");
         assert!(shown.contains("relays.nether.net") && shown.contains("own.example"));
@@ -370,7 +375,7 @@ mod tests {
             zone in r"[a-z0-9-]{1,64}(\.[a-z0-9-]{1,64}){0,4}",
             keys in "[a-z.]{1,9}=[a-z]{1,64}",
         ) {
-            if let (Ok(target), Ok(keys)) = (target.parse::<Target>(), Keys::parse(&keys)) {
+            if let (Ok(target), Ok(keys)) = (target.parse::<Subject>(), ListKeys::parse(&keys)) {
                 for step in plan(&target, &[zone], &keys) {
                     if let Planned::Ask(enquiry) = step {
                         prop_assert!(enquiry.questions.iter().all(|name| is_domain(name)));

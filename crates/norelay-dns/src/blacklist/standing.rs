@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     list::{Impact, Sense},
     listing::Listing,
-    unknown::Why,
+    unknown::UnknownReason,
 };
 
 /// One list and what is known from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct ListReading {
     /// The zone that names the list.
     pub zone: String,
     /// Who runs it.
@@ -45,7 +45,7 @@ pub struct Survey {
     /// Whether one of them is known to be open to the public.
     pub public_resolver: bool,
     /// The lists, in the order of the table or of the selection.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<ListReading>,
     /// How long the run took, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -53,7 +53,7 @@ pub struct Survey {
 /// What a run found, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum Standing {
     /// It is on a list that matters.
     Listed,
     /// Too little is known.
@@ -62,7 +62,7 @@ pub enum State {
     NotListed,
 }
 
-impl State {
+impl Standing {
     /// The exit code of a command that ends with it.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -76,9 +76,9 @@ impl State {
 
 /// What a run means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct SurveyAssessment {
     /// In a word.
-    pub state: State,
+    pub standing: Standing,
     /// The highest impact of the lists that it is on.
     pub worst: Option<Impact>,
     /// One sentence.
@@ -89,9 +89,9 @@ pub struct Judgement {
 
 /// Judges a run.
 #[must_use]
-pub fn judge(survey: &Survey) -> Judgement {
+pub fn assess_survey(survey: &Survey) -> SurveyAssessment {
     let count =
-        |is: fn(&Reading) -> bool| survey.readings.iter().filter(|reading| is(reading)).count();
+        |is: fn(&ListReading) -> bool| survey.readings.iter().filter(|reading| is(reading)).count();
     let against = survey
         .readings
         .iter()
@@ -99,27 +99,27 @@ pub fn judge(survey: &Survey) -> Judgement {
     let worst = against.map(|reading| reading.impact).max();
     let answered =
         count(|reading| matches!(reading.listing, Listing::Listed { .. } | Listing::NotListed));
-    let is_unsure = |reading: &Reading| {
+    let is_unsure = |reading: &ListReading| {
         is_unknown(reading) && reading.sense == Sense::Against && reading.impact >= Impact::Medium
     };
     let state = match worst {
-        Some(impact) if impact > Impact::Ignorable => State::Listed,
-        _ if answered == 0 || survey.readings.iter().any(is_unsure) => State::Unknown,
-        _ => State::NotListed,
+        Some(impact) if impact > Impact::Ignorable => Standing::Listed,
+        _ if answered == 0 || survey.readings.iter().any(is_unsure) => Standing::Unknown,
+        _ => Standing::NotListed,
     };
     let listed = count(|reading| reading.listing.is_against());
     let unknown = count(is_unknown);
     let summary = summarise(survey, state, listed, answered, unknown);
-    Judgement { state, worst, summary, hints: hints(survey, answered, unknown) }
+    SurveyAssessment { standing: state, worst, summary, hints: hints(survey, answered, unknown) }
 }
 
-fn is_unknown(reading: &Reading) -> bool {
+fn is_unknown(reading: &ListReading) -> bool {
     matches!(reading.listing, Listing::Unknown { .. })
 }
 
 fn summarise(
     survey: &Survey,
-    state: State,
+    state: Standing,
     listed: usize,
     answered: usize,
     unknown: usize,
@@ -132,15 +132,17 @@ fn summarise(
         more => format!("; {more} could not be told"),
     };
     match state {
-        State::Listed => format!("{target} is listed: on {listed} of {lists} that answered{rest}."),
-        State::NotListed if listed > 0 => {
+        Standing::Listed => {
+            format!("{target} is listed: on {listed} of {lists} that answered{rest}.")
+        }
+        Standing::NotListed if listed > 0 => {
             format!("{target} is only on lists that don't matter ({listed}){rest}.")
         }
-        State::NotListed => format!("{target} is not listed: {lists} answered{rest}."),
-        State::Unknown if answered == 0 => {
+        Standing::NotListed => format!("{target} is not listed: {lists} answered{rest}."),
+        Standing::Unknown if answered == 0 => {
             format!("Could not tell whether {target} is listed: no list answered.")
         }
-        State::Unknown => {
+        Standing::Unknown => {
             format!(
                 "Could not tell whether {target} is listed: lists that matter are among the \
                  {unknown} without answer."
@@ -151,7 +153,7 @@ fn summarise(
 
 /// The resolver's faults look like many lists' faults at once.
 fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
-    let mut by_reason: BTreeMap<Why, usize> = BTreeMap::new();
+    let mut by_reason: BTreeMap<UnknownReason, usize> = BTreeMap::new();
     for reading in &survey.readings {
         if let Listing::Unknown { why, .. } = &reading.listing {
             *by_reason.entry(*why).or_default() += 1;
@@ -168,31 +170,34 @@ fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
     };
     let own = "ask through a recursive resolver of your own (--resolver)";
     say(
-        survey.public_resolver || times(Why::PublicResolver) > 0,
+        survey.public_resolver || times(UnknownReason::PublicResolver) > 0,
         &format!("Blacklists don't answer public resolvers, or answer them falsely: {own}."),
     );
     say(
-        many(Why::Rewritten),
+        many(UnknownReason::Rewritten),
         &format!("The resolver rewrites answers, as advertising or filtering resolvers do: {own}."),
     );
     say(
-        many(Why::SelfTestMissed),
+        many(UnknownReason::SelfTestMissed),
         &format!(
             "Hardly a test entry is there: the resolver may drop answers within 127.0.0.0/8 \
              (protection against rebinding), or be one that lists ignore: {own}."
         ),
     );
     say(
-        many(Why::TimedOut) || many(Why::Unfinished),
+        many(UnknownReason::TimedOut) || many(UnknownReason::Unfinished),
         "Most lists gave no answer in time: is the resolver reachable, and --timeout long enough?",
     );
     say(
-        many(Why::ServerFailure) || many(Why::Refused),
+        many(UnknownReason::ServerFailure) || many(UnknownReason::Refused),
         &format!("The resolver fails for most lists: {own}."),
     );
-    say(many(Why::Unreachable), "The resolver can't be reached: check --resolver and the network.");
     say(
-        times(Why::Quota) > 0,
+        many(UnknownReason::Unreachable),
+        "The resolver can't be reached: check --resolver and the network.",
+    );
+    say(
+        times(UnknownReason::Quota) > 0,
         "A list was asked too much by this resolver: wait, or get a key (--key-file).",
     );
     hints
@@ -201,11 +206,11 @@ fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blacklist::{Answer, by_zone, read};
+    use crate::blacklist::{DnsAnswer, by_zone, read};
 
-    fn reading(zone: &str, listing: Listing) -> Reading {
+    fn reading(zone: &str, listing: Listing) -> ListReading {
         let list = by_zone(zone);
-        Reading {
+        ListReading {
             zone: zone.to_owned(),
             operator: None,
             sense: list.map_or(Sense::Against, |list| list.sense),
@@ -215,11 +220,11 @@ mod tests {
         }
     }
 
-    fn listed(zone: &str) -> Reading {
-        reading(zone, read(by_zone(zone), &Answer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
+    fn listed(zone: &str) -> ListReading {
+        reading(zone, read(by_zone(zone), &DnsAnswer::Addresses(vec![[127, 0, 0, 2].into()]), &[]))
     }
 
-    fn survey(readings: Vec<Reading>) -> Survey {
+    fn survey(readings: Vec<ListReading>) -> Survey {
         Survey {
             target: "192.0.2.1".to_owned(),
             resolvers: Vec::new(),
@@ -232,22 +237,26 @@ mod tests {
     #[test]
     fn a_run_is_judged_by_the_lists_that_matter() {
         let no = |zone| reading(zone, Listing::NotListed);
-        let unknown = |zone| reading(zone, Listing::unknown(Why::TimedOut));
+        let unknown = |zone| reading(zone, Listing::unknown(UnknownReason::TimedOut));
         for (readings, state, worst) in [
-            (vec![no("zen.spamhaus.org"), no("all.s5h.net")], State::NotListed, None),
-            (vec![no("zen.spamhaus.org"), listed("all.s5h.net")], State::Listed, Some(Impact::Low)),
+            (vec![no("zen.spamhaus.org"), no("all.s5h.net")], Standing::NotListed, None),
+            (
+                vec![no("zen.spamhaus.org"), listed("all.s5h.net")],
+                Standing::Listed,
+                Some(Impact::Low),
+            ),
             (
                 vec![listed("zen.spamhaus.org"), unknown("bl.spamcop.net")],
-                State::Listed,
+                Standing::Listed,
                 Some(Impact::High),
             ),
-            (vec![unknown("zen.spamhaus.org"), no("all.s5h.net")], State::Unknown, None),
-            (vec![no("zen.spamhaus.org"), unknown("all.s5h.net")], State::NotListed, None),
-            (vec![no("zen.spamhaus.org"), unknown("list.dnswl.org")], State::NotListed, None),
-            (vec![unknown("all.s5h.net")], State::Unknown, None),
+            (vec![unknown("zen.spamhaus.org"), no("all.s5h.net")], Standing::Unknown, None),
+            (vec![no("zen.spamhaus.org"), unknown("all.s5h.net")], Standing::NotListed, None),
+            (vec![no("zen.spamhaus.org"), unknown("list.dnswl.org")], Standing::NotListed, None),
+            (vec![unknown("all.s5h.net")], Standing::Unknown, None),
             (
                 vec![reading("sorbs.net", Listing::Dead { evidence: String::new() })],
-                State::Unknown,
+                Standing::Unknown,
                 None,
             ),
             (
@@ -255,50 +264,48 @@ mod tests {
                     no("zen.spamhaus.org"),
                     reading("combined.mail.abusix.zone", Listing::NeedsKey),
                 ],
-                State::NotListed,
+                Standing::NotListed,
                 None,
             ),
             (
                 vec![no("zen.spamhaus.org"), listed("dnsbl-3.uceprotect.net")],
-                State::NotListed,
+                Standing::NotListed,
                 Some(Impact::Ignorable),
             ),
-            (vec![no("zen.spamhaus.org"), listed("wl.mailspike.net")], State::NotListed, None),
-            (vec![], State::Unknown, None),
+            (vec![no("zen.spamhaus.org"), listed("wl.mailspike.net")], Standing::NotListed, None),
+            (vec![], Standing::Unknown, None),
         ] {
-            let judgement = judge(&survey(readings.clone()));
-            assert_eq!((judgement.state, judgement.worst), (state, worst), "{readings:?}");
+            let assessment = assess_survey(&survey(readings.clone()));
+            assert_eq!((assessment.standing, assessment.worst), (state, worst), "{readings:?}");
         }
     }
 
     #[test]
     fn a_resolvers_fault_is_named_as_such() {
         for (why, count, expected) in [
-            (Why::PublicResolver, 1, "public resolvers"),
-            (Why::Rewritten, 4, "rewrites answers"),
-            (Why::SelfTestMissed, 4, "127.0.0.0/8"),
-            (Why::TimedOut, 4, "in time"),
-            (Why::ServerFailure, 4, "fails for most"),
-            (Why::Unreachable, 4, "can't be reached"),
+            (UnknownReason::PublicResolver, 1, "public resolvers"),
+            (UnknownReason::Rewritten, 4, "rewrites answers"),
+            (UnknownReason::SelfTestMissed, 4, "127.0.0.0/8"),
+            (UnknownReason::TimedOut, 4, "in time"),
+            (UnknownReason::ServerFailure, 4, "fails for most"),
+            (UnknownReason::Unreachable, 4, "can't be reached"),
         ] {
             let unknown =
                 (0..count).map(|i| reading(&format!("bl{i}.example"), Listing::unknown(why)));
-            let judgement = judge(&survey(unknown.collect()));
+            let assessment = assess_survey(&survey(unknown.collect()));
             assert!(
-                judgement.hints.iter().any(|hint| hint.contains(expected)),
+                assessment.hints.iter().any(|hint| hint.contains(expected)),
                 "{why:?}: {:?}",
-                judgement.hints
+                assessment.hints
             );
         }
         let mut readings: Vec<_> = (0..20)
             .map(|i| reading(&format!("bl{i}.example"), Listing::NotListed))
             .collect();
-        readings.extend(
-            (0..5).map(|i| {
-                reading(&format!("dead{i}.example"), Listing::unknown(Why::SelfTestMissed))
-            }),
-        );
-        assert_eq!(judge(&survey(readings)).hints, Vec::<String>::new());
+        readings.extend((0..5).map(|i| {
+            reading(&format!("dead{i}.example"), Listing::unknown(UnknownReason::SelfTestMissed))
+        }));
+        assert_eq!(assess_survey(&survey(readings)).hints, Vec::<String>::new());
     }
 
     #[test]
@@ -306,7 +313,7 @@ mod tests {
         let survey = survey(vec![
             listed("zen.spamhaus.org"),
             reading("a.example", Listing::NotListed),
-            reading("b.example", Listing::unknown(Why::Rewritten)),
+            reading("b.example", Listing::unknown(UnknownReason::Rewritten)),
             reading("c.example", Listing::Dead { evidence: "gone".to_owned() }),
             reading("d.example", Listing::NeedsKey),
         ]);

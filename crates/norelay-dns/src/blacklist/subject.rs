@@ -2,12 +2,12 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::list::Kind;
+use super::list::QueryKind;
 use crate::dns_name::{is_domain, is_private, reversed};
 
 /// What is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Subject {
     /// An address; IPv4 addresses in IPv6's clothing are IPv4.
     Address(IpAddr),
     /// A domain.
@@ -22,14 +22,14 @@ pub enum Target {
 
 /// Why a text is no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoTarget {
+pub enum NotASubject {
     /// Neither an address nor a domain.
     Neither,
     /// An address that is of no use on the Internet, so no list has it.
     Private,
 }
 
-impl fmt::Display for NoTarget {
+impl fmt::Display for NotASubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Neither => "neither an address nor a domain",
@@ -38,13 +38,13 @@ impl fmt::Display for NoTarget {
     }
 }
 
-impl std::error::Error for NoTarget {}
+impl std::error::Error for NotASubject {}
 
-impl FromStr for Target {
-    type Err = NoTarget;
+impl FromStr for Subject {
+    type Err = NotASubject;
 
     /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or a domain of A-labels.
-    fn from_str(text: &str) -> Result<Self, NoTarget> {
+    fn from_str(text: &str) -> Result<Self, NotASubject> {
         let bare = text
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
@@ -52,7 +52,7 @@ impl FromStr for Target {
         if let Ok(address) = bare.parse::<IpAddr>() {
             let address = address.to_canonical();
             return if is_private(address) {
-                Err(NoTarget::Private)
+                Err(NotASubject::Private)
             } else {
                 Ok(Self::Address(address))
             };
@@ -62,7 +62,7 @@ impl FromStr for Target {
         if is_domain(&name) && is_public {
             Ok(Self::Domain { name, registered: None })
         } else {
-            Err(NoTarget::Neither)
+            Err(NotASubject::Neither)
         }
     }
 }
@@ -74,14 +74,14 @@ fn is_numeric(name: &str) -> bool {
         .is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-impl Target {
+impl Subject {
     /// What kind of list can have it.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> QueryKind {
         match self {
-            Self::Address(IpAddr::V4(_)) => Kind::Ipv4,
-            Self::Address(IpAddr::V6(_)) => Kind::Ipv6,
-            Self::Domain { .. } => Kind::Domain,
+            Self::Address(IpAddr::V4(_)) => QueryKind::Ipv4,
+            Self::Address(IpAddr::V6(_)) => QueryKind::Ipv6,
+            Self::Domain { .. } => QueryKind::Domain,
         }
     }
 
@@ -98,7 +98,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
@@ -125,21 +125,21 @@ mod tests {
             ("::ffff:192.0.2.1", Ok("192.0.2.1")),
             ("Mail.Example.NET.", Ok("mail.example.net")),
             ("xn--bcher-kva.example", Ok("xn--bcher-kva.example")),
-            ("127.0.0.1", Err(NoTarget::Private)),
-            ("10.1.2.3", Err(NoTarget::Private)),
-            ("100.64.0.1", Err(NoTarget::Private)),
-            ("::ffff:10.1.2.3", Err(NoTarget::Private)),
-            ("fd00::1", Err(NoTarget::Private)),
-            ("fe80::1", Err(NoTarget::Private)),
-            ("192.0.2.256", Err(NoTarget::Neither)),
-            ("localhost", Err(NoTarget::Neither)),
-            ("", Err(NoTarget::Neither)),
-            ("a..b", Err(NoTarget::Neither)),
-            ("a b.example", Err(NoTarget::Neither)),
-            ("bücher.example", Err(NoTarget::Neither)),
-            ("example.net\u{1b}[31m", Err(NoTarget::Neither)),
+            ("127.0.0.1", Err(NotASubject::Private)),
+            ("10.1.2.3", Err(NotASubject::Private)),
+            ("100.64.0.1", Err(NotASubject::Private)),
+            ("::ffff:10.1.2.3", Err(NotASubject::Private)),
+            ("fd00::1", Err(NotASubject::Private)),
+            ("fe80::1", Err(NotASubject::Private)),
+            ("192.0.2.256", Err(NotASubject::Neither)),
+            ("localhost", Err(NotASubject::Neither)),
+            ("", Err(NotASubject::Neither)),
+            ("a..b", Err(NotASubject::Neither)),
+            ("a b.example", Err(NotASubject::Neither)),
+            ("bücher.example", Err(NotASubject::Neither)),
+            ("example.net\u{1b}[31m", Err(NotASubject::Neither)),
         ] {
-            let read = text.parse::<Target>().map(|target| target.to_string());
+            let read = text.parse::<Subject>().map(|target| target.to_string());
             assert_eq!(read, shown.map(str::to_owned), "{text}");
         }
     }

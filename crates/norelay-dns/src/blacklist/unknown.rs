@@ -7,7 +7,7 @@ use crate::unanswered::Failure;
 /// Why nothing is known about a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum UnknownReason {
     /// Its test entry is not there.
     SelfTestMissed,
     /// What must never be listed is listed.
@@ -44,7 +44,7 @@ pub enum Why {
     Unfinished,
 }
 
-impl Why {
+impl UnknownReason {
     /// The word in outputs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -98,7 +98,7 @@ impl Why {
     }
 }
 
-impl From<Failure> for Why {
+impl From<Failure> for UnknownReason {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::TimedOut => Self::TimedOut,

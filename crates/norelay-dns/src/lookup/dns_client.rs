@@ -54,14 +54,14 @@ impl std::error::Error for NoResolver {}
 
 /// A resolver, and how long a question may take.
 #[derive(Clone)]
-pub struct Dns {
+pub struct DnsClient {
     resolver: TokioResolver,
     servers: Vec<SocketAddr>,
     patience: Duration,
     deadline: Option<Instant>,
 }
 
-impl Dns {
+impl DnsClient {
     /// The given resolver, or the machine's own. `patience` is the time for one question, with its
     /// repetition.
     ///

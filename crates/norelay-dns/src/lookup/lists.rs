@@ -22,10 +22,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::dns_client::{Dns, NoResolver};
+use super::dns_client::{DnsClient, NoResolver};
 use crate::blacklist::{
-    Answer, Enquiry, Health, Keys, Kind, Listing, NoTarget, Planned, Reading, Survey, Target, Why,
-    health, is_public_resolver, plan, read,
+    DnsAnswer, Enquiry, Health, ListKeys, ListReading, Listing, NotASubject, Planned, QueryKind,
+    Subject, Survey, UnknownReason, health, is_public_resolver, plan, read,
 };
 
 /// Lists that are asked at once.
@@ -45,7 +45,7 @@ pub struct Options {
     /// Zones, `default` or `all`; empty for the usual lists.
     pub lists: Vec<String>,
     /// The keys of lists.
-    pub keys: Keys,
+    pub keys: ListKeys,
     /// The time within which a run ends.
     pub timeout: Duration,
     /// How many lists are asked at once.
@@ -59,7 +59,7 @@ impl Default for Options {
         Self {
             resolver: None,
             lists: Vec::new(),
-            keys: Keys::default(),
+            keys: ListKeys::default(),
             timeout: TIMEOUT,
             concurrency: CONCURRENCY,
             pace: PACE,
@@ -72,34 +72,36 @@ impl Default for Options {
 ///
 /// # Errors
 /// It is neither, or an address that no list can have.
-pub fn target(text: &str) -> Result<Target, NoTarget> {
+pub fn target(text: &str) -> Result<Subject, NotASubject> {
     let text = text.trim();
-    let ascii = match text.parse::<Target>() {
-        Err(NoTarget::Neither) => idna::domain_to_ascii(text).map_err(|_| NoTarget::Neither)?,
+    let ascii = match text.parse::<Subject>() {
+        Err(NotASubject::Neither) => {
+            idna::domain_to_ascii(text).map_err(|_| NotASubject::Neither)?
+        }
         _ => text.to_owned(),
     };
     Ok(match ascii.parse()? {
-        Target::Domain { name, .. } => {
+        Subject::Domain { name, .. } => {
             let registered = psl::domain_str(&name)
                 .filter(|registered| *registered != name)
                 .map(str::to_owned);
-            Target::Domain { name, registered }
+            Subject::Domain { name, registered }
         }
-        address @ Target::Address(_) => address,
+        address @ Subject::Address(_) => address,
     })
 }
 
 /// The lists, seen through one resolver for the length of a run: self-tests are remembered.
 #[derive(Clone)]
 pub struct Blacklists {
-    asker: Arc<Asker>,
+    asker: Arc<Surveyor>,
 }
 
 /// The self-tests of a run, by zone and kind of question.
-type SelfTests = HashMap<(String, Kind), Arc<OnceCell<Health>>>;
+type SelfTests = HashMap<(String, QueryKind), Arc<OnceCell<Health>>>;
 
-struct Asker {
-    dns: Dns,
+struct Surveyor {
+    dns: DnsClient,
     options: Options,
     self_tests: Mutex<SelfTests>,
     places: Semaphore,
@@ -112,13 +114,15 @@ impl Blacklists {
     /// There is none.
     pub fn new(options: Options) -> Result<Self, NoResolver> {
         // Half of the run, so that a silent list is known as silent before the run ends.
-        let dns = Dns::new(options.resolver, PATIENCE.min(options.timeout / 2))?;
+        let dns = DnsClient::new(options.resolver, PATIENCE.min(options.timeout / 2))?;
         let places = Semaphore::new(options.concurrency.max(1));
-        Ok(Self { asker: Arc::new(Asker { dns, options, self_tests: Mutex::default(), places }) })
+        Ok(Self {
+            asker: Arc::new(Surveyor { dns, options, self_tests: Mutex::default(), places }),
+        })
     }
 
     /// Asks the lists about one target.
-    pub async fn survey(&self, target: &Target) -> Survey {
+    pub async fn survey(&self, target: &Subject) -> Survey {
         let started = Instant::now();
         let options = &self.asker.options;
         let planned = plan(target, &options.lists, &options.keys);
@@ -137,7 +141,7 @@ impl Blacklists {
 
     /// Asks the lists about several targets at once, in their order: a list is tested once and
     /// asked about each.
-    pub async fn surveys(&self, targets: &[Target]) -> Vec<Survey> {
+    pub async fn surveys(&self, targets: &[Subject]) -> Vec<Survey> {
         let mut tasks = JoinSet::new();
         for (index, target) in targets.iter().cloned().enumerate() {
             let lists = self.clone();
@@ -154,14 +158,15 @@ impl Blacklists {
         planned: Vec<Planned>,
         started: Instant,
         deadline: Instant,
-    ) -> Vec<Reading> {
+    ) -> Vec<ListReading> {
         let mut tasks = JoinSet::new();
         let mut readings = Vec::with_capacity(planned.len());
         for (index, step) in planned.into_iter().enumerate() {
             readings.push(match step {
                 Planned::Settled(reading) => reading,
                 Planned::Ask(enquiry) => {
-                    let unfinished = enquiry.reading(Listing::unknown(Why::Unfinished), 0);
+                    let unfinished =
+                        enquiry.reading(Listing::unknown(UnknownReason::Unfinished), 0);
                     let asker = Arc::clone(&self.asker);
                     tasks.spawn(async move { (index, asker.ask(&enquiry).await) });
                     unfinished
@@ -175,7 +180,7 @@ impl Blacklists {
         }
         for reading in readings
             .iter_mut()
-            .filter(|reading| reading.listing == Listing::unknown(Why::Unfinished))
+            .filter(|reading| reading.listing == Listing::unknown(UnknownReason::Unfinished))
         {
             reading.elapsed_ms = elapsed_ms(started);
         }
@@ -183,13 +188,13 @@ impl Blacklists {
     }
 }
 
-impl Asker {
-    async fn ask(&self, enquiry: &Enquiry) -> Reading {
+impl Surveyor {
+    async fn ask(&self, enquiry: &Enquiry) -> ListReading {
         let Ok(_place) = self.places.acquire().await else {
-            return enquiry.reading(Listing::unknown(Why::Unfinished), 0);
+            return enquiry.reading(Listing::unknown(UnknownReason::Unfinished), 0);
         };
         let started = Instant::now();
-        let mut pace = Pace { pause: self.options.pace, next: started };
+        let mut pace = ListPace { pause: self.options.pace, next: started };
         let listing = match self.health(enquiry, &mut pace).await {
             Health::Unhealthy(why) => Listing::unknown(why),
             Health::Healthy => self.listing(enquiry, &mut pace).await,
@@ -198,7 +203,7 @@ impl Asker {
     }
 
     /// The self-test, or what it was earlier in the run.
-    async fn health(&self, enquiry: &Enquiry, pace: &mut Pace) -> Health {
+    async fn health(&self, enquiry: &Enquiry, pace: &mut ListPace) -> Health {
         let cell = {
             let mut tests = self
                 .self_tests
@@ -213,13 +218,13 @@ impl Asker {
         *cell.get_or_init(|| self.self_test(enquiry, pace)).await
     }
 
-    async fn self_test(&self, enquiry: &Enquiry, pace: &mut Pace) -> Health {
+    async fn self_test(&self, enquiry: &Enquiry, pace: &mut ListPace) -> Health {
         let unlisted = self.answer(&enquiry.self_test.unlisted, pace).await;
         let mut listed = Vec::new();
         let mut outcome = health(enquiry.list, &listed, &unlisted);
         for name in &enquiry.self_test.listed {
             // Whoever lists everything, refuses or is silent is not asked further.
-            if outcome != Health::Unhealthy(Why::SelfTestMissed) {
+            if outcome != Health::Unhealthy(UnknownReason::SelfTestMissed) {
                 break;
             }
             listed.push(self.answer(name, pace).await);
@@ -228,7 +233,7 @@ impl Asker {
         outcome
     }
 
-    async fn listing(&self, enquiry: &Enquiry, pace: &mut Pace) -> Listing {
+    async fn listing(&self, enquiry: &Enquiry, pace: &mut ListPace) -> Listing {
         let mut listing = Listing::NotListed;
         for name in &enquiry.questions {
             let answer = self.answer(name, pace).await;
@@ -241,17 +246,17 @@ impl Asker {
         listing
     }
 
-    async fn answer(&self, name: &str, pace: &mut Pace) -> Answer {
+    async fn answer(&self, name: &str, pace: &mut ListPace) -> DnsAnswer {
         pace.wait().await;
         match self.dns.a(name).await {
-            Ok(addresses) if addresses.is_empty() => Answer::Nothing,
-            Ok(addresses) => Answer::Addresses(addresses),
-            Err(failure) => Answer::Failed(failure),
+            Ok(addresses) if addresses.is_empty() => DnsAnswer::Nothing,
+            Ok(addresses) => DnsAnswer::Addresses(addresses),
+            Err(failure) => DnsAnswer::Failed(failure),
         }
     }
 
     /// The list's own words; a listing stands without them.
-    async fn reasons(&self, name: &str, pace: &mut Pace) -> Vec<Octets> {
+    async fn reasons(&self, name: &str, pace: &mut ListPace) -> Vec<Octets> {
         pace.wait().await;
         self.dns
             .txt(name)
@@ -264,12 +269,12 @@ impl Asker {
 }
 
 /// When one list may be asked again.
-struct Pace {
+struct ListPace {
     pause: Duration,
     next: Instant,
 }
 
-impl Pace {
+impl ListPace {
     async fn wait(&mut self) {
         sleep_until(self.next).await;
         self.next = Instant::now() + self.pause;

@@ -18,7 +18,7 @@ use norelay_smtp::octets::Octets;
 use reqwest::{Client, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
-use super::dns_client::Dns;
+use super::dns_client::DnsClient;
 use crate::{dns_name::is_private, posture::sts_policy::Fetched};
 
 /// The longest that fetching may take.
@@ -52,7 +52,7 @@ impl Policies {
     }
 
     /// Fetches the policy of a domain.
-    pub async fn fetch(&self, dns: &Dns, domain: &str) -> Fetched {
+    pub async fn fetch(&self, dns: &DnsClient, domain: &str) -> Fetched {
         let host = format!("mta-sts.{domain}");
         let addresses = match dns.addresses(&host).await {
             Ok(addresses) => addresses,

@@ -12,12 +12,12 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use norelay_smtp::octets::Octets;
 use tokio::task::JoinSet;
 
-use super::{dns_client::Dns, policies::Policies};
+use super::{dns_client::DnsClient, policies::Policies};
 use crate::{
     dns_name::reversed,
     posture::{
-        Domain, Exchanger, Host, Note, Signed, Texts, has_policy, host_notes, is_host, notes,
-        policy_records::Tlsa, spf, sts_policy,
+        AddressNames, DomainRecords, Exchanger, PostureNote, Signed, Texts, has_policy, host_notes,
+        is_host, notes, policy_records::Tlsa, spf, sts_policy,
     },
     unanswered::Looked,
 };
@@ -30,11 +30,11 @@ const MAX_NAMES: usize = 8;
 /// Looks up a domain and addresses at once. Returns what is worth knowing about the domain, and
 /// after that about each address in the order given.
 pub async fn examine(
-    dns: &Dns,
+    dns: &DnsClient,
     policies: &Policies,
     domain: Option<&str>,
     addresses: &[IpAddr],
-) -> Vec<Note> {
+) -> Vec<PostureNote> {
     let mut hosts = JoinSet::new();
     for (index, address) in addresses.iter().copied().enumerate() {
         let dns = dns.clone();
@@ -53,7 +53,7 @@ pub async fn examine(
 }
 
 /// Looks up a domain.
-pub async fn domain(dns: &Dns, policies: &Policies, name: &str) -> Domain {
+pub async fn domain(dns: &DnsClient, policies: &Policies, name: &str) -> DomainRecords {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let (exchangers, spf, dmarc, dmarc_above, (mta_sts, sts_policy), tls_rpt) = tokio::join!(
         exchangers(dns, &name),
@@ -63,10 +63,10 @@ pub async fn domain(dns: &Dns, policies: &Policies, name: &str) -> Domain {
         mta_sts(dns, policies, &name),
         texts(dns, format!("_smtp._tls.{name}")),
     );
-    Domain { name, exchangers, spf, dmarc, dmarc_above, mta_sts, sts_policy, tls_rpt }
+    DomainRecords { name, exchangers, spf, dmarc, dmarc_above, mta_sts, sts_policy, tls_rpt }
 }
 
-async fn texts(dns: &Dns, name: String) -> Looked<Texts> {
+async fn texts(dns: &DnsClient, name: String) -> Looked<Texts> {
     Ok(dns
         .txt(&name)
         .await?
@@ -76,7 +76,7 @@ async fn texts(dns: &Dns, name: String) -> Looked<Texts> {
 }
 
 async fn mta_sts(
-    dns: &Dns,
+    dns: &DnsClient,
     policies: &Policies,
     name: &str,
 ) -> (Looked<Texts>, Option<sts_policy::Fetched>) {
@@ -89,12 +89,12 @@ async fn mta_sts(
 }
 
 /// RFC 7489 section 6.6.3: a domain without a record of its own has the registered domain's.
-async fn dmarc_above(dns: &Dns, name: &str) -> Option<Looked<Texts>> {
+async fn dmarc_above(dns: &DnsClient, name: &str) -> Option<Looked<Texts>> {
     let registered = psl::domain_str(name).filter(|registered| *registered != name)?;
     Some(texts(dns, format!("_dmarc.{registered}")).await)
 }
 
-async fn spf_records(dns: &Dns, name: &str) -> spf::Records {
+async fn spf_records(dns: &DnsClient, name: &str) -> spf::Records {
     let mut records = spf::Records::new();
     while let Some(wanted) = spf::wanted(name, &records) {
         let found = texts(dns, wanted.clone()).await;
@@ -103,7 +103,7 @@ async fn spf_records(dns: &Dns, name: &str) -> spf::Records {
     records
 }
 
-async fn exchangers(dns: &Dns, name: &str) -> Looked<Vec<Exchanger>> {
+async fn exchangers(dns: &DnsClient, name: &str) -> Looked<Vec<Exchanger>> {
     let mut hosts: Vec<_> = dns
         .records(name, RecordType::MX)
         .await?
@@ -126,7 +126,7 @@ async fn exchangers(dns: &Dns, name: &str) -> Looked<Vec<Exchanger>> {
     Ok(found.into_iter().map(|(_, exchanger)| exchanger).collect())
 }
 
-async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
+async fn exchanger(dns: &DnsClient, domain: &str, host: String) -> Exchanger {
     // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to
     // ask.
     if !is_host(&host) {
@@ -149,7 +149,7 @@ async fn exchanger(dns: &Dns, domain: &str, host: String) -> Exchanger {
 
 /// RFC 7672 section 2.2: the records count where they, and the MX records that lead to them, are
 /// signed.
-async fn signed(dns: &Dns, domain: &str, host: &str) -> Signed {
+async fn signed(dns: &DnsClient, domain: &str, host: &str) -> Signed {
     let tlsa = format!("_25._tcp.{host}");
     let (tlsa, mx) = tokio::join!(
         dns.is_authenticated(&tlsa, RecordType::TLSA),
@@ -165,7 +165,7 @@ async fn signed(dns: &Dns, domain: &str, host: &str) -> Signed {
     }
 }
 
-async fn alias(dns: &Dns, host: &str) -> Looked<Option<String>> {
+async fn alias(dns: &DnsClient, host: &str) -> Looked<Option<String>> {
     let records = dns.records(host, RecordType::CNAME).await?;
     Ok(records.into_iter().find_map(|record| match record.data {
         RData::CNAME(alias) => Some(text(&alias)),
@@ -174,7 +174,7 @@ async fn alias(dns: &Dns, host: &str) -> Looked<Option<String>> {
 }
 
 /// RFC 7672 section 2.2.3: at the port of the exchanger.
-async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
+async fn tlsa(dns: &DnsClient, host: &str) -> Looked<Vec<Tlsa>> {
     let records = dns
         .records(&format!("_25._tcp.{host}"), RecordType::TLSA)
         .await?;
@@ -191,7 +191,7 @@ async fn tlsa(dns: &Dns, host: &str) -> Looked<Vec<Tlsa>> {
 }
 
 /// Looks up the names of an address, and where they lead.
-pub async fn host(dns: &Dns, address: IpAddr) -> Host {
+pub async fn host(dns: &DnsClient, address: IpAddr) -> AddressNames {
     let address = address.to_canonical();
     let zone = if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
     let records = match dns
@@ -199,7 +199,7 @@ pub async fn host(dns: &Dns, address: IpAddr) -> Host {
         .await
     {
         Ok(records) => records,
-        Err(failure) => return Host { address, names: Err(failure) },
+        Err(failure) => return AddressNames { address, names: Err(failure) },
     };
     let pointed = records.into_iter().filter_map(|record| match record.data {
         RData::PTR(name) => Some(text(&name)),
@@ -210,7 +210,7 @@ pub async fn host(dns: &Dns, address: IpAddr) -> Host {
         let forward = dns.addresses(&name).await;
         names.push((name, forward));
     }
-    Host { address, names: Ok(names) }
+    AddressNames { address, names: Ok(names) }
 }
 
 /// A name without its final dot, in lower case; octets that are no letters stay escaped (RFC 1035

@@ -25,7 +25,7 @@ pub type Texts = Vec<Octets>;
 
 /// What was looked up about a mail domain.
 #[derive(Clone, Debug)]
-pub struct Domain {
+pub struct DomainRecords {
     /// Its name.
     pub name: String,
     /// Its mail exchangers.
@@ -83,7 +83,7 @@ impl Signed {
 
 /// What was looked up about a server's address.
 #[derive(Clone, Debug)]
-pub struct Host {
+pub struct AddressNames {
     /// The address.
     pub address: IpAddr,
     /// Its names (PTR), each with the addresses that it leads to.
@@ -96,14 +96,14 @@ pub const TLSA_RECORDS: &str = "tlsa_records";
 
 /// One fact: its kind, and its particulars in the order that its wording needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct PostureNote {
     /// The kind.
     pub tag: &'static str,
     /// The particulars.
     pub arguments: Vec<Octets>,
 }
 
-impl Note {
+impl PostureNote {
     fn new<const N: usize>(tag: &'static str, arguments: [&str; N]) -> Self {
         Self { tag, arguments: arguments.map(Octets::from).to_vec() }
     }
@@ -115,7 +115,7 @@ impl Note {
 
 /// What is worth knowing about a domain.
 #[must_use]
-pub fn notes(domain: &Domain) -> Vec<Note> {
+pub fn notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let mut notes = exchanger_notes(domain);
     notes.extend(spf_notes(domain));
     notes.extend(dmarc_notes(domain));
@@ -128,21 +128,21 @@ pub fn notes(domain: &Domain) -> Vec<Note> {
     notes
 }
 
-fn exchanger_notes(domain: &Domain) -> Vec<Note> {
+fn exchanger_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let exchangers = match &domain.exchangers {
         Ok(exchangers) => exchangers,
-        Err(failure) => return vec![Note::unknown("the MX records", name, *failure)],
+        Err(failure) => return vec![PostureNote::unknown("the MX records", name, *failure)],
     };
     let is_null = |exchanger: &Exchanger| exchanger.host.is_empty();
     match exchangers.as_slice() {
-        [] => return vec![Note::new("mx_missing", [name])],
-        [only] if is_null(only) => return vec![Note::new("mx_null", [name])],
+        [] => return vec![PostureNote::new("mx_missing", [name])],
+        [only] if is_null(only) => return vec![PostureNote::new("mx_null", [name])],
         _ => {}
     }
     let mut notes = Vec::new();
     if exchangers.iter().any(is_null) {
-        notes.push(Note::new("mx_null_among_others", [name]));
+        notes.push(PostureNote::new("mx_null_among_others", [name]));
     }
     notes.extend(
         exchangers
@@ -154,30 +154,30 @@ fn exchanger_notes(domain: &Domain) -> Vec<Note> {
 }
 
 /// RFC 5321 section 5.1, RFC 2181 section 10.3.
-fn sanity(domain: &str, exchanger: &Exchanger) -> Vec<Note> {
+fn sanity(domain: &str, exchanger: &Exchanger) -> Vec<PostureNote> {
     let host = exchanger.host.as_str();
     if !is_host(host) {
-        return vec![Note::new("mx_is_address", [domain, host])];
+        return vec![PostureNote::new("mx_is_address", [domain, host])];
     }
     let mut notes = Vec::new();
     match &exchanger.alias {
-        Ok(Some(alias)) => notes.push(Note::new("mx_is_alias", [domain, host, alias])),
+        Ok(Some(alias)) => notes.push(PostureNote::new("mx_is_alias", [domain, host, alias])),
         Ok(None) => {}
-        Err(failure) => notes.push(Note::unknown("an alias", host, *failure)),
+        Err(failure) => notes.push(PostureNote::unknown("an alias", host, *failure)),
     }
     match &exchanger.addresses {
         Ok(addresses) if addresses.is_empty() => {
-            notes.push(Note::new("mx_without_address", [domain, host]))
+            notes.push(PostureNote::new("mx_without_address", [domain, host]))
         }
         Ok(addresses) => notes.extend(
             addresses
                 .iter()
                 .filter(|address| is_of_no_use(**address))
                 .map(|address| {
-                    Note::new("mx_private_address", [domain, host, &address.to_string()])
+                    PostureNote::new("mx_private_address", [domain, host, &address.to_string()])
                 }),
         ),
-        Err(failure) => notes.push(Note::unknown("the addresses", host, *failure)),
+        Err(failure) => notes.push(PostureNote::unknown("the addresses", host, *failure)),
     }
     notes
 }
@@ -196,23 +196,26 @@ fn is_of_no_use(address: IpAddr) -> bool {
     is_private(address.to_canonical())
 }
 
-fn spf_notes(domain: &Domain) -> Vec<Note> {
+fn spf_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let texts = match domain.spf.get(&name.to_ascii_lowercase()) {
         Some(Ok(texts)) => texts,
-        Some(Err(failure)) => return vec![Note::unknown("the SPF record", name, *failure)],
-        None => return vec![Note::unknown("the SPF record", name, Failure::Unfinished)],
+        Some(Err(failure)) => return vec![PostureNote::unknown("the SPF record", name, *failure)],
+        None => return vec![PostureNote::unknown("the SPF record", name, Failure::Unfinished)],
     };
     let texts: Vec<_> = texts.iter().map(Octets::to_text).collect();
     let records: Vec<_> = texts.iter().filter(|text| spf::is_record(text)).collect();
     let almost = texts.iter().find(|text| begins_with(text, "v=spf1"));
     match (records.as_slice(), almost) {
         ([], Some(almost)) => {
-            vec![Note::new("spf_invalid", [name, "it does not begin with \"v=spf1 \"", almost])]
+            vec![PostureNote::new(
+                "spf_invalid",
+                [name, "it does not begin with \"v=spf1 \"", almost],
+            )]
         }
-        ([], None) => vec![Note::new("spf_missing", [name])],
+        ([], None) => vec![PostureNote::new("spf_missing", [name])],
         ([record], _) => spf_record_notes(domain, record),
-        (several, _) => vec![Note::new("spf_several", [name, &several.len().to_string()])],
+        (several, _) => vec![PostureNote::new("spf_several", [name, &several.len().to_string()])],
     }
 }
 
@@ -222,49 +225,51 @@ fn begins_with(text: &str, start: &str) -> bool {
         .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
-fn spf_record_notes(domain: &Domain, record: &str) -> Vec<Note> {
+fn spf_record_notes(domain: &DomainRecords, record: &str) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let spf = match spf::parse(record) {
         Ok(spf) => spf,
-        Err(why) => return vec![Note::new("spf_invalid", [name, &why, record])],
+        Err(why) => return vec![PostureNote::new("spf_invalid", [name, &why, record])],
     };
     let mut notes = Vec::new();
     let tree = spf::tree(name, &domain.spf);
     if tree.lookups > spf::MAX_LOOKUPS {
-        notes.push(Note::new("spf_too_many_lookups", [name, &tree.lookups.to_string()]));
+        notes.push(PostureNote::new("spf_too_many_lookups", [name, &tree.lookups.to_string()]));
     }
     notes.extend(
         tree.faults
             .iter()
-            .map(|fault| Note::new("spf_broken_below", [name, fault])),
+            .map(|fault| PostureNote::new("spf_broken_below", [name, fault])),
     );
     let unknown = domain
         .spf
         .iter()
         .filter_map(|(below, texts)| texts.as_ref().err().map(|failure| (below, failure)));
-    notes.extend(unknown.map(|(below, failure)| Note::unknown("the SPF record", below, *failure)));
+    notes.extend(
+        unknown.map(|(below, failure)| PostureNote::unknown("the SPF record", below, *failure)),
+    );
     match (spf.all, &spf.redirect) {
-        (Some(Qualifier::Pass), _) => notes.push(Note::new("spf_allows_all", [name])),
+        (Some(Qualifier::Pass), _) => notes.push(PostureNote::new("spf_allows_all", [name])),
         (Some(Qualifier::Neutral), _) | (None, None) => {
-            notes.push(Note::new("spf_decides_nothing", [name]))
+            notes.push(PostureNote::new("spf_decides_nothing", [name]))
         }
         _ => {}
     }
     if spf.uses_ptr {
-        notes.push(Note::new("spf_uses_ptr", [name]));
+        notes.push(PostureNote::new("spf_uses_ptr", [name]));
     }
     if notes.is_empty() {
-        notes.push(Note::new("spf_found", [name, record]));
+        notes.push(PostureNote::new("spf_found", [name, record]));
     }
     notes
 }
 
-fn dmarc_notes(domain: &Domain) -> Vec<Note> {
+fn dmarc_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let is_record = |text: &Octets| policy_records::is_dmarc(&text.to_text());
     let own = match &domain.dmarc {
         Ok(texts) => texts,
-        Err(failure) => return vec![Note::unknown("the DMARC record", name, *failure)],
+        Err(failure) => return vec![PostureNote::unknown("the DMARC record", name, *failure)],
     };
     let is_own = own
         .iter()
@@ -272,7 +277,7 @@ fn dmarc_notes(domain: &Domain) -> Vec<Note> {
     let texts = match (&domain.dmarc_above, is_own) {
         (Some(Ok(above)), false) => above,
         (Some(Err(failure)), false) => {
-            return vec![Note::unknown("the DMARC record above", name, *failure)];
+            return vec![PostureNote::unknown("the DMARC record above", name, *failure)];
         }
         _ => own,
     };
@@ -286,20 +291,20 @@ fn dmarc_notes(domain: &Domain) -> Vec<Note> {
         .map(Octets::to_text)
         .find(|text| begins_with(text, "v=dmarc"));
     match (records.as_slice(), almost) {
-        ([], Some(almost)) => vec![Note::new(
+        ([], Some(almost)) => vec![PostureNote::new(
             "dmarc_invalid",
             [name, "it does not begin with \"v=DMARC1;\"", &almost],
         )],
-        ([], None) => vec![Note::new("dmarc_missing", [name])],
+        ([], None) => vec![PostureNote::new("dmarc_missing", [name])],
         ([record], _) => dmarc_record_notes(name, record, !is_own),
-        (several, _) => vec![Note::new("dmarc_several", [name, &several.len().to_string()])],
+        (several, _) => vec![PostureNote::new("dmarc_several", [name, &several.len().to_string()])],
     }
 }
 
-fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<Note> {
+fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<PostureNote> {
     let dmarc = match policy_records::dmarc(record) {
         Ok(dmarc) => dmarc,
-        Err(why) => return vec![Note::new("dmarc_invalid", [name, &why, record])],
+        Err(why) => return vec![PostureNote::new("dmarc_invalid", [name, &why, record])],
     };
     // What is said above holds here by its policy for subdomains.
     let policy = dmarc
@@ -309,15 +314,15 @@ fn dmarc_record_notes(name: &str, record: &str, is_above: bool) -> Vec<Note> {
         .unwrap_or(&dmarc.policy);
     let mut notes = Vec::new();
     if policy == "none" {
-        notes.push(Note::new("dmarc_none", [name]));
+        notes.push(PostureNote::new("dmarc_none", [name]));
     } else if dmarc.percent < 100 {
-        notes.push(Note::new("dmarc_partial", [name, &dmarc.percent.to_string()]));
+        notes.push(PostureNote::new("dmarc_partial", [name, &dmarc.percent.to_string()]));
     }
     if !dmarc.reports {
-        notes.push(Note::new("dmarc_without_reports", [name]));
+        notes.push(PostureNote::new("dmarc_without_reports", [name]));
     }
     if notes.is_empty() {
-        notes.push(Note::new("dmarc_found", [name, policy]));
+        notes.push(PostureNote::new("dmarc_found", [name, policy]));
     }
     notes
 }
@@ -367,29 +372,29 @@ pub fn has_policy(texts: &Looked<Texts>) -> bool {
     matches!(records.as_slice(), [record] if policy_records::mta_sts(record).is_ok())
 }
 
-fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<Note> {
+fn record_note(kind: &Single, name: &str, texts: &Looked<Texts>) -> Option<PostureNote> {
     let texts: Vec<_> = match texts {
         Ok(texts) => texts.iter().map(Octets::to_text).collect(),
-        Err(failure) => return Some(Note::unknown(kind.what, name, *failure)),
+        Err(failure) => return Some(PostureNote::unknown(kind.what, name, *failure)),
     };
     let records: Vec<_> = texts.iter().filter(|text| (kind.is_record)(text)).collect();
     let almost = texts.iter().find(|text| begins_with(text, kind.start));
     let start = format!("it does not begin with \"{};\"", kind.start);
     Some(match (records.as_slice(), almost) {
-        ([], Some(almost)) => Note::new(kind.invalid, [name, &start, almost]),
-        ([], None) => Note::new(kind.missing, [name]),
+        ([], Some(almost)) => PostureNote::new(kind.invalid, [name, &start, almost]),
+        ([], None) => PostureNote::new(kind.missing, [name]),
         ([record], _) => match (kind.read)(record) {
-            Ok(()) => Note::new(kind.found, [name]),
-            Err(why) => Note::new(kind.invalid, [name, &why, record]),
+            Ok(()) => PostureNote::new(kind.found, [name]),
+            Err(why) => PostureNote::new(kind.invalid, [name, &why, record]),
         },
-        (several, _) => Note::new(
+        (several, _) => PostureNote::new(
             kind.invalid,
             [name, "there are several records, so senders ignore them", several[0]],
         ),
     })
 }
 
-fn dane_notes(domain: &Domain) -> Vec<Note> {
+fn dane_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let exchangers = domain.exchangers.as_deref().unwrap_or_default();
     let exchangers = exchangers
         .iter()
@@ -400,7 +405,7 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
         let records = match &exchanger.tlsa {
             Ok(records) => records,
             Err(failure) => {
-                notes.push(Note::unknown("the TLSA records", &exchanger.host, *failure));
+                notes.push(PostureNote::unknown("the TLSA records", &exchanger.host, *failure));
                 continue;
             }
         };
@@ -408,7 +413,7 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
         notes.extend(
             faults
                 .iter()
-                .map(|fault| Note::new("dane_invalid", [&exchanger.host, fault])),
+                .map(|fault| PostureNote::new("dane_invalid", [&exchanger.host, fault])),
         );
         let usable = records
             .iter()
@@ -418,22 +423,22 @@ fn dane_notes(domain: &Domain) -> Vec<Note> {
         if records.len() > faults.len() {
             let arguments = known.into_iter().chain(usable).map(Octets::from).collect();
             // What they mean is seen once the certificates are.
-            notes.push(Note { tag: TLSA_RECORDS, arguments });
+            notes.push(PostureNote { tag: TLSA_RECORDS, arguments });
         }
     }
     if notes.is_empty() && count > 0 {
-        notes.push(Note::new("dane_missing", [&domain.name]));
+        notes.push(PostureNote::new("dane_missing", [&domain.name]));
     }
     notes
 }
 
 /// What is worth knowing about a server's address: a reverse name that leads back to it.
 #[must_use]
-pub fn host_notes(host: &Host) -> Vec<Note> {
+pub fn host_notes(host: &AddressNames) -> Vec<PostureNote> {
     let address = host.address.to_string();
     let names = match &host.names {
         Ok(names) => names,
-        Err(failure) => return vec![Note::unknown("the reverse name", &address, *failure)],
+        Err(failure) => return vec![PostureNote::unknown("the reverse name", &address, *failure)],
     };
     let leads_back = |forward: &Looked<Vec<IpAddr>>| {
         forward.as_ref().is_ok_and(|addresses| {
@@ -443,16 +448,16 @@ pub fn host_notes(host: &Host) -> Vec<Note> {
         })
     };
     if let Some((name, _)) = names.iter().find(|(_, forward)| leads_back(forward)) {
-        return vec![Note::new("reverse_name_confirmed", [&address, name])];
+        return vec![PostureNote::new("reverse_name_confirmed", [&address, name])];
     }
     match names.as_slice() {
-        [] => vec![Note::new("reverse_name_missing", [&address])],
-        [(name, Err(failure)), ..] => vec![Note::unknown("the addresses", name, *failure)],
+        [] => vec![PostureNote::new("reverse_name_missing", [&address])],
+        [(name, Err(failure)), ..] => vec![PostureNote::unknown("the addresses", name, *failure)],
         [(name, Ok(forward)), ..] => {
             let forward: Vec<_> = forward.iter().map(ToString::to_string).collect();
             let forward =
                 if forward.is_empty() { "no address".to_owned() } else { forward.join(", ") };
-            vec![Note::new("reverse_name_unconfirmed", [&address, name, &forward])]
+            vec![PostureNote::new("reverse_name_unconfirmed", [&address, name, &forward])]
         }
     }
 }

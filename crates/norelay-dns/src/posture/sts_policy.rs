@@ -5,7 +5,7 @@
 //! - A policy that senders would not follow is wrong here, with the reason.
 //! - A policy that could not be looked at is unknown, never wrong.
 
-use super::{Domain, Note, is_host};
+use super::{DomainRecords, PostureNote, is_host};
 use norelay_smtp::octets::Octets;
 
 /// RFC 8461 section 3.2: about a year.
@@ -26,7 +26,7 @@ pub enum Fetched {
 
 /// What is of interest in a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct StsPolicy {
     /// `enforce`, `testing` or `none`.
     pub mode: String,
     /// The hosts that may take the domain's mail; the first label may be `*`.
@@ -39,7 +39,7 @@ pub struct Policy {
 ///
 /// # Errors
 /// One clause: the first thing that is wrong.
-pub fn policy(text: &str) -> Result<Policy, String> {
+pub fn policy(text: &str) -> Result<StsPolicy, String> {
     let (mut version, mut mode, mut max_age, mut hosts) = (None, None, None, Vec::new());
     for line in text
         .lines()
@@ -72,10 +72,10 @@ pub fn policy(text: &str) -> Result<Policy, String> {
     if hosts.is_empty() && mode != "none" {
         return Err("it names no mail exchanger (mx)".to_owned());
     }
-    Ok(Policy { mode: mode.to_owned(), hosts, max_age })
+    Ok(StsPolicy { mode: mode.to_owned(), hosts, max_age })
 }
 
-impl Policy {
+impl StsPolicy {
     /// Whether mail may go to a host: `*` stands for exactly one label (RFC 8461 section 4.1).
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
@@ -92,35 +92,44 @@ impl Policy {
 }
 
 /// What is worth knowing of a domain whose record says that it has a policy.
-pub(super) fn notes(domain: &Domain) -> Vec<Note> {
+pub(super) fn notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let text = match &domain.sts_policy {
         Some(Fetched::Text(text)) => text.to_text(),
-        Some(Fetched::Wrong(why)) => return vec![Note::new("mta_sts_policy_wrong", [name, why])],
-        Some(Fetched::Unknown(why)) => {
-            return vec![Note::new("mta_sts_policy_unknown", [name, why])];
+        Some(Fetched::Wrong(why)) => {
+            return vec![PostureNote::new("mta_sts_policy_wrong", [name, why])];
         }
-        None => return vec![Note::new("mta_sts_policy_unknown", [name, "it was not fetched"])],
+        Some(Fetched::Unknown(why)) => {
+            return vec![PostureNote::new("mta_sts_policy_unknown", [name, why])];
+        }
+        None => {
+            return vec![PostureNote::new("mta_sts_policy_unknown", [name, "it was not fetched"])];
+        }
     };
     let policy = match policy(&text) {
         Ok(policy) => policy,
-        Err(why) => return vec![Note::new("mta_sts_policy_wrong", [name, &why])],
+        Err(why) => return vec![PostureNote::new("mta_sts_policy_wrong", [name, &why])],
     };
     if policy.mode == "none" {
-        return vec![Note::new("mta_sts_not_enforced", [name, &policy.mode])];
+        return vec![PostureNote::new("mta_sts_not_enforced", [name, &policy.mode])];
     }
     let exchangers = domain.exchangers.as_deref().unwrap_or_default();
     let left_out = exchangers
         .iter()
         .filter(|exchanger| is_host(&exchanger.host) && !policy.covers(&exchanger.host));
     let mut notes: Vec<_> = left_out
-        .map(|exchanger| Note::new("mta_sts_mx_left_out", [name, &exchanger.host, &policy.mode]))
+        .map(|exchanger| {
+            PostureNote::new("mta_sts_mx_left_out", [name, &exchanger.host, &policy.mode])
+        })
         .collect();
     if policy.mode == "testing" {
-        notes.push(Note::new("mta_sts_not_enforced", [name, &policy.mode]));
+        notes.push(PostureNote::new("mta_sts_not_enforced", [name, &policy.mode]));
     }
     if notes.is_empty() {
-        notes.push(Note::new("mta_sts_found", [name, &(policy.max_age / 86_400).to_string()]));
+        notes.push(PostureNote::new(
+            "mta_sts_found",
+            [name, &(policy.max_age / 86_400).to_string()],
+        ));
     }
     notes
 }

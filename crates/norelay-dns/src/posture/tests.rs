@@ -26,8 +26,8 @@ fn sts_policy(mode: &str, host: &str) -> Option<sts_policy::Fetched> {
     Some(sts_policy::Fetched::Text(Octets::from(text)))
 }
 
-fn good() -> Domain {
-    Domain {
+fn good() -> DomainRecords {
+    DomainRecords {
         name: "a.example".to_owned(),
         exchangers: Ok(vec![exchanger("mx.a.example", &["192.0.2.25"])]),
         spf: Records::from([("a.example".to_owned(), texts(&["unrelated", GOOD_SPF]))]),
@@ -40,8 +40,8 @@ fn good() -> Domain {
 }
 
 /// `tag argument argument`, each argument in brackets.
-fn shown(notes: &[Note]) -> Vec<String> {
-    let show = |note: &Note| {
+fn shown(notes: &[PostureNote]) -> Vec<String> {
+    let show = |note: &PostureNote| {
         let arguments: String = note
             .arguments
             .iter()
@@ -67,11 +67,11 @@ fn a_domain_in_order_is_said_to_be() {
 }
 
 /// What is changed about a domain in order.
-type Change = fn(&mut Domain);
+type DomainChange = fn(&mut DomainRecords);
 
 /// Each row changes one thing; the notes that come of it are those that the domain in order has
 /// not.
-const ROWS: &[(Change, &[&str])] = &[
+const ROWS: &[(DomainChange, &[&str])] = &[
     (|d| d.exchangers = Ok(vec![]), &["mx_missing [a.example]"]),
     (|d| d.exchangers = Ok(vec![exchanger("", &[])]), &["mx_null [a.example]"]),
     (
@@ -340,7 +340,7 @@ fn a_reverse_name_must_lead_back() {
             "posture_unknown [the reverse name] [192.0.2.25] [the resolver refuses to ask it]",
         ),
     ] {
-        let host = Host { address: address.parse().expect("an address"), names };
+        let host = AddressNames { address: address.parse().expect("an address"), names };
         assert_eq!(shown(&host_notes(&host)), [expected]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use norelay_dns::blacklist::Keys;
+use norelay_dns::blacklist::ListKeys;
 use norelay_probe::{key_file, target};
 
 use super::{Config, Misconfigured, Secret};
@@ -12,13 +12,13 @@ impl Config {
     ///
     /// # Errors
     /// Their file can't be read.
-    pub fn blacklist_keys(&self) -> Result<Keys, Misconfigured> {
-        let Some(file) = &self.test.blacklist_key_file else { return Ok(Keys::default()) };
+    pub fn blacklist_keys(&self) -> Result<ListKeys, Misconfigured> {
+        let Some(file) = &self.test.blacklist_key_file else { return Ok(ListKeys::default()) };
         let wrong = |why: String| {
             Misconfigured(format!("The file {} can't be used: {why}.", file.display()))
         };
         let text = key_file::read_text(file).map_err(|error| Misconfigured(error.to_string()))?;
-        Keys::parse(&text).map_err(|error| wrong(error.to_string()))
+        ListKeys::parse(&text).map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::check::Verdict;
 use norelay_dns::{
-    blacklist::{NoTarget, Survey, Target},
+    blacklist::{NotASubject, Subject, Survey},
     dns_name::is_private,
     lookup::lists::{self, Blacklists, Options},
 };
@@ -122,7 +122,7 @@ impl Lookups {
     }
 }
 
-fn not_a_target(text: &str, why: NoTarget) -> Refusal {
+fn not_a_target(text: &str, why: NotASubject) -> Refusal {
     let text: String = norelay_core::octets::harmless(text.trim())
         .chars()
         .take(80)
@@ -148,17 +148,17 @@ fn options(config: &Config) -> Options {
     Options { resolver: config.test.resolver, keys, timeout: TIMEOUT, ..Options::default() }
 }
 
-fn addresses(target: &Target) -> Option<IpAddr> {
+fn addresses(target: &Subject) -> Option<IpAddr> {
     match target {
-        Target::Address(address) => Some(*address),
-        Target::Domain { .. } => None,
+        Subject::Address(address) => Some(*address),
+        Subject::Domain { .. } => None,
     }
 }
 
 /// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none
 /// where the DNS has none in time.
-async fn exchangers(permission: &Permission, target: &Target) -> Vec<Target> {
-    let Target::Domain { name, .. } = target else { return Vec::new() };
+async fn exchangers(permission: &Permission, target: &Subject) -> Vec<Subject> {
+    let Subject::Domain { name, .. } = target else { return Vec::new() };
     let host = norelay_probe::target::Target { host: Host::Name(name.clone()), port: None };
     let found = tokio::time::timeout(NAMES, permission.names().exchangers(&host)).await;
     let mut addresses: Vec<IpAddr> = found
@@ -172,7 +172,7 @@ async fn exchangers(permission: &Permission, target: &Target) -> Vec<Target> {
     let mut targets = Vec::new();
     for address in addresses.into_iter().take(MAX_ADDRESSES) {
         if !is_private(address) && permission.may_look_up(Some(address)).await.is_ok() {
-            targets.push(Target::Address(address.to_canonical()));
+            targets.push(Subject::Address(address.to_canonical()));
         }
     }
     targets

@@ -18,7 +18,9 @@ use axum::{
 };
 use jiff::Timestamp;
 use norelay_core::{check::Verdict, octets::harmless};
-use norelay_dns::blacklist::{self, Impact, Listing, Reading, Survey, Why, judge};
+use norelay_dns::blacklist::{
+    Impact, ListReading, Listing, Standing, Survey, UnknownReason, assess_survey,
+};
 use norelay_render::way_off::advice;
 use serde::Deserialize;
 
@@ -183,9 +185,9 @@ async fn page(
 const FEW: usize = 6;
 
 fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
-    let judgement = judge(survey);
-    let (mark, word) = of_state(judgement.state, judgement.worst);
-    let pick = |is: fn(&Reading) -> bool| {
+    let assessment = assess_survey(survey);
+    let (mark, word) = of_state(assessment.standing, assessment.worst);
+    let pick = |is: fn(&ListReading) -> bool| {
         let mut readings: Vec<_> = survey
             .readings
             .iter()
@@ -206,8 +208,8 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
         target: harmless(&survey.target),
         mark,
         word,
-        summary: harmless(&judgement.summary),
-        hints: judgement
+        summary: harmless(&assessment.summary),
+        hints: assessment
             .hints
             .iter()
             .map(|hint| in_settings(&harmless(hint)))
@@ -233,16 +235,16 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
     }
 }
 
-fn of_state(state: blacklist::State, worst: Option<Impact>) -> (Mark, &'static str) {
+fn of_state(state: Standing, worst: Option<Impact>) -> (Mark, &'static str) {
     match (state, worst) {
-        (blacklist::State::Listed, Some(Impact::High | Impact::Medium)) => (mark::OPEN, "Listed"),
-        (blacklist::State::Listed, _) => (mark::SUSPECT, "Listed, where few look"),
-        (blacklist::State::Unknown, _) => (mark::UNKNOWN, "Could not tell"),
-        (blacklist::State::NotListed, _) => (mark::CLOSED, "Not listed"),
+        (Standing::Listed, Some(Impact::High | Impact::Medium)) => (mark::OPEN, "Listed"),
+        (Standing::Listed, _) => (mark::SUSPECT, "Listed, where few look"),
+        (Standing::Unknown, _) => (mark::UNKNOWN, "Could not tell"),
+        (Standing::NotListed, _) => (mark::CLOSED, "Not listed"),
     }
 }
 
-fn line(reading: &Reading, relay: Option<Verdict>) -> Line {
+fn line(reading: &ListReading, relay: Option<Verdict>) -> Line {
     let (mark, word) = match &reading.listing {
         Listing::Listed { .. } if !reading.listing.is_against() => {
             (mark::CLOSED, "Vouched for, or remarked on")
@@ -324,7 +326,10 @@ fn self_test(listing: &Listing) -> &'static str {
     match listing {
         Listing::Listed { .. } | Listing::NotListed => "passed",
         Listing::Unknown {
-            why: Why::SelfTestMissed | Why::ListsEverything | Why::Rewritten,
+            why:
+                UnknownReason::SelfTestMissed
+                | UnknownReason::ListsEverything
+                | UnknownReason::Rewritten,
             ..
         } => "failed",
         Listing::Unknown { .. } => "no result",
