@@ -97,21 +97,27 @@ impl Listing {
         Self::Unknown { why, answers: Vec::new() }
     }
 
-    /// Whether the list speaks against the target.
+    /// True if the list speaks against the target.
     #[must_use]
     pub fn is_against(&self) -> bool {
-        matches!(self, Self::Listed { entries, .. } if entries.iter().any(|entry| entry.sense == Sense::Against))
+        self.has(Sense::Against)
     }
 
-    /// Whether the list vouches for the target and says nothing against it.
+    /// True if the list vouches for the target and has no entry against the target.
     #[must_use]
     pub fn is_for(&self) -> bool {
-        let vouches = |entries: &[ListEntry]| entries.iter().any(|entry| entry.sense == Sense::For);
-        matches!(self, Self::Listed { entries, .. } if vouches(entries)) && !self.is_against()
+        self.has(Sense::For) && !self.is_against()
     }
 
-    /// What is known from two questions to the same list: one listing lists, and one unknown leaves
-    /// it unknown.
+    fn has(&self, sense: Sense) -> bool {
+        match self {
+            Self::Listed { entries, .. } => entries.iter().any(|entry| entry.sense == sense),
+            _ => false,
+        }
+    }
+
+    /// Returns what is known from two questions to the same list. One listing is enough to be
+    /// listed. Without a listing, one unknown answer leaves the result unknown.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -138,15 +144,14 @@ impl Listing {
         }
     }
 
-    /// The listing with a key taken out of the list's own words, in case it repeats the question.
+    /// Returns the listing without a key in the list's own words, since a list may repeat the
+    /// question.
     pub(super) fn without_secret(self, key: &str) -> Self {
-        let black_out = |reason: &Octets| Octets::from(reason.to_text().replace(key, BLACKED_OUT));
-        match self {
-            Self::Listed { entries, reasons } => {
-                Self::Listed { entries, reasons: reasons.iter().map(black_out).collect() }
-            }
-            other => other,
+        let Self::Listed { entries, mut reasons } = self else { return self };
+        for reason in &mut reasons {
+            *reason = Octets::from(reason.to_text().replace(key, BLACKED_OUT));
         }
+        Self::Listed { entries, reasons }
     }
 
     #[cfg(test)]

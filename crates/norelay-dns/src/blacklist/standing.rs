@@ -1,8 +1,8 @@
-//! What a whole run means.
+//! How a target stands with all lists that were asked.
 //!
 //! Rules:
-//! - Listed by one list that matters is listed; *not listed* needs an answer from every list of
-//!   high or medium impact that could be asked, and from one at least.
+//! - A target that is on one list that matters is listed. A target is *not listed* only if every
+//!   list of high or medium impact that could be asked has answered, and at least one list has.
 //! - Lists of ignorable impact are shown and change nothing.
 //! - When most lists fail in the same way, the resolver is named as the cause, not the lists.
 
@@ -50,20 +50,20 @@ pub struct Survey {
     pub elapsed_ms: u64,
 }
 
-/// What a run found, worst first.
+/// How a target stands with the lists that were asked, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It is on a list that matters.
+    /// The target is on a list that matters.
     Listed,
     /// Too little is known.
     Unknown,
-    /// It is on none.
+    /// The target is on no list that matters.
     NotListed,
 }
 
 impl Standing {
-    /// The exit code of a command that ends with it.
+    /// Returns the exit code of a command that ends with this standing.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -74,64 +74,79 @@ impl Standing {
     }
 }
 
-/// What a run means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a survey means.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SurveyAssessment {
-    /// In a word.
+    /// The standing of the target.
     pub standing: Standing,
-    /// The highest impact of the lists that it is on.
+    /// The highest impact of the lists that the target is on.
     pub worst: Option<Impact>,
-    /// One sentence.
+    /// The result in one sentence.
     pub summary: String,
     /// What stands in the way of knowing more, and what would help.
     pub hints: Vec<String>,
 }
 
-/// Judges a run.
+/// How many lists said what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// Lists that speak against the target. These lists have answered, too.
+    listed: usize,
+    /// Lists that gave an answer.
+    answered: usize,
+    /// Lists of which nothing is known.
+    unknown: usize,
+}
+
+impl Tally {
+    fn of(survey: &Survey) -> Self {
+        let mut tally = Self::default();
+        for reading in &survey.readings {
+            match &reading.listing {
+                Listing::Listed { .. } | Listing::NotListed => tally.answered += 1,
+                Listing::Unknown { .. } => tally.unknown += 1,
+                // These lists were not asked.
+                Listing::Dead { .. } | Listing::NeedsKey => {}
+            }
+            tally.listed += usize::from(reading.listing.is_against());
+        }
+        tally
+    }
+}
+
+/// Returns what a survey means.
 #[must_use]
 pub fn assess_survey(survey: &Survey) -> SurveyAssessment {
-    let count =
-        |is: fn(&ListReading) -> bool| survey.readings.iter().filter(|reading| is(reading)).count();
+    let tally = Tally::of(survey);
     let against = survey
         .readings
         .iter()
         .filter(|reading| reading.listing.is_against());
     let worst = against.map(|reading| reading.impact).max();
-    let answered =
-        count(|reading| matches!(reading.listing, Listing::Listed { .. } | Listing::NotListed));
-    let is_unsure = |reading: &ListReading| {
-        is_unknown(reading) && reading.sense == Sense::Against && reading.impact >= Impact::Medium
-    };
-    let state = match worst {
+    let standing = match worst {
         Some(impact) if impact > Impact::Ignorable => Standing::Listed,
-        _ if answered == 0 || survey.readings.iter().any(is_unsure) => Standing::Unknown,
+        _ if tally.answered == 0 || survey.readings.iter().any(leaves_open) => Standing::Unknown,
         _ => Standing::NotListed,
     };
-    let listed = count(|reading| reading.listing.is_against());
-    let unknown = count(is_unknown);
-    let summary = summarise(survey, state, listed, answered, unknown);
-    SurveyAssessment { standing: state, worst, summary, hints: hints(survey, answered, unknown) }
+    let summary = summarise(&survey.target, standing, tally);
+    SurveyAssessment { standing, worst, summary, hints: hints(survey, tally) }
 }
 
-fn is_unknown(reading: &ListReading) -> bool {
-    matches!(reading.listing, Listing::Unknown { .. })
+/// True if the answer of a list that matters is missing. A missing whitelist changes nothing.
+fn leaves_open(reading: &ListReading) -> bool {
+    let is_unknown = matches!(reading.listing, Listing::Unknown { .. });
+    is_unknown && reading.sense == Sense::Against && reading.impact >= Impact::Medium
 }
 
-fn summarise(
-    survey: &Survey,
-    state: Standing,
-    listed: usize,
-    answered: usize,
-    unknown: usize,
-) -> String {
-    let target = &survey.target;
+fn summarise(target: &str, standing: Standing, tally: Tally) -> String {
+    let Tally { listed, answered, unknown } = tally;
     let lists = if answered == 1 { "1 list".to_owned() } else { format!("{answered} lists") };
     let rest = match unknown {
         0 => String::new(),
         1 => "; 1 could not be told".to_owned(),
         more => format!("; {more} could not be told"),
     };
-    match state {
+    match standing {
         Standing::Listed => {
             format!("{target} is listed: on {listed} of {lists} that answered{rest}.")
         }
@@ -151,55 +166,80 @@ fn summarise(
     }
 }
 
-/// The resolver's faults look like many lists' faults at once.
-fn hints(survey: &Survey, answered: usize, unknown: usize) -> Vec<String> {
-    let mut by_reason: BTreeMap<UnknownReason, usize> = BTreeMap::new();
-    for reading in &survey.readings {
-        if let Listing::Unknown { why, .. } = &reading.listing {
-            *by_reason.entry(*why).or_default() += 1;
+/// What would help against most faults of a resolver.
+const OWN_RESOLVER: &str = "ask through a recursive resolver of your own (--resolver)";
+
+/// The reasons why lists are unknown, counted.
+struct Reasons {
+    counts: BTreeMap<UnknownReason, usize>,
+    /// Lists that were asked.
+    asked: usize,
+}
+
+impl Reasons {
+    fn of(survey: &Survey, tally: Tally) -> Self {
+        let mut counts: BTreeMap<UnknownReason, usize> = BTreeMap::new();
+        for reading in &survey.readings {
+            if let Listing::Unknown { why, .. } = &reading.listing {
+                *counts.entry(*why).or_default() += 1;
+            }
         }
+        Self { counts, asked: tally.answered + tally.unknown }
     }
-    let times = |why| by_reason.get(&why).copied().unwrap_or_default();
-    // Half of what was asked: single lists die, but not half of them at once.
-    let many = |why| times(why) >= 3 && times(why) * 2 >= answered + unknown;
+
+    /// Returns how many lists are unknown for a reason.
+    fn times(&self, why: UnknownReason) -> usize {
+        self.counts.get(&why).copied().unwrap_or_default()
+    }
+
+    /// True if a reason explains half of the lists that were asked. Single lists die, but half of
+    /// all lists never die at once.
+    fn is_common(&self, why: UnknownReason) -> bool {
+        self.times(why) >= 3 && self.times(why) * 2 >= self.asked
+    }
+}
+
+/// Returns what to do about the resolver: its faults look like the faults of many lists at once.
+fn hints(survey: &Survey, tally: Tally) -> Vec<String> {
+    use UnknownReason as Why;
+
+    let reasons = Reasons::of(survey, tally);
     let mut hints = Vec::new();
-    let mut say = |is_so: bool, text: &str| {
-        if is_so {
-            hints.push(text.to_owned());
-        }
-    };
-    let own = "ask through a recursive resolver of your own (--resolver)";
-    say(
-        survey.public_resolver || times(UnknownReason::PublicResolver) > 0,
-        &format!("Blacklists don't answer public resolvers, or answer them falsely: {own}."),
-    );
-    say(
-        many(UnknownReason::Rewritten),
-        &format!("The resolver rewrites answers, as advertising or filtering resolvers do: {own}."),
-    );
-    say(
-        many(UnknownReason::SelfTestMissed),
-        &format!(
+    if survey.public_resolver || reasons.times(Why::PublicResolver) > 0 {
+        hints.push(format!(
+            "Blacklists don't answer public resolvers, or answer them falsely: {OWN_RESOLVER}."
+        ));
+    }
+    if reasons.is_common(Why::Rewritten) {
+        hints.push(format!(
+            "The resolver rewrites answers, as advertising or filtering resolvers do: \
+             {OWN_RESOLVER}."
+        ));
+    }
+    if reasons.is_common(Why::SelfTestMissed) {
+        hints.push(format!(
             "Hardly a test entry is there: the resolver may drop answers within 127.0.0.0/8 \
-             (protection against rebinding), or be one that lists ignore: {own}."
-        ),
-    );
-    say(
-        many(UnknownReason::TimedOut) || many(UnknownReason::Unfinished),
-        "Most lists gave no answer in time: is the resolver reachable, and --timeout long enough?",
-    );
-    say(
-        many(UnknownReason::ServerFailure) || many(UnknownReason::Refused),
-        &format!("The resolver fails for most lists: {own}."),
-    );
-    say(
-        many(UnknownReason::Unreachable),
-        "The resolver can't be reached: check --resolver and the network.",
-    );
-    say(
-        times(UnknownReason::Quota) > 0,
-        "A list was asked too much by this resolver: wait, or get a key (--key-file).",
-    );
+             (protection against rebinding), or be one that lists ignore: {OWN_RESOLVER}."
+        ));
+    }
+    if reasons.is_common(Why::TimedOut) || reasons.is_common(Why::Unfinished) {
+        hints.push(
+            "Most lists gave no answer in time: is the resolver reachable, and --timeout long \
+             enough?"
+                .to_owned(),
+        );
+    }
+    if reasons.is_common(Why::ServerFailure) || reasons.is_common(Why::Refused) {
+        hints.push(format!("The resolver fails for most lists: {OWN_RESOLVER}."));
+    }
+    if reasons.is_common(Why::Unreachable) {
+        let text = "The resolver can't be reached: check --resolver and the network.";
+        hints.push(text.to_owned());
+    }
+    if reasons.times(Why::Quota) > 0 {
+        let text = "A list was asked too much by this resolver: wait, or get a key (--key-file).";
+        hints.push(text.to_owned());
+    }
     hints
 }
 

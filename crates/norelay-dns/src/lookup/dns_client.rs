@@ -1,8 +1,8 @@
-//! Questions to one DNS resolver, for what is found outside the relay dialogue: blacklists and
-//! posture.
+//! Questions to one DNS resolver, for blacklists and posture.
 //!
 //! Rules:
-//! - Every question ends within its time, and tells "there is none" from "nobody could say".
+//! - Every question ends within its time. An answer without records is not a failure, and a
+//!   failure is never taken for an answer without records.
 //! - Names are asked as they are: no search list, no hosts file.
 //! - What comes back is bounded.
 
@@ -40,6 +40,12 @@ const RETRIES: usize = 1;
 #[derive(Debug)]
 pub struct NoResolver(String);
 
+impl NoResolver {
+    fn because(error: NetError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl std::fmt::Display for NoResolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -68,12 +74,11 @@ impl DnsClient {
     /// # Errors
     /// The machine's configuration can't be read, or names no resolver.
     pub fn new(server: Option<SocketAddr>, patience: Duration) -> Result<Self, NoResolver> {
-        let no_resolver = |error: NetError| NoResolver(error.to_string());
         let config = match server {
             Some(server) => ResolverConfig::from_name_servers(vec![name_server(server)]),
             None => {
-                let (config, _) =
-                    hickory_resolver::system_conf::read_system_conf().map_err(no_resolver)?;
+                let (config, _) = hickory_resolver::system_conf::read_system_conf()
+                    .map_err(NoResolver::because)?;
                 ResolverConfig::from_name_servers(config.name_servers)
             }
         };
@@ -85,15 +90,15 @@ impl DnsClient {
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options(patience);
         Ok(Self {
-            resolver: builder.build().map_err(no_resolver)?,
+            resolver: builder.build().map_err(NoResolver::because)?,
             servers,
             patience,
             deadline: None,
         })
     }
 
-    /// The same, for questions that must all be answered by then; later ones are unfinished at
-    /// once.
+    /// Returns the same client with a deadline for all its questions. A question after the deadline
+    /// is unfinished at once.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
@@ -105,10 +110,10 @@ impl DnsClient {
         &self.servers
     }
 
-    /// The records of one type; none where the name or the type doesn't exist.
+    /// Returns the records of one type, and none if the name or the type doesn't exist.
     ///
     /// # Errors
-    /// Nobody could say.
+    /// The question has no answer.
     pub async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, Failure> {
         let mut name = Name::from_ascii(name).map_err(|_| Failure::Malformed)?;
         // A final dot: otherwise the library would try it under the machine's search list.
@@ -128,11 +133,11 @@ impl DnsClient {
         }
     }
 
-    /// Whether the resolver says of its answer that all in it is signed and valid (RFC 6840 section
-    /// 5.7: asked by the AD bit). One that doesn't validate never says so.
+    /// True if the resolver says that everything in its answer is signed and valid (RFC 6840 section
+    /// 5.7: asked by the AD bit). A resolver that doesn't validate never says so.
     ///
     /// # Errors
-    /// Nobody could say.
+    /// The question has no answer.
     pub async fn is_authenticated(&self, name: &str, kind: RecordType) -> Result<bool, Failure> {
         let mut name = Name::from_ascii(name).map_err(|_| Failure::Malformed)?;
         name.set_fqdn(true);
@@ -156,30 +161,23 @@ impl DnsClient {
     /// The IPv4 addresses of a name.
     ///
     /// # Errors
-    /// Nobody could say.
+    /// The question has no answer.
     pub async fn a(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let records = self.records(name, RecordType::A).await?;
-        Ok(records
-            .iter()
-            .filter_map(|record| record.data.ip_addr())
-            .collect())
+        Ok(ip_addresses(&records))
     }
 
     /// The addresses of a name, of both families.
     ///
     /// # Errors
-    /// Nobody could say for one of the families, and the other has none.
+    /// One family has no answer, and the other has no address.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let (four, six) =
             tokio::join!(self.records(name, RecordType::A), self.records(name, RecordType::AAAA));
-        let found = |records: &Result<Vec<Record>, Failure>| {
-            let records = records.as_deref().unwrap_or_default();
-            records
-                .iter()
-                .filter_map(|record| record.data.ip_addr())
-                .collect::<Vec<_>>()
-        };
-        let addresses = [found(&four), found(&six)].concat();
+        let mut addresses = Vec::new();
+        for records in [&four, &six].into_iter().flatten() {
+            addresses.extend(ip_addresses(records));
+        }
         match four.and(six) {
             Err(failure) if addresses.is_empty() => Err(failure),
             _ => Ok(addresses),
@@ -189,7 +187,7 @@ impl DnsClient {
     /// The texts of a name, the character-strings of each joined (RFC 7208 section 3.3).
     ///
     /// # Errors
-    /// Nobody could say.
+    /// The question has no answer.
     pub async fn txt(&self, name: &str) -> Result<Vec<Vec<u8>>, Failure> {
         let records = self.records(name, RecordType::TXT).await?;
         let texts = records.into_iter().filter_map(|record| match record.data {
@@ -200,7 +198,15 @@ impl DnsClient {
     }
 }
 
-/// Asks once by UDP; a truncated answer has the bit, too.
+/// Returns the addresses in A and AAAA records. An answer may hold CNAME records, too.
+fn ip_addresses(records: &[Record]) -> Vec<IpAddr> {
+    records
+        .iter()
+        .filter_map(|record| record.data.ip_addr())
+        .collect()
+}
+
+/// Asks once by UDP. Returns the AD bit of the answer, which a truncated answer has, too.
 async fn exchange(server: SocketAddr, question: &[u8], id: u16) -> io::Result<bool> {
     let any: SocketAddr =
         if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
@@ -250,7 +256,7 @@ fn options(patience: Duration) -> ResolverOpts {
     options
 }
 
-/// Why an answer is none; nothing where it says that there are no records.
+/// Returns why a question has no answer, and none if the answer says that there are no records.
 fn failure(error: &NetError) -> Option<Failure> {
     Some(match error {
         NetError::Dns(DnsError::NoRecordsFound(_)) => return None,

@@ -134,7 +134,6 @@ fn exchanger_notes(domain: &DomainRecords) -> Vec<PostureNote> {
         Ok(exchangers) => exchangers,
         Err(failure) => return vec![PostureNote::unknown("the MX records", name, *failure)],
     };
-    let is_null = |exchanger: &Exchanger| exchanger.host.is_empty();
     match exchangers.as_slice() {
         [] => return vec![PostureNote::new("mx_missing", [name])],
         [only] if is_null(only) => return vec![PostureNote::new("mx_null", [name])],
@@ -151,6 +150,11 @@ fn exchanger_notes(domain: &DomainRecords) -> Vec<PostureNote> {
             .flat_map(|exchanger| sanity(name, exchanger)),
     );
     notes
+}
+
+/// True for the null MX of a domain that accepts no mail (RFC 7505).
+fn is_null(exchanger: &Exchanger) -> bool {
+    exchanger.host.is_empty()
 }
 
 /// RFC 5321 section 5.1, RFC 2181 section 10.3.
@@ -182,8 +186,8 @@ fn sanity(domain: &str, exchanger: &Exchanger) -> Vec<PostureNote> {
     notes
 }
 
-/// Whether the name of an exchanger can be a host's: the root of a null MX and an address written
-/// as a name can't.
+/// True if the name of an exchanger can be the name of a host. The root of a null MX and an address
+/// written as a name can't.
 #[must_use]
 pub fn is_host(name: &str) -> bool {
     name.rsplit('.')
@@ -191,7 +195,7 @@ pub fn is_host(name: &str) -> bool {
         .is_some_and(|last| last.bytes().any(|octet| !octet.is_ascii_digit()))
 }
 
-/// Nobody elsewhere on the Internet can send to it.
+/// True if nobody on the Internet can send to an address.
 fn is_of_no_use(address: IpAddr) -> bool {
     is_private(address.to_canonical())
 }
@@ -264,16 +268,19 @@ fn spf_record_notes(domain: &DomainRecords, record: &str) -> Vec<PostureNote> {
     notes
 }
 
+fn is_dmarc(text: &Octets) -> bool {
+    policy_records::is_dmarc(&text.to_text())
+}
+
 fn dmarc_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
-    let is_record = |text: &Octets| policy_records::is_dmarc(&text.to_text());
     let own = match &domain.dmarc {
         Ok(texts) => texts,
         Err(failure) => return vec![PostureNote::unknown("the DMARC record", name, *failure)],
     };
     let is_own = own
         .iter()
-        .any(|text| is_record(text) || begins_with(&text.to_text(), "v=dmarc"));
+        .any(|text| is_dmarc(text) || begins_with(&text.to_text(), "v=dmarc"));
     let texts = match (&domain.dmarc_above, is_own) {
         (Some(Ok(above)), false) => above,
         (Some(Err(failure)), false) => {
@@ -283,7 +290,7 @@ fn dmarc_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     };
     let records: Vec<_> = texts
         .iter()
-        .filter(|text| is_record(text))
+        .filter(|text| is_dmarc(text))
         .map(Octets::to_text)
         .collect();
     let almost = texts
@@ -358,7 +365,7 @@ const RPT: Single = Single {
     found: "tls_rpt_found",
 };
 
-/// Whether the texts at `_mta-sts` say that there is a policy to be fetched.
+/// True if the texts at `_mta-sts` say that there is a policy to be fetched.
 #[must_use]
 pub fn has_policy(texts: &Looked<Texts>) -> bool {
     let texts = texts
@@ -432,7 +439,15 @@ fn dane_notes(domain: &DomainRecords) -> Vec<PostureNote> {
     notes
 }
 
-/// What is worth knowing about a server's address: a reverse name that leads back to it.
+/// True if the addresses of a name were found and one of them is `address`.
+fn leads_to(forward: &Looked<Vec<IpAddr>>, address: IpAddr) -> bool {
+    let addresses = forward.as_deref().unwrap_or_default();
+    addresses
+        .iter()
+        .any(|found| found.to_canonical() == address.to_canonical())
+}
+
+/// Returns what is worth knowing about a server's address: whether a reverse name leads back to it.
 #[must_use]
 pub fn host_notes(host: &AddressNames) -> Vec<PostureNote> {
     let address = host.address.to_string();
@@ -440,14 +455,10 @@ pub fn host_notes(host: &AddressNames) -> Vec<PostureNote> {
         Ok(names) => names,
         Err(failure) => return vec![PostureNote::unknown("the reverse name", &address, *failure)],
     };
-    let leads_back = |forward: &Looked<Vec<IpAddr>>| {
-        forward.as_ref().is_ok_and(|addresses| {
-            addresses
-                .iter()
-                .any(|back| back.to_canonical() == host.address.to_canonical())
-        })
-    };
-    if let Some((name, _)) = names.iter().find(|(_, forward)| leads_back(forward)) {
+    if let Some((name, _)) = names
+        .iter()
+        .find(|(_, forward)| leads_to(forward, host.address))
+    {
         return vec![PostureNote::new("reverse_name_confirmed", [&address, name])];
     }
     match names.as_slice() {
