@@ -1,8 +1,8 @@
 //! What is looked up around a relay test, as events of the same run: DNS blacklists and posture.
 //!
 //! Rules:
-//! - It goes on beside the relay test, never delays it by more than its own time, and changes no
-//!   verdict.
+//! - The look-ups go on beside the relay test, never delay it by more than their own time, and
+//!   change no verdict.
 //! - Nothing is looked up unless it was asked for.
 
 use std::{
@@ -34,13 +34,13 @@ use crate::{
 /// The longest that it may take, and how long one question of it.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More addresses than this are a farm, whose lists nobody reads.
+/// A domain with more addresses than this has a farm of servers. More listings would help nobody.
 const MAX_ADDRESSES: usize = 8;
 
 /// What to look up besides.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// The DNS blacklists, with the keys of those that need one.
+    /// The DNS blacklists, with the keys of all lists that need a key.
     pub blacklists: Option<ListKeys>,
     /// What the DNS says about the domain and the addresses.
     pub posture: bool,

@@ -58,7 +58,7 @@ pub enum Sense {
     Neutral,
 }
 
-/// Whether a list lives.
+/// Whether a list is still in operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
     /// There is evidence that it answers; it is asked in every run.
@@ -134,7 +134,7 @@ pub enum Pattern {
 }
 
 impl Pattern {
-    /// Whether an answer is of this code.
+    /// True if an answer is of this code.
     #[must_use]
     pub fn matches(self, octets: [u8; 4]) -> bool {
         match self {
@@ -196,7 +196,7 @@ pub struct Removal {
 pub struct Blacklist {
     /// The DNS zone that names it.
     pub zone: &'static str,
-    /// Whether the entry stands for every zone below as well (dead families only).
+    /// True if the entry stands for every zone below as well (dead families only).
     pub with_subzones: bool,
     /// Who runs it, or ran it.
     pub operator: &'static str,
@@ -206,7 +206,7 @@ pub struct Blacklist {
     pub sense: Sense,
     /// How much a listing hurts.
     pub impact: Impact,
-    /// Whether it lives.
+    /// Whether the list is still in operation.
     pub liveness: Liveness,
     /// Who may ask.
     pub access: Access,

@@ -41,7 +41,7 @@ pub enum DnsAnswer {
 pub struct ListEntry {
     /// The answer.
     pub answer: Ipv4Addr,
-    /// Whether it is good or bad to have it.
+    /// What this answer means for the target.
     pub sense: Sense,
     /// What it means, where the list gives it a meaning of its own.
     #[serde(default)]
@@ -61,7 +61,7 @@ pub enum Listing {
     },
     /// It is not, says a list that passed its self-test.
     NotListed,
-    /// Nobody knows.
+    /// Nothing is known.
     Unknown {
         /// Why.
         why: UnknownReason,
@@ -162,7 +162,7 @@ impl Listing {
     }
 }
 
-/// Whether a list may be believed.
+/// Says if a list may be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// Its self-test was passed.
@@ -282,7 +282,7 @@ fn entries_of(list: Option<&Blacklist>, answer: Ipv4Addr) -> Result<Vec<ListEntr
     Ok(entries)
 }
 
-/// 127.255.255.0/24 is about the question, with Spamhaus and those who follow its example.
+/// 127.255.255.0/24 is about the question, with Spamhaus and lists that follow its example.
 fn error_code(last: u8) -> UnknownReason {
     match last {
         250 | 251 => UnknownReason::KeyRejected,

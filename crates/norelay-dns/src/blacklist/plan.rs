@@ -186,7 +186,7 @@ fn settled(zone: &str, list: Option<&Blacklist>, listing: Listing) -> ListReadin
         zone: zone.to_owned(),
         operator: list.map(|list| list.operator.to_owned()),
         sense: list.map_or(Sense::Against, |list| list.sense),
-        // Whoever names a list that we don't know, minds it.
+        // A user who names a list that the table lacks cares about this list.
         impact: list.map_or(Impact::Medium, |list| list.impact),
         listing,
         elapsed_ms: 0,

@@ -14,7 +14,7 @@ const PUBLIC: &[(&str, &[&str])] = &[
     ("AliDNS", &["223.5.5.5", "223.6.6.6"]),
 ];
 
-/// Whether a resolver's address is known to be open to the public.
+/// True if a resolver's address is known to be open to the public.
 #[must_use]
 pub fn is_public_resolver(address: IpAddr) -> bool {
     let address = address.to_canonical();

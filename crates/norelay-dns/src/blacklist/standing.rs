@@ -42,7 +42,7 @@ pub struct Survey {
     pub target: String,
     /// The resolvers that were asked.
     pub resolvers: Vec<String>,
-    /// Whether one of them is known to be open to the public.
+    /// True if one of them is known to be open to the public.
     pub public_resolver: bool,
     /// The lists, in the order of the table or of the selection.
     pub readings: Vec<ListReading>,

@@ -14,8 +14,8 @@ pub enum Subject {
     Domain {
         /// Its name, in lower case, as A-labels.
         name: String,
-        /// The registered domain that it belongs to, where that is another name. Most lists have
-        /// only those.
+        /// The registered domain that it belongs to, where that is another name. Most lists
+        /// hold registered domains only.
         registered: Option<String>,
     },
 }

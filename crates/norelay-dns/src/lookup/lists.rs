@@ -1,7 +1,7 @@
 //! Asks blacklists: each one's self-test first, many at once, within one time for the whole run.
 //!
 //! Rules:
-//! - The run ends in time, whatever the lists do; what has no answer by then is unknown.
+//! - The run ends in time, whatever the lists do. A list without an answer by then is unknown.
 //! - A list is tested once for all targets of a run, and asked about a target only after it passed.
 //! - One list gets one question at a time, a pause apart; the number of lists asked at once is
 //!   bounded.
@@ -30,7 +30,7 @@ use crate::blacklist::{
 
 /// Lists that are asked at once.
 const CONCURRENCY: usize = 32;
-/// SPFBL, the strictest of those that say so, allows a question every 100 milliseconds.
+/// SPFBL has the strictest published limit: a question every 100 milliseconds.
 const PACE: Duration = Duration::from_millis(100);
 /// Time for a whole run.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -139,8 +139,8 @@ impl Blacklists {
         }
     }
 
-    /// Asks the lists about several targets at once, in their order: a list is tested once and
-    /// asked about each.
+    /// Asks the lists about several targets at once. Returns the surveys in the order of the targets.
+    /// Each list is tested once and asked about each target.
     pub async fn surveys(&self, targets: &[Subject]) -> Vec<Survey> {
         let mut tasks = JoinSet::new();
         for (index, target) in targets.iter().cloned().enumerate() {
@@ -152,7 +152,7 @@ impl Blacklists {
         surveys.into_iter().map(|(_, survey)| survey).collect()
     }
 
-    /// In the order of the plan.
+    /// Returns the readings, in the order of the plan.
     async fn readings(
         &self,
         planned: Vec<Planned>,
@@ -202,7 +202,7 @@ impl Surveyor {
         enquiry.reading(listing, elapsed_ms(started))
     }
 
-    /// The self-test, or what it was earlier in the run.
+    /// Returns the result of the list's self-test, which is done once in a run.
     async fn health(&self, enquiry: &Enquiry, pace: &mut ListPace) -> Health {
         let cell = {
             let mut tests = self
@@ -223,7 +223,7 @@ impl Surveyor {
         let mut listed = Vec::new();
         let mut outcome = health(enquiry.list, &listed, &unlisted);
         for name in &enquiry.self_test.listed {
-            // Whoever lists everything, refuses or is silent is not asked further.
+            // A list that lists everything, refuses or is silent is not asked again.
             if outcome != Health::Unhealthy(UnknownReason::SelfTestMissed) {
                 break;
             }
@@ -255,7 +255,7 @@ impl Surveyor {
         }
     }
 
-    /// The list's own words; a listing stands without them.
+    /// Returns the list's own words. A listing stands without them.
     async fn reasons(&self, name: &str, pace: &mut ListPace) -> Vec<Octets> {
         pace.wait().await;
         self.dns

@@ -26,14 +26,14 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 /// RFC 8461 section 3.2 suggests this as the limit.
 const MAX_SIZE: usize = 64 * 1024;
 
-/// Where policies are fetched from, and whom to trust.
+/// Where policies are fetched from, and which authorities are trusted.
 #[derive(Clone, Debug)]
 pub struct Policies {
     /// The port of HTTPS.
     pub port: u16,
     /// The authorities that may vouch for the host.
     pub roots: Arc<RootCertStore>,
-    /// Whether an address may be asked.
+    /// True if a policy may be fetched from an address.
     pub may_ask: fn(IpAddr) -> bool,
     /// The longest that fetching may take.
     pub patience: Duration,
@@ -134,7 +134,8 @@ impl Policies {
     }
 }
 
-/// A wrong certificate is the domain's fault; no connection may be ours.
+/// Returns why nothing was fetched. A wrong certificate is the domain's fault. A connection that
+/// fails may be our own fault.
 fn failed(error: &reqwest::Error, host: &str) -> Fetched {
     let mut causes = Vec::new();
     let mut cause = error.source();

@@ -24,7 +24,7 @@ use crate::{
 
 /// A domain with more exchangers than this is a trap or a mistake.
 const MAX_EXCHANGERS: usize = 16;
-/// An address with more names than this is as good as one without.
+/// An address with more names than this is treated as if it had only these.
 const MAX_NAMES: usize = 8;
 
 /// Looks up a domain and addresses at once. Returns what is worth knowing about the domain, and
@@ -127,8 +127,8 @@ async fn exchangers(dns: &DnsClient, name: &str) -> Looked<Vec<Exchanger>> {
 }
 
 async fn exchanger(dns: &DnsClient, domain: &str, host: String) -> Exchanger {
-    // About the root of a null MX (RFC 7505), or an address in a name's place, there is nothing to
-    // ask.
+    // There is nothing to ask about the root of a null MX (RFC 7505), or about an address in the
+    // place of a name.
     if !is_host(&host) {
         return Exchanger {
             host,
@@ -147,8 +147,7 @@ async fn exchanger(dns: &DnsClient, domain: &str, host: String) -> Exchanger {
     Exchanger { host, alias, addresses, tlsa, signed }
 }
 
-/// RFC 7672 section 2.2: the records count where they, and the MX records that lead to them, are
-/// signed.
+/// RFC 7672 section 2.2: TLSA records count only if the TLSA records and the MX records are signed.
 async fn signed(dns: &DnsClient, domain: &str, host: &str) -> Signed {
     let tlsa = format!("_25._tcp.{host}");
     let (tlsa, mx) = tokio::join!(
@@ -157,7 +156,7 @@ async fn signed(dns: &DnsClient, domain: &str, host: &str) -> Signed {
     );
     match (tlsa, mx) {
         (Ok(true), Ok(true)) => Signed::Secure,
-        // The root is signed: whoever validates says so.
+        // The root is signed, and a resolver that validates says so.
         (Ok(_), Ok(_)) if dns.is_authenticated(".", RecordType::NS).await == Ok(true) => {
             Signed::Insecure
         }

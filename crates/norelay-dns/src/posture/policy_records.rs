@@ -18,23 +18,23 @@ pub struct Dmarc {
     pub subdomain_policy: Option<String>,
     /// To how much of the mail the policy applies.
     pub percent: u8,
-    /// Whether reports are wanted.
+    /// True if the domain wants reports.
     pub reports: bool,
 }
 
-/// Whether a text is a DMARC record at all: its first tag is `v=DMARC1`.
+/// True if a text is a DMARC record at all: its first tag is `v=DMARC1`.
 #[must_use]
 pub fn is_dmarc(text: &str) -> bool {
     first_tag(text) == Some(("v", "DMARC1"))
 }
 
-/// Whether a text is an MTA-STS record.
+/// True if a text is an MTA-STS record.
 #[must_use]
 pub fn is_mta_sts(text: &str) -> bool {
     first_tag(text) == Some(("v", "STSv1"))
 }
 
-/// Whether a text is a TLS-RPT record.
+/// True if a text is a TLS-RPT record.
 #[must_use]
 pub fn is_tls_rpt(text: &str) -> bool {
     first_tag(text) == Some(("v", "TLSRPTv1"))

@@ -42,11 +42,11 @@ pub struct Spf {
     pub includes: Vec<String>,
     /// Terms that cost a look-up, `include` and `redirect` among them.
     pub lookups: usize,
-    /// Whether `ptr` is used, which it should not be (section 5.5).
+    /// True if `ptr` is used, which it should not be (section 5.5).
     pub uses_ptr: bool,
 }
 
-/// Whether a text is an SPF record at all: `v=spf1`, alone or before a space (section 4.5).
+/// True if a text is an SPF record at all: `v=spf1`, alone or before a space (section 4.5).
 #[must_use]
 pub fn is_record(text: &str) -> bool {
     text.get(..6)

@@ -76,7 +76,7 @@ pub fn policy(text: &str) -> Result<StsPolicy, String> {
 }
 
 impl StsPolicy {
-    /// Whether mail may go to a host: `*` stands for exactly one label (RFC 8461 section 4.1).
+    /// True if mail may go to a host. `*` stands for exactly one label (RFC 8461 section 4.1).
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
