@@ -86,7 +86,8 @@ mod tests {
         fn addresses_are_reversed_without_loss(octets: [u8; 16]) {
             let nibbles = reversed(IpAddr::V6(octets.into()));
             let back: String = nibbles.split('.').rev().collect();
-            prop_assert_eq!(u128::from_str_radix(&back, 16).expect("nibbles"), u128::from_be_bytes(octets));
+            let number = u128::from_str_radix(&back, 16).expect("nibbles");
+            prop_assert_eq!(number, u128::from_be_bytes(octets));
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Tables and readings do no I/O: only the look-ups name what does. That nothing here knows relaying
-//! is held by Cargo.toml, which lacks `norelay-core`.
+//! Tables and readings do no I/O: only the look-ups name libraries that do.
+//!
+//! Cargo.toml lacks `norelay-core`, so that nothing in this crate can know relaying.
 
 use std::{
     fs,

@@ -359,7 +359,10 @@ mod tests {
         ]);
         let json = serde_json::to_string(&survey).expect("the keys are strings");
         assert!(
-            json.contains(r#""zone":"b.example","sense":"against","impact":"low","state":"unknown","why":"rewritten""#),
+            json.contains(concat!(
+                r#""zone":"b.example","sense":"against","impact":"low","#,
+                r#""state":"unknown","why":"rewritten""#
+            )),
             "{json}"
         );
         assert_eq!(

@@ -133,8 +133,8 @@ impl DnsClient {
         }
     }
 
-    /// True if the resolver says that everything in its answer is signed and valid (RFC 6840 section
-    /// 5.7: asked by the AD bit). A resolver that doesn't validate never says so.
+    /// True if the resolver says that everything in its answer is signed and valid. The AD bit asks
+    /// for that (RFC 6840 section 5.7). A resolver that doesn't validate never says so.
     ///
     /// # Errors
     /// The question has no answer.

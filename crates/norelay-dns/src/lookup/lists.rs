@@ -139,8 +139,8 @@ impl Blacklists {
         }
     }
 
-    /// Asks the lists about several targets at once. Returns the surveys in the order of the targets.
-    /// Each list is tested once and asked about each target.
+    /// Asks the lists about several targets at once. Returns the surveys in the order of the
+    /// targets. Each list is tested once and asked about each target.
     pub async fn surveys(&self, targets: &[Subject]) -> Vec<Survey> {
         let mut tasks = JoinSet::new();
         for (index, target) in targets.iter().cloned().enumerate() {

@@ -365,7 +365,7 @@ fn walk(domain: &str, records: &Records, above: &mut Vec<String>, tree: &mut Tre
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
     use norelay_smtp::octets::Octets;
@@ -530,16 +530,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_record_panics(text in "v=spf1( [+?~-]?(a|mx|ip4|ip6|all|include|exists|ptr|redirect|\\PC{0,9})[:=/]{0,2}[%{}a-z0-9./]{0,12}){0,6}") {
+        fn no_record_panics(
+            text in "v=spf1( [+?~-]?(a|mx|ip4|ip6|all|include|exists|ptr|redirect|\\PC{0,9})\
+                     [:=/]{0,2}[%{}a-z0-9./]{0,12}){0,6}",
+        ) {
             let _ = parse(&text);
         }
 
         #[test]
-        fn every_tree_ends(includes in proptest::collection::vec(proptest::collection::vec(0..30_u8, 0..12), 30)) {
+        fn every_tree_ends(includes in vec(vec(0..30_u8, 0..12), 30)) {
             let mut records = Records::new();
             while let Some(domain) = wanted("d0.example", &records) {
                 let index: usize = domain[1..domain.len() - 8].parse().expect("the names are ours");
-                let terms: String = includes[index].iter().map(|below| format!(" include:d{below}.example")).collect();
+                let terms: String = includes[index]
+                    .iter()
+                    .map(|below| format!(" include:d{below}.example"))
+                    .collect();
                 records.insert(domain, Ok(vec![Octets::from(format!("v=spf1{terms}"))]));
             }
             prop_assert!(records.len() <= MAX_RECORDS);

@@ -190,7 +190,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_policy_panics(text in "(version: STSv1\n)?(mode|mx|max_age|\\PC{0,5})?[: \n]\\PC{0,30}") {
+        fn no_policy_panics(
+            text in "(version: STSv1\n)?(mode|mx|max_age|\\PC{0,5})?[: \n]\\PC{0,30}",
+        ) {
             let _ = policy(&text).map(|policy| policy.covers(&text));
         }
     }
