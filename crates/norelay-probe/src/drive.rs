@@ -68,7 +68,7 @@ impl Oversight for Alone {
 }
 
 /// What is said in SMTP, and the test that each step is for, where the dialogue is for several.
-pub type Said = (Transaction, Vec<Option<&'static RelayTest>>);
+pub type SaidInSmtp = (Transaction, Vec<Option<&'static RelayTest>>);
 
 /// Has a dialogue, from connecting to the end, which is recorded.
 pub async fn drive<N: Network, O: Oversight>(
@@ -76,7 +76,7 @@ pub async fn drive<N: Network, O: Oversight>(
     recorder: &Recorder,
     oversight: &O,
     planned: &PlannedDialogue,
-    said: Said,
+    said: SaidInSmtp,
 ) {
     let number = planned.dialogue;
     recorder.record(opened(planned));

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{AskingTurn, Awaited, Standing};
+use super::turn::{AskingTurn, Awaited, PartStatus};
 use crate::{event::Wait, token::Role};
 
 /// How long the other messages are waited for after the first one.
@@ -32,15 +32,15 @@ impl Arrivals {
         Some(Self { deadline, has_seen_one: false })
     }
 
-    /// [`Standing::Over`] once nothing is waited for any more.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    /// [`PartStatus::Over`] once nothing is waited for any more.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         let receipts = turn.report.receipts.iter();
         let arrived: Awaited = receipts
             .map(|(_, receipt)| receipt.token)
             .map(|token| (token.path, token.test, token.role))
             .collect();
         if turn.awaited.is_subset(&arrived) {
-            return Standing::Over;
+            return PartStatus::Over;
         }
         let has_come = arrived.iter().any(|(_, _, role)| *role != Role::Sender);
         if has_come && !self.has_seen_one {
@@ -48,9 +48,9 @@ impl Arrivals {
             self.deadline = self.deadline.min(turn.now.elapsed + GRACE);
         }
         if turn.now.elapsed >= self.deadline {
-            return Standing::Over;
+            return PartStatus::Over;
         }
         turn.wake_at(self.deadline);
-        Standing::Waits
+        PartStatus::Waits
     }
 }

@@ -12,10 +12,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    AskingTurn, Standing, evidence,
+    evidence,
     senders::{self, RejectedSenders},
     sharing::{self, Further},
     talk::{Conversation, DialogueDraft, Round},
+    turn::{AskingTurn, PartStatus},
 };
 use crate::{
     catalogue::{FOREIGN_SENDER, MissingWord, RelayTest},
@@ -107,7 +108,7 @@ impl Batch {
                 let further = std::mem::take(&mut self.further);
                 Pass::new(std::mem::take(&mut self.tests), self.limits, further, turn, memory)
             });
-            if pass.poll(turn, memory) == Standing::Waits {
+            if pass.poll(turn, memory) == PartStatus::Waits {
                 return Course::Goes;
             }
             memory.most_at_once = memory.most_at_once.min(pass.scheduler.borne());
@@ -145,22 +146,22 @@ impl Pass {
             .collect()
     }
 
-    /// [`Standing::Over`] once nothing runs and nothing is to be begun under this scheduler.
-    fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> Standing {
+    /// [`PartStatus::Over`] once nothing runs and nothing is to be begun under this scheduler.
+    fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> PartStatus {
         loop {
             self.poll_running(turn, memory);
             if !self.is_shared
                 && self.further.is_empty()
                 && turn.counts_connections(&memory.round.way)
             {
-                return if self.running.is_empty() { Standing::Over } else { Standing::Waits };
+                return if self.running.is_empty() { PartStatus::Over } else { PartStatus::Waits };
             }
             match self.scheduler.next(turn.now.elapsed) {
-                Action::Finish => return Standing::Over,
+                Action::Finish => return PartStatus::Over,
                 Action::Start(start) => self.begin(turn, memory, start),
                 Action::Wait { until, why, .. } => {
                     turn.announce(&mut self.announced, memory.round.path, until, why);
-                    return Standing::Waits;
+                    return PartStatus::Waits;
                 }
             }
         }

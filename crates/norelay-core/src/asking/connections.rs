@@ -10,7 +10,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Instead, evidence,
+    action::Instead,
+    evidence,
     sharing::{Further, Patience},
 };
 use crate::{

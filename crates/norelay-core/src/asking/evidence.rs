@@ -5,7 +5,7 @@
 //!   step stands in the other files.
 
 use crate::{
-    catalogue::{RelayTest, TestRole, by_role},
+    catalogue::{RelayTest, TestId, TestRole, by_role},
     check::{Outcome, Reason, verdict},
     event::Path,
     path::{Endpoint, PathId},
@@ -14,6 +14,9 @@ use crate::{
 };
 
 use super::sharing::Patience;
+
+/// The tag of the note that a sender was replaced on a path: the template and its replacement.
+pub(super) const SUBSTITUTED: &str = "sender_refused";
 
 /// The dialogues of a path, oldest first.
 pub(super) fn dialogues(report: &Report, path: PathId) -> impl Iterator<Item = &Dialogue> {
@@ -121,7 +124,7 @@ pub(super) fn missing_offer(
 /// True if a template of a reverse-path was replaced on this path, as a note of the run says.
 pub(super) fn is_substituted(report: &Report, path: PathId, reverse_path: &str) -> bool {
     report.notes.iter().any(|note| {
-        note.tag == super::senders::SUBSTITUTED
+        note.tag == SUBSTITUTED
             && note.path == Some(path)
             && note
                 .arguments
@@ -221,4 +224,11 @@ pub(super) fn is_asked_by_others(
             && other.is_shared()
             && tests.iter().all(|test| asks(other, test))
     })
+}
+
+/// True if a path of a report is asked in another protocol than SMTP.
+pub(super) fn is_of_other_protocol(tests: &[TestId]) -> bool {
+    tests
+        .iter()
+        .any(|id| id.test().is_some_and(|test| test.protocol().is_some()))
 }

@@ -12,12 +12,13 @@
 use std::collections::VecDeque;
 
 use super::{
-    AskingTurn, Standing, evidence,
+    evidence,
     letters::{Expects, OutgoingMessage, Turns},
     opening::ids,
     post,
     proofs::{Candidate, MessageWording, ProofMessage},
     talk::{Conversation, DialogueDraft, Round},
+    turn::{AskingTurn, PartStatus},
 };
 use crate::{
     catalogue::{self, Credentials, Mechanism, RelayTest, TestRole, Words},
@@ -58,15 +59,15 @@ impl SmugglingTexts {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             if let Some(letter) = &mut self.sending {
-                if letter.poll(turn, 0, &mut self.turns) == Standing::Waits {
-                    return Standing::Waits;
+                if letter.poll(turn, 0, &mut self.turns) == PartStatus::Waits {
+                    return PartStatus::Waits;
                 }
                 self.sending = None;
             }
-            let Some((path, way, test)) = self.waiting.pop_front() else { return Standing::Over };
+            let Some((path, way, test)) = self.waiting.pop_front() else { return PartStatus::Over };
             self.sending = text(turn, path, way, test);
         }
     }
@@ -115,16 +116,16 @@ impl Bounce {
     }
 
     /// Does what can be done now; notes the bounce to wait for in the place of the message.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
-        if self.letter.poll(turn, 0, &mut self.turns) == Standing::Waits {
-            return Standing::Waits;
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
+        if self.letter.poll(turn, 0, &mut self.turns) == PartStatus::Waits {
+            return PartStatus::Waits;
         }
         let message = (self.path, self.test.number, Role::Recipient);
         if turn.awaited.remove(&message) {
             turn.awaited
                 .insert((self.path, self.test.number, Role::Sender));
         }
-        Standing::Over
+        PartStatus::Over
     }
 }
 
@@ -180,12 +181,12 @@ impl User {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             if let Some(trying) = &mut self.trying {
                 let is_over = match trying {
                     Trying::Message(letter) => {
-                        letter.poll(turn, 0, &mut self.turns) == Standing::Over
+                        letter.poll(turn, 0, &mut self.turns) == PartStatus::Over
                     }
                     Trying::Recipient(asked) => {
                         let (round, talk) = &mut **asked;
@@ -193,14 +194,14 @@ impl User {
                     }
                 };
                 if !is_over {
-                    return Standing::Waits;
+                    return PartStatus::Waits;
                 }
                 self.trying = None;
                 if self.has_an_answer(turn) {
                     self.mechanisms.clear();
                 }
             }
-            let Some(mechanism) = self.mechanisms.pop_front() else { return Standing::Over };
+            let Some(mechanism) = self.mechanisms.pop_front() else { return PartStatus::Over };
             self.trying = self.with(turn, mechanism);
             if self.trying.is_none() {
                 self.mechanisms.clear();

@@ -16,7 +16,13 @@
 
 use std::collections::VecDeque;
 
-use super::{AskingTurn, Standing, evidence, opening::ids, order, scouts::PathAsking};
+use super::{
+    evidence,
+    opening::ids,
+    order,
+    scouts::PathAsking,
+    turn::{AskingTurn, PartStatus},
+};
 use crate::{
     catalogue::RelayTest,
     check::verdict::{self, Weight},
@@ -49,17 +55,17 @@ impl HostAsking {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             match &mut self.phase {
                 HostPhase::First(Some((path, asking))) => {
-                    if asking.poll(turn) == Standing::Waits {
-                        return Standing::Waits;
+                    if asking.poll(turn) == PartStatus::Waits {
+                        return PartStatus::Waits;
                     }
                     let path = *path;
                     if !turn.todo.is_empty() {
                         // What the path has recorded last must be in the report.
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     }
                     self.phase = match evidence::has_spoken(turn.report, path) {
                         true => further(path, std::mem::take(&mut self.waiting)),
@@ -67,20 +73,26 @@ impl HostAsking {
                     };
                 }
                 HostPhase::First(None) => {
-                    let Some((path, way)) = self.waiting.pop_front() else { return Standing::Over };
+                    let Some((path, way)) = self.waiting.pop_front() else {
+                        return PartStatus::Over;
+                    };
                     let tests = turn.request.tests.clone();
                     turn.record(Event::TestsAdded { path, tests: ids(&tests) });
                     let asking = PathAsking::new(turn, path, way, tests);
                     self.phase = HostPhase::First(Some((path, Box::new(asking))));
                 }
                 HostPhase::Further { first, ports, running } => {
-                    running.retain_mut(|port| port.poll(turn, *first) == Standing::Waits);
+                    running.retain_mut(|port| port.poll(turn, *first) == PartStatus::Waits);
                     if running.len() < AT_ONCE
                         && let Some(paths) = ports.pop_front()
                     {
                         running.push(Port { paths, asking: None });
                     } else {
-                        return if running.is_empty() { Standing::Over } else { Standing::Waits };
+                        return if running.is_empty() {
+                            PartStatus::Over
+                        } else {
+                            PartStatus::Waits
+                        };
                     }
                 }
             }
@@ -129,22 +141,22 @@ enum FurtherPart {
 }
 
 impl Port {
-    fn poll(&mut self, turn: &mut AskingTurn<'_>, first: PathId) -> Standing {
+    fn poll(&mut self, turn: &mut AskingTurn<'_>, first: PathId) -> PartStatus {
         loop {
             let Some(further) = &mut self.asking else {
-                let Some((path, way)) = self.paths.pop_front() else { return Standing::Over };
+                let Some((path, way)) = self.paths.pop_front() else { return PartStatus::Over };
                 if !turn.todo.is_empty() {
                     self.paths.push_front((path, way));
-                    return Standing::Waits;
+                    return PartStatus::Waits;
                 }
                 self.asking = begin(turn, path, way);
                 continue;
             };
-            if further.asking.poll(turn) == Standing::Waits {
-                return Standing::Waits;
+            if further.asking.poll(turn) == PartStatus::Waits {
+                return PartStatus::Waits;
             }
             if !turn.todo.is_empty() {
-                return Standing::Waits;
+                return PartStatus::Waits;
             }
             let rest = match further.part {
                 FurtherPart::Plain => rest(turn, first, further.path, &further.way),

@@ -9,10 +9,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    AskingTurn, Standing, evidence,
+    evidence,
     proofs::{self, MessageParticulars, MessageWording, ProofMessage},
     senders,
     talk::{Conversation, DialogueDraft, Round},
+    turn::{AskingTurn, PartStatus},
     words,
 };
 use crate::{
@@ -110,23 +111,23 @@ impl OutgoingMessage {
         turn: &mut AskingTurn<'_>,
         number: usize,
         turns: &mut Turns,
-    ) -> Standing {
+    ) -> PartStatus {
         loop {
             match &mut self.state {
                 MessageState::Idle => match self.scheduler.next(turn.now.elapsed) {
-                    Action::Finish => return Standing::Over,
+                    Action::Finish => return PartStatus::Over,
                     Action::Start(start) => {
                         turns.0.push_back(number);
                         self.state = MessageState::AwaitsTurn { attempt: start.attempt };
                     }
                     Action::Wait { until, why, .. } => {
                         turn.announce(&mut self.announced, self.round.path, until, why);
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     }
                 },
                 MessageState::AwaitsTurn { attempt } => {
                     if turns.0.front() != Some(&number) {
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     }
                     let plan = DialogueDraft {
                         attempt: *attempt,
@@ -138,7 +139,7 @@ impl OutgoingMessage {
                 }
                 MessageState::Talks(talk) => {
                     let Some(dialogue) = talk.poll(turn, &mut self.round) else {
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     };
                     turns.0.pop_front();
                     turn.moved = true;

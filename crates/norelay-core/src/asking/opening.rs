@@ -1,6 +1,10 @@
 //! How a run begins: the events that say what will be done, before anything is asked.
 
-use super::{Means, Request, order, protocols, words};
+use super::{
+    evidence, order,
+    request::{Means, Request},
+    words,
+};
 use crate::{
     catalogue::RelayTest,
     event::{Event, MailExchanger, Path, Run},
@@ -77,7 +81,7 @@ pub(super) fn paths_added(request: &Request, hosts: &[Vec<(PathId, Path)>]) -> V
 pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
     let mut hosts: Vec<Vec<(PathId, Path)>> = Vec::new();
     for path in report.paths() {
-        if protocols::is_of_other_protocol(&path.facts.tests) {
+        if evidence::is_of_other_protocol(&path.facts.tests) {
             continue;
         }
         let (id, path) = (path.id, path.way().clone());
@@ -87,4 +91,24 @@ pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
         }
     }
     hosts
+}
+
+/// The hosts of paths, with their addresses.
+#[must_use]
+pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
+    let mut exchangers: Vec<MailExchanger> = Vec::new();
+    for (way, _) in paths {
+        match exchangers
+            .iter_mut()
+            .find(|exchanger| exchanger.name == way.host)
+        {
+            Some(known) if known.addresses.contains(&way.address) => {}
+            Some(known) => known.addresses.push(way.address),
+            None => {
+                let (name, addresses) = (way.host.clone(), vec![way.address]);
+                exchangers.push(MailExchanger { name, preference: None, addresses });
+            }
+        }
+    }
+    exchangers
 }

@@ -1,7 +1,7 @@
 //! Which test comes first on a path, and which tests every path gets. The catalogue's columns say
 //! both.
 
-use super::Request;
+use super::request::Request;
 use crate::{
     catalogue::{AskedOn, RelayTest, TestRole},
     smtp::Security,

@@ -4,11 +4,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    AskingTurn, Standing,
     letters::{self, OutgoingMessage, Turns},
     proofs::{self, Candidate, MessageWording, ProofMessage},
     senders,
     talk::Round,
+    turn::{AskingTurn, PartStatus},
 };
 use crate::{
     catalogue::RelayTest,
@@ -74,10 +74,10 @@ impl ProofMail {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             if self.sending.is_empty() && !self.begin_next(turn) {
-                return Standing::Over;
+                return PartStatus::Over;
             }
             let mut sending = std::mem::take(&mut self.sending);
             sending.retain_mut(|(number, sending)| {
@@ -96,7 +96,7 @@ impl ProofMail {
             });
             self.sending = sending;
             if !self.sending.is_empty() {
-                return Standing::Waits;
+                return PartStatus::Waits;
             }
         }
     }
@@ -132,7 +132,7 @@ impl Sending {
         deadline: Duration,
     ) -> Option<Fate> {
         loop {
-            if self.letter.poll(turn, number, turns) == Standing::Waits {
+            if self.letter.poll(turn, number, turns) == PartStatus::Waits {
                 return None;
             }
             let is_filtered = self.wording == MessageWording::Plain

@@ -8,16 +8,18 @@
 use std::collections::VecDeque;
 
 use super::{
-    AskingTurn, Do, Handshake, PlannedDialogue, Request, Saying, Standing,
+    action::{Do, Handshake, PlannedDialogue, Saying},
     connections::NewConnection,
     evidence, letters,
     opening::{MAX_PATHS, ids},
     proofs::{Candidate, MessageWording, ProofMessage},
+    request::Request,
     scouts::PathAsking,
     talk::Round,
+    turn::{AskingTurn, PartStatus},
 };
 use crate::{
-    catalogue::{RelayTest, TestId},
+    catalogue::RelayTest,
     check::Outcome,
     event::{Event, MailExchanger, Path},
     octets::Octets,
@@ -28,16 +30,9 @@ use crate::{
     token::Role,
 };
 
-/// True if a path of a report is asked in another protocol than SMTP.
-pub(super) fn is_of_other_protocol(tests: &[TestId]) -> bool {
-    tests
-        .iter()
-        .any(|id| id.test().is_some_and(|test| test.protocol().is_some()))
-}
-
 /// The messages in other protocols that were accepted, which must arrive if they are relayed.
-pub(super) fn accepted(report: &Report) -> super::Awaited {
-    let mut awaited = super::Awaited::new();
+pub(super) fn accepted(report: &Report) -> super::turn::Awaited {
+    let mut awaited = super::turn::Awaited::new();
     for dialogue in report.dialogues.values() {
         let test = dialogue.tests.first().and_then(|id| id.test());
         let Some(test) = test.filter(|test| test.protocol().is_some()) else { continue };
@@ -103,9 +98,13 @@ impl Delivery {
         Some(Self(dialogue))
     }
 
-    /// [`Standing::Over`] once the connection is over.
-    pub fn poll(&self, turn: &mut AskingTurn<'_>) -> Standing {
-        if turn.connections.take_end(self.0).is_some() { Standing::Over } else { Standing::Waits }
+    /// [`PartStatus::Over`] once the connection is over.
+    pub fn poll(&self, turn: &mut AskingTurn<'_>) -> PartStatus {
+        if turn.connections.take_end(self.0).is_some() {
+            PartStatus::Over
+        } else {
+            PartStatus::Waits
+        }
     }
 }
 
@@ -157,25 +156,27 @@ impl Ports {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             match std::mem::replace(&mut self.phase, PortPhase::Idle) {
                 PortPhase::Idle => {
-                    let Some((way, test)) = self.waiting.pop_front() else { return Standing::Over };
+                    let Some((way, test)) = self.waiting.pop_front() else {
+                        return PartStatus::Over;
+                    };
                     self.phase = begin(turn, way, test);
                 }
                 PortPhase::Knocked(way, test) => match turn.knock.take() {
                     None => {
                         self.phase = PortPhase::Knocked(way, test);
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     }
                     Some(false) => {}
                     Some(true) => self.phase = add(turn, way, test),
                 },
                 PortPhase::Asked(mut asking) => {
-                    if asking.poll(turn) == Standing::Waits {
+                    if asking.poll(turn) == PartStatus::Waits {
                         self.phase = PortPhase::Asked(asking);
-                        return Standing::Waits;
+                        return PartStatus::Waits;
                     }
                 }
             }

@@ -18,12 +18,12 @@
 use std::time::Duration;
 
 use super::{
-    AskingTurn, Standing,
     batch::{self, Batch, Course, MAX_IRREGULAR, Memory},
     evidence, order,
     protocols::Delivery,
     sharing,
     talk::Round,
+    turn::{AskingTurn, PartStatus},
 };
 use crate::{
     catalogue::RelayTest,
@@ -98,32 +98,32 @@ impl PathAsking {
     }
 
     /// Does what can be done now.
-    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
-        if self.poll_deliveries(turn) == Standing::Waits {
-            return Standing::Waits;
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
+        if self.poll_deliveries(turn) == PartStatus::Waits {
+            return PartStatus::Waits;
         }
         loop {
             let phase = std::mem::replace(&mut self.phase, PathPhase::Over);
             let (phase, course) = self.advance(turn, phase);
             self.phase = phase;
             match course {
-                Advance::Waits => return Standing::Waits,
-                Advance::Moved if matches!(self.phase, PathPhase::Over) => return Standing::Over,
+                Advance::Waits => return PartStatus::Waits,
+                Advance::Moved if matches!(self.phase, PathPhase::Over) => return PartStatus::Over,
                 Advance::Moved => {}
             }
         }
     }
 
-    fn poll_deliveries(&mut self, turn: &mut AskingTurn<'_>) -> Standing {
+    fn poll_deliveries(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         loop {
             if let Some(delivery) = &mut self.delivery {
-                if delivery.poll(turn) == Standing::Waits {
-                    return Standing::Waits;
+                if delivery.poll(turn) == PartStatus::Waits {
+                    return PartStatus::Waits;
                 }
                 self.delivery = None;
             }
             if self.deliveries.is_empty() {
-                return Standing::Over;
+                return PartStatus::Over;
             }
             let test = self.deliveries.remove(0);
             self.delivery = Delivery::begin(turn, &self.memory.round, test);

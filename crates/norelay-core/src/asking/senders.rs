@@ -19,9 +19,6 @@ use crate::{
     smtp::{Cause, Stage},
 };
 
-/// The tag of the note that a sender was replaced on a path: the template and its replacement.
-pub(super) const SUBSTITUTED: &str = "sender_refused";
-
 /// The templates of reverse-paths that the server of a path rejects on their own account.
 #[derive(Debug, Default)]
 pub(super) struct RejectedSenders(BTreeSet<&'static str>);
@@ -41,7 +38,7 @@ impl RejectedSenders {
     pub fn add(&mut self, path: PathId, test: &RelayTest) -> Option<Event> {
         self.0.insert(test.reverse_path).then(|| Event::Noted {
             path: Some(path),
-            tag: SUBSTITUTED.to_owned(),
+            tag: evidence::SUBSTITUTED.to_owned(),
             arguments: vec![test.reverse_path.into(), FOREIGN_SENDER.into()],
         })
     }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::{
-    AskingTurn, Do, HANDSHAKE_TOO_LONG, Handshake, PlannedDialogue, Saying,
+    action::{Do, HANDSHAKE_TOO_LONG, Handshake, PlannedDialogue, Saying},
     connections::{NewConnection, RoundId},
     evidence,
     sharing::Further,
+    turn::AskingTurn,
 };
 use crate::{
     catalogue::RelayTest,
@@ -215,7 +216,7 @@ impl AskingTurn<'_> {
         let pace = self
             .paces
             .entry(address)
-            .or_insert_with(|| crate::pace::Pace::new(super::SLOW.0, super::SLOW.1));
+            .or_insert_with(|| crate::pace::Pace::new(super::turn::SLOW.0, super::turn::SLOW.1));
         pace.take(rejections, self.now.elapsed)
     }
 

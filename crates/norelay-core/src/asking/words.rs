@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{Means, Request};
+use super::request::{Means, Request};
 use crate::{
     catalogue::{Certificate, RelayTest, Words},
     event::{MailExchanger, Path},

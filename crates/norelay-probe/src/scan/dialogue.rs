@@ -10,7 +10,7 @@ use norelay_core::{
 
 use super::run::{Identities, LiveRun};
 use crate::{
-    drive::{Said, drive},
+    drive::{SaidInSmtp, drive},
     handover::hand_over,
     network::Network,
     secure::{
@@ -36,7 +36,7 @@ pub async fn have<N: Network>(run: &Arc<LiveRun<N>>, planned: &PlannedDialogue) 
 async fn talk<N: Network>(
     run: &Arc<LiveRun<N>>,
     planned: &PlannedDialogue,
-    said: Said,
+    said: SaidInSmtp,
 ) -> Option<String> {
     let (network, recorder, oversight) = (run.network.clone(), &run.recorder, &**run);
     match &planned.handshake {

@@ -1,0 +1,163 @@
+//! The stages of a run, one after another: the hosts, the ports of other protocols, the proofs, and
+//! what is asked after them.
+
+use std::collections::VecDeque;
+
+use super::{
+    action::{Agenda, Do, Moment},
+    arrivals::Arrivals,
+    extras::{Bounce, SmugglingTexts, User},
+    hosts::HostAsking,
+    opening,
+    post::ProofMail,
+    protocols::{self, Ports},
+    scouts::PathAsking,
+    turn::{AskingTurn, Desk, PartStatus},
+    words,
+};
+use crate::{
+    catalogue::RelayTest,
+    event::{Event, Path},
+    path::PathId,
+    report::Report,
+};
+
+/// What is being asked.
+#[derive(Debug)]
+pub(super) enum RunStage {
+    /// All hosts, side by side.
+    Hosts(Vec<HostAsking>),
+    /// Certain tests on certain paths, one after another.
+    Paths(PathTests, Option<Box<PathAsking>>),
+    /// The ports of other protocols.
+    Ports(Ports),
+    /// The messages that prove.
+    Proofs(ProofMail),
+    /// Texts that may become two messages.
+    Texts(Box<SmugglingTexts>),
+    /// A message to a made-up user.
+    Bounce(Option<Box<Bounce>>),
+    /// A user who authenticates.
+    User(Option<Box<User>>),
+    /// What was sent may still arrive.
+    Arrivals(Option<Arrivals>),
+    /// Everything is asked.
+    Over,
+}
+
+impl RunStage {
+    /// Does what can be done now in this stage.
+    pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
+        match self {
+            Self::Hosts(hosts) => {
+                hosts.retain_mut(|host| host.poll(turn) == PartStatus::Waits);
+                if hosts.is_empty() { PartStatus::Over } else { PartStatus::Waits }
+            }
+            Self::Paths(waiting, asking) => poll_paths(turn, waiting, asking),
+            Self::Ports(ports) => ports.poll(turn),
+            Self::Proofs(post) => post.poll(turn),
+            Self::Texts(texts) => texts.poll(turn),
+            Self::Bounce(bounce) => bounce
+                .as_mut()
+                .map_or(PartStatus::Over, |bounce| bounce.poll(turn)),
+            Self::User(user) => user
+                .as_mut()
+                .map_or(PartStatus::Over, |user| user.poll(turn)),
+            Self::Arrivals(wait) => wait
+                .as_mut()
+                .map_or(PartStatus::Over, |wait| wait.poll(turn)),
+            Self::Over => PartStatus::Over,
+        }
+    }
+}
+
+/// Certain tests on certain paths, with the number of each path.
+type PathTests = VecDeque<(PathId, Path, Vec<&'static RelayTest>)>;
+
+/// Asks one path after another.
+fn poll_paths(
+    turn: &mut AskingTurn<'_>,
+    waiting: &mut PathTests,
+    asking: &mut Option<Box<PathAsking>>,
+) -> PartStatus {
+    loop {
+        if let Some(path) = asking
+            && path.poll(turn) == PartStatus::Waits
+        {
+            return PartStatus::Waits;
+        }
+        let Some((path, way, tests)) = waiting.pop_front() else { return PartStatus::Over };
+        *asking = Some(Box::new(PathAsking::new(turn, path, way, tests)));
+    }
+}
+
+impl Desk {
+    /// The stage after this one; stages that have nothing to do are skipped.
+    pub fn following(&mut self, stage: &RunStage, report: &Report, now: Moment) -> RunStage {
+        if let RunStage::Hosts(_) = stage {
+            let (exchangers, tests) = (&self.exchangers, &self.other_protocols);
+            let ports = Ports::of(&self.request, exchangers, tests);
+            return RunStage::Ports(ports);
+        }
+        if let RunStage::Paths(..) | RunStage::Ports(_) = stage {
+            self.awaited = protocols::accepted(report);
+        }
+        let mut turn = self.turn(report, now);
+        match stage {
+            RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_)
+                if turn.means.receiving =>
+            {
+                RunStage::Proofs(ProofMail::new(&mut turn))
+            }
+            RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_) | RunStage::Proofs(_) => {
+                RunStage::Texts(Box::new(SmugglingTexts::new(&turn)))
+            }
+            RunStage::Texts(_) => RunStage::Bounce(Bounce::new(&mut turn).map(Box::new)),
+            RunStage::Bounce(_) => RunStage::User(User::new(&mut turn).map(Box::new)),
+            RunStage::User(_) => RunStage::Arrivals(Arrivals::new(&mut turn)),
+            RunStage::Arrivals(_) | RunStage::Over => RunStage::Over,
+        }
+    }
+
+    /// Puts into `todo` what says that the run begins; returns the first stage.
+    pub fn begin(&mut self, agenda: Agenda, left_out: Option<String>, report: &Report) -> RunStage {
+        let mut events = Vec::new();
+        let stage = match agenda {
+            Agenda::New(_) => {
+                events.extend(self.start());
+                events.extend(left_out.map(|left_out| Event::Noted {
+                    path: None,
+                    tag: "not_asked".to_owned(),
+                    arguments: vec![left_out.as_str().into()],
+                }));
+                let hosts = opening::paths(&self.request, &self.exchangers);
+                events.extend(opening::paths_added(&self.request, &hosts));
+                RunStage::Hosts(hosts.into_iter().map(HostAsking::new).collect())
+            }
+            Agenda::Resumed => {
+                events.push(Event::Resumed);
+                let hosts = opening::paths_of(report);
+                RunStage::Hosts(hosts.into_iter().map(HostAsking::new).collect())
+            }
+            Agenda::Again(paths, note) => {
+                events.extend(self.start());
+                events.push(*note);
+                let mut asked = VecDeque::new();
+                for (path, (way, mut tests)) in PathId::all().zip(paths) {
+                    tests.retain(|test| words::lacks(&self.request, &self.means, test).is_none());
+                    let (way_added, tests_added) = (way.clone(), opening::ids(&tests));
+                    events.push(Event::PathAdded { path, way: way_added, tests: tests_added });
+                    asked.push_back((path, way, tests));
+                }
+                RunStage::Paths(asked, None)
+            }
+        };
+        self.todo
+            .extend(events.into_iter().map(|event| Do::Record(Box::new(event))));
+        stage
+    }
+
+    fn start(&self) -> [Event; 2] {
+        opening::start(&self.request, &self.means, &self.other_protocols, &self.exchangers)
+    }
+}
