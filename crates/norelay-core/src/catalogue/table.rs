@@ -539,6 +539,8 @@ tests! {
     161 "postmaster-recipient" Standard RecipientDomain Strong
         "<{sender}@{domain}>" "<postmaster@{domain}>" PLAIN,
         role ForeignPostmaster, cause PostmasterAnywhere;
+    162 "mailer-daemon-sender" Thorough Sender Strong
+        "<MAILER-DAEMON@{local_domain}>" "<{user}@{domain}>" PLAIN;
 }
 
 #[cfg(test)]
