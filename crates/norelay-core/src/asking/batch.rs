@@ -111,7 +111,9 @@ impl Batch {
             if pass.poll(turn, memory) == PartStatus::Waits {
                 return Course::Goes;
             }
-            memory.most_at_once = memory.most_at_once.min(pass.scheduler.borne());
+            if let Some(most) = pass.scheduler.most_at_once() {
+                memory.most_at_once = memory.most_at_once.min(most);
+            }
             let left = pass.left();
             let blocked = pass.scheduler.blocked().cloned();
             if left.is_empty() || blocked.is_some() {
