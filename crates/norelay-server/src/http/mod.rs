@@ -7,10 +7,12 @@
 pub mod api;
 mod extract;
 mod forwarded;
+mod guard;
+mod headers;
 pub mod metrics;
 pub mod problem;
+mod protect;
 pub mod state;
-mod throttle;
 pub mod web;
 
 use axum::{Router, middleware};
@@ -24,7 +26,7 @@ use crate::rules::budgets::Requests;
 pub fn router(state: AppState) -> Router {
     // Pages and API are one budget.
     let requests = Requests::new(&state.config.limits);
-    let api = api::router(&state, requests.clone());
+    let api = api::router(state.clone(), requests.clone());
     Router::new()
         .merge(web::router(state.clone(), requests))
         .merge(metrics::router())

@@ -125,3 +125,16 @@ impl From<Refusal> for Problem {
         }
     }
 }
+
+/// Splits off what the sender of a form can correct: a status and the sentence to show beside the
+/// form.
+///
+/// # Errors
+/// A refusal that no other input changes.
+pub fn correctable(refusal: Refusal) -> Result<(StatusCode, String), Refusal> {
+    match refusal {
+        Refusal::Malformed(why) => Ok((StatusCode::UNPROCESSABLE_ENTITY, why)),
+        Refusal::Forbidden(why) => Ok((StatusCode::FORBIDDEN, why)),
+        other => Err(other),
+    }
+}

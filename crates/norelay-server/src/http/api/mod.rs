@@ -16,13 +16,10 @@ mod stream;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
-    middleware::{self, Next},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
-use tower_http::timeout::TimeoutLayer;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -33,13 +30,27 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    http::throttle::{self, ANSWER_TIMEOUT},
-    http::{problem::Problem, state::AppState, web::guard},
+    http::{
+        guard::Objection,
+        headers,
+        problem::Problem,
+        protect::{Face, protect},
+        state::AppState,
+    },
     rules::budgets::Requests,
 };
 
 /// A request's body: a target and lists of a few names.
 const MAX_BODY: usize = 64 * 1024;
+
+/// What the layers around the API say and hold.
+const FACE: Face = Face {
+    max_body: MAX_BODY,
+    headers: headers::OF_API,
+    uncounted: None,
+    refused,
+    turned_away: |_, problem| problem.into_response(),
+};
 
 /// What the document says that no handler says.
 #[derive(OpenApi)]
@@ -111,9 +122,9 @@ pub fn document() -> openapi::OpenApi {
 }
 
 /// The API's routes, to be nested under `/api/v1`.
-pub fn router(state: &AppState, requests: Requests) -> Router<AppState> {
-    let (router, _) = routes().split_for_parts();
-    router
+pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
+    let (routes, _) = routes().split_for_parts();
+    let routes = routes
         .route("/openapi.json", get(async || Json(document())))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "There is no such resource: see /api.")
@@ -123,56 +134,20 @@ pub fn router(state: &AppState, requests: Requests) -> Router<AppState> {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This resource has other methods: see /api.",
             )
-        })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
-        .layer(middleware::from_fn_with_state((state.clone(), requests), turn_away))
-        .layer(middleware::from_fn_with_state(state.clone(), guard))
-        .layer(middleware::map_response(with_headers))
+        });
+    protect(routes, state, requests, FACE)
 }
 
-async fn turn_away(
-    State((state, requests)): State<(AppState, Requests)>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    throttle::turn_away(&state, &requests, request, next).await
-}
-
-/// Refuses what another site's page sends, and names that aren't ours, as for pages.
-async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let host = guard::host_of(request.headers(), request.uri());
-    if !state.config.public
-        && !host
-            .as_deref()
-            .is_none_or(|host| guard::is_ours(&state.config, host))
-    {
-        let says = "This is a private service: it answers to addresses, to localhost, and to the \
-                    names in its settings.";
-        return Problem::new(StatusCode::MISDIRECTED_REQUEST, says).into_response();
-    }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes
-        && !guard::is_same_origin(request.headers(), host.as_deref(), state.config.url.as_deref())
-    {
-        return Problem::new(
-            StatusCode::FORBIDDEN,
-            "This request was sent by another site's page.",
-        )
-        .into_response();
-    }
-    next.run(request).await
-}
-
-async fn with_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
-        (header::HeaderName::from_static("x-robots-tag"), "noindex"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+fn refused(_: &AppState, objection: Objection) -> Response {
+    let (status, says) = match objection {
+        Objection::NotOurName => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "This is a private service: it answers to addresses, to localhost, and to the names in \
+             its settings.",
+        ),
+        Objection::OtherSite => {
+            (StatusCode::FORBIDDEN, "This request was sent by another site's page.")
+        }
+    };
+    Problem::new(status, says).into_response()
 }

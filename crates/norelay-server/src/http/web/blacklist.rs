@@ -13,7 +13,7 @@ use askama::Template;
 use axum::{
     Extension, Form,
     extract::{Query, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::Response,
 };
 use jiff::Timestamp;
@@ -25,9 +25,9 @@ use norelay_render::way_off::advice;
 use serde::Deserialize;
 
 use super::{
-    Pages,
+    pages::Pages,
+    problem_page,
     shell::{self, Shell},
-    start,
     view::{
         in_settings,
         mark::{self, Mark},
@@ -35,8 +35,8 @@ use super::{
     },
 };
 use crate::{
-    http::state::AppState,
-    rules::{client::Asker, refusal::Refusal},
+    http::{headers::no_store, problem::correctable, state::AppState},
+    rules::client::Asker,
     run::lookups::{Lookup, RelayTest},
     store::JobId,
 };
@@ -128,13 +128,10 @@ pub async fn look_up(
 ) -> Response {
     match pages.lookups.look_up(&asker, &asked.target).await {
         Ok(lookup) => page(&state, &asked, StatusCode::OK, "", Some(&lookup)).await,
-        Err(Refusal::Malformed(why)) => {
-            page(&state, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why, None).await
-        }
-        Err(Refusal::Forbidden(why)) => {
-            page(&state, &asked, StatusCode::FORBIDDEN, &why, None).await
-        }
-        Err(refusal) => start::refused(&state, refusal),
+        Err(refusal) => match correctable(refusal) {
+            Ok((status, why)) => page(&state, &asked, status, &why, None).await,
+            Err(refusal) => problem_page::refused(&state, refusal),
+        },
     }
 }
 
@@ -174,11 +171,7 @@ async fn page(
         test_first: (is_listed && relay.is_none()).then_some(asked.target.trim()),
         results,
     };
-    let mut response = shell::page(status, &page);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    no_store(shell::page(status, &page))
 }
 
 /// So many lists that could not tell are shown one by one, whether they matter or not.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::check::Verdict;
 
 use super::{
-    Pages,
+    pages::Pages,
     shell::{self, Shell},
     view::{
         mark::{self, Mark},

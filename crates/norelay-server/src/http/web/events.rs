@@ -24,12 +24,11 @@ use serde::Deserialize;
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    Pages,
     fold::{Fold, Unshown},
+    of_job::job_of,
+    pages::Pages,
     parts::Rendered,
     problem_page,
-    result::job_of,
-    start,
     view::Phase,
 };
 use crate::{http::state::AppState, rules::client::Asker};
@@ -61,12 +60,12 @@ pub async fn live(
     };
     let place = match state.runs.stream_place(&asker) {
         Ok(place) => place,
-        Err(refusal) => return start::refused(&state, refusal),
+        Err(refusal) => return problem_page::refused(&state, refusal),
     };
     let fold = pages.folds.of(job.id);
-    let receiver = fold.watch(&state).await;
+    let receiver = watch_fold(&fold, &state).await;
     if let Err(error) = fold.rendered(&state, &job).await {
-        return unshown(&state, &error);
+        return problem_page::unshown(&state, &error);
     }
     let last = headers
         .get("last-event-id")
@@ -80,15 +79,13 @@ pub async fn live(
     ([("x-accel-buffering", "no"), ("cache-control", "no-store")], stream).into_response()
 }
 
-/// A page for a result that can't be shown.
-pub fn unshown(state: &AppState, error: &Unshown) -> Response {
-    match error {
-        Unshown::Store(error) => problem_page::of_store(state, error),
-        Unshown::Template(error) => {
-            tracing::error!(%error, "a result could not be rendered");
-            problem_page::fault(state)
-        }
+/// Watches a result, and has a task follow the run for as long as anybody watches.
+async fn watch_fold(fold: &Arc<Fold>, state: &AppState) -> watch::Receiver<Arc<Rendered>> {
+    let (receiver, is_to_be_followed) = fold.watch().await;
+    if is_to_be_followed {
+        tokio::spawn(drive(Arc::clone(fold), state.clone()));
     }
+    receiver
 }
 
 /// What one reader gets: what changed after `after`, then each change, then the end.
@@ -142,7 +139,7 @@ fn over(seq: i64) -> Event {
 }
 
 /// Follows a run for as long as it lasts and anybody watches.
-pub async fn drive(fold: Arc<Fold>, state: AppState) {
+async fn drive(fold: Arc<Fold>, state: AppState) {
     let mut events = Box::pin(
         state
             .runs

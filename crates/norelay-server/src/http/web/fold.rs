@@ -206,15 +206,14 @@ impl Fold {
         Ok(())
     }
 
-    /// Watches a result, and has a task follow the run for as long as anybody watches.
-    pub async fn watch(self: &Arc<Self>, state: &AppState) -> watch::Receiver<Arc<Rendered>> {
+    /// Watches a result. Also says whether the caller must follow the run, because nobody else
+    /// does.
+    pub async fn watch(&self) -> (watch::Receiver<Arc<Rendered>>, bool) {
         let receiver = self.shown.subscribe();
         let mut inner = self.inner.lock().await;
-        if !inner.driven && inner.phase != Phase::Over {
-            inner.driven = true;
-            tokio::spawn(super::events::drive(Arc::clone(self), state.clone()));
-        }
-        receiver
+        let is_to_be_followed = !inner.driven && inner.phase != Phase::Over;
+        inner.driven |= is_to_be_followed;
+        (receiver, is_to_be_followed)
     }
 
     /// The job.

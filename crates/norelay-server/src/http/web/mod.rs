@@ -15,9 +15,10 @@ mod documents;
 mod events;
 mod fix;
 mod fold;
-pub(crate) mod guard;
 mod markdown;
+mod of_job;
 mod opt_out_page;
+mod pages;
 mod parts;
 mod problem_page;
 pub mod result;
@@ -28,55 +29,35 @@ pub mod view;
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::{self, Next},
-    response::Response,
     routing::{get, post},
 };
-use jiff::Timestamp;
-use tower_http::timeout::TimeoutLayer;
 
-use crate::http::throttle::{self, ANSWER_TIMEOUT};
-use crate::{http::state::AppState, rules::budgets::Requests, run::lookups::Lookups};
+use self::pages::Pages;
+use crate::{
+    http::{
+        headers,
+        protect::{Face, protect},
+        state::AppState,
+    },
+    rules::budgets::Requests,
+};
 
 /// A form has a target and a few words.
 const MOST_OF_A_FORM: usize = 16 * 1024;
 
-/// Only what is ours, and nothing inline. `trusted-types` names the one place in our script that
-/// makes markup.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for \
-     'script'; trusted-types norelay";
-
-/// What the pages keep between requests; cheap to clone.
-#[derive(Clone)]
-pub struct Pages {
-    folds: fold::Folds,
-    lookups: Lookups,
-    since: Timestamp,
-}
-
-impl Pages {
-    /// The address of the service, without a slash at the end.
-    fn url(&self, state: &AppState) -> String {
-        state
-            .config
-            .url
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", state.config.listen))
-    }
-}
+/// What the layers around the pages say and hold.
+const FACE: Face = Face {
+    max_body: MOST_OF_A_FORM,
+    headers: headers::OF_PAGES,
+    // What belongs to a page and is kept by browsers.
+    uncounted: Some("/assets/"),
+    refused: problem_page::not_served,
+    turned_away: problem_page::of_api,
+};
 
 /// The pages' routes.
 pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
-    let pages = Pages {
-        folds: fold::Folds::default(),
-        lookups: Lookups::new(state.config.clone(), state.runs.permission().clone()),
-        since: Timestamp::now(),
-    };
-    Router::new()
+    let routes = Router::new()
         .route("/", get(start::home).post(start::ask))
         .route("/t/{id}", get(result::show))
         .route("/t/{id}/live", get(events::live))
@@ -105,43 +86,6 @@ pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
         .route("/robots.txt", get(documents::robots))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .fallback(problem_page::fallback)
-        .layer(DefaultBodyLimit::max(MOST_OF_A_FORM))
-        .layer(Extension(pages))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
-        .layer(middleware::from_fn_with_state((state.clone(), requests), turn_away))
-        .layer(middleware::from_fn_with_state(state, guard::guard))
-        .layer(middleware::map_response(with_headers))
-}
-
-/// Who asks too often is turned away, but for what belongs to a page and is kept by browsers.
-async fn turn_away(
-    State((state, requests)): State<(AppState, Requests)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.uri().path().starts_with("/assets/") {
-        return next.run(request).await;
-    }
-    let turned = throttle::turn_away(&state, &requests, request, next).await;
-    turned.unwrap_or_else(|error| problem_page::of_api(&state, &error))
-}
-
-async fn with_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // A form's request must say where it comes from; other sites are told nothing.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), microphone=(), geolocation=(), interest-cohort=()",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+        .layer(Extension(Pages::new(&state)));
+    protect(routes, state, requests, FACE)
 }

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{
+    problem_page,
     shell::{self, Shell},
-    start,
 };
 use crate::{
     http::state::AppState,
@@ -68,7 +68,7 @@ pub async fn change(
             page(&state, StatusCode::NOT_FOUND, network, "This network has not opted out.", "")
         }
         Err(Refusal::Forbidden(why)) => page(&state, StatusCode::FORBIDDEN, network, &why, ""),
-        Err(refusal) => start::refused(&state, refusal),
+        Err(refusal) => problem_page::refused(&state, refusal),
     }
 }
 

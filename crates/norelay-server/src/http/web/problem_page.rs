@@ -8,9 +8,13 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::shell::{self, Shell};
+use super::{
+    fold::Unshown,
+    shell::{self, Shell},
+};
 use crate::{
-    http::{problem::Problem, state::AppState},
+    http::{guard::Objection, problem::Problem, state::AppState},
+    rules::refusal::Refusal,
     store::StoreError,
 };
 
@@ -30,10 +34,51 @@ pub fn problem(state: &AppState, status: StatusCode, heading: &str, says: &str) 
 }
 
 /// What the API says as a problem document, as a page.
-pub fn of_api(state: &AppState, error: &Problem) -> Response {
+pub fn of_api(state: &AppState, error: Problem) -> Response {
     match error.until {
         Some(until) => too_many(state, error.detail(), until),
         None => problem(state, error.status(), "Not permitted", error.detail()),
+    }
+}
+
+/// The page that says why something isn't done.
+pub fn refused(state: &AppState, refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Limited { why, until } => too_many(state, &why, until),
+        Refusal::Store(error) => of_store(state, &error),
+        Refusal::Malformed(why) => {
+            problem(state, StatusCode::UNPROCESSABLE_ENTITY, "This can’t be tested", &why)
+        }
+        Refusal::Forbidden(why) => problem(state, StatusCode::FORBIDDEN, "Not permitted", &why),
+    }
+}
+
+/// The page that says why the guard refuses a request.
+pub fn not_served(state: &AppState, objection: Objection) -> Response {
+    let (status, heading, says) = match objection {
+        Objection::NotOurName => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "Not the service of that name",
+            "This is a private service: it answers to the address of this machine, to localhost, \
+             and to the name in its settings.",
+        ),
+        Objection::OtherSite => (
+            StatusCode::FORBIDDEN,
+            "Sent from elsewhere",
+            "This form was sent by another site. If you meant it, start from the front page.",
+        ),
+    };
+    problem(state, status, heading, says)
+}
+
+/// A page for a result that can't be shown.
+pub fn unshown(state: &AppState, error: &Unshown) -> Response {
+    match error {
+        Unshown::Store(error) => of_store(state, error),
+        Unshown::Template(error) => {
+            tracing::error!(%error, "a result could not be rendered");
+            fault(state)
+        }
     }
 }
 

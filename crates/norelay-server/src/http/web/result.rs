@@ -14,15 +14,14 @@ use jiff::Timestamp;
 use norelay_core::{
     catalogue::{self, RelayTest},
     check::judge,
-    octets::harmless,
     path::PathId,
 };
 use norelay_render::Format;
 use serde::Deserialize;
 
 use super::{
-    Pages,
-    events::unshown,
+    of_job::{job_of, target_of},
+    pages::Pages,
     parts::Rendered,
     problem_page,
     shell::{self, Shell},
@@ -36,7 +35,7 @@ use super::{
     },
 };
 use crate::{
-    http::state::AppState,
+    http::{headers::no_store, state::AppState},
     rules::client::Asker,
     store::{Job, JobId, OnePath, Request, Stored},
 };
@@ -128,21 +127,11 @@ pub async fn show(
     }
 }
 
-/// The job of a page, or the page that says that there is none.
-pub async fn job_of(state: &AppState, id: &str) -> Result<Job, Response> {
-    let Ok(id) = id.parse() else { return Err(problem_page::not_found(state)) };
-    state
-        .store
-        .job(id)
-        .await
-        .map_err(|error| problem_page::of_store(state, &error))
-}
-
 async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: &str) -> Response {
     let fold = pages.folds.of(job.id);
     let shown = match fold.rendered(state, job).await {
         Ok(shown) => shown,
-        Err(error) => return unshown(state, &error),
+        Err(error) => return problem_page::unshown(state, &error),
     };
     let over = shown.phase == Phase::Over;
     let compared = if over { compared(state, pages, job).await } else { None };
@@ -194,18 +183,6 @@ fn tests_of(shown: &Arc<Rendered>) -> String {
     fresh
 }
 
-/// The target as it was typed, harmless to show.
-pub fn target_of(job: &Job) -> String {
-    harmless(&job.request.target)
-}
-
-fn no_store(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared> {
     let previous = state.store.previous(job).await.ok().flatten()?;
     let before = state.store.report(previous.id).await.ok()?;
@@ -248,7 +225,7 @@ async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> R
     let made = |seen: Seen| norelay_render::render(format, seen.report, seen.judgement);
     match pages.folds.of(job.id).look(state, job, made).await {
         Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
-        Err(error) => unshown(state, &error),
+        Err(error) => problem_page::unshown(state, &error),
     }
 }
 
@@ -352,7 +329,7 @@ async fn transcript_page(
 ) -> Response {
     let rows = match pages.folds.of(job.id).look(state, job, rows).await {
         Ok(rows) => rows,
-        Err(error) => return unshown(state, &error),
+        Err(error) => return problem_page::unshown(state, &error),
     };
     let part = TranscriptsPart { rows };
     if is_bare {
@@ -397,7 +374,7 @@ pub async fn again(
             // it.
             Ok(path @ Some(_)) => request.path = path,
             Ok(None) => return problem_page::not_found(&state),
-            Err(error) => return unshown(&state, &error),
+            Err(error) => return problem_page::unshown(&state, &error),
         }
     }
     start::begin(&state, &asker, request).await

@@ -12,8 +12,8 @@ use norelay_core::catalogue::Profile;
 use serde::Deserialize;
 
 use super::{
+    of_job::target_of,
     problem_page,
-    result::target_of,
     shell::{self, Shell},
     view::{
         mark::{self, Mark},
@@ -21,7 +21,7 @@ use super::{
     },
 };
 use crate::{
-    http::state::AppState,
+    http::{problem::correctable, state::AppState},
     rules::{client::Asker, refusal::Refusal},
     run::Started,
     store::{Job, JobId, Request},
@@ -141,14 +141,13 @@ pub async fn ask(
             return front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &problem).await;
         }
     };
-    match state.runs.start(&asker, request).await {
-        Err(Refusal::Malformed(why)) => {
-            front(&state, &asker, &asked, StatusCode::UNPROCESSABLE_ENTITY, &why).await
-        }
-        Err(Refusal::Forbidden(why)) => {
-            front(&state, &asker, &asked, StatusCode::FORBIDDEN, &why).await
-        }
-        outcome => begun(&state, outcome),
+    let refusal = match state.runs.start(&asker, request).await {
+        Ok(started) => return begun(&state, Ok(started)),
+        Err(refusal) => refusal,
+    };
+    match correctable(refusal) {
+        Ok((status, why)) => front(&state, &asker, &asked, status, &why).await,
+        Err(refusal) => problem_page::refused(&state, refusal),
     }
 }
 
@@ -193,24 +192,7 @@ fn begun(state: &AppState, outcome: Result<Started, Refusal>) -> Response {
     match outcome {
         Ok(Started::New(job)) => Redirect::to(&format!("/t/{}", job.id)).into_response(),
         Ok(Started::Recent(job)) => Redirect::to(&format!("/t/{}?recent", job.id)).into_response(),
-        Err(refusal) => refused(state, refusal),
-    }
-}
-
-/// The page that says why something isn't done.
-pub fn refused(state: &AppState, refusal: Refusal) -> Response {
-    match refusal {
-        Refusal::Limited { why, until } => problem_page::too_many(state, &why, until),
-        Refusal::Store(error) => problem_page::of_store(state, &error),
-        Refusal::Malformed(why) => problem_page::problem(
-            state,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "This can’t be tested",
-            &why,
-        ),
-        Refusal::Forbidden(why) => {
-            problem_page::problem(state, StatusCode::FORBIDDEN, "Not permitted", &why)
-        }
+        Err(refusal) => problem_page::refused(state, refusal),
     }
 }
 

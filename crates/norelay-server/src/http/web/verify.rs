@@ -18,12 +18,12 @@ use norelay_probe::network::Internet;
 use serde::Deserialize;
 
 use super::{
+    problem_page,
     shell::{self, Shell},
-    start,
     view::time,
 };
 use crate::{
-    http::state::AppState,
+    http::{problem::correctable, state::AppState},
     rules::{client::Asker, control::TxtRecord, mailing::Post, refusal::Refusal},
     store::Owner,
 };
@@ -170,16 +170,9 @@ impl Draft<'_> {
     }
 
     async fn refused(&self, form: &'static str, refusal: Refusal) -> Response {
-        match refusal {
-            Refusal::Malformed(why) => {
-                self.page(StatusCode::UNPROCESSABLE_ENTITY, Some((form, why)), None)
-                    .await
-            }
-            Refusal::Forbidden(why) => {
-                self.page(StatusCode::FORBIDDEN, Some((form, why)), None)
-                    .await
-            }
-            refusal => start::refused(self.state, refusal),
+        match correctable(refusal) {
+            Ok((status, why)) => self.page(status, Some((form, why)), None).await,
+            Err(refusal) => problem_page::refused(self.state, refusal),
         }
     }
 

@@ -196,7 +196,7 @@ fn progress(seen: Seen) -> Progress {
         .iter()
         .flat_map(|path| path.tests.iter().chain(&path.controls));
     let done = done
-        .filter(|judged| super::rows::is_done(seen, judged))
+        .filter(|judged| super::progress::is_done(seen, judged))
         .count();
     let waiting = seen
         .report

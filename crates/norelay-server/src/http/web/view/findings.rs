@@ -12,7 +12,7 @@ use norelay_core::{
 };
 use norelay_dns::dns_name::is_private;
 
-use super::{Seen, in_settings, ways};
+use super::{Seen, in_settings, name_of};
 
 /// More addresses than this are a farm, whose lists nobody reads.
 const MAX_ADDRESSES: usize = 8;
@@ -89,7 +89,7 @@ fn line(seen: Seen, finding: Finding, paths: &[PathId]) -> Line {
     let place = match paths {
         _ if seen.report.paths().len() < 2 => String::new(),
         [] => String::new(),
-        [path] => ways::name_of(seen.report, *path),
+        [path] => name_of(seen.report, *path),
         _ => format!("on {} paths", paths.len()),
     };
     // Other findings quote servers, whose words stay as they are.

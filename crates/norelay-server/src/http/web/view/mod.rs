@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod findings;
 pub mod mark;
 pub mod particulars;
+pub mod progress;
 pub mod rows;
 pub mod talk;
 pub mod time;
@@ -21,6 +22,7 @@ pub mod ways;
 use norelay_core::{
     check::verdict::Judgement,
     event::{Path, Wait},
+    path::PathId,
     report::Report,
     smtp::Security,
 };
@@ -56,6 +58,15 @@ pub fn path_name(way: &Path) -> String {
         Security::StartTls => format!("{place} with STARTTLS"),
         Security::Tls => format!("{place} with TLS"),
     }
+}
+
+/// What to call a path in a sentence.
+#[must_use]
+pub fn name_of(report: &Report, path: PathId) -> String {
+    report
+        .path(path)
+        .map(|path| path_name(path.way()))
+        .unwrap_or_default()
 }
 
 /// For what a run waits, as the beginning of a sentence that ends with a time.

@@ -3,7 +3,7 @@
 use norelay_core::{
     catalogue::RelayTest,
     check::{
-        Outcome, Reason, Verdict,
+        Outcome, Reason,
         verdict::{PathJudgement, TestJudgement, Weight},
     },
     octets::harmless,
@@ -17,6 +17,7 @@ use super::{
     evidence::{Proof, proof_of},
     mark::{self, Mark},
     path_name,
+    progress::{is_done, is_silent},
     talk::Talk,
     time,
 };
@@ -85,33 +86,6 @@ pub struct Group {
     pub rows: Vec<Row>,
 }
 
-/// Whether a test has the answer that it will keep, unless the server is asked again.
-#[must_use]
-pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
-    let is_asked = judged
-        .dialogues
-        .last()
-        .and_then(|number| seen.report.dialogues.get(number));
-    seen.phase == Phase::Over
-        || judged.outcome.is_answered()
-        || match is_asked {
-            Some(dialogue) => {
-                dialogue.end.is_some()
-                    && !matches!(
-                        judged.outcome,
-                        Outcome::Deferred { .. } | Outcome::Interrupted { .. }
-                    )
-            }
-            None => matches!(&judged.outcome, Outcome::NotRun { .. }) && is_left_out(seen, judged),
-        }
-}
-
-fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
-    seen.report
-        .paths()
-        .any(|path| path.facts.not_run.contains_key(&judged.test.id))
-}
-
 /// Every test of the run, in display order.
 #[must_use]
 pub fn tests(seen: Seen) -> Vec<Row> {
@@ -164,13 +138,6 @@ fn row(
         .and_then(|way| way.rank)
         .filter(|_| !is_control);
     Row { test, mark, words, weight, ways }
-}
-
-/// Whether nothing spoke on a path while another did: then its tests were not left without an
-/// answer, there was nobody to ask.
-pub fn is_silent(seen: Seen, path: &PathJudgement) -> bool {
-    let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
-    seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
 }
 
 /// `Refused`, or `Relayed on 1 of 4 paths`.

@@ -5,14 +5,14 @@ use norelay_core::{
     diagnosis, mta,
     octets::harmless,
     path::PathId,
-    report::{Dialogue, PathView, Report},
+    report::{Dialogue, PathView},
     smtp::{Security, Stage},
 };
 
 use super::{
     Phase, Seen,
     mark::{self, Mark},
-    rows::is_done,
+    progress::{is_done, is_silent},
     time,
 };
 
@@ -56,7 +56,7 @@ pub fn ways(seen: Seen) -> (Vec<Way>, Vec<Way>) {
         .map(|(path, judged)| way(seen, path, judged));
     let is_silent = |way: &Way| {
         let judged = seen.judgement.path(way.id);
-        judged.is_some_and(|judged| super::rows::is_silent(seen, judged))
+        judged.is_some_and(|judged| is_silent(seen, judged))
     };
     every.partition(|way| !is_silent(way))
 }
@@ -129,13 +129,4 @@ fn greeting(dialogue: &Dialogue) -> Option<String> {
         .first()
         .map(ToString::to_string)
         .filter(|line| !line.trim().is_empty())
-}
-
-/// What to call a path in a sentence.
-#[must_use]
-pub fn name_of(report: &Report, path: PathId) -> String {
-    report
-        .path(path)
-        .map(|path| super::path_name(path.way()))
-        .unwrap_or_default()
 }

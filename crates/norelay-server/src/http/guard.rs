@@ -12,42 +12,34 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header},
-    middleware::Next,
-    response::Response,
+    extract::Request,
+    http::{HeaderMap, Method, Uri, header},
 };
 
-use super::problem_page::problem;
-use crate::{config::Config, http::state::AppState};
+use crate::config::Config;
 
-/// Refuses forms of other pages, and names that aren't ours.
-pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let host = host_of(request.headers(), request.uri());
-    if !state.config.public
-        && !host
-            .as_deref()
-            .is_none_or(|host| is_ours(&state.config, host))
-    {
-        let says = "This is a private service: it answers to the address of this machine, to \
-                    localhost, and to the name in its settings.";
-        return problem(
-            &state,
-            StatusCode::MISDIRECTED_REQUEST,
-            "Not the service of that name",
-            says,
-        );
-    }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && !is_same_origin(request.headers(), host.as_deref(), state.config.url.as_deref()) {
-        let says =
-            "This form was sent by another site. If you meant it, start from the front page.";
-        return problem(&state, StatusCode::FORBIDDEN, "Sent from elsewhere", says);
-    }
-    next.run(request).await
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Objection {
+    /// The service is private, and the request's `Host` is none of its names.
+    NotOurName,
+    /// The request would change something, and another site's page sent it.
+    OtherSite,
 }
 
-pub(crate) fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+/// Returns why a request must be refused, if so.
+pub(super) fn objection(config: &Config, request: &Request) -> Option<Objection> {
+    let host = host_of(request.headers(), request.uri());
+    let host = host.as_deref();
+    if !config.public && host.is_some_and(|host| !is_ours(config, host)) {
+        return Some(Objection::NotOurName);
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_foreign = changes && !is_same_origin(request.headers(), host, config.url.as_deref());
+    is_foreign.then_some(Objection::OtherSite)
+}
+
+fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
@@ -55,8 +47,8 @@ pub(crate) fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     named.or_else(|| uri.authority().map(ToString::to_string))
 }
 
-/// Whether a form comes from a page of ours.
-pub(crate) fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) -> bool {
+/// True if a form comes from a page of ours.
+fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) -> bool {
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let is_from_us = |origin: &str| {
         let origin_host = origin.split_once("://").map(|(_, host)| host);
@@ -69,8 +61,8 @@ pub(crate) fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Optio
     }
 }
 
-/// Whether a `Host` is an address, `localhost` or the name in the settings.
-pub(crate) fn is_ours(config: &Config, host: &str) -> bool {
+/// True if a `Host` is an address, `localhost` or the name in the settings.
+fn is_ours(config: &Config, host: &str) -> bool {
     let name = name_of(host);
     let is_address = name.parse::<IpAddr>().is_ok()
         || name

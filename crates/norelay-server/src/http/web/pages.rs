@@ -1,0 +1,36 @@
+//! What the pages keep between requests.
+
+use jiff::Timestamp;
+
+use super::fold::Folds;
+use crate::{http::state::AppState, run::lookups::Lookups};
+
+/// What the pages keep between requests; cheap to clone.
+#[derive(Clone)]
+pub struct Pages {
+    /// The results that somebody looks at.
+    pub folds: Folds,
+    /// The look-ups in blacklists.
+    pub lookups: Lookups,
+    /// When the service was started.
+    pub since: Timestamp,
+}
+
+impl Pages {
+    /// Nothing kept yet.
+    #[must_use]
+    pub fn new(state: &AppState) -> Self {
+        let lookups = Lookups::new(state.config.clone(), state.runs.permission().clone());
+        Self { folds: Folds::default(), lookups, since: Timestamp::now() }
+    }
+
+    /// The address of the service, without a slash at the end.
+    #[must_use]
+    pub fn url(&self, state: &AppState) -> String {
+        state
+            .config
+            .url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", state.config.listen))
+    }
+}
