@@ -28,6 +28,9 @@ use super::view::{
 /// line.
 const INLINE: usize = 24 * 1024;
 
+/// The id of the part that lists the tests.
+const LIST: &str = "tests";
+
 /// One part of a page.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -39,6 +42,8 @@ pub struct Part {
     pub since: i64,
     /// The part that it stands in, if one.
     pub within: Option<&'static str>,
+    /// The numbers of the tests that are parts within this one, in their order.
+    holds: Vec<u8>,
 }
 
 /// A result, rendered.
@@ -144,30 +149,26 @@ pub fn render(
     let over = seen.phase == Phase::Over;
     let card = card::card(seen);
     let say = announcement(&card);
-    let mut made: Vec<(String, String, Option<&'static str>)> = vec![
-        ("verdict".to_owned(), VerdictPart { card }.render()?, None),
-        (
-            "advice".to_owned(),
-            AdvicePart {
-                open: seen.judgement.verdict == Verdict::OpenRelay,
-                steps: advice::steps(seen),
-                causes: advice::causes(seen),
-            }
-            .render()?,
-            None,
-        ),
-        ("paths".to_owned(), render_paths(id, seen, over)?, None),
+    let advice = AdvicePart {
+        open: seen.judgement.verdict == Verdict::OpenRelay,
+        steps: advice::steps(seen),
+        causes: advice::causes(seen),
+    };
+    let mut made = vec![
+        Made::alone("verdict", VerdictPart { card }.render()?),
+        Made::alone("advice", advice.render()?),
+        Made::alone("paths", render_paths(id, seen, over)?),
     ];
     let list = render_tests(id, seen, &mut made)?;
-    made.push(("tests".to_owned(), list, None));
+    made.push(list);
     let found = if over { findings::of(seen) } else { Findings::default() };
     let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
-    made.push(("beside".to_owned(), BesidePart { id, found, techniques }.render()?, None));
+    made.push(Made::alone("beside", BesidePart { id, found, techniques }.render()?));
     let facts = particulars::particulars(seen);
-    made.push(("particulars".to_owned(), ParticularsPart { facts }.render()?, None));
+    made.push(Made::alone("particulars", ParticularsPart { facts }.render()?));
     let parts = made
         .into_iter()
-        .map(|(id, html, within)| dated(id, html, within, seq, before))
+        .map(|part| part.dated(seq, before))
         .collect();
     Ok(Rendered { seq, phase: seen.phase, say, parts })
 }
@@ -177,42 +178,42 @@ fn render_paths(id: &str, seen: Seen, over: bool) -> Result<String, askama::Erro
     PathsPart { id, ways, silent, over }.render()
 }
 
-fn dated(
+/// A part that was rendered just now.
+struct Made {
     id: String,
     html: String,
     within: Option<&'static str>,
-    seq: i64,
-    before: Option<&Rendered>,
-) -> Part {
-    let old = before.and_then(|before| before.parts.iter().find(|part| part.id == id));
-    match old {
-        Some(old) if is_same(old, &html) => {
-            Part { html: html.into(), since: old.since, ..old.clone() }
-        }
-        _ => Part { id, html: html.into(), since: seq, within },
-    }
+    holds: Vec<u8>,
 }
 
-/// The list of tests is the same while it holds the same tests: each of them is a part of its own.
-fn is_same(old: &Part, html: &str) -> bool {
-    if old.id != "tests" {
-        return &*old.html == html;
+impl Made {
+    /// A part that stands in no other and holds none.
+    fn alone(id: &str, html: String) -> Self {
+        Self { id: id.to_owned(), html, within: None, holds: Vec::new() }
     }
-    let holders = |html: &str| -> Vec<String> {
-        let after = html.split("<div id=\"r").skip(1);
-        after
-            .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
-            .collect()
-    };
-    holders(&old.html) == holders(html)
+
+    /// The part with the number of the event that changed it.
+    fn dated(self, seq: i64, before: Option<&Rendered>) -> Part {
+        let old = before.and_then(|before| before.parts.iter().find(|part| part.id == self.id));
+        let since = old
+            .filter(|old| self.is_same(old))
+            .map_or(seq, |old| old.since);
+        let Self { id, html, within, holds } = self;
+        Part { id, html: html.into(), since, within, holds }
+    }
+
+    /// True if the part says what it said before. The list of tests is the same while it holds the
+    /// same tests: each of them is a part of its own.
+    fn is_same(&self, old: &Part) -> bool {
+        match self.id == LIST {
+            true => self.holds == old.holds,
+            false => *self.html == *old.html,
+        }
+    }
 }
 
 /// Renders each test as a part, and all of them as a list.
-fn render_tests(
-    id: &str,
-    seen: Seen,
-    made: &mut Vec<(String, String, Option<&'static str>)>,
-) -> Result<String, askama::Error> {
+fn render_tests(id: &str, seen: Seen, made: &mut Vec<Made>) -> Result<Made, askama::Error> {
     let over = seen.phase == Phase::Over;
     let groups = match over {
         true => rows::groups(rows::tests(seen)),
@@ -222,8 +223,9 @@ fn render_tests(
     let mut one = |row: &Row| -> Result<(u8, String), askama::Error> {
         let inline = over && spend(&mut budget, row);
         let html = TestPart { id, row, inline, over }.render()?;
-        made.push((format!("r{}", row.test.number), html.clone(), Some("tests")));
-        Ok((row.test.number, html))
+        let number = row.test.number;
+        made.push(Made { within: Some(LIST), ..Made::alone(&format!("r{number}"), html.clone()) });
+        Ok((number, html))
     };
     let mut shown = Vec::new();
     for group in groups.iter().filter(|group| !group.rows.is_empty()) {
@@ -238,7 +240,10 @@ fn render_tests(
         .iter()
         .map(&mut one)
         .collect::<Result<Vec<_>, _>>()?;
-    TestsPart { groups: shown, controls }.render()
+    let tests = shown.iter().flat_map(|(_, _, rows)| rows).chain(&controls);
+    let holds = tests.map(|(number, _)| *number).collect();
+    let html = TestsPart { groups: shown, controls }.render()?;
+    Ok(Made { holds, ..Made::alone(LIST, html) })
 }
 
 /// Whether a row's transcripts still fit into the page.

@@ -1,8 +1,6 @@
 //! A result's pages: live and permanent, its transcripts, its downloads, and what can be done with
 //! it.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::{
     Extension, Form,
@@ -22,7 +20,6 @@ use serde::Deserialize;
 use super::{
     of_job::{job_of, target_of},
     pages::Pages,
-    parts::Rendered,
     problem_page,
     shell::{self, Shell},
     start,
@@ -59,7 +56,7 @@ struct ResultPage<'a> {
     advice: &'a str,
     paths: &'a str,
     beside: &'a str,
-    tests: String,
+    tests: &'a str,
     particulars: &'a str,
 }
 
@@ -154,33 +151,10 @@ async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: 
         advice: shown.part("advice"),
         paths: shown.part("paths"),
         beside: shown.part("beside"),
-        tests: tests_of(&shown),
+        tests: shown.part("tests"),
         particulars: shown.part("particulars"),
     };
     no_store(shell::page(StatusCode::OK, &page))
-}
-
-/// The list of tests; while a run goes on, the list is older than the tests in it.
-fn tests_of(shown: &Arc<Rendered>) -> String {
-    let list = shown.part("tests");
-    let mut fresh = String::with_capacity(list.len() + 1024);
-    let mut rest = list;
-    while let Some(place) = rest.find("<div id=\"r") {
-        let (before, holder) = rest.split_at(place);
-        let id: String = holder
-            .chars()
-            .skip("<div id=\"".len())
-            .take_while(|letter| *letter != '"')
-            .collect();
-        let end = holder
-            .find("</details>")
-            .map_or(holder.len(), |end| end + "</details>".len());
-        fresh.push_str(before);
-        fresh.push_str(&format!("<div id=\"{id}\">{}", shown.part(&id)));
-        rest = holder.get(end..).unwrap_or_default();
-    }
-    fresh.push_str(rest);
-    fresh
 }
 
 async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared> {
