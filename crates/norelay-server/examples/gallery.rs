@@ -6,6 +6,9 @@
 //! the run were under way. Each log's page is printed as `NAME http://…/t/ID`, and `home http://…/`
 //! last.
 
+#[path = "../tests/support/doubles.rs"]
+mod doubles;
+
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +19,7 @@ use norelay_core::{
     token::RunId,
 };
 use norelay_server::{
-    AppState, Config, JobId, Request, Runs, State, Store,
+    AppState, Config, JobId, Request, State, Store,
     store::{Lease, NewJob, Origin, Pinned},
 };
 
@@ -45,7 +48,11 @@ async fn main() -> Result<(), Failure> {
         source: vec!["192.0.2.1".into(), "2001:db8::1".into()],
         ..Config::default()
     };
-    let state = AppState { config: Arc::new(config), store: store.clone(), runs: Runs::new(store) };
+    let state = AppState {
+        config: Arc::new(config),
+        store: store.clone(),
+        runs: doubles::idle_runs(store),
+    };
     let service = norelay_server::router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
     Ok(())

@@ -67,36 +67,3 @@ impl Names for Dns {
         Box::pin(self.0.texts(name))
     }
 }
-
-/// No DNS: nothing is found.
-#[derive(Clone, Copy, Debug)]
-pub struct NoNames;
-
-impl Names for NoNames {
-    fn exchangers<'a>(
-        &'a self,
-        target: &'a Target,
-    ) -> BoxFuture<'a, Result<Vec<MailExchanger>, ResolveError>> {
-        Box::pin(std::future::ready(Err(ResolveError::NotFound(format!("{:?}", target.host)))))
-    }
-
-    fn domain_served_by<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, Option<String>> {
-        Box::pin(std::future::ready(None))
-    }
-
-    fn name_of(&self, _address: IpAddr) -> BoxFuture<'_, Option<String>> {
-        Box::pin(std::future::ready(None))
-    }
-
-    fn traps<'a>(
-        &'a self,
-        _domain: &'a str,
-        _exchangers: &'a [MailExchanger],
-    ) -> BoxFuture<'a, Traps> {
-        Box::pin(std::future::ready(Traps::default()))
-    }
-
-    fn texts<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Vec<String>, ResolveError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-}

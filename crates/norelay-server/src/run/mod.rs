@@ -31,7 +31,7 @@ use norelay_core::{
     event::{Event, Receipt, Record},
     token::{RunId, TokenKey},
 };
-use norelay_probe::identity::{FALLBACK_DOMAIN, Identity};
+use norelay_probe::identity::Identity;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -99,26 +99,6 @@ struct Shared {
 }
 
 impl Runs {
-    /// The service over a store, without a network: it keeps and shows, and tests nothing.
-    #[must_use]
-    pub fn new(store: Store) -> Self {
-        let config = Arc::new(Config::default());
-        let permission =
-            Permission::new(config.clone(), store.clone(), Arc::new(crate::rules::names::NoNames));
-        let identity =
-            Identity { domain: FALLBACK_DOMAIN.to_owned(), domain_given: false, helo: None };
-        let key = TokenKey::new(rand::random());
-        Self::of(Parts {
-            config,
-            store,
-            permission,
-            tester: Arc::new(crate::run::tester::Nobody),
-            identity,
-            key,
-            worker: "none".to_owned(),
-        })
-    }
-
     /// The service. Nothing runs before [`Runs::work`].
     #[must_use]
     pub fn of(parts: Parts) -> Self {

@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use norelay_core::{
-    event::{Event, MailExchanger, Receipt, Record},
+    event::{MailExchanger, Receipt},
     report::Report,
 };
 use norelay_probe::{
@@ -46,19 +45,6 @@ pub struct Assignment {
     pub receipts: Option<mpsc::Receiver<Receipt>>,
     /// Becomes true when it is to end.
     pub stop: watch::Receiver<bool>,
-}
-
-/// A tester that tests nothing: every run ends as it begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Nobody;
-
-impl Tester for Nobody {
-    fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()> {
-        assignment
-            .sink
-            .record(&Record::new(Timestamp::now(), Event::RunFinished { stopped: false }));
-        Box::pin(std::future::ready(()))
-    }
 }
 
 /// The probe, over the real network.

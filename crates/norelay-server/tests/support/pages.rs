@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+#[path = "doubles.rs"]
+mod doubles;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
@@ -18,7 +21,7 @@ use norelay_core::{
     token::RunId,
 };
 use norelay_server::{
-    AppState, Config, JobId, Request, Runs, State, Store,
+    AppState, Config, JobId, Request, State, Store,
     store::{NewJob, Origin, Pinned},
 };
 use tower::ServiceExt;
@@ -50,7 +53,7 @@ impl Site {
         let state = AppState {
             config: Arc::new(config),
             store: store.clone(),
-            runs: Runs::new(store.clone()),
+            runs: doubles::idle_runs(store.clone()),
         };
         Self { router: norelay_server::router(state), store, folder }
     }
