@@ -1,30 +1,38 @@
-//! The jobs that run in this process, and those who follow them.
+//! The jobs that run in this process.
 //!
 //! Rules:
-//! - A follower reads at its own pace: from a window of recent records in memory, or from the
-//!   store. Nothing is queued for it, so that a slow one costs nothing.
 //! - A record is published after it is stored.
+//! - Of each job a window of recent records is kept in memory for its followers (`follow`).
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use norelay_core::event::Receipt;
 use tokio::sync::{mpsc, watch};
 
-use super::{Shared, work::Stop};
-use crate::store::{JobId, StoreError, Stored};
+use crate::store::{JobId, Stored};
 
 /// Records of a job that are kept in memory for its followers.
 const WINDOW: usize = 2_000;
 /// Records that a follower takes at once.
-const BATCH: u32 = 500;
-/// How often a follower looks at a job that waits, or runs in another process.
-const POLL: Duration = Duration::from_millis(1_000);
+pub(super) const BATCH: u32 = 500;
 /// Receipts that wait for the scan to take them: more come into the store, not to the scan.
 const RECEIPTS: usize = 256;
+
+/// Why a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The user wants it.
+    Asked,
+    /// The process ends; another goes on.
+    HandOver,
+    /// Somebody else has the job now, or nobody: it was deleted.
+    Lost,
+    /// The log is full, or can't be written.
+    Broken,
+}
 
 /// The jobs that run here.
 #[derive(Default)]
@@ -59,7 +67,7 @@ impl Live {
     }
 
     /// A job is over here: its followers look into the store.
-    fn end(&self, id: JobId) {
+    pub(super) fn end(&self, id: JobId) {
         // Dropping the sender wakes them.
         self.jobs().remove(&id);
     }
@@ -127,7 +135,11 @@ impl Live {
     }
 
     /// The records after a number, if the window has them all; and what tells that there are more.
-    fn after(&self, id: JobId, since: i64) -> Option<(Option<Vec<Stored>>, watch::Receiver<u64>)> {
+    pub(super) fn after(
+        &self,
+        id: JobId,
+        since: i64,
+    ) -> Option<(Option<Vec<Stored>>, watch::Receiver<u64>)> {
         let jobs = self.jobs();
         let entry = jobs.get(&id)?;
         let changed = entry.changed.subscribe();
@@ -145,93 +157,5 @@ impl Live {
                 .collect()
         });
         Some((batch, changed))
-    }
-}
-
-/// A job that runs here, until this is dropped.
-pub(super) struct Running {
-    shared: Arc<Shared>,
-    id: JobId,
-}
-
-impl Running {
-    pub(super) fn new(shared: &Arc<Shared>, id: JobId) -> Self {
-        Self { shared: shared.clone(), id }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shared.live.end(self.id);
-    }
-}
-
-/// One who follows a job.
-pub(super) struct Follower {
-    shared: Arc<Shared>,
-    id: JobId,
-    since: i64,
-    batch: std::vec::IntoIter<Stored>,
-    is_over: bool,
-}
-
-impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, id: JobId, since: i64) -> Self {
-        Self { shared, id, since, batch: Vec::new().into_iter(), is_over: false }
-    }
-
-    /// The next record; none when the job is over and everything was given.
-    pub(super) async fn next(&mut self) -> Option<Result<Stored, StoreError>> {
-        loop {
-            if let Some(one) = self.batch.next() {
-                self.since = one.seq;
-                return Some(Ok(one));
-            }
-            if self.is_over {
-                return None;
-            }
-            match self.more().await {
-                Ok(batch) => self.batch = batch.into_iter(),
-                Err(error) => {
-                    self.is_over = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
-
-    /// Some more records, or none and the end, or none after a pause.
-    async fn more(&mut self) -> Result<Vec<Stored>, StoreError> {
-        let live = self.shared.live.after(self.id, self.since);
-        let (in_window, mut changed) =
-            live.map_or((None, None), |(batch, changed)| (batch, Some(changed)));
-        if let Some(batch) = in_window {
-            if batch.is_empty()
-                && let Some(changed) = &mut changed
-            {
-                // An error is the end of the job here; the store knows the rest.
-                let _ = changed.changed().await;
-            }
-            return Ok(batch);
-        }
-        let store = &self.shared.parts.store;
-        // The job is read before its log: what it says is over has its last record.
-        let job = store.job(self.id).await?;
-        if job.last > self.since {
-            return store.events_since(self.id, self.since, BATCH).await;
-        }
-        if job.state.is_over() {
-            self.is_over = true;
-            return Ok(Vec::new());
-        }
-        let pause = tokio::time::sleep(POLL);
-        match changed {
-            Some(mut changed) => tokio::select! {
-                _ = changed.changed() => {}
-                () = pause => {}
-            },
-            None => pause.await,
-        }
-        Ok(Vec::new())
     }
 }

@@ -5,7 +5,7 @@
 //! 2. `queue` claims the oldest job whose addresses aren't under test, under a lease, and hands it
 //!    to `work`.
 //! 3. `work` runs the tester. Its records go to the store in batches, and then to whoever follows
-//!    (`live`).
+//!    (`live`, `follow`).
 //! 4. Messages that come to the receiver are recorded by [`Runs::deliver`], also after the end, and
 //!    the job is judged anew.
 //! 5. A job whose process died is claimed again, and goes on under the same numbers (`resume`).
@@ -15,10 +15,12 @@
 //! - What was recorded is judged, however a run ended.
 
 mod clock;
+mod follow;
 mod live;
 pub mod lookups;
 mod queue;
 mod resume;
+mod shared;
 pub mod tester;
 mod work;
 
@@ -27,27 +29,25 @@ use std::sync::Arc;
 use futures_util::{Stream, stream};
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
-    check::verdict,
     event::{Event, Receipt, Record},
     token::{RunId, TokenKey},
 };
 use norelay_probe::identity::Identity;
-use tokio::sync::{Mutex, Notify, watch};
-use tokio_util::task::TaskTracker;
+use tokio::sync::watch;
 
-use self::{live::Live, tester::Tester};
+pub use self::shared::Parts;
+use self::{live::Stop, shared::Shared};
 use crate::{
-    config::Config,
     rules::{
-        budgets::{Place, Streams},
+        budgets::Place,
         client::Asker,
         control::Control,
         permission::{Permission, Permit},
         refusal::Refusal,
     },
     store::{
-        Created, Idempotency, Job, JobId, Lease, NewJob, Origin, Pinned, Request, Scope, Store,
-        StoreError, Stored,
+        Created, Idempotency, Job, JobId, NewJob, Origin, Pinned, Request, Scope, StoreError,
+        Stored,
     },
 };
 
@@ -61,67 +61,17 @@ pub enum Started {
     Recent(Job),
 }
 
-/// What the service is made of.
-pub struct Parts {
-    /// The settings.
-    pub config: Arc<Config>,
-    /// What is kept.
-    pub store: Store,
-    /// Who decides.
-    pub permission: Permission,
-    /// Who tests.
-    pub tester: Arc<dyn Tester>,
-    /// Who we say we are.
-    pub identity: Identity,
-    /// The receiver's key, from which the runs' keys are made.
-    pub key: TokenKey,
-    /// The name of this process among those that share the database.
-    pub worker: String,
-}
-
 /// The service that runs tests; cheap to clone.
 #[derive(Clone)]
 pub struct Runs {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    parts: Parts,
-    control: Control,
-    live: Live,
-    /// Counting open jobs and keeping a new one is one step.
-    admission: Mutex<()>,
-    /// Something may be claimed.
-    wake: Notify,
-    stopping: watch::Sender<bool>,
-    tasks: TaskTracker,
-    streams: Streams,
-}
-
 impl Runs {
     /// The service. Nothing runs before [`Runs::work`].
     #[must_use]
     pub fn of(parts: Parts) -> Self {
-        let (stopping, _) = watch::channel(false);
-        let control = Control::new(
-            parts.config.clone(),
-            parts.store.clone(),
-            parts.permission.clone(),
-            parts.identity.clone(),
-            // A run's key is made from its name by the same function; no run gets this name.
-            parts.key.for_run(RunId(u64::MAX)),
-        );
-        let shared = Shared {
-            control,
-            live: Live::default(),
-            admission: Mutex::default(),
-            wake: Notify::new(),
-            stopping,
-            tasks: TaskTracker::new(),
-            streams: Streams::new(&parts.config),
-            parts,
-        };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared::of(parts)) }
     }
 
     /// Queues a test, if it is permitted.
@@ -286,7 +236,7 @@ impl Runs {
         since: i64,
     ) -> impl Stream<Item = Result<Stored, StoreError>> + Send + 'static + use<> {
         let shared = self.shared.clone();
-        let follower = live::Follower::new(shared, id, since);
+        let follower = follow::Follower::new(shared, id, since);
         stream::unfold(follower, |mut follower| async move {
             follower.next().await.map(|item| (item, follower))
         })
@@ -321,7 +271,7 @@ impl Runs {
     /// There is no such job.
     pub async fn stop(&self, id: JobId) -> Result<(), StoreError> {
         let job = self.shared.parts.store.job(id).await?;
-        if self.shared.live.stop(id, work::Stop::Asked) || job.state.is_over() {
+        if self.shared.live.stop(id, Stop::Asked) || job.state.is_over() {
             return Ok(());
         }
         self.shared.end(id, true).await
@@ -339,7 +289,7 @@ impl Runs {
     /// # Errors
     /// There is no such job.
     pub async fn delete(&self, id: JobId) -> Result<(), StoreError> {
-        self.shared.live.stop(id, work::Stop::Asked);
+        self.shared.live.stop(id, Stop::Asked);
         self.shared.parts.store.delete_job(id).await?;
         self.shared.live.wake(id);
         Ok(())
@@ -354,7 +304,7 @@ impl Runs {
     /// start.
     pub async fn hand_over(&self) {
         self.shared.stopping.send_replace(true);
-        self.shared.live.stop_all(work::Stop::HandOver);
+        self.shared.live.stop_all(Stop::HandOver);
         self.shared.tasks.close();
         if tokio::time::timeout(queue::FAREWELL, self.shared.tasks.wait())
             .await
@@ -362,43 +312,5 @@ impl Runs {
         {
             tracing::warn!("some tests could not be given back; their leases will expire");
         }
-    }
-}
-
-impl Shared {
-    /// Ends a job that no worker ends: its log gets its last record.
-    async fn end(&self, id: JobId, stopped: bool) -> Result<(), StoreError> {
-        let record = Record::new(Timestamp::now(), Event::RunFinished { stopped });
-        if let Some(stored) = self.parts.store.interrupt(id, record).await? {
-            self.live.publish(id, &[stored]);
-            // A worker that has just begun with it learns that it is over.
-            self.live.stop(id, work::Stop::Lost);
-        }
-        self.settle(id).await
-    }
-
-    /// Judges what is stored, and notes the verdict. Whoever adds a record settles afterwards, so
-    /// that the last to come has seen everything.
-    async fn settle(&self, id: JobId) -> Result<(), StoreError> {
-        loop {
-            let before = self.parts.store.job(id).await?;
-            let report = self.parts.store.report(id).await?;
-            if report.run.is_some() {
-                self.parts
-                    .store
-                    .note_verdict(id, verdict::judge(&report).verdict)
-                    .await?;
-            }
-            if self.parts.store.job(id).await?.last == before.last {
-                self.live.wake(id);
-                return Ok(());
-            }
-        }
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let released = self.parts.store.release(lease).await?;
-        self.wake.notify_one();
-        Ok(released)
     }
 }

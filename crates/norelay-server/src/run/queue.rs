@@ -8,14 +8,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::{Shared, clock::WallClock, work};
+use super::{
+    clock::WallClock,
+    shared::{LEASE, Shared},
+    work,
+};
 use crate::store::StoreError;
 
-/// How long a worker may be silent.
-pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);
 /// How long running tests may take to be given back at the end.
 pub(super) const FAREWELL: Duration = Duration::from_secs(15);
 /// How often the queue is looked at although nobody says that there is something.

@@ -23,7 +23,11 @@ use norelay_probe::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{Shared, live::Running, queue, resume::Continuation};
+use super::{
+    live::Stop,
+    resume::Continuation,
+    shared::{LEASE, Parts, Running, Shared},
+};
 use crate::{
     config,
     rules::permission,
@@ -40,19 +44,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The first pause between two tries; each is twice the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Why a run is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// The user wants it.
-    Asked,
-    /// The process ends; another goes on.
-    HandOver,
-    /// Somebody else has the job now, or nobody: it was deleted.
-    Lost,
-    /// The log is full, or can't be written.
-    Broken,
-}
 
 /// Where the tester's records go.
 struct Tap {
@@ -181,11 +172,11 @@ async fn renew(
     lease: &Lease,
     stop: &Arc<watch::Sender<Option<Stop>>>,
 ) -> Infallible {
-    let pause = queue::LEASE.unsigned_abs() / 4;
+    let pause = LEASE.unsigned_abs() / 4;
     loop {
         tokio::time::sleep(pause).await;
         let until = Timestamp::now()
-            .saturating_add(queue::LEASE)
+            .saturating_add(LEASE)
             .unwrap_or(Timestamp::MAX);
         match shared.parts.store.renew(lease, until).await {
             Ok(true) => {}
@@ -298,7 +289,7 @@ impl Writer<'_> {
 
 /// What the scan is asked to do.
 fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
-    let super::Parts { config, identity, .. } = &shared.parts;
+    let Parts { config, identity, .. } = &shared.parts;
     let tests = permission::choose(&job.request).unwrap_or_default();
     let seconds = |duration: jiff::SignedDuration| duration.unsigned_abs();
     scan::Request {
