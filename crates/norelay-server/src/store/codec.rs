@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use norelay_core::{check::Verdict, octets::Octets, token::RunId};
 
-use super::StoreError;
+use super::{error::StoreError, model::JobId};
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -24,6 +24,13 @@ pub(super) fn maybe_time(
     millis: Option<i64>,
 ) -> Result<Option<Timestamp>, StoreError> {
     millis.map(|millis| time(column, millis)).transpose()
+}
+
+pub(super) fn job_id(octets: Vec<u8>) -> Result<JobId, StoreError> {
+    octets
+        .try_into()
+        .map(JobId)
+        .map_err(|_| StoreError::Damaged("id"))
 }
 
 /// SQL's integers have a sign; the run's name has none.

@@ -6,11 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use norelay_core::{check::Verdict, token::RunId};
 
 use super::{
-    Job, JobId, Lease, Origin, Pinned, Request, State, Store, StoreError,
     codec::{
-        json, maybe_time, millis, octets, of_json, run_number, run_of, text, time, verdict_of,
+        job_id, json, maybe_time, millis, octets, of_json, run_number, run_of, text, time,
+        verdict_of,
     },
+    database::Store,
+    error::StoreError,
+    log::Lease,
+    model::{Job, JobId, Origin, Pinned, Request, State},
     pool::{on, transact},
+    row::row,
 };
 
 /// The columns of a [`Row`].
@@ -24,60 +29,42 @@ macro_rules! select {
     };
 }
 
-type Row = (
-    Vec<u8>,
-    i64,
-    String,
-    String,
-    String,
-    String,
-    Option<String>,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    i64,
-    i64,
-    i64,
-);
-
-fn job(row: Row) -> Result<Job, StoreError> {
-    let (
-        id,
-        run,
-        request,
-        origin,
-        asker,
-        state,
-        verdict,
-        created,
-        started,
-        finished,
-        expires,
-        attempt,
-        last,
-    ) = row;
-    Ok(Job {
-        id: job_id(id)?,
-        run: run_of(run),
-        request: of_json("request", &request)?,
-        origin: if origin == Origin::Here.word() { Origin::Here } else { Origin::Elsewhere },
-        asker,
-        state: State::of_word(&state).ok_or(StoreError::Damaged("state"))?,
-        verdict: verdict.as_deref().map(verdict_of).transpose()?,
-        created: time("created", created)?,
-        started: maybe_time("started", started)?,
-        finished: maybe_time("finished", finished)?,
-        expires: time("expires", expires)?,
-        attempt: u32::try_from(attempt).map_err(|_| StoreError::Damaged("attempt"))?,
-        last,
-    })
+row! {
+    /// A job as the database keeps it.
+    struct Row {
+        id: Vec<u8>,
+        run: i64,
+        request: String,
+        origin: String,
+        asker: String,
+        state: String,
+        verdict: Option<String>,
+        created: i64,
+        started: Option<i64>,
+        finished: Option<i64>,
+        expires: i64,
+        attempt: i64,
+        last: i64,
+    }
 }
 
-pub(super) fn job_id(octets: Vec<u8>) -> Result<JobId, StoreError> {
-    octets
-        .try_into()
-        .map(JobId)
-        .map_err(|_| StoreError::Damaged("id"))
+fn job(row: Row) -> Result<Job, StoreError> {
+    let is_here = row.origin == Origin::Here.word();
+    Ok(Job {
+        id: job_id(row.id)?,
+        run: run_of(row.run),
+        request: of_json("request", &row.request)?,
+        origin: if is_here { Origin::Here } else { Origin::Elsewhere },
+        asker: row.asker,
+        state: State::of_word(&row.state).ok_or(StoreError::Damaged("state"))?,
+        verdict: row.verdict.as_deref().map(verdict_of).transpose()?,
+        created: time("created", row.created)?,
+        started: maybe_time("started", row.started)?,
+        finished: maybe_time("finished", row.finished)?,
+        expires: time("expires", row.expires)?,
+        attempt: u32::try_from(row.attempt).map_err(|_| StoreError::Damaged("attempt"))?,
+        last: row.last,
+    })
 }
 
 fn jobs(rows: Vec<Row>) -> Result<Vec<Job>, StoreError> {
@@ -380,7 +367,7 @@ impl Store {
                     .bind(worker)
                     .bind(until)
                     .bind(millis(now))
-                    .bind(&row.0)
+                    .bind(&row.id)
                     .execute(&mut *tx)
                     .await?;
             }

@@ -12,13 +12,15 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{
-    ApiKey, Store, StoreError,
     codec::{json, maybe_time, millis, of_json, of_text, time},
+    database::Store,
+    error::StoreError,
+    model::ApiKey,
     pool::on,
+    row::row,
 };
 
 const PREFIX: &str = "norelay";
-type Row = (String, Vec<u8>, String, String, String, i64, i64, Option<i64>, Option<i64>);
 const SELECT: &str = "SELECT id, digest, name, scopes, networks, hourly, created, expires, \
                       revoked FROM keys WHERE id = $1";
 const SELECT_ALL: &str = "SELECT id, digest, name, scopes, networks, hourly, created, expires, \
@@ -77,20 +79,35 @@ impl fmt::Debug for KeyText {
     }
 }
 
+row! {
+    /// A key as the database keeps it.
+    struct Row {
+        id: String,
+        digest: Vec<u8>,
+        name: String,
+        scopes: String,
+        networks: String,
+        hourly: i64,
+        created: i64,
+        expires: Option<i64>,
+        revoked: Option<i64>,
+    }
+}
+
 fn key(row: Row) -> Result<ApiKey, StoreError> {
-    let (id, _, name, scopes, networks, hourly, created, expires, revoked) = row;
+    let networks: Vec<String> = of_json("networks", &row.networks)?;
     Ok(ApiKey {
-        id,
-        name: of_text(&name),
-        scopes: of_json("scopes", &scopes)?,
-        networks: of_json::<Vec<String>>("networks", &networks)?
+        id: row.id,
+        name: of_text(&row.name),
+        scopes: of_json("scopes", &row.scopes)?,
+        networks: networks
             .iter()
             .map(|network| network.parse().map_err(|_| StoreError::Damaged("networks")))
             .collect::<Result<_, _>>()?,
-        hourly: u32::try_from(hourly).map_err(|_| StoreError::Damaged("hourly"))?,
-        created: time("created", created)?,
-        expires: maybe_time("expires", expires)?,
-        revoked: maybe_time("revoked", revoked)?,
+        hourly: u32::try_from(row.hourly).map_err(|_| StoreError::Damaged("hourly"))?,
+        created: time("created", row.created)?,
+        expires: maybe_time("expires", row.expires)?,
+        revoked: maybe_time("revoked", row.revoked)?,
     })
 }
 
@@ -131,7 +148,7 @@ impl Store {
         // A key that isn't known takes as long as one with a wrong secret.
         let kept = row
             .as_ref()
-            .map_or_else(|| vec![0; 32], |row| row.1.clone());
+            .map_or_else(|| vec![0; 32], |row| row.digest.clone());
         let is_same = bool::from(kept.ct_eq(&shown.digest()));
         let found = row
             .filter(|_| is_same)

@@ -10,8 +10,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Store, StoreError,
     codec::{millis, time},
+    database::Store,
+    error::StoreError,
     pool::{on, transact},
 };
 

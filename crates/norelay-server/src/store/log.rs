@@ -15,15 +15,12 @@ use norelay_core::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    JobId, Store, StoreError, Stored,
-    codec::{millis, run_number},
-    jobs::job_id,
+    codec::{job_id, millis, run_number},
+    database::Store,
+    error::StoreError,
+    model::{JobId, Stored},
     pool::{on, transact},
 };
-
-/// Records of one job: what the longest honest run writes (20,000 dialogues are the report's own
-/// limit), and more.
-pub const MAX_RECORDS: i64 = 500_000;
 
 /// Records that are read at once.
 const PAGE: u32 = 5_000;

@@ -6,26 +6,81 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    Challenge, JobId, OptOut, Owner, Store, StoreError, Subject,
-    codec::{millis, octets, range, time},
-    jobs::job_id,
+    codec::{job_id, millis, octets, range, time},
+    database::Store,
+    error::StoreError,
+    model::{Challenge, JobId, OptOut, Owner, Subject},
     pool::on,
+    row::row,
 };
 
-type ChallengeRow = (Vec<u8>, String, String, String, String, Vec<u8>, i64, i64, i64);
+row! {
+    /// A challenge as the database keeps it.
+    struct ChallengeRow {
+        id: Vec<u8>,
+        subject: String,
+        asker: String,
+        method: String,
+        purpose: String,
+        secret: Vec<u8>,
+        attempts: i64,
+        created: i64,
+        expires: i64,
+    }
+}
 
 fn challenge(row: ChallengeRow) -> Result<Challenge, StoreError> {
-    let (id, subject, asker, method, purpose, secret, attempts, created, expires) = row;
     Ok(Challenge {
-        id: job_id(id)?,
-        subject: Subject::of_text(&subject),
-        asker,
-        method,
-        purpose,
-        secret,
-        attempts: u32::try_from(attempts).map_err(|_| StoreError::Damaged("attempts"))?,
-        created: time("created", created)?,
-        expires: time("expires", expires)?,
+        id: job_id(row.id)?,
+        subject: Subject::of_text(&row.subject),
+        asker: row.asker,
+        method: row.method,
+        purpose: row.purpose,
+        secret: row.secret,
+        attempts: u32::try_from(row.attempts).map_err(|_| StoreError::Damaged("attempts"))?,
+        created: time("created", row.created)?,
+        expires: time("expires", row.expires)?,
+    })
+}
+
+row! {
+    /// A proof of control as the database keeps it.
+    struct OwnerRow {
+        subject: String,
+        asker: String,
+        proof: String,
+        created: i64,
+        expires: i64,
+    }
+}
+
+fn owner(row: OwnerRow) -> Result<Owner, StoreError> {
+    Ok(Owner {
+        subject: Subject::of_text(&row.subject),
+        asker: row.asker,
+        proof: row.proof,
+        created: time("created", row.created)?,
+        expires: time("expires", row.expires)?,
+    })
+}
+
+row! {
+    /// An opt-out as the database keeps it.
+    struct OptOutRow {
+        network: String,
+        proof: String,
+        created: i64,
+    }
+}
+
+fn opt_out(row: OptOutRow) -> Result<OptOut, StoreError> {
+    Ok(OptOut {
+        network: row
+            .network
+            .parse()
+            .map_err(|_| StoreError::Damaged("network"))?,
+        proof: row.proof,
+        created: time("created", row.created)?,
     })
 }
 
@@ -77,8 +132,8 @@ impl Store {
     pub async fn opt_out_of(&self, address: IpAddr) -> Result<Option<OptOut>, StoreError> {
         const SQL: &str = "SELECT network, proof, created FROM opt_outs WHERE low <= $1 AND high \
                            >= $1 ORDER BY low DESC LIMIT 1";
-        let row: Option<(String, String, i64)> = on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
-        row.map(opt_out_row).transpose()
+        let row: Option<OptOutRow> = on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
+        row.map(opt_out).transpose()
     }
 
     /// Every opt-out; at most `limit`.
@@ -88,9 +143,9 @@ impl Store {
     pub async fn opt_outs(&self, limit: u32) -> Result<Vec<OptOut>, StoreError> {
         const SQL: &str =
             "SELECT network, proof, created FROM opt_outs ORDER BY low, high LIMIT $1";
-        let rows: Vec<(String, String, i64)> =
+        let rows: Vec<OptOutRow> =
             on!(read self, |db| sqlx::query_as(SQL).bind(i64::from(limit)).fetch_all(db).await)?;
-        rows.into_iter().map(opt_out_row).collect()
+        rows.into_iter().map(opt_out).collect()
     }
 
     /// Keeps a proof of control; a later one for the same takes its place.
@@ -132,19 +187,10 @@ impl Store {
     pub async fn owned_by(&self, asker: &str, now: Timestamp) -> Result<Vec<Owner>, StoreError> {
         /// More proofs of one asker are of no use to a test of one server.
         const LIMIT: i64 = 1_000;
-        const SQL: &str = "SELECT subject, proof, created, expires FROM owners WHERE asker = $1 \
+        const SQL: &str = "SELECT subject, asker, proof, created, expires FROM owners WHERE asker = $1 \
                            AND expires > $2 \
              ORDER BY created DESC, subject LIMIT $3";
-        let rows: Vec<(String, String, i64, i64)> = on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
-        let owner = |(subject, proof, created, expires): (String, String, i64, i64)| {
-            Ok(Owner {
-                subject: Subject::of_text(&subject),
-                asker: asker.to_owned(),
-                proof,
-                created: time("created", created)?,
-                expires: time("expires", expires)?,
-            })
-        };
+        let rows: Vec<OwnerRow> = on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
         rows.into_iter().map(owner).collect()
     }
 
@@ -215,11 +261,4 @@ impl Store {
         })?;
         Ok(gone == 1)
     }
-}
-
-fn opt_out_row((network, proof, created): (String, String, i64)) -> Result<OptOut, StoreError> {
-    let network = network
-        .parse()
-        .map_err(|_| StoreError::Damaged("network"))?;
-    Ok(OptOut { network, proof, created: time("created", created)? })
 }

@@ -13,7 +13,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{StoreError, schema};
+use super::{error::StoreError, schema};
 
 /// Readers of SQLite at once: more than the cores gain nothing.
 const SQLITE_READERS: u32 = 4;
