@@ -68,6 +68,11 @@ const CRATES: &[Floors] = &[
         ],
         exceptions: &[],
     },
+    Floors {
+        name: "norelay-server",
+        order: &["config", "store", "rules", "run", "http", "service"],
+        exceptions: &[],
+    },
 ];
 
 impl Floors {
