@@ -1,11 +1,8 @@
 //! `norelay explain`: the catalogue, for reading.
 
-use norelay_core::catalogue::{self, RelayTest};
+use norelay_core::catalogue::{self, NoSelection};
 
-use crate::{
-    complaint::{Complaint, SHOWN, shown},
-    output,
-};
+use crate::{complaint::Complaint, output};
 
 /// What to explain.
 #[derive(clap::Args)]
@@ -18,18 +15,22 @@ pub struct ExplainOptions {
 pub fn run(options: &ExplainOptions) -> Result<u8, Complaint> {
     match &options.test {
         None => output::print(&list())?,
-        Some(name) => output::print(&format!("{}\n", find(name)?.document.trim_end()))?,
+        Some(name) => {
+            let test = catalogue::find(name).map_err(complaint)?;
+            output::print(&format!("{}\n", test.document.trim_end()))?;
+        }
     }
     Ok(0)
 }
 
-/// The test that a user names by id or number.
-pub fn find(name: &str) -> Result<&'static RelayTest, Complaint> {
-    let by_number = name.parse().ok().and_then(catalogue::by_number);
-    by_number.or_else(|| catalogue::by_id(name)).ok_or_else(|| {
-        let name = shown(name, SHOWN);
-        Complaint::usage(format!("There is no test \"{name}\": norelay explain lists them all."))
-    })
+/// Why a selection of tests can't be run, and what the user can do.
+pub fn complaint(why: NoSelection) -> Complaint {
+    let advice = match &why {
+        NoSelection::UnknownTest(_) => "norelay explain lists them all".to_owned(),
+        NoSelection::ReadFromOthers(id) => format!("norelay explain {id} says which"),
+        NoSelection::NothingLeft => "change --only or --skip".to_owned(),
+    };
+    Complaint::usage(format!("{why}: {advice}."))
 }
 
 fn list() -> String {

@@ -23,7 +23,7 @@ pub use self::{
     credentials::{Credentials, Mechanism},
     line::{Certificate, FOREIGN_SENDER, Line, PLAIN, Way},
     relay_test::RelayTest,
-    selection::{on_path, select},
+    selection::{NoSelection, Selection, find, in_display_order, on_path, select},
     table::TESTS,
     test_id::TestId,
     words::{MissingWord, Words},

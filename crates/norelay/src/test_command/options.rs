@@ -12,7 +12,7 @@ use std::{
 };
 
 use norelay_core::{
-    catalogue::{self, Profile, RelayTest},
+    catalogue::{Profile, RelayTest, Selection},
     smtp::Security,
 };
 use norelay_probe::{duration, network::Internet, scan::Family, target::Target};
@@ -316,45 +316,10 @@ impl TestOptions {
 impl ChoiceOptions {
     /// The tests and controls that the options choose.
     pub fn tests(&self) -> Result<Vec<&'static RelayTest>, Complaint> {
-        let only = named_tests(&self.only)?;
-        let skip = named_tests(&self.skip)?;
-        if let Some(row) = only.iter().find(|test| !test.is_asked()) {
-            return Err(Complaint::usage(format!(
-                "{0} is read from the answers to other tests: norelay explain {0} says which.",
-                row.id
-            )));
-        }
-        let chosen: Vec<_> = match only.is_empty() {
-            true => catalogue::select(self.profile).collect(),
-            false => catalogue::TESTS
-                .iter()
-                .filter(|test| is_among(&only, test))
-                .collect(),
-        };
-        let tests: Vec<_> = chosen
-            .into_iter()
-            .filter(|test| !is_among(&skip, test))
-            .collect();
-        match tests.iter().any(|test| test.is_scored()) {
-            true => Ok(tests),
-            false => {
-                Err(Complaint::usage("No relay test is left to run: change --only or --skip."))
-            }
-        }
+        let Self { profile, only, skip, .. } = self;
+        let selection = Selection { profile: *profile, only, skip };
+        selection.tests().map_err(explain_command::complaint)
     }
-}
-
-/// The tests that the user names by their ids or numbers.
-fn named_tests(names: &[String]) -> Result<Vec<&'static RelayTest>, Complaint> {
-    names
-        .iter()
-        .map(|name| explain_command::find(name))
-        .collect()
-}
-
-/// True if a test is in the list.
-fn is_among(list: &[&RelayTest], test: &RelayTest) -> bool {
-    list.iter().any(|other| other.number == test.number)
 }
 
 impl ProofOptions {

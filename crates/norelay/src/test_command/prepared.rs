@@ -1,7 +1,7 @@
 //! What the targets of one `norelay test` share, and the run of one target: new, asked again, or
 //! resumed.
 
-use std::{collections::BTreeSet, fs::File, path::Path, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest, TestId},
@@ -140,7 +140,7 @@ impl Prepared {
         self.refuse_own_receiver(&exchangers).await?;
         let note = plan.note();
         let of_paths = plan.paths.iter().flat_map(|(_, tests)| tests);
-        let tests = rows_of(&of_paths.map(|test| test.id).collect());
+        let tests = catalogue::in_display_order(of_paths.copied());
         let mut request = self.request(&tests, &reception);
         request.address_typed = is_address(&plan.target);
         request.target = plan.target;
@@ -159,7 +159,8 @@ impl Prepared {
         let run = self.resumable(&report, path)?;
         let of_paths = report.paths().flat_map(|path| &path.facts.tests);
         let of_run = run.tests.iter().map(|word| TestId::named(word));
-        let tests = rows_of(&of_run.chain(of_paths.copied()).collect());
+        let ids = of_run.chain(of_paths.copied());
+        let tests = catalogue::in_display_order(ids.filter_map(TestId::test));
         let reception = self.receiver.reception_of(run.run)?;
         let mut request = self.request(&tests, &reception);
         request.address_typed = is_address(&run.target);
@@ -368,14 +369,6 @@ fn surroundings(options: &TestOptions) -> Result<Surroundings, Complaint> {
     let wanted = Wanted { blacklists, posture: options.surroundings.posture };
     Surroundings::new(wanted, options.connection.resolver)
         .map_err(|error| Complaint::usage(format!("There is {error}.")))
-}
-
-/// The rows of the catalogue with these ids, in its order.
-fn rows_of(ids: &BTreeSet<TestId>) -> Vec<&'static RelayTest> {
-    catalogue::TESTS
-        .iter()
-        .filter(|test| ids.contains(&test.id))
-        .collect()
 }
 
 /// True if the target was typed as an address.
