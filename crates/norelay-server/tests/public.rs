@@ -236,6 +236,25 @@ async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
     );
 }
 
+/// Rows that other tests answer have no dialogue of their own: a job for one of them would ask
+/// nothing, and judge the server by it.
+#[tokio::test]
+async fn a_test_that_is_read_from_others_is_not_asked_for() {
+    let site = Site::new(unlimited()).await;
+    for name in ["104", "plain-starttls", "plain-port-465", "107", "108", "144", "149"] {
+        let request = json!({"target": "8.8.8.8", "only": ["1", name]});
+        let answer = site.post(USER, "/api/v1/tests", &request).await;
+        assert_eq!(answer.status, 422, "{name}: {answer:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{name}");
+        let detail = answer.json()["detail"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let expected = "is read from the answers to other tests: /tests/";
+        assert!(detail.contains(expected), "{name}: {detail}");
+    }
+}
+
 #[tokio::test]
 async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
     let site = Site::new(limits(Limits {

@@ -14,7 +14,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
-    catalogue::{self, Profile, RelayTest},
+    catalogue::{self, NoSelection, Profile, RelayTest, Selection},
     event::MailExchanger,
     smtp::Security,
 };
@@ -594,51 +594,28 @@ fn is_for_strangers(request: &Request) -> bool {
         && request
             .only
             .iter()
-            .all(|name| find(name).is_some_and(|test| test.profile <= Profile::Standard))
-}
-
-/// A test by its id or number.
-pub(crate) fn find(name: &str) -> Option<&'static RelayTest> {
-    catalogue::by_id(name).or_else(|| name.parse().ok().and_then(catalogue::by_number))
+            .all(|name| catalogue::find(name).is_ok_and(|test| test.profile <= Profile::Standard))
 }
 
 /// The tests that a request asks for.
 ///
 /// # Errors
-/// A name isn't known, or nothing is left.
+/// A name isn't known or can't be asked for, or nothing is left.
 pub fn choose(request: &Request) -> Result<Vec<&'static RelayTest>, Refusal> {
-    let named = |names: &[String]| {
-        let found = names.iter().take(MAX_NAMES).map(|name| {
-            find(name).ok_or_else(|| {
-                Refusal::Malformed(format!(
-                    "There is no test \"{}\": /tests lists them.",
-                    shown(name)
-                ))
-            })
-        });
-        found.collect::<Result<Vec<_>, _>>()
+    let Request { profile, only, skip, .. } = request;
+    let selection = Selection {
+        profile: *profile,
+        only: &only[..only.len().min(MAX_NAMES)],
+        skip: &skip[..skip.len().min(MAX_NAMES)],
     };
-    let (only, skip) = (named(&request.only)?, named(&request.skip)?);
-    let is_in = |list: &[&RelayTest], test: &RelayTest| {
-        list.iter().any(|other| other.number == test.number)
-    };
-    let chosen: Vec<&'static RelayTest> = match only.is_empty() {
-        true => catalogue::select(request.profile).collect(),
-        false => catalogue::TESTS
-            .iter()
-            .filter(|test| is_in(&only, test))
-            .collect(),
-    };
-    let tests: Vec<_> = chosen
-        .into_iter()
-        .filter(|test| !is_in(&skip, test))
-        .collect();
-    match tests.iter().any(|test| test.is_scored()) {
-        true => Ok(tests),
-        false => Err(Refusal::Malformed(
-            "No relay test is left to run: change \"only\" or \"skip\".".to_owned(),
-        )),
-    }
+    selection.tests().map_err(|why| {
+        let advice = match &why {
+            NoSelection::UnknownTest(_) => "/tests lists them".to_owned(),
+            NoSelection::ReadFromOthers(id) => format!("/tests/{id} says which"),
+            NoSelection::NothingLeft => "change \"only\" or \"skip\"".to_owned(),
+        };
+        Refusal::Malformed(format!("{why}: {advice}."))
+    })
 }
 
 /// Leaves one path of what was found.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use norelay_core::check::Verdict;
+use norelay_core::{catalogue, check::Verdict};
 use norelay_dns::{
     blacklist::{NotASubject, Subject, Survey},
     dns_name::is_private,
@@ -27,11 +27,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     config::Config,
-    rules::{
-        client::Asker,
-        permission::{self, Permission},
-        refusal::Refusal,
-    },
+    rules::{client::Asker, permission::Permission, refusal::Refusal},
     store::{Job, JobId, Request, State, Store},
 };
 
@@ -253,7 +249,7 @@ impl RelayTest {
 /// is no part of that.
 fn is_about_server(request: &Request) -> bool {
     let is_beyond_strangers =
-        |name: &String| permission::find(name).is_some_and(|test| !test.is_asked_by_rcpt());
+        |name: &String| catalogue::find(name).is_ok_and(|test| !test.is_asked_by_rcpt());
     request.only.is_empty()
         && request.path.is_none()
         && request.skip.iter().all(is_beyond_strangers)

@@ -65,8 +65,7 @@ pub(super) async fn list() -> Json<Vec<Entry>> {
     )
 )]
 pub(super) async fn show(Path(id): Path<String>) -> Result<Json<Entry>, Problem> {
-    let found = catalogue::by_id(&id).or_else(|| id.parse().ok().and_then(catalogue::by_number));
-    let test = found.ok_or_else(|| {
+    let test = catalogue::find(&id).map_err(|_| {
         Problem::new(StatusCode::NOT_FOUND, "There is no such test: /api/v1/catalogue lists them.")
     })?;
     Ok(Json(Entry { document: Some(test.document), ..Entry::of(test) }))

@@ -257,8 +257,7 @@ pub async fn transcript(
         Ok(job) => job,
         Err(response) => return response,
     };
-    let test = catalogue::by_id(&test).or_else(|| catalogue::by_number(test.parse().ok()?));
-    let Some(test) = test else { return problem_page::not_found(&state) };
+    let Ok(test) = catalogue::find(&test) else { return problem_page::not_found(&state) };
     let is_bare = query.as_deref() == Some("bare");
     let one = |seen: Seen| {
         let rows = rows::tests(seen).into_iter().chain(rows::controls(seen));
