@@ -5,6 +5,10 @@ use std::net::IpAddr;
 
 use norelay_core::{catalogue::Profile, event::MailExchanger, smtp::Security};
 
+/// The ports that mail comes to: MX (RFC 5321), submission over TLS (RFC 8314), and submission
+/// (RFC 6409).
+pub const MAIL_PORTS: [u16; 3] = [25, 465, 587];
+
 /// A target as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -52,7 +56,7 @@ impl Target {
             (None, false) => chosen.to_vec(),
             // The seventeen were for port 25 in the clear.
             (None, true) if profile == Profile::Classic => return vec![(25, Security::Plain)],
-            (None, true) => vec![25, 465, 587],
+            (None, true) => MAIL_PORTS.to_vec(),
         };
         let ways = ports.into_iter().flat_map(|port| match port {
             465 => vec![(port, Security::Tls)],

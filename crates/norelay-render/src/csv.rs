@@ -7,7 +7,7 @@
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
 use norelay_core::{check::Judgement, report::Report};
 
-use crate::row::{Row, of_path, word};
+use crate::row::{Row, of_path};
 
 const COLUMNS: [&str; 20] = [
     "target",
@@ -75,7 +75,7 @@ fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLU
         row.judged.test.id.into(),
         if row.is_control() { "yes" } else { "no" }.to_owned(),
         row.judged.outcome.word().to_owned(),
-        if row.is_control() { String::new() } else { word(row.judged.weight) },
+        if row.is_control() { String::new() } else { row.judged.weight.to_string() },
         row.stage.clone(),
         row.reason.clone(),
         said.map(|said| said.code.to_string()).unwrap_or_default(),

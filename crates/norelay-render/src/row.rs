@@ -11,8 +11,8 @@ use norelay_core::{
     path::PathId,
     render::{reply_of, reply_words, stage_of, without_tokens},
     report::PathView,
+    smtp::Stage,
 };
-use serde::Serialize;
 
 /// One test or control on one path.
 #[derive(Debug)]
@@ -57,9 +57,9 @@ impl std::fmt::Display for Said {
     }
 }
 
-/// The word that stands for a value in JSON.
-pub fn word(value: impl Serialize) -> String {
-    serde_json::to_value(value)
+/// The word that stands for a stage in JSON; its `Display` is for sentences.
+fn stage_word(stage: Stage) -> String {
+    serde_json::to_value(stage)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default()
@@ -79,8 +79,12 @@ impl<'a> Row<'a> {
             path: path.id,
             way: path.way(),
             judged,
-            stage: stage_of(&judged.outcome).map(word).unwrap_or_default(),
-            reason: reason_of(&judged.outcome).map(word).unwrap_or_default(),
+            stage: stage_of(&judged.outcome)
+                .map(stage_word)
+                .unwrap_or_default(),
+            reason: reason_of(&judged.outcome)
+                .map(|reason| reason.to_string())
+                .unwrap_or_default(),
             reply,
             why: why_of(&judged.outcome),
             proof: proof_of(path, judged),

@@ -69,28 +69,17 @@ impl fmt::Display for Stage {
     }
 }
 
-/// How a connection is protected.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Security {
-    /// In the clear.
-    #[default]
-    Plain,
-    /// In the clear until STARTTLS (RFC 3207).
-    StartTls,
-    /// TLS from the first octet (RFC 8314).
-    Tls,
-}
-
-impl fmt::Display for Security {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "plain",
-            Self::StartTls => "starttls",
-            Self::Tls => "tls",
-        })
+crate::words! {
+    /// How a connection is protected.
+    #[derive(Default)]
+    pub enum Security {
+        /// In the clear.
+        #[default]
+        Plain = "plain",
+        /// In the clear until STARTTLS (RFC 3207).
+        StartTls = "starttls",
+        /// TLS from the first octet (RFC 8314).
+        Tls = "tls",
     }
 }
 

@@ -16,6 +16,7 @@ pub mod reply;
 pub mod request;
 pub mod session;
 pub mod text;
+pub mod words;
 
 pub use capability::Capabilities;
 pub use command::{Hello, Purpose, Security, Stage, Step, Transaction};

@@ -32,15 +32,6 @@ const KEYS: &str = "NORELAY_BLACKLIST_KEYS";
 /// Where the name of the file may stand.
 const KEY_FILE: &str = "NORELAY_BLACKLIST_KEY_FILE";
 
-/// The verdicts of a relay test, as `--relay-verdict` offers them.
-const VERDICTS: [Verdict; 5] = [
-    Verdict::OpenRelay,
-    Verdict::Suspect,
-    Verdict::Inconclusive,
-    Verdict::Closed,
-    Verdict::Unreachable,
-];
-
 /// What to look up, and where.
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes: 0 not listed, 1 listed, 2 could not tell, 3 usage.\n\n\
@@ -68,7 +59,7 @@ pub struct BlacklistOptions {
     #[arg(
         long,
         value_name = "VERDICT",
-        value_parser = one_of(VERDICTS, |verdict| verdict.word().to_owned())
+        value_parser = one_of(Verdict::ALL.iter().copied(), Verdict::to_string)
     )]
     relay_verdict: Option<Verdict>,
     /// The format of the result

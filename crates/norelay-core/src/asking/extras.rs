@@ -176,7 +176,7 @@ impl User {
             return None;
         };
         turn.record(Event::TestsAdded { path, tests: ids(&[test]) });
-        let mechanisms = VecDeque::from([Mechanism::Plain, Mechanism::Login]);
+        let mechanisms = Mechanism::ALL.iter().copied().collect();
         Some(Self { path, way, test, mechanisms, trying: None, turns: Turns::default() })
     }
 

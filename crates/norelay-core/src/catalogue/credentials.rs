@@ -19,13 +19,14 @@ pub struct Credentials {
     pub mechanism: Mechanism,
 }
 
-/// How a password is sent (RFC 4954).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// With the command.
-    Plain,
-    /// In two turns.
-    Login,
+norelay_smtp::words! {
+    /// How a password is sent (RFC 4954), by its name in AUTH.
+    pub enum Mechanism {
+        /// With the command (RFC 4616).
+        Plain = "PLAIN",
+        /// In two turns.
+        Login = "LOGIN",
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -41,15 +42,15 @@ impl Credentials {
     #[must_use]
     pub fn step(&self) -> Step {
         let encode = |text: &str| BASE64.encode(text.as_bytes());
+        let auth = format!("AUTH {}", self.mechanism);
         let (line, turns) = match self.mechanism {
             Mechanism::Plain => (
-                format!("AUTH PLAIN {}", encode(&format!("\0{}\0{}", self.user, self.password))),
+                format!("{auth} {}", encode(&format!("\0{}\0{}", self.user, self.password))),
                 vec![],
             ),
-            Mechanism::Login => (
-                "AUTH LOGIN".to_owned(),
-                vec![encode(&self.user).into(), encode(&self.password).into()],
-            ),
+            Mechanism::Login => {
+                (auth, vec![encode(&self.user).into(), encode(&self.password).into()])
+            }
         };
         let requires = Some("AUTH".to_owned());
         Step { turns, requires, secret: true, ..Step::new(Stage::Auth, Purpose::Condition, line) }

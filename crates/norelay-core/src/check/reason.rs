@@ -11,42 +11,40 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::wording::{BLACKLISTS, PASSING, WORDINGS, Wording};
 use crate::smtp::{Reply, Stage};
 
 /// No greylist asks for more patience than this, and no test has it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a command was refused or deferred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Relaying is denied.
-    RelayDenied,
-    /// Only who authenticates may go on.
-    AuthRequired,
-    /// Only who uses TLS may go on.
-    TlsRequired,
-    /// Our address, network or name is not liked.
-    Reputation,
-    /// Come back later, as a test of patience.
-    Greylisted,
-    /// The sender or its domain is not liked or not found.
-    SenderDomain,
-    /// The recipient's domain is not found or takes no mail.
-    RecipientDomain,
-    /// There is no such user here.
-    UnknownUser,
-    /// The address or the command is malformed.
-    Syntax,
-    /// Too much, too fast, too many errors.
-    RateLimited,
-    /// Some other rule, of which the reply speaks.
-    Policy,
-    /// The reply doesn't say.
-    Unclassified,
+norelay_smtp::words! {
+    /// Why a command was refused or deferred.
+    pub enum Reason {
+        /// Relaying is denied.
+        RelayDenied = "relay_denied",
+        /// Only who authenticates may go on.
+        AuthRequired = "auth_required",
+        /// Only who uses TLS may go on.
+        TlsRequired = "tls_required",
+        /// Our address, network or name is not liked.
+        Reputation = "reputation",
+        /// Come back later, as a test of patience.
+        Greylisted = "greylisted",
+        /// The sender or its domain is not liked or not found.
+        SenderDomain = "sender_domain",
+        /// The recipient's domain is not found or takes no mail.
+        RecipientDomain = "recipient_domain",
+        /// There is no such user here.
+        UnknownUser = "unknown_user",
+        /// The address or the command is malformed.
+        Syntax = "syntax",
+        /// Too much, too fast, too many errors.
+        RateLimited = "rate_limited",
+        /// Some other rule, of which the reply speaks.
+        Policy = "policy",
+        /// The reply doesn't say.
+        Unclassified = "unclassified",
+    }
 }
 
 impl Reason {

@@ -11,8 +11,6 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use serde::{Deserialize, Serialize};
-
 pub use super::arrival::receipts_of;
 use super::{
     arrival, elsewhere, footer, late,
@@ -28,39 +26,23 @@ use crate::{
     smtp::{Cause, End, Reply, Security, Stage},
 };
 
-/// The verdict, worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Verdict {
-    /// A message came back through the server.
-    #[serde(rename = "open")]
-    OpenRelay,
-    /// Something was accepted, nothing came back, and no control explains it.
-    #[serde(rename = "suspect")]
-    Suspect,
-    /// Some test has no answer about relaying.
-    #[serde(rename = "inconclusive")]
-    Inconclusive,
-    /// Every test was refused by relay policy.
-    #[serde(rename = "closed")]
-    Closed,
-    /// Nothing spoke SMTP.
-    #[serde(rename = "unreachable")]
-    Unreachable,
+norelay_smtp::words! {
+    /// The verdict, worst first.
+    pub enum Verdict {
+        /// A message came back through the server.
+        OpenRelay = "open",
+        /// Something was accepted, nothing came back, and no control explains it.
+        Suspect = "suspect",
+        /// Some test has no answer about relaying.
+        Inconclusive = "inconclusive",
+        /// Every test was refused by relay policy.
+        Closed = "closed",
+        /// Nothing spoke SMTP.
+        Unreachable = "unreachable",
+    }
 }
 
 impl Verdict {
-    /// The word that stands for it in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::OpenRelay => "open",
-            Self::Suspect => "suspect",
-            Self::Inconclusive => "inconclusive",
-            Self::Closed => "closed",
-            Self::Unreachable => "unreachable",
-        }
-    }
-
     /// The exit code of a command that ends with it.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -73,22 +55,23 @@ impl Verdict {
     }
 }
 
-/// What an outcome contributes to the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weight {
-    /// It condemns.
-    Proof,
-    /// It was accepted and not explained.
-    Suspicion,
-    /// It says nothing about relaying.
-    Unknown,
-    /// It is a refusal of relaying, in words or by comparison.
-    Denial,
-    /// It was accepted as what a control shows to be local delivery, and its message did not come.
-    LocalDelivery,
-    /// The server doesn't offer what it tries, or decides at another place.
-    NotOffered,
+norelay_smtp::words! {
+    /// What an outcome contributes to the verdict.
+    pub enum Weight {
+        /// It condemns.
+        Proof = "proof",
+        /// It was accepted and not explained.
+        Suspicion = "suspicion",
+        /// It says nothing about relaying.
+        Unknown = "unknown",
+        /// It is a refusal of relaying, in words or by comparison.
+        Denial = "denial",
+        /// It was accepted, a control shows that such an acceptance is local delivery, and its
+        /// message did not come.
+        LocalDelivery = "local_delivery",
+        /// The server doesn't offer what it tries, or decides at another place.
+        NotOffered = "not_offered",
+    }
 }
 
 /// What the facts of a run mean.

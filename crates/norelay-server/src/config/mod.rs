@@ -263,7 +263,7 @@ impl Default for Test {
             blacklists: true,
             blacklist_key_file: None,
             posture: true,
-            public_ports: vec![25, 465, 587],
+            public_ports: norelay_probe::target::MAIL_PORTS.to_vec(),
             allow_networks: Vec::new(),
         }
     }

@@ -24,9 +24,6 @@ use crate::{
     output::{FailOn, ResultFormat, parse_fail_on, result_format},
 };
 
-/// The profiles that `--profile` offers.
-const PROFILES: [Profile; 4] =
-    [Profile::Classic, Profile::Standard, Profile::Thorough, Profile::Intrusive];
 /// The longest wait for a connection, however long a reply may take.
 const LONGEST_CONNECT: Duration = Duration::from_secs(30);
 
@@ -105,8 +102,8 @@ pub struct ChoiceOptions {
     #[arg(
         long,
         value_name = "PROFILE",
-        default_value = "standard",
-        value_parser = one_of(PROFILES, Profile::to_string)
+        default_value_t,
+        value_parser = one_of(Profile::ALL.iter().copied(), Profile::to_string)
     )]
     pub profile: Profile,
     /// Run only these tests and controls (ids or numbers, separated by commas)

@@ -29,9 +29,9 @@ use crate::{
 
 /// The profiles that the form offers: value, name, what it is.
 pub const PROFILES: [(&str, &str, &str); 3] = [
-    ("classic", "Classic", "the seventeen of abuse.net"),
-    ("standard", "Standard", "what every server should be asked today"),
-    ("thorough", "Thorough", "all that is harmless"),
+    (Profile::Classic.word(), "Classic", "the seventeen of abuse.net"),
+    (Profile::Standard.word(), "Standard", "what every server should be asked today"),
+    (Profile::Thorough.word(), "Thorough", "all that is harmless"),
 ];
 /// More ports are no test of a mail server but a scan.
 const MOST_PORTS: usize = 16;
@@ -102,7 +102,7 @@ async fn front(
         true => Vec::new(),
         false => state.store.recent_jobs(RECENT).await.unwrap_or_default(),
     };
-    let profile = if asked.profile.is_empty() { "standard" } else { &asked.profile };
+    let profile = if asked.profile.is_empty() { Profile::default().word() } else { &asked.profile };
     let page = Home {
         shell: Shell::new(state, "/", ""),
         target: &asked.target,
@@ -111,7 +111,7 @@ async fn front(
         options: has_options(state, asker).await,
         receiver: !state.config.receiver.listen.is_empty(),
         proof: asked.proof == "yes",
-        opened: !asked.ports.is_empty() || profile != "standard",
+        opened: !asked.ports.is_empty() || profile != Profile::default().word(),
         problem,
         sources: &state.config.source,
         recent: recent.into_iter().map(recent_line).collect(),
@@ -156,11 +156,14 @@ fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request,
     if target.is_empty() {
         return Err("Type the name or the address of a mail server, or a domain.".to_owned());
     }
-    let profile = match asked.profile.as_str() {
-        "classic" => Profile::Classic,
-        "thorough" => Profile::Thorough,
-        _ => Profile::Standard,
-    };
+    // The intrusive tests are no choice of the form's.
+    let offered = PROFILES.iter().any(|(word, ..)| *word == asked.profile);
+    let profile = asked
+        .profile
+        .parse()
+        .ok()
+        .filter(|_| offered)
+        .unwrap_or_default();
     let words: Vec<_> = asked
         .ports
         .split([',', ' '])
