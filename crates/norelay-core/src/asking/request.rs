@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use super::words::HostName;
 use crate::{
     catalogue::{Credentials, Profile, RelayTest},
     event::{MailExchanger, Path, Record},
@@ -116,6 +115,9 @@ impl Family {
         }
     }
 }
+
+/// Returns the text as a host name in ASCII, if the text is one.
+pub type HostName = fn(&str) -> Option<String>;
 
 /// What a run has to do its work with.
 #[derive(Clone, Debug)]

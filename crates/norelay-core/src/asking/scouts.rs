@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use super::{
     batch::{self, Batch, Course, MAX_IRREGULAR, Memory},
-    evidence, order,
-    protocols::Delivery,
-    sharing,
+    delivery::Delivery,
+    evidence, order, sharing,
     talk::Round,
     turn::{AskingTurn, PartStatus},
 };

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use super::{
     action::{Agenda, Do, Moment},
     arrivals::Arrivals,
+    delivery,
     extras::{Bounce, SmugglingTexts, User},
     hosts::HostAsking,
     opening,
+    ports::Ports,
     post::ProofMail,
-    protocols::{self, Ports},
     scouts::PathAsking,
     turn::{AskingTurn, Desk, PartStatus},
     words,
@@ -100,7 +101,7 @@ impl Desk {
             return RunStage::Ports(ports);
         }
         if let RunStage::Paths(..) | RunStage::Ports(_) = stage {
-            self.awaited = protocols::accepted(report);
+            self.awaited = delivery::accepted(report);
         }
         let mut turn = self.turn(report, now);
         match stage {

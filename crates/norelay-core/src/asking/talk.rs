@@ -9,9 +9,10 @@ use super::{
     evidence,
     sharing::Further,
     turn::AskingTurn,
+    words,
 };
 use crate::{
-    catalogue::RelayTest,
+    catalogue::{RelayTest, Words},
     event::{Event, Path, Wait},
     path::PathId,
     smtp::{Stage, Transaction},
@@ -218,6 +219,11 @@ impl AskingTurn<'_> {
             .entry(address)
             .or_insert_with(|| crate::pace::Pace::new(super::turn::SLOW.0, super::turn::SLOW.1));
         pace.take(rejections, self.now.elapsed)
+    }
+
+    /// The words for a test on the path of a round.
+    pub(super) fn words(&self, round: &Round, test: &RelayTest) -> Words {
+        words::words(self.request, self.means, self.report, (round.path, &round.way), test)
     }
 
     /// The event that says that the run waits, and until when.

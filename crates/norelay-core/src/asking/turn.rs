@@ -10,10 +10,9 @@ use super::{
     action::{Do, Moment},
     connections::Connections,
     request::{Means, Request},
-    words,
 };
 use crate::{
-    catalogue::{RelayTest, Words},
+    catalogue::RelayTest,
     event::{Event, MailExchanger, Wait},
     pace::Pace,
     path::PathId,
@@ -96,11 +95,6 @@ impl AskingTurn<'_> {
     /// Asks for another turn at this time.
     pub fn wake_at(&mut self, time: Duration) {
         self.wake = Some(self.wake.map_or(time, |wake| wake.min(time)));
-    }
-
-    /// The words for a test on the path of a round.
-    pub fn words(&self, round: &super::talk::Round, test: &RelayTest) -> Words {
-        words::words(self.request, self.means, self.report, (round.path, &round.way), test)
     }
 
     /// Tells what is waited for, once for each time. A full window is nothing to tell of.

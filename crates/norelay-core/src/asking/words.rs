@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::request::{Means, Request};
+use super::request::{HostName, Means, Request};
 use crate::{
     catalogue::{Certificate, RelayTest, Words},
     event::{MailExchanger, Path},
@@ -146,9 +146,6 @@ pub(super) fn receivers(
     }
     known
 }
-
-/// Returns a host name in ASCII if the text is a host name.
-pub type HostName = fn(&str) -> Option<String>;
 
 /// The name that a server gives itself in its greeting or, failing that, in its reply to EHLO (RFC
 /// 5321 sections 4.2 and 4.1.1.1), where it is a host name.
