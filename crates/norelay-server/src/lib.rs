@@ -3,7 +3,7 @@
 //! Rules of this crate:
 //! - What a page or an API answer says comes from the event log: `Store::report` folds it,
 //!   `norelay_core` judges it.
-//! - Whoever asks is an [`Asker`]; whether a test may run is decided in `permission`, once, for
+//! - Whoever asks is a [`Client`]; whether a test may run is decided in `permission`, once, for
 //!   page and API alike.
 //! - An address is tested only after `address` has classified it, and it is the address itself that
 //!   is handed on, never a name.
@@ -19,7 +19,7 @@ pub mod store;
 pub use crate::{
     config::Config,
     http::{router, state::AppState},
-    rules::{client::Asker, refusal::Refusal},
+    rules::{client::Client, refusal::Refusal},
     run::{Runs, Started},
     service::serve,
     store::{Job, JobId, Request, State, Store, StoreError, Stored},

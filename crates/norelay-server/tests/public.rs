@@ -812,7 +812,7 @@ impl norelay_server::rules::mailing::Mailer for Letterbox {
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
-    use norelay_server::{Asker, Refusal};
+    use norelay_server::{Client, Refusal};
 
     let receiver = norelay_server::config::Receiver {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
@@ -821,8 +821,8 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
     let site = Site::new(Config { receiver, ..unlimited() }).await;
     site.book.host("owner.example", &["8.8.8.8", "10.0.0.1"]);
     let (letters, address) = (Letterbox::default(), "8.8.8.8".parse().expect("an address"));
-    let asker = Asker::anonymous(USER.parse().expect("an address"));
-    let other = Asker::anonymous("198.51.100.1".parse().expect("an address"));
+    let asker = Client::anonymous(USER.parse().expect("an address"));
+    let other = Client::anonymous("198.51.100.1".parse().expect("an address"));
     for (domain, through, part) in [
         ("owner.example", "9.9.9.9", "not a mail exchanger"),
         ("owner.example", "10.0.0.1", "private"),
@@ -866,7 +866,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
         .find_map(|line| line.strip_prefix("    "))
         .expect("it has the code")
         .to_owned();
-    let check = async |asker: &Asker, code: &str| {
+    let check = async |asker: &Client, code: &str| {
         site.state
             .runs
             .control()

@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 
 use super::{forwarded, problem::Problem, state::AppState};
 use crate::{
-    rules::client::Asker,
+    rules::client::Client,
     store::{ApiKey, JobId, KeyText, StoreError},
 };
 
 /// The client, from its address and the API key in `Authorization`.
 ///
 /// A key that is shown and does not work is an error: nobody becomes anonymous by mistake.
-impl FromRequestParts<AppState> for Asker {
+impl FromRequestParts<AppState> for Client {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {

@@ -21,7 +21,7 @@ use super::{
     problem::Problem,
     state::AppState,
 };
-use crate::rules::{address, budgets::Requests, client::Asker, control};
+use crate::rules::{address, budgets::Requests, client::Client, control};
 
 /// How long a request may take to come and its answer to begin. What takes longest is a code that
 /// is mailed.
@@ -91,7 +91,7 @@ async fn count(State(layer): State<Layer>, request: Request, next: Next) -> Resp
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let counted = match Asker::from_request_parts(&mut parts, &layer.state).await {
+    let counted = match Client::from_request_parts(&mut parts, &layer.state).await {
         Ok(asker) => counted(&layer, &asker),
         Err(problem) => Err(problem),
     };
@@ -102,7 +102,7 @@ async fn count(State(layer): State<Layer>, request: Request, next: Next) -> Resp
 }
 
 /// Counts a request. In private mode nobody is counted.
-fn counted(layer: &Layer, asker: &Asker) -> Result<(), Problem> {
+fn counted(layer: &Layer, asker: &Client) -> Result<(), Problem> {
     if !layer.state.config.public {
         return Ok(());
     }

@@ -174,7 +174,7 @@ pub fn is_of_this_machine(address: IpAddr) -> bool {
 
 /// What decides whether an address may be tested.
 #[derive(Clone, Debug, Default)]
-pub struct Rule {
+pub struct AddressRule {
     /// Whether only public addresses are tested.
     pub public_only: bool,
     /// Networks that are tested although they aren't public: test networks, an administrator's own.
@@ -183,7 +183,7 @@ pub struct Rule {
     pub own: Vec<IpAddr>,
 }
 
-impl Rule {
+impl AddressRule {
     /// Why an address must not be tested, if so.
     #[must_use]
     pub fn objection(&self, address: IpAddr) -> Option<Class> {
@@ -266,7 +266,7 @@ mod tests {
     fn the_rule_objects_in_public_mode_only() {
         let own: IpAddr = "8.8.4.4".parse().expect("an address");
         let allowed = vec!["127.0.0.0/8".parse().expect("a network")];
-        let public = Rule { public_only: true, allowed, own: vec![own] };
+        let public = AddressRule { public_only: true, allowed, own: vec![own] };
         for (address, objection) in [
             ("127.0.0.1", None),
             ("8.8.8.8", None),
@@ -277,7 +277,7 @@ mod tests {
         ] {
             let address = address.parse().expect("an address");
             assert_eq!(public.objection(address), objection, "{address}");
-            assert_eq!(Rule::default().objection(address), None, "{address}");
+            assert_eq!(AddressRule::default().objection(address), None, "{address}");
         }
         assert!(is_of_this_machine("127.0.0.1".parse().expect("an address")));
         assert!(!is_of_this_machine("192.0.2.1".parse().expect("an address")));

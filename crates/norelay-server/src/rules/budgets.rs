@@ -15,7 +15,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{address, client::Asker, refusal::Refusal};
+use super::{address, client::Client, refusal::Refusal};
 use crate::config::{Config, Limits};
 
 /// So many of something at once: in all, and of one network.
@@ -103,7 +103,7 @@ impl Streams {
     ///
     /// # Errors
     /// There are too many.
-    pub fn enter(&self, asker: &Asker) -> Result<Place, Refusal> {
+    pub fn enter(&self, asker: &Client) -> Result<Place, Refusal> {
         self.places
             .enter(Some(address::user_network(asker.address)))
             .ok_or_else(|| Refusal::Limited {
@@ -152,8 +152,8 @@ impl Requests {
 mod tests {
     use super::*;
 
-    fn asker(address: &str) -> Asker {
-        Asker::anonymous(address.parse().expect("an address"))
+    fn asker(address: &str) -> Client {
+        Client::anonymous(address.parse().expect("an address"))
     }
 
     #[test]

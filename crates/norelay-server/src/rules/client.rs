@@ -7,14 +7,14 @@ use crate::store::{ApiKey, Scope};
 
 /// Who asks: a network, or the holder of an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct Client {
     /// The client's address: the peer's, or what a trusted proxy says.
     pub address: IpAddr,
     /// The API key that the client shows.
     pub key: Option<ApiKey>,
 }
 
-impl Asker {
+impl Client {
     /// A client without a key.
     #[must_use]
     pub fn anonymous(address: IpAddr) -> Self {
@@ -50,7 +50,7 @@ mod tests {
             ("::ffff:192.0.2.78", "net:192.0.2.0/24"),
             ("2001:db8:0:1:a:b:c:d", "net:2001:db8:0:1::/64"),
         ] {
-            assert_eq!(Asker::anonymous(address.parse().expect("an address")).bucket(), bucket);
+            assert_eq!(Client::anonymous(address.parse().expect("an address")).bucket(), bucket);
         }
     }
 }

@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     address,
-    client::Asker,
+    client::Client,
     mailing::{Letter, MAIL_TIMEOUT, Mailer},
     permission::{Permission, RESOLUTION},
     refusal::Refusal,
@@ -92,7 +92,7 @@ impl Control {
     ///
     /// # Errors
     /// The text isn't a domain.
-    pub fn txt_record(&self, asker: &Asker, domain: &str) -> Result<TxtRecord, Refusal> {
+    pub fn txt_record(&self, asker: &Client, domain: &str) -> Result<TxtRecord, Refusal> {
         let domain = host_name(domain).map_err(|error| Refusal::Malformed(error.to_string()))?;
         let mut hmac = Hmac::<Sha256>::new_from_slice(self.key.expose())
             .expect("HMAC takes a key of any length");
@@ -109,7 +109,7 @@ impl Control {
     ///
     /// # Errors
     /// The record isn't there, or not yet.
-    pub async fn check_txt(&self, asker: &Asker, domain: &str) -> Result<Owner, Refusal> {
+    pub async fn check_txt(&self, asker: &Client, domain: &str) -> Result<Owner, Refusal> {
         let wanted = self.txt_record(asker, domain)?;
         self.count_answer(asker).await?;
         let texts = self.permission.names().texts(&wanted.name).await;
@@ -134,7 +134,7 @@ impl Control {
     pub async fn mail_code(
         &self,
         mailer: &dyn Mailer,
-        asker: &Asker,
+        asker: &Client,
         domain: &str,
         address: IpAddr,
     ) -> Result<Challenge, Refusal> {
@@ -192,7 +192,7 @@ impl Control {
     /// Spends one mail of the day's: of the domain, of the server, and of the client.
     async fn spend_mail(
         &self,
-        asker: &Asker,
+        asker: &Client,
         domain: &str,
         address: IpAddr,
         now: Timestamp,
@@ -216,7 +216,7 @@ impl Control {
     /// The code is wrong, or too late, or was tried too often.
     pub async fn check_mailed(
         &self,
-        asker: &Asker,
+        asker: &Client,
         id: JobId,
         code: &str,
     ) -> Result<Owner, Refusal> {
@@ -280,7 +280,7 @@ impl Control {
     ///
     /// # Errors
     /// There is no such code.
-    pub async fn check_connected(&self, asker: &Asker, code: &str) -> Result<Owner, Refusal> {
+    pub async fn check_connected(&self, asker: &Client, code: &str) -> Result<Owner, Refusal> {
         self.count_answer(asker).await?;
         let wrong = || Refusal::Forbidden("This code is wrong or has expired.".to_owned());
         let id: JobId = tidy(code).parse().map_err(|_| wrong())?;
@@ -295,7 +295,7 @@ impl Control {
 
     async fn meet(
         &self,
-        asker: &Asker,
+        asker: &Client,
         challenge: Challenge,
         proof: &str,
     ) -> Result<Owner, Refusal> {
@@ -306,7 +306,7 @@ impl Control {
         self.keep(asker, challenge.subject, proof).await
     }
 
-    async fn keep(&self, asker: &Asker, subject: Subject, proof: &str) -> Result<Owner, Refusal> {
+    async fn keep(&self, asker: &Client, subject: Subject, proof: &str) -> Result<Owner, Refusal> {
         let created = Timestamp::now();
         let life = if asker.key.is_some() { LIFE_OF_KEY } else { LIFE_OF_NETWORK };
         let owner = Owner {
@@ -321,7 +321,7 @@ impl Control {
         Ok(owner)
     }
 
-    async fn count_answer(&self, asker: &Asker) -> Result<(), Refusal> {
+    async fn count_answer(&self, asker: &Client) -> Result<(), Refusal> {
         let bucket = format!("answer:{}", asker.bucket());
         let window = SignedDuration::from_hours(1);
         let budget = Budget { bucket, limit: ANSWERS_HOURLY, window };

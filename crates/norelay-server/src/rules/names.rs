@@ -37,9 +37,9 @@ pub trait Names: Send + Sync + 'static {
 }
 
 /// The real DNS, through one resolver.
-pub struct Dns(pub Resolver);
+pub struct ServiceDns(pub Resolver);
 
-impl Names for Dns {
+impl Names for ServiceDns {
     fn exchangers<'a>(
         &'a self,
         target: &'a Target,

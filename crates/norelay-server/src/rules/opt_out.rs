@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{client::Asker, refusal::Refusal};
+use super::{client::Client, refusal::Refusal};
 use crate::{
     config::Config,
     store::{Scope, Store, Subject},
@@ -19,7 +19,7 @@ use crate::{
 pub async fn opt_out(
     config: &Config,
     store: &Store,
-    asker: &Asker,
+    asker: &Client,
     network: &IpNet,
 ) -> Result<(), Refusal> {
     let proof = covering(config, store, asker, network).await?;
@@ -36,7 +36,7 @@ pub async fn opt_out(
 pub async fn opt_in(
     config: &Config,
     store: &Store,
-    asker: &Asker,
+    asker: &Client,
     network: &IpNet,
 ) -> Result<(), Refusal> {
     covering(config, store, asker, network).await?;
@@ -47,7 +47,7 @@ pub async fn opt_in(
 async fn covering(
     config: &Config,
     store: &Store,
-    asker: &Asker,
+    asker: &Client,
     network: &IpNet,
 ) -> Result<String, Refusal> {
     if !config.public || asker.may(Scope::Admin) {

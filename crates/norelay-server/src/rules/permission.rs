@@ -26,8 +26,8 @@ use norelay_probe::{
 use crate::{
     config::Config,
     rules::{
-        address::{self, Rule},
-        client::Asker,
+        address::{self, AddressRule},
+        client::Client,
         names::Names,
         refusal::Refusal,
     },
@@ -50,7 +50,7 @@ pub struct Permission {
     config: Arc<Config>,
     store: Store,
     names: Arc<dyn Names>,
-    rule: Arc<Rule>,
+    rule: Arc<AddressRule>,
 }
 
 /// What is permitted.
@@ -72,14 +72,17 @@ impl Permission {
             .filter_map(|text| text.parse().ok())
             .chain(config.test.source_address)
             .collect();
-        let rule =
-            Rule { public_only: config.public, allowed: config.test.allow_networks.clone(), own };
+        let rule = AddressRule {
+            public_only: config.public,
+            allowed: config.test.allow_networks.clone(),
+            own,
+        };
         Self { config, store, names, rule: Arc::new(rule) }
     }
 
     /// What is known about addresses.
     #[must_use]
-    pub fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &AddressRule {
         &self.rule
     }
 
@@ -93,7 +96,7 @@ impl Permission {
     ///
     /// # Errors
     /// Why the test can't or mustn't run.
-    pub async fn pin(&self, asker: &Asker, request: &Request) -> Result<Pinned, Refusal> {
+    pub async fn pin(&self, asker: &Client, request: &Request) -> Result<Pinned, Refusal> {
         if asker.key.is_some() && !asker.may(Scope::Test) {
             return Err(Refusal::Forbidden(
                 "This API key may not start tests: it lacks the scope \"test\".".to_owned(),
@@ -266,7 +269,7 @@ impl Permission {
     ///
     /// # Errors
     /// A limit is reached.
-    pub async fn spend_look_up(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
+    pub async fn spend_look_up(&self, asker: &Client, now: Timestamp) -> Result<(), Refusal> {
         if !self.config.public {
             return Ok(());
         }
@@ -281,7 +284,7 @@ impl Permission {
     ///
     /// # Errors
     /// The API key may not receive, or the limit is reached.
-    pub async fn spend_reception(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
+    pub async fn spend_reception(&self, asker: &Client, now: Timestamp) -> Result<(), Refusal> {
         if asker.key.is_some() && !asker.may(Scope::Receive) {
             return Err(Refusal::Forbidden(
                 "This API key may not receive: it lacks the scope \"receive\".".to_owned(),
@@ -321,7 +324,7 @@ impl Permission {
     /// What strangers may not ask for needs control over every address.
     async fn check_rights(
         &self,
-        asker: &Asker,
+        asker: &Client,
         request: &Request,
         pinned: &Pinned,
     ) -> Result<(), Refusal> {
@@ -352,7 +355,7 @@ impl Permission {
     /// Nothing is left, or the store's.
     pub async fn confine(
         &self,
-        asker: &Asker,
+        asker: &Client,
         request: Request,
         pinned: &Pinned,
     ) -> Result<Request, Refusal> {
@@ -378,7 +381,7 @@ impl Permission {
     ///
     /// # Errors
     /// The store's.
-    pub async fn controls(&self, asker: &Asker, pinned: &Pinned) -> Result<bool, Refusal> {
+    pub async fn controls(&self, asker: &Client, pinned: &Pinned) -> Result<bool, Refusal> {
         let owned = self
             .store
             .owned_by(&asker.bucket(), Timestamp::now())
@@ -435,7 +438,7 @@ impl Permission {
     /// A limit is reached.
     pub async fn spend(
         &self,
-        asker: &Asker,
+        asker: &Client,
         request: &Request,
         pinned: Pinned,
         now: Timestamp,
@@ -489,7 +492,7 @@ impl Permission {
         Ok(None)
     }
 
-    async fn check_one_at_a_time(&self, asker: &Asker, now: Timestamp) -> Result<(), Refusal> {
+    async fn check_one_at_a_time(&self, asker: &Client, now: Timestamp) -> Result<(), Refusal> {
         let open = self.store.open_jobs_of(&asker.bucket()).await?;
         if open == 0 {
             return Ok(());
@@ -500,7 +503,7 @@ impl Permission {
         ))
     }
 
-    fn costs_of_asker(&self, asker: &Asker) -> Vec<Cost> {
+    fn costs_of_asker(&self, asker: &Client) -> Vec<Cost> {
         let limits = &self.config.limits;
         let mut costs = match &asker.key {
             Some(key) => {
@@ -531,7 +534,7 @@ impl Permission {
         costs
     }
 
-    fn costs(&self, asker: &Asker, pinned: &Pinned, is_owner: bool) -> Vec<Cost> {
+    fn costs(&self, asker: &Client, pinned: &Pinned, is_owner: bool) -> Vec<Cost> {
         let limits = &self.config.limits;
         let mut costs = self.costs_of_asker(asker);
         if !is_owner {

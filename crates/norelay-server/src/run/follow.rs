@@ -6,23 +6,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{live::BATCH, shared::Shared};
+use super::{live::BATCH, shared::RunState};
 use crate::store::{JobId, StoreError, Stored};
 
 /// How often a follower looks at a job that waits, or runs in another process.
 const POLL: Duration = Duration::from_millis(1_000);
 
 /// One who follows a job.
-pub(super) struct Follower {
-    shared: Arc<Shared>,
+pub(super) struct JobFollower {
+    shared: Arc<RunState>,
     id: JobId,
     since: i64,
     batch: std::vec::IntoIter<Stored>,
     is_over: bool,
 }
 
-impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, id: JobId, since: i64) -> Self {
+impl JobFollower {
+    pub(super) fn new(shared: Arc<RunState>, id: JobId, since: i64) -> Self {
         Self { shared, id, since, batch: Vec::new().into_iter(), is_over: false }
     }
 

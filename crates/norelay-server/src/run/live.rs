@@ -37,10 +37,10 @@ pub(super) enum Stop {
 /// The jobs that run here.
 #[derive(Default)]
 pub(super) struct Live {
-    jobs: Mutex<HashMap<JobId, Entry>>,
+    jobs: Mutex<HashMap<JobId, LiveJob>>,
 }
 
-struct Entry {
+struct LiveJob {
     window: VecDeque<Stored>,
     changed: watch::Sender<u64>,
     stop: Arc<watch::Sender<Option<Stop>>>,
@@ -48,7 +48,7 @@ struct Entry {
 }
 
 impl Live {
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Entry>> {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, LiveJob>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +61,7 @@ impl Live {
         let stop = Arc::new(stop);
         let (receipts, receiver) = mpsc::channel(RECEIPTS);
         let (changed, _) = watch::channel(0);
-        let entry = Entry { window: VecDeque::new(), changed, stop: stop.clone(), receipts };
+        let entry = LiveJob { window: VecDeque::new(), changed, stop: stop.clone(), receipts };
         self.jobs().insert(id, entry);
         (stop, receiver)
     }

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     config::Config,
-    rules::{client::Asker, permission::Permission, refusal::Refusal},
+    rules::{client::Client, permission::Permission, refusal::Refusal},
     store::{Job, JobId, Request, State, Store},
 };
 
@@ -77,7 +77,7 @@ impl Lookups {
     ///
     /// # Errors
     /// Why it isn't done.
-    pub async fn look_up(&self, asker: &Asker, text: &str) -> Result<Arc<Lookup>, Refusal> {
+    pub async fn look_up(&self, asker: &Client, text: &str) -> Result<Arc<Lookup>, Refusal> {
         let target = lists::target(text).map_err(|why| not_a_target(text, why))?;
         self.permission.may_look_up(addresses(&target)).await?;
         let name = target.to_string();
@@ -176,7 +176,7 @@ async fn exchangers(permission: &Permission, target: &Subject) -> Vec<Subject> {
 
 /// A relay test that says whether what was looked up relays: the one that is named, or in private
 /// mode the last one.
-pub struct RelayTest {
+pub struct CoveringTest {
     /// The test.
     pub job: Job,
     /// What it found.
@@ -185,7 +185,7 @@ pub struct RelayTest {
     local_domain: Option<String>,
 }
 
-impl RelayTest {
+impl CoveringTest {
     /// Finds it.
     pub async fn find(
         store: &Store,

@@ -36,11 +36,11 @@ use norelay_probe::identity::Identity;
 use tokio::sync::watch;
 
 pub use self::shared::Parts;
-use self::{live::Stop, shared::Shared};
+use self::{live::Stop, shared::RunState};
 use crate::{
     rules::{
         budgets::Place,
-        client::Asker,
+        client::Client,
         control::Control,
         permission::{Permission, Permit},
         refusal::Refusal,
@@ -64,21 +64,21 @@ pub enum Started {
 /// The service that runs tests; cheap to clone.
 #[derive(Clone)]
 pub struct Runs {
-    shared: Arc<Shared>,
+    shared: Arc<RunState>,
 }
 
 impl Runs {
     /// The service. Nothing runs before [`Runs::work`].
     #[must_use]
     pub fn of(parts: Parts) -> Self {
-        Self { shared: Arc::new(Shared::of(parts)) }
+        Self { shared: Arc::new(RunState::of(parts)) }
     }
 
     /// Queues a test, if it is permitted.
     ///
     /// # Errors
     /// The reason why it isn't run.
-    pub async fn start(&self, asker: &Asker, request: Request) -> Result<Started, Refusal> {
+    pub async fn start(&self, asker: &Client, request: Request) -> Result<Started, Refusal> {
         self.start_once(asker, request, None).await
     }
 
@@ -88,7 +88,7 @@ impl Runs {
     /// The reason why it isn't run.
     pub async fn start_once(
         &self,
-        asker: &Asker,
+        asker: &Client,
         request: Request,
         once: Option<Idempotency>,
     ) -> Result<Started, Refusal> {
@@ -150,7 +150,7 @@ impl Runs {
         }
     }
 
-    fn new_job(&self, asker: &Asker, request: Request, pinned: Pinned, origin: Origin) -> NewJob {
+    fn new_job(&self, asker: &Client, request: Request, pinned: Pinned, origin: Origin) -> NewJob {
         let created = Timestamp::now();
         let kept = SignedDuration::from_hours(24)
             * i32::try_from(self.shared.parts.config.retention_days).unwrap_or(i32::MAX);
@@ -173,7 +173,7 @@ impl Runs {
     /// The store's.
     pub async fn receive_for(
         &self,
-        asker: &Asker,
+        asker: &Client,
         target: String,
         kept: SignedDuration,
     ) -> Result<Job, Refusal> {
@@ -195,7 +195,7 @@ impl Runs {
     ///
     /// # Errors
     /// There are too many.
-    pub fn stream_place(&self, asker: &Asker) -> Result<Place, Refusal> {
+    pub fn stream_place(&self, asker: &Client) -> Result<Place, Refusal> {
         self.shared.streams.enter(asker)
     }
 
@@ -236,7 +236,7 @@ impl Runs {
         since: i64,
     ) -> impl Stream<Item = Result<Stored, StoreError>> + Send + 'static + use<> {
         let shared = self.shared.clone();
-        let follower = follow::Follower::new(shared, id, since);
+        let follower = follow::JobFollower::new(shared, id, since);
         stream::unfold(follower, |mut follower| async move {
             follower.next().await.map(|item| (item, follower))
         })
@@ -280,7 +280,7 @@ impl Runs {
     /// Whether who asks may delete or stop a job: in private mode everybody, else who has asked for
     /// it.
     #[must_use]
-    pub fn may_change(&self, asker: &Asker, job: &Job) -> bool {
+    pub fn may_change(&self, asker: &Client, job: &Job) -> bool {
         !self.shared.parts.config.public || asker.bucket() == job.asker || asker.may(Scope::Admin)
     }
 

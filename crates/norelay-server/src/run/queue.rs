@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     clock::WallClock,
-    shared::{LEASE, Shared},
+    shared::{LEASE, RunState},
     work,
 };
 use crate::store::StoreError;
@@ -33,7 +33,7 @@ const STEADY: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Works the queue until it is stopped.
-pub(super) async fn work(shared: &Arc<Shared>) {
+pub(super) async fn work(shared: &Arc<RunState>) {
     let mut stopping = shared.stopping.subscribe();
     // Of a process with this name nobody is alive but this one: what it was running is ours to go
     // on with.
@@ -48,7 +48,7 @@ pub(super) async fn work(shared: &Arc<Shared>) {
     }
 }
 
-async fn claim_all(shared: &Arc<Shared>, places: &Arc<Semaphore>) {
+async fn claim_all(shared: &Arc<RunState>, places: &Arc<Semaphore>) {
     loop {
         let place = places
             .clone()
@@ -82,7 +82,7 @@ async fn claim_all(shared: &Arc<Shared>, places: &Arc<Semaphore>) {
     }
 }
 
-async fn sweep_all(shared: &Arc<Shared>) {
+async fn sweep_all(shared: &Arc<RunState>) {
     let mut ticks = tokio::time::interval(SWEEP);
     let started = tokio::time::Instant::now();
     let mut clock = WallClock::new(Duration::ZERO, Timestamp::now());
@@ -98,7 +98,7 @@ async fn sweep_all(shared: &Arc<Shared>) {
     }
 }
 
-async fn delete_expired(shared: &Arc<Shared>) {
+async fn delete_expired(shared: &Arc<RunState>) {
     match shared.parts.store.delete_expired(Timestamp::now()).await {
         Ok(0) => {}
         Ok(gone) => tracing::info!(gone, "expired results were deleted"),
@@ -107,13 +107,13 @@ async fn delete_expired(shared: &Arc<Shared>) {
 }
 
 /// Puts the jobs of dead workers back into the queue, or ends them.
-async fn adopt(shared: &Arc<Shared>, dead: Option<&str>) {
+async fn adopt(shared: &Arc<RunState>, dead: Option<&str>) {
     if let Err(error) = try_adopt(shared, dead).await {
         tracing::warn!(%error, "the jobs of dead workers can't be taken over");
     }
 }
 
-async fn try_adopt(shared: &Arc<Shared>, dead: Option<&str>) -> Result<(), StoreError> {
+async fn try_adopt(shared: &Arc<RunState>, dead: Option<&str>) -> Result<(), StoreError> {
     for (job, lease) in shared.parts.store.orphans(Timestamp::now(), dead).await? {
         // A clock that jumps makes our own leases look old.
         if shared.live.has(job.id) {

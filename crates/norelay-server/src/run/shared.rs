@@ -44,7 +44,7 @@ pub struct Parts {
 }
 
 /// What the queue, its workers and the followers share.
-pub(super) struct Shared {
+pub(super) struct RunState {
     pub(super) parts: Parts,
     pub(super) control: Control,
     pub(super) live: Live,
@@ -57,7 +57,7 @@ pub(super) struct Shared {
     pub(super) streams: Streams,
 }
 
-impl Shared {
+impl RunState {
     /// Nothing runs yet.
     pub(super) fn of(parts: Parts) -> Self {
         let (stopping, _) = watch::channel(false);
@@ -120,12 +120,12 @@ impl Shared {
 
 /// A job that runs here, until this is dropped.
 pub(super) struct Running {
-    shared: Arc<Shared>,
+    shared: Arc<RunState>,
     id: JobId,
 }
 
 impl Running {
-    pub(super) fn new(shared: &Arc<Shared>, id: JobId) -> Self {
+    pub(super) fn new(shared: &Arc<RunState>, id: JobId) -> Self {
         Self { shared: shared.clone(), id }
     }
 }

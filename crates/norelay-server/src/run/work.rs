@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     live::Stop,
     resume::Continuation,
-    shared::{LEASE, Parts, Running, Shared},
+    shared::{LEASE, Parts, RunState, Running},
 };
 use crate::{
     config,
@@ -65,7 +65,7 @@ impl Sink for Tap {
 }
 
 /// Runs a job to its end, whatever that is.
-pub(super) async fn run(shared: &Arc<Shared>, job: Job, lease: Lease) {
+pub(super) async fn run(shared: &Arc<RunState>, job: Job, lease: Lease) {
     let (stop, receipts) = shared.live.begin(job.id);
     let _running = Running::new(shared, job.id);
     if *shared.stopping.borrow() {
@@ -89,7 +89,7 @@ pub(super) async fn run(shared: &Arc<Shared>, job: Job, lease: Lease) {
 }
 
 async fn conclude(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunState>,
     job: &Job,
     lease: &Lease,
     why: Option<Stop>,
@@ -121,7 +121,7 @@ async fn conclude(
 
 /// Says whether the run came to its own end.
 async fn work(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunState>,
     job: &Job,
     lease: &Lease,
     stop: &Arc<watch::Sender<Option<Stop>>>,
@@ -168,7 +168,7 @@ fn stopped(stop: &Arc<watch::Sender<Option<Stop>>>) -> watch::Receiver<bool> {
 
 /// Renews the lease for as long as the job runs.
 async fn renew(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunState>,
     lease: &Lease,
     stop: &Arc<watch::Sender<Option<Stop>>>,
 ) -> Infallible {
@@ -187,7 +187,7 @@ async fn renew(
 }
 
 struct Writer<'a> {
-    shared: Arc<Shared>,
+    shared: Arc<RunState>,
     lease: &'a Lease,
     /// The number of the last record that is known to be stored.
     last: i64,
@@ -288,7 +288,7 @@ impl Writer<'_> {
 }
 
 /// What the scan is asked to do.
-fn request(shared: &Shared, job: &Job, pinned: &Pinned) -> scan::Request {
+fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
     let Parts { config, identity, .. } = &shared.parts;
     let tests = permission::choose(&job.request).unwrap_or_default();
     let seconds = |duration: jiff::SignedDuration| duration.unsigned_abs();

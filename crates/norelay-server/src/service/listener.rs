@@ -48,7 +48,7 @@ pub(super) async fn begin(
     listener.set_nonblocking(true).map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
     let handle = Handle::new();
-    let doors = Doors::new(config);
+    let connections = Connections::new(config);
     let tls = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             // The first provider that a process installs stays; it is the same for all of norelay.
@@ -66,12 +66,14 @@ pub(super) async fn begin(
         .handle(handle.clone());
     match tls {
         None => {
-            let mut server = server.acceptor(Guarded { doors, inner: DefaultAcceptor::new() });
+            let mut server =
+                server.acceptor(Guarded { connections, inner: DefaultAcceptor::new() });
             limit(server.http_builder());
             tasks.spawn(async move { report(server.serve(service).await) });
         }
         Some(tls) => {
-            let mut server = server.acceptor(Guarded { doors, inner: RustlsAcceptor::new(tls) });
+            let mut server =
+                server.acceptor(Guarded { connections, inner: RustlsAcceptor::new(tls) });
             limit(server.http_builder());
             tasks.spawn(async move { report(server.serve(service).await) });
         }
@@ -103,14 +105,14 @@ fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
 
 /// So many connections at once; who is too many is closed at once.
 #[derive(Clone)]
-struct Doors {
+struct Connections {
     places: Places,
     /// In private mode nobody is counted.
     counts: bool,
     proxies: Arc<[IpNet]>,
 }
 
-impl Doors {
+impl Connections {
     fn new(config: &Config) -> Self {
         let places = Places::new(config.limits.connections_per_network, config.limits.connections);
         Self { places, counts: config.public, proxies: config.trusted_proxies.clone().into() }
@@ -130,10 +132,10 @@ impl Doors {
 #[derive(Clone)]
 struct Held(#[expect(dead_code, reason = "it is held, not read")] Arc<Place>);
 
-/// An acceptor behind doors.
+/// An acceptor that bounds connections.
 #[derive(Clone)]
 struct Guarded<A> {
-    doors: Doors,
+    connections: Connections,
     inner: A,
 }
 
@@ -150,7 +152,7 @@ where
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let (place, inner) = (self.doors.enter(&stream), self.inner.clone());
+        let (place, inner) = (self.connections.enter(&stream), self.inner.clone());
         Box::pin(async move {
             let place = place?;
             let (stream, service) = inner.accept(stream, service).await?;

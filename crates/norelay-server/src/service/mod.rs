@@ -31,7 +31,7 @@ use crate::{
     config::{Config, Misconfigured},
     http::{metrics, router, state::AppState},
     rules::{
-        names::{Dns, Names},
+        names::{Names, ServiceDns},
         permission::Permission,
     },
     run::{Parts, Runs, tester::Probe},
@@ -85,7 +85,7 @@ pub async fn serve(
         .map_err(|error| Unservable(error.to_string()))?;
     let (domain, helo) = (config.test.domain.clone(), config.test.helo.clone());
     let identity = Identity::find(domain, helo, &resolver).await;
-    let names: Arc<dyn Names> = Arc::new(Dns(resolver));
+    let names: Arc<dyn Names> = Arc::new(ServiceDns(resolver));
     let key_path = config
         .receiver
         .key_file

@@ -18,7 +18,7 @@ use super::{
     row::row,
 };
 
-/// The columns of a [`Row`].
+/// The columns of a [`JobRow`].
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -31,7 +31,7 @@ macro_rules! select {
 
 row! {
     /// A job as the database keeps it.
-    struct Row {
+    struct JobRow {
         id: Vec<u8>,
         run: i64,
         request: String,
@@ -48,7 +48,7 @@ row! {
     }
 }
 
-fn job(row: Row) -> Result<Job, StoreError> {
+fn job(row: JobRow) -> Result<Job, StoreError> {
     let is_here = row.origin == Origin::Here.word();
     Ok(Job {
         id: job_id(row.id)?,
@@ -67,7 +67,7 @@ fn job(row: Row) -> Result<Job, StoreError> {
     })
 }
 
-fn jobs(rows: Vec<Row>) -> Result<Vec<Job>, StoreError> {
+fn jobs(rows: Vec<JobRow>) -> Result<Vec<Job>, StoreError> {
     rows.into_iter().map(job).collect()
 }
 
@@ -207,7 +207,7 @@ impl Store {
     pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE id = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
+        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -218,7 +218,7 @@ impl Store {
     pub async fn job_of_run(&self, run: RunId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE run = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
+        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -301,7 +301,7 @@ impl Store {
              ORDER BY created DESC, id LIMIT 1"
         );
         let (created, now) = (millis(job_before.created), millis(Timestamp::now()));
-        let row: Option<Row> = on!(read self, |db| {
+        let row: Option<JobRow> = on!(read self, |db| {
             sqlx::query_as(SQL)
                 .bind(text(&job_before.request.target))
                 .bind(created)
@@ -359,9 +359,9 @@ impl Store {
                             COALESCE(started, $3), \
              attempt = attempt + 1 WHERE id = $4";
         let until = millis(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
-        let found: Option<Row> = transact!(self, |tx| {
+        let found: Option<JobRow> = transact!(self, |tx| {
             sqlx::query(TURN).execute(&mut *tx).await?;
-            let found: Option<Row> = sqlx::query_as(FIND).fetch_optional(&mut *tx).await?;
+            let found: Option<JobRow> = sqlx::query_as(FIND).fetch_optional(&mut *tx).await?;
             if let Some(row) = &found {
                 sqlx::query(TAKE)
                     .bind(worker)
@@ -435,7 +435,7 @@ impl Store {
              BY created"
         );
         const WORKER: &str = "SELECT COALESCE(worker, '') FROM jobs WHERE id = $1";
-        let rows: Vec<Row> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead).fetch_all(db).await)?;
+        let rows: Vec<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead).fetch_all(db).await)?;
         let mut orphans = Vec::new();
         for orphan in jobs(rows)? {
             let (worker,): (String,) = on!(read self, |db| sqlx::query_as(WORKER).bind(&orphan.id.0[..]).fetch_one(db).await)?;

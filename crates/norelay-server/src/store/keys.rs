@@ -81,7 +81,7 @@ impl fmt::Debug for KeyText {
 
 row! {
     /// A key as the database keeps it.
-    struct Row {
+    struct KeyRow {
         id: String,
         digest: Vec<u8>,
         name: String,
@@ -94,7 +94,7 @@ row! {
     }
 }
 
-fn key(row: Row) -> Result<ApiKey, StoreError> {
+fn key(row: KeyRow) -> Result<ApiKey, StoreError> {
     let networks: Vec<String> = of_json("networks", &row.networks)?;
     Ok(ApiKey {
         id: row.id,
@@ -143,7 +143,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where it isn't or doesn't.
     pub async fn key(&self, shown: &KeyText, now: Timestamp) -> Result<ApiKey, StoreError> {
-        let row: Option<Row> =
+        let row: Option<KeyRow> =
             on!(read self, |db| sqlx::query_as(SELECT).bind(&shown.id).fetch_optional(db).await)?;
         // A key that isn't known takes as long as one with a wrong secret.
         let kept = row
@@ -164,7 +164,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let rows: Vec<Row> = on!(read self, |db| sqlx::query_as(SELECT_ALL).fetch_all(db).await)?;
+        let rows: Vec<KeyRow> =
+            on!(read self, |db| sqlx::query_as(SELECT_ALL).fetch_all(db).await)?;
         rows.into_iter().map(key).collect()
     }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::http::extract::Body;
 use crate::{
     http::{problem::Problem, state::AppState},
-    rules::client::Asker,
+    rules::client::Client,
     store::{ApiKey, KeyText, Scope},
 };
 
@@ -24,8 +24,9 @@ const MAX_NETWORKS: usize = 100;
 
 /// A key to be made.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Wanted)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedKey {
     /// What its owner calls it.
     name: String,
     /// What it may be used for.
@@ -49,7 +50,8 @@ fn hourly() -> u32 {
 
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Key {
+#[schema(as = Key)]
+pub(super) struct ShownKey {
     /// Its public part.
     id: String,
     /// The whole key, shown this once.
@@ -74,7 +76,7 @@ pub(super) struct Key {
     revoked: Option<Timestamp>,
 }
 
-impl Key {
+impl ShownKey {
     fn of(key: ApiKey, text: Option<&KeyText>) -> Self {
         Self {
             id: key.id,
@@ -91,7 +93,7 @@ impl Key {
 }
 
 /// In private mode the machine's own people keep the keys; in public mode whoever has the scope.
-fn check(state: &AppState, asker: &Asker) -> Result<(), Problem> {
+fn check(state: &AppState, asker: &Client) -> Result<(), Problem> {
     match !state.config.public || asker.may(Scope::Admin) {
         true => Ok(()),
         false if asker.key.is_some() => Err(Problem::new(
@@ -106,34 +108,38 @@ fn check(state: &AppState, asker: &Asker) -> Result<(), Problem> {
 #[utoipa::path(
     get, path = "/keys", tag = "keys", operation_id = "listKeys", security((), ("key" = [])),
     responses(
-        (status = 200, description = "All of them, oldest first.", body = Vec<Key>),
+        (status = 200, description = "All of them, oldest first.", body = Vec<ShownKey>),
         (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
-    asker: Asker,
-) -> Result<Json<Vec<Key>>, Problem> {
+    asker: Client,
+) -> Result<Json<Vec<ShownKey>>, Problem> {
     check(&state, &asker)?;
     let keys = state.store.keys().await?;
-    Ok(Json(keys.into_iter().map(|key| Key::of(key, None)).collect()))
+    Ok(Json(
+        keys.into_iter()
+            .map(|key| ShownKey::of(key, None))
+            .collect(),
+    ))
 }
 
 /// Make a key.
 #[utoipa::path(
     post, path = "/keys", tag = "keys", operation_id = "createKey", security((), ("key" = [])),
-    request_body = Wanted,
+    request_body = WantedKey,
     responses(
-        (status = 201, description = "The key, with its secret, this once.", body = Key),
+        (status = 201, description = "The key, with its secret, this once.", body = ShownKey),
         (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    asker: Asker,
-    Body(wanted): Body<Wanted>,
-) -> Result<(StatusCode, Json<Key>), Problem> {
+    asker: Client,
+    Body(wanted): Body<WantedKey>,
+) -> Result<(StatusCode, Json<ShownKey>), Problem> {
     check(&state, &asker)?;
     if wanted.name.is_empty()
         || wanted.name.len() > MAX_NAME
@@ -166,7 +172,7 @@ pub(super) async fn create(
     };
     state.store.create_key(&key, &text).await?;
     tracing::info!(key = key.id, "an API key was made");
-    Ok((StatusCode::CREATED, Json(Key::of(key, Some(&text)))))
+    Ok((StatusCode::CREATED, Json(ShownKey::of(key, Some(&text)))))
 }
 
 /// Revoke a key.
@@ -182,7 +188,7 @@ pub(super) async fn create(
 )]
 pub(super) async fn revoke(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     check(&state, &asker)?;

@@ -9,7 +9,8 @@ use crate::http::problem::Problem;
 
 /// A relay test or control.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Entry {
+#[schema(as = Entry)]
+pub(super) struct CatalogueEntry {
     /// Its number in the display order.
     number: u8,
     /// Its name.
@@ -31,7 +32,7 @@ pub(super) struct Entry {
     document: Option<&'static str>,
 }
 
-impl Entry {
+impl CatalogueEntry {
     fn of(test: &'static RelayTest) -> Self {
         Self {
             number: test.number,
@@ -49,10 +50,10 @@ impl Entry {
 /// List the tests and controls.
 #[utoipa::path(
     get, path = "/catalogue", tag = "catalogue", operation_id = "listCatalogue",
-    responses((status = 200, description = "All of them, in display order.", body = Vec<Entry>))
+    responses((status = 200, description = "All of them, in display order.", body = Vec<CatalogueEntry>))
 )]
-pub(super) async fn list() -> Json<Vec<Entry>> {
-    Json(catalogue::TESTS.iter().map(Entry::of).collect())
+pub(super) async fn list() -> Json<Vec<CatalogueEntry>> {
+    Json(catalogue::TESTS.iter().map(CatalogueEntry::of).collect())
 }
 
 /// Read about one test.
@@ -60,13 +61,13 @@ pub(super) async fn list() -> Json<Vec<Entry>> {
     get, path = "/catalogue/{id}", tag = "catalogue", operation_id = "showCatalogueEntry",
     params(("id" = String, Path, description = "The test's name or number.")),
     responses(
-        (status = 200, description = "The test, with its document.", body = Entry),
+        (status = 200, description = "The test, with its document.", body = CatalogueEntry),
         (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn show(Path(id): Path<String>) -> Result<Json<Entry>, Problem> {
+pub(super) async fn show(Path(id): Path<String>) -> Result<Json<CatalogueEntry>, Problem> {
     let test = catalogue::find(&id).map_err(|_| {
         Problem::new(StatusCode::NOT_FOUND, "There is no such test: /api/v1/catalogue lists them.")
     })?;
-    Ok(Json(Entry { document: Some(test.document), ..Entry::of(test) }))
+    Ok(Json(CatalogueEntry { document: Some(test.document), ..CatalogueEntry::of(test) }))
 }

@@ -61,7 +61,7 @@ const FACE: Face = Face {
                        somewhere else.",
         license(name = "MIT OR Apache-2.0")
     ),
-    modifiers(&Keys),
+    modifiers(&KeyScheme),
     tags(
         (name = "tests", description = "Start a test, follow it, read its report."),
         (name = "catalogue", description = "What is tested."),
@@ -73,11 +73,11 @@ const FACE: Face = Face {
         (name = "service", description = "What this service is.")
     )
 )]
-struct Document;
+struct ApiDocument;
 
-struct Keys;
+struct KeyScheme;
 
-impl Modify for Keys {
+impl Modify for KeyScheme {
     fn modify(&self, document: &mut openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -116,7 +116,7 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The OpenAPI document, with the paths as clients see them.
 #[must_use]
 pub fn document() -> openapi::OpenApi {
-    OpenApiRouter::<AppState>::with_openapi(Document::openapi())
+    OpenApiRouter::<AppState>::with_openapi(ApiDocument::openapi())
         .nest("/api/v1", routes())
         .into_openapi()
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::extract::{Asked, Body};
 use crate::{
     http::{problem::Problem, state::AppState},
-    rules::{client::Asker, opt_out},
+    rules::{client::Client, opt_out},
 };
 
 /// Opt-outs in one answer.
@@ -17,7 +17,8 @@ const MAX_LISTED: u32 = 10_000;
 
 /// A network that isn't tested.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OptOut {
+#[schema(as = OptOut)]
+pub(super) struct ShownOptOut {
     /// The network.
     #[schema(example = "192.0.2.0/24")]
     network: String,
@@ -39,13 +40,13 @@ pub(super) struct Network {
 /// List the networks that are not tested.
 #[utoipa::path(
     get, path = "/opt-outs", tag = "opt-outs", operation_id = "listOptOuts",
-    responses((status = 200, description = "All of them.", body = Vec<OptOut>))
+    responses((status = 200, description = "All of them.", body = Vec<ShownOptOut>))
 )]
-pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<OptOut>>, Problem> {
+pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<ShownOptOut>>, Problem> {
     let all = state.store.opt_outs(MAX_LISTED).await?;
     let shown = all
         .into_iter()
-        .map(|one| OptOut { network: one.network.to_string(), created: one.created });
+        .map(|one| ShownOptOut { network: one.network.to_string(), created: one.created });
     Ok(Json(shown.collect()))
 }
 
@@ -62,7 +63,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<OptOu
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Body(asked): Body<Network>,
 ) -> Result<StatusCode, Problem> {
     opt_out::opt_out(&state.config, &state.store, &asker, &asked.network).await?;
@@ -81,7 +82,7 @@ pub(super) async fn create(
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Asked(asked): Asked<Network>,
 ) -> Result<StatusCode, Problem> {
     opt_out::opt_in(&state.config, &state.store, &asker, &asked.network).await?;

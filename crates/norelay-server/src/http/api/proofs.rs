@@ -11,13 +11,14 @@ use utoipa::ToSchema;
 use crate::http::extract::{Asked, Body, Id};
 use crate::{
     http::{problem::Problem, state::AppState},
-    rules::{client::Asker, mailing::Post},
+    rules::{client::Client, mailing::Post},
     store::Owner,
 };
 
 /// A proof that counts.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Proof {
+#[schema(as = Proof)]
+pub(super) struct ShownProof {
     /// Over what: a domain or a network.
     #[schema(example = "192.0.2.7/32")]
     subject: String,
@@ -31,7 +32,7 @@ pub(super) struct Proof {
     expires: Timestamp,
 }
 
-impl From<Owner> for Proof {
+impl From<Owner> for ShownProof {
     fn from(owner: Owner) -> Self {
         Self {
             subject: owner.subject.to_string(),
@@ -48,23 +49,24 @@ impl From<Owner> for Proof {
 #[utoipa::path(
     get, path = "/proofs", tag = "proofs", operation_id = "listProofs", security((), ("key" = [])),
     responses((status = 200, description = "Those that count now, newest \
-                                            first.", body = Vec<Proof>))
+                                            first.", body = Vec<ShownProof>))
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
-    asker: Asker,
-) -> Result<Json<Vec<Proof>>, Problem> {
+    asker: Client,
+) -> Result<Json<Vec<ShownProof>>, Problem> {
     let owned = state
         .store
         .owned_by(&asker.bucket(), Timestamp::now())
         .await?;
-    Ok(Json(owned.into_iter().map(Proof::from).collect()))
+    Ok(Json(owned.into_iter().map(ShownProof::from).collect()))
 }
 
 /// A domain.
 #[derive(Debug, Deserialize, ToSchema, utoipa::IntoParams)]
+#[schema(as = Domain)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Domain {
+pub(super) struct ProvedDomain {
     /// The domain.
     #[schema(example = "example.net")]
     domain: String,
@@ -72,7 +74,8 @@ pub(super) struct Domain {
 
 /// A TXT record.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Record {
+#[schema(as = Record)]
+pub(super) struct ShownRecord {
     /// Where it belongs.
     #[schema(example = "_norelay.example.net")]
     name: String,
@@ -83,19 +86,19 @@ pub(super) struct Record {
 /// Read which TXT record proves control over a domain.
 #[utoipa::path(
     get, path = "/proofs/dns", tag = "proofs", operation_id = "showProofRecord", security((), ("key" = [])),
-    params(Domain),
+    params(ProvedDomain),
     responses(
-        (status = 200, description = "The record to publish.", body = Record),
+        (status = 200, description = "The record to publish.", body = ShownRecord),
         (status = 422, description = "That is no domain.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn record(
     State(state): State<AppState>,
-    asker: Asker,
-    Asked(asked): Asked<Domain>,
-) -> Result<Json<Record>, Problem> {
+    asker: Client,
+    Asked(asked): Asked<ProvedDomain>,
+) -> Result<Json<ShownRecord>, Problem> {
     let record = state.runs.control().txt_record(&asker, &asked.domain)?;
-    Ok(Json(Record { name: record.name, value: record.value }))
+    Ok(Json(ShownRecord { name: record.name, value: record.value }))
 }
 
 /// Prove control over a domain by the TXT record.
@@ -103,18 +106,18 @@ pub(super) async fn record(
 /// It counts for hosts in the domain whose addresses have reverse names in it.
 #[utoipa::path(
     post, path = "/proofs/dns", tag = "proofs", operation_id = "proveByDns", security((), ("key" = [])),
-    request_body = Domain,
+    request_body = ProvedDomain,
     responses(
-        (status = 201, description = "The record is there.", body = Proof),
+        (status = 201, description = "The record is there.", body = ShownProof),
         (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn dns(
     State(state): State<AppState>,
-    asker: Asker,
-    Body(asked): Body<Domain>,
-) -> Result<(StatusCode, Json<Proof>), Problem> {
+    asker: Client,
+    Body(asked): Body<ProvedDomain>,
+) -> Result<(StatusCode, Json<ShownProof>), Problem> {
     let owner = state
         .runs
         .control()
@@ -158,7 +161,7 @@ pub(super) struct Mailed {
 )]
 pub(super) async fn mail(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Body(asked): Body<Mail>,
 ) -> Result<(StatusCode, Json<Mailed>), Problem> {
     let connect_timeout = std::time::Duration::from_secs(30);
@@ -176,8 +179,9 @@ pub(super) async fn mail(
 
 /// A code.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Code)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Code {
+pub(super) struct ProofCode {
     /// The code, as it was shown.
     code: String,
 }
@@ -186,19 +190,19 @@ pub(super) struct Code {
 #[utoipa::path(
     post, path = "/proofs/mail/{id}", tag = "proofs", operation_id = "proveByMail", security((), ("key" = [])),
     params(("id" = String, Path, description = "The name of the proof that was begun.")),
-    request_body = Code,
+    request_body = ProofCode,
     responses(
-        (status = 201, description = "It is the code.", body = Proof),
+        (status = 201, description = "It is the code.", body = ShownProof),
         (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn mailed(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
-    Body(asked): Body<Code>,
-) -> Result<(StatusCode, Json<Proof>), Problem> {
+    Body(asked): Body<ProofCode>,
+) -> Result<(StatusCode, Json<ShownProof>), Problem> {
     let owner = state
         .runs
         .control()
@@ -210,18 +214,18 @@ pub(super) async fn mailed(
 /// Prove control over a server by the code that a connection from it was told.
 #[utoipa::path(
     post, path = "/proofs/connect", tag = "proofs", operation_id = "proveByConnection", security((), ("key" = [])),
-    request_body = Code,
+    request_body = ProofCode,
     responses(
-        (status = 201, description = "It is a code.", body = Proof),
+        (status = 201, description = "It is a code.", body = ShownProof),
         (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn connect(
     State(state): State<AppState>,
-    asker: Asker,
-    Body(asked): Body<Code>,
-) -> Result<(StatusCode, Json<Proof>), Problem> {
+    asker: Client,
+    Body(asked): Body<ProofCode>,
+) -> Result<(StatusCode, Json<ShownProof>), Problem> {
     let owner = state
         .runs
         .control()

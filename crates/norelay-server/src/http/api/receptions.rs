@@ -30,7 +30,7 @@ use crate::{
         problem::Problem,
         state::AppState,
     },
-    rules::client::Asker,
+    rules::client::Client,
     store::{Job, JobId, Origin},
 };
 
@@ -46,8 +46,9 @@ const MAX_RECEIPTS: usize = 100;
 
 /// What is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Wanted)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedReception {
     /// What is tested, for the record.
     #[schema(example = "mail.example.net")]
     target: String,
@@ -63,7 +64,8 @@ fn a_day() -> u32 {
 
 /// A reception.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Reception {
+#[schema(as = Reception)]
+pub(super) struct OpenedReception {
     /// Its name; who knows it may read what came.
     id: String,
     /// The name of the run, 16 hexadecimal digits.
@@ -80,9 +82,9 @@ pub(super) struct Reception {
 /// Ask for a reception.
 #[utoipa::path(
     post, path = "/receptions", tag = "receptions", operation_id = "createReception", security((), ("key" = [])),
-    request_body = Wanted,
+    request_body = WantedReception,
     responses(
-        (status = 201, description = "Messages are awaited.", body = Reception),
+        (status = 201, description = "Messages are awaited.", body = OpenedReception),
         (status = 403, description = "It isn't permitted.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "This service has no receiver.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
@@ -91,9 +93,9 @@ pub(super) struct Reception {
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    asker: Asker,
-    Body(wanted): Body<Wanted>,
-) -> Result<(StatusCode, Json<Reception>), Problem> {
+    asker: Client,
+    Body(wanted): Body<WantedReception>,
+) -> Result<(StatusCode, Json<OpenedReception>), Problem> {
     if state.config.receiver.listen.is_empty() {
         return Err(Problem::new(StatusCode::CONFLICT, "This service has no receiver."));
     }
@@ -108,7 +110,7 @@ pub(super) async fn create(
         .runs
         .receive_for(&asker, wanted.target, SignedDuration::from_hours(wanted.hours.into()))
         .await?;
-    let reception = Reception {
+    let reception = OpenedReception {
         id: job.id.to_string(),
         run: job.run.to_string(),
         key: HEXLOWER.encode(state.runs.key_of(job.run).expose()),
@@ -120,7 +122,8 @@ pub(super) async fn create(
 
 /// A message that came.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Arrived {
+#[schema(as = Arrived)]
+pub(super) struct ArrivedReceipt {
     /// Its number, for `since`.
     number: i64,
     /// When it came.
@@ -147,16 +150,16 @@ pub(super) struct Poll {
     params(("id" = String, Path, description = "The reception's name."), Poll),
     responses(
         (status = 200, description = "The messages after `since`, oldest first; none when the \
-                                      wait was in vain.", body = Vec<Arrived>),
+                                      wait was in vain.", body = Vec<ArrivedReceipt>),
         (status = 404, description = "There is no such reception.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn receipts(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
     Asked(poll): Asked<Poll>,
-) -> Result<Json<Vec<Arrived>>, Problem> {
+) -> Result<Json<Vec<ArrivedReceipt>>, Problem> {
     reception(&state, id).await?;
     let _place = state.runs.stream_place(&asker)?;
     let deadline =
@@ -170,7 +173,7 @@ pub(super) async fn receipts(
                 for stored in chunk {
                     let stored = stored?;
                     if let Event::Received(receipt) = &stored.record.event {
-                        arrived.push(Arrived {
+                        arrived.push(ArrivedReceipt {
                             number: stored.seq,
                             at: stored.record.at,
                             receipt: receipt.clone(),
@@ -212,7 +215,7 @@ async fn arrived_by(
 )]
 pub(super) async fn events(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -232,7 +235,7 @@ pub(super) async fn events(
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     reception(&state, id).await?;

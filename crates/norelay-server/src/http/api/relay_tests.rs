@@ -20,7 +20,7 @@ use crate::{
         problem::Problem,
         state::AppState,
     },
-    rules::client::Asker,
+    rules::client::Client,
     run::Started,
     store::{Idempotency, Job, JobId, Request},
 };
@@ -30,7 +30,8 @@ const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// A test.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Test {
+#[schema(as = Test)]
+pub(super) struct ShownTest {
     /// Its name; who knows it may read the result.
     id: String,
     /// Its page.
@@ -59,7 +60,7 @@ pub(super) struct Test {
     recent: bool,
 }
 
-impl Test {
+impl ShownTest {
     fn of(state: &AppState, job: &Job, recent: bool) -> Self {
         Self {
             id: job.id.to_string(),
@@ -86,9 +87,9 @@ impl Test {
         sent again harmless.")),
     request_body = Request,
     responses(
-        (status = 201, description = "The test is queued.", body = Test, headers(("Location" = String, description = "The test."))),
+        (status = 201, description = "The test is queued.", body = ShownTest, headers(("Location" = String, description = "The test."))),
         (status = 200, description = "The target was tested a short while ago: this is that \
-                                      test.", body = Test),
+                                      test.", body = ShownTest),
         (status = 403, description = "It isn't permitted.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many for now; `Retry-After` says until \
@@ -97,24 +98,24 @@ impl Test {
 )]
 pub(super) async fn start(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     headers: HeaderMap,
     Body(request): Body<Request>,
 ) -> Result<Response, Problem> {
     let once = idempotency(&asker, &headers, &request)?;
     match state.runs.start_once(&asker, request, once).await? {
-        Started::Recent(job) => Ok(Json(Test::of(&state, &job, true)).into_response()),
+        Started::Recent(job) => Ok(Json(ShownTest::of(&state, &job, true)).into_response()),
         Started::New(job) => {
             let location = HeaderValue::from_str(&format!("/api/v1/tests/{}", job.id))
                 .expect("an id has letters and digits");
-            let test = Json(Test::of(&state, &job, false));
+            let test = Json(ShownTest::of(&state, &job, false));
             Ok((StatusCode::CREATED, [(header::LOCATION, location)], test).into_response())
         }
     }
 }
 
 fn idempotency(
-    asker: &Asker,
+    asker: &Client,
     headers: &HeaderMap,
     request: &Request,
 ) -> Result<Option<Idempotency>, Problem> {
@@ -139,13 +140,16 @@ fn idempotency(
     get, path = "/tests/{id}", tag = "tests", operation_id = "showTest",
     params(("id" = String, Path, description = "The test's name.")),
     responses(
-        (status = 200, description = "The test.", body = Test),
+        (status = 200, description = "The test.", body = ShownTest),
         (status = 404, description = "There is none, or it has expired.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn show(State(state): State<AppState>, Id(id): Id) -> Result<Json<Test>, Problem> {
+pub(super) async fn show(
+    State(state): State<AppState>,
+    Id(id): Id,
+) -> Result<Json<ShownTest>, Problem> {
     let job = state.store.job(id).await?;
-    Ok(Json(Test::of(&state, &job, false)))
+    Ok(Json(ShownTest::of(&state, &job, false)))
 }
 
 /// Delete a test.
@@ -162,7 +166,7 @@ pub(super) async fn show(State(state): State<AppState>, Id(id): Id) -> Result<Js
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     changeable(&state, &asker, id).await?;
@@ -184,7 +188,7 @@ pub(super) async fn delete(
 )]
 pub(super) async fn stop(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     changeable(&state, &asker, id).await?;
@@ -192,7 +196,7 @@ pub(super) async fn stop(
     Ok(StatusCode::ACCEPTED)
 }
 
-pub(super) async fn changeable(state: &AppState, asker: &Asker, id: JobId) -> Result<(), Problem> {
+pub(super) async fn changeable(state: &AppState, asker: &Client, id: JobId) -> Result<(), Problem> {
     let job = state.store.job(id).await?;
     match state.runs.may_change(asker, &job) {
         true => Ok(()),
@@ -227,7 +231,7 @@ pub(super) struct Since {
 )]
 pub(super) async fn events(
     State(state): State<AppState>,
-    asker: Asker,
+    asker: Client,
     Id(id): Id,
     Asked(Since { since }): Asked<Since>,
     headers: HeaderMap,

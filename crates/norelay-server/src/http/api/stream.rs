@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     http::{problem::Problem, state::AppState},
-    rules::client::Asker,
+    rules::client::Client,
     store::{JobId, StoreError, Stored},
 };
 
@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A client that comes back says with `Last-Event-ID` what it has.
 pub(super) async fn of_job(
     state: &AppState,
-    asker: &Asker,
+    asker: &Client,
     id: JobId,
     since: i64,
     headers: &HeaderMap,

@@ -36,8 +36,8 @@ use super::{
 };
 use crate::{
     http::{headers::no_store, problem::correctable, state::AppState},
-    rules::client::Asker,
-    run::lookups::{Lookup, RelayTest},
+    rules::client::Client,
+    run::lookups::{CoveringTest, Lookup},
     store::JobId,
 };
 
@@ -49,14 +49,14 @@ struct BlacklistPage<'a> {
     test: &'a str,
     problem: &'a str,
     at: Option<Timestamp>,
-    results: Vec<Shown>,
-    relay: Option<Relay>,
+    results: Vec<ShownSurvey>,
+    relay: Option<ShownVerdict>,
     /// The way off a list is asked for, and no test says closed.
     test_first: Option<&'a str>,
 }
 
 /// The relay test that the advice rests on.
-struct Relay {
+struct ShownVerdict {
     id: JobId,
     mark: Mark,
     word: &'static str,
@@ -64,26 +64,26 @@ struct Relay {
 }
 
 /// What the lists say about one address or domain.
-struct Shown {
+struct ShownSurvey {
     target: String,
     mark: Mark,
     word: &'static str,
     summary: String,
     hints: Vec<String>,
     asked: String,
-    listed: Vec<Line>,
+    listed: Vec<ListLine>,
     /// What matters, or few enough to be read.
-    unknown: Vec<Line>,
+    unknown: Vec<ListLine>,
     /// The others.
-    unknown_little: Vec<Line>,
-    vouched: Vec<Line>,
-    clean: Vec<Line>,
-    keyless: Vec<Line>,
-    dead: Vec<Line>,
+    unknown_little: Vec<ListLine>,
+    vouched: Vec<ListLine>,
+    clean: Vec<ListLine>,
+    keyless: Vec<ListLine>,
+    dead: Vec<ListLine>,
 }
 
 /// What one list says.
-struct Line {
+struct ListLine {
     zone: String,
     operator: String,
     impact: &'static str,
@@ -108,14 +108,14 @@ enum Piece {
 /// What the form sends.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct LookUpForm {
     target: String,
     /// A test of that server, whose verdict decides the advice.
     test: String,
 }
 
 /// `GET /blacklist`: the form; `?target=` fills it in.
-pub async fn show(State(state): State<AppState>, Query(asked): Query<Asked>) -> Response {
+pub async fn show(State(state): State<AppState>, Query(asked): Query<LookUpForm>) -> Response {
     page(&state, &asked, StatusCode::OK, "", None).await
 }
 
@@ -123,8 +123,8 @@ pub async fn show(State(state): State<AppState>, Query(asked): Query<Asked>) -> 
 pub async fn look_up(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<LookUpForm>,
 ) -> Response {
     match pages.lookups.look_up(&asker, &asked.target).await {
         Ok(lookup) => page(&state, &asked, StatusCode::OK, "", Some(&lookup)).await,
@@ -137,14 +137,14 @@ pub async fn look_up(
 
 async fn page(
     state: &AppState,
-    asked: &Asked,
+    asked: &LookUpForm,
     status: StatusCode,
     problem: &str,
     lookup: Option<&Lookup>,
 ) -> Response {
     let relay = match lookup {
         Some(lookup) => {
-            RelayTest::find(&state.store, state.config.public, asked.test.parse().ok(), lookup)
+            CoveringTest::find(&state.store, state.config.public, asked.test.parse().ok(), lookup)
                 .await
         }
         None => None,
@@ -166,7 +166,7 @@ async fn page(
         at: lookup.map(|lookup| lookup.at),
         relay: relay.as_ref().map(|relay| {
             let (mark, word) = mark::of_verdict(relay.verdict);
-            Relay { id: relay.job.id, mark, word, when: time::stamp(relay.job.created) }
+            ShownVerdict { id: relay.job.id, mark, word, when: time::stamp(relay.job.created) }
         }),
         test_first: (is_listed && relay.is_none()).then_some(asked.target.trim()),
         results,
@@ -177,7 +177,7 @@ async fn page(
 /// So many lists that could not tell are shown one by one, whether they matter or not.
 const FEW: usize = 6;
 
-fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
+fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> ShownSurvey {
     let assessment = assess_survey(survey);
     let (mark, word) = of_state(assessment.standing, assessment.worst);
     let pick = |is: fn(&ListReading) -> bool| {
@@ -197,7 +197,7 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> Shown {
         true => unknown.into_iter().partition(|line| line.matters),
         false => (unknown, Vec::new()),
     };
-    Shown {
+    ShownSurvey {
         target: harmless(&survey.target),
         mark,
         word,
@@ -237,7 +237,7 @@ fn of_state(state: Standing, worst: Option<Impact>) -> (Mark, &'static str) {
     }
 }
 
-fn line(reading: &ListReading, relay: Option<Verdict>) -> Line {
+fn line(reading: &ListReading, relay: Option<Verdict>) -> ListLine {
     let (mark, word) = match &reading.listing {
         Listing::Listed { .. } if !reading.listing.is_against() => {
             (mark::CLOSED, "Vouched for, or remarked on")
@@ -251,7 +251,7 @@ fn line(reading: &ListReading, relay: Option<Verdict>) -> Line {
         Listing::NeedsKey => (mark::QUIET, "Needs a key"),
     };
     let (says, reasons) = words(&reading.listing);
-    Line {
+    ListLine {
         zone: harmless(&reading.zone),
         operator: reading
             .operator

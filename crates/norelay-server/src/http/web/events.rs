@@ -31,7 +31,7 @@ use super::{
     problem_page,
     view::Phase,
 };
-use crate::{http::state::AppState, rules::client::Asker};
+use crate::{http::state::AppState, rules::client::Client};
 
 /// A page needn't change more often than this.
 const PACE: Duration = Duration::from_millis(300);
@@ -49,7 +49,7 @@ pub struct After {
 pub async fn live(
     State(state): State<AppState>,
     axum::Extension(pages): axum::Extension<Pages>,
-    asker: Asker,
+    asker: Client,
     Path(id): Path<String>,
     Query(After { after }): Query<After>,
     headers: HeaderMap,

@@ -37,10 +37,10 @@ struct FixPage {
 struct ServerPage {
     shell: Shell,
     title: &'static str,
-    remedies: Vec<Shown>,
+    remedies: Vec<ShownRemedy>,
 }
 
-struct Shown {
+struct ShownRemedy {
     name: &'static str,
     title: &'static str,
     cures: String,
@@ -77,9 +77,9 @@ pub async fn server(State(state): State<AppState>, Path(server): Path<String>) -
     shell::page(StatusCode::OK, &ServerPage { shell, title, remedies })
 }
 
-fn shown(remedy: &'static Remedy) -> Shown {
+fn shown(remedy: &'static Remedy) -> ShownRemedy {
     let cures: Vec<_> = remedy.causes.iter().map(|cause| cause.clause()).collect();
-    Shown {
+    ShownRemedy {
         name: remedy.name,
         title: remedy.title(),
         cures: cures.join(", or "),

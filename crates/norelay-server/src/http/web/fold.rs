@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     parts::{self, Rendered},
-    view::{Phase, Seen},
+    view::{Phase, RunView},
 };
 use crate::{
     http::state::AppState,
@@ -152,11 +152,11 @@ impl Fold {
         &self,
         state: &AppState,
         job: &Job,
-        look: impl FnOnce(Seen) -> T,
+        look: impl FnOnce(RunView) -> T,
     ) -> Result<T, Unshown> {
         self.read(state, job).await?;
         let inner = self.inner.lock().await;
-        Ok(look(Seen { report: &inner.report, judgement: &inner.judgement, phase: inner.phase }))
+        Ok(look(RunView { report: &inner.report, judgement: &inner.judgement, phase: inner.phase }))
     }
 
     async fn read(&self, state: &AppState, job: &Job) -> Result<(), Unshown> {
@@ -200,7 +200,8 @@ impl Fold {
     fn show(&self, inner: &mut Inner) -> Result<(), askama::Error> {
         inner.judgement = Arc::new(judge(&inner.report));
         let before = self.shown.borrow().clone();
-        let seen = Seen { report: &inner.report, judgement: &inner.judgement, phase: inner.phase };
+        let seen =
+            RunView { report: &inner.report, judgement: &inner.judgement, phase: inner.phase };
         let rendered = parts::render(&self.id.to_string(), inner.seq, seen, Some(&before))?;
         self.shown.send_replace(Arc::new(rendered));
         Ok(())

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     http::state::AppState,
-    rules::{client::Asker, opt_out, refusal::Refusal},
+    rules::{client::Client, opt_out, refusal::Refusal},
     store::StoreError,
 };
 
 #[derive(Template)]
 #[template(path = "pages/optout.html")]
-struct OptOut<'a> {
+struct OptOutPage<'a> {
     shell: Shell,
     contact: Option<&'a str>,
     network: &'a str,
@@ -30,7 +30,7 @@ struct OptOut<'a> {
 /// What the form sends.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct OptOutForm {
     network: String,
     /// `out` or `in`.
     what: String,
@@ -44,8 +44,8 @@ pub async fn show(State(state): State<AppState>) -> Response {
 /// `POST /optout`
 pub async fn change(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<OptOutForm>,
 ) -> Response {
     let network = asked.network.trim();
     let Some(parsed) = network_of(network) else {
@@ -90,5 +90,5 @@ fn page(
 ) -> Response {
     let shell = Shell::new(state, "/optout", "Opt out");
     let contact = state.config.contact.as_deref();
-    shell::page(status, &OptOut { shell, contact, network, problem, done })
+    shell::page(status, &OptOutPage { shell, contact, network, problem, done })
 }

@@ -15,13 +15,13 @@ use norelay_core::{
 };
 
 use super::view::{
-    Phase, Seen,
-    advice::{self, Step, Why},
+    Phase, RunView,
+    advice::{self, NextStep, ShownCause},
     card::{self, Card},
     findings::{self, Findings},
     particulars::{self, Fact},
-    rows::{self, Group, Row},
-    ways::{self, Way},
+    rows::{self, RowGroup, TestRow},
+    ways::{self, PathRow},
 };
 
 /// So many octets of transcripts may stand in a page, so that the first paint stays small on any
@@ -89,16 +89,16 @@ struct VerdictPart {
 #[template(path = "part/advice.html")]
 struct AdvicePart {
     open: bool,
-    steps: Vec<Step>,
-    causes: Vec<Why>,
+    steps: Vec<NextStep>,
+    causes: Vec<ShownCause>,
 }
 
 #[derive(Template)]
 #[template(path = "part/paths.html")]
 struct PathsPart<'a> {
     id: &'a str,
-    ways: Vec<Way>,
-    silent: Vec<Way>,
+    ways: Vec<PathRow>,
+    silent: Vec<PathRow>,
     over: bool,
 }
 
@@ -106,7 +106,7 @@ struct PathsPart<'a> {
 #[template(path = "part/test.html")]
 struct TestPart<'a> {
     id: &'a str,
-    row: &'a Row,
+    row: &'a TestRow,
     inline: bool,
     over: bool,
 }
@@ -143,7 +143,7 @@ struct ParticularsPart {
 pub fn render(
     id: &str,
     seq: i64,
-    seen: Seen,
+    seen: RunView,
     before: Option<&Rendered>,
 ) -> Result<Rendered, askama::Error> {
     let over = seen.phase == Phase::Over;
@@ -155,17 +155,17 @@ pub fn render(
         causes: advice::causes(seen),
     };
     let mut made = vec![
-        Made::alone("verdict", VerdictPart { card }.render()?),
-        Made::alone("advice", advice.render()?),
-        Made::alone("paths", render_paths(id, seen, over)?),
+        FreshPart::alone("verdict", VerdictPart { card }.render()?),
+        FreshPart::alone("advice", advice.render()?),
+        FreshPart::alone("paths", render_paths(id, seen, over)?),
     ];
     let list = render_tests(id, seen, &mut made)?;
     made.push(list);
     let found = if over { findings::of(seen) } else { Findings::default() };
     let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
-    made.push(Made::alone("beside", BesidePart { id, found, techniques }.render()?));
+    made.push(FreshPart::alone("beside", BesidePart { id, found, techniques }.render()?));
     let facts = particulars::particulars(seen);
-    made.push(Made::alone("particulars", ParticularsPart { facts }.render()?));
+    made.push(FreshPart::alone("particulars", ParticularsPart { facts }.render()?));
     let parts = made
         .into_iter()
         .map(|part| part.dated(seq, before))
@@ -173,20 +173,20 @@ pub fn render(
     Ok(Rendered { seq, phase: seen.phase, say, parts })
 }
 
-fn render_paths(id: &str, seen: Seen, over: bool) -> Result<String, askama::Error> {
+fn render_paths(id: &str, seen: RunView, over: bool) -> Result<String, askama::Error> {
     let (ways, silent) = ways::ways(seen);
     PathsPart { id, ways, silent, over }.render()
 }
 
 /// A part that was rendered just now.
-struct Made {
+struct FreshPart {
     id: String,
     html: String,
     within: Option<&'static str>,
     holds: Vec<u8>,
 }
 
-impl Made {
+impl FreshPart {
     /// A part that stands in no other and holds none.
     fn alone(id: &str, html: String) -> Self {
         Self { id: id.to_owned(), html, within: None, holds: Vec::new() }
@@ -213,18 +213,25 @@ impl Made {
 }
 
 /// Renders each test as a part, and all of them as a list.
-fn render_tests(id: &str, seen: Seen, made: &mut Vec<Made>) -> Result<Made, askama::Error> {
+fn render_tests(
+    id: &str,
+    seen: RunView,
+    made: &mut Vec<FreshPart>,
+) -> Result<FreshPart, askama::Error> {
     let over = seen.phase == Phase::Over;
     let groups = match over {
         true => rows::groups(rows::tests(seen)),
-        false => vec![Group { title: "", means: "", rows: rows::tests(seen) }],
+        false => vec![RowGroup { title: "", means: "", rows: rows::tests(seen) }],
     };
     let mut budget = INLINE;
-    let mut one = |row: &Row| -> Result<(u8, String), askama::Error> {
+    let mut one = |row: &TestRow| -> Result<(u8, String), askama::Error> {
         let inline = over && spend(&mut budget, row);
         let html = TestPart { id, row, inline, over }.render()?;
         let number = row.test.number;
-        made.push(Made { within: Some(LIST), ..Made::alone(&format!("r{number}"), html.clone()) });
+        made.push(FreshPart {
+            within: Some(LIST),
+            ..FreshPart::alone(&format!("r{number}"), html.clone())
+        });
         Ok((number, html))
     };
     let mut shown = Vec::new();
@@ -243,11 +250,11 @@ fn render_tests(id: &str, seen: Seen, made: &mut Vec<Made>) -> Result<Made, aska
     let tests = shown.iter().flat_map(|(_, _, rows)| rows).chain(&controls);
     let holds = tests.map(|(number, _)| *number).collect();
     let html = TestsPart { groups: shown, controls }.render()?;
-    Ok(Made { holds, ..Made::alone(LIST, html) })
+    Ok(FreshPart { holds, ..FreshPart::alone(LIST, html) })
 }
 
 /// Whether a row's transcripts still fit into the page.
-fn spend(budget: &mut usize, row: &Row) -> bool {
+fn spend(budget: &mut usize, row: &TestRow) -> bool {
     /// What the markup of a line costs beside its text.
     const MARKUP: usize = 64;
     let lines = row

@@ -24,16 +24,16 @@ use super::{
     shell::{self, Shell},
     start,
     view::{
-        Phase, Seen,
+        Phase, RunView,
         compare::{self, Change},
-        rows::{self, Answer, Row},
-        talk::Talk,
+        rows::{self, PathAnswer, TestRow},
+        talk::ShownDialogue,
         time,
     },
 };
 use crate::{
     http::{headers::no_store, state::AppState},
-    rules::client::Asker,
+    rules::client::Client,
     store::{Job, JobId, OnePath, Request, Stored},
 };
 
@@ -87,7 +87,7 @@ struct TranscriptPage<'a> {
 }
 
 /// Transcripts under a heading, with words before them.
-type Talks = (String, String, Vec<Talk>);
+type Talks = (String, String, Vec<ShownDialogue>);
 
 #[derive(Template)]
 #[template(path = "part/transcripts.html")]
@@ -107,7 +107,7 @@ struct DeletePage<'a> {
 pub async fn show(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
-    asker: Asker,
+    asker: Client,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -124,7 +124,7 @@ pub async fn show(
     }
 }
 
-async fn page(state: &AppState, pages: &Pages, asker: &Asker, job: &Job, query: &str) -> Response {
+async fn page(state: &AppState, pages: &Pages, asker: &Client, job: &Job, query: &str) -> Response {
     let fold = pages.folds.of(job.id);
     let shown = match fold.rendered(state, job).await {
         Ok(shown) => shown,
@@ -161,7 +161,7 @@ async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared
     let previous = state.store.previous(job).await.ok().flatten()?;
     let before = state.store.report(previous.id).await.ok()?;
     let judged = judge(&before);
-    let now = |seen: Seen| compare::changes((&before, &judged), (seen.report, seen.judgement));
+    let now = |seen: RunView| compare::changes((&before, &judged), (seen.report, seen.judgement));
     let changes = pages.folds.of(job.id).look(state, job, now).await.ok()?;
     let (large, small) = changes.into_iter().partition(|change| change.is_verdict);
     Some(Compared { id: previous.id, when: time::stamp(previous.created), large, small })
@@ -196,7 +196,7 @@ async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> R
     let Some(format) = Format::ALL.iter().copied().find(ends) else {
         return problem_page::not_found(state);
     };
-    let made = |seen: Seen| norelay_render::render(format, seen.report, seen.judgement);
+    let made = |seen: RunView| norelay_render::render(format, seen.report, seen.judgement);
     match pages.folds.of(job.id).look(state, job, made).await {
         Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
         Err(error) => problem_page::unshown(state, &error),
@@ -234,8 +234,8 @@ pub async fn transcripts(
         Ok(job) => job,
         Err(response) => return response,
     };
-    let all = |seen: Seen| {
-        let of_row = |row: Row| (heading_of(row.test), row.words.clone(), talks_of(row));
+    let all = |seen: RunView| {
+        let of_row = |row: TestRow| (heading_of(row.test), row.words.clone(), talks_of(row));
         rows::tests(seen)
             .into_iter()
             .chain(rows::controls(seen))
@@ -259,7 +259,7 @@ pub async fn transcript(
     };
     let Ok(test) = catalogue::find(&test) else { return problem_page::not_found(&state) };
     let is_bare = query.as_deref() == Some("bare");
-    let one = |seen: Seen| {
+    let one = |seen: RunView| {
         let rows = rows::tests(seen).into_iter().chain(rows::controls(seen));
         let ways = rows
             .filter(|row| row.test.number == test.number)
@@ -271,14 +271,14 @@ pub async fn transcript(
 
 /// What was said for a test on one path; explained, unless it goes into a page that has little
 /// room.
-fn talk_of(seen: Seen, test: &RelayTest, way: Answer, is_bare: bool) -> Talks {
+fn talk_of(seen: RunView, test: &RelayTest, way: PathAnswer, is_bare: bool) -> Talks {
     let words = format!("{}: {}. {}", way.name, way.words, way.because);
     let path = seen.report.path(way.path).into_iter();
     let explained = path.flat_map(|path| path.dialogues_of(test.id));
     let talks = match is_bare {
         true => way.talks,
         false => explained
-            .map(|(number, dialogue)| Talk::explained(seen.report, number, dialogue))
+            .map(|(number, dialogue)| ShownDialogue::explained(seen.report, number, dialogue))
             .collect(),
     };
     (String::new(), words, talks)
@@ -288,7 +288,7 @@ fn heading_of(test: &RelayTest) -> String {
     format!("Test {}: {}", test.number, test.title())
 }
 
-fn talks_of(row: Row) -> Vec<Talk> {
+fn talks_of(row: TestRow) -> Vec<ShownDialogue> {
     row.ways.into_iter().flat_map(|way| way.talks).collect()
 }
 
@@ -298,7 +298,7 @@ async fn transcript_page(
     job: &Job,
     heading: String,
     is_bare: bool,
-    rows: impl FnOnce(Seen) -> Vec<Talks>,
+    rows: impl FnOnce(RunView) -> Vec<Talks>,
 ) -> Response {
     let rows = match pages.folds.of(job.id).look(state, job, rows).await {
         Ok(rows) => rows,
@@ -318,7 +318,7 @@ async fn transcript_page(
 
 /// What is to be run again: a path by its number, a test by its id, or all.
 #[derive(Debug, Default, Deserialize)]
-pub struct Again {
+pub struct RepeatForm {
     path: Option<PathId>,
     test: Option<String>,
 }
@@ -327,9 +327,9 @@ pub struct Again {
 pub async fn again(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
-    asker: Asker,
+    asker: Client,
     Path(id): Path<String>,
-    Form(again): Form<Again>,
+    Form(again): Form<RepeatForm>,
 ) -> Response {
     let job = match job_of(&state, &id).await {
         Ok(job) => job,
@@ -338,7 +338,7 @@ pub async fn again(
     let only = again.test.map(with_controls).unwrap_or_default();
     let mut request = Request { only, path: None, ..job.request.clone() };
     if let Some(path) = again.path {
-        let place = |seen: Seen| {
+        let place = |seen: RunView| {
             let way = seen.report.path(path)?.way();
             Some(OnePath { address: way.address, port: way.port, security: way.security })
         };
@@ -363,7 +363,11 @@ fn with_controls(test: String) -> Vec<String> {
 }
 
 /// `POST /t/{id}/stop`
-pub async fn stop(State(state): State<AppState>, asker: Asker, Path(id): Path<String>) -> Response {
+pub async fn stop(
+    State(state): State<AppState>,
+    asker: Client,
+    Path(id): Path<String>,
+) -> Response {
     let job = match job_of(&state, &id).await {
         Ok(job) => job,
         Err(response) => return response,
@@ -394,7 +398,7 @@ pub async fn confirm_delete(State(state): State<AppState>, Path(id): Path<String
 pub async fn delete(
     State(state): State<AppState>,
     Extension(pages): Extension<Pages>,
-    asker: Asker,
+    asker: Client,
     Path(id): Path<String>,
 ) -> Response {
     let job = match job_of(&state, &id).await {

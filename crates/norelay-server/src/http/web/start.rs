@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     http::{problem::correctable, state::AppState},
-    rules::{client::Asker, refusal::Refusal},
+    rules::{client::Client, refusal::Refusal},
     run::Started,
     store::{Job, JobId, Request},
 };
@@ -66,7 +66,7 @@ struct Recent {
 /// What the form sends.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct TestForm {
     target: String,
     profile: String,
     ports: String,
@@ -75,14 +75,14 @@ pub struct Asked {
 }
 
 /// `GET /`
-pub async fn home(State(state): State<AppState>, asker: Asker) -> Response {
+pub async fn home(State(state): State<AppState>, asker: Client) -> Response {
     // Who may have it proven, wants it proven.
-    let asked = Asked { proof: "yes".to_owned(), ..Asked::default() };
+    let asked = TestForm { proof: "yes".to_owned(), ..TestForm::default() };
     front(&state, &asker, &asked, StatusCode::OK, "").await
 }
 
 /// Whether who asks may choose more than the target.
-async fn has_options(state: &AppState, asker: &Asker) -> bool {
+async fn has_options(state: &AppState, asker: &Client) -> bool {
     !state.config.public
         || state
             .store
@@ -93,8 +93,8 @@ async fn has_options(state: &AppState, asker: &Asker) -> bool {
 
 async fn front(
     state: &AppState,
-    asker: &Asker,
-    asked: &Asked,
+    asker: &Client,
+    asked: &TestForm,
     status: StatusCode,
     problem: &str,
 ) -> Response {
@@ -131,8 +131,8 @@ fn recent_line(job: Job) -> Recent {
 /// `POST /`
 pub async fn ask(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<TestForm>,
 ) -> Response {
     let options = has_options(&state, &asker).await;
     let request = match request_of(&state, &asked, options) {
@@ -151,7 +151,7 @@ pub async fn ask(
     }
 }
 
-fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request, String> {
+fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<Request, String> {
     let target = asked.target.trim();
     if target.is_empty() {
         return Err("Type the name or the address of a mail server, or a domain.".to_owned());
@@ -186,7 +186,7 @@ fn request_of(state: &AppState, asked: &Asked, options: bool) -> Result<Request,
 }
 
 /// Begins a test that is asked for from a result's page, and goes to its page.
-pub async fn begin(state: &AppState, asker: &Asker, request: Request) -> Response {
+pub async fn begin(state: &AppState, asker: &Client, request: Request) -> Response {
     let outcome = state.runs.start(asker, request).await;
     begun(state, outcome)
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     http::{problem::correctable, state::AppState},
-    rules::{client::Asker, control::TxtRecord, mailing::Post, refusal::Refusal},
+    rules::{client::Client, control::TxtRecord, mailing::Post, refusal::Refusal},
     store::Owner,
 };
 
@@ -49,7 +49,7 @@ struct Verify {
 /// What the forms send.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct ControlForm {
     domain: String,
     address: String,
     id: String,
@@ -59,15 +59,15 @@ pub struct Asked {
 /// A page under way.
 struct Draft<'a> {
     state: &'a AppState,
-    asker: &'a Asker,
-    asked: &'a Asked,
+    asker: &'a Client,
+    asked: &'a ControlForm,
 }
 
 /// `GET /verify?domain=…`
 pub async fn verify(
     State(state): State<AppState>,
-    asker: Asker,
-    Query(asked): Query<Asked>,
+    asker: Client,
+    Query(asked): Query<ControlForm>,
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     if asked.domain.is_empty() {
@@ -82,8 +82,8 @@ pub async fn verify(
 /// `POST /verify/dns`: looks for the record.
 pub async fn dns(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<ControlForm>,
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     draft
@@ -94,8 +94,8 @@ pub async fn dns(
 /// `POST /verify/mail`: has a code mailed.
 pub async fn mail(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<ControlForm>,
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     let Ok(address) = asked.address.trim().parse::<IpAddr>() else {
@@ -125,8 +125,8 @@ pub async fn mail(
 /// `POST /verify/mailed`: checks the code that was mailed.
 pub async fn mailed(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<ControlForm>,
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     let outcome = match asked.id.parse() {
@@ -145,8 +145,8 @@ pub async fn mailed(
 /// `POST /verify/connect`: checks the code that a connection was told.
 pub async fn connect(
     State(state): State<AppState>,
-    asker: Asker,
-    Form(asked): Form<Asked>,
+    asker: Client,
+    Form(asked): Form<ControlForm>,
 ) -> Response {
     let draft = Draft { state: &state, asker: &asker, asked: &asked };
     draft

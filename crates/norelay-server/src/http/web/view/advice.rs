@@ -7,30 +7,30 @@ use norelay_core::{
     remedy,
 };
 
-use super::{Phase, Seen};
+use super::{Phase, RunView};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct NextStep {
     /// What to do.
     pub what: &'static str,
     /// Why, and how.
     pub how: String,
 }
 
-impl Step {
+impl NextStep {
     fn of(step: advice::Step) -> Self {
         Self { what: step.what, how: [step.how, step.on_page].join(" ").trim_end().to_owned() }
     }
 }
 
-fn step(what: &'static str, how: impl Into<String>) -> Step {
-    Step { what, how: how.into() }
+fn step(what: &'static str, how: impl Into<String>) -> NextStep {
+    NextStep { what, how: how.into() }
 }
 
 /// Why a server relays, and what helps.
 #[derive(Clone, Debug)]
-pub struct Why {
+pub struct ShownCause {
     /// The cause, as a sentence.
     pub headline: String,
     /// The comparisons that show it.
@@ -43,7 +43,7 @@ pub struct Why {
 
 /// The causes, the surest first.
 #[must_use]
-pub fn causes(seen: Seen) -> Vec<Why> {
+pub fn causes(seen: RunView) -> Vec<ShownCause> {
     if seen.phase != Phase::Over && seen.judgement.verdict != Verdict::OpenRelay {
         return Vec::new();
     }
@@ -53,7 +53,7 @@ pub fn causes(seen: Seen) -> Vec<Why> {
         .collect()
 }
 
-fn why(diagnosis: &Diagnosis) -> Why {
+fn why(diagnosis: &Diagnosis) -> ShownCause {
     let remedies = diagnosis
         .remedies
         .iter()
@@ -61,7 +61,7 @@ fn why(diagnosis: &Diagnosis) -> Why {
     let remedies = remedies.map(|one| {
         (format!("/fix/{}#{}", one.server, one.name), one.title(), remedy::title_of(one.server))
     });
-    Why {
+    ShownCause {
         headline: diagnosis.headline(),
         evidence: diagnosis.evidence.clone(),
         rules_out: diagnosis.rules_out.clone(),
@@ -71,18 +71,18 @@ fn why(diagnosis: &Diagnosis) -> Why {
 
 /// The steps, most urgent first.
 #[must_use]
-pub fn steps(seen: Seen) -> Vec<Step> {
+pub fn steps(seen: RunView) -> Vec<NextStep> {
     match (seen.judgement.verdict, seen.phase) {
         (Verdict::OpenRelay, _) => open(seen),
         (_, Phase::Over) => advice::steps(seen.report, seen.judgement)
             .into_iter()
-            .map(Step::of)
+            .map(NextStep::of)
             .collect(),
         _ => Vec::new(),
     }
 }
 
-fn open(seen: Seen) -> Vec<Step> {
+fn open(seen: RunView) -> Vec<NextStep> {
     let close = match causes(seen).is_empty() {
         true => "See the tests below: each opens to the dialogue that was relayed.",
         false => "Below is why it relays, as the tests show it, and what puts that right.",

@@ -12,11 +12,11 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, Seen, count,
-    evidence::{self, Proof},
+    Phase, RunView, count,
+    evidence::{self, Evidence},
     mark::{self, Mark},
     path_name,
-    talk::Talk,
+    talk::ShownDialogue,
     wait_words,
 };
 
@@ -39,16 +39,16 @@ pub struct Card {
     /// Why it is no better, a clause each.
     pub clauses: Vec<String>,
     /// What came back.
-    pub proofs: Vec<Proof>,
+    pub proofs: Vec<Evidence>,
     /// How many more came back.
     pub more_proofs: usize,
     /// How far the run is, where it isn't over.
-    pub progress: Option<Progress>,
+    pub progress: Option<RunProgress>,
 }
 
 /// How far a run is.
 #[derive(Clone, Debug, Default)]
-pub struct Progress {
+pub struct RunProgress {
     /// Answers so far.
     pub done: usize,
     /// Questions in all, controls among them.
@@ -58,12 +58,12 @@ pub struct Progress {
     /// What it does now.
     pub doing: String,
     /// The last lines of the dialogues under way.
-    pub talks: Vec<Talk>,
+    pub talks: Vec<ShownDialogue>,
 }
 
 /// The card of a run.
 #[must_use]
-pub fn card(seen: Seen) -> Card {
+pub fn card(seen: RunView) -> Card {
     let proofs = evidence::proofs(seen);
     let is_proven = seen.judgement.verdict == Verdict::OpenRelay;
     let (mark, word, sentence) = match seen.phase {
@@ -91,7 +91,7 @@ pub fn card(seen: Seen) -> Card {
 }
 
 /// What a run does before there is a verdict.
-fn so_far(seen: Seen) -> &'static str {
+fn so_far(seen: RunView) -> &'static str {
     match seen.report.waiting {
         Some((_, Wait::Arrival)) => {
             "Everything has been asked; what was accepted is being put to the proof."
@@ -100,7 +100,7 @@ fn so_far(seen: Seen) -> &'static str {
     }
 }
 
-fn verdict_words(seen: Seen) -> (Mark, &'static str, String) {
+fn verdict_words(seen: RunView) -> (Mark, &'static str, String) {
     let (mark, word) = mark::of_verdict(seen.judgement.verdict);
     let sentence = match seen.judgement.verdict {
         // The summary lists every cause in one sentence; the card lists them below it.
@@ -149,7 +149,7 @@ fn tally(paths: &[PathJudgement]) -> String {
 }
 
 /// What holds on several paths is said once.
-fn clauses(seen: Seen) -> Vec<String> {
+fn clauses(seen: RunView) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for (judged, path) in seen.judgement.paths.iter().zip(seen.report.paths()) {
         let is_relevant =
@@ -183,7 +183,7 @@ fn clauses(seen: Seen) -> Vec<String> {
     clauses
 }
 
-fn progress(seen: Seen) -> Progress {
+fn progress(seen: RunView) -> RunProgress {
     let all = seen
         .judgement
         .paths
@@ -208,10 +208,10 @@ fn progress(seen: Seen) -> Progress {
         _ if seen.report.paths().next().is_none() => "Looking up the server's names and addresses.",
         _ => "",
     };
-    Progress { done, all, waiting, doing: doing.to_owned(), talks: under_way(seen.report) }
+    RunProgress { done, all, waiting, doing: doing.to_owned(), talks: under_way(seen.report) }
 }
 
-fn under_way(report: &Report) -> Vec<Talk> {
+fn under_way(report: &Report) -> Vec<ShownDialogue> {
     let open = report
         .dialogues
         .iter()
@@ -219,7 +219,7 @@ fn under_way(report: &Report) -> Vec<Talk> {
         .filter(|(_, dialogue)| dialogue.end.is_none())
         .take(2);
     let mut talks: Vec<_> = open
-        .map(|(number, dialogue)| Talk::tail(report, *number, dialogue, TAIL))
+        .map(|(number, dialogue)| ShownDialogue::tail(report, *number, dialogue, TAIL))
         .collect();
     talks.reverse();
     talks

@@ -13,14 +13,14 @@ use norelay_core::{
     smtp::Stage,
 };
 
-use super::{Seen, path_name, time};
+use super::{RunView, path_name, time};
 
 /// More proofs than these stand in the tests below; a card is no list.
 pub const MOST_ON_CARD: usize = 3;
 
 /// One message that came back.
 #[derive(Clone, Debug)]
-pub struct Proof {
+pub struct Evidence {
     /// The test's number.
     pub number: u8,
     /// The test's title.
@@ -43,7 +43,7 @@ pub struct Proof {
     pub received: Vec<String>,
 }
 
-impl Proof {
+impl Evidence {
     /// `3.1 s`, where both times are known.
     #[must_use]
     pub fn took(&self) -> Option<String> {
@@ -54,7 +54,7 @@ impl Proof {
 
 /// All proofs of a run, by path and test.
 #[must_use]
-pub fn proofs(seen: Seen) -> Vec<Proof> {
+pub fn proofs(seen: RunView) -> Vec<Evidence> {
     let mut proofs = Vec::new();
     for (path, judged) in seen.report.paths().zip(&seen.judgement.paths) {
         proofs.extend(
@@ -69,7 +69,7 @@ pub fn proofs(seen: Seen) -> Vec<Proof> {
 
 /// The proof of one test, if its message came back.
 #[must_use]
-pub fn proof_of(path: PathView<'_>, judged: &TestJudgement) -> Option<Proof> {
+pub fn proof_of(path: PathView<'_>, judged: &TestJudgement) -> Option<Evidence> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
     let arrived = receipts_of(path, judged.test).find(|(_, receipt)| deliverer(receipt) == from);
     let (arrived, receipt) = arrived?;
@@ -77,7 +77,7 @@ pub fn proof_of(path: PathView<'_>, judged: &TestJudgement) -> Option<Proof> {
         .dialogues_of(judged.test.id)
         .filter_map(|(_, dialogue)| sent_in(dialogue))
         .next_back();
-    Some(Proof {
+    Some(Evidence {
         number: judged.test.number,
         title: judged.test.title(),
         through: path_name(path.way()),

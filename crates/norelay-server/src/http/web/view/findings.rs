@@ -12,14 +12,14 @@ use norelay_core::{
 };
 use norelay_dns::dns_name::is_private;
 
-use super::{Seen, in_settings, name_of};
+use super::{RunView, in_settings, name_of};
 
 /// More addresses than this are a farm, whose lists nobody reads.
 const MAX_ADDRESSES: usize = 8;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct FindingLine {
     /// How much it matters, in words; empty where little.
     pub word: &'static str,
     /// The sentence.
@@ -32,22 +32,22 @@ pub struct Line {
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// About the server, as the relay test saw it.
-    pub relay: Vec<Line>,
+    pub relay: Vec<FindingLine>,
     /// From blacklists: listings first, then a sentence for each that was looked up.
-    pub listings: Vec<Line>,
+    pub listings: Vec<FindingLine>,
     /// What lists could not tell.
-    pub untold: Vec<Line>,
+    pub untold: Vec<FindingLine>,
     /// What the DNS says about domain and addresses, and should be changed.
-    pub flaws: Vec<Line>,
+    pub flaws: Vec<FindingLine>,
     /// What the DNS says that is in order, or merely good to know.
-    pub order: Vec<Line>,
+    pub order: Vec<FindingLine>,
     /// Addresses that lists may have.
     pub addresses: Vec<String>,
 }
 
 /// Sorts the findings; a finding keeps its place among those of its topic.
 #[must_use]
-pub fn of(seen: Seen) -> Findings {
+pub fn of(seen: RunView) -> Findings {
     let mut found = Findings { addresses: addresses(seen), ..Findings::default() };
     for (finding, paths) in once_each(findings(seen.report, seen.judgement)) {
         let place = match topic(&finding.tag) {
@@ -80,7 +80,7 @@ fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<PathId>)> {
     each
 }
 
-fn line(seen: Seen, finding: Finding, paths: &[PathId]) -> Line {
+fn line(seen: RunView, finding: Finding, paths: &[PathId]) -> FindingLine {
     let word = match finding.level {
         Level::Error => "Must be changed",
         Level::Warning => "Should be changed",
@@ -98,10 +98,10 @@ fn line(seen: Seen, finding: Finding, paths: &[PathId]) -> Line {
         true => in_settings(&finding.text),
         false => finding.text,
     };
-    Line { word, text, place }
+    FindingLine { word, text, place }
 }
 
-fn addresses(seen: Seen) -> Vec<String> {
+fn addresses(seen: RunView) -> Vec<String> {
     let all: BTreeSet<_> = seen
         .report
         .paths()

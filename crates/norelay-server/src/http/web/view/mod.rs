@@ -40,7 +40,7 @@ pub enum Phase {
 
 /// All that a result is shown from.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct RunView<'a> {
     /// The facts.
     pub report: &'a Report,
     /// What they mean.

@@ -2,14 +2,14 @@
 
 use norelay_core::{octets::harmless, report::Report};
 
-use super::{Phase, Seen, count, path_name, time};
+use super::{Phase, RunView, count, path_name, time};
 
 /// A label and what it stands for.
 pub type Fact = (&'static str, String);
 
 /// The particulars.
 #[must_use]
-pub fn particulars(seen: Seen) -> Vec<Fact> {
+pub fn particulars(seen: RunView) -> Vec<Fact> {
     let report = seen.report;
     let mut facts = Vec::new();
     if let Some(started) = report.started {

@@ -5,11 +5,11 @@ use norelay_core::check::{
     verdict::{PathJudgement, TestJudgement},
 };
 
-use super::{Phase, Seen};
+use super::{Phase, RunView};
 
 /// True if a test has the answer that it will keep, unless the server is asked again.
 #[must_use]
-pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
+pub fn is_done(seen: RunView, judged: &TestJudgement) -> bool {
     let is_asked = judged
         .dialogues
         .last()
@@ -28,7 +28,7 @@ pub fn is_done(seen: Seen, judged: &TestJudgement) -> bool {
         }
 }
 
-fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
+fn is_left_out(seen: RunView, judged: &TestJudgement) -> bool {
     seen.report
         .paths()
         .any(|path| path.facts.not_run.contains_key(&judged.test.id))
@@ -37,7 +37,7 @@ fn is_left_out(seen: Seen, judged: &TestJudgement) -> bool {
 /// True if nothing spoke on a path while another did: then its tests were not left without an
 /// answer, there was nobody to ask.
 #[must_use]
-pub fn is_silent(seen: Seen, path: &PathJudgement) -> bool {
+pub fn is_silent(seen: RunView, path: &PathJudgement) -> bool {
     let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
     seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
 }

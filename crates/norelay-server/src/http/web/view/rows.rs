@@ -13,18 +13,18 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, Seen, count,
-    evidence::{Proof, proof_of},
+    Phase, RunView, count,
+    evidence::{Evidence, proof_of},
     mark::{self, Mark},
     path_name,
     progress::{is_done, is_silent},
-    talk::Talk,
+    talk::ShownDialogue,
     time,
 };
 
 /// A test or control on all its paths.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct TestRow {
     /// The test.
     pub test: &'static RelayTest,
     /// The mark of its worst path.
@@ -34,10 +34,10 @@ pub struct Row {
     /// Its worst weight; none for a control.
     pub weight: Option<Weight>,
     /// Path by path, worst first.
-    pub ways: Vec<Answer>,
+    pub ways: Vec<PathAnswer>,
 }
 
-impl Row {
+impl TestRow {
     /// Whether it is neither refused, nor a control.
     #[must_use]
     pub fn is_ill(&self) -> bool {
@@ -53,7 +53,7 @@ impl Row {
 
 /// A test's answer on one path.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct PathAnswer {
     /// The path's id.
     pub path: PathId,
     /// The path's name.
@@ -69,36 +69,40 @@ pub struct Answer {
     /// How long it took.
     pub took: String,
     /// What came back.
-    pub proof: Option<Proof>,
+    pub proof: Option<Evidence>,
     /// What was said.
-    pub talks: Vec<Talk>,
+    pub talks: Vec<ShownDialogue>,
     rank: Option<Weight>,
 }
 
 /// Rows under a heading.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct RowGroup {
     /// The heading.
     pub title: &'static str,
     /// What it means.
     pub means: &'static str,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TestRow>,
 }
 
 /// Every test of the run, in display order.
 #[must_use]
-pub fn tests(seen: Seen) -> Vec<Row> {
+pub fn tests(seen: RunView) -> Vec<TestRow> {
     rows(seen, |path| &path.tests, false)
 }
 
 /// Every control of the run, in display order.
 #[must_use]
-pub fn controls(seen: Seen) -> Vec<Row> {
+pub fn controls(seen: RunView) -> Vec<TestRow> {
     rows(seen, |path| &path.controls, true)
 }
 
-fn rows(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, is_control: bool) -> Vec<Row> {
+fn rows(
+    seen: RunView,
+    of: fn(&PathJudgement) -> &Vec<TestJudgement>,
+    is_control: bool,
+) -> Vec<TestRow> {
     let mut every: Vec<&'static RelayTest> = seen
         .judgement
         .paths
@@ -114,12 +118,12 @@ fn rows(seen: Seen, of: fn(&PathJudgement) -> &Vec<TestJudgement>, is_control: b
 }
 
 fn row(
-    seen: Seen,
+    seen: RunView,
     of: fn(&PathJudgement) -> &Vec<TestJudgement>,
     test: &'static RelayTest,
     is_control: bool,
-) -> Row {
-    let mut ways: Vec<Answer> = seen
+) -> TestRow {
+    let mut ways: Vec<PathAnswer> = seen
         .report
         .paths()
         .zip(&seen.judgement.paths)
@@ -137,11 +141,11 @@ fn row(
         .first()
         .and_then(|way| way.rank)
         .filter(|_| !is_control);
-    Row { test, mark, words, weight, ways }
+    TestRow { test, mark, words, weight, ways }
 }
 
 /// `Refused`, or `Relayed on 1 of 4 paths`.
-fn worst_words(ways: &[Answer]) -> (Mark, String) {
+fn worst_words(ways: &[PathAnswer]) -> (Mark, String) {
     let Some(worst) = ways.first() else { return (mark::PENDING, String::new()) };
     let alike = ways.iter().filter(|way| way.words == worst.words).count();
     let words = match alike == ways.len() {
@@ -151,7 +155,12 @@ fn worst_words(ways: &[Answer]) -> (Mark, String) {
     (worst.mark, words)
 }
 
-fn answer(seen: Seen, path: PathView<'_>, judged: &TestJudgement, is_control: bool) -> Answer {
+fn answer(
+    seen: RunView,
+    path: PathView<'_>,
+    judged: &TestJudgement,
+    is_control: bool,
+) -> PathAnswer {
     let dialogues: Vec<_> = judged
         .dialogues
         .iter()
@@ -169,7 +178,7 @@ fn answer(seen: Seen, path: PathView<'_>, judged: &TestJudgement, is_control: bo
         () => (mark::PENDING, "No answer yet"),
     };
     let is_open_ended = is_asking && !judged.outcome.is_answered();
-    Answer {
+    PathAnswer {
         path: path.id,
         name: path_name(path.way()),
         mark,
@@ -184,7 +193,7 @@ fn answer(seen: Seen, path: PathView<'_>, judged: &TestJudgement, is_control: bo
         proof: proof_of(path, judged),
         talks: dialogues
             .iter()
-            .map(|(number, dialogue)| Talk::of(seen.report, *number, dialogue))
+            .map(|(number, dialogue)| ShownDialogue::of(seen.report, *number, dialogue))
             .collect(),
         rank: Some(judged.weight),
     }
@@ -259,7 +268,7 @@ fn sentence(clause: &str) -> String {
 
 /// The rows of a run that is over, under headings, the failing first.
 #[must_use]
-pub fn groups(rows: Vec<Row>) -> Vec<Group> {
+pub fn groups(rows: Vec<TestRow>) -> Vec<RowGroup> {
     let kinds = [
         (
             Weight::Proof,
@@ -289,9 +298,9 @@ pub fn groups(rows: Vec<Row>) -> Vec<Group> {
         ),
         (Weight::Denial, "Refused", "As it should be."),
     ];
-    let mut groups: Vec<Group> = kinds
+    let mut groups: Vec<RowGroup> = kinds
         .iter()
-        .map(|(_, title, means)| Group { title, means, rows: Vec::new() })
+        .map(|(_, title, means)| RowGroup { title, means, rows: Vec::new() })
         .collect();
     for row in rows {
         let place = kinds

@@ -16,16 +16,16 @@ const MOST_LINES: usize = 400;
 
 /// One connection's dialogue.
 #[derive(Clone, Debug)]
-pub struct Talk {
+pub struct ShownDialogue {
     /// Which connection it is, and when.
     pub head: String,
     /// What was said.
-    pub lines: Vec<Line>,
+    pub lines: Vec<TalkLine>,
 }
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct TalkLine {
     /// Its class: `c` we, `s` the server, `x` nobody.
     pub class: char,
     /// `C:`, `S:`, or nothing.
@@ -38,7 +38,7 @@ pub struct Line {
     pub means: String,
 }
 
-impl Talk {
+impl ShownDialogue {
     /// The whole of a dialogue.
     #[must_use]
     pub fn of(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
@@ -82,7 +82,7 @@ fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
     head
 }
 
-fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<Line> {
+fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<TalkLine> {
     let mut before = None;
     let shown = said
         .into_iter()
@@ -102,7 +102,7 @@ fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<Line> {
             let means = explanation
                 .map(|explanation| harmless(&explanation.to_string()))
                 .unwrap_or_default();
-            Line { class, who, text: line.text, at, means }
+            TalkLine { class, who, text: line.text, at, means }
         });
     shown.collect()
 }

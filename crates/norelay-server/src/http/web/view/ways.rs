@@ -10,7 +10,7 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, Seen,
+    Phase, RunView,
     mark::{self, Mark},
     progress::{is_done, is_silent},
     time,
@@ -21,7 +21,7 @@ const MOST_CLAUSES: usize = 4;
 
 /// A row of the matrix.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct PathRow {
     /// Its id in the run.
     pub id: PathId,
     /// The host's name, where one is known and is not the target itself.
@@ -48,20 +48,20 @@ pub struct Way {
 
 /// The rows; those where nobody spoke, while somebody did on another, apart.
 #[must_use]
-pub fn ways(seen: Seen) -> (Vec<Way>, Vec<Way>) {
+pub fn ways(seen: RunView) -> (Vec<PathRow>, Vec<PathRow>) {
     let every = seen
         .report
         .paths()
         .zip(&seen.judgement.paths)
         .map(|(path, judged)| way(seen, path, judged));
-    let is_silent = |way: &Way| {
+    let is_silent = |way: &PathRow| {
         let judged = seen.judgement.path(way.id);
         judged.is_some_and(|judged| is_silent(seen, judged))
     };
     every.partition(|way| !is_silent(way))
 }
 
-fn way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> Way {
+fn way(seen: RunView, path: PathView<'_>, judged: &PathJudgement) -> PathRow {
     let is_shown = seen.phase == Phase::Over || judged.verdict == Verdict::OpenRelay;
     let (mark, words) = match is_shown {
         true => {
@@ -70,7 +70,7 @@ fn way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> Way {
         }
         false => under_way(seen, path, judged),
     };
-    Way {
+    PathRow {
         id: path.id,
         host: path.way().host.as_deref().map(harmless).unwrap_or_default(),
         security: security_words(path.way().security),
@@ -90,7 +90,7 @@ fn way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> Way {
 }
 
 /// The clauses, where the card doesn't say them already.
-fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
+fn why(seen: RunView, clauses: &[String]) -> Vec<String> {
     if seen.report.paths().len() == 1 {
         return Vec::new();
     }
@@ -105,7 +105,7 @@ fn why(seen: Seen, clauses: &[String]) -> Vec<String> {
     shown
 }
 
-fn under_way(seen: Seen, path: PathView<'_>, judged: &PathJudgement) -> (Mark, String) {
+fn under_way(seen: RunView, path: PathView<'_>, judged: &PathJudgement) -> (Mark, String) {
     let all = judged.all().count();
     let done = judged.all().filter(|judged| is_done(seen, judged)).count();
     let is_busy = path.dialogues().any(|dialogue| dialogue.end.is_none());
