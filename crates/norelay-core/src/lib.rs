@@ -5,7 +5,7 @@
 //! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans
 //!   them, each with a reason).
 //! - Nothing in it fails: whatever a server says is an event, whatever an event says is evidence.
-//! - Imports run one way: `token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ explain ◄ render`
+//! - Imports run one way: `token ◄ catalogue ◄ event ◄ report ◄ seen ◄ check ◄ explain`
 //!   (a test reads the imports).
 
 pub mod advice;
@@ -21,7 +21,6 @@ pub mod pace;
 pub mod path;
 pub mod reception;
 pub mod remedy;
-pub mod render;
 pub mod replay;
 pub mod report;
 pub mod retest;

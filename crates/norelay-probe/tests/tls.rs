@@ -8,9 +8,9 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use norelay_core::{
     catalogue,
     check::{Verdict, findings},
-    render,
     smtp::Security,
 };
+use norelay_render::{json, text};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::{
     ServerConfig,
@@ -414,9 +414,8 @@ async fn check(rows: Vec<Row>) {
         let ran = simulation::run_in(network, asked, None).await;
         let [plain, secured] = ran.judgement.paths.as_slice() else { panic!("two paths") };
         let found = findings(&ran.report, &ran.judgement);
-        let text =
-            render::text::render(&ran.report, &ran.judgement, render::text::Style::default());
-        let json = render::json::render(&ran.report, &ran.judgement);
+        let text = text::render(&ran.report, &ran.judgement, text::Style::default());
+        let json = json::render(&ran.report, &ran.judgement);
         assert!(
             !text
                 .chars()

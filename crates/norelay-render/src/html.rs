@@ -14,18 +14,16 @@ use norelay_core::{
     mta,
     octets::harmless,
     path::PathId,
-    render::{
-        dialogues_of,
-        fix::{self, Fix},
-        transcript,
-        transcript::Speaker,
-        verdict_of,
-    },
     report::{Dialogue, PathView, Report},
 };
 use sha2::{Digest, Sha256};
 
-use crate::row::{Row, of_path};
+use crate::{
+    excerpt::{dialogues_of, verdict_of},
+    fix::{self, Fix},
+    row::{Row, of_path},
+    transcript::{self, Speaker},
+};
 
 const STYLE: &str = include_str!("../templates/report.css");
 

@@ -10,12 +10,15 @@
 use norelay_core::{
     check::{Judgement, Verdict, Weight},
     octets::harmless,
-    render::{dialogues_of, transcript},
     report::Report,
 };
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
-use crate::row::{Row, of_path};
+use crate::{
+    excerpt::dialogues_of,
+    row::{Row, of_path},
+    transcript,
+};
 
 /// The report as JUnit's XML.
 #[must_use]

@@ -1,18 +1,20 @@
 //! A report in every format that somebody reads.
 //!
-//! Text, JSON and JSON lines are core's own ([`norelay_core::render`]): every program that tests
-//! needs them. What needs writers of XML and CSV and templates of HTML is here, so that core stays
-//! small and a worker builds none of it.
-//!
 //! Rules:
-//! - A renderer judges nothing, and the same report gives the same octets.
+//! - A renderer judges nothing. Everything that it shows stands in the report or in the judgement.
+//! - The same report gives the same octets: no clock, no locale, no terminal width.
 //! - Nothing from the network can act in the medium where it is shown; each file says by what
 //!   means.
 //! - A format is one file and one line in [`Format`]'s table.
 //! - A survey of DNS blacklists has formats of its own ([`survey`], [`survey_text`]).
 
 pub mod csv;
+pub mod excerpt;
+pub mod fix;
+pub mod harmless_json;
 pub mod html;
+pub mod json;
+pub mod json_lines;
 pub mod junit;
 pub mod markdown;
 pub mod nagios;
@@ -20,15 +22,13 @@ pub mod row;
 pub mod sarif;
 pub mod survey;
 pub mod survey_text;
+pub mod text;
+pub mod transcript;
 pub mod way_off;
 
 use std::{fmt, str::FromStr};
 
-use norelay_core::{
-    check::Judgement,
-    render::{json, text},
-    report::Report,
-};
+use norelay_core::{check::Judgement, report::Report};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal $media_type:literal $extension:literal $render:expr;)*) => {

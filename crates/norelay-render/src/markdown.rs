@@ -8,11 +8,15 @@ use norelay_core::{
     check::{Judgement, Verdict, Weight, finding},
     diagnosis, mta,
     octets::harmless,
-    render::{dialogues_of, fix, transcript, verdict_of},
     report::Report,
 };
 
-use crate::row::{Row, of_path};
+use crate::{
+    excerpt::{dialogues_of, verdict_of},
+    fix,
+    row::{Row, of_path},
+    transcript,
+};
 
 /// The report as Markdown.
 #[must_use]

@@ -9,10 +9,11 @@ use norelay_core::{
     event::{Path, Receipt},
     octets::harmless,
     path::PathId,
-    render::{reply_of, reply_words, stage_of, without_tokens},
     report::PathView,
     smtp::Stage,
 };
+
+use crate::excerpt::{reply_of, reply_words, stage_of, without_tokens};
 
 /// One test or control on one path.
 #[derive(Debug)]

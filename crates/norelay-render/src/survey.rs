@@ -10,7 +10,6 @@ use std::net::IpAddr;
 use norelay_core::{
     check::Verdict,
     octets::{Octets, harmless},
-    render::harmless_json::Harmless,
 };
 use norelay_dns::blacklist::{
     Impact, ListEntry, ListReading, Listing, Sense, Standing, Survey, SurveyAssessment,
@@ -19,7 +18,7 @@ use norelay_dns::blacklist::{
 use serde::Serialize;
 use serde_json::Serializer;
 
-use crate::way_off::advice;
+use crate::{harmless_json::Harmless, way_off::advice};
 
 /// The name and version of the promise.
 pub const SCHEMA: &str = "norelay.blacklist/1";
@@ -191,11 +190,10 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use norelay_core::render::text::Style;
     use norelay_dns::blacklist::{DnsAnswer, assess_survey, by_zone, read};
 
     use super::*;
-    use crate::survey_text;
+    use crate::{survey_text, text::Style};
 
     fn reading(zone: &str, listing: Listing) -> ListReading {
         let list = by_zone(zone);

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use norelay_core::{
-    check::Verdict,
-    octets::harmless,
-    render::text::{Ink, Page, Style, pad},
-};
+use norelay_core::{check::Verdict, octets::harmless};
 use norelay_dns::blacklist::{
     Impact, ListReading, Listing, Standing, Survey, SurveyAssessment, UnknownReason,
 };
 
-use crate::way_off::advice;
+use crate::{
+    text::{Ink, Page, Style, pad},
+    way_off::advice,
+};
 
 /// More dead lists than this are named without their evidence.
 const FEW: usize = 6;

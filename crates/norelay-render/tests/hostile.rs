@@ -5,13 +5,8 @@
 mod hostile;
 
 use hostile::{KINDS, MARK, acts, records};
-use norelay_core::{
-    check,
-    render::{json_lines, transcript},
-    replay::read_log,
-    report::Report,
-};
-use norelay_render::{Format, render};
+use norelay_core::{check, replay::read_log, report::Report};
+use norelay_render::{Format, json_lines, render, transcript};
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
 const LOGS: [(&str, &str); 3] = [

@@ -1,7 +1,8 @@
 //! The JSON's promise, held against real output. Readers may meet new keys, so the published schema
 //! allows them; here each key must stand in it, so that none comes unannounced.
 
-use norelay_core::{check, render::json, replay::read_log, report::Report};
+use norelay_core::{check, replay::read_log, report::Report};
+use norelay_render::json;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../schema/norelay.report.1.json");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use norelay_core::{check::Verdict, render::text::Style};
+use norelay_core::check::Verdict;
 use norelay_dns::{
     blacklist::{ListKeys, Standing, Subject, Survey, assess_survey},
     lookup::lists::{self, Blacklists, Options},
@@ -19,6 +19,7 @@ use norelay_probe::{duration, key_file};
 use norelay_render::{
     survey::{COLUMNS, csv, json, line},
     survey_text,
+    text::Style,
 };
 
 use crate::{

@@ -3,11 +3,8 @@
 use std::io::{ErrorKind, Write};
 
 use clap::builder::TypedValueParser;
-use norelay_core::{
-    check::{Level, Verdict, finding, verdict},
-    render::{json_lines, text},
-};
-use norelay_render::Format;
+use norelay_core::check::{Level, Verdict, finding, verdict};
+use norelay_render::{Format, json_lines, text};
 
 use crate::{complaint::Complaint, folded_log::FoldedLog, option_values::one_of};
 

@@ -12,7 +12,6 @@ use norelay_core::{
     catalogue::{self, TestId},
     event::{Event, Receipt, Record},
     reception::{Reception, ReceptionKey},
-    render::json_lines,
     token::Role,
 };
 use norelay_probe::{
@@ -22,6 +21,7 @@ use norelay_probe::{
     spool::{MAX_SPOOL, Spool},
     target,
 };
+use norelay_render::json_lines;
 
 use crate::{complaint::Complaint, interrupt, option_values::Color, output};
 

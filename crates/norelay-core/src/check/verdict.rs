@@ -649,7 +649,8 @@ fn last_cause(path: PathView<'_>) -> Option<String> {
 }
 
 /// `test 3`, `tests 1, 4-6`.
-pub(crate) fn numbers(group: &[&TestJudgement]) -> String {
+#[must_use]
+pub fn numbers(group: &[&TestJudgement]) -> String {
     let mut ranges: Vec<(u8, u8)> = Vec::new();
     for number in group.iter().map(|judged| judged.test.number) {
         match ranges.last_mut() {
@@ -666,7 +667,8 @@ pub(crate) fn numbers(group: &[&TestJudgement]) -> String {
 }
 
 /// What became of a test, as a clause.
-pub(crate) fn clause(outcome: &Outcome) -> String {
+#[must_use]
+pub fn clause(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Relayed { from, hops: Hops::Direct } => {
             format!("its message came back from {from}")

@@ -127,7 +127,7 @@ fn says_too_much(records: &[Record], receiving: bool) -> bool {
 fn show(ran: &Ran) {
     if std::env::var_os("TRANSCRIPTS").is_some() {
         for dialogue in ran.report.dialogues.values().take(4) {
-            for line in norelay_core::render::transcript::lines(dialogue) {
+            for line in norelay_render::transcript::lines(dialogue) {
                 eprintln!("{line}");
             }
         }

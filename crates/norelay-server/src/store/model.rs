@@ -242,7 +242,7 @@ impl Stored {
     /// A record with its number.
     #[must_use]
     pub fn new(seq: i64, record: Record) -> Self {
-        let line = norelay_core::render::json_lines::line(&record);
+        let line = norelay_render::json_lines::line(&record);
         Self { seq, record: Arc::new(record), line: line.into() }
     }
 }

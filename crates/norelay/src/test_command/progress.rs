@@ -13,14 +13,14 @@ use norelay_core::{
     event::{Event, Record, Wait},
     explain::Explanation,
     mta,
-    render::{
-        json_lines,
-        text::{self, Style},
-        transcript,
-    },
     report::{Dialogue, Report},
 };
 use norelay_probe::record::Sink;
+use norelay_render::{
+    json_lines,
+    text::{self, Style},
+    transcript,
+};
 
 use crate::folded_log::FoldedLog;
 

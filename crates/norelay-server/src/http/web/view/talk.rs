@@ -5,9 +5,9 @@ use norelay_core::{
     explain::Explanation,
     mta,
     octets::harmless,
-    render::transcript::{self, Speaker},
     report::{Dialogue, Report},
 };
+use norelay_render::transcript::{self, Speaker};
 
 use super::{path_name, time};
 

@@ -13,13 +13,12 @@ use std::collections::BTreeMap;
 pub use self::page::{Ink, Page, Style, pad};
 use self::page::{WIDTH, cut};
 
-use super::{
-    dialogues_of,
+use crate::{
+    excerpt::{dialogues_of, reply_of, reply_words, verdict_of, without_tokens},
     fix::{self, Fix},
     json::sent_at,
-    reply_of, reply_words, verdict_of, without_tokens,
 };
-use crate::{
+use norelay_core::{
     advice,
     check::{
         Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
@@ -532,7 +531,7 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::PathId;
+    use norelay_core::path::PathId;
 
     #[test]
     fn addresses_are_left_out_of_typical_refusals() {
@@ -548,7 +547,10 @@ mod tests {
     #[test]
     fn a_finding_of_several_paths_is_said_once() {
         let report = Report::of(
-            &crate::replay::read_log(include_str!("../../tests/logs/open.jsonl")).records,
+            &norelay_core::replay::read_log(include_str!(
+                "../../norelay-core/tests/logs/open.jsonl"
+            ))
+            .records,
         );
         let finding = |path, text: &str| Finding {
             tag: "auth_cleartext".to_owned(),

@@ -5,7 +5,7 @@
 //!   may come.
 //! - What isn't known is `null` or an empty list; a key is never left out.
 //! - Every string is harmless in a terminal; octets from the network keep their escapes
-//!   ([`crate::octets::Octets`]).
+//!   ([`norelay_core::octets::Octets`]).
 
 use std::net::IpAddr;
 
@@ -13,13 +13,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Serializer, Value};
 
-use super::{
-    dialogues_of,
+use crate::{
+    excerpt::{dialogues_of, reply_of, reply_words, stage_of},
     fix::{self, Fix},
     harmless_json::Harmless,
-    reply_of, reply_words, stage_of, transcript,
+    transcript,
 };
-use crate::{
+use norelay_core::{
     catalogue,
     catalogue::TestId,
     check::verdict::Judgement,
@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// The name and version of the promise.
-pub use crate::report::SCHEMA;
+pub use norelay_core::report::SCHEMA;
 
 /// The report as one document of JSON, set for reading, ending with a line end.
 #[must_use]
@@ -228,7 +228,7 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Particulars<'a> {
-    fn of(run: &'a crate::event::Run) -> Self {
+    fn of(run: &'a norelay_core::event::Run) -> Self {
         Self {
             id: run.run.to_string(),
             version: &run.version,

@@ -5,7 +5,7 @@ use std::io::{Result, Write};
 
 use serde_json::ser::{CharEscape, Formatter};
 
-use crate::octets::harmless;
+use norelay_core::octets::harmless;
 
 /// A container that is being written.
 #[derive(Clone, Copy, Debug)]

@@ -1,18 +1,11 @@
-//! Renderers: a report and its judgement as text for somebody.
+//! Excerpts of a report that several formats show: the word of a verdict, the reply that decided,
+//! the dialogues of a test.
 //!
 //! Rules:
-//! - A renderer judges nothing. Whatever it shows stands in the report or in the judgement.
-//! - The same report gives the same octets: no clock, no locale, no terminal width.
-//! - Nothing from the network can act in the medium where it is shown.
+//! - Nothing here judges: each excerpt stands in the report or in the judgement.
+//! - Every text is harmless to show.
 
-pub mod fix;
-pub mod harmless_json;
-pub mod json;
-pub mod json_lines;
-pub mod text;
-pub mod transcript;
-
-use crate::{
+use norelay_core::{
     check::{Outcome, PathJudgement, TestJudgement, Verdict, verdict},
     report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Stage},

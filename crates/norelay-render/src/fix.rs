@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::{
+use norelay_core::{
     diagnosis::Diagnosis,
     mta,
     octets::harmless,

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use crate::{event::Record, octets::is_harmless};
+use norelay_core::{event::Record, octets::is_harmless};
 
 /// A record as its line, without the line's end. Octets from the network are escaped
-/// ([`crate::octets::Octets`]), and JSON has no line ends of its own, so a record is always one
+/// ([`norelay_core::octets::Octets`]), and JSON has no line ends of its own, so a record is always one
 /// line.
 #[must_use]
 pub fn line(record: &Record) -> String {

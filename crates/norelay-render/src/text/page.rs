@@ -1,6 +1,6 @@
 //! A page of text being written: lines of eighty columns, harmless, with or without styles.
 
-use crate::{check::Verdict, octets::harmless};
+use norelay_core::{check::Verdict, octets::harmless};
 
 /// The width of a page, in columns.
 pub(super) const WIDTH: usize = 80;

@@ -1,22 +1,27 @@
-//! Every renderer on a fixed set of reports, each folded from an event log in `tests/logs`.
+//! Every renderer on a fixed set of reports, each folded from an event log in
+//! `norelay-core/tests/logs`.
 
 use norelay_core::{
     check::{self, Judgement},
     event::Record,
-    render::{json, json_lines, text, transcript},
     replay::read_log,
     report::Report,
 };
+use norelay_render::{json, json_lines, text, transcript};
 
 const LOGS: [(&str, &str, &str); 8] = [
-    ("closed", include_str!("logs/closed.jsonl"), "closed"),
-    ("open", include_str!("logs/open.jsonl"), "open"),
-    ("multihop", include_str!("logs/multihop.jsonl"), "open"),
-    ("suspect", include_str!("logs/suspect.jsonl"), "suspect"),
-    ("inconclusive", include_str!("logs/inconclusive.jsonl"), "inconclusive"),
-    ("unreachable", include_str!("logs/unreachable.jsonl"), "unreachable"),
-    ("hostile", include_str!("logs/hostile.jsonl"), "suspect"),
-    ("no-starttls", include_str!("logs/no-starttls.jsonl"), "closed"),
+    ("closed", include_str!("../../norelay-core/tests/logs/closed.jsonl"), "closed"),
+    ("open", include_str!("../../norelay-core/tests/logs/open.jsonl"), "open"),
+    ("multihop", include_str!("../../norelay-core/tests/logs/multihop.jsonl"), "open"),
+    ("suspect", include_str!("../../norelay-core/tests/logs/suspect.jsonl"), "suspect"),
+    (
+        "inconclusive",
+        include_str!("../../norelay-core/tests/logs/inconclusive.jsonl"),
+        "inconclusive",
+    ),
+    ("unreachable", include_str!("../../norelay-core/tests/logs/unreachable.jsonl"), "unreachable"),
+    ("hostile", include_str!("../../norelay-core/tests/logs/hostile.jsonl"), "suspect"),
+    ("no-starttls", include_str!("../../norelay-core/tests/logs/no-starttls.jsonl"), "closed"),
 ];
 
 fn records(log: &str) -> Vec<Record> {

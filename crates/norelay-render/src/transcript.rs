@@ -4,7 +4,7 @@
 //! `~>`, `<~` and `<~*` the same under TLS, `===` what happened to the connection, `***` how it
 //! failed. Times are seconds since the connection was opened.
 
-use crate::{
+use norelay_core::{
     catalogue::TestId,
     event::Event,
     explain::{self, Explanation},
