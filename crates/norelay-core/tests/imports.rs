@@ -25,6 +25,7 @@ const CRATES: &[Floors] = &[
     Floors {
         name: "norelay-smtp",
         order: &[
+            "words",
             "octets",
             "reply",
             "capability",
