@@ -405,16 +405,12 @@ async fn what_a_list_says_cannot_act_in_a_terminal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resolver_that_is_no_use_is_named_as_the_fault() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
-    let closed = {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
-        socket.local_addr().expect("it is bound")
-    };
     let babbling = babbler();
     let rewriting = Unbound::start(&[Zone::Everything("bl.test", &["A 198.51.100.1"])]);
     let stripping = Unbound::start(&[Zone::Holds("bl.test", &[])]);
     for (server, hint) in [
         (silent.local_addr().expect("it is bound"), "in time"),
-        (closed, "reach"),
+        (dns::loopback::unused(), "reach"),
         (babbling, "in time"),
         (rewriting.address, "rewrites answers"),
         (stripping.address, "127.0.0.0/8"),

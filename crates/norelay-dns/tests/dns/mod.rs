@@ -1,18 +1,20 @@
 //! A real DNS server on loopback: unbound, with the zones that a test gives it.
 //!
 //! Rules:
-//! - It asks nobody: what it doesn't hold, it forwards to a loopback port where nothing listens.
+//! - It asks nobody: what it doesn't hold, it forwards to a port of its own address where nothing
+//!   listens.
 //! - It ends with the test, and leaves nothing behind.
 //! - Where unbound is missing, the test fails and says what to install.
 
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
+pub mod loopback;
 pub mod signed;
 
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -21,9 +23,12 @@ use std::{
 
 /// The name by which a test knows that the server answers.
 const READY: &str = "ready.norelay.example";
-/// Starts are tried again, since somebody may have taken the port in between.
+/// A start is tried again with another port: for a moment, some client's socket that is bound to
+/// all addresses may have the port.
 const TRIES: usize = 5;
-const WAIT: Duration = Duration::from_millis(100);
+/// A question is asked again after this time, and so often.
+const RETRY: Duration = Duration::from_millis(100);
+const QUESTIONS: usize = 1200;
 
 /// How a zone behaves. Records are lines as in a zone file, with names in full.
 #[derive(Clone, Copy)]
@@ -61,7 +66,7 @@ impl Unbound {
         let binary = binary("unbound");
         for _ in 0..TRIES {
             let folder = new_folder();
-            let address = free_address();
+            let address = loopback::own();
             fs::write(folder.join("unbound.conf"), configuration(address))
                 .expect("the folder is ours");
             let log = File::create(folder.join("log")).expect("the folder is ours");
@@ -102,9 +107,9 @@ impl Unbound {
 fn is_answering(child: &mut Child, address: SocketAddr, name: &str) -> bool {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
     socket
-        .set_read_timeout(Some(WAIT))
+        .set_read_timeout(Some(RETRY))
         .expect("the time isn't zero");
-    for _ in 0..100 {
+    for _ in 0..QUESTIONS {
         if !matches!(child.try_wait(), Ok(None)) {
             return false;
         }
@@ -142,17 +147,6 @@ fn new_folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("norelay-dns-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
     folder
-}
-
-/// A port that is free for UDP and TCP.
-fn free_address() -> SocketAddr {
-    loop {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = udp.local_addr().expect("it is bound");
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
 }
 
 fn question(name: &str) -> Vec<u8> {

@@ -71,7 +71,7 @@ fn run(folder: &PathBuf, program: &str, arguments: &[&str]) -> String {
 
 fn serve(folder: &PathBuf) -> (Child, SocketAddr) {
     for _ in 0..TRIES {
-        let address = free_address();
+        let address = loopback::own();
         let mut text = format!(
             "server:\n server-count: 1\n username: \"\"\n ip-address: {}@{}\n database: \"\"\n \
              pidfile: \"\"\n \
