@@ -11,7 +11,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use dns::{Unbound, Zone};
+use dns::{Unbound, Zone, loopback};
 use serde_json::{Value, json};
 use support::{
     Folder,
@@ -62,16 +62,16 @@ fn the_hosted_domain_is_found_by_the_servers_own_name() {
     let folder = Folder::new("introduction");
     let mut command = served::command(folder.path());
     command.args(["--set", &format!("test.resolver={resolver}")]);
-    let service = served::start_by(command, served::free_address(), None);
+    let service = served::start_by(command, served::receiver_address(), None);
     let made =
         post(service.http, "/api/v1/tests", &json!({"target": target, "profile": "classic"}));
     let id = made.json()["id"]
         .as_str()
         .expect("it has a name")
         .to_owned();
-    let log = || get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
-    served::until("the test ends", || log().contains("\"run_finished\""));
-    let log = log();
+    let records = service.follow(&id);
+    assert_eq!(served::count(&records, "run_finished"), 1, "the test has ended");
+    let log = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
     let started: Value =
         serde_json::from_str(log.lines().next().expect("it has records")).expect("a record a line");
     assert_eq!(started["local_domain"], "mail.test", "{started}");

@@ -31,7 +31,7 @@ impl Answer {
 pub fn ask(to: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
     let mut stream = TcpStream::connect(to).expect("the service listens");
     stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
+        .set_read_timeout(Some(Duration::from_secs(120)))
         .expect("a time-out is set");
     let fields: String = headers
         .iter()

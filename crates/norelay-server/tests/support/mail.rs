@@ -4,12 +4,15 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a message is handed on again, and after which pause: for two minutes.
+const TRIES: u32 = 1200;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A server that runs until the process ends.
 pub struct MailServer {
@@ -21,10 +24,22 @@ struct Shared {
     /// Where an open relay hands messages on; none: closed.
     relay_to: Mutex<Option<SocketAddr>>,
     /// RCPTs until now.
-    recipients: AtomicUsize,
+    recipients: Mutex<usize>,
+    /// Told of every RCPT.
+    asked: Condvar,
     /// RCPTs after this many wait, until it is raised.
     gate: Mutex<usize>,
     raised: Condvar,
+}
+
+impl Shared {
+    /// Counts one more RCPT; returns how many came before it.
+    fn count_recipient(&self) -> usize {
+        let mut recipients = self.recipients.lock().expect("nobody panicked");
+        *recipients += 1;
+        self.asked.notify_all();
+        *recipients - 1
+    }
 }
 
 impl MailServer {
@@ -44,7 +59,8 @@ impl MailServer {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             relay_to: Mutex::new(relay_to),
-            recipients: AtomicUsize::new(0),
+            recipients: Mutex::new(0),
+            asked: Condvar::new(),
             gate: Mutex::new(gate),
             raised: Condvar::new(),
         });
@@ -64,7 +80,18 @@ impl MailServer {
 
     /// RCPTs until now.
     pub fn recipients(&self) -> usize {
-        self.shared.recipients.load(Ordering::SeqCst)
+        *self.shared.recipients.lock().expect("nobody panicked")
+    }
+
+    /// Waits until there have been so many RCPTs.
+    pub fn await_recipients(&self, count: usize) {
+        let recipients = self.shared.recipients.lock().expect("nobody panicked");
+        let (recipients, waited) = self
+            .shared
+            .asked
+            .wait_timeout_while(recipients, PATIENCE, |recipients| *recipients < count)
+            .expect("nobody panicked");
+        assert!(!waited.timed_out(), "{recipients} recipients of {count} in {PATIENCE:?}");
     }
 
     /// Lets everything pass.
@@ -76,7 +103,7 @@ impl MailServer {
 
 #[expect(clippy::too_many_lines, reason = "one match with an arm for each command")]
 fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     stream.write_all(b"220 mail.test ESMTP\r\n")?;
@@ -99,7 +126,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 b"250 2.1.0 Ok\r\n"
             }
             "RCPT" => {
-                let number = shared.recipients.fetch_add(1, Ordering::SeqCst);
+                let number = shared.count_recipient();
                 let gate = shared.gate.lock().expect("nobody panicked");
                 drop(
                     shared
@@ -131,11 +158,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                     // As a mail server does: later, and again until it is taken.
                     let (sender, recipients) = (sender.clone(), recipients.clone());
                     std::thread::spawn(move || {
-                        for _ in 0..200 {
+                        for _ in 0..TRIES {
                             if hand_on(to, &sender, &recipients, &text).is_ok() {
                                 return;
                             }
-                            std::thread::park_timeout(Duration::from_millis(100));
+                            std::thread::sleep(PAUSE);
                         }
                     });
                 }
@@ -161,7 +188,7 @@ pub fn hand_on(
     text: &str,
 ) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(to)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut replies = BufReader::new(stream.try_clone()?);
     let mut expect = |code: &str| {
         let mut line = String::new();

@@ -3,42 +3,38 @@
 #![allow(dead_code, reason = "each suite looks at other things")]
 
 use std::{
-    net::{SocketAddr, TcpStream},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc,
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::support::http::{self, get};
+use crate::{
+    loopback,
+    support::http::{self, get},
+};
 
 /// Longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What the service says of itself when everything listens, up to its address.
+const SERVES: &str = "norelay serves on http://";
+
 pub struct Service {
     pub process: Child,
     pub http: SocketAddr,
+    /// Collects what the service says on standard error.
+    log: Option<JoinHandle<Vec<String>>>,
 }
 
-pub fn free_address() -> SocketAddr {
-    /// Below the ports that systems give to clients (Linux: 32768), or another test's connection
-    /// could take it before the service does.
-    const PORTS: std::ops::Range<u32> = 12_000..32_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(97);
-    loop {
-        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = PORTS.start + number % (PORTS.end - PORTS.start);
-        let address = SocketAddr::from((
-            [127, 0, 0, 1],
-            u16::try_from(port).expect("the range has ports alone"),
-        ));
-        if std::net::TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
+/// Returns an address for a receiver, which is free whenever no service of this test has it.
+pub fn receiver_address() -> SocketAddr {
+    loopback::own()
 }
 
 /// The shell makes a write beyond the limit of a file's size an error instead of a signal
@@ -62,15 +58,7 @@ pub fn start(folder: &Path, receiver: SocketAddr, database: Option<&str>) -> Ser
 
 /// As [`start`], by a command of one's own.
 pub fn start_by(mut command: Command, receiver: SocketAddr, database: Option<&str>) -> Service {
-    let http = free_address();
-    command.args([
-        "--listen",
-        &http.to_string(),
-        "--receive",
-        &receiver.to_string(),
-        "--domain",
-        "probe.example",
-    ]);
+    command.args(["--receive", &receiver.to_string(), "--domain", "probe.example"]);
     command.args([
         "--set",
         "test.timeout=60s",
@@ -82,16 +70,38 @@ pub fn start_by(mut command: Command, receiver: SocketAddr, database: Option<&st
     if let Some(database) = database {
         command.env("NORELAY_DATABASE", database);
     }
-    let process = command
+    spawn(command)
+}
+
+/// Starts a service on a port that the system gives, and waits until the service says which.
+pub fn spawn(mut command: Command) -> Service {
+    let mut process = command
+        .args(["--listen", "127.0.0.1:0"])
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the executable was built");
-    let mut service = Service { process, http };
-    until("the service listens", || {
-        assert!(service.process.try_wait().expect("it is ours").is_none(), "the service has ended");
-        TcpStream::connect(service.http).is_ok()
-    });
-    service
+    let stderr = process.stderr.take().expect("standard error is piped");
+    let (tell, told) = mpsc::channel();
+    let log = std::thread::spawn(move || collect(stderr, &tell));
+    let Ok(http) = told.recv_timeout(PATIENCE) else {
+        drop(process.kill());
+        panic!("the service does not listen: {:?} {:?}", process.wait(), log.join());
+    };
+    Service { process, http, log: Some(log) }
+}
+
+/// Returns the lines of standard error once the service has ended; tells its address at once.
+fn collect(stderr: ChildStderr, address: &mpsc::Sender<SocketAddr>) -> Vec<String> {
+    let mut said = Vec::new();
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let serves = line.strip_prefix(SERVES);
+        if let Some(http) = serves.and_then(|rest| rest.split('/').next()?.parse().ok()) {
+            let _ = address.send(http);
+        }
+        said.push(line);
+    }
+    said
 }
 
 impl Service {
@@ -105,9 +115,30 @@ impl Service {
     }
 
     /// As `kill -9`.
-    pub fn kill(mut self) {
-        self.process.kill().expect("it is ours");
-        self.process.wait().expect("it is ours");
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// As `kill -9`; returns everything that the service said on standard error.
+    pub fn log(mut self) -> String {
+        self.end()
+    }
+
+    /// Stops the service as the system does, and waits until it has ended.
+    pub fn stop(mut self) {
+        let sent = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(sent.expect("kill is installed").success());
+        let status = self.process.wait().expect("it is ours");
+        assert!(status.success(), "{status}: {}", self.end());
+    }
+
+    fn end(&mut self) -> String {
+        drop(self.process.kill());
+        drop(self.process.wait());
+        let lines = self.log.take().and_then(|log| log.join().ok());
+        lines.unwrap_or_default().join("\n")
     }
 
     pub fn follow(&self, id: &str) -> Vec<Value> {
@@ -119,16 +150,10 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let given_up = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < given_up, "not within {PATIENCE:?}: {what}");
-        std::thread::yield_now();
+        let log = self.end();
+        if std::thread::panicking() {
+            eprintln!("the service said: {log}");
+        }
     }
 }
 
