@@ -1,11 +1,13 @@
 //! What an interrupt leaves behind: what is known so far, a log that a later run goes on with, and
 //! nothing open.
 
+#[path = "../../norelay-dns/tests/dns/loopback.rs"]
+mod loopback;
 mod servers;
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -20,7 +22,11 @@ use servers::{answer, listen};
 
 /// Nothing that is waited for here takes so long, and everything that is interrupted would take
 /// longer.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(90);
+/// How long everything that is interrupted would wait for its server.
+const LONGER: &str = "--timeout=10m";
+/// An interrupt that was lost is repeated after this time.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A command that runs, and its lines of progress.
 struct Running {
@@ -61,6 +67,11 @@ impl Running {
         panic!("no line of progress says {words:?}");
     }
 
+    /// True if it says no more, and ends within this time.
+    fn has_ended_within(&self, time: Duration) -> bool {
+        self.progress.recv_timeout(time) == Err(mpsc::RecvTimeoutError::Disconnected)
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([name, &self.child.id().to_string()])
@@ -80,7 +91,7 @@ impl Running {
             .expect("standard output is piped")
             .read_to_string(&mut said);
         let code = self.child.wait().expect("a child can be waited for").code();
-        assert!(interrupted.elapsed() < SOON / 2, "it took {:?}", interrupted.elapsed());
+        assert!(interrupted.elapsed() < SOON, "it took {:?}", interrupted.elapsed());
         (code, said)
     }
 }
@@ -107,13 +118,30 @@ fn events(log: &PathBuf) -> Vec<String> {
         .collect()
 }
 
-/// A server that says nothing at all, and tells when it is called and when the caller has gone.
-fn silent(told: mpsc::Sender<&'static str>) -> impl Fn(TcpStream) + Send + Sync {
-    move |mut stream| {
-        let _ = told.send("called");
-        let _ = stream.read_to_end(&mut Vec::new());
-        let _ = told.send("gone");
-    }
+/// What a silent server tells of its callers.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Called(SocketAddr),
+    Gone,
+}
+
+/// A server that says nothing at all, and tells when somebody calls, in the order of the calls, and
+/// when a caller has gone.
+fn silent() -> (SocketAddr, mpsc::Receiver<Told>) {
+    let (tell, told) = mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
+    let address = listener.local_addr().expect("it listens");
+    std::thread::spawn(move || {
+        while let Ok((mut stream, caller)) = listener.accept() {
+            let _ = tell.send(Told::Called(caller));
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let _ = stream.read_to_end(&mut Vec::new());
+                let _ = tell.send(Told::Gone);
+            });
+        }
+    });
+    (address, told)
 }
 
 /// A server that puts every recipient off until it is told to relay nothing.
@@ -157,8 +185,8 @@ fn taking_messages(stream: TcpStream) {
 
 #[test]
 fn an_interrupt_while_the_server_is_silent_drops_its_connections() {
-    let (told, heard) = mpsc::channel();
-    let (address, log) = (listen(silent(told)).to_string(), log("silent"));
+    let ((server, told), log) = (silent(), log("silent"));
+    let address = server.to_string();
     let shown = log.to_string_lossy().into_owned();
     let running = start(&[
         "test",
@@ -169,18 +197,31 @@ fn an_interrupt_while_the_server_is_silent_drops_its_connections() {
         "probe.test",
         "--log",
         &shown,
+        LONGER,
     ]);
-    assert_eq!(heard.recv_timeout(SOON), Ok("called"));
+    let first = told.recv_timeout(SOON);
+    assert!(matches!(first, Ok(Told::Called(_))), "{first:?}");
     running.signal("-INT");
     let (code, said) = running.end();
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("VERDICT"), "{said}");
     assert_eq!(events(&log).last().map(String::as_str), Some("run_finished"));
-    let mut open = 1;
-    while let Ok(word) = heard.recv_timeout(Duration::from_secs(1)) {
-        open += if word == "called" { 1 } else { -1 };
+    // Calls are told in their order: after ours, no other comes.
+    let last = TcpStream::connect(server).expect("the server listens");
+    let ours = Told::Called(last.local_addr().expect("it is connected"));
+    let (mut called, mut gone) = (1, 0);
+    loop {
+        match told.recv_timeout(SOON).expect("our call is told") {
+            Told::Gone => gone += 1,
+            call if call == ours => break,
+            Told::Called(_) => called += 1,
+        }
     }
-    assert_eq!(open, 0, "connections that nobody closed");
+    while gone < called {
+        let next = told.recv_timeout(SOON);
+        assert_eq!(next, Ok(Told::Gone), "{} connections that nobody closed", called - gone);
+        gone += 1;
+    }
 }
 
 #[test]
@@ -222,10 +263,8 @@ fn what_was_interrupted_while_greylisted_is_gone_on_with() {
 #[test]
 fn an_interrupt_while_a_message_is_awaited_tells_what_was_accepted() {
     let address = listen(taking_messages).to_string();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has ports");
-    let (receiver, log) = (free.to_string(), log("proof"));
+    let receiver = loopback::own().to_string();
+    let log = log("proof");
     let shown = log.to_string_lossy().into_owned();
     let running = start(&[
         "test",
@@ -253,24 +292,27 @@ fn an_interrupt_while_a_message_is_awaited_tells_what_was_accepted() {
 fn a_second_interrupt_ends_at_once() {
     let resolver = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
     let address = resolver.local_addr().expect("it is bound").to_string();
-    let mut running =
-        start(&["test", "mx.example.net", "--resolver", &address, "--domain", "probe.test"]);
+    let running = start(&[
+        "test",
+        "mx.example.net",
+        "--resolver",
+        &address,
+        "--domain",
+        "probe.test",
+        LONGER,
+    ]);
     resolver
         .set_read_timeout(Some(SOON))
         .expect("a time-out can be set");
     assert!(resolver.recv(&mut [0; 512]).is_ok(), "the resolver is asked");
     let interrupted = Instant::now();
-    // Two signals that come together are one: so they come until it has ended.
-    while running
-        .child
-        .try_wait()
-        .expect("a child can be waited for")
-        .is_none()
-        && interrupted.elapsed() < SOON
-    {
+    running.signal("-INT");
+    // Two signals that come together are one: so they come until the command has ended, and with it
+    // its standard error.
+    while !running.has_ended_within(AGAIN) {
+        assert!(interrupted.elapsed() < SOON, "a second interrupt does not end it");
         running.signal("-INT");
     }
-    assert!(interrupted.elapsed() < Duration::from_secs(3), "it took {:?}", interrupted.elapsed());
     assert_eq!(running.end().0, Some(130));
 }
 
