@@ -4,18 +4,18 @@
 #[path = "../../norelay-dns/tests/dns/mod.rs"]
 mod dns;
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Duration};
 
 use dns::{Unbound, Zone};
 use norelay_probe::resolve::Resolver;
 
-/// For each question; two of them are asked at once, each twice.
-const TIMEOUT: Duration = Duration::from_secs(1);
-/// No row asks more than four times in a row.
-const SOON: Duration = Duration::from_secs(10);
+/// How long a question may take that has an answer.
+const ANSWERED: Duration = Duration::from_secs(60);
+/// How long a question may take where a server says nothing.
+const SILENT: Duration = Duration::from_secs(2);
+/// How often one question may be asked that has no answer; the rows together ask each question that
+/// has one less often.
+const MOST_TIMES: usize = 9;
 
 /// A target, and its exchangers with their addresses, or words of the sentence that says why there
 /// are none.
@@ -125,8 +125,8 @@ const ZONES: &[Zone<'static>] = &[
     Zone::Holds("example", &[]),
 ];
 
-fn resolver(server: &Unbound) -> Resolver {
-    Resolver::new(Some(server.address), TIMEOUT).expect("the resolver needs no file")
+fn resolver(server: &Unbound, timeout: Duration) -> Resolver {
+    Resolver::new(Some(server.address), timeout).expect("the resolver needs no file")
 }
 
 /// What a target stands for, a line an exchanger.
@@ -154,26 +154,29 @@ async fn every_kind_of_name_is_found_or_told_apart() {
     let asked: Vec<_> = ROWS
         .iter()
         .map(|(target, expected)| {
-            let resolver = resolver(&server);
-            tokio::spawn(async move {
-                let started = Instant::now();
-                (target, expected, found(&resolver, target).await, started.elapsed())
-            })
+            let is_silent = target.starts_with("silent.") || target.starts_with("hal");
+            let resolver = resolver(&server, if is_silent { SILENT } else { ANSWERED });
+            tokio::spawn(async move { (target, expected, found(&resolver, target).await) })
         })
         .collect();
     let mut wrong = Vec::new();
     for row in asked {
-        let (target, expected, found, took) = row.await.expect("no look-up panics");
+        let (target, expected, found) = row.await.expect("no look-up panics");
         let is_right = match (&found, expected) {
             (Ok(found), Ok(expected)) => found == expected,
             (Err(error), Err(words)) => error.contains(words),
             _ => false,
         };
-        if !is_right || took > SOON {
-            wrong.push(format!("{target} in {took:?}: {found:?}"));
+        if !is_right {
+            wrong.push(format!("{target}: {found:?}"));
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+    let questions = server.questions();
+    for question in &questions {
+        let times = questions.iter().filter(|other| *other == question).count();
+        assert!(times <= MOST_TIMES, "{question} was asked {times} times");
+    }
 }
 
 #[tokio::test]
@@ -187,11 +190,9 @@ async fn huge_sets_are_bounded() {
     }
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let server = Unbound::start(&[Zone::Holds("huge.example", &records), Zone::NothingElse]);
-    let started = Instant::now();
-    let found = found(&resolver(&server), "huge.example")
+    let found = found(&resolver(&server, ANSWERED), "huge.example")
         .await
         .expect("it has servers");
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     let names: Vec<_> = found
         .iter()
         .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
@@ -214,7 +215,7 @@ async fn a_resolver_that_knows_every_name_is_seen_through() {
         Zone::Holds("typo.test", &["typo.test. MX 10 mx.nobody.test."]),
         Zone::Holds("invalid", &[]),
     ]);
-    let resolver = resolver(&server);
+    let resolver = resolver(&server, ANSWERED);
     assert_eq!(found(&resolver, "real.test").await, Ok(vec!["mx.real.test 192.0.2.1".to_owned()]));
     for target in ["nobody.test", "mx.nobody.test:25", "typo.test"] {
         let error = found(&resolver, target)

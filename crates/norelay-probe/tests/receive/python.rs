@@ -8,7 +8,7 @@ const SCRIPT: &str = r#"
 import smtplib, ssl, sys
 port, recipient, bounce, token = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 text = "Received: from relay\r\nSubject: test\r\nX-Norelay-Token: %s\r\n\r\n.\r\n..two\r\nbody\r\n" % token
-with smtplib.SMTP("127.0.0.1", port, local_hostname="plain.example", timeout=30) as smtp:
+with smtplib.SMTP("127.0.0.1", port, local_hostname="plain.example", timeout=120) as smtp:
     smtp.sendmail("a@b.example", [recipient], text)
     smtp.sendmail("", [bounce], text)
     assert smtp.verify("root")[0] == 252
@@ -18,7 +18,7 @@ with smtplib.SMTP("127.0.0.1", port, local_hostname="plain.example", timeout=30)
         sys.exit("relayed for a stranger")
     except smtplib.SMTPRecipientsRefused as refused:
         assert refused.recipients["someone@elsewhere.example"][0] == 550, refused
-with smtplib.SMTP("127.0.0.1", port, local_hostname="tls.example", timeout=30) as smtp:
+with smtplib.SMTP("127.0.0.1", port, local_hostname="tls.example", timeout=120) as smtp:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     smtp.starttls(context=context)
