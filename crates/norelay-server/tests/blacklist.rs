@@ -251,6 +251,6 @@ async fn silent_lists_end_in_time() {
     let begun = std::time::Instant::now();
     let answer = look_up(&site, USER, "target=8.8.4.25").await;
     assert_eq!(answer.status, 200);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_order(&answer.body, &["Could not tell", "<h3>Unknown", "zen.spamhaus.org", "no result"]);
 }

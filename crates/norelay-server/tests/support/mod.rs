@@ -13,10 +13,18 @@ pub mod mail;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
+
+/// Longer than PostgreSQL takes to start, also after it was killed.
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// A folder that is removed with its content.
 pub struct Folder(PathBuf);
@@ -87,6 +95,25 @@ fn succeed(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// What came of a start; else what PostgreSQL said before it ended.
+#[derive(Debug, PartialEq)]
+enum Started {
+    Yes,
+    No(String),
+}
+
+/// Reads PostgreSQL's log to its end, and tells when it is ready.
+fn await_start(log: ChildStderr, tell: &mpsc::Sender<Started>) {
+    let mut said = String::new();
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        if line.contains("database system is ready to accept connections") {
+            let _ = tell.send(Started::Yes);
+        }
+        said = said + &line + "\n";
+    }
+    let _ = tell.send(Started::No(said));
+}
+
 impl Postgres {
     /// Makes a cluster and starts it.
     pub fn start() -> Self {
@@ -119,7 +146,6 @@ impl Postgres {
 
     /// Starts it (again).
     pub fn resume(&mut self) {
-        let log = fs::File::create(self.folder.path().join("log")).expect("the folder is ours");
         let mut command = unprivileged(&program("postgres"));
         command
             .arg("-D")
@@ -129,23 +155,14 @@ impl Postgres {
         command
             .args(["-c", "listen_addresses=", "-c", "fsync=off"])
             .stdout(Stdio::null())
-            .stderr(log);
-        self.server = Some(command.spawn().expect("setpriv is part of util-linux"));
-        let ready = program("pg_isready");
-        let is_ready = || {
-            Command::new(&ready)
-                .arg("-q")
-                .arg("-h")
-                .arg(self.folder.path())
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while !is_ready() {
-            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(std::time::Instant::now() < patience, "PostgreSQL does not start: {}", log());
-            std::thread::yield_now();
-        }
+            .stderr(Stdio::piped());
+        let mut server = command.spawn().expect("setpriv is part of util-linux");
+        let stderr = server.stderr.take().expect("standard error is piped");
+        self.server = Some(server);
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || await_start(stderr, &tell));
+        let started = told.recv_timeout(START_LIMIT);
+        assert_eq!(started, Ok(Started::Yes), "PostgreSQL does not start");
     }
 
     /// Kills it without warning.

@@ -148,6 +148,17 @@ pub struct Clerk {
     pub assignments: Mutex<Vec<Vec<MailExchanger>>>,
     pub requests: Mutex<Vec<scan::Request>>,
     may_end: watch::Sender<bool>,
+    /// How many tests have begun.
+    begun: watch::Sender<usize>,
+}
+
+impl Clerk {
+    /// Waits until so many tests have begun.
+    pub async fn await_begun(&self, count: usize) {
+        let mut begun = self.begun.subscribe();
+        let waited = begun.wait_for(|begun| *begun >= count).await;
+        waited.expect("the clerk lives as long as its site");
+    }
 }
 
 impl Tester for Clerk {
@@ -161,6 +172,7 @@ impl Tester for Clerk {
             .lock()
             .expect("nobody panicked")
             .push(assignment.request.clone());
+        self.begun.send_modify(|begun| *begun += 1);
         let mut may_end = self.may_end.subscribe();
         Box::pin(async move {
             let mut stop = assignment.stop.clone();
@@ -254,6 +266,7 @@ impl Site {
             assignments: Mutex::default(),
             requests: Mutex::default(),
             may_end: watch::channel(true).0,
+            begun: watch::channel(0).0,
         });
         let runs = Runs::of(Parts {
             config: config.clone(),
