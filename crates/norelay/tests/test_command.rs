@@ -1,16 +1,18 @@
-//! `norelay test` as a user runs it: exit codes, one clear sentence, bounded time and memory.
+//! `norelay test` as a user runs it: exit codes, one clear sentence, an end in time. Its memory is
+//! measured by `bench/memory`, on a release build.
 
+#[path = "../../norelay-dns/tests/dns/loopback.rs"]
+mod loopback;
 mod servers;
 
 use std::{
     cell::Cell,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Command, Stdio},
     sync::{
         LazyLock, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -81,95 +83,56 @@ fn verbose(stream: TcpStream) {
     });
 }
 
-/// How often a run's memory is looked at.
-const LOOK: Duration = Duration::from_millis(1);
+/// Longer than any run here takes, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a run of the command gave.
 struct Ran {
     code: Option<i32>,
     said: String,
     took: Duration,
-    peak_kib: u64,
 }
 
+/// Runs the command to its end; what it says on standard error follows its standard output.
 fn run(arguments: &[&str]) -> Ran {
     let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_norelay"))
+    let output = Command::new(env!("CARGO_BIN_EXE_norelay"))
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+        .output()
         .expect("the executable is built");
-    let (sender, receiver) = mpsc::channel();
-    for mut pipe in [
-        Box::new(child.stdout.take().expect("standard output is piped")) as Box<dyn Read + Send>,
-        Box::new(child.stderr.take().expect("standard error is piped")),
-    ] {
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = pipe.read_to_string(&mut text);
-            let _ = sender.send(text);
-        });
-    }
-    drop(sender);
-    let (mut peak_kib, mut said) = (0, String::new());
-    let status = format!("/proc/{}/status", child.id());
-    // Its memory can be seen as long as it lives: looked at until it has closed what it writes to.
-    loop {
-        peak_kib = peak_kib.max(resident_kib(&status));
-        match receiver.recv_timeout(LOOK) {
-            Ok(text) => said.push_str(&text),
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    let code = child.wait().expect("a child can be waited for").code();
-    let took = started.elapsed();
-    Ran { code, said, took, peak_kib }
+    let [said, errors] = [output.stdout, output.stderr]
+        .map(|octets| String::from_utf8(octets).expect("the command says text"));
+    Ran { code: output.status.code(), said: said + &errors, took: started.elapsed() }
 }
 
-/// The most memory that a process has had resident, in KiB; 0 once it is gone.
-fn resident_kib(status: &str) -> u64 {
-    let text = std::fs::read_to_string(status).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok())
-        .unwrap_or_default()
-}
+/// What the command is told of how long to wait: as long as a busy machine needs, where an answer
+/// comes in the end.
+const ANSWERED: &[&str] = &["--timeout=60s", "--wait=60s"];
+/// No longer than the test wants to wait, where none does.
+const UNANSWERED: &[&str] = &["--timeout=3s", "--wait=5s"];
+/// The server answers everything, and the command would ask again later.
+const PUT_OFF: &[&str] = &["--timeout=60s", "--wait=5s"];
 
-/// What a run may have resident, in KiB: with what servers in order say, and with as much as one
-/// can say.
-const USUAL_KIB: u64 = 40 * 1024;
-const MOST_KIB: u64 = 56 * 1024;
+/// Name, server, exit code, words of the answer, how long the command waits.
+type Row = (&'static str, Serve, i32, &'static str, &'static [&'static str]);
 
-/// Name, server, exit code, words of the answer, the longest that it may take in seconds, and the
-/// most memory.
-const SERVERS: &[(&str, Serve, i32, &str, u64, u64)] = &[
-    ("closed", closed, 0, "\nAll tests performed, no relays accepted.\n", 10, USUAL_KIB),
-    ("accepts everything", accepting, 2, "VERDICT suspect", 10, USUAL_KIB),
-    ("blocks us", blocking, 2, "blacklist", 10, USUAL_KIB),
-    (
-        "greylists for ten minutes",
-        greylisting,
-        2,
-        "Greylisted, come back in 600 seconds",
-        10,
-        USUAL_KIB,
-    ),
-    ("a web server", web, 4, "not an SMTP reply", 10, USUAL_KIB),
-    ("silent", silent, 4, "no answer in time to the greeting", 15, USUAL_KIB),
-    ("a line without end", endless_line, 4, "a line without an end", 10, USUAL_KIB),
-    ("a reply without end", endless_reply, 4, "a reply without an end", 10, USUAL_KIB),
-    ("resets the connection", resetting, 2, "connection reset", 15, USUAL_KIB),
-    // Work, where the others wait: a busy machine takes its time.
+const SERVERS: &[Row] = &[
+    ("closed", closed, 0, "\nAll tests performed, no relays accepted.\n", ANSWERED),
+    ("accepts everything", accepting, 2, "VERDICT suspect", ANSWERED),
+    ("blocks us", blocking, 2, "blacklist", ANSWERED),
+    ("greylists for ten minutes", greylisting, 2, "Greylisted, come back in 600 seconds", PUT_OFF),
+    ("a web server", web, 4, "not an SMTP reply", ANSWERED),
+    ("silent", silent, 4, "no answer in time to the greeting", UNANSWERED),
+    ("a line without end", endless_line, 4, "a line without an end", ANSWERED),
+    ("a reply without end", endless_reply, 4, "a reply without an end", ANSWERED),
+    ("resets the connection", resetting, 2, "connection reset", PUT_OFF),
     (
         "replies as large as they may be",
         verbose,
         0,
         "\nAll tests performed, no relays accepted.\n",
-        60,
-        MOST_KIB,
+        ANSWERED,
     ),
 ];
 
@@ -184,12 +147,11 @@ fn every_kind_of_server_has_its_exit_code_within_bounds_in_the_standard_profile(
 }
 
 fn check_servers(profile: &str) {
-    for (name, serve, code, words, seconds, most_kib) in SERVERS {
+    for (name, serve, code, words, patience) in SERVERS {
         let address = listen(*serve).to_string();
-        let patience = ["--timeout", "3s", "--wait", "5s"];
         let ran = run(&[
             &["test", &address, "--profile", profile, "--domain", "probe.test"][..],
-            &patience,
+            patience,
         ]
         .concat());
         assert_eq!(ran.code, Some(*code), "{name}: {}", ran.said);
@@ -198,8 +160,7 @@ fn check_servers(profile: &str) {
             .replace("\n       ", " ")
             .replace("\n         ", " ");
         assert!(ran.said.contains(words) || unfolded.contains(words), "{name}: {}", ran.said);
-        assert!(ran.took < Duration::from_secs(*seconds), "{name}: {:?}", ran.took);
-        assert!((1..*most_kib).contains(&ran.peak_kib), "{name}: {} KiB", ran.peak_kib);
+        assert!(ran.took < PATIENCE, "{name}: {:?}", ran.took);
     }
 }
 
@@ -263,7 +224,7 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
 fn chosen_findings_make_a_closed_server_fail() {
     let closed_server = listen(closed).to_string();
     let open_server = listen(accepting).to_string();
-    let unreachable = "127.0.0.1:1";
+    let unreachable = loopback::unused().to_string();
     // A closed server in the clear alone has starttls_not_offered, a notice or worse, and no error.
     for (server, fail_on, code) in [
         (closed_server.as_str(), "", 0),
@@ -274,14 +235,14 @@ fn chosen_findings_make_a_closed_server_fail() {
         (&closed_server, "--fail-on=error,starttls_not_offered", 2),
         (&closed_server, "--fail-on=warnings", 3),
         (&open_server, "--fail-on=error", 2),
-        (unreachable, "--fail-on=error", 4),
+        (&unreachable, "--fail-on=error", 4),
     ] {
         let options = [
             "test",
             server,
             "--profile=classic",
             "--domain=probe.test",
-            "--timeout=3s",
+            "--timeout=60s",
             "--wait=5s",
             fail_on,
         ];
@@ -318,13 +279,11 @@ fn remedies_are_shown_by_server_and_cause() {
 
 #[test]
 fn what_can_not_be_reached_is_exit_code_4() {
-    let unused = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has ports");
-    for (target, words) in
-        [(unused.to_string(), "connection refused"), ("[fe80::1]:25".to_owned(), "no connection")]
-    {
-        let ran = run(&["test", &target, "--timeout", "3s", "--domain", "probe.test"]);
+    for (target, words) in [
+        (loopback::unused().to_string(), "connection refused"),
+        ("[fe80::1]:25".to_owned(), "no connection"),
+    ] {
+        let ran = run(&["test", &target, "--timeout", "60s", "--domain", "probe.test"]);
         assert_eq!(ran.code, Some(4), "{target}: {}", ran.said);
         assert!(
             ran.said.contains("Could not connect, test failed") && ran.said.contains(words),
