@@ -209,14 +209,16 @@ fn ready(arguments: &[String]) -> Outcome<ExitCode> {
     witness::await_ready(address, how == "greeting", limit).map(|()| ExitCode::SUCCESS)
 }
 
-/// `witness SECONDS [WAY-IN]`
+/// `witness MESSAGES SECONDS [WAY-IN]`
 #[expect(clippy::print_stdout, reason = "the testimony goes to the trial that asked for it")]
 fn testify(arguments: &[String]) -> Outcome<ExitCode> {
+    let must_arrive = arguments.first().and_then(|text| text.parse().ok());
     let way_in = arguments
-        .get(1)
+        .get(2)
         .map(|text| serde_json::from_str(text).doing(|| "read the way in".into()))
         .transpose()?;
-    let testimony = witness::testify(suite::patience(arguments.first()), way_in.as_ref())?;
+    let patience = suite::patience(arguments.get(1));
+    let testimony = witness::testify(must_arrive.unwrap_or(0), patience, way_in.as_ref())?;
     let text = serde_json::to_string(&testimony).doing(|| "write the testimony".into())?;
     println!("{text}");
     Ok(ExitCode::SUCCESS)

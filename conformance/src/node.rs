@@ -19,7 +19,7 @@ use crate::process::{Guarded, last_lines, run, script};
 use crate::world::{Place, TESTER, World};
 
 /// Seconds within which a server must answer after its start.
-const START_LIMIT: u64 = 30;
+const START_LIMIT: u64 = 120;
 /// How often two processes are looked at, when either may end.
 const POLL: Duration = Duration::from_millis(10);
 /// How many lines of each log a failure report shows.

@@ -17,14 +17,14 @@ use crate::node::{Node, Plan};
 use crate::process::{Guarded, last_lines};
 use crate::report::{Run, asked_again, connections, contradictions, limits_met};
 use crate::schema;
-use crate::witness::Testimony;
+use crate::witness::{Testimony, must_arrive};
 use crate::world::{DNS, HUB, MX, Place, TESTER, World};
 
 /// How many of the servers' lines a failure shows.
 const SHOWN_LINES: usize = 60;
 /// How long a server may take until it has read a changed configuration: some do it after the
 /// command that asks for it has ended.
-const RELOAD_LIMIT: Duration = Duration::from_secs(5);
+const RELOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A world with its servers running. The nodes go before their world.
 pub struct Stage {
@@ -143,7 +143,8 @@ impl Stage {
         let mut command = self.world.at(TESTER);
         command
             .arg(ourselves)
-            .args(["witness", &scenario.patience.to_string()]);
+            .args(["witness", &must_arrive(scenario).to_string()])
+            .arg(scenario.patience.to_string());
         if let Some(way_in) = &scenario.way_in {
             command.arg(serde_json::to_string(way_in).doing(|| "write the way in".into())?);
         }
@@ -253,7 +254,7 @@ impl Stage {
             self.world
                 .at(TESTER)
                 .arg(ourselves)
-                .args(["ready", &address, "greeting", "10"]),
+                .args(["ready", &address, "greeting", "120"]),
         )?;
         Ok(receiver)
     }
