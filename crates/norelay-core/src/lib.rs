@@ -10,6 +10,7 @@
 
 pub mod advice;
 pub mod asking;
+pub mod assess;
 pub mod catalogue;
 pub mod cause;
 pub mod check;

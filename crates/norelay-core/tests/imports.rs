@@ -59,6 +59,7 @@ const CRATES: &[Floors] = &[
             "mta",
             "remedy",
             "diagnosis",
+            "assess",
             "schedule",
             "pace",
             "asking",

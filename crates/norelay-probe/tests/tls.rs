@@ -6,11 +6,12 @@ mod simulation;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use norelay_core::{
+    assess::assess,
     catalogue,
     check::{Verdict, findings},
     smtp::Security,
 };
-use norelay_render::{json, text};
+use norelay_render::{Options, json, text};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::{
     ServerConfig,
@@ -414,8 +415,8 @@ async fn check(rows: Vec<Row>) {
         let ran = simulation::run_in(network, asked, None).await;
         let [plain, secured] = ran.judgement.paths.as_slice() else { panic!("two paths") };
         let found = findings(&ran.report, &ran.judgement);
-        let text = text::render(&ran.report, &ran.judgement, text::Style::default());
-        let json = json::render(&ran.report, &ran.judgement);
+        let text = text::render(&ran.report, &assess(&ran.report), &Options::default());
+        let json = json::render(&ran.report, &assess(&ran.report), &Options::default());
         assert!(
             !text
                 .chars()

@@ -3,8 +3,8 @@
 
 use std::{error::Error, fs, path::Path};
 
-use norelay_core::{check, replay::read_log, report::Report};
-use norelay_render::{Format, render};
+use norelay_core::{assess, replay::read_log, report::Report};
+use norelay_render::{Format, Options, render};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(directory)?;
     for log in arguments {
         let report = Report::of(&read_log(&fs::read_to_string(&log)?).records);
-        let judgement = check::judge(&report);
+        let assessment = assess::assess(&report);
         let name = Path::new(&log)
             .file_stem()
             .unwrap_or_default()
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .into_owned();
         for format in Format::ALL {
             let file = directory.join(format!("{name}-{format}.{}", format.extension()));
-            fs::write(file, render(*format, &report, &judgement))?;
+            fs::write(file, render(*format, &report, &assessment, &Options::default()))?;
         }
     }
     Ok(())

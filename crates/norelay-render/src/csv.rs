@@ -5,9 +5,12 @@
 //! another reader may take for a separator.
 
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
-use norelay_core::{check::Judgement, report::Report};
+use norelay_core::{assess::Assessment, check::Judgement, report::Report};
 
-use crate::row::{Row, of_path};
+use crate::{
+    Options,
+    row::{Row, of_path},
+};
 
 const COLUMNS: [&str; 20] = [
     "target",
@@ -34,7 +37,8 @@ const COLUMNS: [&str; 20] = [
 
 /// The report as CSV.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let mut writer = WriterBuilder::new()
         .quote_style(QuoteStyle::Always)
         .terminator(Terminator::CRLF)

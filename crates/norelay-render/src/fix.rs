@@ -4,11 +4,10 @@
 use serde::Serialize;
 
 use norelay_core::{
+    assess::Assessment,
     diagnosis::Diagnosis,
-    mta,
     octets::harmless,
     remedy::{self, Block, Mode, Purpose, Remedy, Role, Side},
-    report::Report,
 };
 
 /// A remedy in steps.
@@ -53,11 +52,11 @@ pub struct Step {
 /// The remedies that help against a diagnosed cause, for the packaging that the server shows, or
 /// for all where it shows none; the one that helps most often first.
 #[must_use]
-pub fn fixes_of(report: &Report, diagnosis: &Diagnosis) -> Vec<Fix> {
+pub fn fixes_of(assessment: &Assessment, diagnosis: &Diagnosis) -> Vec<Fix> {
     let software = diagnosis
         .paths
         .iter()
-        .find_map(|id| mta::identify(report.path(*id)?));
+        .find_map(|id| assessment.software(*id));
     let packaging = software.and_then(|mta| mta.distribution);
     let remedies = diagnosis
         .remedies
@@ -70,8 +69,8 @@ pub fn fixes_of(report: &Report, diagnosis: &Diagnosis) -> Vec<Fix> {
 
 /// The remedy that helps most often.
 #[must_use]
-pub fn fix_of(report: &Report, diagnosis: &Diagnosis) -> Option<Fix> {
-    fixes_of(report, diagnosis).into_iter().next()
+pub fn fix_of(assessment: &Assessment, diagnosis: &Diagnosis) -> Option<Fix> {
+    fixes_of(assessment, diagnosis).into_iter().next()
 }
 
 fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&str>) -> Fix {

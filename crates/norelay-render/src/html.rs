@@ -8,10 +8,10 @@
 use askama::Template;
 use data_encoding::BASE64;
 use norelay_core::{
+    assess::Assessment,
     catalogue::TestId,
-    check::{Finding, Hops, Judgement, Level, PathJudgement, Verdict, Weight, finding},
-    diagnosis::{self, Diagnosis, Technique},
-    mta,
+    check::{Finding, Hops, Level, PathJudgement, Verdict, Weight},
+    diagnosis::{Diagnosis, Technique},
     octets::harmless,
     path::PathId,
     report::{Dialogue, PathView, Report},
@@ -19,6 +19,7 @@ use norelay_core::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    Options,
     excerpt::{dialogues_of, verdict_of},
     fix::{self, Fix},
     row::{Row, of_path},
@@ -35,7 +36,7 @@ pub fn style_hash() -> String {
 
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page {
+struct Page<'a> {
     style: &'static str,
     style_hash: String,
     title: String,
@@ -44,7 +45,7 @@ struct Page {
     summary: String,
     paths: Vec<PathSection>,
     causes: Vec<CauseView>,
-    techniques: Vec<Technique>,
+    techniques: &'a [Technique],
     findings: Vec<FindingView>,
     particulars: Vec<(&'static str, String)>,
 }
@@ -136,14 +137,14 @@ struct FindingView {
 
 /// The report as one page.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let mut judged: Vec<_> = report.paths().zip(&judgement.paths).collect();
     judged.sort_by_key(|(_, judged)| judged.verdict);
     let paths = judged
         .into_iter()
-        .map(|(path, judged)| path_section(path, judged));
-    let findings = finding::findings(report, judgement);
+        .map(|(path, judged)| path_section(path, judged, assessment));
     let page = Page {
         style: STYLE,
         style_hash: style_hash(),
@@ -152,12 +153,14 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         verdict: shown(judgement.verdict),
         summary: harmless(&judgement.summary),
         paths: paths.collect(),
-        causes: diagnosis::diagnose(report, judgement)
-            .into_iter()
-            .map(|found| cause_view(report, found))
+        causes: assessment
+            .causes
+            .iter()
+            .map(|found| cause_view(assessment, found))
             .collect(),
-        techniques: diagnosis::techniques(report, judgement),
-        findings: findings
+        techniques: &assessment.techniques,
+        findings: assessment
+            .findings
             .iter()
             .map(|finding| finding_view(report, finding))
             .collect(),
@@ -183,7 +186,11 @@ fn shown(verdict: Verdict) -> Shown {
     Shown { word: verdict.word(), title, class, mark }
 }
 
-fn path_section(path: PathView<'_>, judged: &PathJudgement) -> PathSection {
+fn path_section(
+    path: PathView<'_>,
+    judged: &PathJudgement,
+    assessment: &Assessment,
+) -> PathSection {
     let rows = of_path(path, judged);
     let count = |weights: &[Weight]| {
         judged
@@ -193,7 +200,7 @@ fn path_section(path: PathView<'_>, judged: &PathJudgement) -> PathSection {
             .count()
     };
     let way = path.way();
-    let mta = mta::identify(path);
+    let mta = assessment.software(path.id);
     PathSection {
         id: path.id,
         way: way.to_string(),
@@ -204,8 +211,8 @@ fn path_section(path: PathView<'_>, judged: &PathJudgement) -> PathSection {
         accepted: count(&[Weight::Suspicion]),
         denied: count(&[Weight::Denial, Weight::LocalDelivery]),
         unclear: count(&[Weight::Unknown]),
-        groups: groups(path.report, &rows, mta.as_ref().map(|mta| mta.name)),
-        mta: mta.map(|mta| MtaView { name: mta.to_string(), evidence: mta.evidence }),
+        groups: groups(path.report, &rows, mta.map(|mta| mta.name)),
+        mta: mta.map(|mta| MtaView { name: mta.to_string(), evidence: mta.evidence.clone() }),
     }
 }
 
@@ -326,11 +333,11 @@ fn transcript_view(
     TranscriptView { caption, lines: lines.collect() }
 }
 
-fn cause_view(report: &Report, found: Diagnosis) -> CauseView {
+fn cause_view(assessment: &Assessment, found: &Diagnosis) -> CauseView {
     CauseView {
         clause: found.cause.clause(),
         confidence: found.confidence.word(),
-        fix: fix::fix_of(report, &found),
+        fix: fix::fix_of(assessment, found),
         evidence: found
             .evidence
             .iter()

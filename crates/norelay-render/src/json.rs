@@ -14,22 +14,22 @@ use serde::Serialize;
 use serde_json::{Serializer, Value};
 
 use crate::{
+    Options,
     excerpt::{dialogues_of, reply_of, reply_words, stage_of},
     fix::{self, Fix},
     harmless_json::Harmless,
     transcript,
 };
 use norelay_core::{
+    assess::Assessment,
     catalogue,
     catalogue::TestId,
-    check::verdict::Judgement,
     check::{
-        Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, finding,
-        verdict,
+        Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, verdict,
     },
-    diagnosis::{self, Diagnosis, Technique},
+    diagnosis::{Diagnosis, Technique},
     event::{MailExchanger, Receipt},
-    mta::{self, Mta},
+    mta::Mta,
     octets::Octets,
     path::PathId,
     report::{Dialogue, PathView, Report},
@@ -42,10 +42,10 @@ pub use norelay_core::report::SCHEMA;
 
 /// The report as one document of JSON, set for reading, ending with a line end.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let mut octets = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut octets, Harmless::default());
-    Document::of(report, judgement)
+    Document::of(report, assessment)
         .serialize(&mut serializer)
         .expect("the document's keys are strings");
     octets.push(b'\n');
@@ -54,8 +54,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
 
 /// The report as a value, for those who send it on.
 #[must_use]
-pub fn value(report: &Report, judgement: &Judgement) -> Value {
-    serde_json::from_str(&render(report, judgement))
+pub fn value(report: &Report, assessment: &Assessment) -> Value {
+    serde_json::from_str(&render(report, assessment, &Options::default()))
         .expect("what was written as JSON can be read as JSON")
 }
 
@@ -73,17 +73,17 @@ struct Document<'a> {
     exchangers: &'a [MailExchanger],
     paths: Vec<PathDocument<'a>>,
     receipts: Vec<ReceiptDocument<'a>>,
-    findings: Vec<Finding>,
-    diagnosis: Vec<DiagnosisDocument>,
-    techniques: Vec<Technique>,
+    findings: &'a [Finding],
+    diagnosis: Vec<DiagnosisDocument<'a>>,
+    techniques: &'a [Technique],
     misfits: u64,
 }
 
 /// A cause, with what helps as a machine can read it.
 #[derive(Serialize)]
-struct DiagnosisDocument {
+struct DiagnosisDocument<'a> {
     #[serde(flatten)]
-    diagnosis: Diagnosis,
+    diagnosis: &'a Diagnosis,
     fixes: Vec<Fix>,
 }
 
@@ -118,7 +118,7 @@ struct PathDocument<'a> {
     rows: Vec<TestId>,
     verdict: Verdict,
     why: &'a [String],
-    mta: Option<Mta>,
+    mta: Option<&'a Mta>,
     seen_as: Option<IpAddr>,
     tests: Vec<TestDocument<'a>>,
     controls: Vec<TestDocument<'a>>,
@@ -191,7 +191,8 @@ struct ReceiptDocument<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn of(report: &'a Report, judgement: &'a Judgement) -> Self {
+    fn of(report: &'a Report, assessment: &'a Assessment) -> Self {
+        let judgement = &assessment.judgement;
         let run = report.run.as_ref();
         let paths = report.paths().zip(&judgement.paths);
         Self {
@@ -206,22 +207,23 @@ impl<'a> Document<'a> {
             retested: report.retested().map(|(run, what)| Retested { run, what }),
             exchangers: &report.exchangers,
             paths: paths
-                .map(|(path, judged)| PathDocument::of(path, judged))
+                .map(|(path, judged)| PathDocument::of(path, judged, assessment))
                 .collect(),
             receipts: report
                 .receipts
                 .iter()
                 .map(|(at, receipt)| ReceiptDocument::of(*at, receipt))
                 .collect(),
-            findings: finding::findings(report, judgement),
-            diagnosis: diagnosis::diagnose(report, judgement)
-                .into_iter()
+            findings: &assessment.findings,
+            diagnosis: assessment
+                .causes
+                .iter()
                 .map(|diagnosis| DiagnosisDocument {
-                    fixes: fix::fixes_of(report, &diagnosis),
+                    fixes: fix::fixes_of(assessment, diagnosis),
                     diagnosis,
                 })
                 .collect(),
-            techniques: diagnosis::techniques(report, judgement),
+            techniques: &assessment.techniques,
             misfits: report.misfits,
         }
     }
@@ -243,7 +245,7 @@ impl<'a> Particulars<'a> {
 }
 
 impl<'a> PathDocument<'a> {
-    fn of(path: PathView<'a>, judged: &'a PathJudgement) -> Self {
+    fn of(path: PathView<'a>, judged: &'a PathJudgement, assessment: &'a Assessment) -> Self {
         let way = path.way();
         let documents = |tests: &'a [TestJudgement]| {
             tests
@@ -261,8 +263,8 @@ impl<'a> PathDocument<'a> {
                 .collect(),
             verdict: judged.verdict,
             why: &judged.why,
-            mta: mta::identify(path),
-            seen_as: diagnosis::seen_as(path),
+            mta: assessment.software(path.id),
+            seen_as: assessment.seen_as(path.id),
             tests: documents(&judged.tests),
             controls: documents(&judged.controls),
         }

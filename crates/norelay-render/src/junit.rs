@@ -8,6 +8,7 @@
 //! carry is escaped before.
 
 use norelay_core::{
+    assess::Assessment,
     check::{Judgement, Verdict, Weight},
     octets::harmless,
     report::Report,
@@ -15,6 +16,7 @@ use norelay_core::{
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
+    Options,
     excerpt::dialogues_of,
     row::{Row, of_path},
     transcript,
@@ -22,7 +24,8 @@ use crate::{
 
 /// The report as JUnit's XML.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let mut xml = quick_junit::Report::new("norelay");
     xml.add_test_suite(verdict_suite(report, judgement, &harmless(target)));

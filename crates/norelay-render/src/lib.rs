@@ -1,7 +1,7 @@
 //! A report in every format that somebody reads.
 //!
 //! Rules:
-//! - A renderer judges nothing. Everything that it shows stands in the report or in the judgement.
+//! - A renderer judges nothing. Everything that it shows stands in the report or in the assessment.
 //! - The same report gives the same octets: no clock, no locale, no terminal width.
 //! - Nothing from the network can act in the medium where it is shown; each file says by what
 //!   means.
@@ -28,10 +28,25 @@ pub mod way_off;
 
 use std::{fmt, str::FromStr};
 
-use norelay_core::{check::Judgement, report::Report};
+use norelay_core::{assess::Assessment, report::Report};
+
+/// How a report is shown, where a format leaves a choice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether text has styles.
+    pub style: text::Style,
+}
+
+/// What each format is: a function that shows a report and its assessment.
+type Renderer = fn(&Report, &Assessment, &Options) -> String;
 
 macro_rules! formats {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $media_type:literal $extension:literal $render:expr;)*) => {
+    (
+        $(
+            $(#[$doc:meta])*
+            $variant:ident $name:literal $media_type:literal $extension:literal $render:expr;
+        )*
+    ) => {
         /// A format of a report.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Format { $($(#[$doc])* $variant),* }
@@ -61,16 +76,21 @@ macro_rules! formats {
 
         /// A report in a format, ending with a line end.
         #[must_use]
-        pub fn render(format: Format, report: &Report, judgement: &Judgement) -> String {
-            let render: fn(&Report, &Judgement) -> String = match format { $(Format::$variant => $render),* };
-            render(report, judgement)
+        pub fn render(
+            format: Format,
+            report: &Report,
+            assessment: &Assessment,
+            options: &Options,
+        ) -> String {
+            let render: Renderer = match format { $(Format::$variant => $render),* };
+            render(report, assessment, options)
         }
     };
 }
 
 formats! {
     /// For a terminal, without styles.
-    Text "text" "text/plain; charset=utf-8" "txt" |report, judgement| text::render(report, judgement, text::Style::Plain);
+    Text "text" "text/plain; charset=utf-8" "txt" text::render;
     /// The promise to scripts.
     Json "json" "application/json" "json" json::render;
     /// A line a test, for spreadsheets.

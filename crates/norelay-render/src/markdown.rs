@@ -5,13 +5,14 @@
 //! calling anybody.
 
 use norelay_core::{
-    check::{Judgement, Verdict, Weight, finding},
-    diagnosis, mta,
+    assess::Assessment,
+    check::{Verdict, Weight},
     octets::harmless,
     report::Report,
 };
 
 use crate::{
+    Options,
     excerpt::{dialogues_of, verdict_of},
     fix,
     row::{Row, of_path},
@@ -20,7 +21,8 @@ use crate::{
 
 /// The report as Markdown.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let mut text = format!(
         "# {} {}: {}\n\n",
@@ -29,8 +31,8 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
         judgement.verdict.word()
     );
     text.push_str(&format!("{}\n\n", prose(&judgement.summary)));
-    text.push_str(&paths(report, judgement));
-    text.push_str(&causes(report, judgement));
+    text.push_str(&paths(report, assessment));
+    text.push_str(&causes(assessment));
     for (path, judged) in report.paths().zip(&judgement.paths) {
         let rows = of_path(path, judged);
         let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
@@ -41,7 +43,7 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
                 .for_each(|row| text.push_str(&test(report, row)));
         }
     }
-    text.push_str(&findings(report, judgement));
+    text.push_str(&findings(report, assessment));
     text.push_str(&footer(report));
     text
 }
@@ -60,14 +62,16 @@ fn matters(row: &Row<'_>) -> bool {
         && matches!(row.judged.weight, Weight::Proof | Weight::Suspicion | Weight::Unknown)
 }
 
-fn paths(report: &Report, judgement: &Judgement) -> String {
+fn paths(report: &Report, assessment: &Assessment) -> String {
+    let judgement = &assessment.judgement;
     let mut text =
         "| path | software | verdict | relayed | accepted | denied | unclear |\n| --- | --- | --- \
          | --: | --: | --: | --: |\n"
             .to_owned();
     for (path, judged) in report.paths().zip(&judgement.paths) {
-        let mta = mta::identify(path)
-            .map(|mta| mta.to_string())
+        let mta = assessment
+            .software(path.id)
+            .map(ToString::to_string)
             .unwrap_or_default();
         let count = |weights: &[Weight]| {
             judged
@@ -115,14 +119,14 @@ fn test(report: &Report, row: &Row<'_>) -> String {
     text
 }
 
-fn causes(report: &Report, judgement: &Judgement) -> String {
+fn causes(assessment: &Assessment) -> String {
     let mut text = String::new();
-    for found in diagnosis::diagnose(report, judgement) {
+    for found in &assessment.causes {
         let clause = format!("the server {} ({})", found.cause.clause(), found.confidence.word());
         text.push_str(&format!("\n## Cause: {}\n\n", prose(&clause)));
         let sentences = found.evidence.iter().chain(&found.rules_out);
         sentences.for_each(|sentence| text.push_str(&format!("* {}\n", prose(sentence))));
-        if let Some(fix) = fix::fix_of(report, &found) {
+        if let Some(fix) = fix::fix_of(assessment, found) {
             text.push_str(&format!("\n### Fix: {}\n", prose(fix.title)));
             for step in &fix.steps {
                 text.push_str(&format!("\n{}:\n\n{}", prose(&step.heading), block(&step.lines)));
@@ -134,8 +138,8 @@ fn causes(report: &Report, judgement: &Judgement) -> String {
             text.push('\n');
         }
     }
-    let techniques = diagnosis::techniques(report, judgement);
-    let mut techniques = techniques
+    let mut techniques = assessment
+        .techniques
         .iter()
         .map(|found| (found.text, found.warning.unwrap_or_default()))
         .peekable();
@@ -149,8 +153,8 @@ fn causes(report: &Report, judgement: &Judgement) -> String {
     text
 }
 
-fn findings(report: &Report, judgement: &Judgement) -> String {
-    let found = finding::findings(report, judgement);
+fn findings(report: &Report, assessment: &Assessment) -> String {
+    let found = &assessment.findings;
     let mut text = if found.is_empty() { String::new() } else { "\n## Findings\n\n".to_owned() };
     for finding in found {
         let path = finding.path.and_then(|id| report.path(id));

@@ -13,10 +13,13 @@
 //! look-alikes, and `|`, which begins the performance data, by a slash.
 
 use norelay_core::{
+    assess::Assessment,
     check::{Judgement, Verdict, Weight},
     octets::harmless,
     report::Report,
 };
+
+use crate::Options;
 
 /// A plugin's first line may have about 4 kB; half of it is more than anybody reads.
 const MAX_WORDS: usize = 2000;
@@ -43,7 +46,8 @@ fn state(verdict: Verdict) -> &'static str {
 
 /// The line.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let target = report.run.as_ref().map_or("no target", |run| &run.target);
     let verdict = judgement.verdict;
     let words = format!(

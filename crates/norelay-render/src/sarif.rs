@@ -5,8 +5,9 @@
 //! are escaped (sections 3.11.5 and 3.11.6).
 
 use norelay_core::{
+    assess::Assessment,
     catalogue::RelayTest,
-    check::{Finding, Judgement, Level, Weight, finding},
+    check::{Finding, Judgement, Level, Weight},
     event::Path,
     octets::harmless,
     report::Report,
@@ -14,7 +15,10 @@ use norelay_core::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::row::{Row, of_path};
+use crate::{
+    Options,
+    row::{Row, of_path},
+};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json";
@@ -81,7 +85,8 @@ struct SarifResult {
 
 /// The report as SARIF.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement) -> String {
+pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
+    let judgement = &assessment.judgement;
     let mut rules = Vec::new();
     let mut results = Vec::new();
     for (path, judged) in report.paths().zip(&judgement.paths) {
@@ -91,10 +96,10 @@ pub fn render(report: &Report, judgement: &Judgement) -> String {
             results.push(test_result(row, rule_index));
         }
     }
-    for found in finding::findings(report, judgement) {
+    for found in &assessment.findings {
         let id = format!("finding/{}", found.tag);
-        let rule_index = rule_for(&mut rules, &id, || finding_rule(&id, &found));
-        results.push(finding_result(report, &found, id, rule_index));
+        let rule_index = rule_for(&mut rules, &id, || finding_rule(&id, found));
+        results.push(finding_result(report, found, id, rule_index));
     }
     let run = run(report, judgement, rules, results);
     let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };

@@ -14,22 +14,22 @@ pub use self::page::{Ink, Page, Style, pad};
 use self::page::{WIDTH, cut};
 
 use crate::{
+    Options,
     excerpt::{dialogues_of, reply_of, reply_words, verdict_of, without_tokens},
     fix::{self, Fix},
     json::sent_at,
 };
 use norelay_core::{
-    advice,
+    advice::Step,
+    assess::Assessment,
     check::{
-        Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, finding,
-        verdict::{self, Judgement},
+        Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, verdict,
     },
-    diagnosis,
     event::{Path, Receipt},
-    mta::{self, Mta},
+    mta::Mta,
     octets::{Octets, harmless},
     report::{PathView, Report},
-    seen::{self, Meaning},
+    seen::{Meaning, Seen},
     smtp::{Reply, Stage},
 };
 
@@ -46,16 +46,17 @@ const MAX_SENTENCES: usize = 3;
 
 /// The report as text.
 #[must_use]
-pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
-    let mut page = Page::new(style);
-    heading(&mut page, report, judgement);
-    paths(&mut page, report, judgement);
+pub fn render(report: &Report, assessment: &Assessment, options: &Options) -> String {
+    let judgement = &assessment.judgement;
+    let mut page = Page::new(options.style);
+    heading(&mut page, report, assessment);
+    paths(&mut page, report, assessment);
     for (path, judged) in report.paths().zip(&judgement.paths) {
         matters(&mut page, path, judged);
     }
-    causes(&mut page, report, judgement);
-    findings(&mut page, report, &finding::findings(report, judgement));
-    advice(&mut page, report, judgement);
+    causes(&mut page, assessment);
+    findings(&mut page, report, &assessment.findings);
+    advice(&mut page, &assessment.advice);
     page.end();
     page.put(Ink::Bold, "VERDICT ");
     page.line(Ink::of(judgement.verdict), judgement.verdict.word());
@@ -65,8 +66,8 @@ pub fn render(report: &Report, judgement: &Judgement, style: Style) -> String {
 
 /// What to do next, where the verdict leaves something to be done; behind it the options that do
 /// it.
-fn advice(page: &mut Page, report: &Report, judgement: &Judgement) {
-    for (number, step) in advice::steps(report, judgement).iter().enumerate() {
+fn advice(page: &mut Page, steps: &[Step]) {
+    for (number, step) in steps.iter().enumerate() {
         if number == 0 {
             page.end();
         }
@@ -92,9 +93,12 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
 }
 
 /// What the paths' servers are, each once.
-fn software(report: &Report) -> Vec<String> {
-    let mut known: Vec<Mta> = Vec::new();
-    for mta in report.paths().filter_map(mta::identify) {
+fn software(report: &Report, assessment: &Assessment) -> Vec<String> {
+    let mut known: Vec<&Mta> = Vec::new();
+    for mta in report
+        .paths()
+        .filter_map(|path| assessment.software(path.id))
+    {
         match known
             .iter_mut()
             .find(|other| other.name == mta.name && other.version == mta.version)
@@ -108,10 +112,11 @@ fn software(report: &Report) -> Vec<String> {
 }
 
 /// `mx.example.net  Postfix, certain  2 paths  34 tests  10 controls  3.2 s`
-fn heading(page: &mut Page, report: &Report, judgement: &Judgement) {
+fn heading(page: &mut Page, report: &Report, assessment: &Assessment) {
+    let judgement = &assessment.judgement;
     let target = report.run.as_ref().map_or("(no target)", |run| &run.target);
     page.put(Ink::Bold, target);
-    for mta in software(report) {
+    for mta in software(report, assessment) {
         page.put(Ink::Plain, &format!("  {mta}"));
     }
     let tests = judgement.paths.iter().map(|path| path.tests.len()).sum();
@@ -141,26 +146,27 @@ fn duration(ms: i64) -> String {
     }
 }
 
-fn paths(page: &mut Page, report: &Report, judgement: &Judgement) {
+fn paths(page: &mut Page, report: &Report, assessment: &Assessment) {
     let width = report
         .paths()
         .map(|path| path.way().to_string().len())
         .max()
         .unwrap_or_default();
-    for (path, judged) in report.paths().zip(&judgement.paths) {
+    for (path, judged) in report.paths().zip(&assessment.judgement.paths) {
         let verdict = shown(judged.verdict, verdict_of(path, judged));
         path_line(page, path.way(), judged, verdict, width);
-        seen_line(page, path);
+        if let Some(seen) = assessment.seen(path.id) {
+            seen_line(page, seen);
+        }
     }
 }
 
 /// Which address the server takes for ours, where it isn't ours.
-fn seen_line(page: &mut Page, path: PathView<'_>) {
-    let seen = seen::on_path(path).filter(|seen| matches!(seen.meaning, Meaning::Lost(_)));
-    let Some((seen, due)) = seen.and_then(|seen| Some((seen.sighting.address, seen.due?))) else {
-        return;
-    };
-    page.line(Ink::Doubtful, &format!("      seen as {seen}, not {due}"));
+fn seen_line(page: &mut Page, seen: &Seen) {
+    if let (Meaning::Lost(_), Some(due)) = (&seen.meaning, seen.due) {
+        let address = seen.sighting.address;
+        page.line(Ink::Doubtful, &format!("      seen as {address}, not {due}"));
+    }
 }
 
 fn path_line(page: &mut Page, way: &Path, judged: &PathJudgement, verdict: &str, width: usize) {
@@ -436,16 +442,16 @@ fn unclear(page: &mut Page, judged: &PathJudgement) {
 }
 
 /// Why the server relays and what closes it; of a closed server, what its way of refusing lacks.
-fn causes(page: &mut Page, report: &Report, judgement: &Judgement) {
+fn causes(page: &mut Page, assessment: &Assessment) {
     let mut fixes: Vec<&str> = Vec::new();
-    for diagnosis in diagnosis::diagnose(report, judgement) {
+    for diagnosis in &assessment.causes {
         page.end();
         let clause =
             format!("the server {} ({}).", diagnosis.cause.clause(), diagnosis.confidence.word());
         page.paragraph("CAUSE    ", Ink::Bad, &format!("{}: {clause}", diagnosis.cause));
         sentences(page, &diagnosis.evidence);
         sentences(page, &diagnosis.rules_out);
-        let found = fix::fixes_of(report, &diagnosis);
+        let found = fix::fixes_of(assessment, diagnosis);
         let Some((first, further)) = found.split_first() else { continue };
         if fixes.contains(&first.title) {
             page.paragraph(
@@ -463,11 +469,8 @@ fn causes(page: &mut Page, report: &Report, judgement: &Judgement) {
             page.paragraph("         ", Ink::Plain, &sentence);
         }
     }
-    let is_closed = judgement.verdict == Verdict::Closed;
-    for technique in diagnosis::techniques(report, judgement)
-        .iter()
-        .filter(|_| is_closed)
-    {
+    let is_closed = assessment.judgement.verdict == Verdict::Closed;
+    for technique in assessment.techniques.iter().filter(|_| is_closed) {
         if let Some(warning) = technique.warning {
             page.end();
             page.paragraph("refusals ", Ink::Plain, &format!("{} {warning}", technique.text));

@@ -6,21 +6,23 @@ mod arbitrary;
 
 use arbitrary::record;
 use norelay_core::{
-    check::{Verdict, judge},
+    assess::assess,
+    check::Verdict,
     event::{Event, Path, Record},
     path::PathId,
     replay::read_log,
     report::Report,
     smtp::Security,
 };
-use norelay_render::{json, json_lines, text, transcript};
+use norelay_render::{Options, json, json_lines, text, transcript};
 use proptest::{collection::vec, prelude::*};
 
 fn render_all(report: &Report) -> Verdict {
-    let judgement = judge(report);
-    let shown = text::render(report, &judgement, text::Style::Ansi);
+    let assessment = assess(report);
+    let judgement = &assessment.judgement;
+    let shown = text::render(report, &assessment, &Options { style: text::Style::Ansi });
     assert!(shown.contains(judgement.verdict.word()));
-    assert_eq!(json::value(report, &judgement)["verdict"], judgement.verdict.word());
+    assert_eq!(json::value(report, &assessment)["verdict"], judgement.verdict.word());
     for judged in judgement
         .paths
         .iter()
@@ -69,6 +71,6 @@ fn as_many_paths_as_a_token_can_name() {
         .collect();
     let report = Report::of(&records);
     assert_eq!((report.paths().len(), report.misfits), (256, 1));
-    assert_eq!(judge(&report).paths.len(), 256);
+    assert_eq!(assess(&report).judgement.paths.len(), 256);
     assert_eq!(render_all(&report), Verdict::Unreachable);
 }

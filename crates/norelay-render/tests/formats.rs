@@ -2,11 +2,12 @@
 //! must not achieve in it.
 
 use norelay_core::{
-    check::{self, Verdict, Weight},
+    assess,
+    check::{Verdict, Weight},
     replay::read_log,
     report::Report,
 };
-use norelay_render::{Format, render};
+use norelay_render::{Format, Options, render};
 
 const LOGS: [(&str, &str); 8] = [
     ("closed", include_str!("../../norelay-core/tests/logs/closed.jsonl")),
@@ -21,7 +22,7 @@ const LOGS: [(&str, &str); 8] = [
 
 fn rendered(log: &str, format: Format) -> String {
     let report = Report::of(&read_log(log).records);
-    render(format, &report, &check::judge(&report))
+    render(format, &report, &assess::assess(&report), &Options::default())
 }
 
 fn hostile(format: Format) -> String {
@@ -98,7 +99,7 @@ fn formats_look_as_they_did() {
 #[test]
 fn every_format_ends_with_a_line_end_and_acts_in_no_terminal() {
     let empty = Report::default();
-    let empty = |format| render(format, &empty, &check::judge(&empty));
+    let empty = |format| render(format, &empty, &assess::assess(&empty), &Options::default());
     for format in Format::ALL {
         for text in LOGS
             .iter()
@@ -184,8 +185,14 @@ fn a_hostile_server_gets_no_markup_into_markdown() {
 fn only_a_denial_passes_in_continuous_integration() {
     for (name, log) in LOGS {
         let report = Report::of(&read_log(log).records);
-        let judgement = check::judge(&report);
-        let tests = || judgement.paths.iter().flat_map(|path| &path.tests);
+        let assessment = assess::assess(&report);
+        let tests = || {
+            assessment
+                .judgement
+                .paths
+                .iter()
+                .flat_map(|path| &path.tests)
+        };
         let weighing = |weights: &[Weight]| {
             tests()
                 .filter(|judged| weights.contains(&judged.weight))
@@ -194,9 +201,9 @@ fn only_a_denial_passes_in_continuous_integration() {
         let denied = weighing(&[Weight::Denial, Weight::LocalDelivery]);
         let not_offered = weighing(&[Weight::NotOffered]);
 
-        let xml = render(Format::Junit, &report, &judgement);
+        let xml = render(Format::Junit, &report, &assessment, &Options::default());
         let failures = xml.matches("<failure").count() + xml.matches("<error").count();
-        let is_closed = judgement.verdict == Verdict::Closed;
+        let is_closed = assessment.judgement.verdict == Verdict::Closed;
         assert_eq!(
             failures,
             tests().count() - denied - not_offered + usize::from(!is_closed),
@@ -205,7 +212,8 @@ fn only_a_denial_passes_in_continuous_integration() {
         assert_eq!(xml.matches("<skipped").count(), not_offered, "{name}");
 
         let sarif: serde_json::Value =
-            serde_json::from_str(&render(Format::Sarif, &report, &judgement)).expect("it is JSON");
+            serde_json::from_str(&render(Format::Sarif, &report, &assessment, &Options::default()))
+                .expect("it is JSON");
         let results = sarif["runs"][0]["results"]
             .as_array()
             .expect("there are results");

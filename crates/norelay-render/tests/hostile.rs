@@ -5,7 +5,7 @@
 mod hostile;
 
 use hostile::{KINDS, MARK, acts, records};
-use norelay_core::{check, replay::read_log, report::Report};
+use norelay_core::{assess, replay::read_log, report::Report};
 use norelay_render::{Format, json_lines, render, transcript};
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
@@ -20,10 +20,12 @@ fn every_format_neutralises_and_shows_every_kind_of_text() {
     for (kind, text) in KINDS {
         for (log, lines) in LOGS {
             let report = Report::of(&records(lines, text));
-            let judgement = check::judge(&report);
+            let assessment = assess::assess(&report);
             for format in Format::ALL {
-                let (name, text) =
-                    (format!("{kind} in {log} as {format}"), render(*format, &report, &judgement));
+                let (name, text) = (
+                    format!("{kind} in {log} as {format}"),
+                    render(*format, &report, &assessment, &norelay_render::Options::default()),
+                );
                 assert_eq!(text.chars().find(|character| acts(*character)), None, "{name}");
                 assert!(text.contains(MARK), "{name} is not shown");
                 check_structure(&name, *format, &text);

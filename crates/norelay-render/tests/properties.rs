@@ -4,7 +4,7 @@
 mod arbitrary;
 
 use norelay_core::{
-    check,
+    assess,
     event::{Event, Record},
     octets::Octets,
     report::Report,
@@ -75,22 +75,22 @@ proptest! {
     #[test]
     fn no_log_panics_or_breaks_a_format(records in vec(arbitrary::record(), 0..60)) {
         let report = Report::of(&records);
-        let judgement = check::judge(&report);
+        let assessment = assess::assess(&report);
         for format in Format::ALL {
-            let text = render(*format, &report, &judgement);
+            let text = render(*format, &report, &assessment, &norelay_render::Options::default());
             let acts = text.contains(|character: char| character.is_control() && !matches!(character, '\n' | '\r'));
             prop_assert!(text.ends_with('\n') && !acts, "{}", format);
         }
-        let sarif = render(Format::Sarif, &report, &judgement);
+        let sarif = render(Format::Sarif, &report, &assessment, &norelay_render::Options::default());
         prop_assert!(serde_json::from_str::<serde_json::Value>(&sarif).is_ok());
-        let junit = render(Format::Junit, &report, &judgement);
+        let junit = render(Format::Junit, &report, &assessment, &norelay_render::Options::default());
         prop_assert!(quick_junit::Report::deserialize_from_str(&junit).is_ok(), "{}", junit);
     }
 
     #[test]
     fn no_log_gets_a_formula_into_a_spreadsheet(records in vec(hostile_record(), 0..60)) {
         let report = Report::of(&records);
-        let table = render(Format::Csv, &report, &check::judge(&report));
+        let table = render(Format::Csv, &report, &assess::assess(&report), &norelay_render::Options::default());
         let mut rows = csv::Reader::from_reader(table.as_bytes());
         for row in rows.records() {
             let row = row.expect("what was written can be read");
@@ -103,7 +103,7 @@ proptest! {
     #[test]
     fn no_log_gets_markup_into_a_page(records in vec(hostile_record(), 0..60)) {
         let report = Report::of(&records);
-        let page = render(Format::Html, &report, &check::judge(&report));
+        let page = render(Format::Html, &report, &assess::assess(&report), &norelay_render::Options::default());
         let body = page.split_once("</head>").expect("a page has a head").1;
         for markup in body.split('<').skip(1) {
             let name: String = markup.chars().take_while(|character| !matches!(character, ' ' | '>' | '\n')).collect();
@@ -117,7 +117,7 @@ proptest! {
     fn no_log_gets_markup_into_markdown(records in vec(hostile_record(), 0..60)) {
         use pulldown_cmark::{Event, LinkType, Options, Parser, Tag};
         let report = Report::of(&records);
-        let text = render(Format::Markdown, &report, &check::judge(&report));
+        let text = render(Format::Markdown, &report, &assess::assess(&report), &norelay_render::Options::default());
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
             let is_ours = match &event {
                 Event::Html(_) | Event::InlineHtml(_) => false,

@@ -2,12 +2,12 @@
 //! `norelay-core/tests/logs`.
 
 use norelay_core::{
-    check::{self, Judgement},
+    assess::{Assessment, assess},
     event::Record,
     replay::read_log,
     report::Report,
 };
-use norelay_render::{json, json_lines, text, transcript};
+use norelay_render::{Options, json, json_lines, text, transcript};
 
 const LOGS: [(&str, &str, &str); 8] = [
     ("closed", include_str!("../../norelay-core/tests/logs/closed.jsonl"), "closed"),
@@ -30,20 +30,20 @@ fn records(log: &str) -> Vec<Record> {
     log.records
 }
 
-fn judged(log: &str) -> (Report, Judgement) {
+fn assessed(log: &str) -> (Report, Assessment) {
     let report = Report::of(&records(log));
-    let judgement = check::judge(&report);
-    (report, judgement)
+    let assessment = assess(&report);
+    (report, assessment)
 }
 
 #[test]
 fn logs_have_the_verdicts_that_they_stand_for() {
     for (name, log, verdict) in LOGS {
-        let (report, judgement) = judged(log);
-        assert_eq!((judgement.verdict.word(), report.misfits), (verdict, 0), "{name}");
-        let value = json::value(&report, &judgement);
+        let (report, assessment) = assessed(log);
+        assert_eq!((assessment.judgement.verdict.word(), report.misfits), (verdict, 0), "{name}");
+        let value = json::value(&report, &assessment);
         assert_eq!(value["verdict"], verdict, "{name}");
-        assert_eq!(value["summary"], judgement.summary.as_str(), "{name}");
+        assert_eq!(value["summary"], assessment.judgement.summary.as_str(), "{name}");
     }
 }
 
@@ -83,17 +83,21 @@ fn json_without_documents(json: &str) -> String {
 #[test]
 fn reports_look_as_they_did() {
     for (name, log, _) in LOGS {
-        let (report, judgement) = judged(log);
+        let (report, assessment) = assessed(log);
         insta::assert_snapshot!(
             format!("{name}.text"),
-            text_without_documents(&text::render(&report, &judgement, text::Style::Plain))
+            text_without_documents(&text::render(
+                &report,
+                &assessment,
+                &Options { style: text::Style::Plain }
+            ))
         );
         // What a full report looks like, what is hard to tell, and what acts: the rest would say
         // nothing new.
         if matches!(name, "multihop" | "inconclusive" | "hostile") {
             insta::assert_snapshot!(
                 format!("{name}.json"),
-                json_without_documents(&json::render(&report, &judgement))
+                json_without_documents(&json::render(&report, &assessment, &Options::default()))
             );
         }
     }
@@ -104,7 +108,7 @@ fn dialogues_are_shown_and_explained() {
     for (name, log, dialogues) in
         [("multihop", LOGS[2].1, &[4, 5][..]), ("inconclusive", LOGS[4].1, &[8, 12])]
     {
-        let (report, _) = judged(log);
+        let (report, _) = assessed(log);
         let shown = dialogues
             .iter()
             .filter_map(|number| report.dialogues.get(number))
@@ -121,8 +125,9 @@ fn dialogues_are_shown_and_explained() {
 
 #[test]
 fn one_line_a_test_while_the_run_goes_on() {
-    let (_, judgement) = judged(LOGS[4].1);
-    let tests = judgement
+    let (_, assessment) = assessed(LOGS[4].1);
+    let tests = assessment
+        .judgement
         .paths
         .iter()
         .flat_map(|path| path.tests.iter().chain(&path.controls));
@@ -138,8 +143,8 @@ fn one_line_a_test_while_the_run_goes_on() {
 #[test]
 fn a_closed_server_gets_the_exact_sentence() {
     for (name, log, verdict) in LOGS {
-        let (report, judgement) = judged(log);
-        let text = text::render(&report, &judgement, text::Style::Plain);
+        let (report, assessment) = assessed(log);
+        let text = text::render(&report, &assessment, &Options { style: text::Style::Plain });
         let has_sentence = text
             .lines()
             .any(|line| line == "All tests performed, no relays accepted.");
@@ -156,10 +161,11 @@ fn can_act(character: char) -> bool {
 #[test]
 fn nothing_acts_in_a_terminal_and_lines_fit() {
     for (name, log, _) in LOGS {
-        let (report, judgement) = judged(log);
-        let plain = text::render(&report, &judgement, text::Style::Plain);
+        let (report, assessment) = assessed(log);
+        let plain = text::render(&report, &assessment, &Options { style: text::Style::Plain });
         assert!(
-            !plain.contains(can_act) && !json::render(&report, &judgement).contains(can_act),
+            !plain.contains(can_act)
+                && !json::render(&report, &assessment, &Options::default()).contains(can_act),
             "{name}"
         );
         // The heading names what was typed, and lines to copy are not broken.
@@ -175,7 +181,7 @@ fn nothing_acts_in_a_terminal_and_lines_fit() {
             .max();
         assert!(longest.is_some_and(|longest| longest <= 80), "{name}: {longest:?}\n{plain}");
         // A style underlines what the words say already.
-        let styled = text::render(&report, &judgement, text::Style::Ansi);
+        let styled = text::render(&report, &assessment, &Options { style: text::Style::Ansi });
         let unstyled = styled
             .split('\u{1b}')
             .enumerate()

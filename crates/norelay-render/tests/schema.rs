@@ -1,7 +1,7 @@
 //! The JSON's promise, held against real output. Readers may meet new keys, so the published schema
 //! allows them; here each key must stand in it, so that none comes unannounced.
 
-use norelay_core::{check, replay::read_log, report::Report};
+use norelay_core::{assess, replay::read_log, report::Report};
 use norelay_render::json;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn validator() -> jsonschema::Validator {
 
 fn value(log: &str) -> Value {
     let report = Report::of(&read_log(log).records);
-    json::value(&report, &check::judge(&report))
+    json::value(&report, &assess::assess(&report))
 }
 
 #[test]

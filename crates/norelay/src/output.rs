@@ -3,8 +3,11 @@
 use std::io::{ErrorKind, Write};
 
 use clap::builder::TypedValueParser;
-use norelay_core::check::{Level, Verdict, finding, verdict};
-use norelay_render::{Format, json_lines, text};
+use norelay_core::{
+    assess::assess,
+    check::{Level, Verdict, finding},
+};
+use norelay_render::{Format, Options, json_lines, text};
 
 use crate::{complaint::Complaint, folded_log::FoldedLog, option_values::one_of};
 
@@ -76,23 +79,26 @@ pub struct Presented {
     pub failing: bool,
 }
 
-/// Judges a run and prints its result.
+/// Assesses a run and prints its result.
 pub fn present(
     format: ResultFormat,
     log: &FoldedLog,
     fail_on: &[FailOn],
 ) -> Result<Presented, Complaint> {
     let report = log.report();
-    let judgement = verdict::judge(report);
+    let assessment = assess(report);
+    let options = Options { style: text::Style::Ansi };
     print(&match format {
-        ResultFormat::Report(Format::Text) => text::render(report, &judgement, text::Style::Ansi),
-        ResultFormat::Report(format) => norelay_render::render(format, report, &judgement),
+        ResultFormat::Report(format) => {
+            norelay_render::render(format, report, &assessment, &options)
+        }
         ResultFormat::Log => json_lines::render(log.records()),
     })?;
-    let failing = finding::findings(report, &judgement)
+    let failing = assessment
+        .findings
         .iter()
         .any(|finding| fail_on.iter().any(|word| word.includes(finding)));
-    Ok(Presented { verdict: judgement.verdict, failing })
+    Ok(Presented { verdict: assessment.judgement.verdict, failing })
 }
 
 /// The exit code of a command that presented this as the worst of all its targets.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
-    check::verdict,
+    assess,
     event::{Event, Record},
     token::{RunId, TokenKey},
 };
@@ -101,7 +101,7 @@ impl RunState {
             if report.run.is_some() {
                 self.parts
                     .store
-                    .note_verdict(id, verdict::judge(&report).verdict)
+                    .note_verdict(id, assess::judgement(&report).verdict)
                     .await?;
             }
             if self.parts.store.job(id).await?.last == before.last {

@@ -9,10 +9,9 @@ use std::{
 };
 
 use norelay_core::{
-    check::verdict,
+    assess,
     event::{Event, Record, Wait},
     explain::Explanation,
-    mta,
     report::{Dialogue, Report},
 };
 use norelay_probe::record::Sink;
@@ -76,7 +75,7 @@ impl Progress {
                 let report = log.report();
                 let Some(dialogue) = report.dialogues.get(dialogue) else { return };
                 if self.shows == Shows::Dialogues {
-                    let mta = report.path(dialogue.path).and_then(mta::identify);
+                    let mta = report.path(dialogue.path).and_then(assess::software);
                     let lines = transcript::explained(dialogue, mta.as_ref().map(|mta| mta.name));
                     print_explained(&lines, explained);
                 }
@@ -120,7 +119,7 @@ impl State {
 
 /// A line for each test of a dialogue that has ended, as the report has it by now.
 fn print_tests(report: &Report, dialogue: &Dialogue) {
-    let judgement = verdict::judge(report);
+    let judgement = assess::judgement(report);
     let Some(path) = judgement.path(dialogue.path) else { return };
     for judged in path.all().filter(|judged| dialogue.is_for(judged.test.id)) {
         anstream::eprintln!("{}", text::progress_in(judged, Style::Ansi));

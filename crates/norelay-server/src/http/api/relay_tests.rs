@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use norelay_core::check::verdict;
-use norelay_render::Format;
+use norelay_core::{assess::assess, check::verdict};
+use norelay_render::{Format, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
@@ -277,7 +277,7 @@ pub(super) async fn report(
             Problem::new(StatusCode::NOT_FOUND, format!("{error}."))
         })?;
     let report = state.store.report(id).await?;
-    let rendered = norelay_render::render(format, &report, &verdict::judge(&report));
+    let rendered = norelay_render::render(format, &report, &assess(&report), &Options::default());
     Ok(file(rendered, format.media_type(), &job, format.extension()))
 }
 

@@ -1,4 +1,4 @@
-//! The fold of each result that somebody looks at: its log is read once, judged once a change,
+//! The fold of each result that somebody looks at: its log is read once, assessed once a change,
 //! rendered once for all.
 //!
 //! Rules:
@@ -15,7 +15,7 @@ use std::{
 };
 
 use norelay_core::{
-    check::{judge, verdict::Judgement},
+    assess::{Assessment, assess},
     report::Report,
 };
 use tokio::sync::watch;
@@ -51,7 +51,7 @@ pub struct Fold {
 struct Inner {
     seq: i64,
     report: Report,
-    judgement: Arc<Judgement>,
+    assessment: Arc<Assessment>,
     read: Option<Instant>,
     phase: Phase,
     /// Whether a task follows the run for those who watch.
@@ -125,9 +125,9 @@ impl Fold {
         let nothing =
             Rendered { seq: 0, phase: Phase::Queued, say: String::new(), parts: Vec::new() };
         let report = Report::default();
-        let judgement = Arc::new(judge(&report));
+        let assessment = Arc::new(assess(&report));
         let inner =
-            Inner { seq: 0, report, judgement, read: None, phase: Phase::Queued, driven: false };
+            Inner { seq: 0, report, assessment, read: None, phase: Phase::Queued, driven: false };
         Self {
             id,
             inner: tokio::sync::Mutex::new(inner),
@@ -144,7 +144,7 @@ impl Fold {
         Ok(self.shown.borrow().clone())
     }
 
-    /// Lets `look` see the report and its judgement as they are now.
+    /// Lets `look` see the report and its assessment as they are now.
     ///
     /// # Errors
     /// The store's, or a template's.
@@ -156,7 +156,11 @@ impl Fold {
     ) -> Result<T, Unshown> {
         self.read(state, job).await?;
         let inner = self.inner.lock().await;
-        Ok(look(RunView { report: &inner.report, judgement: &inner.judgement, phase: inner.phase }))
+        Ok(look(RunView {
+            report: &inner.report,
+            assessment: &inner.assessment,
+            phase: inner.phase,
+        }))
     }
 
     async fn read(&self, state: &AppState, job: &Job) -> Result<(), Unshown> {
@@ -198,10 +202,10 @@ impl Fold {
     }
 
     fn show(&self, inner: &mut Inner) -> Result<(), askama::Error> {
-        inner.judgement = Arc::new(judge(&inner.report));
+        inner.assessment = Arc::new(assess(&inner.report));
         let before = self.shown.borrow().clone();
         let seen =
-            RunView { report: &inner.report, judgement: &inner.judgement, phase: inner.phase };
+            RunView { report: &inner.report, assessment: &inner.assessment, phase: inner.phase };
         let rendered = parts::render(&self.id.to_string(), inner.seq, seen, Some(&before))?;
         self.shown.send_replace(Arc::new(rendered));
         Ok(())

@@ -9,10 +9,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use norelay_core::{
-    check::Verdict,
-    diagnosis::{Technique, techniques},
-};
+use norelay_core::{check::Verdict, diagnosis::Technique};
 
 use super::view::{
     Phase, RunView,
@@ -150,7 +147,7 @@ pub fn render(
     let card = card::card(seen);
     let say = announcement(&card);
     let advice = AdvicePart {
-        open: seen.judgement.verdict == Verdict::OpenRelay,
+        open: seen.judgement().verdict == Verdict::OpenRelay,
         steps: advice::steps(seen),
         causes: advice::causes(seen),
     };
@@ -162,7 +159,7 @@ pub fn render(
     let list = render_tests(id, seen, &mut made)?;
     made.push(list);
     let found = if over { findings::of(seen) } else { Findings::default() };
-    let techniques = if over { techniques(seen.report, seen.judgement) } else { Vec::new() };
+    let techniques = if over { seen.assessment.techniques.clone() } else { Vec::new() };
     made.push(FreshPart::alone("beside", BesidePart { id, found, techniques }.render()?));
     let facts = particulars::particulars(seen);
     made.push(FreshPart::alone("particulars", ParticularsPart { facts }.render()?));

@@ -10,11 +10,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use norelay_core::{
+    assess,
     catalogue::{self, RelayTest},
-    check::judge,
     path::PathId,
 };
-use norelay_render::Format;
+use norelay_render::{Format, Options};
 use serde::Deserialize;
 
 use super::{
@@ -160,8 +160,8 @@ async fn page(state: &AppState, pages: &Pages, asker: &Client, job: &Job, query:
 async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared> {
     let previous = state.store.previous(job).await.ok().flatten()?;
     let before = state.store.report(previous.id).await.ok()?;
-    let judged = judge(&before);
-    let now = |seen: RunView| compare::changes((&before, &judged), (seen.report, seen.judgement));
+    let judged = assess::judgement(&before);
+    let now = |seen: RunView| compare::changes((&before, &judged), (seen.report, seen.judgement()));
     let changes = pages.folds.of(job.id).look(state, job, now).await.ok()?;
     let (large, small) = changes.into_iter().partition(|change| change.is_verdict);
     Some(Compared { id: previous.id, when: time::stamp(previous.created), large, small })
@@ -196,7 +196,9 @@ async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> R
     let Some(format) = Format::ALL.iter().copied().find(ends) else {
         return problem_page::not_found(state);
     };
-    let made = |seen: RunView| norelay_render::render(format, seen.report, seen.judgement);
+    let made = |seen: RunView| {
+        norelay_render::render(format, seen.report, seen.assessment, &Options::default())
+    };
     match pages.folds.of(job.id).look(state, job, made).await {
         Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
         Err(error) => problem_page::unshown(state, &error),
@@ -278,7 +280,7 @@ fn talk_of(seen: RunView, test: &RelayTest, way: PathAnswer, is_bare: bool) -> T
     let talks = match is_bare {
         true => way.talks,
         false => explained
-            .map(|(number, dialogue)| ShownDialogue::explained(seen.report, number, dialogue))
+            .map(|(number, dialogue)| ShownDialogue::explained(seen, number, dialogue))
             .collect(),
     };
     (String::new(), words, talks)

@@ -1,11 +1,6 @@
 //! What to do now, on the page of a result, and why a server relays.
 
-use norelay_core::{
-    advice,
-    check::Verdict,
-    diagnosis::{Diagnosis, diagnose},
-    remedy,
-};
+use norelay_core::{advice, check::Verdict, diagnosis::Diagnosis, remedy};
 
 use super::{Phase, RunView};
 
@@ -19,7 +14,7 @@ pub struct NextStep {
 }
 
 impl NextStep {
-    fn of(step: advice::Step) -> Self {
+    fn of(step: &advice::Step) -> Self {
         Self { what: step.what, how: [step.how, step.on_page].join(" ").trim_end().to_owned() }
     }
 }
@@ -44,13 +39,10 @@ pub struct ShownCause {
 /// The causes, the surest first.
 #[must_use]
 pub fn causes(seen: RunView) -> Vec<ShownCause> {
-    if seen.phase != Phase::Over && seen.judgement.verdict != Verdict::OpenRelay {
+    if seen.phase != Phase::Over && seen.judgement().verdict != Verdict::OpenRelay {
         return Vec::new();
     }
-    diagnose(seen.report, seen.judgement)
-        .iter()
-        .map(why)
-        .collect()
+    seen.assessment.causes.iter().map(why).collect()
 }
 
 fn why(diagnosis: &Diagnosis) -> ShownCause {
@@ -72,12 +64,9 @@ fn why(diagnosis: &Diagnosis) -> ShownCause {
 /// The steps, most urgent first.
 #[must_use]
 pub fn steps(seen: RunView) -> Vec<NextStep> {
-    match (seen.judgement.verdict, seen.phase) {
+    match (seen.judgement().verdict, seen.phase) {
         (Verdict::OpenRelay, _) => open(seen),
-        (_, Phase::Over) => advice::steps(seen.report, seen.judgement)
-            .into_iter()
-            .map(NextStep::of)
-            .collect(),
+        (_, Phase::Over) => seen.assessment.advice.iter().map(NextStep::of).collect(),
         _ => Vec::new(),
     }
 }

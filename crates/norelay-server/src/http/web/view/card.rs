@@ -65,7 +65,7 @@ pub struct RunProgress {
 #[must_use]
 pub fn card(seen: RunView) -> Card {
     let proofs = evidence::proofs(seen);
-    let is_proven = seen.judgement.verdict == Verdict::OpenRelay;
+    let is_proven = seen.judgement().verdict == Verdict::OpenRelay;
     let (mark, word, sentence) = match seen.phase {
         _ if is_proven => verdict_words(seen),
         Phase::Over => verdict_words(seen),
@@ -82,7 +82,7 @@ pub fn card(seen: RunView) -> Card {
         mark,
         word,
         sentence,
-        tally: if is_over { tally(&seen.judgement.paths) } else { String::new() },
+        tally: if is_over { tally(&seen.judgement().paths) } else { String::new() },
         clauses: if is_over { clauses(seen) } else { Vec::new() },
         proofs: proofs.into_iter().take(evidence::MOST_ON_CARD).collect(),
         more_proofs,
@@ -101,14 +101,14 @@ fn so_far(seen: RunView) -> &'static str {
 }
 
 fn verdict_words(seen: RunView) -> (Mark, &'static str, String) {
-    let (mark, word) = mark::of_verdict(seen.judgement.verdict);
-    let sentence = match seen.judgement.verdict {
+    let (mark, word) = mark::of_verdict(seen.judgement().verdict);
+    let sentence = match seen.judgement().verdict {
         // The summary lists every cause in one sentence; the card lists them below it.
         Verdict::Inconclusive => {
             "Could not tell whether this server relays for strangers.".to_owned()
         }
         Verdict::Unreachable => "Could not connect, test failed.".to_owned(),
-        _ => harmless(&seen.judgement.summary),
+        _ => harmless(&seen.judgement().summary),
     };
     (mark, word, sentence)
 }
@@ -151,9 +151,9 @@ fn tally(paths: &[PathJudgement]) -> String {
 /// What holds on several paths is said once.
 fn clauses(seen: RunView) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for (judged, path) in seen.judgement.paths.iter().zip(seen.report.paths()) {
+    for (judged, path) in seen.judgement().paths.iter().zip(seen.report.paths()) {
         let is_relevant =
-            judged.verdict == seen.judgement.verdict || judged.verdict == Verdict::Unreachable;
+            judged.verdict == seen.judgement().verdict || judged.verdict == Verdict::Unreachable;
         // The proofs say it better.
         if !is_relevant || judged.verdict == Verdict::OpenRelay {
             continue;
@@ -166,7 +166,7 @@ fn clauses(seen: RunView) -> Vec<String> {
             }
         }
     }
-    let all = seen.judgement.paths.len();
+    let all = seen.judgement().paths.len();
     let worded = found
         .into_iter()
         .map(|(why, names)| match names.as_slice() {
@@ -185,13 +185,13 @@ fn clauses(seen: RunView) -> Vec<String> {
 
 fn progress(seen: RunView) -> RunProgress {
     let all = seen
-        .judgement
+        .judgement()
         .paths
         .iter()
         .map(|path| path.tests.len() + path.controls.len())
         .sum();
     let done = seen
-        .judgement
+        .judgement()
         .paths
         .iter()
         .flat_map(|path| path.tests.iter().chain(&path.controls));

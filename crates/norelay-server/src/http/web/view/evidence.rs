@@ -56,7 +56,7 @@ impl Evidence {
 #[must_use]
 pub fn proofs(seen: RunView) -> Vec<Evidence> {
     let mut proofs = Vec::new();
-    for (path, judged) in seen.report.paths().zip(&seen.judgement.paths) {
+    for (path, judged) in seen.report.paths().zip(&seen.judgement().paths) {
         proofs.extend(
             judged
                 .tests

@@ -6,7 +6,6 @@ use norelay_core::{
     check::{
         Finding, Level,
         finding::{Topic, topic},
-        findings,
     },
     path::PathId,
 };
@@ -49,7 +48,7 @@ pub struct Findings {
 #[must_use]
 pub fn of(seen: RunView) -> Findings {
     let mut found = Findings { addresses: addresses(seen), ..Findings::default() };
-    for (finding, paths) in once_each(findings(seen.report, seen.judgement)) {
+    for (finding, paths) in once_each(&seen.assessment.findings) {
         let place = match topic(&finding.tag) {
             // The paths say so themselves.
             Topic::Relay if finding.tag == "path_unreachable" => continue,
@@ -65,8 +64,8 @@ pub fn of(seen: RunView) -> Findings {
 }
 
 /// Findings that read alike on several paths are one, with the paths.
-fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<PathId>)> {
-    let mut each: Vec<(Finding, Vec<PathId>)> = Vec::new();
+fn once_each(findings: &[Finding]) -> Vec<(&Finding, Vec<PathId>)> {
+    let mut each: Vec<(&Finding, Vec<PathId>)> = Vec::new();
     for finding in findings {
         let path = finding.path;
         match each
@@ -80,7 +79,7 @@ fn once_each(findings: Vec<Finding>) -> Vec<(Finding, Vec<PathId>)> {
     each
 }
 
-fn line(seen: RunView, finding: Finding, paths: &[PathId]) -> FindingLine {
+fn line(seen: RunView, finding: &Finding, paths: &[PathId]) -> FindingLine {
     let word = match finding.level {
         Level::Error => "Must be changed",
         Level::Warning => "Should be changed",
@@ -96,7 +95,7 @@ fn line(seen: RunView, finding: Finding, paths: &[PathId]) -> FindingLine {
     let names_options = ["probe_domain_fallback", "client_address_translated", "blacklist_listed"];
     let text = match names_options.contains(&finding.tag.as_str()) {
         true => in_settings(&finding.text),
-        false => finding.text,
+        false => finding.text.clone(),
     };
     FindingLine { word, text, place }
 }

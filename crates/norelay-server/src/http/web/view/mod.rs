@@ -1,4 +1,4 @@
-//! What the pages show, made from a report and its judgement: pure functions, no I/O, no HTML.
+//! What the pages show, made from a report and its assessment: pure functions, no I/O, no HTML.
 //!
 //! Rules:
 //! - A view judges nothing: it words what `norelay_core` found.
@@ -20,6 +20,7 @@ pub mod time;
 pub mod ways;
 
 use norelay_core::{
+    assess::Assessment,
     check::verdict::Judgement,
     event::{Path, Wait},
     path::PathId,
@@ -44,9 +45,17 @@ pub struct RunView<'a> {
     /// The facts.
     pub report: &'a Report,
     /// What they mean.
-    pub judgement: &'a Judgement,
+    pub assessment: &'a Assessment,
     /// How far the run is.
     pub phase: Phase,
+}
+
+impl<'a> RunView<'a> {
+    /// Returns the verdicts.
+    #[must_use]
+    pub fn judgement(self) -> &'a Judgement {
+        &self.assessment.judgement
+    }
 }
 
 /// A path's name: address, port and protection in words.

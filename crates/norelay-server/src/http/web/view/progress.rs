@@ -39,5 +39,5 @@ fn is_left_out(seen: RunView, judged: &TestJudgement) -> bool {
 #[must_use]
 pub fn is_silent(seen: RunView, path: &PathJudgement) -> bool {
     let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
-    seen.phase == Phase::Over && is_mute(path) && !seen.judgement.paths.iter().all(is_mute)
+    seen.phase == Phase::Over && is_mute(path) && !seen.judgement().paths.iter().all(is_mute)
 }

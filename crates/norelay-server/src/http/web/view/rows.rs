@@ -104,7 +104,7 @@ fn rows(
     is_control: bool,
 ) -> Vec<TestRow> {
     let mut every: Vec<&'static RelayTest> = seen
-        .judgement
+        .judgement()
         .paths
         .iter()
         .flat_map(|path| of(path).iter().map(|judged| judged.test))
@@ -126,7 +126,7 @@ fn row(
     let mut ways: Vec<PathAnswer> = seen
         .report
         .paths()
-        .zip(&seen.judgement.paths)
+        .zip(&seen.judgement().paths)
         .filter(|(_, judged)| !is_silent(seen, judged))
         .filter_map(|(path, judged)| {
             let judged = of(judged)

@@ -3,13 +3,12 @@
 
 use norelay_core::{
     explain::Explanation,
-    mta,
     octets::harmless,
     report::{Dialogue, Report},
 };
 use norelay_render::transcript::{self, Speaker};
 
-use super::{path_name, time};
+use super::{RunView, path_name, time};
 
 /// A dialogue is cut here on a page; the whole stands in the downloads.
 const MOST_LINES: usize = 400;
@@ -51,11 +50,11 @@ impl ShownDialogue {
 
     /// The whole of a dialogue, each line with its meaning.
     #[must_use]
-    pub fn explained(report: &Report, number: u32, dialogue: &Dialogue) -> Self {
-        let path = report.path(dialogue.path);
-        let mta = path.and_then(mta::identify).map(|mta| mta.name);
+    pub fn explained(seen: RunView, number: u32, dialogue: &Dialogue) -> Self {
+        let software = seen.assessment.software(dialogue.path);
+        let mta = software.map(|mta| mta.name);
         let said = transcript::explained(dialogue, mta);
-        Self { head: head(report, number, dialogue), lines: lines(said) }
+        Self { head: head(seen.report, number, dialogue), lines: lines(said) }
     }
 
     /// The last lines of a dialogue.

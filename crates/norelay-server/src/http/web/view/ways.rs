@@ -2,7 +2,6 @@
 
 use norelay_core::{
     check::{PathJudgement, Verdict},
-    diagnosis, mta,
     octets::harmless,
     path::PathId,
     report::{Dialogue, PathView},
@@ -52,10 +51,10 @@ pub fn ways(seen: RunView) -> (Vec<PathRow>, Vec<PathRow>) {
     let every = seen
         .report
         .paths()
-        .zip(&seen.judgement.paths)
+        .zip(&seen.judgement().paths)
         .map(|(path, judged)| way(seen, path, judged));
     let is_silent = |way: &PathRow| {
-        let judged = seen.judgement.path(way.id);
+        let judged = seen.judgement().path(way.id);
         judged.is_some_and(|judged| is_silent(seen, judged))
     };
     every.partition(|way| !is_silent(way))
@@ -77,10 +76,14 @@ fn way(seen: RunView, path: PathView<'_>, judged: &PathJudgement) -> PathRow {
         mark,
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
-        mta: mta::identify(path)
+        mta: seen
+            .assessment
+            .software(path.id)
             .map(|mta| harmless(&mta.to_string()))
             .unwrap_or_default(),
-        seen_as: diagnosis::seen_as(path)
+        seen_as: seen
+            .assessment
+            .seen_as(path.id)
             .map(|address| address.to_string())
             .unwrap_or_default(),
         greeting: path.dialogues().find_map(greeting).unwrap_or_default(),
