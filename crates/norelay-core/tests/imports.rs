@@ -1,4 +1,4 @@
-//! The modules of each crate import one way only (ARCHITECTURE.md, "Invariants").
+//! The modules of each crate import one way only (ARCHITECTURE.md, "Floors").
 //!
 //! Rules:
 //! - [`CRATES`] is the only table. A crate joins with one entry, which lists all its modules.
