@@ -29,6 +29,10 @@ pub mod schedule;
 pub mod seen;
 pub mod token;
 
+// Unit tests of rules tell the stories of `tests/story`, which name this crate.
+#[cfg(test)]
+extern crate self as norelay_core;
+
 // The SMTP dialogue is a crate of its own. Its old paths in this crate go on working.
 pub use norelay_smtp as smtp;
 pub use norelay_smtp::octets;

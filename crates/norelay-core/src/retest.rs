@@ -8,7 +8,7 @@
 //!   asked there too.
 //! - A submission port that is closed to strangers may say so of everything: the plain test and its
 //!   control on another port of the host are asked beside it, or its refusals couldn't be read
-//!   (`check/submission.rs`).
+//!   (`check/rules/submission_port.rs`).
 //! - Where another foreign domain than ours was taken, and no test failed, the plain test is asked
 //!   beside its control.
 //! - The controls of such a path are asked again with it: without them an answer can't be read.
@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{self, RelayTest, TestRole},
-    check::{Verdict, Weight, elsewhere, submission},
+    check::{Verdict, Weight, other_domain, submission_port},
     event::{Event, Path},
     octets::Octets,
     report::RETESTED,
@@ -173,7 +173,7 @@ fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
 /// Adds the plain test and its control on another port, where all that is asked is asked of
 /// submission ports.
 fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
-    let is_submission = |way: &Path| submission::PORTS.contains(&way.port);
+    let is_submission = |way: &Path| submission_port::PORTS.contains(&way.port);
     let Some((first, _)) = paths
         .first()
         .filter(|_| paths.iter().all(|(way, _)| is_submission(way)))
@@ -204,7 +204,7 @@ impl PathDocument {
 
     /// True if another foreign domain than ours was accepted.
     fn takes_mail_elsewhere(&self) -> bool {
-        self.accepted_controls().any(elsewhere::is_foreign)
+        self.accepted_controls().any(other_domain::is_foreign)
     }
 
     fn accepted_controls(&self) -> impl Iterator<Item = &'static RelayTest> {

@@ -1,21 +1,15 @@
-//! Servers that take every recipient and refuse every message: what they leave to ask.
+//! Servers that accept every recipient and refuse every message.
 //!
 //! Rules:
-//! - The plain question's message was refused as relaying, and so was every other message of the
-//!   path that was answered, at least one of them with several recipients: a check that looks at
-//!   one recipient alone would have let it pass.
-//! - What is let off by that is only what asks nothing of such a server: whether a recipient is
-//!   checked behind one of the server's own, where none is checked before the text (no message can
-//!   ask it, for it would reach that mailbox), and what comes after a refusal that there wasn't.
+//! - The message of the plain test was refused as relaying, and so was every other message of the
+//!   path that was answered.
+//! - At least one of those messages had several recipients: a check that looks at one recipient
+//!   alone would have let that message pass.
 
-use super::{
-    outcome::{self, Outcome},
-    reason::Reason,
-    verdict::TestJudgement,
-};
+use super::{judgement::TestJudgement, outcome::Outcome, reason::Reason};
 use crate::{
     catalogue::Group,
-    report::{Dialogue, Exchange, PathView, Report},
+    report::{Dialogue, Exchange, PathView},
     smtp::{Reply, Stage},
 };
 
@@ -23,8 +17,7 @@ fn denies(reason: Reason) -> bool {
     matches!(reason, Reason::RelayDenied | Reason::AuthRequired)
 }
 
-/// Whether relaying is refused on a path where it is for all to see: in every message, and not
-/// before.
+/// True if the server refuses relaying on this path in every message, and not before.
 pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement]) -> bool {
     let is_plain = |judged: &&TestJudgement| judged.test.group == Group::Plain;
     let plain = tests.iter().find(is_plain).map(|judged| &judged.outcome);
@@ -43,7 +36,7 @@ pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement])
             .any(|(dialogue, _)| recipients(dialogue) > 1)
 }
 
-/// How many recipients a message had.
+/// Returns how many recipients a message had.
 fn recipients(dialogue: &Dialogue) -> usize {
     let taken = |exchange: &&Exchange| {
         exchange.stage == Stage::Rcpt && exchange.reply.as_ref().is_some_and(Reply::is_positive)
@@ -51,23 +44,11 @@ fn recipients(dialogue: &Dialogue) -> usize {
     dialogue.exchanges.iter().filter(taken).count()
 }
 
-/// Whether a message was refused as relaying; `None` where it wasn't answered.
+/// Returns whether a message was refused as relaying; `None` if it was not answered.
 fn is_refused(dialogue: &Dialogue) -> Option<bool> {
     let mut answers = [Stage::EndOfData, Stage::Data]
         .into_iter()
         .filter_map(|stage| Some((stage, dialogue.reply_at(stage)?)));
     let (stage, reply) = answers.find(|(_, reply)| reply.is_positive() || reply.is_negative())?;
     Some(reply.is_negative() && denies(Reason::of(stage, reply)))
-}
-
-/// Whether a test that was accepted asks nothing of a server that refuses late.
-pub(super) fn asks_nothing(report: &Report, judged: &TestJudgement) -> bool {
-    let dialogues = judged
-        .dialogues
-        .iter()
-        .filter_map(|number| report.dialogues.get(number));
-    let mut answers = dialogues.flat_map(|dialogue| dialogue.answers_for(judged.test.id));
-    judged.test.group == Group::State
-        && matches!(judged.outcome, Outcome::Accepted { stage: Stage::Rcpt, .. })
-        && (!judged.test.spares_bystanders() || answers.any(outcome::asks_for_text))
 }

@@ -7,18 +7,23 @@
 
 mod adjacent;
 mod arrival;
+mod circumstances;
 pub mod dane;
-pub(crate) mod elsewhere;
 pub mod finding;
 pub(crate) mod footer;
+mod judge;
+pub mod judgement;
 mod late;
+mod offered;
 pub mod outcome;
 pub mod reason;
-pub(crate) mod submission;
+mod summary;
 pub mod verdict;
+mod weigh;
 mod wording;
 
 pub use finding::{Finding, Level, findings};
 pub use outcome::{Hops, Outcome};
 pub use reason::Reason;
-pub use verdict::{Judgement, PathJudgement, TestJudgement, Verdict, Weight, judge};
+pub use verdict::{Judgement, PathJudgement, TestJudgement, Verdict, WeighingRule, Weight, judge};
+pub(crate) use weigh::rules::{other_domain, submission_port};

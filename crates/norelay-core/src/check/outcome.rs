@@ -171,7 +171,16 @@ impl Outcome {
         }
     }
 
-    /// Whether the test has been answered, for good or bad.
+    /// Returns where, why and in which words a test was refused, if it was.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(Stage, Reason, &Reply)> {
+        match self {
+            Self::Refused { stage, reason, reply } => Some((*stage, *reason, reply)),
+            _ => None,
+        }
+    }
+
+    /// True if the test has been answered, for good or bad.
     #[must_use]
     pub fn is_answered(&self) -> bool {
         matches!(self, Self::Relayed { .. } | Self::Accepted { .. } | Self::Refused { .. })
@@ -256,7 +265,17 @@ fn why_not_asked(answers: &[&Exchange]) -> &'static str {
     }
 }
 
-/// Whether DATA was answered by the request for the text, after which nothing else can be asked.
+/// True if TLS broke: in the handshake, or right behind it, where a client of TLS 1.3 learns that
+/// the server rejected the handshake (RFC 8446 section 4.4.4).
+#[must_use]
+pub fn is_of_tls(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::TlsFailed { .. } | Cause::Disconnected { stage: Stage::Ehlo, error: Some(_) }
+    )
+}
+
+/// True if DATA was answered by the request for the text, after which nothing else can be asked.
 pub(super) fn asks_for_text(exchange: &Exchange) -> bool {
     exchange.stage == Stage::Data
         && exchange

@@ -7,7 +7,7 @@ use super::{Answer, Diagnosis, View, seen, sentence};
 use crate::{
     catalogue::{self, Group, TestId, TestRole},
     check::{
-        Outcome, Reason, elsewhere,
+        Outcome, Reason, other_domain,
         verdict::{TestJudgement, Weight},
     },
     event::Path,
@@ -165,7 +165,7 @@ fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
     let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { stage: Stage::Rcpt, .. } = plain.outcome else { return None };
     let is_taken = |judged: &&TestJudgement| super::answer(judged) == Answer::Yes;
-    let controls = elsewhere::FOREIGN
+    let controls = other_domain::FOREIGN
         .into_iter()
         .filter_map(|role| view.test(role));
     let taken = controls.into_iter().find(is_taken)?;

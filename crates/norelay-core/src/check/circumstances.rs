@@ -1,0 +1,135 @@
+//! What a rule sees beside the test itself: the path, and what the controls on the path show.
+//!
+//! Rules:
+//! - Everything here is read from the outcomes of a path, before any test has a weight.
+//! - A control is evidence about the server: whether it accepts any local part, and whether it
+//!   accepts mail from us at all.
+
+use super::{
+    footer,
+    judgement::TestJudgement,
+    late,
+    outcome::Outcome,
+    reason::{self, Reason},
+};
+use crate::{
+    catalogue::{Group, RelayTest, Strength, TestRole},
+    report::{PathView, Report},
+    smtp::{Reply, Stage},
+};
+
+/// What is known of a path when its tests are weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances<'a> {
+    /// The path.
+    pub(super) path: PathView<'a>,
+    /// What its controls show.
+    pub(super) controls: Controls<'a>,
+    /// True if the server accepts every recipient and refuses every message as relaying.
+    pub(super) refuses_every_message: bool,
+}
+
+/// What the controls of a path show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Controls<'a> {
+    /// True if a made-up user is accepted: the server accepts any local part.
+    pub(super) accept_any_local_part: bool,
+    /// True if postmaster of the hosted domain is accepted: not everything from us is refused.
+    pub(super) accept_postmaster: bool,
+    /// True if the probe domain is the user's own, so that it accepts mail.
+    pub(super) probe_domain_exists: bool,
+    /// The replies that refuse or defer a made-up user, at the hosted domain and at the host.
+    pub(super) unknown_users: [Option<&'a Reply>; 2],
+    /// The replies that refuse or defer a made-up user anywhere in the run: some paths are asked
+    /// less than others.
+    unknown_users_anywhere: &'a [Reply],
+    /// The reply that refuses or defers the plain test.
+    plain: Option<&'a Reply>,
+}
+
+impl<'a> Circumstances<'a> {
+    /// Reads what the outcomes of a path show. `unknown_users` are the replies that refuse made-up
+    /// users anywhere in the run.
+    pub(super) fn of(
+        path: PathView<'a>,
+        tests: &'a [TestJudgement],
+        controls: &'a [TestJudgement],
+        unknown_users: &'a [Reply],
+    ) -> Self {
+        let plain = tests.iter().find(|judged| judged.test.is(TestRole::Plain));
+        let plain = plain.and_then(|judged| footer::refusal(&judged.outcome));
+        let shown = Controls::shown_by(path.report, controls, unknown_users);
+        Self {
+            path,
+            controls: Controls { plain, ..shown },
+            refuses_every_message: late::refuses_every_message(path, tests),
+        }
+    }
+
+    /// Returns where, why and in which words a test was refused, if the refusal may be a denial.
+    ///
+    /// A refusal of postmaster at our domain is none if it differs from the refusal of the plain
+    /// test. Then the relay check was passed, and a later check refused the recipient, such as one
+    /// that asks our host whether it has a postmaster.
+    pub(super) fn denial_of(self, judged: &TestJudgement) -> Option<(Stage, Reason, &Reply)> {
+        let (stage, reason, reply) = judged.outcome.refusal()?;
+        let is_denial = !judged.test.is_for_postmaster()
+            || self.controls.plain_is_refused_alike(stage, reason, reply);
+        is_denial.then_some((stage, reason, reply))
+    }
+}
+
+impl<'a> Controls<'a> {
+    fn shown_by(report: &Report, controls: &'a [TestJudgement], anywhere: &'a [Reply]) -> Self {
+        let outcome = |role| Some(&controls.iter().find(|judged| judged.test.is(role))?.outcome);
+        let accepts = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
+        Self {
+            accept_any_local_part: footer::UNKNOWN_USERS.into_iter().any(accepts),
+            accept_postmaster: accepts(TestRole::Postmaster),
+            probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
+            unknown_users: footer::UNKNOWN_USERS
+                .map(|role| outcome(role).and_then(footer::refusal)),
+            unknown_users_anywhere: anywhere,
+            plain: None,
+        }
+    }
+
+    /// True if everybody but postmaster is refused in these words: a made-up user is, and so is the
+    /// plain test where this test has an odder recipient. Such a refusal is about the client,
+    /// unless the reply speaks of the recipient.
+    pub(super) fn refuse_everybody_alike(&self, test: &RelayTest, reply: &Reply) -> bool {
+        let is_same = |other: &Reply| reason::is_same(other, reply);
+        self.unknown_users_anywhere.iter().any(is_same)
+            && (test.strength == Strength::Strong || self.plain.is_some_and(is_same))
+            && !reason::is_about_recipient(reply)
+    }
+
+    /// True if the refusal says that relaying is denied, or is the one that the plain test got.
+    fn plain_is_refused_alike(&self, stage: Stage, reason: Reason, reply: &Reply) -> bool {
+        let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired);
+        let is_as_plain =
+            |plain| reason::is_same(plain, reply) || Reason::of(stage, plain) == reason;
+        is_denial || stage != Stage::Rcpt || self.plain.is_some_and(is_as_plain)
+    }
+}
+
+/// True if a refusal at this stage is about the sender, the recipient or the message, and not about
+/// the connection.
+pub(super) fn is_about_envelope(stage: Stage) -> bool {
+    !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls)
+}
+
+/// True if the sender was accepted before this stage.
+pub(super) fn is_at_recipient(stage: Stage) -> bool {
+    matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData)
+}
+
+/// True if the server may wait for later: the same client could be served another time.
+pub(super) fn may_pass_later(reason: Reason) -> bool {
+    matches!(reason, Reason::Greylisted | Reason::RateLimited)
+}
+
+/// True if the form of the recipient, or what was said before it, is what the test is about.
+pub(super) fn has_odd_recipient(test: &RelayTest) -> bool {
+    !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path)
+}

@@ -1,0 +1,100 @@
+//! The walk from a report to its judgement: each test gets its outcome, then its weight; the
+//! weights give the verdict of a path, and the worst path decides.
+
+use super::{
+    arrival,
+    circumstances::Circumstances,
+    footer,
+    judgement::{Judgement, PathJudgement, TestJudgement, Weight},
+    outcome::Outcome,
+    summary, verdict, weigh,
+};
+use crate::{
+    catalogue::RelayTest,
+    report::{Dialogue, PathView, Report},
+    smtp::{Reply, Stage},
+};
+
+/// Judges the facts of a run.
+#[must_use]
+pub fn judge(report: &Report) -> Judgement {
+    let unknown_users = footer::refusals_of_nobody(report);
+    let paths: Vec<_> = report
+        .paths()
+        .map(|path| judge_path(path, &unknown_users))
+        .collect();
+    let verdict = verdict::worst(&paths);
+    let summary = summary::summarise(report, verdict, &paths);
+    Judgement { verdict, summary, paths }
+}
+
+fn judge_path(path: PathView<'_>, unknown_users: &[Reply]) -> PathJudgement {
+    let (mut tests, mut controls) = outcomes(path, unknown_users);
+    // Rules compare a test with the others, so all are weighed before the first gets its weight.
+    let circumstances = Circumstances::of(path, &tests, &controls, unknown_users);
+    let weights: Vec<_> = tests
+        .iter()
+        .chain(&controls)
+        .map(|judged| weigh::weigh(circumstances, judged))
+        .collect();
+    for (judged, weight) in tests.iter_mut().chain(&mut controls).zip(weights) {
+        (judged.weight, judged.rule) = weight;
+    }
+    // A control counts for the verdict only where a rule answered.
+    let counted: Vec<_> = tests
+        .iter()
+        .chain(controls.iter().filter(|control| control.rule.is_some()))
+        .collect();
+    let verdict = verdict::verdict_of(path, &counted);
+    let why = verdict::reasons_why(path, verdict, &counted);
+    PathJudgement { verdict, why, tests, controls }
+}
+
+/// Returns what became of the path's scored tests and of its controls, each in display order. No
+/// test has a weight yet.
+pub(super) fn outcomes(
+    path: PathView<'_>,
+    unknown_users: &[Reply],
+) -> (Vec<TestJudgement>, Vec<TestJudgement>) {
+    let (mut tests, mut controls) = (Vec::new(), Vec::new());
+    for test in path.facts.tests.iter().filter_map(|id| id.test()) {
+        let mut judged = outcome_of(path, test);
+        judged.outcome = footer::read_without(judged.outcome, unknown_users);
+        if test.is_scored() { tests.push(judged) } else { controls.push(judged) }
+    }
+    tests.sort_by_key(|judged| judged.test.number);
+    controls.sort_by_key(|judged| judged.test.number);
+    (tests, controls)
+}
+
+fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
+    let mut outcome = unasked(path, test);
+    let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
+    for (number, dialogue) in path.dialogues_of(test.id) {
+        // A dialogue without an end, in a log that goes on, is still under way.
+        outcome = outcome.then(Outcome::of(dialogue, test.id));
+        has_sent |= has_sent_text(dialogue);
+        elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
+        dialogues.push(number);
+    }
+    if let Some(relayed) = has_sent.then(|| arrival::proof(path, test)).flatten() {
+        outcome = outcome.then(relayed);
+    }
+    TestJudgement { test, outcome, weight: Weight::Unknown, rule: None, dialogues, elapsed_ms }
+}
+
+/// Returns what is known of a test without a dialogue.
+fn unasked(path: PathView<'_>, test: &RelayTest) -> Outcome {
+    match (path.facts.not_run.get(&test.id), &path.facts.given_up) {
+        (Some(why), _) => Outcome::NotRun { why: why.clone() },
+        (None, Some(cause)) => Outcome::Interrupted { cause: cause.clone() },
+        (None, None) => Outcome::NotRun { why: "its turn did not come".to_owned() },
+    }
+}
+
+fn has_sent_text(dialogue: &Dialogue) -> bool {
+    dialogue
+        .exchanges
+        .iter()
+        .any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some())
+}

@@ -1,0 +1,82 @@
+//! A recipient that reads as a local part, on a server that accepts any local part: the message was
+//! delivered, and has not come in all the time that the run waited.
+//!
+//! Source: a control asks the same server for a made-up user. RFC 5321 section 2.3.11: only the
+//! server that an address belongs to may interpret its local part.
+
+use crate::{
+    catalogue::Strength,
+    check::{
+        arrival::receipts_of,
+        circumstances::Circumstances,
+        judgement::{TestJudgement, Weight},
+        outcome::Outcome,
+    },
+    report::PathView,
+};
+
+/// Answers for accepted tests whose recipient the server may have taken for one of its own.
+pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
+    let is_explained = matches!(judged.outcome, Outcome::Accepted { .. })
+        && judged.test.strength == Strength::Weak
+        && on.controls.accept_any_local_part;
+    (is_explained && was_waited_for(on.path) && was_sent(on.path, judged) && !has_come(on, judged))
+        .then_some(Weight::LocalDelivery)
+}
+
+/// True if a receiver waited for messages until the run ended by itself.
+fn was_waited_for(path: PathView<'_>) -> bool {
+    let report = path.report;
+    let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
+    receiving && report.finished.is_some() && !report.stopped
+}
+
+/// True if the server accepted a message for the test.
+fn was_sent(path: PathView<'_>, judged: &TestJudgement) -> bool {
+    let test = judged.test.id;
+    path.dialogues_of(test).any(|(_, dialogue)| {
+        dialogue.proof
+            && dialogue.has_delivered()
+            && matches!(Outcome::of(dialogue, test), Outcome::Accepted { .. })
+    })
+}
+
+fn has_come(on: Circumstances<'_>, judged: &TestJudgement) -> bool {
+    receipts_of(on.path, judged.test).next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        check::weigh::rules::rows::{story::Story, told},
+        smtp::{Security, Stage},
+    };
+
+    #[test]
+    fn the_server_accepts_any_local_part_and_nothing_came() {
+        for (test, unknown_user, receiving, delivered, expected) in [
+            ("percent-host", "250 ok", true, true, Some(Weight::LocalDelivery)),
+            ("percent-host", "550 no such user", true, true, None),
+            ("percent-host", "250 ok", false, true, None),
+            ("percent-host", "250 ok", true, false, None),
+            ("foreign-to-foreign", "250 ok", true, true, None),
+        ] {
+            let mut story = Story::begin(receiving);
+            let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx"]);
+            story.asked(path, test, "250 ok");
+            story.asked(path, "ctl-local-nx", unknown_user);
+            let message = [
+                (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 ok"),
+                (Stage::Rcpt, "RCPT TO:<u@probe.example>", "250 ok"),
+                (Stage::Data, "DATA", "354 go"),
+                (Stage::EndOfData, "Subject: x", "250 queued"),
+            ];
+            if delivered {
+                story.dialogue(path, test, true, &message);
+            }
+            let weight = told(weigh, story, path, test);
+            assert_eq!(weight, expected, "{test} {unknown_user} {receiving} {delivered}");
+        }
+    }
+}
