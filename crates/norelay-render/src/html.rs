@@ -10,7 +10,7 @@ use data_encoding::BASE64;
 use norelay_core::{
     assess::Assessment,
     catalogue::TestId,
-    check::{Finding, Hops, Level, PathJudgement, Verdict, Weight},
+    check::{Finding, Hops, Level, PathJudgement, Verdict, WeighingRule, Weight},
     diagnosis::{Diagnosis, Technique},
     octets::harmless,
     path::PathId,
@@ -92,6 +92,7 @@ struct TestView {
     weight: &'static str,
     class: &'static str,
     line: String,
+    rule: Option<&'static WeighingRule>,
     open: bool,
     proof: Option<ProofView>,
     transcripts: Vec<TranscriptView>,
@@ -269,6 +270,7 @@ fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
         } else {
             row.detail()
         },
+        rule: row.judged.rule,
         open: row.judged.weight == Weight::Proof && !row.is_control(),
         proof: proof_view(row),
         transcripts: (1..)

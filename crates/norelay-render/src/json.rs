@@ -132,6 +132,8 @@ struct TestDocument<'a> {
     outcome: &'static str,
     /// Nothing for a control: it weighs nothing.
     weight: Option<Weight>,
+    /// The name of the rule that decided the weight; nothing where no rule answered.
+    rule: Option<&'static str>,
     stage: Option<Stage>,
     reason: Option<Reason>,
     reply: Option<ReplyDocument>,
@@ -280,6 +282,7 @@ impl<'a> TestDocument<'a> {
             title: judged.test.title(),
             outcome: judged.outcome.word(),
             weight: judged.test.is_scored().then_some(judged.weight),
+            rule: judged.rule.map(|rule| rule.name),
             stage: stage_of(&judged.outcome),
             reason: reason_of(&judged.outcome),
             reply: reply_of(&judged.outcome).map(ReplyDocument::of),

@@ -4,7 +4,7 @@ use norelay_core::{
     catalogue::RelayTest,
     check::{
         Outcome, Reason,
-        verdict::{PathJudgement, TestJudgement, Weight},
+        verdict::{PathJudgement, TestJudgement, WeighingRule, Weight},
     },
     octets::harmless,
     path::PathId,
@@ -66,6 +66,8 @@ pub struct PathAnswer {
     pub reply: String,
     /// What that means.
     pub because: String,
+    /// The rule that decided its weight.
+    pub rule: Option<&'static WeighingRule>,
     /// How long it took.
     pub took: String,
     /// What came back.
@@ -178,17 +180,17 @@ fn answer(
         () => (mark::PENDING, "No answer yet"),
     };
     let is_open_ended = is_asking && !judged.outcome.is_answered();
+    // Nothing is said of a test that may still be asked.
+    let is_asked = !dialogues.is_empty() || is_done(seen, judged);
+    let is_known = is_asked && !is_open_ended;
     PathAnswer {
         path: path.id,
         name: path_name(path.way()),
         mark,
         words,
         reply: if is_open_ended { String::new() } else { reply_line(&judged.outcome) },
-        because: if is_open_ended || (dialogues.is_empty() && !is_done(seen, judged)) {
-            String::new()
-        } else {
-            because(judged, is_control)
-        },
+        because: if is_known { because(judged, is_control) } else { String::new() },
+        rule: judged.rule.filter(|_| is_known),
         took: if judged.elapsed_ms > 0 { time::length(judged.elapsed_ms) } else { String::new() },
         proof: proof_of(path, judged),
         talks: dialogues
