@@ -164,6 +164,8 @@ kinds! {
                            longer --wait, more slowly (--slow), or from an address that the limit \
                            spares.";
     "path_unreachable" Notice "Nothing spoke SMTP here: {0}.";
+    "address_refused" Notice "{0} was not tested: it is {1}, and this service does not connect to \
+                              such addresses.";
     "retested" Notice "Only what failed in {0} was asked again: {1}. What was refused then was \
                        not asked.";
     "run_stopped" Notice "The run was stopped before its end: what was not asked is not known.";
