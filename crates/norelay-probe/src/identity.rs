@@ -52,7 +52,7 @@ pub fn host_name() -> Option<String> {
     name.contains('.').then_some(name)
 }
 
-/// The mail domain of a host: the first of [`candidates`] that accepts mail.
+/// The mail domain of a host: the first of its candidates that accepts mail.
 pub async fn domain_of(host: &str, resolver: &Resolver) -> Option<String> {
     for domain in candidates(host) {
         if resolver.takes_mail(domain).await {

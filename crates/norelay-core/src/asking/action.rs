@@ -23,7 +23,7 @@ pub enum Do {
     Record(Box<Event>),
     /// Open a connection, and have this dialogue on it.
     Open(Box<PlannedDialogue>),
-    /// See whether a port accepts connections, and tell [`Asking::knocked`].
+    /// See whether a port accepts connections, and tell [`Asking::knocked`](super::Asking::knocked).
     Knock(Endpoint),
     /// Nothing, until this time (since the start of the run) comes, a connection has been greeted
     /// or has ended, or a message has arrived.
