@@ -397,8 +397,10 @@ fn bounded(scenario: &Scenario, inner: &Command) -> Command {
     // What stands in for norelay to measure it takes its time.
     let limit =
         std::env::var("CONFORMANCE_TIME_LIMIT").unwrap_or_else(|_| scenario.time_limit.to_string());
+    // Without --foreground, `timeout` hands a signal on twice, to the program and to its group, and a
+    // second interrupt ends norelay at once.
     command
-        .args(["--signal=KILL", &limit])
+        .args(["--foreground", "--signal=KILL", &limit])
         .arg(inner.get_program())
         .args(inner.get_args());
     command
