@@ -160,7 +160,8 @@ impl Connections {
 
     fn gives_way(&self, report: &Report, dialogue: u32) -> Option<Instead> {
         let live = self.live.get(&dialogue).filter(|live| live.yields)?;
-        evidence::is_asked_by_others(report, dialogue, live.path, &live.tests)
+        let is_open = |number: u32| self.live.contains_key(&number);
+        evidence::is_asked_by_others(report, dialogue, live.path, &live.tests, is_open)
             .then(Instead::default)
     }
 
@@ -226,5 +227,56 @@ impl Connections {
                 habits.orderly.after_rejection = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        catalogue::{TestRole, by_role},
+        event::{Event, Path, Record},
+        smtp::Security,
+    };
+
+    /// The report of a path with a shared connection for the plain test that never ended.
+    fn stopped() -> Report {
+        let plain = by_role(TestRole::Plain).id.to_string();
+        let shared = vec![plain.clone(), by_role(TestRole::Postmaster).id.to_string()];
+        let way = Path {
+            host: None,
+            address: [192, 0, 2, 7].into(),
+            port: 25,
+            security: Security::Plain,
+        };
+        let path = PathId::FIRST;
+        let events = [
+            Event::PathAdded { path, way, tests: shared.clone() },
+            Event::Opened { dialogue: 1, path, tests: vec![plain], proof: false, attempt: 0 },
+            Event::Shared { dialogue: 1, after_ms: 1, tests: shared },
+        ];
+        let records = events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event));
+        Report::of(&records)
+    }
+
+    #[test]
+    fn a_connection_gives_way_to_open_ones_alone() {
+        let (report, mut connections) = (stopped(), Connections::default());
+        let round = connections.new_round();
+        let entry = NewConnection {
+            round,
+            path: PathId::FIRST,
+            tests: vec![by_role(TestRole::Plain)],
+            attempt: 0,
+            further: None,
+            yields: true,
+        };
+        let dialogue = connections.open(&report, entry);
+        assert_eq!(dialogue, 2, "numbers go on behind those of the log");
+        let greeting = Reply { code: 220, lines: vec!["mx.target.example ESMTP Exim".into()] };
+        let instead = connections.greeted(&report, dialogue, &greeting);
+        assert!(instead.is_none(), "the other connection ended with the run: {instead:?}");
     }
 }

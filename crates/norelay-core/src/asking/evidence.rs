@@ -208,21 +208,24 @@ pub(super) fn wanting_tls(report: &Report, judgement: &verdict::Judgement, way: 
     numbers
 }
 
-/// True if another shared connection of the same path asks all these tests, or has answered them.
+/// True if another shared connection of the same path asks all these tests, or has answered them. A
+/// dialogue without an end asks only if the connection `is_open`: the log of a run that was stopped
+/// has dialogues that never ended.
 pub(super) fn is_asked_by_others(
     report: &Report,
     dialogue: u32,
     path: PathId,
     tests: &[&RelayTest],
+    is_open: impl Fn(u32) -> bool,
 ) -> bool {
-    let asks = |other: &Dialogue, test: &RelayTest| {
-        other.is_for(test.id) && (other.end.is_none() || Outcome::of(other, test.id).is_answered())
-    };
     report.dialogues.iter().any(|(number, other)| {
         *number != dialogue
             && other.path == path
             && other.is_shared()
-            && tests.iter().all(|test| asks(other, test))
+            && tests.iter().all(|test| {
+                other.is_for(test.id)
+                    && (is_open(*number) || Outcome::of(other, test.id).is_answered())
+            })
     })
 }
 
