@@ -36,6 +36,8 @@ pub trait Oversight: Send + Sync {
     fn greeting_limit(&self, dialogue: u32) -> Option<Duration>;
     /// The greeting has come: returns what is said in the place of the dialogue's own steps.
     fn greeted(&self, dialogue: u32, greeting: &Reply) -> Option<Instead>;
+    /// What the greeting has changed is recorded.
+    fn introduced(&self, dialogue: u32);
     /// After which answers the dialogue need not wait for the reply to QUIT.
     fn orderly(&self, dialogue: u32) -> Orderly;
     /// The dialogue waits for nothing but the reply to QUIT.
@@ -55,6 +57,8 @@ impl Oversight for Alone {
     fn greeted(&self, _: u32, _: &Reply) -> Option<Instead> {
         None
     }
+
+    fn introduced(&self, _: u32) {}
 
     fn orderly(&self, _: u32) -> Orderly {
         Orderly::default()
@@ -202,6 +206,7 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
             self.transaction.steps = instead.steps;
             self.step_tests = instead.step_tests;
         }
+        self.oversight.introduced(dialogue);
     }
 
     /// Records what the connection is for now.

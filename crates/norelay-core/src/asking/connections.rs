@@ -137,7 +137,6 @@ impl Connections {
             .get_mut(&dialogue)
             .filter(|_| greeting.code == 220)?;
         live.is_greeted = true;
-        self.habits.entry(live.round).or_default().greeted += 1;
         let further = live
             .further
             .take()
@@ -148,6 +147,13 @@ impl Connections {
         match further {
             Some(further) => Some(Instead::from(further)),
             None => self.gives_way(report, dialogue),
+        }
+    }
+
+    /// What the greeting has changed is recorded: from now on the greeted connection counts.
+    pub fn introduced(&mut self, dialogue: u32) {
+        if let Some(live) = self.live.get(&dialogue).filter(|live| live.is_greeted) {
+            self.habits.entry(live.round).or_default().greeted += 1;
         }
     }
 

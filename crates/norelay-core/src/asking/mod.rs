@@ -161,6 +161,12 @@ impl Asking {
         self.desk.connections.greeted(report, dialogue, greeting)
     }
 
+    /// The greeting, and what it has changed, is recorded. The other tests of the path may begin only
+    /// then: the report must know which of them the greeted connection asks.
+    pub fn introduced(&mut self, dialogue: u32) {
+        self.desk.connections.introduced(dialogue);
+    }
+
     /// After which answers the server is known to say nothing more: the dialogue need not wait for
     /// the reply to QUIT then.
     #[must_use]

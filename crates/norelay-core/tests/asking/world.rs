@@ -399,6 +399,9 @@ impl World<'_> {
                 {
                     self.share(number, instead);
                 }
+                if stage == Stage::Greeting {
+                    self.asking.introduced(number);
+                }
             }
             SessionEvent::Secure | SessionEvent::Ended(_) => {}
         }

@@ -192,9 +192,12 @@ impl<N: Network> Oversight for LiveRun<N> {
     }
 
     fn greeted(&self, dialogue: u32, greeting: &Reply) -> Option<Instead> {
-        let instead = self.ask(|asking, report| asking.greeted(report, dialogue, greeting));
+        self.ask(|asking, report| asking.greeted(report, dialogue, greeting))
+    }
+
+    fn introduced(&self, dialogue: u32) {
+        self.asking().introduced(dialogue);
         self.wake();
-        instead
     }
 
     fn orderly(&self, dialogue: u32) -> Orderly {
