@@ -332,7 +332,7 @@ fn last_end(session: &mut Session) -> End {
 }
 
 /// Why there is no planned.
-pub fn connect_failure(error: &std::io::Error) -> Cause {
+fn connect_failure(error: &std::io::Error) -> Cause {
     let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
     Cause::ConnectFailed { refused, error: words(error) }
 }

@@ -161,7 +161,7 @@ impl Pass {
             match self.scheduler.next(turn.now.elapsed) {
                 Action::Finish => return PartStatus::Over,
                 Action::Start(start) => self.begin(turn, memory, start),
-                Action::Wait { until, why, .. } => {
+                Action::Wait { until, why } => {
                     turn.announce(&mut self.announced, memory.round.path, until, why);
                     return PartStatus::Waits;
                 }
@@ -383,7 +383,7 @@ fn instead(
     further: &[Asked],
 ) -> Option<[Further; 2]> {
     let joined = |most_irregular| {
-        let more = bearable(turn, round, further, most_irregular);
+        let more = with_few_syntax_errors(turn, round, further, most_irregular);
         let asked: Vec<_> = made.iter().cloned().chain(more).collect();
         let tests: Vec<_> = asked.iter().map(|(test, _)| *test).collect();
         let (transaction, step_tests) = sharing::join(asked)?;
@@ -398,7 +398,7 @@ fn instead(
 
 /// What is said for those tests whose words are all known, with at most so many syntax errors (by
 /// Exim's rules).
-pub(super) fn bearable(
+pub(super) fn with_few_syntax_errors(
     turn: &AskingTurn<'_>,
     round: &Round,
     asked: &[Asked],

@@ -120,7 +120,7 @@ impl OutgoingMessage {
                         turns.0.push_back(number);
                         self.state = MessageState::AwaitsTurn { attempt: start.attempt };
                     }
-                    Action::Wait { until, why, .. } => {
+                    Action::Wait { until, why } => {
                         turn.announce(&mut self.announced, self.round.path, until, why);
                         return PartStatus::Waits;
                     }

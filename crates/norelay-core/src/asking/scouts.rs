@@ -192,8 +192,9 @@ impl PathAsking {
         let mut numbers = Vec::new();
         for dealt in further {
             let asked = self.memory.with_senders(dealt.iter().copied());
-            let borne = batch::bearable(turn, &self.memory.round, &asked, MAX_IRREGULAR);
-            numbers.extend(borne.iter().map(|(test, _)| test.number));
+            let made =
+                batch::with_few_syntax_errors(turn, &self.memory.round, &asked, MAX_IRREGULAR);
+            numbers.extend(made.iter().map(|(test, _)| test.number));
         }
         numbers
     }

@@ -71,8 +71,6 @@ pub enum Action {
     Wait {
         /// The time, if there is one.
         until: Option<Duration>,
-        /// The job that waits, where it is one job's own waiting.
-        job: Option<usize>,
         /// Why.
         why: Why,
     },
@@ -169,19 +167,19 @@ impl Scheduler {
         let Some(earliest) = self.queue.earliest() else {
             return match self.queue.running() {
                 0 => Action::Finish,
-                _ => Action::Wait { until: None, job: None, why: Why::Window },
+                _ => Action::Wait { until: None, why: Why::Window },
             };
         };
         if self.is_full(now) {
             let until = self.queue.settling(now).min();
-            return Action::Wait { until, job: None, why: Why::Window };
+            return Action::Wait { until, why: Why::Window };
         }
         let quiet_until = self.pauses.quiet_until();
         if now < quiet_until {
-            return Action::Wait { until: Some(quiet_until), job: None, why: Why::Dropped };
+            return Action::Wait { until: Some(quiet_until), why: Why::Dropped };
         }
         if let Some(until) = self.queue.spaced(now) {
-            return Action::Wait { until: Some(until), job: None, why: Why::Window };
+            return Action::Wait { until: Some(until), why: Why::Window };
         }
         match self.queue.ready(now) {
             Some(job) => self.start(job, now),
@@ -201,7 +199,7 @@ impl Scheduler {
         let job = self.queue.ready(earliest);
         let is_greylisted = job.is_some_and(|job| self.queue.job(job).is_greylisted);
         let why = if is_greylisted { Why::Greylisted } else { Why::Dropped };
-        Action::Wait { until: Some(earliest), job, why }
+        Action::Wait { until: Some(earliest), why }
     }
 
     fn start(&mut self, index: usize, now: Duration) -> Action {
