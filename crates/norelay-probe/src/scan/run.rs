@@ -49,26 +49,23 @@ pub struct Identities {
 
 /// Runs until everything is asked and has come back, or `stop` becomes true.
 pub async fn begin<N: Network>(mut scan: Scan<N>, recorder: Recorder, agenda: Agenda) -> Report {
-    let addresses = recorder.look(|report| addresses(&agenda, report));
-    let means = scan.means(addresses.into_iter());
     let introduction = match agenda {
         Agenda::New(_) => std::mem::take(&mut scan.request.introduction),
         Agenda::Resumed | Agenda::Again(..) => Vec::new(),
     };
+    let mut asking = recorder.look(|report| {
+        let means = scan.means(addresses(&agenda, report).into_iter());
+        Asking::new(scan.request.clone(), means, agenda, report)
+    });
     let Scan { request, client_identity, network, receipts, mut stop, .. } = scan;
     let identities = Identities {
         given: client_identity,
-        name: request
-            .helo
-            .clone()
-            .unwrap_or_else(|| request.domain.clone()),
+        name: request.helo.unwrap_or(request.domain),
         own: OnceLock::new(),
     };
-    let id = request.run;
-    let mut asking = recorder.look(|report| Asking::new(request, means, agenda, report));
     record_opening(&recorder, asking.opening(), &introduction);
     let run = Arc::new(LiveRun {
-        id,
+        id: request.run,
         network,
         recorder,
         identities,
@@ -76,15 +73,17 @@ pub async fn begin<N: Network>(mut scan: Scan<N>, recorder: Recorder, agenda: Ag
         started: Instant::now(),
         woken: Notify::new(),
     });
-    let mut tasks = JoinSet::new();
+    let (mut dialogues, mut receiving) = (JoinSet::new(), JoinSet::new());
     if let Some(receipts) = receipts {
-        tasks.spawn(receipts::record(run.clone(), receipts));
+        receiving.spawn(receipts::record(run.clone(), receipts));
     }
     let stopped = tokio::select! {
-        () = go(&run) => false,
+        () = go(&run, &mut dialogues) => false,
         _ = stop.wait_for(|stop| *stop) => true,
     };
-    tasks.shutdown().await;
+    // A task that still runs on another thread could record something behind the run's last event.
+    dialogues.shutdown().await;
+    receiving.shutdown().await;
     run.recorder.record(Event::RunFinished { stopped });
     run.recorder.look(Report::clone)
 }
@@ -118,17 +117,16 @@ fn record_opening(recorder: &Recorder, events: Vec<Event>, introduction: &[Recor
     recorder.adopt(introduction);
 }
 
-/// Does what the asking says until nothing is left.
-async fn go<N: Network>(run: &Arc<LiveRun<N>>) {
-    let mut running = JoinSet::new();
+/// Does what the asking says until nothing is left; each connection is a task of `dialogues`.
+async fn go<N: Network>(run: &Arc<LiveRun<N>>, dialogues: &mut JoinSet<()>) {
     loop {
         match run.next() {
             Do::Record(event) => run.recorder.record(*event),
-            Do::Open(connection) => drop(running.spawn(open(run.clone(), connection))),
-            Do::Knock(endpoint) => drop(running.spawn(knock(run.clone(), endpoint))),
+            Do::Open(connection) => drop(dialogues.spawn(open(run.clone(), connection))),
+            Do::Knock(endpoint) => drop(dialogues.spawn(knock(run.clone(), endpoint))),
             Do::Wait(until) => {
                 tokio::select! {
-                    Some(ended) = running.join_next() => propagate(ended),
+                    Some(ended) = dialogues.join_next() => propagate(ended),
                     () = run.woken.notified() => {}
                     () = sleep_until(run.started, until) => {}
                 }
