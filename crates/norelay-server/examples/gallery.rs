@@ -19,7 +19,7 @@ use norelay_core::{
     token::RunId,
 };
 use norelay_server::{
-    AppState, Config, JobId, Request, State, Store,
+    AppState, JobId, JobState, Settings, Store, TestRequest,
     store::{Lease, NewJob, Origin, Pinned},
 };
 
@@ -43,10 +43,10 @@ async fn main() -> Result<(), Failure> {
         println!("{} http://{listen}/t/{}", name_of(&log), keep(&store, &log).await?);
     }
     println!("home http://{listen}/");
-    let config = Config {
+    let config = Settings {
         listen,
         source: vec!["192.0.2.1".into(), "2001:db8::1".into()],
-        ..Config::default()
+        ..Settings::default()
     };
     let state = AppState {
         config: Arc::new(config),
@@ -96,7 +96,7 @@ async fn keep(store: &Store, log: &str) -> Result<JobId, Failure> {
         id,
         // Logs may share a name; the store does not let jobs share one.
         run: RunId(u64::from_be_bytes(id.0[..8].try_into()?)),
-        request: Request { target: run.target, profile: run.profile, ..Request::default() },
+        request: TestRequest { target: run.target, profile: run.profile, ..TestRequest::default() },
         origin: Origin::Here,
         asker: "net:gallery".to_owned(),
         pinned: Pinned::default(),
@@ -128,7 +128,7 @@ async fn finish(store: &Store, lease: &Lease, records: &[Record]) -> Result<(), 
 async fn end(store: &Store, lease: &Lease, records: &[Record]) -> Result<(), Failure> {
     let verdict = judge(&Report::of(records)).verdict;
     store
-        .finish(lease.job, State::Finished, Some(verdict), Timestamp::now())
+        .finish(lease.job, JobState::Finished, Some(verdict), Timestamp::now())
         .await?;
     Ok(())
 }

@@ -17,10 +17,10 @@ pub mod service;
 pub mod store;
 
 pub use crate::{
-    config::Config,
+    config::Settings,
     http::{router, state::AppState},
     rules::{client::Client, refusal::Refusal},
     run::{Runs, Started},
     service::serve,
-    store::{Job, JobId, Request, State, Store, StoreError, Stored},
+    store::{Job, JobId, JobState, Store, StoreError, Stored, TestRequest},
 };

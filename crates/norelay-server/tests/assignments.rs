@@ -8,16 +8,16 @@ mod support;
 use norelay_core::smtp::Security::{self, Plain, StartTls, Tls};
 use norelay_probe::scan;
 use norelay_server::{
-    Config,
-    config::{Receiver, Test},
+    Settings,
+    config::{ReceiverSettings, TestSettings},
 };
 use serde_json::json;
 use site::Site;
 
 const USER: &str = "192.0.2.1";
 
-fn private() -> Config {
-    Config { hosts: vec!["norelay.example".to_owned()], ..Config::default() }
+fn private() -> Settings {
+    Settings { hosts: vec!["norelay.example".to_owned()], ..Settings::default() }
 }
 
 async fn asked(site: &Site, number: usize) -> scan::Request {
@@ -138,16 +138,16 @@ async fn a_path_alone_is_tested_as_the_part_of_the_target_that_it_is() {
 #[tokio::test]
 async fn what_the_settings_say_about_us_is_handed_on() {
     let text = |text: &str| text.parse().expect("an address");
-    let config = Config {
-        test: Test {
+    let config = Settings {
+        test: TestSettings {
             domain: Some("probe.example".to_owned()),
             seen_as_expected: Some(text("198.51.100.9")),
-            ..Test::default()
+            ..TestSettings::default()
         },
-        receiver: Receiver {
+        receiver: ReceiverSettings {
             listen: vec!["10.0.0.1:25".parse().expect("an address")],
             addresses: vec![text("198.51.100.25"), text("2001:db8::25")],
-            ..Receiver::default()
+            ..ReceiverSettings::default()
         },
         ..private()
     };

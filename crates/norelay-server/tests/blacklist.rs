@@ -10,8 +10,8 @@ use dns::{Unbound, Zone};
 use jiff::Timestamp;
 use norelay_core::check::Verdict;
 use norelay_server::{
-    Config, JobId, State,
-    config::{Limits, Test},
+    JobId, JobState, Settings,
+    config::{LimitSettings, TestSettings},
 };
 use serde_json::json;
 use site::{Answer, Site, public};
@@ -36,10 +36,10 @@ const ZONES: [Zone<'static>; 4] = [
     Zone::NothingElse,
 ];
 
-fn config(server: &Unbound, config: Config) -> Config {
-    Config {
+fn config(server: &Unbound, config: Settings) -> Settings {
+    Settings {
         hosts: vec!["norelay.example".to_owned()],
-        test: Test { resolver: Some(server.address), ..Test::default() },
+        test: TestSettings { resolver: Some(server.address), ..TestSettings::default() },
         ..config
     }
 }
@@ -62,7 +62,7 @@ fn assert_order(page: &str, parts: &[&str]) {
 #[tokio::test]
 async fn listings_come_first_then_what_is_unknown_and_why_then_the_rest() {
     let server = Unbound::start(&ZONES);
-    let site = Site::new(config(&server, Config::default())).await;
+    let site = Site::new(config(&server, Settings::default())).await;
     let form = site
         .ask(USER, "GET", "/blacklist?target=8.8.4.25", &[], "")
         .await;
@@ -106,7 +106,7 @@ async fn listings_come_first_then_what_is_unknown_and_why_then_the_rest() {
 #[tokio::test]
 async fn the_way_off_is_shown_when_a_test_of_that_server_says_closed_and_only_then() {
     let server = Unbound::start(&ZONES);
-    let site = Site::new(config(&server, Config::default())).await;
+    let site = Site::new(config(&server, Settings::default())).await;
     let listed = "https://check.spamhaus.org";
     for (request, verdict, expected) in [
         (json!({"target": "8.8.4.25"}), Verdict::OpenRelay, "First close the relay: it is open"),
@@ -136,7 +136,7 @@ async fn the_way_off_is_shown_when_a_test_of_that_server_says_closed_and_only_th
         site.is_over(&id.to_string()).await;
         site.state
             .store
-            .finish(id, State::Finished, Some(verdict), Timestamp::now())
+            .finish(id, JobState::Finished, Some(verdict), Timestamp::now())
             .await
             .expect("the job");
         site.state
@@ -155,7 +155,7 @@ async fn the_way_off_is_shown_when_a_test_of_that_server_says_closed_and_only_th
 #[tokio::test]
 async fn a_domain_stands_for_the_addresses_of_its_servers_too() {
     let server = Unbound::start(&ZONES);
-    let site = Site::new(config(&server, Config::default())).await;
+    let site = Site::new(config(&server, Settings::default())).await;
     site.book
         .host("mail.example.net", &["8.8.4.25", "10.0.0.1"]);
     let answer = look_up(&site, USER, "target=mail.example.net").await;
@@ -166,7 +166,7 @@ async fn a_domain_stands_for_the_addresses_of_its_servers_too() {
 #[tokio::test]
 async fn what_is_no_target_is_said_at_the_field() {
     let server = Unbound::start(&ZONES);
-    let site = Site::new(config(&server, Config::default())).await;
+    let site = Site::new(config(&server, Settings::default())).await;
     for (form, expected) in [
         ("", "Type an address or a domain."),
         ("target=%3Cscript%3E", "neither an address nor a domain"),
@@ -186,8 +186,8 @@ async fn what_is_no_target_is_said_at_the_field() {
 #[tokio::test]
 async fn strangers_have_limits_and_choose_neither_targets_of_ours_nor_the_resolver() {
     let server = Unbound::start(&ZONES);
-    let limits = Limits { asker_hourly: 2, ..Limits::default() };
-    let site = Site::new(config(&server, Config { limits, ..public() })).await;
+    let limits = LimitSettings { asker_hourly: 2, ..LimitSettings::default() };
+    let site = Site::new(config(&server, Settings { limits, ..public() })).await;
     for target in ["127.0.0.1", "192.168.1.1", "169.254.169.254", "::ffff:10.0.0.1", "100.64.0.1"] {
         let answer = look_up(&site, USER, &format!("target={target}")).await;
         assert!([403, 422].contains(&answer.status), "{target}: {answer:?}");
@@ -247,7 +247,7 @@ async fn strangers_have_limits_and_choose_neither_targets_of_ours_nor_the_resolv
 #[tokio::test]
 async fn silent_lists_end_in_time() {
     let server = Unbound::start(&[Zone::Silent("zen.spamhaus.org", &[]), Zone::NothingElse]);
-    let site = Site::new(config(&server, Config::default())).await;
+    let site = Site::new(config(&server, Settings::default())).await;
     let begun = std::time::Instant::now();
     let answer = look_up(&site, USER, "target=8.8.4.25").await;
     assert_eq!(answer.status, 200);

@@ -4,7 +4,7 @@ mod support;
 
 use std::{ffi::OsString, fs};
 
-use norelay_server::config::{Config, KEYS, Kind, Layers, Misconfigured};
+use norelay_server::config::{KEYS, Layers, Misconfigured, SettingKind, Settings};
 use support::Folder;
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
@@ -18,7 +18,7 @@ fn load(
     file: &str,
     variables: &[(&str, &str)],
     flags: &[(&str, &str)],
-) -> Result<Config, Misconfigured> {
+) -> Result<Settings, Misconfigured> {
     let folder = Folder::new("config");
     let path = folder.path().join("norelay.toml");
     fs::write(&path, file).expect("the folder is ours");
@@ -57,7 +57,7 @@ fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
 fn every_key_is_a_setting_and_has_its_kind() {
     for key in KEYS {
         let values: &[&str] = match key.kind {
-            Kind::Text => &[
+            SettingKind::Text => &[
                 "127.0.0.1:25",
                 "192.0.2.7",
                 "example.net",
@@ -67,15 +67,15 @@ fn every_key_is_a_setting_and_has_its_kind() {
                 "postgres://a/b",
                 "/nowhere",
             ],
-            Kind::Number => &["7"],
-            Kind::Flag => &["false"],
-            Kind::Texts => &[
+            SettingKind::Number => &["7"],
+            SettingKind::Flag => &["false"],
+            SettingKind::Texts => &[
                 "127.0.0.1:0",
                 "192.0.2.0/24, 2001:db8::/32",
                 "192.0.2.7, 2001:db8::7",
                 "a.example",
             ],
-            Kind::Numbers => &["25, 2525"],
+            SettingKind::Numbers => &["25, 2525"],
         };
         let known = |value: &str| match Layers::default()
             .flag(key.name, value)
@@ -203,7 +203,7 @@ fn the_example_file_shows_every_setting() {
         .replace("database-file =", "#database-file =")
         .replace("blacklist-key-file =", "#blacklist-key-file =");
     let config = load(&shown, &[], &[]).expect("every example can be a setting");
-    let defaults = Config::default();
+    let defaults = Settings::default();
     assert_eq!(
         format!("{:?}", config.limits),
         format!("{:?}", defaults.limits),

@@ -8,7 +8,7 @@ mod site;
 
 use axum::http::{Method, StatusCode, header};
 use norelay_core::event::Event;
-use norelay_server::{Config, JobId};
+use norelay_server::{JobId, Settings};
 use site::Site;
 
 const PAGES: [&str; 13] = [
@@ -74,7 +74,7 @@ async fn every_page_is_there_and_nothing_in_it_is_inline_or_from_elsewhere() {
 
 #[tokio::test]
 async fn results_are_not_for_search_engines_or_caches() {
-    let site = Site::new(Config { public: true, ..Config::default() }).await;
+    let site = Site::new(Settings { public: true, ..Settings::default() }).await;
     let id = site.keep("closed", None).await;
     for address in [format!("/t/{id}"), format!("/t/{id}/transcript"), format!("/t/{id}/delete")] {
         let page = site.get(&address).await;
@@ -471,11 +471,11 @@ async fn a_result_has_every_format() {
 
 #[tokio::test]
 async fn probing_is_described_for_machines() {
-    let config = Config {
+    let config = Settings {
         url: Some("https://relay.example.net".to_owned()),
         contact: Some("abuse@example.net".to_owned()),
         public: true,
-        ..Config::default()
+        ..Settings::default()
     };
     let site = Site::new(config).await;
     let text = site.get("/.well-known/probing.txt").await.body;
@@ -491,7 +491,7 @@ async fn probing_is_described_for_machines() {
 
 #[tokio::test]
 async fn control_is_shown_by_forms() {
-    let site = Site::new(Config { public: true, ..Config::default() }).await;
+    let site = Site::new(Settings { public: true, ..Settings::default() }).await;
     let ours = [("sec-fetch-site", "same-origin")];
     let page = site.get("/verify?domain=example.net").await;
     assert!(page.body.contains("<code>_norelay.example.net</code>"), "{}", page.body);
@@ -528,7 +528,7 @@ async fn control_is_shown_by_forms() {
 
 #[tokio::test]
 async fn strangers_choose_nothing_but_the_target() {
-    let public = Site::new(Config { public: true, ..Config::default() }).await;
+    let public = Site::new(Settings { public: true, ..Settings::default() }).await;
     assert!(!public.get("/").await.body.contains("name=\"profile\""));
     let private = Site::private().await;
     let page = private.get("/").await.body;

@@ -6,8 +6,8 @@ mod site;
 mod support;
 
 use norelay_server::{
-    Config, Request,
-    config::{Limits, Test},
+    Settings, TestRequest,
+    config::{LimitSettings, TestSettings},
     rules::permission::choose,
     store::{ApiKey, KeyText, Scope},
 };
@@ -16,18 +16,18 @@ use site::{Site, public};
 
 const USER: &str = "192.0.2.10";
 
-fn limits(limits: Limits) -> Config {
-    Config { limits, ..public() }
+fn limits(limits: LimitSettings) -> Settings {
+    Settings { limits, ..public() }
 }
 
 /// Settings under which only what a test is about is limited.
-fn unlimited() -> Config {
-    limits(Limits {
+fn unlimited() -> Settings {
+    limits(LimitSettings {
         asker_hourly: 1_000,
         wide_hourly: 1_000,
         target_network_hourly: 1_000,
         target_minutes: 0,
-        ..Limits::default()
+        ..LimitSettings::default()
     })
 }
 
@@ -134,7 +134,7 @@ async fn strangers_ask_by_rcpt_alone() {
         let answer = site.post(USER, "/api/v1/tests", &wish).await;
         assert_eq!(answer.status, status, "{wish}: {answer:?}");
         if status == 201 {
-            let request: Request =
+            let request: TestRequest =
                 serde_json::from_value(answer.json()["request"].clone()).expect("a request");
             let tests = choose(&request).expect("tests are left");
             assert!(tests.iter().all(|test| test.is_asked_by_rcpt()), "{wish}: {request:?}");
@@ -172,10 +172,10 @@ async fn a_name_cannot_be_pointed_elsewhere_after_the_check() {
 
 #[tokio::test]
 async fn test_networks_can_be_allowed() {
-    let config = Config {
-        test: Test {
+    let config = Settings {
+        test: TestSettings {
             allow_networks: vec!["10.9.0.0/16".parse().expect("a network")],
-            ..Test::default()
+            ..TestSettings::default()
         },
         ..unlimited()
     };
@@ -186,8 +186,8 @@ async fn test_networks_can_be_allowed() {
 
 #[tokio::test]
 async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
-    let config = Config {
-        receiver: norelay_server::config::Receiver {
+    let config = Settings {
+        receiver: norelay_server::config::ReceiverSettings {
             listen: vec!["127.0.0.1:25".parse().expect("an address")],
             ..Default::default()
         },
@@ -257,11 +257,11 @@ async fn a_test_that_is_read_from_others_is_not_asked_for() {
 
 #[tokio::test]
 async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
-    let site = Site::new(limits(Limits {
+    let site = Site::new(limits(LimitSettings {
         asker_hourly: 3,
         wide_hourly: 5,
         target_minutes: 0,
-        ..Limits::default()
+        ..LimitSettings::default()
     }))
     .await;
     let mut statuses = Vec::new();
@@ -290,9 +290,9 @@ async fn a_network_has_its_tests_an_hour_whatever_address_it_uses() {
 #[tokio::test]
 async fn a_forwarded_address_counts_only_from_our_proxies() {
     let trusted_proxies = vec!["10.1.0.0/16".parse().expect("a network")];
-    let config = Config {
+    let config = Settings {
         trusted_proxies,
-        ..limits(Limits { asker_hourly: 1, target_minutes: 0, ..Limits::default() })
+        ..limits(LimitSettings { asker_hourly: 1, target_minutes: 0, ..LimitSettings::default() })
     };
     let site = Site::new(config).await;
     let test = async |from: &str, forwarded: &str, target: &str| {
@@ -364,12 +364,12 @@ async fn a_target_tested_recently_shows_that_result() {
 
 #[tokio::test]
 async fn target_networks_and_the_whole_have_limits() {
-    let site = Site::new(limits(Limits {
+    let site = Site::new(limits(LimitSettings {
         asker_hourly: 100,
         wide_hourly: 100,
         target_network_hourly: 2,
         hourly: 4,
-        ..Limits::default()
+        ..LimitSettings::default()
     }))
     .await;
     let mut statuses = Vec::new();
@@ -402,9 +402,13 @@ async fn strangers_have_one_test_at_a_time() {
 
 #[tokio::test]
 async fn the_queue_has_an_end() {
-    let site =
-        Site::new(limits(Limits { running: 1, queued: 1, target_minutes: 0, ..Limits::default() }))
-            .await;
+    let site = Site::new(limits(LimitSettings {
+        running: 1,
+        queued: 1,
+        target_minutes: 0,
+        ..LimitSettings::default()
+    }))
+    .await;
     site.let_end(false);
     let mut statuses = Vec::new();
     for number in 1..=4 {
@@ -437,7 +441,8 @@ async fn other_sites_pages_and_other_names_are_refused() {
         assert_eq!(answer.status, status, "{headers:?}: {answer:?}");
     }
     let private =
-        Site::new(Config { hosts: vec!["norelay.internal".to_owned()], ..Config::default() }).await;
+        Site::new(Settings { hosts: vec!["norelay.internal".to_owned()], ..Settings::default() })
+            .await;
     for (host, status) in [
         ("127.0.0.1:8025", 200),
         ("localhost:8025", 200),
@@ -454,7 +459,9 @@ async fn other_sites_pages_and_other_names_are_refused() {
 
 #[tokio::test]
 async fn pages_and_api_have_one_rate() {
-    let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
+    let site =
+        Site::new(limits(LimitSettings { requests_per_minute: 5, ..LimitSettings::default() }))
+            .await;
     let mut statuses = Vec::new();
     for path in [
         "/",
@@ -493,7 +500,9 @@ async fn pages_and_api_have_one_rate() {
 
 #[tokio::test]
 async fn requests_have_a_rate() {
-    let site = Site::new(limits(Limits { requests_per_minute: 5, ..Limits::default() })).await;
+    let site =
+        Site::new(limits(LimitSettings { requests_per_minute: 5, ..LimitSettings::default() }))
+            .await;
     let mut statuses = Vec::new();
     for number in 0..7 {
         statuses.push(
@@ -538,11 +547,11 @@ async fn key(site: &Site, scopes: &[Scope], networks: &[&str], hourly: u32) -> (
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn keys_may_what_their_scopes_say() {
-    let receiver = norelay_server::config::Receiver {
+    let receiver = norelay_server::config::ReceiverSettings {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
         ..Default::default()
     };
-    let site = Site::new(Config { receiver, ..public() }).await;
+    let site = Site::new(Settings { receiver, ..public() }).await;
     let (_, prover) = key(&site, &[Scope::Test, Scope::Prove], &["8.8.8.0/24"], 100).await;
     let (_, tester) = key(&site, &[Scope::Test], &["8.8.8.0/24"], 2).await;
     let (_, receiving) = key(&site, &[Scope::Receive], &[], 100).await;
@@ -659,11 +668,11 @@ async fn the_same_request_twice_is_one_test() {
 
 #[tokio::test]
 async fn control_is_shown_by_dns_only_where_the_address_agrees() {
-    let receiver = norelay_server::config::Receiver {
+    let receiver = norelay_server::config::ReceiverSettings {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
         ..Default::default()
     };
-    let site = Site::new(Config { receiver, ..unlimited() }).await;
+    let site = Site::new(Settings { receiver, ..unlimited() }).await;
     site.book.host("mx.owner.example", &["8.8.8.8"]);
     site.book.host("victim.owner.example", &["9.9.9.9"]);
     site.book.host("mx.not-owner.example", &["8.8.8.8"]);
@@ -807,11 +816,11 @@ impl norelay_server::rules::mailing::Mailer for Letterbox {
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
     use norelay_server::{Client, Refusal};
 
-    let receiver = norelay_server::config::Receiver {
+    let receiver = norelay_server::config::ReceiverSettings {
         listen: vec!["127.0.0.1:25".parse().expect("an address")],
         ..Default::default()
     };
-    let site = Site::new(Config { receiver, ..unlimited() }).await;
+    let site = Site::new(Settings { receiver, ..unlimited() }).await;
     site.book.host("owner.example", &["8.8.8.8", "10.0.0.1"]);
     let (letters, address) = (Letterbox::default(), "8.8.8.8".parse().expect("an address"));
     let asker = Client::anonymous(USER.parse().expect("an address"));
@@ -931,7 +940,9 @@ async fn event_streams_are_not_hoarded() {
     use axum::{body::Body, extract::ConnectInfo, http::Request};
     use tower::ServiceExt;
 
-    let site = Site::new(limits(Limits { streams_per_network: 2, ..Limits::default() })).await;
+    let site =
+        Site::new(limits(LimitSettings { streams_per_network: 2, ..LimitSettings::default() }))
+            .await;
     site.let_end(false);
     let id = site.test(USER, "8.8.8.8").await.id();
     let open = async |from: &str| {

@@ -5,7 +5,7 @@ mod support;
 use std::{net::SocketAddr, path::Path, sync::mpsc};
 
 use norelay_server::{
-    config::{Config, Layers},
+    config::{Layers, Settings},
     service::{self, Addresses},
 };
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ struct Running {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
+fn config(folder: &Path, settings: &[(&str, &str)]) -> Settings {
     let data = folder.to_str().expect("the folder's name is ours");
     let fixed = [
         ("data", data),

@@ -14,8 +14,8 @@ use norelay_core::{
     token::{Role, RunId, Token},
 };
 use norelay_server::store::{
-    ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, KeyText, Lease, NewJob,
-    Origin, Owner, Pinned, Request, Scope, State, Store, StoreError, Subject,
+    ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, JobState, KeyText,
+    Lease, NewJob, Origin, Owner, Pinned, ProofSubject, Scope, Store, StoreError, TestRequest,
 };
 use support::{Folder, Postgres};
 
@@ -109,7 +109,7 @@ fn new_job(target: &str, addresses: &[&str]) -> NewJob {
     NewJob {
         id: JobId::random(),
         run: RunId(rand::random()),
-        request: Request { target: target.to_owned(), ..Request::default() },
+        request: TestRequest { target: target.to_owned(), ..TestRequest::default() },
         origin: Origin::Here,
         asker: "net:192.0.2.0/24".to_owned(),
         pinned: pinned(addresses),
@@ -173,7 +173,7 @@ fn receipt(run: RunId, test: u8) -> Receipt {
 async fn jobs_come_back_as_they_were_given(store: Store) {
     let mut new = new_job("mx.example.net", &["192.0.2.7", "2001:db8::7", "192.0.2.7"]);
     new.run = RunId(u64::MAX - 1);
-    new.request = Request {
+    new.request = TestRequest {
         ports: vec![25, 65535],
         only: vec!["null-sender".to_owned()],
         skip: vec!["bang-ip".to_owned()],
@@ -184,7 +184,7 @@ async fn jobs_come_back_as_they_were_given(store: Store) {
     let job = store.job(new.id).await.expect("it is kept");
     assert_eq!(job.request, new.request);
     assert_eq!((job.id, job.run, job.asker.as_str()), (new.id, new.run, "net:192.0.2.0/24"));
-    assert_eq!((job.state, job.origin, job.verdict), (State::Queued, Origin::Here, None));
+    assert_eq!((job.state, job.origin, job.verdict), (JobState::Queued, Origin::Here, None));
     assert_eq!(
         (job.created, job.expires, job.started, job.finished),
         (new.created, new.expires, None, None)
@@ -195,7 +195,7 @@ async fn jobs_come_back_as_they_were_given(store: Store) {
 
     let elsewhere = NewJob { origin: Origin::Elsewhere, ..new_job("laptop", &[]) };
     create(&store, &elsewhere).await;
-    assert_eq!(store.job(elsewhere.id).await.expect("kept").state, State::Running);
+    assert_eq!(store.job(elsewhere.id).await.expect("kept").state, JobState::Running);
 }
 
 async fn hostile_text_survives(store: Store) {
@@ -317,7 +317,7 @@ async fn only_the_holder_of_the_lease_writes(store: Store) {
     }
     assert!(store.renew(&lease, now() + HOUR).await.expect("answered"));
     assert!(store.release(&lease).await.expect("answered"));
-    assert_eq!(store.job(job.id).await.expect("kept").state, State::Queued);
+    assert_eq!(store.job(job.id).await.expect("kept").state, JobState::Queued);
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost);
 
     let (again, lease) = claim(&store).await.expect("it is queued again");
@@ -325,13 +325,13 @@ async fn only_the_holder_of_the_lease_writes(store: Store) {
     assert!(matches!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::At(_)));
     assert!(
         store
-            .finish(job.id, State::Finished, Some(Verdict::Closed), now())
+            .finish(job.id, JobState::Finished, Some(Verdict::Closed), now())
             .await
             .expect("answered")
     );
     assert!(
         !store
-            .finish(job.id, State::Interrupted, None, now())
+            .finish(job.id, JobState::Interrupted, None, now())
             .await
             .expect("answered"),
         "it is over"
@@ -459,7 +459,7 @@ async fn a_receipt_may_come_late(store: Store) {
         .expect("kept");
     assert!(
         store
-            .finish(job.id, State::Finished, Some(Verdict::Suspect), now())
+            .finish(job.id, JobState::Finished, Some(Verdict::Suspect), now())
             .await
             .expect("answered")
     );
@@ -474,7 +474,10 @@ async fn a_receipt_may_come_late(store: Store) {
         .expect("kept");
     assert_eq!(store.report(job.id).await.expect("folded").receipts.len(), 1);
     let job = store.job(job.id).await.expect("kept");
-    assert_eq!((job.state, job.verdict, job.last), (State::Finished, Some(Verdict::OpenRelay), 3));
+    assert_eq!(
+        (job.state, job.verdict, job.last),
+        (JobState::Finished, Some(Verdict::OpenRelay), 3)
+    );
 }
 
 fn started(job: &Job) -> Run {
@@ -496,7 +499,7 @@ async fn the_oldest_job_is_claimed_once(store: Store) {
     }
     create(&store, &NewJob { origin: Origin::Elsewhere, ..new_job("laptop", &[]) }).await;
     let (first, lease) = claim(&store).await.expect("there is one");
-    assert_eq!((first.id, lease.attempt, first.state), (created[0], 1, State::Running));
+    assert_eq!((first.id, lease.attempt, first.state), (created[0], 1, JobState::Running));
     let mut tasks = tokio::task::JoinSet::new();
     for worker in 0..12 {
         let store = store.clone();
@@ -519,7 +522,7 @@ async fn the_oldest_job_is_claimed_once(store: Store) {
         claimed.into_iter().collect::<BTreeSet<_>>(),
         created[1..].iter().copied().collect()
     );
-    assert_eq!(store.count(State::Running).await.expect("counted"), 12);
+    assert_eq!(store.count(JobState::Running).await.expect("counted"), 12);
     assert_eq!(
         store
             .open_jobs_of("net:192.0.2.0/24")
@@ -551,12 +554,12 @@ async fn a_target_is_tested_by_one_job_at_a_time(store: Store) {
     );
     assert_eq!(claim(&store).await, None);
     store
-        .finish(first.id, State::Finished, None, now())
+        .finish(first.id, JobState::Finished, None, now())
         .await
         .expect("answered");
     assert_eq!(claim(&store).await, None, "the second shares an address with the third");
     store
-        .finish(third.id, State::Finished, None, now())
+        .finish(third.id, JobState::Finished, None, now())
         .await
         .expect("answered");
     assert_eq!(claim(&store).await.map(|(job, _)| job.id), Some(second.id));
@@ -574,7 +577,7 @@ async fn an_interrupted_job_takes_no_more(store: Store) {
     assert_eq!((stored.seq, &stored.record.event), (2, &Event::RunFinished { stopped: true }));
     assert_eq!(store.append(&lease, &[note("x")]).await.expect("answered"), Appended::Lost);
     assert_eq!(store.interrupt(job.id, end()).await.expect("answered"), None, "it is over");
-    assert_eq!(store.job(job.id).await.expect("kept").state, State::Interrupted);
+    assert_eq!(store.job(job.id).await.expect("kept").state, JobState::Interrupted);
     let queued = new_job("b", &[]);
     create(&store, &queued).await;
     assert!(
@@ -649,7 +652,7 @@ async fn jobs_of_a_target_are_listed(store: Store) {
     assert_eq!(store.previous(&last).await.expect("answered"), None, "none has finished");
     for id in [ids[0], ids[2]] {
         store
-            .finish(id, State::Finished, Some(Verdict::Closed), now())
+            .finish(id, JobState::Finished, Some(Verdict::Closed), now())
             .await
             .expect("answered");
     }
@@ -957,15 +960,15 @@ async fn opt_outs_cover_their_addresses(store: Store) {
 }
 
 async fn owners_are_of_their_asker(store: Store) {
-    let owner = |subject: Subject, asker: &str, age: SignedDuration| Owner {
+    let owner = |subject: ProofSubject, asker: &str, age: SignedDuration| Owner {
         subject,
         asker: asker.to_owned(),
         proof: "connect-back".to_owned(),
         created: now() - age,
         expires: now() - age + HOUR,
     };
-    let domain = Subject::Domain("example.net".to_owned());
-    let network = Subject::Network("192.0.2.7/32".parse().expect("a network"));
+    let domain = ProofSubject::Domain("example.net".to_owned());
+    let network = ProofSubject::Network("192.0.2.7/32".parse().expect("a network"));
     for one in [
         owner(domain.clone(), "net:198.51.100.0/24", MINUTE),
         owner(network.clone(), "net:198.51.100.0/24", MINUTE * 2),
@@ -993,7 +996,7 @@ async fn owners_are_of_their_asker(store: Store) {
 async fn challenges_are_tried_a_few_times(store: Store) {
     let new = Challenge {
         id: JobId::random(),
-        subject: Subject::Domain("example.net".to_owned()),
+        subject: ProofSubject::Domain("example.net".to_owned()),
         asker: "net:192.0.2.0/24".to_owned(),
         method: "mail".to_owned(),
         purpose: "test".to_owned(),

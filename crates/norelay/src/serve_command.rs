@@ -6,7 +6,7 @@
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 
 use norelay_server::{
-    Config, Store,
+    Settings, Store,
     config::{KEYS, Layers, LogFormat, Misconfigured},
     service::{self, Addresses},
     store::{ApiKey, KeyText, Scope},
@@ -101,7 +101,7 @@ pub async fn run(options: ServeOptions) -> Result<u8, Complaint> {
 
 impl ServeOptions {
     /// The layers, in their order.
-    fn settings(&self) -> Result<Config, Misconfigured> {
+    fn settings(&self) -> Result<Settings, Misconfigured> {
         let mut layers = Layers::default();
         if let Some(file) = &self.config {
             layers = layers.file(file)?;
@@ -146,7 +146,7 @@ fn introduce(scheme: &str, addresses: &Addresses) {
     }
 }
 
-fn begin_log(config: &Config) -> Result<(), Complaint> {
+fn begin_log(config: &Settings) -> Result<(), Complaint> {
     let level = &config.log.level;
     let filter = EnvFilter::try_new(level)
         .map_err(|_| Complaint::usage(format!("log.level: {level:?} is no filter.")))?;
@@ -176,7 +176,7 @@ fn list_settings() -> Result<u8, Complaint> {
     Ok(0)
 }
 
-async fn back_up(config: &Config, file: &std::path::Path) -> Result<u8, Complaint> {
+async fn back_up(config: &Settings, file: &std::path::Path) -> Result<u8, Complaint> {
     if config.database.is_some() {
         return Err(Complaint::usage(
             "This service keeps its data in PostgreSQL: back it up with pg_dump.",
@@ -187,7 +187,7 @@ async fn back_up(config: &Config, file: &std::path::Path) -> Result<u8, Complain
     Ok(0)
 }
 
-async fn new_key(config: &Config, name: &str, options: &ServeOptions) -> Result<u8, Complaint> {
+async fn new_key(config: &Settings, name: &str, options: &ServeOptions) -> Result<u8, Complaint> {
     let networks = options.networks.iter().map(|text| text.parse());
     let networks = networks.collect::<Result<Vec<_>, _>>();
     let networks =

@@ -23,7 +23,7 @@ use crate::{
 /// Tests every target. The exit code is the worst verdict's.
 pub async fn run(mut options: TestOptions) -> Result<u8, Complaint> {
     options.output.color.choose();
-    let outcome = Outcome {
+    let outcome = Presentation {
         format: options.output.output,
         fail_on: std::mem::take(&mut options.output.fail_on),
     };
@@ -52,7 +52,11 @@ pub async fn run(mut options: TestOptions) -> Result<u8, Complaint> {
 }
 
 /// Asks again what failed in the run of a report.
-async fn retest(mut options: TestOptions, path: &Path, outcome: &Outcome) -> Result<u8, Complaint> {
+async fn retest(
+    mut options: TestOptions,
+    path: &Path,
+    outcome: &Presentation,
+) -> Result<u8, Complaint> {
     let plan = earlier_run::read_plan(path)?;
     keep_what_was_told(&mut options, &plan);
     options.targets = vec![plan.target.clone()];
@@ -89,12 +93,12 @@ fn targets(texts: &[String]) -> Result<Vec<(String, Target)>, Complaint> {
 }
 
 /// How results are shown, and which findings make the command fail.
-struct Outcome {
+struct Presentation {
     format: ResultFormat,
     fail_on: Vec<FailOn>,
 }
 
-impl Outcome {
+impl Presentation {
     /// Shows the result of one run.
     fn present(&self, ended: &EndedRun) -> Result<Presented, Complaint> {
         output::present(self.format, &ended.log, &self.fail_on)

@@ -5,9 +5,9 @@ use std::path::Path;
 use norelay_dns::blacklist::ListKeys;
 use norelay_probe::{key_file, target};
 
-use super::{Config, Misconfigured, Secret};
+use super::{Misconfigured, Secret, Settings};
 
-impl Config {
+impl Settings {
     /// The keys of blacklists.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ impl Config {
 const MAX_SECRET: u64 = 4_096;
 
 /// Refuses what can't work, and reads what is named by a file.
-pub(super) fn check(config: &mut Config) -> Result<(), Misconfigured> {
+pub(super) fn check(config: &mut Settings) -> Result<(), Misconfigured> {
     for name in [&mut config.test.domain, &mut config.test.helo, &mut config.receiver.name]
         .into_iter()
         .flatten()
@@ -48,7 +48,7 @@ fn host(name: &str) -> Result<String, Misconfigured> {
     target::host_name(name).map_err(|error| Misconfigured(error.to_string()))
 }
 
-fn check_url(config: &mut Config) -> Result<(), Misconfigured> {
+fn check_url(config: &mut Settings) -> Result<(), Misconfigured> {
     let Some(url) = &mut config.url else { return Ok(()) };
     while url.ends_with('/') {
         url.pop();
@@ -71,7 +71,7 @@ fn check_url(config: &mut Config) -> Result<(), Misconfigured> {
     }
 }
 
-fn check_database(config: &mut Config) -> Result<(), Misconfigured> {
+fn check_database(config: &mut Settings) -> Result<(), Misconfigured> {
     if let Some(file) = &config.database_file {
         if config.database.is_some() {
             return Err(Misconfigured("Give either database or database-file.".to_owned()));
@@ -105,7 +105,7 @@ fn secret(file: &Path) -> Result<Secret, Misconfigured> {
     Ok(Secret::from(text.trim().to_owned()))
 }
 
-fn check_pairs(config: &Config) -> Result<(), Misconfigured> {
+fn check_pairs(config: &Settings) -> Result<(), Misconfigured> {
     let wrong = |sentence: &str| Err(Misconfigured(sentence.to_owned()));
     if config.tls.certificate.is_some() != config.tls.key.is_some() {
         return wrong("tls.certificate and tls.key belong together.");
@@ -132,7 +132,7 @@ fn check_pairs(config: &Config) -> Result<(), Misconfigured> {
 }
 
 /// A tester that strangers use says who it is (RFC 9511 and the custom of scanners).
-fn check_public(config: &Config) -> Result<(), Misconfigured> {
+fn check_public(config: &Settings) -> Result<(), Misconfigured> {
     let missing = [
         (config.url.is_none(), "url: the address of the service as its users type it"),
         (config.contact.is_none(), "contact: the mail address for complaints"),

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::Path};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Config, KEYS, Key, Kind, check};
+use super::{KEYS, Key, SettingKind, Settings, check};
 
 /// More than this is no file of settings.
 const MAX_FILE: u64 = 1 << 20;
@@ -98,8 +98,8 @@ impl Layers {
     ///
     /// # Errors
     /// What can't work.
-    pub fn config(self) -> Result<Config, Misconfigured> {
-        let config = Config::deserialize(Value::Table(self.table));
+    pub fn config(self) -> Result<Settings, Misconfigured> {
+        let config = Settings::deserialize(Value::Table(self.table));
         let mut config = config.map_err(|error| {
             Misconfigured(format!("The settings can't be read: {}.", error.message()))
         })?;
@@ -118,15 +118,17 @@ fn read(key: &Key, text: &str) -> Result<Value, String> {
     };
     let list = || text.split(',').map(str::trim).filter(|one| !one.is_empty());
     match key.kind {
-        Kind::Text => Ok(Value::String(text.to_owned())),
-        Kind::Number => number(text),
-        Kind::Flag => text
+        SettingKind::Text => Ok(Value::String(text.to_owned())),
+        SettingKind::Number => number(text),
+        SettingKind::Flag => text
             .trim()
             .parse()
             .map(Value::Boolean)
             .map_err(|_| format!("{text:?} is neither true nor false.")),
-        Kind::Texts => Ok(Value::Array(list().map(|one| Value::String(one.to_owned())).collect())),
-        Kind::Numbers => list()
+        SettingKind::Texts => {
+            Ok(Value::Array(list().map(|one| Value::String(one.to_owned())).collect()))
+        }
+        SettingKind::Numbers => list()
             .map(number)
             .collect::<Result<_, String>>()
             .map(Value::Array),

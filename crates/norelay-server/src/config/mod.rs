@@ -4,7 +4,7 @@
 //! - One precedence: command line, then environment, then file, then defaults. [`Layers`] is the
 //!   only place that knows it.
 //! - [`KEYS`] is the table of settings. The environment's names are made from it, and a test holds
-//!   it equal to [`Config`].
+//!   it equal to [`Settings`].
 //! - What can't work is refused at the start, with a sentence that names the setting.
 //! - Secrets show themselves to nobody who doesn't ask by name.
 
@@ -25,13 +25,13 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
     layers::{Layers, Misconfigured},
-    settings::{KEYS, Key, Kind},
+    settings::{KEYS, Key, SettingKind},
 };
 
 /// The settings of `norelay serve`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Config {
+pub struct Settings {
     /// Where pages and API are served.
     pub listen: SocketAddr,
     /// Whether strangers may use it.
@@ -58,23 +58,23 @@ pub struct Config {
     /// Results are kept for so many days.
     pub retention_days: u32,
     /// How tests are made.
-    pub test: Test,
+    pub test: TestSettings,
     /// The receiver.
-    pub receiver: Receiver,
+    pub receiver: ReceiverSettings,
     /// The service that tells whoever connects their own address, as a proof of control.
-    pub connect_back: ConnectBack,
+    pub connect_back: ConnectBackSettings,
     /// Limits.
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// TLS of pages and API.
-    pub tls: Tls,
+    pub tls: TlsSettings,
     /// The log.
-    pub log: Log,
+    pub log: LogSettings,
 }
 
 /// How tests are made.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Test {
+pub struct TestSettings {
     /// The probe domain: its mail comes to the receiver.
     pub domain: Option<String>,
     /// A second foreign domain, for a control; nothing is sent to it.
@@ -110,7 +110,7 @@ pub struct Test {
 /// The receiver.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Receiver {
+pub struct ReceiverSettings {
     /// Where it listens; nowhere: no receiver.
     pub listen: Vec<SocketAddr>,
     /// The addresses under which others reach it at port 25; without them, those that it listens
@@ -125,7 +125,7 @@ pub struct Receiver {
 /// The service that tells whoever connects their own address.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ConnectBack {
+pub struct ConnectBackSettings {
     /// Where it listens; nowhere: no such proof.
     pub listen: Vec<SocketAddr>,
     /// What users are told to connect to, `HOST:PORT`; without it, the first address and port that
@@ -136,7 +136,7 @@ pub struct ConnectBack {
 /// Limits. Those of askers and targets hold in public mode.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Limits {
+pub struct LimitSettings {
     /// Tests at once.
     pub running: u32,
     /// Tests that wait.
@@ -167,7 +167,7 @@ pub struct Limits {
 /// TLS of pages and API.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Tls {
+pub struct TlsSettings {
     /// The certificate chain, PEM.
     pub certificate: Option<PathBuf>,
     /// Its key, PEM.
@@ -177,7 +177,7 @@ pub struct Tls {
 /// The log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Log {
+pub struct LogSettings {
     /// `text` or `json`.
     pub format: LogFormat,
     /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as
@@ -221,7 +221,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Default for Config {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8025)),
@@ -238,17 +238,17 @@ impl Default for Config {
                 .map(|text| text.parse().expect("they are networks"))
                 .to_vec(),
             retention_days: 90,
-            test: Test::default(),
-            receiver: Receiver::default(),
-            connect_back: ConnectBack::default(),
-            limits: Limits::default(),
-            tls: Tls::default(),
-            log: Log::default(),
+            test: TestSettings::default(),
+            receiver: ReceiverSettings::default(),
+            connect_back: ConnectBackSettings::default(),
+            limits: LimitSettings::default(),
+            tls: TlsSettings::default(),
+            log: LogSettings::default(),
         }
     }
 }
 
-impl Default for Test {
+impl Default for TestSettings {
     fn default() -> Self {
         Self {
             domain: None,
@@ -269,7 +269,7 @@ impl Default for Test {
     }
 }
 
-impl Default for Limits {
+impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             running: 50,
@@ -288,7 +288,7 @@ impl Default for Limits {
     }
 }
 
-impl Default for Log {
+impl Default for LogSettings {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".to_owned() }
     }

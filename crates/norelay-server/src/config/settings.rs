@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// How the text of a setting is read where it isn't TOML: in the environment and on the command
 /// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// As it is.
     Text,
     /// A number without a sign.
@@ -24,7 +24,7 @@ pub struct Key {
     /// Its name in the file, with its section before a dot.
     pub name: &'static str,
     /// How it is read.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// What it is for, with its default.
     pub purpose: &'static str,
 }
@@ -40,7 +40,7 @@ impl Key {
 macro_rules! keys {
     ($($name:literal $kind:ident $purpose:literal;)*) => {
         /// Every setting.
-        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: Kind::$kind, purpose: $purpose }),*];
+        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: SettingKind::$kind, purpose: $purpose }),*];
     };
 }
 

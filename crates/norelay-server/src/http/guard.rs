@@ -16,7 +16,7 @@ use axum::{
     http::{HeaderMap, Method, Uri, header},
 };
 
-use crate::config::Config;
+use crate::config::Settings;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) enum Objection {
 }
 
 /// Returns why a request must be refused, if so.
-pub(super) fn objection(config: &Config, request: &Request) -> Option<Objection> {
+pub(super) fn objection(config: &Settings, request: &Request) -> Option<Objection> {
     let host = host_of(request.headers(), request.uri());
     let host = host.as_deref();
     if !config.public && host.is_some_and(|host| !is_ours(config, host)) {
@@ -62,7 +62,7 @@ fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) ->
 }
 
 /// True if a `Host` is an address, `localhost` or the name in the settings.
-fn is_ours(config: &Config, host: &str) -> bool {
+fn is_ours(config: &Settings, host: &str) -> bool {
     let name = name_of(host);
     let is_address = name.parse::<IpAddr>().is_ok()
         || name
@@ -126,8 +126,10 @@ mod tests {
 
     #[test]
     fn private_names_cannot_be_rebound() {
-        let config =
-            Config { url: Some("https://relay.example.net:8443".to_owned()), ..Config::default() };
+        let config = Settings {
+            url: Some("https://relay.example.net:8443".to_owned()),
+            ..Settings::default()
+        };
         for (host, expected) in [
             ("127.0.0.1:8025", true),
             ("[::1]:8025", true),

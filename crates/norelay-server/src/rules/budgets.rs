@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{address, client::Client, refusal::Refusal};
-use crate::config::{Config, Limits};
+use crate::config::{LimitSettings, Settings};
 
 /// So many of something at once: in all, and of one network.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ struct Taken {
 
 /// One of the places; it is given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct HeldPlace {
     places: Places,
     network: Option<IpNet>,
 }
@@ -48,7 +48,7 @@ impl Places {
 
     /// A place, if there is one; without a network it counts among all alone.
     #[must_use]
-    pub fn enter(&self, network: Option<IpNet>) -> Option<Place> {
+    pub fn enter(&self, network: Option<IpNet>) -> Option<HeldPlace> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.of_all {
             return None;
@@ -61,11 +61,11 @@ impl Places {
             taken.by_network.insert(network, of_network + 1);
         }
         taken.all += 1;
-        Some(Place { places: self.clone(), network })
+        Some(HeldPlace { places: self.clone(), network })
     }
 }
 
-impl Drop for Place {
+impl Drop for HeldPlace {
     fn drop(&mut self) {
         let mut taken = self
             .places
@@ -93,7 +93,7 @@ pub struct Streams {
 impl Streams {
     /// So many as the settings allow; in private mode one network may have them all.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Settings) -> Self {
         let limits = &config.limits;
         let of_network = if config.public { limits.streams_per_network } else { limits.streams };
         Self { places: Places::new(of_network, limits.streams) }
@@ -103,7 +103,7 @@ impl Streams {
     ///
     /// # Errors
     /// There are too many.
-    pub fn enter(&self, asker: &Client) -> Result<Place, Refusal> {
+    pub fn enter(&self, asker: &Client) -> Result<HeldPlace, Refusal> {
         self.places
             .enter(Some(address::user_network(asker.address)))
             .ok_or_else(|| Refusal::Limited {
@@ -125,7 +125,7 @@ const MANY: usize = 10_000;
 impl Requests {
     /// So many as the settings allow; a whole minute's may come at once.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &LimitSettings) -> Self {
         let quota = Quota::per_minute(
             NonZeroU32::new(limits.requests_per_minute).unwrap_or(NonZeroU32::MIN),
         );
@@ -158,8 +158,9 @@ mod tests {
 
     #[test]
     fn streams_are_counted_by_network_and_given_back() {
-        let limits = Limits { streams_per_network: 2, streams: 3, ..Limits::default() };
-        let streams = Streams::new(&Config { public: true, limits, ..Config::default() });
+        let limits =
+            LimitSettings { streams_per_network: 2, streams: 3, ..LimitSettings::default() };
+        let streams = Streams::new(&Settings { public: true, limits, ..Settings::default() });
         let first = streams
             .enter(&asker("2001:db8::1"))
             .expect("there is place");
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_network() {
-        let requests = Requests::new(&Limits { requests_per_minute: 3, ..Limits::default() });
+        let requests =
+            Requests::new(&LimitSettings { requests_per_minute: 3, ..LimitSettings::default() });
         let network = |address: &str| address::user_network(address.parse().expect("an address"));
         for number in 0..3 {
             assert!(

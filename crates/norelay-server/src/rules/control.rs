@@ -34,8 +34,8 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    config::Config,
-    store::{Budget, Challenge, JobId, Owner, Store, StoreError, Subject},
+    config::Settings,
+    store::{Budget, Challenge, JobId, Owner, ProofSubject, Store, StoreError},
 };
 
 /// How long a code counts.
@@ -68,7 +68,7 @@ pub struct TxtRecord {
 /// Asks for proofs of control, checks them and keeps them; cheap to clone.
 #[derive(Clone)]
 pub struct Control {
-    config: Arc<Config>,
+    config: Arc<Settings>,
     store: Store,
     permission: Permission,
     identity: Identity,
@@ -79,7 +79,7 @@ impl Control {
     /// Proofs of control under these settings; `key` makes the texts that have to be shown.
     #[must_use]
     pub fn new(
-        config: Arc<Config>,
+        config: Arc<Settings>,
         store: Store,
         permission: Permission,
         identity: Identity,
@@ -122,7 +122,7 @@ impl Control {
             )));
         }
         let domain = wanted.name.trim_start_matches("_norelay.").to_owned();
-        self.keep(asker, Subject::Domain(domain), "DNS").await
+        self.keep(asker, ProofSubject::Domain(domain), "DNS").await
     }
 
     /// Mails a code to postmaster at a domain, through the server at an address that the domain's
@@ -148,7 +148,7 @@ impl Control {
         let code = JobId::random().to_string();
         let challenge = Challenge {
             id: JobId::random(),
-            subject: Subject::Network(host_network(address)),
+            subject: ProofSubject::Network(host_network(address)),
             asker: asker.bucket(),
             method: "mail".to_owned(),
             purpose: domain.clone(),
@@ -263,7 +263,7 @@ impl Control {
         let id = JobId::random();
         let challenge = Challenge {
             id,
-            subject: Subject::Network(host_network(address)),
+            subject: ProofSubject::Network(host_network(address)),
             asker: String::new(),
             method: "connect".to_owned(),
             purpose: String::new(),
@@ -306,7 +306,12 @@ impl Control {
         self.keep(asker, challenge.subject, proof).await
     }
 
-    async fn keep(&self, asker: &Client, subject: Subject, proof: &str) -> Result<Owner, Refusal> {
+    async fn keep(
+        &self,
+        asker: &Client,
+        subject: ProofSubject,
+        proof: &str,
+    ) -> Result<Owner, Refusal> {
         let created = Timestamp::now();
         let life = if asker.key.is_some() { LIFE_OF_KEY } else { LIFE_OF_NETWORK };
         let owner = Owner {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{client::Client, refusal::Refusal};
 use crate::{
-    config::Config,
-    store::{Scope, Store, Subject},
+    config::Settings,
+    store::{ProofSubject, Scope, Store},
 };
 
 /// Keeps an opt-out of a network over all of which who asks has shown control.
@@ -17,7 +17,7 @@ use crate::{
 /// # Errors
 /// No proof covers it.
 pub async fn opt_out(
-    config: &Config,
+    config: &Settings,
     store: &Store,
     asker: &Client,
     network: &IpNet,
@@ -34,7 +34,7 @@ pub async fn opt_out(
 /// # Errors
 /// No proof covers it, or there is none.
 pub async fn opt_in(
-    config: &Config,
+    config: &Settings,
     store: &Store,
     asker: &Client,
     network: &IpNet,
@@ -45,7 +45,7 @@ pub async fn opt_in(
 
 /// The proof that covers a whole network.
 async fn covering(
-    config: &Config,
+    config: &Settings,
     store: &Store,
     asker: &Client,
     network: &IpNet,
@@ -62,9 +62,9 @@ async fn covering(
         return Ok("an API key".to_owned());
     }
     let owned = store.owned_by(&asker.bucket(), Timestamp::now()).await?;
-    let found = owned
-        .into_iter()
-        .find(|owner| matches!(&owner.subject, Subject::Network(own) if own.contains(network)));
+    let found = owned.into_iter().find(
+        |owner| matches!(&owner.subject, ProofSubject::Network(own) if own.contains(network)),
+    );
     found.map(|owner| format!("{} {}", owner.proof, owner.subject)).ok_or_else(|| {
         Refusal::Forbidden(format!(
             "Nothing shows yet that {network} is yours: see /verify. For a whole network write to \

@@ -24,14 +24,14 @@ use norelay_probe::{
 };
 
 use crate::{
-    config::Config,
+    config::Settings,
     rules::{
         address::{self, AddressRule},
         client::Client,
         names::Names,
         refusal::Refusal,
     },
-    store::{Budget, Job, OnePath, Pinned, Request, Scope, State, Store, Subject},
+    store::{Budget, Job, JobState, OnePath, Pinned, ProofSubject, Scope, Store, TestRequest},
 };
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -47,7 +47,7 @@ const MAX_NAMES: usize = 300;
 /// What decides.
 #[derive(Clone)]
 pub struct Permission {
-    config: Arc<Config>,
+    config: Arc<Settings>,
     store: Store,
     names: Arc<dyn Names>,
     rule: Arc<AddressRule>,
@@ -65,7 +65,7 @@ pub enum Permit {
 impl Permission {
     /// The rules of these settings.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: Store, names: Arc<dyn Names>) -> Self {
+    pub fn new(config: Arc<Settings>, store: Store, names: Arc<dyn Names>) -> Self {
         let own = config
             .source
             .iter()
@@ -96,7 +96,7 @@ impl Permission {
     ///
     /// # Errors
     /// Why the test can't or mustn't run.
-    pub async fn pin(&self, asker: &Client, request: &Request) -> Result<Pinned, Refusal> {
+    pub async fn pin(&self, asker: &Client, request: &TestRequest) -> Result<Pinned, Refusal> {
         if asker.key.is_some() && !asker.may(Scope::Test) {
             return Err(Refusal::Forbidden(
                 "This API key may not start tests: it lacks the scope \"test\".".to_owned(),
@@ -203,7 +203,11 @@ impl Permission {
         }
     }
 
-    fn ways(&self, request: &Request, target: &Target) -> Result<Vec<(u16, Security)>, Refusal> {
+    fn ways(
+        &self,
+        request: &TestRequest,
+        target: &Target,
+    ) -> Result<Vec<(u16, Security)>, Refusal> {
         let is_default =
             request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
         let mut ports =
@@ -325,7 +329,7 @@ impl Permission {
     async fn check_rights(
         &self,
         asker: &Client,
-        request: &Request,
+        request: &TestRequest,
         pinned: &Pinned,
     ) -> Result<(), Refusal> {
         let needs = [
@@ -356,9 +360,9 @@ impl Permission {
     pub async fn confine(
         &self,
         asker: &Client,
-        request: Request,
+        request: TestRequest,
         pinned: &Pinned,
-    ) -> Result<Request, Refusal> {
+    ) -> Result<TestRequest, Refusal> {
         if !self.config.public || self.controls(asker, pinned).await? {
             return Ok(request);
         }
@@ -371,7 +375,7 @@ impl Permission {
             .cloned()
             .chain(beyond.map(|test| test.id.into()))
             .collect();
-        let confined = Request { skip, ..request };
+        let confined = TestRequest { skip, ..request };
         choose(&confined)
             .map_err(|_| Refusal::Forbidden(needs_control("A test that says more than RCPT")))?;
         Ok(confined)
@@ -392,8 +396,8 @@ impl Permission {
             .filter(|_| asker.may(Scope::Prove))
             .flat_map(|key| key.networks.iter().copied());
         let shown = owned.iter().filter_map(|owner| match &owner.subject {
-            Subject::Network(network) => Some(*network),
-            Subject::Domain(_) => None,
+            ProofSubject::Network(network) => Some(*network),
+            ProofSubject::Domain(_) => None,
         });
         let networks: Vec<_> = of_key.chain(shown).collect();
         for exchanger in &pinned.exchangers {
@@ -420,8 +424,8 @@ impl Permission {
         let domains: Vec<&str> = owned
             .iter()
             .filter_map(|owner| match &owner.subject {
-                Subject::Domain(domain) => Some(domain.as_str()),
-                Subject::Network(_) => None,
+                ProofSubject::Domain(domain) => Some(domain.as_str()),
+                ProofSubject::Network(_) => None,
             })
             .filter(|domain| name.is_some_and(|name| is_within(name, domain)))
             .collect();
@@ -439,11 +443,11 @@ impl Permission {
     pub async fn spend(
         &self,
         asker: &Client,
-        request: &Request,
+        request: &TestRequest,
         pinned: Pinned,
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
-        let queued = self.store.count(State::Queued).await?;
+        let queued = self.store.count(JobState::Queued).await?;
         if queued >= u64::from(self.config.limits.queued) {
             return Err(limited(
                 "Too many tests are waiting: try again in a few minutes.",
@@ -469,7 +473,7 @@ impl Permission {
     /// is no other.
     async fn recent(
         &self,
-        request: &Request,
+        request: &TestRequest,
         pinned: &Pinned,
         now: Timestamp,
     ) -> Result<Option<Job>, Refusal> {
@@ -477,10 +481,10 @@ impl Permission {
         let Some(address) = pinned.addresses().next() else { return Ok(None) };
         for job in self.store.jobs_at(address, since, 5).await? {
             // A clock that was wrong has made jobs of the future.
-            let is_same = job.state != State::Interrupted
+            let is_same = job.state != JobState::Interrupted
                 && job.created <= now
-                && Request { target: String::new(), ..job.request.clone() }
-                    == Request { target: String::new(), ..request.clone() };
+                && TestRequest { target: String::new(), ..job.request.clone() }
+                    == TestRequest { target: String::new(), ..request.clone() };
             if is_same
                 && self.store.pinned(job.id).await.is_ok_and(|other| {
                     other.addresses().eq(pinned.addresses()) && other.ways == pinned.ways
@@ -592,7 +596,7 @@ fn needs_control(what: &str) -> String {
 }
 
 /// Whether every test that is asked for is one that strangers may ask for.
-fn is_for_strangers(request: &Request) -> bool {
+fn is_for_strangers(request: &TestRequest) -> bool {
     request.profile <= Profile::Standard
         && request
             .only
@@ -604,8 +608,8 @@ fn is_for_strangers(request: &Request) -> bool {
 ///
 /// # Errors
 /// A name isn't known or can't be asked for, or nothing is left.
-pub fn choose(request: &Request) -> Result<Vec<&'static RelayTest>, Refusal> {
-    let Request { profile, only, skip, .. } = request;
+pub fn choose(request: &TestRequest) -> Result<Vec<&'static RelayTest>, Refusal> {
+    let TestRequest { profile, only, skip, .. } = request;
     let selection = Selection {
         profile: *profile,
         only: &only[..only.len().min(MAX_NAMES)],

@@ -26,9 +26,9 @@ use norelay_probe::target::Host;
 use tokio::sync::Semaphore;
 
 use crate::{
-    config::Config,
+    config::Settings,
     rules::{client::Client, permission::Permission, refusal::Refusal},
-    store::{Job, JobId, Request, State, Store},
+    store::{Job, JobId, JobState, Store, TestRequest},
 };
 
 /// The names and addresses of a domain's exchangers have so long.
@@ -47,7 +47,7 @@ const MOST: usize = 256;
 /// The look-ups of a service; cheap to clone.
 #[derive(Clone)]
 pub struct Lookups {
-    config: Arc<Config>,
+    config: Arc<Settings>,
     permission: Permission,
     places: Arc<Semaphore>,
     kept: Arc<Mutex<HashMap<String, Kept>>>,
@@ -68,7 +68,7 @@ pub struct Lookup {
 impl Lookups {
     /// No look-up yet, under these settings.
     #[must_use]
-    pub fn new(config: Arc<Config>, permission: Permission) -> Self {
+    pub fn new(config: Arc<Settings>, permission: Permission) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         Self { config, permission, places, kept: Arc::default() }
     }
@@ -137,7 +137,7 @@ fn busy() -> Refusal {
     }
 }
 
-fn options(config: &Config) -> Options {
+fn options(config: &Settings) -> Options {
     // They were read at the start as well; what has become of the file since is no reason to ask
     // nothing.
     let keys = config.blacklist_keys().unwrap_or_default();
@@ -214,7 +214,7 @@ impl CoveringTest {
         }
         for job in jobs {
             // One test or one path alone says nothing about the server.
-            let is_about_server = is_about_server(&job.request) && job.state == State::Finished;
+            let is_about_server = is_about_server(&job.request) && job.state == JobState::Finished;
             let Some(verdict) = job.verdict.filter(|_| is_about_server) else { continue };
             let Ok(pinned) = store.pinned(job.id).await else { continue };
             let addresses = pinned
@@ -247,7 +247,7 @@ impl CoveringTest {
 
 /// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds
 /// is no part of that.
-fn is_about_server(request: &Request) -> bool {
+fn is_about_server(request: &TestRequest) -> bool {
     let is_beyond_strangers =
         |name: &String| catalogue::find(name).is_ok_and(|test| !test.is_asked_by_rcpt());
     request.only.is_empty()

@@ -39,15 +39,15 @@ pub use self::shared::Parts;
 use self::{live::Stop, shared::RunState};
 use crate::{
     rules::{
-        budgets::Place,
+        budgets::HeldPlace,
         client::Client,
         control::Control,
         permission::{Permission, Permit},
         refusal::Refusal,
     },
     store::{
-        Created, Idempotency, Job, JobId, NewJob, Origin, Pinned, Request, Scope, StoreError,
-        Stored,
+        Created, Idempotency, Job, JobId, NewJob, Origin, Pinned, Scope, StoreError, Stored,
+        TestRequest,
     },
 };
 
@@ -78,7 +78,7 @@ impl Runs {
     ///
     /// # Errors
     /// The reason why it isn't run.
-    pub async fn start(&self, asker: &Client, request: Request) -> Result<Started, Refusal> {
+    pub async fn start(&self, asker: &Client, request: TestRequest) -> Result<Started, Refusal> {
         self.start_once(asker, request, None).await
     }
 
@@ -89,7 +89,7 @@ impl Runs {
     pub async fn start_once(
         &self,
         asker: &Client,
-        request: Request,
+        request: TestRequest,
         once: Option<Idempotency>,
     ) -> Result<Started, Refusal> {
         let Parts { store, permission, .. } = &self.shared.parts;
@@ -150,7 +150,13 @@ impl Runs {
         }
     }
 
-    fn new_job(&self, asker: &Client, request: Request, pinned: Pinned, origin: Origin) -> NewJob {
+    fn new_job(
+        &self,
+        asker: &Client,
+        request: TestRequest,
+        pinned: Pinned,
+        origin: Origin,
+    ) -> NewJob {
         let created = Timestamp::now();
         let kept = SignedDuration::from_hours(24)
             * i32::try_from(self.shared.parts.config.retention_days).unwrap_or(i32::MAX);
@@ -177,7 +183,7 @@ impl Runs {
         target: String,
         kept: SignedDuration,
     ) -> Result<Job, Refusal> {
-        let request = Request { target, proof: true, ..Request::default() };
+        let request = TestRequest { target, proof: true, ..TestRequest::default() };
         let mut new = self.new_job(asker, request, Pinned::default(), Origin::Elsewhere);
         new.expires = new.created.saturating_add(kept).unwrap_or(Timestamp::MAX);
         let store = &self.shared.parts.store;
@@ -195,7 +201,7 @@ impl Runs {
     ///
     /// # Errors
     /// There are too many.
-    pub fn stream_place(&self, asker: &Client) -> Result<Place, Refusal> {
+    pub fn stream_place(&self, asker: &Client) -> Result<HeldPlace, Refusal> {
         self.shared.streams.enter(asker)
     }
 

@@ -17,7 +17,7 @@ use super::{
     tester::Tester,
 };
 use crate::{
-    config::Config,
+    config::Settings,
     rules::{budgets::Streams, control::Control, permission::Permission},
     store::{JobId, Lease, Store, StoreError},
 };
@@ -28,7 +28,7 @@ pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);
 /// What the service is made of.
 pub struct Parts {
     /// The settings.
-    pub config: Arc<Config>,
+    pub config: Arc<Settings>,
     /// What is kept.
     pub store: Store,
     /// Who decides.

@@ -32,7 +32,7 @@ use crate::{
     config,
     rules::permission,
     run::tester::Assignment,
-    store::{Appended, Job, Lease, Pinned, Request, State, StoreError, Stored},
+    store::{Appended, Job, JobState, Lease, Pinned, StoreError, Stored, TestRequest},
 };
 
 /// Records that wait for the store: some minutes of a busy run.
@@ -98,8 +98,8 @@ async fn conclude(
         Some(Stop::Lost) => return Ok(()),
         Some(Stop::HandOver) => return shared.release(lease).await.map(drop),
         Some(Stop::Broken) => return shared.end(job.id, true).await,
-        Some(Stop::Asked) => State::Interrupted,
-        None => State::Finished,
+        Some(Stop::Asked) => JobState::Interrupted,
+        None => JobState::Finished,
     };
     shared
         .parts
@@ -322,12 +322,12 @@ fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
 }
 
 /// Whether it is the whole target that is tested, and not one test or one path of it again.
-fn is_whole(request: &Request) -> bool {
+fn is_whole(request: &TestRequest) -> bool {
     request.only.is_empty() && request.path.is_none()
 }
 
 /// Where others reach the receiver at port 25.
-fn receivers(receiver: &config::Receiver) -> Vec<IpAddr> {
+fn receivers(receiver: &config::ReceiverSettings) -> Vec<IpAddr> {
     match receiver.addresses.is_empty() {
         true => receiver
             .listen

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::Settings,
     rules::control::{CODE_LIFE, Control},
     run::Runs,
 };
@@ -35,7 +35,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// One sentence.
-pub fn begin(config: &Config, runs: &Runs, tasks: &mut JoinSet<()>) -> io::Result<Vec<SocketAddr>> {
+pub fn begin(
+    config: &Settings,
+    runs: &Runs,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<SocketAddr>> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let page: Arc<str> = format!("{}/verify", config.url.as_deref().unwrap_or_default()).into();
     let mut addresses = Vec::new();

@@ -21,10 +21,10 @@ use tower_http::add_extension::AddExtension;
 
 use super::{Unservable, impatient::Impatient};
 use crate::{
-    config::Config,
+    config::Settings,
     rules::{
         address,
-        budgets::{Place, Places},
+        budgets::{HeldPlace, Places},
     },
 };
 
@@ -37,7 +37,7 @@ const MAX_STREAMS: u32 = 64;
 
 /// Starts to serve; gives the address, and what stops it.
 pub(super) async fn begin(
-    config: &Config,
+    config: &Settings,
     router: Router,
     tasks: &mut JoinSet<()>,
 ) -> Result<(SocketAddr, Handle<SocketAddr>), Unservable> {
@@ -48,7 +48,7 @@ pub(super) async fn begin(
     listener.set_nonblocking(true).map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
     let handle = Handle::new();
-    let connections = Connections::new(config);
+    let connections = OpenConnections::new(config);
     let tls = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             // The first provider that a process installs stays; it is the same for all of norelay.
@@ -105,20 +105,20 @@ fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
 
 /// So many connections at once; who is too many is closed at once.
 #[derive(Clone)]
-struct Connections {
+struct OpenConnections {
     places: Places,
     /// In private mode nobody is counted.
     counts: bool,
     proxies: Arc<[IpNet]>,
 }
 
-impl Connections {
-    fn new(config: &Config) -> Self {
+impl OpenConnections {
+    fn new(config: &Settings) -> Self {
         let places = Places::new(config.limits.connections_per_network, config.limits.connections);
         Self { places, counts: config.public, proxies: config.trusted_proxies.clone().into() }
     }
 
-    fn enter(&self, stream: &TcpStream) -> io::Result<Place> {
+    fn enter(&self, stream: &TcpStream) -> io::Result<HeldPlace> {
         let peer = stream.peer_addr()?.ip().to_canonical();
         let is_proxy = self.proxies.iter().any(|network| network.contains(&peer));
         let network = (self.counts && !is_proxy).then(|| address::user_network(peer));
@@ -130,12 +130,12 @@ impl Connections {
 
 /// A connection's place.
 #[derive(Clone)]
-struct Held(#[expect(dead_code, reason = "it is held, not read")] Arc<Place>);
+struct Held(#[expect(dead_code, reason = "it is held, not read")] Arc<HeldPlace>);
 
 /// An acceptor that bounds connections.
 #[derive(Clone)]
 struct Guarded<A> {
-    connections: Connections,
+    connections: OpenConnections,
     inner: A,
 }
 

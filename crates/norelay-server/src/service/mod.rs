@@ -28,7 +28,7 @@ use norelay_probe::{
 use tokio::task::JoinSet;
 
 use crate::{
-    config::{Config, Misconfigured},
+    config::{Misconfigured, Settings},
     http::{metrics, router, state::AppState},
     rules::{
         names::{Names, ServiceDns},
@@ -73,7 +73,7 @@ pub struct Addresses {
 /// # Errors
 /// It can't start.
 pub async fn serve(
-    config: Config,
+    config: Settings,
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Unservable> {
@@ -139,7 +139,7 @@ pub async fn serve(
 }
 
 /// What is looked up beside a test.
-fn wanted(config: &Config) -> Result<Wanted, Unservable> {
+fn wanted(config: &Settings) -> Result<Wanted, Unservable> {
     let blacklists = match config.test.blacklists {
         true => Some(
             config
@@ -155,7 +155,7 @@ fn wanted(config: &Config) -> Result<Wanted, Unservable> {
 ///
 /// # Errors
 /// It can't be opened.
-pub async fn open_store(config: &Config) -> Result<Store, Unservable> {
+pub async fn open_store(config: &Settings) -> Result<Store, Unservable> {
     let opened = match &config.database {
         Some(url) => {
             std::fs::create_dir_all(&config.data).map_err(|error| {
@@ -194,7 +194,7 @@ fn lock(folder: &Path) -> Result<File, Unservable> {
 
 /// The name of this process among those that share the database: the one with the same data folder
 /// on the same machine is the same worker after a restart.
-fn worker(config: &Config) -> String {
+fn worker(config: &Settings) -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let folder = config
         .data

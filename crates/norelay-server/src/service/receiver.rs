@@ -20,7 +20,7 @@ use norelay_probe::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::Unservable;
-use crate::{config::Config, run::Runs, store::StoreError};
+use crate::{config::Settings, run::Runs, store::StoreError};
 
 /// The spool's name in the data folder.
 const SPOOL: &str = "receipts.jsonl";
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts the receiver, if the settings want one.
 pub(super) async fn begin(
-    config: &Config,
+    config: &Settings,
     runs: &Runs,
     key: TokenKey,
     tasks: &mut JoinSet<()>,

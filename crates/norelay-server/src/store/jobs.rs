@@ -13,7 +13,7 @@ use super::{
     database::Store,
     error::StoreError,
     log::Lease,
-    model::{Job, JobId, Origin, Pinned, Request, State},
+    model::{Job, JobId, JobState, Origin, Pinned, TestRequest},
     pool::{on, transact},
     row::row,
 };
@@ -56,7 +56,7 @@ fn job(row: JobRow) -> Result<Job, StoreError> {
         request: of_json("request", &row.request)?,
         origin: if is_here { Origin::Here } else { Origin::Elsewhere },
         asker: row.asker,
-        state: State::of_word(&row.state).ok_or(StoreError::Damaged("state"))?,
+        state: JobState::of_word(&row.state).ok_or(StoreError::Damaged("state"))?,
         verdict: row.verdict.as_deref().map(verdict_of).transpose()?,
         created: time("created", row.created)?,
         started: maybe_time("started", row.started)?,
@@ -79,7 +79,7 @@ pub struct NewJob {
     /// The name of its run.
     pub run: RunId,
     /// What was asked.
-    pub request: Request,
+    pub request: TestRequest,
     /// Who tests: a job from elsewhere is never claimed.
     pub origin: Origin,
     /// The bucket of who asked.
@@ -132,8 +132,8 @@ impl Store {
                             ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING";
         let (state, started) = match new.origin {
-            Origin::Here => (State::Queued, None),
-            Origin::Elsewhere => (State::Running, Some(millis(new.created))),
+            Origin::Here => (JobState::Queued, None),
+            Origin::Elsewhere => (JobState::Running, Some(millis(new.created))),
         };
         let fresh = transact!(self, |tx| {
             sqlx::query(JOB)
@@ -329,7 +329,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn count(&self, state: State) -> Result<u64, StoreError> {
+    pub async fn count(&self, state: JobState) -> Result<u64, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM jobs WHERE state = $1 AND origin = 'here'";
         let (count,): (i64,) =
             on!(read self, |db| sqlx::query_as(SQL).bind(state.word()).fetch_one(db).await)?;
@@ -374,7 +374,7 @@ impl Store {
             found
         });
         let Some(mut claimed) = found.map(job).transpose()? else { return Ok(None) };
-        claimed.state = State::Running;
+        claimed.state = JobState::Running;
         claimed.started = claimed.started.or(Some(now));
         claimed.attempt += 1;
         let lease = Lease { job: claimed.id, worker: worker.to_owned(), attempt: claimed.attempt };
@@ -452,7 +452,7 @@ impl Store {
     pub async fn finish(
         &self,
         id: JobId,
-        state: State,
+        state: JobState,
         verdict: Option<Verdict>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {

@@ -29,7 +29,7 @@ pub use self::{
     limits::{Budget, Exceeded},
     log::{Appended, Lease},
     model::{
-        ApiKey, Challenge, Job, JobId, NotAJobId, OnePath, OptOut, Origin, Owner, Pinned, Request,
-        Scope, State, Stored, Subject,
+        ApiKey, Challenge, Job, JobId, JobState, NotAJobId, OnePath, OptOut, Origin, Owner, Pinned,
+        ProofSubject, Scope, Stored, TestRequest,
     },
 };

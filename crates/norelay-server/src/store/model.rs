@@ -75,7 +75,8 @@ impl<'de> Deserialize<'de> for JobId {
 /// What a user asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Request {
+#[schema(as = Request)]
+pub struct TestRequest {
     /// A host name, a mail domain, a mail address, an address, each with `:PORT` if wanted.
     #[schema(example = "mail.example.net")]
     pub target: String,
@@ -139,7 +140,7 @@ impl Pinned {
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum JobState {
     /// It waits for its turn.
     Queued,
     /// It runs.
@@ -150,7 +151,7 @@ pub enum State {
     Interrupted,
 }
 
-impl State {
+impl JobState {
     /// Whether nothing more will come, but for late receipts.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -158,7 +159,7 @@ impl State {
     }
 }
 
-impl State {
+impl JobState {
     /// The word that stands for it in JSON and in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -204,13 +205,13 @@ pub struct Job {
     /// The name of its run, which its tokens carry.
     pub run: RunId,
     /// What was asked.
-    pub request: Request,
+    pub request: TestRequest,
     /// Who tests.
     pub origin: Origin,
     /// The bucket of who asked: `net:` and a network, or `key:` and the id of an API key.
     pub asker: String,
     /// How far it is.
-    pub state: State,
+    pub state: JobState,
     /// The verdict so far; none before the first judgement.
     pub verdict: Option<Verdict>,
     /// When it was asked for.
@@ -314,14 +315,14 @@ pub struct OptOut {
 
 /// Over what somebody has shown control.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum ProofSubject {
     /// A domain, in lower case.
     Domain(String),
     /// A network, or an address as /32 or /128.
     Network(IpNet),
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ProofSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain(domain) => f.write_str(domain),
@@ -330,7 +331,7 @@ impl fmt::Display for Subject {
     }
 }
 
-impl Subject {
+impl ProofSubject {
     pub(super) fn of_text(text: &str) -> Self {
         text.parse()
             .map_or_else(|_| Self::Domain(text.to_owned()), Self::Network)
@@ -341,7 +342,7 @@ impl Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Over what.
-    pub subject: Subject,
+    pub subject: ProofSubject,
     /// The bucket of who gave it, as in [`Job::asker`].
     pub asker: String,
     /// How, in words.
@@ -358,7 +359,7 @@ pub struct Challenge {
     /// Its public name.
     pub id: JobId,
     /// Over what.
-    pub subject: Subject,
+    pub subject: ProofSubject,
     /// The bucket of who began it.
     pub asker: String,
     /// How: `dns`, `mail`, `connect`.

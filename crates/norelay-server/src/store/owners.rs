@@ -9,7 +9,7 @@ use super::{
     codec::{job_id, millis, octets, range, time},
     database::Store,
     error::StoreError,
-    model::{Challenge, JobId, OptOut, Owner, Subject},
+    model::{Challenge, JobId, OptOut, Owner, ProofSubject},
     pool::on,
     row::row,
 };
@@ -32,7 +32,7 @@ row! {
 fn challenge(row: ChallengeRow) -> Result<Challenge, StoreError> {
     Ok(Challenge {
         id: job_id(row.id)?,
-        subject: Subject::of_text(&row.subject),
+        subject: ProofSubject::of_text(&row.subject),
         asker: row.asker,
         method: row.method,
         purpose: row.purpose,
@@ -56,7 +56,7 @@ row! {
 
 fn owner(row: OwnerRow) -> Result<Owner, StoreError> {
     Ok(Owner {
-        subject: Subject::of_text(&row.subject),
+        subject: ProofSubject::of_text(&row.subject),
         asker: row.asker,
         proof: row.proof,
         created: time("created", row.created)?,
@@ -158,8 +158,8 @@ impl Store {
              ON CONFLICT (subject, asker) DO UPDATE SET proof = excluded.proof, created = \
              excluded.created, expires = excluded.expires";
         let (low, high) = match &owner.subject {
-            Subject::Domain(_) => (None, None),
-            Subject::Network(network) => {
+            ProofSubject::Domain(_) => (None, None),
+            ProofSubject::Network(network) => {
                 let (low, high) = range(network);
                 (Some(low), Some(high))
             }

@@ -18,7 +18,7 @@ use norelay_probe::{
     target::Target,
 };
 use norelay_server::{
-    Config, Runs, Store,
+    Runs, Settings, Store,
     rules::{names::Names, permission::Permission},
     run::{
         Parts,
@@ -28,7 +28,7 @@ use norelay_server::{
 
 /// The service over a store, without a network: it keeps and shows, and tests nothing.
 pub fn idle_runs(store: Store) -> Runs {
-    let config = Arc::new(Config::default());
+    let config = Arc::new(Settings::default());
     let permission = Permission::new(config.clone(), store.clone(), Arc::new(NoNames));
     let identity = Identity { domain: FALLBACK_DOMAIN.to_owned(), domain_given: false, helo: None };
     Runs::of(Parts {

@@ -21,7 +21,7 @@ use norelay_core::{
     token::RunId,
 };
 use norelay_server::{
-    AppState, Config, JobId, Request, State, Store,
+    AppState, JobId, JobState, Settings, Store, TestRequest,
     store::{NewJob, Origin, Pinned},
 };
 use tower::ServiceExt;
@@ -46,7 +46,7 @@ pub struct Answer {
 }
 
 impl Site {
-    pub async fn new(config: Config) -> Self {
+    pub async fn new(config: Settings) -> Self {
         let folder = std::env::temp_dir().join(format!("norelay-pages-{}", JobId::random()));
         std::fs::create_dir(&folder).expect("a new folder");
         let store = Store::sqlite(&folder).await.expect("a new database");
@@ -59,7 +59,7 @@ impl Site {
     }
 
     pub async fn private() -> Self {
-        Self::new(Config::default()).await
+        Self::new(Settings::default()).await
     }
 
     /// Keeps a log of the core's tests as a job; with `lines`, a job that still runs.
@@ -93,7 +93,11 @@ impl Site {
         let new = NewJob {
             id,
             run: RunId(u64::from_be_bytes(id.0[..8].try_into().expect("eight octets"))),
-            request: Request { target: run.target, profile: run.profile, ..Request::default() },
+            request: TestRequest {
+                target: run.target,
+                profile: run.profile,
+                ..TestRequest::default()
+            },
             origin: Origin::Here,
             asker: "net:test".to_owned(),
             pinned: Pinned::default(),
@@ -111,7 +115,7 @@ impl Site {
         if is_over {
             let verdict = Some(judge(&report).verdict);
             self.store
-                .finish(id, State::Finished, verdict, Timestamp::now())
+                .finish(id, JobState::Finished, verdict, Timestamp::now())
                 .await
                 .expect("the end");
         }

@@ -28,7 +28,7 @@ use norelay_probe::{
     target::{Host, Target},
 };
 use norelay_server::{
-    AppState, Config, Runs, Store,
+    AppState, Runs, Settings, Store,
     rules::{names::Names, permission::Permission},
     run::{
         Parts,
@@ -244,18 +244,18 @@ impl Answer {
 }
 
 /// Settings of a public service.
-pub fn public() -> Config {
-    Config {
+pub fn public() -> Settings {
+    Settings {
         public: true,
         url: Some("https://norelay.example".to_owned()),
         contact: Some("abuse@norelay.example".to_owned()),
-        ..Config::default()
+        ..Settings::default()
     }
 }
 
 impl Site {
     /// A service whose tests end at once.
-    pub async fn new(config: Config) -> Self {
+    pub async fn new(config: Settings) -> Self {
         let folder = Folder::new("site");
         let store = Store::sqlite(folder.path())
             .await

@@ -27,7 +27,7 @@ use crate::folded_log::FoldedLog;
 /// asked for it.
 pub struct Progress {
     shows: Shows,
-    state: Mutex<State>,
+    state: Mutex<RunProgress>,
 }
 
 /// How much is shown while a run goes on.
@@ -41,7 +41,7 @@ enum Shows {
     Dialogues,
 }
 
-struct State {
+struct RunProgress {
     log: FoldedLog,
     file: Option<File>,
     file_error: Option<String>,
@@ -58,7 +58,7 @@ impl Progress {
             (false, true) => Shows::Lines,
             (false, false) => Shows::Nothing,
         };
-        let state = State { log, file, file_error: None, explained: HashSet::new() };
+        let state = RunProgress { log, file, file_error: None, explained: HashSet::new() };
         Self { shows, state: Mutex::new(state) }
     }
 
@@ -68,10 +68,10 @@ impl Progress {
         (std::mem::take(&mut state.log), state.file_error.take())
     }
 
-    fn show(&self, state: &mut State, record: &Record) {
+    fn show(&self, state: &mut RunProgress, record: &Record) {
         match &record.event {
             Event::Ended { dialogue, .. } => {
-                let State { log, explained, .. } = state;
+                let RunProgress { log, explained, .. } = state;
                 let report = log.report();
                 let Some(dialogue) = report.dialogues.get(dialogue) else { return };
                 if self.shows == Shows::Dialogues {
@@ -105,7 +105,7 @@ impl Sink for Progress {
     }
 }
 
-impl State {
+impl RunProgress {
     /// Appends a record to the file. After an error, the rest of the log is kept in memory alone.
     fn append(&mut self, record: &Record) {
         let Some(file) = &mut self.file else { return };

@@ -8,7 +8,8 @@ use crate::http::state::AppState;
 
 /// The service.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Service {
+#[schema(as = Service)]
+pub(super) struct ShownService {
     /// Its version.
     version: &'static str,
     /// Whether strangers may use it.
@@ -28,12 +29,12 @@ pub(super) struct Service {
 /// Read what this service is.
 #[utoipa::path(
     get, path = "/service", tag = "service", operation_id = "showService",
-    responses((status = 200, description = "The service.", body = Service))
+    responses((status = 200, description = "The service.", body = ShownService))
 )]
-pub(super) async fn show(State(state): State<AppState>) -> Json<Service> {
+pub(super) async fn show(State(state): State<AppState>) -> Json<ShownService> {
     let config = &state.config;
     let listens = config.connect_back.listen.first().map(ToString::to_string);
-    Json(Service {
+    Json(ShownService {
         version: env!("CARGO_PKG_VERSION"),
         public: config.public,
         domain: state.runs.identity().domain.clone(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::extract::{Asked, Body};
+use crate::http::extract::{Body, QueryParameters};
 use crate::{
     http::{problem::Problem, state::AppState},
     rules::{client::Client, opt_out},
@@ -29,8 +29,9 @@ pub(super) struct ShownOptOut {
 
 /// A network.
 #[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[schema(as = Network)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Network {
+pub(super) struct OptOutNetwork {
     /// The network.
     #[schema(value_type = String, example = "192.0.2.0/24")]
     #[param(value_type = String)]
@@ -55,7 +56,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<Shown
 /// Needs proof that the network is yours.
 #[utoipa::path(
     post, path = "/opt-outs", tag = "opt-outs", operation_id = "optOut", security((), ("key" = [])),
-    request_body = Network,
+    request_body = OptOutNetwork,
     responses(
         (status = 204, description = "It will not be tested from here."),
         (status = 403, description = "Nothing shows that it is yours.", body = Problem, content_type = "application/problem+json"),
@@ -64,7 +65,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<Shown
 pub(super) async fn create(
     State(state): State<AppState>,
     asker: Client,
-    Body(asked): Body<Network>,
+    Body(asked): Body<OptOutNetwork>,
 ) -> Result<StatusCode, Problem> {
     opt_out::opt_out(&state.config, &state.store, &asker, &asked.network).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -73,7 +74,7 @@ pub(super) async fn create(
 /// Take an opt-out back.
 #[utoipa::path(
     delete, path = "/opt-outs", tag = "opt-outs", operation_id = "optIn", security((), ("key" = [])),
-    params(Network),
+    params(OptOutNetwork),
     responses(
         (status = 204, description = "It may be tested again."),
         (status = 403, description = "Nothing shows that it is yours.", body = Problem, content_type = "application/problem+json"),
@@ -83,7 +84,7 @@ pub(super) async fn create(
 pub(super) async fn delete(
     State(state): State<AppState>,
     asker: Client,
-    Asked(asked): Asked<Network>,
+    QueryParameters(asked): QueryParameters<OptOutNetwork>,
 ) -> Result<StatusCode, Problem> {
     opt_out::opt_in(&state.config, &state.store, &asker, &asked.network).await?;
     Ok(StatusCode::NO_CONTENT)

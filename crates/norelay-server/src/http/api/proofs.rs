@@ -8,7 +8,7 @@ use norelay_probe::network::Internet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::extract::{Asked, Body, Id};
+use crate::http::extract::{Body, Id, QueryParameters};
 use crate::{
     http::{problem::Problem, state::AppState},
     rules::{client::Client, mailing::Post},
@@ -95,7 +95,7 @@ pub(super) struct ShownRecord {
 pub(super) async fn record(
     State(state): State<AppState>,
     asker: Client,
-    Asked(asked): Asked<ProvedDomain>,
+    QueryParameters(asked): QueryParameters<ProvedDomain>,
 ) -> Result<Json<ShownRecord>, Problem> {
     let record = state.runs.control().txt_record(&asker, &asked.domain)?;
     Ok(Json(ShownRecord { name: record.name, value: record.value }))

@@ -26,7 +26,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{relay_tests, stream};
 use crate::{
     http::{
-        extract::{Asked, Body, Id},
+        extract::{Body, Id, QueryParameters},
         problem::Problem,
         state::AppState,
     },
@@ -158,7 +158,7 @@ pub(super) async fn receipts(
     State(state): State<AppState>,
     asker: Client,
     Id(id): Id,
-    Asked(poll): Asked<Poll>,
+    QueryParameters(poll): QueryParameters<Poll>,
 ) -> Result<Json<Vec<ArrivedReceipt>>, Problem> {
     reception(&state, id).await?;
     let _place = state.runs.stream_place(&asker)?;

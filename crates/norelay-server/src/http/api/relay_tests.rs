@@ -16,13 +16,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::stream;
 use crate::{
     http::{
-        extract::{Asked, Body, Id},
+        extract::{Body, Id, QueryParameters},
         problem::Problem,
         state::AppState,
     },
     rules::client::Client,
     run::Started,
-    store::{Idempotency, Job, JobId, Request},
+    store::{Idempotency, Job, JobId, TestRequest},
 };
 
 /// A longer idempotency key is no key.
@@ -37,7 +37,7 @@ pub(super) struct ShownTest {
     /// Its page.
     url: String,
     /// What was asked.
-    request: Request,
+    request: TestRequest,
     /// `queued`, `running`, `finished` or `interrupted`.
     state: &'static str,
     /// `open`, `suspect`, `inconclusive`, `closed` or `unreachable`, as far as it is known.
@@ -85,7 +85,7 @@ impl ShownTest {
     post, path = "/tests", tag = "tests", operation_id = "startTest", security((), ("key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the same request \
         sent again harmless.")),
-    request_body = Request,
+    request_body = TestRequest,
     responses(
         (status = 201, description = "The test is queued.", body = ShownTest, headers(("Location" = String, description = "The test."))),
         (status = 200, description = "The target was tested a short while ago: this is that \
@@ -100,7 +100,7 @@ pub(super) async fn start(
     State(state): State<AppState>,
     asker: Client,
     headers: HeaderMap,
-    Body(request): Body<Request>,
+    Body(request): Body<TestRequest>,
 ) -> Result<Response, Problem> {
     let once = idempotency(&asker, &headers, &request)?;
     match state.runs.start_once(&asker, request, once).await? {
@@ -117,7 +117,7 @@ pub(super) async fn start(
 fn idempotency(
     asker: &Client,
     headers: &HeaderMap,
-    request: &Request,
+    request: &TestRequest,
 ) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.as_bytes();
@@ -233,7 +233,7 @@ pub(super) async fn events(
     State(state): State<AppState>,
     asker: Client,
     Id(id): Id,
-    Asked(Since { since }): Asked<Since>,
+    QueryParameters(Since { since }): QueryParameters<Since>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     stream::of_job(&state, &asker, id, since, &headers).await

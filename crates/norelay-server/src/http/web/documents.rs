@@ -15,7 +15,7 @@ use super::{
     shell::{self, Shell},
     view::{
         mark::{self, Mark},
-        particulars::Fact,
+        particulars::Particular,
         time,
     },
 };
@@ -91,7 +91,7 @@ pub async fn privacy(State(state): State<AppState>) -> Response {
 struct Status {
     shell: Shell,
     well: bool,
-    facts: Vec<Fact>,
+    facts: Vec<Particular>,
 }
 
 /// `GET /status`

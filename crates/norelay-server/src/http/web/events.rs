@@ -29,7 +29,7 @@ use super::{
     pages::Pages,
     parts::Rendered,
     problem_page,
-    view::Phase,
+    view::RunPhase,
 };
 use crate::{http::state::AppState, rules::client::Client};
 
@@ -102,7 +102,7 @@ fn messages(
             Turn::Next => receiver.changed().await.ok()?,
         }
         let shown = receiver.borrow_and_update().clone();
-        let next = if shown.phase == Phase::Over { Turn::Last } else { Turn::Next };
+        let next = if shown.phase == RunPhase::Over { Turn::Last } else { Turn::Next };
         Some((parts(&shown, after), (receiver, shown.seq, next)))
     })
 }
@@ -118,7 +118,7 @@ enum Turn {
 fn parts(shown: &Rendered, after: i64) -> Event {
     let parts: Vec<(&str, &str)> = match shown.phase {
         // The permanent page takes the place of everything.
-        Phase::Over => Vec::new(),
+        RunPhase::Over => Vec::new(),
         _ => shown
             .since(after)
             .map(|part| (part.id.as_str(), &*part.html))

@@ -22,11 +22,11 @@ use tokio::sync::watch;
 
 use super::{
     parts::{self, Rendered},
-    view::{Phase, RunView},
+    view::{RunPhase, RunView},
 };
 use crate::{
     http::state::AppState,
-    store::{Job, JobId, State, StoreError, Stored},
+    store::{Job, JobId, JobState, StoreError, Stored},
 };
 
 const FRESH: Duration = Duration::from_millis(250);
@@ -53,7 +53,7 @@ struct Inner {
     report: Report,
     assessment: Arc<Assessment>,
     read: Option<Instant>,
-    phase: Phase,
+    phase: RunPhase,
     /// Whether a task follows the run for those who watch.
     driven: bool,
 }
@@ -112,22 +112,28 @@ impl Folds {
 }
 
 /// How far a job is, for its page.
-fn phase_of(job: &Job) -> Phase {
+fn phase_of(job: &Job) -> RunPhase {
     match job.state {
-        State::Queued => Phase::Queued,
-        State::Running => Phase::Running,
-        State::Finished | State::Interrupted => Phase::Over,
+        JobState::Queued => RunPhase::Queued,
+        JobState::Running => RunPhase::Running,
+        JobState::Finished | JobState::Interrupted => RunPhase::Over,
     }
 }
 
 impl Fold {
     fn new(id: JobId) -> Self {
         let nothing =
-            Rendered { seq: 0, phase: Phase::Queued, say: String::new(), parts: Vec::new() };
+            Rendered { seq: 0, phase: RunPhase::Queued, say: String::new(), parts: Vec::new() };
         let report = Report::default();
         let assessment = Arc::new(assess(&report));
-        let inner =
-            Inner { seq: 0, report, assessment, read: None, phase: Phase::Queued, driven: false };
+        let inner = Inner {
+            seq: 0,
+            report,
+            assessment,
+            read: None,
+            phase: RunPhase::Queued,
+            driven: false,
+        };
         Self {
             id,
             inner: tokio::sync::Mutex::new(inner),
@@ -189,7 +195,7 @@ impl Fold {
     }
 
     /// Says whether anything changed.
-    fn take(&self, inner: &mut Inner, news: &[Stored], phase: Phase) -> bool {
+    fn take(&self, inner: &mut Inner, news: &[Stored], phase: RunPhase) -> bool {
         let mut changed = inner.phase != phase;
         inner.phase = phase;
         let last = inner.seq;
@@ -216,7 +222,7 @@ impl Fold {
     pub async fn watch(&self) -> (watch::Receiver<Arc<Rendered>>, bool) {
         let receiver = self.shown.subscribe();
         let mut inner = self.inner.lock().await;
-        let is_to_be_followed = !inner.driven && inner.phase != Phase::Over;
+        let is_to_be_followed = !inner.driven && inner.phase != RunPhase::Over;
         inner.driven |= is_to_be_followed;
         (receiver, is_to_be_followed)
     }
@@ -236,8 +242,8 @@ impl Fold {
     pub async fn follow(&self, news: &[Stored]) -> Result<(), askama::Error> {
         let mut inner = self.inner.lock().await;
         // Whatever happens makes a queued run a running one.
-        let phase = if inner.phase == Phase::Queued && !news.is_empty() {
-            Phase::Running
+        let phase = if inner.phase == RunPhase::Queued && !news.is_empty() {
+            RunPhase::Running
         } else {
             inner.phase
         };

@@ -12,11 +12,11 @@ use askama::Template;
 use norelay_core::{check::Verdict, diagnosis::Technique};
 
 use super::view::{
-    Phase, RunView,
+    RunPhase, RunView,
     advice::{self, NextStep, ShownCause},
     card::{self, Card},
     findings::{self, Findings},
-    particulars::{self, Fact},
+    particulars::{self, Particular},
     rows::{self, RowGroup, TestRow},
     ways::{self, PathRow},
 };
@@ -49,7 +49,7 @@ pub struct Rendered {
     /// The number of the last event that it shows.
     pub seq: i64,
     /// How far the run is.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// A sentence for those who can't see the page.
     pub say: String,
     /// The parts.
@@ -130,7 +130,7 @@ struct BesidePart<'a> {
 #[derive(Template)]
 #[template(path = "part/particulars.html")]
 struct ParticularsPart {
-    facts: Vec<Fact>,
+    facts: Vec<Particular>,
 }
 
 /// Renders a result; parts that are as `before` keep the number of the event that changed them.
@@ -143,7 +143,7 @@ pub fn render(
     seen: RunView,
     before: Option<&Rendered>,
 ) -> Result<Rendered, askama::Error> {
-    let over = seen.phase == Phase::Over;
+    let over = seen.phase == RunPhase::Over;
     let card = card::card(seen);
     let say = announcement(&card);
     let advice = AdvicePart {
@@ -215,7 +215,7 @@ fn render_tests(
     seen: RunView,
     made: &mut Vec<FreshPart>,
 ) -> Result<FreshPart, askama::Error> {
-    let over = seen.phase == Phase::Over;
+    let over = seen.phase == RunPhase::Over;
     let groups = match over {
         true => rows::groups(rows::tests(seen)),
         false => vec![RowGroup { title: "", means: "", rows: rows::tests(seen) }],

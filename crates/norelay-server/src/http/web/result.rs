@@ -24,7 +24,7 @@ use super::{
     shell::{self, Shell},
     start,
     view::{
-        Phase, RunView,
+        RunPhase, RunView,
         compare::{self, Change},
         rows::{self, PathAnswer, TestRow},
         talk::ShownDialogue,
@@ -34,7 +34,7 @@ use super::{
 use crate::{
     http::{headers::no_store, state::AppState},
     rules::client::Client,
-    store::{Job, JobId, OnePath, Request, Stored},
+    store::{Job, JobId, OnePath, Stored, TestRequest},
 };
 
 #[derive(Template)]
@@ -130,7 +130,7 @@ async fn page(state: &AppState, pages: &Pages, asker: &Client, job: &Job, query:
         Ok(shown) => shown,
         Err(error) => return problem_page::unshown(state, &error),
     };
-    let over = shown.phase == Phase::Over;
+    let over = shown.phase == RunPhase::Over;
     let compared = if over { compared(state, pages, job).await } else { None };
     let mut shell = Shell::of_result(state, format!("Relay test of {}", target_of(job)));
     shell.refresh = !over && !query.contains("refresh=no");
@@ -338,7 +338,7 @@ pub async fn again(
         Err(response) => return response,
     };
     let only = again.test.map(with_controls).unwrap_or_default();
-    let mut request = Request { only, path: None, ..job.request.clone() };
+    let mut request = TestRequest { only, path: None, ..job.request.clone() };
     if let Some(path) = again.path {
         let place = |seen: RunView| {
             let way = seen.report.path(path)?.way();

@@ -24,7 +24,7 @@ use crate::{
     http::{problem::correctable, state::AppState},
     rules::{client::Client, refusal::Refusal},
     run::Started,
-    store::{Job, JobId, Request},
+    store::{Job, JobId, TestRequest},
 };
 
 /// The profiles that the form offers: value, name, what it is.
@@ -151,7 +151,7 @@ pub async fn ask(
     }
 }
 
-fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<Request, String> {
+fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<TestRequest, String> {
     let target = asked.target.trim();
     if target.is_empty() {
         return Err("Type the name or the address of a mail server, or a domain.".to_owned());
@@ -180,13 +180,19 @@ fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<Reque
     let proof = asked.proof == "yes" && !state.config.receiver.listen.is_empty();
     // Strangers choose nothing but the target.
     Ok(match options {
-        true => Request { target: target.to_owned(), profile, ports, proof, ..Request::default() },
-        false => Request { target: target.to_owned(), ..Request::default() },
+        true => TestRequest {
+            target: target.to_owned(),
+            profile,
+            ports,
+            proof,
+            ..TestRequest::default()
+        },
+        false => TestRequest { target: target.to_owned(), ..TestRequest::default() },
     })
 }
 
 /// Begins a test that is asked for from a result's page, and goes to its page.
-pub async fn begin(state: &AppState, asker: &Client, request: Request) -> Response {
+pub async fn begin(state: &AppState, asker: &Client, request: TestRequest) -> Response {
     let outcome = state.runs.start(asker, request).await;
     begun(state, outcome)
 }

@@ -2,7 +2,7 @@
 
 use norelay_core::{advice, check::Verdict, diagnosis::Diagnosis, remedy};
 
-use super::{Phase, RunView};
+use super::{RunPhase, RunView};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct ShownCause {
 /// The causes, the surest first.
 #[must_use]
 pub fn causes(seen: RunView) -> Vec<ShownCause> {
-    if seen.phase != Phase::Over && seen.judgement().verdict != Verdict::OpenRelay {
+    if seen.phase != RunPhase::Over && seen.judgement().verdict != Verdict::OpenRelay {
         return Vec::new();
     }
     seen.assessment.causes.iter().map(why).collect()
@@ -66,7 +66,7 @@ fn why(diagnosis: &Diagnosis) -> ShownCause {
 pub fn steps(seen: RunView) -> Vec<NextStep> {
     match (seen.judgement().verdict, seen.phase) {
         (Verdict::OpenRelay, _) => open(seen),
-        (_, Phase::Over) => seen.assessment.advice.iter().map(NextStep::of).collect(),
+        (_, RunPhase::Over) => seen.assessment.advice.iter().map(NextStep::of).collect(),
         _ => Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, RunView, count,
+    RunPhase, RunView, count,
     evidence::{self, Evidence},
     mark::{self, Mark},
     path_name,
@@ -68,15 +68,15 @@ pub fn card(seen: RunView) -> Card {
     let is_proven = seen.judgement().verdict == Verdict::OpenRelay;
     let (mark, word, sentence) = match seen.phase {
         _ if is_proven => verdict_words(seen),
-        Phase::Over => verdict_words(seen),
-        Phase::Queued => (
+        RunPhase::Over => verdict_words(seen),
+        RunPhase::Queued => (
             mark::PENDING,
             "Waiting for its turn",
             "This test begins as soon as its turn comes.".to_owned(),
         ),
-        Phase::Running => (mark::BUSY, "Testing", so_far(seen).to_owned()),
+        RunPhase::Running => (mark::BUSY, "Testing", so_far(seen).to_owned()),
     };
-    let is_over = seen.phase == Phase::Over;
+    let is_over = seen.phase == RunPhase::Over;
     let more_proofs = proofs.len().saturating_sub(evidence::MOST_ON_CARD);
     Card {
         mark,
@@ -204,7 +204,7 @@ fn progress(seen: RunView) -> RunProgress {
         .as_ref()
         .map(|(until, wait)| (wait_words(wait), *until));
     let doing = match seen.phase {
-        Phase::Queued => "Other tests are running; this one is queued.",
+        RunPhase::Queued => "Other tests are running; this one is queued.",
         _ if seen.report.paths().next().is_none() => "Looking up the server's names and addresses.",
         _ => "",
     };

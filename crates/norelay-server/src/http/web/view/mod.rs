@@ -30,7 +30,7 @@ use norelay_core::{
 
 /// How far a run is, for its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     /// It waits for its turn.
     Queued,
     /// It runs.
@@ -47,7 +47,7 @@ pub struct RunView<'a> {
     /// What they mean.
     pub assessment: &'a Assessment,
     /// How far the run is.
-    pub phase: Phase,
+    pub phase: RunPhase,
 }
 
 impl<'a> RunView<'a> {

@@ -2,14 +2,14 @@
 
 use norelay_core::{octets::harmless, report::Report};
 
-use super::{Phase, RunView, count, path_name, time};
+use super::{RunPhase, RunView, count, path_name, time};
 
 /// A label and what it stands for.
-pub type Fact = (&'static str, String);
+pub type Particular = (&'static str, String);
 
 /// The particulars.
 #[must_use]
-pub fn particulars(seen: RunView) -> Vec<Fact> {
+pub fn particulars(seen: RunView) -> Vec<Particular> {
     let report = seen.report;
     let mut facts = Vec::new();
     if let Some(started) = report.started {
@@ -22,7 +22,7 @@ pub fn particulars(seen: RunView) -> Vec<Fact> {
             .unwrap_or_default();
         facts.push(("Ended", format!("{}, after {took}", time::stamp(finished))));
     }
-    if report.stopped || (seen.phase == Phase::Over && report.finished.is_none()) {
+    if report.stopped || (seen.phase == RunPhase::Over && report.finished.is_none()) {
         facts.push(("Stopped", "before its end; what was not asked is not known".to_owned()));
     }
     facts.extend(exchangers(report));
@@ -36,7 +36,7 @@ pub fn particulars(seen: RunView) -> Vec<Fact> {
     facts
 }
 
-fn exchangers(report: &Report) -> Option<Fact> {
+fn exchangers(report: &Report) -> Option<Particular> {
     let shown: Vec<_> = report
         .exchangers
         .iter()
@@ -59,7 +59,7 @@ fn exchangers(report: &Report) -> Option<Fact> {
     (!shown.is_empty()).then(|| ("Addresses found", shown.join("; ")))
 }
 
-fn sources(report: &Report) -> Option<Fact> {
+fn sources(report: &Report) -> Option<Particular> {
     let mut sources: Vec<_> = report
         .dialogues
         .values()
@@ -70,7 +70,7 @@ fn sources(report: &Report) -> Option<Fact> {
     (!sources.is_empty()).then(|| ("Tested from", sources.join(", ")))
 }
 
-fn run_facts(report: &Report) -> Vec<Fact> {
+fn run_facts(report: &Report) -> Vec<Particular> {
     let Some(run) = &report.run else { return Vec::new() };
     let origin = match run.domain_given {
         true => run.domain.clone(),
@@ -100,7 +100,7 @@ fn run_facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
-fn tls_facts(report: &Report) -> Vec<Fact> {
+fn tls_facts(report: &Report) -> Vec<Particular> {
     let paths = report.paths().filter_map(|path| {
         let tls = path
             .dialogues()

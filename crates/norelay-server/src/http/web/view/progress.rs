@@ -5,7 +5,7 @@ use norelay_core::check::{
     verdict::{PathJudgement, TestJudgement},
 };
 
-use super::{Phase, RunView};
+use super::{RunPhase, RunView};
 
 /// True if a test has the answer that it will keep, unless the server is asked again.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn is_done(seen: RunView, judged: &TestJudgement) -> bool {
         .dialogues
         .last()
         .and_then(|number| seen.report.dialogues.get(number));
-    seen.phase == Phase::Over
+    seen.phase == RunPhase::Over
         || judged.outcome.is_answered()
         || match is_asked {
             Some(dialogue) => {
@@ -39,5 +39,5 @@ fn is_left_out(seen: RunView, judged: &TestJudgement) -> bool {
 #[must_use]
 pub fn is_silent(seen: RunView, path: &PathJudgement) -> bool {
     let is_mute = |path: &PathJudgement| path.verdict == Verdict::Unreachable;
-    seen.phase == Phase::Over && is_mute(path) && !seen.judgement().paths.iter().all(is_mute)
+    seen.phase == RunPhase::Over && is_mute(path) && !seen.judgement().paths.iter().all(is_mute)
 }

@@ -13,7 +13,7 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, RunView, count,
+    RunPhase, RunView, count,
     evidence::{Evidence, proof_of},
     mark::{self, Mark},
     path_name,
@@ -168,7 +168,7 @@ fn answer(
         .iter()
         .filter_map(|number| Some((*number, seen.report.dialogues.get(number)?)))
         .collect();
-    let is_asking = seen.phase != Phase::Over
+    let is_asking = seen.phase != RunPhase::Over
         && dialogues
             .last()
             .is_some_and(|(_, dialogue)| dialogue.end.is_none());

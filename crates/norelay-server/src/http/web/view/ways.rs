@@ -9,7 +9,7 @@ use norelay_core::{
 };
 
 use super::{
-    Phase, RunView,
+    RunPhase, RunView,
     mark::{self, Mark},
     progress::{is_done, is_silent},
     time,
@@ -61,7 +61,7 @@ pub fn ways(seen: RunView) -> (Vec<PathRow>, Vec<PathRow>) {
 }
 
 fn way(seen: RunView, path: PathView<'_>, judged: &PathJudgement) -> PathRow {
-    let is_shown = seen.phase == Phase::Over || judged.verdict == Verdict::OpenRelay;
+    let is_shown = seen.phase == RunPhase::Over || judged.verdict == Verdict::OpenRelay;
     let (mark, words) = match is_shown {
         true => {
             let (mark, words) = mark::of_verdict(judged.verdict);
