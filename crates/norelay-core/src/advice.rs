@@ -22,7 +22,7 @@ const SILENCE_MS: u64 = 1000;
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct AdviceStep {
     /// What to do.
     pub what: &'static str,
     /// Why, and how.
@@ -33,11 +33,11 @@ pub struct Step {
     pub options: &'static str,
 }
 
-const fn step(what: &'static str, how: &'static str) -> Step {
-    Step { what, how, on_page: "", options: "" }
+const fn step(what: &'static str, how: &'static str) -> AdviceStep {
+    AdviceStep { what, how, on_page: "", options: "" }
 }
 
-impl Step {
+impl AdviceStep {
     const fn with(self, options: &'static str) -> Self {
         Self { options, ..self }
     }
@@ -49,7 +49,7 @@ impl Step {
 
 /// The steps, most urgent first.
 #[must_use]
-pub fn steps(report: &Report, judgement: &Judgement) -> Vec<Step> {
+pub fn steps(report: &Report, judgement: &Judgement) -> Vec<AdviceStep> {
     let mut steps = match judgement.verdict {
         Verdict::Suspect => suspect(report),
         Verdict::Inconclusive => inconclusive(judgement),
@@ -63,7 +63,7 @@ pub fn steps(report: &Report, judgement: &Judgement) -> Vec<Step> {
     steps
 }
 
-const HEADER: Step = step(
+const HEADER: AdviceStep = step(
     "Ask with the header of a proxy.",
     "It takes connections and greets nobody: a port that is meant for a proxy waits so for its \
      PROXY header, and may \
@@ -108,7 +108,7 @@ fn misses_header(dialogue: &Dialogue) -> bool {
     is_at_the_greeting && dialogue.local.is_some()
 }
 
-fn suspect(report: &Report) -> Vec<Step> {
+fn suspect(report: &Report) -> Vec<AdviceStep> {
     let is_receiving = report.run.as_ref().is_some_and(|run| run.receiving);
     let is_sent = report
         .dialogues
@@ -139,7 +139,7 @@ fn suspect(report: &Report) -> Vec<Step> {
     [log].into_iter().chain(proof).collect()
 }
 
-fn inconclusive(judgement: &Judgement) -> Vec<Step> {
+fn inconclusive(judgement: &Judgement) -> Vec<AdviceStep> {
     let tests = judgement.paths.iter().flat_map(|path| &path.tests);
     let mut steps = Vec::new();
     for judged in tests.filter(|judged: &&TestJudgement| judged.weight == Weight::Unknown) {
@@ -152,7 +152,7 @@ fn inconclusive(judgement: &Judgement) -> Vec<Step> {
     steps
 }
 
-fn after(outcome: &Outcome) -> Step {
+fn after(outcome: &Outcome) -> AdviceStep {
     match outcome {
         Outcome::Deferred { reply, .. } if is_own_fault(reply) => step(
             "Mend the server first, then test again.",
@@ -194,9 +194,9 @@ fn is_own_fault(reply: &Reply) -> bool {
         .is_some_and(|code| code.subject == 3 && matches!(code.detail, 0 | 5))
 }
 
-const READ: Step = step("Read the transcripts.", "They say what happened.").with("--verbose");
+const READ: AdviceStep = step("Read the transcripts.", "They say what happened.").with("--verbose");
 
-fn after_reason(reason: Reason) -> Step {
+fn after_reason(reason: Reason) -> AdviceStep {
     match reason {
         Reason::Reputation => step(
             "Test from another address, or let ours through.",
@@ -238,7 +238,7 @@ fn after_reason(reason: Reason) -> Step {
     }
 }
 
-fn unreachable() -> Vec<Step> {
+fn unreachable() -> Vec<AdviceStep> {
     vec![
         step(
             "Check the name, the address and the port.",

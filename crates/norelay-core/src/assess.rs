@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    advice::{self, Step},
+    advice::{self, AdviceStep},
     check::{
         finding::{self, Finding},
         verdict::{self, Judgement},
@@ -18,7 +18,7 @@ use crate::{
     mta::{self, Mta},
     path::PathId,
     report::{PathView, Report},
-    seen::{self, Seen},
+    seen::{self, SeenAddress},
 };
 
 /// What a report means.
@@ -33,7 +33,7 @@ pub struct Assessment {
     /// How the server refuses.
     pub techniques: Vec<Technique>,
     /// What to do next, the most urgent step first.
-    pub advice: Vec<Step>,
+    pub advice: Vec<AdviceStep>,
     servers: BTreeMap<PathId, ServerTraits>,
 }
 
@@ -41,7 +41,7 @@ pub struct Assessment {
 #[derive(Clone, Debug)]
 struct ServerTraits {
     software: Option<Mta>,
-    seen: Option<Seen>,
+    seen: Option<SeenAddress>,
 }
 
 /// Makes the assessment of a report. Each state of a report needs this once.
@@ -83,7 +83,7 @@ impl Assessment {
     /// Returns what the server on a path said about our address. `None` if the server said
     /// nothing.
     #[must_use]
-    pub fn seen(&self, path: PathId) -> Option<&Seen> {
+    pub fn seen(&self, path: PathId) -> Option<&SeenAddress> {
         self.servers.get(&path)?.seen.as_ref()
     }
 

@@ -12,11 +12,11 @@ macro_rules! causes {
         /// What makes a server relay for strangers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum Cause {
+        pub enum RelayCause {
             $(#[doc = $clause] $variant,)*
         }
 
-        impl Cause {
+        impl RelayCause {
             /// Every cause.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
@@ -68,7 +68,7 @@ causes! {
     MultiHop "multi_hop" "hands mail to a server that relays whatever comes from it";
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for RelayCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -78,7 +78,7 @@ impl fmt::Display for Cause {
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotACause;
 
-impl std::str::FromStr for Cause {
+impl std::str::FromStr for RelayCause {
     type Err = NotACause;
 
     /// `trusts_everyone` or `trusts-everyone`.

@@ -28,7 +28,7 @@ use crate::{
     },
     mta::{self, Confidence, Mta},
     path::PathId,
-    remedy::{self, Cause},
+    remedy::{self, RelayCause},
     report::{PathView, Report},
     smtp::Stage,
 };
@@ -37,7 +37,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// The cause.
-    pub cause: Cause,
+    pub cause: RelayCause,
     /// Certain where a message came back and the comparison was answered, likely where it was only
     /// accepted, possible where something of the comparison is missing.
     pub confidence: Confidence,
@@ -183,12 +183,12 @@ fn late_check(view: View<'_>) -> Option<Diagnosis> {
             Some((came, dialogue.tests.len()))
         });
     let evidence = vec![sentence::late(plain, shared?)];
-    Some(Diagnosis::new(view, Cause::LateRelayCheck, Confidence::Likely, evidence, Vec::new()))
+    Some(Diagnosis::new(view, RelayCause::LateRelayCheck, Confidence::Likely, evidence, Vec::new()))
 }
 
 /// The causes of what was accepted beside a plain question that was not, one for each kind.
 fn by_group(view: View<'_>) -> Vec<Diagnosis> {
-    let mut causes: Vec<(Cause, Vec<&TestJudgement>)> = Vec::new();
+    let mut causes: Vec<(RelayCause, Vec<&TestJudgement>)> = Vec::new();
     let unexplained = view
         .accepted()
         .filter(|judged| !is_explained(view, judged) && is_apart(view, judged));
@@ -231,7 +231,7 @@ fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
         })
 }
 
-fn by_comparison(view: View<'_>, cause: Cause, accepted: &[&TestJudgement]) -> Diagnosis {
+fn by_comparison(view: View<'_>, cause: RelayCause, accepted: &[&TestJudgement]) -> Diagnosis {
     let beside = baseline(view, accepted);
     let mut evidence: Vec<String> = accepted
         .iter()
@@ -318,11 +318,13 @@ fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
         })
         .collect();
     let found = !evidence.is_empty();
-    found.then(|| Diagnosis::new(view, Cause::MultiHop, Confidence::Certain, evidence, Vec::new()))
+    found.then(|| {
+        Diagnosis::new(view, RelayCause::MultiHop, Confidence::Certain, evidence, Vec::new())
+    })
 }
 
 /// The keys of what helps a software against a cause: that of its distribution first.
-fn keys(software: &Mta, cause: Cause) -> impl Iterator<Item = String> {
+fn keys(software: &Mta, cause: RelayCause) -> impl Iterator<Item = String> {
     let servers = software.distribution.into_iter().chain([software.name]);
     servers
         .flat_map(move |server| remedy::find(server, cause))
@@ -338,7 +340,7 @@ impl Diagnosis {
 
     fn new(
         view: View<'_>,
-        cause: Cause,
+        cause: RelayCause,
         confidence: Confidence,
         evidence: Vec<String>,
         rules_out: Vec<String>,

@@ -11,10 +11,10 @@ mod block;
 mod table;
 
 pub use self::{
-    block::{Block, Fault, Mode, Purpose, Role, Side},
+    block::{Block, BlockPurpose, Fault, Mode, Role, Side},
     table::REMEDIES,
 };
-pub use crate::cause::{Cause, NotACause};
+pub use crate::cause::{NotACause, RelayCause};
 
 /// One way to close a server.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Remedy {
     /// Its name among the server's remedies.
     pub name: &'static str,
     /// What it cures.
-    pub causes: &'static [Cause],
+    pub causes: &'static [RelayCause],
     /// Its document, in Markdown; the first line is its title.
     pub document: &'static str,
 }
@@ -93,7 +93,7 @@ pub fn remedies() -> &'static [Remedy] {
 }
 
 /// The remedies of a server for a cause, the most usual first.
-pub fn find(server: &str, cause: Cause) -> impl Iterator<Item = &'static Remedy> {
+pub fn find(server: &str, cause: RelayCause) -> impl Iterator<Item = &'static Remedy> {
     REMEDIES
         .iter()
         .filter(move |remedy| remedy.server == server && remedy.causes.contains(&cause))

@@ -9,7 +9,7 @@ use crate::event::Record;
 
 /// What a log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Log {
+pub struct EventLog {
     /// The records, in the order of their lines.
     pub records: Vec<Record>,
     /// The numbers of the lines that are no records, counted from 1.
@@ -18,8 +18,8 @@ pub struct Log {
 
 /// Reads a log, one record a line; empty lines are nothing.
 #[must_use]
-pub fn read_log(text: &str) -> Log {
-    let mut log = Log::default();
+pub fn read_log(text: &str) -> EventLog {
+    let mut log = EventLog::default();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line
             .trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');

@@ -36,11 +36,11 @@ pub struct Plan {
     /// said.
     pub run: Settings,
     /// The paths, each with the tests that failed and its controls.
-    pub paths: Vec<Again>,
+    pub paths: Vec<RepeatedPath>,
 }
 
 /// A path, and the tests that are asked again on it.
-pub type Again = (Path, Vec<&'static RelayTest>);
+pub type RepeatedPath = (Path, Vec<&'static RelayTest>);
 
 /// What the earlier run was told, as far as a new one should be told the same.
 #[derive(Debug, Deserialize)]
@@ -67,25 +67,25 @@ pub enum NoPlan {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct EarlierReport {
     schema: String,
     target: Option<String>,
     started: Option<Timestamp>,
     run: Option<Settings>,
-    paths: Vec<PathDocument>,
+    paths: Vec<EarlierPath>,
 }
 
 #[derive(Deserialize)]
-struct PathDocument {
+struct EarlierPath {
     #[serde(flatten)]
     way: Path,
     verdict: Verdict,
-    tests: Vec<TestDocument>,
-    controls: Vec<TestDocument>,
+    tests: Vec<EarlierTest>,
+    controls: Vec<EarlierTest>,
 }
 
 #[derive(Deserialize)]
-struct TestDocument {
+struct EarlierTest {
     id: String,
     weight: Option<Weight>,
     outcome: String,
@@ -97,7 +97,7 @@ impl Plan {
     /// # Errors
     /// Why there is nothing to ask.
     pub fn of(report: &str) -> Result<Self, NoPlan> {
-        let document: Document = serde_json::from_str(report).map_err(|_| NoPlan::NotOurs)?;
+        let document: EarlierReport = serde_json::from_str(report).map_err(|_| NoPlan::NotOurs)?;
         let (Some(target), Some(run), true) =
             (document.target, document.run, document.schema == crate::report::SCHEMA)
         else {
@@ -106,7 +106,7 @@ impl Plan {
         let mut paths: Vec<_> = document
             .paths
             .iter()
-            .filter_map(PathDocument::failed)
+            .filter_map(EarlierPath::failed)
             .collect();
         follow_under_tls(&mut paths, &document.paths);
         compare_submission(&mut paths, &document.paths);
@@ -143,7 +143,7 @@ impl Plan {
 
 /// Adds tests of what the server offered in the clear to the paths after STARTTLS that stand beside
 /// it.
-fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
+fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     let in_the_clear = paths
         .iter()
         .filter(|(way, _)| way.security == Security::Plain);
@@ -172,7 +172,7 @@ fn follow_under_tls(paths: &mut Vec<Again>, known: &[PathDocument]) {
 
 /// Adds the plain test and its control on another port, where all that is asked is asked of
 /// submission ports.
-fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
+fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     let is_submission = |way: &Path| submission_port::PORTS.contains(&way.port);
     let Some((first, _)) = paths
         .first()
@@ -180,7 +180,7 @@ fn compare_submission(paths: &mut Vec<Again>, known: &[PathDocument]) {
     else {
         return;
     };
-    let is_beside = |path: &&PathDocument| {
+    let is_beside = |path: &&EarlierPath| {
         !is_submission(&path.way)
             && path.takes_postmaster()
             && (path.way.address == first.address || path.way.host == first.host)
@@ -196,7 +196,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-impl PathDocument {
+impl EarlierPath {
     fn takes_postmaster(&self) -> bool {
         self.accepted_controls()
             .any(|control| control.is(TestRole::Postmaster))
@@ -215,8 +215,8 @@ impl PathDocument {
     }
 
     /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
-    fn failed(&self) -> Option<Again> {
-        let failed = |test: &&TestDocument| {
+    fn failed(&self) -> Option<RepeatedPath> {
+        let failed = |test: &&EarlierTest| {
             matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
                 && test.outcome != "not_run"
         };
@@ -267,7 +267,7 @@ mod tests {
     /// `25 plain: null-sender ctl-postmaster`, a path each.
     fn asked(paths: &[String]) -> Result<Vec<String>, NoPlan> {
         let plan = Plan::of(&report(paths))?;
-        let line = |(way, tests): &Again| {
+        let line = |(way, tests): &RepeatedPath| {
             let ids: Vec<_> = tests.iter().map(|test| test.id.as_str()).collect();
             format!("{} {}: {}", way.port, way.security, ids.join(" "))
         };

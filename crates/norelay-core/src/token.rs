@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for RunId {
 /// What a token stands for in the dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum TokenRole {
     /// The forward-path: a message that comes to it was relayed.
     Recipient,
     /// The reverse-path: a message that comes to it is a bounce.
@@ -95,7 +95,7 @@ pub struct Token {
     /// The test's number in the catalogue.
     pub test: u8,
     /// What the token stands for.
-    pub role: Role,
+    pub role: TokenRole,
 }
 
 impl Token {
@@ -105,11 +105,11 @@ impl Token {
         claim[8] = self.path.number();
         claim[9] = self.test;
         claim[10] = match self.role {
-            Role::Recipient => 0,
-            Role::Sender => 1,
-            Role::Message => 2,
-            Role::Unknown => 3,
-            Role::Inner => 4,
+            TokenRole::Recipient => 0,
+            TokenRole::Sender => 1,
+            TokenRole::Message => 2,
+            TokenRole::Unknown => 3,
+            TokenRole::Inner => 4,
         };
         claim
     }
@@ -117,11 +117,11 @@ impl Token {
     fn from_claim(claim: [u8; CLAIM]) -> Option<Self> {
         let [run @ .., path, test, role] = claim;
         let role = match role {
-            0 => Role::Recipient,
-            1 => Role::Sender,
-            2 => Role::Message,
-            3 => Role::Unknown,
-            4 => Role::Inner,
+            0 => TokenRole::Recipient,
+            1 => TokenRole::Sender,
+            2 => TokenRole::Message,
+            3 => TokenRole::Unknown,
+            4 => TokenRole::Inner,
             _ => return None,
         };
         let run = RunId(u64::from_be_bytes(run));
@@ -235,7 +235,7 @@ mod tests {
         run: RunId(0x0123_4567_89ab_cdef),
         path: PathId::new(3),
         test: 17,
-        role: Role::Recipient,
+        role: TokenRole::Recipient,
     };
 
     fn key() -> TokenKey {
@@ -266,12 +266,14 @@ mod tests {
 
     #[test]
     fn a_wanted_token_is_found_among_others() {
-        let message = Token { role: Role::Message, ..TOKEN };
+        let message = Token { role: TokenRole::Message, ..TOKEN };
         let text =
             format!("To: <{}@d>\r\nMessage-ID: <{}@d>", key().mint(TOKEN), key().mint(message));
-        for (role, expected) in
-            [(Role::Recipient, Some(TOKEN)), (Role::Message, Some(message)), (Role::Sender, None)]
-        {
+        for (role, expected) in [
+            (TokenRole::Recipient, Some(TOKEN)),
+            (TokenRole::Message, Some(message)),
+            (TokenRole::Sender, None),
+        ] {
             assert_eq!(key().find_where(text.as_bytes(), |token| token.role == role), expected);
         }
     }

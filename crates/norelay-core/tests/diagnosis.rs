@@ -6,7 +6,7 @@ use norelay_core::{
     catalogue::TestId,
     check::verdict::judge,
     diagnosis::{Diagnosis, diagnose, seen_as, techniques},
-    remedy::Cause,
+    remedy::RelayCause,
     report::Report,
     smtp::{Security, Stage},
 };
@@ -170,16 +170,19 @@ static ROWS: &[Row] = &[
 ];
 
 /// The causes that take more than one path, or a message, and have tests of their own below.
-static ELSEWHERE: &[Cause] = &[
-    Cause::LostClientAddress,
-    Cause::PortWithoutRelayCheck,
-    Cause::TrustsTls,
-    Cause::LateRelayCheck,
+static ELSEWHERE: &[RelayCause] = &[
+    RelayCause::LostClientAddress,
+    RelayCause::PortWithoutRelayCheck,
+    RelayCause::TrustsTls,
+    RelayCause::LateRelayCheck,
 ];
 
 #[test]
 fn every_cause_is_named_somewhere() {
-    for cause in Cause::ALL.iter().filter(|cause| !ELSEWHERE.contains(cause)) {
+    for cause in RelayCause::ALL
+        .iter()
+        .filter(|cause| !ELSEWHERE.contains(cause))
+    {
         let names = |named: &&str| named.split(' ').next() == Some(cause.word());
         assert!(ROWS.iter().any(|(_, expected)| expected.iter().any(names)), "{cause}");
     }

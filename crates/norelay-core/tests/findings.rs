@@ -9,7 +9,7 @@ use norelay_core::{
     octets::Octets,
     report::Report,
     smtp::{Cause, End, Purpose, Security, Stage},
-    token::{Role, Token},
+    token::{Token, TokenRole},
 };
 use story::{Story, reply};
 
@@ -277,7 +277,7 @@ fn a_relay_that_tells_of_another_recipient_is_no_source_of_bounces() {
             false => story.asked(path, "foreign-to-foreign", "250 ok"),
         }
         story.tell(Event::Received(Receipt {
-            token: Token { run: story::RUN, path, test: 1, role: Role::Sender },
+            token: Token { run: story::RUN, path, test: 1, role: TokenRole::Sender },
             message_token: false,
             peer: ([192, 0, 2, 7], 30_000).into(),
             helo: "mx.target.example".into(),

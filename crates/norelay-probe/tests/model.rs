@@ -13,7 +13,7 @@ use norelay_core::{
     catalogue::{self, Profile},
     check::Verdict,
     event::Receipt,
-    token::{Role, Token},
+    token::{Token, TokenRole},
 };
 use proptest::{
     prelude::*,
@@ -676,7 +676,7 @@ impl Model {
         let token = match path.starts_with("postmaster@") {
             true => key()
                 .find(sender.as_bytes())
-                .map(|token| Token { role: Role::Recipient, ..token }),
+                .map(|token| Token { role: TokenRole::Recipient, ..token }),
             false => key().find(path.as_bytes()),
         };
         let (Some(receipts), Some(token)) = (self.receipts.clone(), token) else { return };

@@ -10,7 +10,7 @@ use norelay_core::{
     check::{Verdict, verdict::Weight},
     event::Receipt,
     path::PathId,
-    token::Role,
+    token::TokenRole,
 };
 use simulation::{Ran, Server, Simulation, answering, closed, key, request, run, run_from};
 use tokio::{
@@ -44,7 +44,7 @@ fn server(answer: Option<&'static str>, passes_on: Option<mpsc::Sender<Receipt>>
                 .unwrap_or_default();
             let token = key()
                 .find(&heard[place..])
-                .filter(|token| token.role == Role::Recipient);
+                .filter(|token| token.role == TokenRole::Recipient);
             if let (Some(token), Some(receipts)) = (token, passes_on) {
                 let receipt = Receipt {
                     token,

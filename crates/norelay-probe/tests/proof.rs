@@ -23,7 +23,7 @@ use norelay_core::{
     path::PathId,
     reception::{Copies, Reception, ReceptionKey},
     smtp::{Message, receiver::Policy},
-    token::{Role, RunId, Token, TokenKey},
+    token::{RunId, Token, TokenKey, TokenRole},
 };
 use simulation::{Ran, Server, closed, key, request, run};
 use tokio::{
@@ -241,7 +241,7 @@ fn another(key: &TokenKey, token: Token) -> String {
     format!("<{}@probe.example>", key.mint(token))
 }
 
-fn own(role: Role) -> Token {
+fn own(role: TokenRole) -> Token {
     Token { run: RunId(1), path: PathId::FIRST, test: 1, role }
 }
 
@@ -380,15 +380,17 @@ const OTHERS: &[Row] = &[
     (
         "a forged token of the text, by another",
         |mail| {
-            mail.text(|text| tokens(&text, |_| TokenKey::new([9; 32]).mint(own(Role::Message))))
-                .by(ELSEWHERE)
+            mail.text(|text| {
+                tokens(&text, |_| TokenKey::new([9; 32]).mint(own(TokenRole::Message)))
+            })
+            .by(ELSEWHERE)
         },
         Verdict::Suspect,
         1,
     ),
     (
         "a forged recipient",
-        |mail| mail.to(|_| another(&TokenKey::new([9; 32]), own(Role::Recipient))),
+        |mail| mail.to(|_| another(&TokenKey::new([9; 32]), own(TokenRole::Recipient))),
         Verdict::Suspect,
         0,
     ),
@@ -406,25 +408,29 @@ const OTHERS: &[Row] = &[
     ),
     (
         "the token of the text as the recipient",
-        |mail| mail.to(|_| another(&key(), own(Role::Message))),
+        |mail| mail.to(|_| another(&key(), own(TokenRole::Message))),
         Verdict::Suspect,
         0,
     ),
     (
         "a token of yesterday's run",
-        |mail| mail.to(|_| another(&key(), Token { run: RunId(7), ..own(Role::Recipient) })),
+        |mail| mail.to(|_| another(&key(), Token { run: RunId(7), ..own(TokenRole::Recipient) })),
         Verdict::Suspect,
         1,
     ),
     (
         "the token of a test that was not asked",
-        |mail| mail.to(|_| another(&key(), Token { test: 9, ..own(Role::Recipient) })),
+        |mail| mail.to(|_| another(&key(), Token { test: 9, ..own(TokenRole::Recipient) })),
         Verdict::Suspect,
         1,
     ),
     (
         "the token of another path",
-        |mail| mail.to(|_| another(&key(), Token { path: PathId::new(3), ..own(Role::Recipient) })),
+        |mail| {
+            mail.to(|_| {
+                another(&key(), Token { path: PathId::new(3), ..own(TokenRole::Recipient) })
+            })
+        },
         Verdict::Suspect,
         1,
     ),

@@ -14,7 +14,7 @@ use norelay_core::{
     event::{Event, MailExchanger, Path, Receipt, Record},
     report::Report,
     smtp::Security,
-    token::Role,
+    token::TokenRole,
 };
 use simulation::{Server, answering, closed, key, request, run};
 use tokio::sync::mpsc;
@@ -194,7 +194,7 @@ async fn a_bounce_shows_backscatter_apart_from_relaying() {
                     .expect("there was a MAIL");
                 let token = key()
                     .find(mail.as_bytes())
-                    .filter(|token| bounces && token.role == Role::Sender);
+                    .filter(|token| bounces && token.role == TokenRole::Sender);
                 if let Some(token) = token {
                     let _ = sender.try_send(Receipt {
                         token,

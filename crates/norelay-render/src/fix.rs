@@ -7,7 +7,7 @@ use norelay_core::{
     assess::Assessment,
     diagnosis::Diagnosis,
     octets::harmless,
-    remedy::{self, Block, Mode, Purpose, Remedy, Role, Side},
+    remedy::{self, Block, BlockPurpose, Mode, Remedy, Role, Side},
 };
 
 /// A remedy in steps.
@@ -23,14 +23,14 @@ pub struct Fix {
     pub documentation: Option<&'static str>,
     /// The steps, in order; none where the change is made in windows and menus: the document says
     /// which.
-    pub steps: Vec<Step>,
+    pub steps: Vec<FixStep>,
 }
 
 /// One step of a remedy. `catalogue/remedy/README.md` says what each mode does with the lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct FixStep {
     /// What it is for.
-    pub purpose: Purpose,
+    pub purpose: BlockPurpose,
     /// The packaging that it is for, where the remedy has steps for several and the server doesn't
     /// show which it is; or the one that it shows.
     pub packaging: Option<&'static str>,
@@ -90,7 +90,7 @@ fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&
 
 /// One block of a remedy as a step, and where it applies if others stand beside it for another
 /// packaging.
-fn step(block: &Block<'static>, all: &[Block<'static>]) -> Step {
+fn step(block: &Block<'static>, all: &[Block<'static>]) -> FixStep {
     let purpose = block.role.purpose();
     let mut beside = all.iter().filter(|other| other.role.purpose() == purpose);
     let place = match block.variant {
@@ -111,7 +111,7 @@ fn step(block: &Block<'static>, all: &[Block<'static>]) -> Step {
     };
     let lines = block.lines.iter().map(|line| harmless(line)).collect();
     let heading = format!("{place}{}", heading(&block.role));
-    Step { purpose, packaging: block.variant, heading, files, mode, before, after, lines }
+    FixStep { purpose, packaging: block.variant, heading, files, mode, before, after, lines }
 }
 
 fn capitalised(word: &str) -> String {
@@ -160,7 +160,7 @@ mod tests {
         };
         let step = step(&block(None, role), &[]);
         assert_eq!(step.heading, "In /etc/x or /etc/y, add, before the first line like \"end *\"");
-        assert_eq!((step.purpose, step.mode), (Purpose::Change, Some("insert")));
+        assert_eq!((step.purpose, step.mode), (BlockPurpose::Change, Some("insert")));
         assert_eq!(
             (step.before.as_deref(), step.after, step.files.len()),
             (Some("end *"), None, 2)

@@ -36,7 +36,7 @@ pub fn style_hash() -> String {
 
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page<'a> {
+struct HtmlPage<'a> {
     style: &'static str,
     style_hash: String,
     title: String,
@@ -69,7 +69,7 @@ struct PathSection {
     accepted: usize,
     denied: usize,
     unclear: usize,
-    groups: Vec<Group>,
+    groups: Vec<TestGroup>,
 }
 
 struct MtaView {
@@ -77,7 +77,7 @@ struct MtaView {
     evidence: Vec<String>,
 }
 
-struct Group {
+struct TestGroup {
     title: &'static str,
     /// Whether its tests are behind a fold of their own: what is in order need not be scrolled
     /// past.
@@ -146,7 +146,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let paths = judged
         .into_iter()
         .map(|(path, judged)| path_section(path, judged, assessment));
-    let page = Page {
+    let page = HtmlPage {
         style: STYLE,
         style_hash: style_hash(),
         title: title(judgement.verdict, &harmless(target)),
@@ -218,7 +218,7 @@ fn path_section(
 }
 
 /// The tests, worst first, then the controls.
-fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
+fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<TestGroup> {
     let titles: [(&'static str, &[Weight]); 6] = [
         ("Relayed", &[Weight::Proof]),
         ("Accepted", &[Weight::Suspicion]),
@@ -232,7 +232,7 @@ fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
         let tests = rows
             .iter()
             .filter(|row| !row.is_control() && weights.contains(&row.judged.weight));
-        Group {
+        TestGroup {
             title,
             folded: matches!(title, "Denied" | "Not offered"),
             tests: tests.map(view).collect(),
@@ -243,7 +243,7 @@ fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<Group> {
         .filter(|row| row.is_control())
         .map(view)
         .collect();
-    let groups = scored.chain([Group { title: "Controls", folded: true, tests: controls }]);
+    let groups = scored.chain([TestGroup { title: "Controls", folded: true, tests: controls }]);
     groups.filter(|group| !group.tests.is_empty()).collect()
 }
 

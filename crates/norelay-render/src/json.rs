@@ -34,7 +34,7 @@ use norelay_core::{
     path::PathId,
     report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Security, Stage},
-    token::Role,
+    token::TokenRole,
 };
 
 /// The name and version of the promise.
@@ -181,7 +181,7 @@ struct ReceiptDocument<'a> {
     at: Timestamp,
     path: PathId,
     test: Option<TestId>,
-    role: Role,
+    role: TokenRole,
     from: IpAddr,
     helo: &'a Octets,
     tls: bool,

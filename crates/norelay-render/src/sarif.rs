@@ -25,16 +25,16 @@ const SCHEMA: &str =
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Log {
+struct SarifLog {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run; 1],
+    runs: [SarifRun; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
+struct SarifRun {
     tool: Tool,
     #[serde(skip_serializing_if = "Option::is_none")]
     automation_details: Option<Value>,
@@ -61,13 +61,13 @@ struct Driver {
 #[serde(rename_all = "camelCase")]
 struct Rule {
     id: String,
-    short_description: Message,
+    short_description: SarifMessage,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<Value>,
 }
 
 #[derive(Serialize)]
-struct Message {
+struct SarifMessage {
     text: String,
 }
 
@@ -78,7 +78,7 @@ struct SarifResult {
     rule_index: usize,
     kind: &'static str,
     level: &'static str,
-    message: Message,
+    message: SarifMessage,
     locations: Vec<Value>,
     partial_fingerprints: Value,
 }
@@ -102,11 +102,16 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
         results.push(finding_result(report, found, id, rule_index));
     }
     let run = run(report, judgement, rules, results);
-    let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
+    let log = SarifLog { schema: SCHEMA, version: "2.1.0", runs: [run] };
     serde_json::to_string_pretty(&log).expect("the log's keys are strings") + "\n"
 }
 
-fn run(report: &Report, judgement: &Judgement, rules: Vec<Rule>, results: Vec<SarifResult>) -> Run {
+fn run(
+    report: &Report,
+    judgement: &Judgement,
+    rules: Vec<Rule>,
+    results: Vec<SarifResult>,
+) -> SarifRun {
     let asked = report.run.as_ref();
     let version = asked.map(|run| harmless(&run.version));
     let mut invocation = json!({
@@ -118,7 +123,7 @@ fn run(report: &Report, judgement: &Judgement, rules: Vec<Rule>, results: Vec<Sa
             invocation[key] = json!(time);
         }
     }
-    Run {
+    SarifRun {
         tool: Tool { driver: Driver { name: "norelay", version, rules } },
         automation_details: asked
             .map(|run| json!({"id": format!("norelay/{}", harmless(&run.target))})),
@@ -205,7 +210,7 @@ fn location(way: &Path) -> Value {
     })
 }
 
-fn message(text: &str) -> Message {
+fn message(text: &str) -> SarifMessage {
     let mut escaped = String::with_capacity(text.len());
     for character in text
         .split('\n')
@@ -220,7 +225,7 @@ fn message(text: &str) -> Message {
             other => escaped.push(other),
         }
     }
-    Message { text: escaped }
+    SarifMessage { text: escaped }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::{harmless_json::Harmless, way_off::advice};
 pub const SCHEMA: &str = "norelay.blacklist/1";
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct SurveyDocument<'a> {
     schema: &'static str,
     target: &'a str,
     state: Standing,
@@ -35,11 +35,11 @@ struct Document<'a> {
     resolvers: &'a [String],
     public_resolver: bool,
     elapsed_ms: u64,
-    lists: Vec<Row<'a>>,
+    lists: Vec<SurveyRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct SurveyRow<'a> {
     zone: &'a str,
     operator: Option<&'a str>,
     sense: Sense,
@@ -54,7 +54,7 @@ struct Row<'a> {
     elapsed_ms: u64,
 }
 
-impl<'a> Row<'a> {
+impl<'a> SurveyRow<'a> {
     fn of(reading: &'a ListReading, relay: Option<Verdict>) -> Self {
         let mut row = Self {
             zone: &reading.zone,
@@ -83,7 +83,7 @@ impl<'a> Row<'a> {
 /// The run as one document of JSON, set for reading, ending with a line end.
 #[must_use]
 pub fn json(survey: &Survey, assessment: &SurveyAssessment, relay: Option<Verdict>) -> String {
-    let document = Document {
+    let document = SurveyDocument {
         schema: SCHEMA,
         target: &survey.target,
         state: assessment.standing,
@@ -97,7 +97,7 @@ pub fn json(survey: &Survey, assessment: &SurveyAssessment, relay: Option<Verdic
         lists: survey
             .readings
             .iter()
-            .map(|reading| Row::of(reading, relay))
+            .map(|reading| SurveyRow::of(reading, relay))
             .collect(),
     };
     let mut octets = Vec::new();

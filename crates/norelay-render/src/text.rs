@@ -20,7 +20,7 @@ use crate::{
     json::sent_at,
 };
 use norelay_core::{
-    advice::Step,
+    advice::AdviceStep,
     assess::Assessment,
     check::{
         Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, verdict,
@@ -29,7 +29,7 @@ use norelay_core::{
     mta::Mta,
     octets::{Octets, harmless},
     report::{PathView, Report},
-    seen::{Meaning, Seen},
+    seen::{Meaning, SeenAddress},
     smtp::{Reply, Stage},
 };
 
@@ -66,7 +66,7 @@ pub fn render(report: &Report, assessment: &Assessment, options: &Options) -> St
 
 /// What to do next, where the verdict leaves something to be done; behind it the options that do
 /// it.
-fn advice(page: &mut Page, steps: &[Step]) {
+fn advice(page: &mut Page, steps: &[AdviceStep]) {
     for (number, step) in steps.iter().enumerate() {
         if number == 0 {
             page.end();
@@ -162,7 +162,7 @@ fn paths(page: &mut Page, report: &Report, assessment: &Assessment) {
 }
 
 /// Which address the server takes for ours, where it isn't ours.
-fn seen_line(page: &mut Page, seen: &Seen) {
+fn seen_line(page: &mut Page, seen: &SeenAddress) {
     if let (Meaning::Lost(_), Some(due)) = (&seen.meaning, seen.due) {
         let address = seen.sighting.address;
         page.line(Ink::Doubtful, &format!("      seen as {address}, not {due}"));

@@ -30,7 +30,7 @@ pub enum Speaker {
 
 /// One line of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct TranscriptLine {
     /// When, in milliseconds since the connection was opened.
     pub at_ms: u64,
     /// By whom.
@@ -45,7 +45,7 @@ pub struct Line {
     pub text: String,
 }
 
-impl Line {
+impl TranscriptLine {
     /// The letter that stands for the speaker in JSON: `C` or `S`, and nothing for what nobody
     /// said.
     #[must_use]
@@ -71,7 +71,7 @@ impl Line {
     }
 }
 
-impl std::fmt::Display for Line {
+impl std::fmt::Display for TranscriptLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:>8} {} {}", seconds(self.at_ms), self.mark(), self.text)
     }
@@ -85,14 +85,14 @@ fn seconds(ms: u64) -> String {
 /// A connection's transcript as it is shown in a terminal, a string a line.
 #[must_use]
 pub fn lines(dialogue: &Dialogue) -> Vec<String> {
-    of(dialogue).iter().map(Line::to_string).collect()
+    of(dialogue).iter().map(TranscriptLine::to_string).collect()
 }
 
 /// A connection's transcript.
 #[must_use]
-pub fn of(dialogue: &Dialogue) -> Vec<Line> {
+pub fn of(dialogue: &Dialogue) -> Vec<TranscriptLine> {
     let secured_from = secured_from(dialogue);
-    let mut said: Vec<Line> = (0..)
+    let mut said: Vec<TranscriptLine> = (0..)
         .zip(&dialogue.exchanges)
         .flat_map(|(index, exchange)| {
             exchange_lines(index, exchange, secured_from.is_some_and(|from| from <= index))
@@ -108,7 +108,7 @@ pub fn of(dialogue: &Dialogue) -> Vec<Line> {
         .end
         .as_ref()
         .and_then(|end| end_line(dialogue.elapsed_ms, end));
-    let mut lines: Vec<Line> = opened.into_iter().chain(said).chain(ended).collect();
+    let mut lines: Vec<TranscriptLine> = opened.into_iter().chain(said).chain(ended).collect();
     if let (Some(tls), Some(from)) = (&dialogue.tls, secured_from) {
         let place = lines
             .iter()
@@ -126,7 +126,10 @@ pub fn of(dialogue: &Dialogue) -> Vec<Line> {
 /// A connection's transcript, each line with what it means; `mta` is the name of the server's
 /// software, where it is known.
 #[must_use]
-pub fn explained(dialogue: &Dialogue, mta: Option<&str>) -> Vec<(Line, Option<Explanation>)> {
+pub fn explained(
+    dialogue: &Dialogue,
+    mta: Option<&str>,
+) -> Vec<(TranscriptLine, Option<Explanation>)> {
     let lines = of(dialogue).into_iter().map(|line| {
         let exchange = line
             .exchange
@@ -160,7 +163,7 @@ pub fn explained_lines(dialogue: &Dialogue, mta: Option<&str>) -> Vec<String> {
 /// The lines that one event of a connection adds to its transcript, for showing it while it goes
 /// on.
 #[must_use]
-pub fn of_event(event: &Event, secured: bool) -> Vec<Line> {
+pub fn of_event(event: &Event, secured: bool) -> Vec<TranscriptLine> {
     match event {
         Event::Connected { after_ms, local, .. } => {
             vec![change(*after_ms, format!("connected from {local}"))]
@@ -185,7 +188,7 @@ fn secured_from(dialogue: &Dialogue) -> Option<usize> {
     Some(starttls.map_or(0, |index| index + 1))
 }
 
-fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<Line> {
+fn exchange_lines(index: usize, exchange: &Exchange, secured: bool) -> Vec<TranscriptLine> {
     let sent = exchange
         .sent
         .iter()
@@ -204,9 +207,15 @@ fn sent_lines(
     line: &Octets,
     exchange: Option<usize>,
     secured: bool,
-) -> Vec<Line> {
-    let of_text =
-        |text: String| Line { at_ms, by: Speaker::Client, secured, exchange, row: 0, text };
+) -> Vec<TranscriptLine> {
+    let of_text = |text: String| TranscriptLine {
+        at_ms,
+        by: Speaker::Client,
+        secured,
+        exchange,
+        row: 0,
+        text,
+    };
     if stage != Stage::EndOfData {
         return vec![of_text(line.to_string())];
     }
@@ -222,15 +231,20 @@ fn sent_lines(
     });
     (0..)
         .zip(shown.chain([".".to_owned()]))
-        .map(|(row, text)| Line { row, ..of_text(text) })
+        .map(|(row, text)| TranscriptLine { row, ..of_text(text) })
         .collect()
 }
 
-fn reply_lines(at_ms: u64, reply: &Reply, exchange: Option<usize>, secured: bool) -> Vec<Line> {
+fn reply_lines(
+    at_ms: u64,
+    reply: &Reply,
+    exchange: Option<usize>,
+    secured: bool,
+) -> Vec<TranscriptLine> {
     let by = if reply.is_negative() { Speaker::Refusal } else { Speaker::Server };
     (0..)
         .zip(reply_text(reply))
-        .map(|(row, text)| Line { at_ms, by, secured, exchange, row, text })
+        .map(|(row, text)| TranscriptLine { at_ms, by, secured, exchange, row, text })
         .collect()
 }
 
@@ -252,9 +266,15 @@ pub fn reply_text(reply: &Reply) -> Vec<String> {
     if lines.is_empty() { vec![reply.code.to_string()] } else { lines }
 }
 
-fn end_line(at_ms: u64, end: &End) -> Option<Line> {
-    let failure =
-        |text| Line { at_ms, by: Speaker::Failure, secured: false, exchange: None, row: 0, text };
+fn end_line(at_ms: u64, end: &End) -> Option<TranscriptLine> {
+    let failure = |text| TranscriptLine {
+        at_ms,
+        by: Speaker::Failure,
+        secured: false,
+        exchange: None,
+        row: 0,
+        text,
+    };
     match end {
         End::Answered => None,
         End::NotOffered(keyword) => {
@@ -264,6 +284,6 @@ fn end_line(at_ms: u64, end: &End) -> Option<Line> {
     }
 }
 
-fn change(at_ms: u64, text: String) -> Line {
-    Line { at_ms, by: Speaker::Change, secured: false, exchange: None, row: 0, text }
+fn change(at_ms: u64, text: String) -> TranscriptLine {
+    TranscriptLine { at_ms, by: Speaker::Change, secured: false, exchange: None, row: 0, text }
 }

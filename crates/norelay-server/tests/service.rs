@@ -349,7 +349,7 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
     };
     let path = format!("/api/v1/receptions/{}/receipts", text("id"));
     assert_eq!(get(service.http, &path).json(), json!([]));
-    let token = mint(norelay_core::token::Role::Recipient);
+    let token = mint(norelay_core::token::TokenRole::Recipient);
     let waiting = {
         let (to, path) = (service.http, format!("{path}?wait=30"));
         std::thread::spawn(move || get(to, &path).json())
@@ -366,7 +366,7 @@ fn a_test_that_runs_elsewhere_learns_what_came() {
         run: norelay_core::token::RunId(7),
         path: norelay_core::path::PathId::FIRST,
         test: 1,
-        role: norelay_core::token::Role::Recipient,
+        role: norelay_core::token::TokenRole::Recipient,
     });
     let forged = format!("RCPT TO:<{forged}@probe.example>");
     support::mail::hand_on(receiver, "MAIL FROM:<>", &[forged], "x\r\n")

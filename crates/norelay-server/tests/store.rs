@@ -11,7 +11,7 @@ use norelay_core::{
     octets::Octets,
     path::PathId,
     smtp::{Reply, Stage},
-    token::{Role, RunId, Token},
+    token::{RunId, Token, TokenRole},
 };
 use norelay_server::store::{
     ApiKey, Appended, Budget, Challenge, Created, Idempotency, Job, JobId, JobState, KeyText,
@@ -158,7 +158,7 @@ fn note(text: &str) -> Record {
 
 fn receipt(run: RunId, test: u8) -> Receipt {
     Receipt {
-        token: Token { run, path: PathId::FIRST, test, role: Role::Recipient },
+        token: Token { run, path: PathId::FIRST, test, role: TokenRole::Recipient },
         message_token: true,
         peer: "192.0.2.7:4711".parse().expect("an address"),
         helo: Octets::from("mx\0.example"),

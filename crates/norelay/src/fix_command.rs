@@ -1,6 +1,6 @@
 //! `norelay fix`: the remedies, for reading.
 
-use norelay_core::remedy::{self, Cause, Remedy};
+use norelay_core::remedy::{self, RelayCause, Remedy};
 
 use crate::{
     complaint::{Complaint, SHOWN, shown},
@@ -56,7 +56,7 @@ fn server_named(typed: &str) -> Result<&'static str, Complaint> {
 /// The documents of a remedy, or of all that cure a cause.
 fn documents(server: &'static str, typed: &str) -> Result<String, Complaint> {
     let wanted = typed.trim().to_lowercase();
-    let found: Vec<&Remedy> = match wanted.parse::<Cause>() {
+    let found: Vec<&Remedy> = match wanted.parse::<RelayCause>() {
         Ok(cause) => remedy::find(server, cause).collect(),
         Err(_) => of(server).filter(|remedy| remedy.name == wanted).collect(),
     };
@@ -71,7 +71,7 @@ fn documents(server: &'static str, typed: &str) -> Result<String, Complaint> {
 }
 
 fn not_found(server: &'static str, typed: &str, wanted: &str) -> Complaint {
-    if let Ok(cause) = wanted.parse::<Cause>() {
+    if let Ok(cause) = wanted.parse::<RelayCause>() {
         return Complaint::usage(format!(
             "There is no remedy of {server} for {cause}: norelay fix {server} shows those that \
              there are."

@@ -12,7 +12,7 @@ use norelay_core::{
     catalogue::{self, TestId},
     event::{Event, Receipt, Record},
     reception::{Reception, ReceptionKey},
-    token::Role,
+    token::TokenRole,
 };
 use norelay_probe::{
     identity, key_file,
@@ -177,7 +177,7 @@ fn line(at: Timestamp, receipt: &Receipt) -> String {
     let Receipt { token, peer, helo, reverse_path, forward_path, .. } = receipt;
     let id = catalogue::by_number(token.test).map_or(TestId::UNKNOWN, |test| test.id);
     let what = match token.role {
-        Role::Sender => "came to the sender's address (a bounce or an answer)",
+        TokenRole::Sender => "came to the sender's address (a bounce or an answer)",
         _ if receipt.message_token => "arrived, with the token of its text,",
         _ => "arrived, without the token of its text,",
     };
@@ -218,17 +218,17 @@ mod tests {
         let end = ": <> -> <x@y>\n";
         for (role, message_token, expected) in [
             (
-                Role::Recipient,
+                TokenRole::Recipient,
                 true,
                 "arrived, with the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m) under TLS",
             ),
             (
-                Role::Recipient,
+                TokenRole::Recipient,
                 false,
                 "arrived, without the token of its text, from 192.0.2.7 (HELO mx\\x1b[31m)",
             ),
             (
-                Role::Sender,
+                TokenRole::Sender,
                 false,
                 "came to the sender's address (a bounce or an answer) from 192.0.2.7 (HELO \
                  mx\\x1b[31m)",

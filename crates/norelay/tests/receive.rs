@@ -10,7 +10,7 @@ use std::{
 
 use norelay_core::{
     path::PathId,
-    token::{Role, RunId, Token},
+    token::{RunId, Token, TokenRole},
 };
 use norelay_probe::key_file;
 
@@ -105,9 +105,8 @@ fn it_says_who_it_is_and_shows_and_keeps_what_comes() {
     }
     let key = key_file::read(&folder.join("key")).expect("the key file was made");
     let run = RunId(0xabc);
-    let token =
-        key.for_run(run)
-            .mint(Token { run, path: PathId::FIRST, test: 6, role: Role::Recipient });
+    let recipient = Token { run, path: PathId::FIRST, test: 6, role: TokenRole::Recipient };
+    let token = key.for_run(run).mint(recipient);
     let rcpt = format!("RCPT TO:<{token}%second.example@mx.example>");
     let to_postmaster = ["EHLO relay.example", "MAIL FROM:<>", "RCPT TO:<postmaster>", "DATA"];
     let lines = [&to_postmaster[..], &[&rcpt, "DATA", "x\r\n.", "HELP", "QUIT"]].concat();

@@ -284,7 +284,7 @@ fn token_of(made: &Value) -> (String, [String; 1]) {
         .decode(text("key").as_bytes())
         .expect("hexadecimal");
     let key = norelay_core::token::TokenKey::new(key.try_into().expect("32 octets"));
-    let role = norelay_core::token::Role::Recipient;
+    let role = norelay_core::token::TokenRole::Recipient;
     let token = key.mint(norelay_core::token::Token {
         run: text("run").parse().expect("a run"),
         path: norelay_core::path::PathId::FIRST,

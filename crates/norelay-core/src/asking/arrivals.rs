@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::turn::{AskingTurn, Awaited, PartStatus};
-use crate::{event::Wait, token::Role};
+use crate::{event::Wait, token::TokenRole};
 
 /// How long the other messages are waited for after the first one.
 const GRACE: Duration = Duration::from_secs(10);
@@ -42,7 +42,9 @@ impl Arrivals {
         if turn.awaited.is_subset(&arrived) {
             return PartStatus::Over;
         }
-        let has_come = arrived.iter().any(|(_, _, role)| *role != Role::Sender);
+        let has_come = arrived
+            .iter()
+            .any(|(_, _, role)| *role != TokenRole::Sender);
         if has_come && !self.has_seen_one {
             self.has_seen_one = true;
             self.deadline = self.deadline.min(turn.now.elapsed + GRACE);

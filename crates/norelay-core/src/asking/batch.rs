@@ -22,7 +22,7 @@ use crate::{
     catalogue::{FOREIGN_SENDER, MissingWord, RelayTest},
     check::Outcome,
     event::Event,
-    schedule::{Action, Ending, Limits, Scheduler, Start},
+    schedule::{Action, Ending, PathLimits, Scheduler, Start},
     smtp::{Cause, Hello, Security, Transaction},
 };
 
@@ -34,7 +34,7 @@ const MAX_SHARING: usize = 150;
 pub(super) const MAX_IRREGULAR: usize = 3;
 
 /// A test, and the template of the sender that it is asked from.
-pub(super) type Asked = (&'static RelayTest, &'static str);
+pub(super) type AskedTest = (&'static RelayTest, &'static str);
 
 /// What all batches of one round on a path share.
 #[derive(Debug)]
@@ -52,7 +52,10 @@ impl Memory {
     }
 
     /// The tests with the senders that they are asked from.
-    pub fn with_senders(&self, tests: impl IntoIterator<Item = &'static RelayTest>) -> Vec<Asked> {
+    pub fn with_senders(
+        &self,
+        tests: impl IntoIterator<Item = &'static RelayTest>,
+    ) -> Vec<AskedTest> {
         tests
             .into_iter()
             .map(|test| (test, self.rejected_senders.sender_for(test)))
@@ -63,7 +66,7 @@ impl Memory {
 /// Tests that are asked under one scheduler after another, until all have their answers.
 #[derive(Debug)]
 pub(super) struct Batch {
-    limits: Limits,
+    limits: PathLimits,
     tests: Vec<&'static RelayTest>,
     /// What each connection may ask beside its own test, for the first scheduler.
     further: Vec<Vec<&'static RelayTest>>,
@@ -95,7 +98,7 @@ impl Batch {
     /// the greeting shows a server that accepts many questions on one connection.
     pub fn new(
         tests: Vec<&'static RelayTest>,
-        limits: Limits,
+        limits: PathLimits,
         further: Vec<Vec<&'static RelayTest>>,
     ) -> Self {
         Self { limits, tests, further, pass: None }
@@ -129,7 +132,7 @@ impl Batch {
 impl Pass {
     fn new(
         tests: Vec<&'static RelayTest>,
-        limits: Limits,
+        limits: PathLimits,
         further: Vec<Vec<&'static RelayTest>>,
         turn: &AskingTurn<'_>,
         memory: &Memory,
@@ -227,9 +230,9 @@ struct BatchJob {
 #[derive(Debug)]
 enum Leg {
     /// The tests from their own senders, and what the connection may ask beside them.
-    First { asked: Vec<Asked>, further: Vec<Asked> },
+    First { asked: Vec<AskedTest>, further: Vec<AskedTest> },
     /// Those whose sender was rejected, from the foreign sender; and what the first leg showed.
-    Second { asked: Vec<Asked>, first: Vec<Answered> },
+    Second { asked: Vec<AskedTest>, first: Vec<Answered> },
 }
 
 /// A test, the sender that it was asked from, and its outcome.
@@ -289,7 +292,7 @@ impl BatchJob {
         first: Vec<Answered>,
     ) -> Option<(Ending, Duration)> {
         let plain = evidence::plain_refusal(turn.report, memory.round.path);
-        let mut again: Vec<Asked> = Vec::new();
+        let mut again: Vec<AskedTest> = Vec::new();
         for (test, sender, outcome) in &first {
             if !senders::may_be_about_sender(test, sender, outcome, plain) {
                 continue;
@@ -343,8 +346,8 @@ fn to_ask(
 fn plan(
     turn: &mut AskingTurn<'_>,
     memory: &Memory,
-    asked: &[Asked],
-    further: &[Asked],
+    asked: &[AskedTest],
+    further: &[AskedTest],
     start: Start,
 ) -> Option<DialogueDraft> {
     let mut made = Vec::new();
@@ -380,7 +383,7 @@ fn instead(
     turn: &AskingTurn<'_>,
     round: &Round,
     made: &[(&'static RelayTest, Transaction)],
-    further: &[Asked],
+    further: &[AskedTest],
 ) -> Option<[Further; 2]> {
     let joined = |most_irregular| {
         let more = with_few_syntax_errors(turn, round, further, most_irregular);
@@ -401,7 +404,7 @@ fn instead(
 pub(super) fn with_few_syntax_errors(
     turn: &AskingTurn<'_>,
     round: &Round,
-    asked: &[Asked],
+    asked: &[AskedTest],
     most_irregular: usize,
 ) -> Vec<(&'static RelayTest, Transaction)> {
     let mut irregular = 0;
@@ -424,7 +427,7 @@ pub(super) fn with_few_syntax_errors(
 fn answers<'a>(
     turn: &AskingTurn<'_>,
     number: u32,
-    asked: impl Iterator<Item = &'a Asked>,
+    asked: impl Iterator<Item = &'a AskedTest>,
 ) -> Vec<Answered> {
     let Some(dialogue) = turn.report.dialogues.get(&number) else { return Vec::new() };
     asked
@@ -434,7 +437,7 @@ fn answers<'a>(
 }
 
 /// What the outcomes of both legs mean for the scheduler.
-fn ending(first: &[Answered], second: &[Answered], again: &[Asked], are_left: bool) -> Ending {
+fn ending(first: &[Answered], second: &[Answered], again: &[AskedTest], are_left: bool) -> Ending {
     let is_again = |test: &RelayTest| again.iter().any(|(other, _)| other.number == test.number);
     let open = first
         .iter()

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     catalogue::RelayTest, check::Outcome, octets::Octets, report::Report, schedule::Start,
-    token::Role,
+    token::TokenRole,
 };
 
 /// The messages in other protocols that were accepted, which must arrive if they are relayed.
@@ -24,7 +24,7 @@ pub(super) fn accepted(report: &Report) -> Awaited {
         let test = dialogue.tests.first().and_then(|id| id.test());
         let Some(test) = test.filter(|test| test.protocol().is_some()) else { continue };
         if matches!(Outcome::of(dialogue, test.id), Outcome::Accepted { .. }) {
-            awaited.insert((dialogue.path, test.number, Role::Recipient));
+            awaited.insert((dialogue.path, test.number, TokenRole::Recipient));
         }
     }
     awaited

@@ -27,7 +27,7 @@ use crate::{
     path::PathId,
     schedule::Start,
     smtp::{Security, Stage},
-    token::Role,
+    token::TokenRole,
 };
 
 /// Texts that try to become two messages.
@@ -120,10 +120,10 @@ impl Bounce {
         if self.letter.poll(turn, 0, &mut self.turns) == PartStatus::Waits {
             return PartStatus::Waits;
         }
-        let message = (self.path, self.test.number, Role::Recipient);
+        let message = (self.path, self.test.number, TokenRole::Recipient);
         if turn.awaited.remove(&message) {
             turn.awaited
-                .insert((self.path, self.test.number, Role::Sender));
+                .insert((self.path, self.test.number, TokenRole::Sender));
         }
         PartStatus::Over
     }

@@ -23,9 +23,9 @@ use crate::{
     octets::Octets,
     path::PathId,
     report::Dialogue,
-    schedule::{Action, Ending, Limits, Scheduler},
+    schedule::{Action, Ending, PathLimits, Scheduler},
     smtp::{Reply, Stage, Transaction},
-    token::{Role, Token},
+    token::{Token, TokenRole},
 };
 
 /// A message that is sent until the server accepts or rejects it, or the deadline comes.
@@ -74,7 +74,8 @@ impl OutgoingMessage {
         expects: Expects,
         deadline: Duration,
     ) -> Self {
-        let limits = Limits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
+        let limits =
+            PathLimits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
         Self {
             round: Round::new(turn, path, way),
             tests,
@@ -169,7 +170,7 @@ impl OutgoingMessage {
                     matches!(outcome, Outcome::Accepted { stage: Stage::EndOfData, .. })
                 });
                 turn.awaited
-                    .extend(accepted.map(|(test, _)| (path, test.number, Role::Recipient)));
+                    .extend(accepted.map(|(test, _)| (path, test.number, TokenRole::Recipient)));
             }
             Expects::TwoMessages => {
                 let roles = turn.report.dialogues.get(&number).map(two_messages);
@@ -192,7 +193,7 @@ impl OutgoingMessage {
 
 /// The tokens whose message must arrive if the server relays what it accepted: the text's, and that
 /// of the message within the text.
-fn two_messages(dialogue: &Dialogue) -> Vec<Role> {
+fn two_messages(dialogue: &Dialogue) -> Vec<TokenRole> {
     let replies = |stage: Stage, further: bool| {
         let of_stage = dialogue
             .exchanges
@@ -210,10 +211,10 @@ fn two_messages(dialogue: &Dialogue) -> Vec<Role> {
         matches!(within[..], [_, token, _, data, _] if token.is_positive() && data.code == 354);
     let mut roles = Vec::new();
     if accepts_token && dialogue.has_delivered() {
-        roles.push(Role::Recipient);
+        roles.push(TokenRole::Recipient);
     }
     if accepts_inner {
-        roles.push(Role::Inner);
+        roles.push(TokenRole::Inner);
     }
     roles
 }
@@ -264,8 +265,8 @@ pub(super) fn text(
         proof,
         &MessageParticulars {
             domain: &request.domain,
-            from: &format!("{}@{}", token(Role::Sender), request.domain),
-            token: &token(Role::Message),
+            from: &format!("{}@{}", token(TokenRole::Sender), request.domain),
+            token: &token(TokenRole::Message),
             target: &target,
             helo: &words::helo(request, turn.means, way.address),
             version: env!("CARGO_PKG_VERSION"),

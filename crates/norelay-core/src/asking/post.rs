@@ -17,7 +17,7 @@ use crate::{
     path::PathId,
     schedule::Start,
     smtp::Transaction,
-    token::Role,
+    token::TokenRole,
 };
 
 /// A rejected DATA sends no message. Still there is an end to asking.
@@ -154,7 +154,7 @@ impl Sending {
     fn fate(&self, turn: &AskingTurn<'_>) -> Fate {
         let is_awaited = |candidate: &Candidate| {
             turn.awaited
-                .contains(&(self.proof.path, candidate.test.number, Role::Recipient))
+                .contains(&(self.proof.path, candidate.test.number, TokenRole::Recipient))
         };
         let denials = [Reason::RelayDenied, Reason::AuthRequired];
         if self.proof.candidates.iter().any(is_awaited) {

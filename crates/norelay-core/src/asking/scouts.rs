@@ -28,7 +28,7 @@ use crate::{
     catalogue::RelayTest,
     event::{Event, Path},
     path::PathId,
-    schedule::Limits,
+    schedule::PathLimits,
     smtp::Cause,
 };
 
@@ -178,7 +178,7 @@ impl PathAsking {
             rest.sort_by_key(|test| shared.contains(&test.number));
         }
         let scouting =
-            Limits { deadline: Duration::ZERO, window: limits.window.min(WINDOW), ..limits };
+            PathLimits { deadline: Duration::ZERO, window: limits.window.min(WINDOW), ..limits };
         let scouts = Batch::new(first.clone(), scouting, further);
         PathPhase::Scouting { scouts, first, rest }
     }
@@ -271,7 +271,7 @@ impl PathAsking {
     }
 
     /// The limits for asking others beside so many scouts, once that may be.
-    fn limits_beside(&self, turn: &AskingTurn<'_>, scouts: usize) -> Option<Limits> {
+    fn limits_beside(&self, turn: &AskingTurn<'_>, scouts: usize) -> Option<PathLimits> {
         match turn.request.concurrency {
             None => {
                 let round = &self.memory.round;
@@ -284,7 +284,7 @@ impl PathAsking {
                     .then(|| self.limits_after(turn, scouts))
             }
             Some(concurrency) if concurrency > scouts => {
-                Some(Limits { window: concurrency - scouts, ..self.limits(turn) })
+                Some(PathLimits { window: concurrency - scouts, ..self.limits(turn) })
             }
             Some(_) => None,
         }
@@ -302,7 +302,7 @@ impl PathAsking {
             self.give_up(turn, cause);
             return PathPhase::Over;
         }
-        let limits = Limits { deadline: Duration::ZERO, ..self.limits(turn) };
+        let limits = PathLimits { deadline: Duration::ZERO, ..self.limits(turn) };
         PathPhase::Headers(Batch::new(headers, limits, Vec::new()), cause)
     }
 
@@ -321,13 +321,13 @@ impl PathAsking {
     }
 
     /// The limits of a path of which nothing is known yet.
-    fn limits(&self, turn: &AskingTurn<'_>) -> Limits {
+    fn limits(&self, turn: &AskingTurn<'_>) -> PathLimits {
         let (request, round) = (turn.request, &self.memory.round);
         // Without a name for the server, its first greeting must be heard before anything is asked
         // that needs one.
         let window = if round.way.host.is_none() { 1 } else { WINDOW };
         let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
-        Limits {
+        PathLimits {
             window: request.concurrency.unwrap_or(window),
             max_window: request
                 .concurrency
@@ -340,10 +340,10 @@ impl PathAsking {
     }
 
     /// The limits once so many tests were answered.
-    fn limits_after(&self, turn: &AskingTurn<'_>, answered: usize) -> Limits {
+    fn limits_after(&self, turn: &AskingTurn<'_>, answered: usize) -> PathLimits {
         let limits = self.limits(turn);
         let window = turn.request.concurrency.unwrap_or(limits.window + answered);
-        Limits { window, answered: u32::try_from(answered).unwrap_or_default(), ..limits }
+        PathLimits { window, answered: u32::try_from(answered).unwrap_or_default(), ..limits }
     }
 }
 

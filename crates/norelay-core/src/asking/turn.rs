@@ -18,14 +18,14 @@ use crate::{
     path::PathId,
     report::Report,
     schedule::Why,
-    token::Role,
+    token::TokenRole,
 };
 
 /// fail2ban's usual limit is five rejections in ten minutes.
 pub(super) const SLOW: (usize, Duration) = (3, Duration::from_secs(600));
 
 /// Paths and tests whose message was accepted, and the role of the address that it must come to.
-pub(super) type Awaited = BTreeSet<(PathId, u8, Role)>;
+pub(super) type Awaited = BTreeSet<(PathId, u8, TokenRole)>;
 
 /// What all stages of the asking share.
 #[derive(Debug)]

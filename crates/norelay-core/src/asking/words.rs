@@ -10,7 +10,7 @@ use crate::{
     path::PathId,
     report::Report,
     smtp::Stage,
-    token::{Role, Token},
+    token::{Token, TokenRole},
 };
 
 /// An address as a literal (RFC 5321 section 4.1.3).
@@ -50,11 +50,11 @@ pub(super) fn words(
         .clone()
         .or_else(|| own_name(report, id, means.host_name));
     Words {
-        user: token(Role::Recipient),
-        sender: token(Role::Sender),
-        unknown: token(Role::Unknown),
-        inner: token(Role::Inner),
-        text_token: token(Role::Message),
+        user: token(TokenRole::Recipient),
+        sender: token(TokenRole::Sender),
+        unknown: token(TokenRole::Unknown),
+        inner: token(TokenRole::Inner),
+        text_token: token(TokenRole::Message),
         domain: request.domain.clone(),
         second_domain: request.second_domain.clone(),
         helo: helo(request, means, path.address),

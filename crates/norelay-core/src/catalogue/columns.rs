@@ -1,7 +1,7 @@
 //! What stands in the columns of the table: the group, profile, strength and role of a test, when
 //! it is asked, and on which paths.
 
-use crate::cause::Cause;
+use crate::cause::RelayCause;
 
 norelay_smtp::words! {
     /// What makes a server fall for a test: tests of one group have one cause.
@@ -42,20 +42,20 @@ norelay_smtp::words! {
 impl Group {
     /// Returns the cause that an acceptance of such a test points to: `None` for the plain
     /// question, which needs other paths beside it, and for what is not scored.
-    pub(super) const fn cause(self) -> Option<Cause> {
+    pub(super) const fn cause(self) -> Option<RelayCause> {
         match self {
-            Self::Sender => Some(Cause::TrustsSenderDomain),
-            Self::Percent => Some(Cause::PercentHack),
-            Self::At => Some(Cause::DoubleAt),
-            Self::Route => Some(Cause::SourceRoute),
-            Self::Bang => Some(Cause::BangPath),
-            Self::Syntax => Some(Cause::AddressSyntax),
-            Self::RecipientDomain => Some(Cause::RecipientDomainTooWide),
-            Self::Hello => Some(Cause::TrustsHeloName),
-            Self::Path => Some(Cause::TrustsTls),
-            Self::State => Some(Cause::SessionState),
-            Self::Auth => Some(Cause::TrustsAnyCredentials),
-            Self::Proxy => Some(Cause::TrustsProxyHeader),
+            Self::Sender => Some(RelayCause::TrustsSenderDomain),
+            Self::Percent => Some(RelayCause::PercentHack),
+            Self::At => Some(RelayCause::DoubleAt),
+            Self::Route => Some(RelayCause::SourceRoute),
+            Self::Bang => Some(RelayCause::BangPath),
+            Self::Syntax => Some(RelayCause::AddressSyntax),
+            Self::RecipientDomain => Some(RelayCause::RecipientDomainTooWide),
+            Self::Hello => Some(RelayCause::TrustsHeloName),
+            Self::Path => Some(RelayCause::TrustsTls),
+            Self::State => Some(RelayCause::SessionState),
+            Self::Auth => Some(RelayCause::TrustsAnyCredentials),
+            Self::Proxy => Some(RelayCause::TrustsProxyHeader),
             Self::Plain | Self::Control | Self::Adjacent => None,
         }
     }

@@ -7,7 +7,7 @@ use super::{
     test_id::TestId,
 };
 use crate::{
-    cause::Cause,
+    cause::RelayCause,
     smtp::{Security, Stage, netstring::Protocol},
 };
 
@@ -38,7 +38,7 @@ pub struct RelayTest {
     pub paths: AskedOn,
     /// The cause that an acceptance points to; `None` for the plain question, which needs other
     /// paths beside it, and for what is not scored.
-    pub cause: Option<Cause>,
+    pub cause: Option<RelayCause>,
     /// Its document, in Markdown; the first line is its title.
     pub document: &'static str,
 }

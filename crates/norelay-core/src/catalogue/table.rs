@@ -17,7 +17,7 @@ use super::{
     PLAIN, Profile, RelayTest, Strength, TestId, TestRole, Way,
 };
 use crate::{
-    cause::Cause,
+    cause::RelayCause,
     smtp::{
         Purpose::{Attempt, Question},
         Stage,
@@ -84,7 +84,7 @@ macro_rules! tests {
             role: given!(None $(, Some(TestRole::$role))?),
             order: given!(Group::$group.order() $(, $order)?),
             paths: given!(AskedOn::FirstPath $(, AskedOn::$paths)?),
-            cause: given!(Group::$group.cause() $(, Some(Cause::$cause))?),
+            cause: given!(Group::$group.cause() $(, Some(RelayCause::$cause))?),
             document: include_str!(concat!("../../catalogue/relay/", $id, ".md")),
         }),*];
     };

@@ -20,7 +20,7 @@ use crate::{
     report::{Dialogue, PathView, Report},
     seen::{self, Loss, Meaning},
     smtp::{Reply, Stage},
-    token::Role,
+    token::TokenRole,
 };
 
 /// The tag of the note that an address has a name in the DNS which leads back to it: the address
@@ -140,7 +140,7 @@ fn smuggling_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
             .filter(|(_, receipt)| receipt.message_token)
             .map(|(_, receipt)| receipt.token);
         tokens.into_iter().any(|token| {
-            (token.path, token.test, token.role) == (path.id, judged.test.number, Role::Inner)
+            (token.path, token.test, token.role) == (path.id, judged.test.number, TokenRole::Inner)
         })
     };
     let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);

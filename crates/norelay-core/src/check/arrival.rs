@@ -15,7 +15,7 @@ use crate::{
     event::Receipt,
     path::PathId,
     report::{PathView, Report},
-    token::{self, Role},
+    token::{self, TokenRole},
 };
 
 /// The proof that a test relayed, where there is one.
@@ -44,7 +44,7 @@ pub fn receipts_of<'a>(
 fn is_for(receipt: &Receipt, path: PathId, test: &RelayTest) -> bool {
     let token = receipt.token;
     (test.is_scored() || test.needs_credentials())
-        && token.role == Role::Recipient
+        && token.role == TokenRole::Recipient
         && token.path == path
         && token.test == test.number
 }

@@ -26,7 +26,7 @@ use crate::{
     report::{Dialogue, PathView, Report},
     seen::neighbour,
     smtp::{Capabilities, Cause, End, Reply, Security, Stage, Violation},
-    token::Role,
+    token::TokenRole,
 };
 
 /// How much a finding matters.
@@ -609,24 +609,25 @@ fn receipt_facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
         let from = receipt.peer.ip().to_canonical().to_string();
         let is_null = receipt.reverse_path.as_bytes().starts_with(b"<>");
         let fact = |tag, arguments: Vec<String>| Some(Fact::new(tag, Some(token.path), arguments));
-        if judged.is_some_and(|judged| judged.test.sends_message()) && token.role == Role::Recipient
+        if judged.is_some_and(|judged| judged.test.sends_message())
+            && token.role == TokenRole::Recipient
         {
             return None;
         }
         match (token.role, judged.map(|judged| &judged.outcome)) {
             // A relay tells the sender what became of the other recipients of his message: that is
             // no fault beside.
-            (Role::Sender, Some(Outcome::Relayed { .. })) if is_null => None,
-            (Role::Sender, _) if is_null => fact("backscatter", vec![test, from]),
-            (Role::Sender, _) => fact("auto_reply", vec![test, from]),
-            (Role::Recipient, Some(Outcome::Relayed { .. })) => {
+            (TokenRole::Sender, Some(Outcome::Relayed { .. })) if is_null => None,
+            (TokenRole::Sender, _) if is_null => fact("backscatter", vec![test, from]),
+            (TokenRole::Sender, _) => fact("auto_reply", vec![test, from]),
+            (TokenRole::Recipient, Some(Outcome::Relayed { .. })) => {
                 let sent = judged.and_then(|judged| reverse_path_sent(report, judged))?;
                 let came = receipt.reverse_path.to_string();
                 let (sent, came) = (address_of(&sent), address_of(&came));
                 let is_same = sent.eq_ignore_ascii_case(&came);
                 if is_same { None } else { fact("sender_substituted", vec![test, sent, came]) }
             }
-            (Role::Recipient, _) => fact(
+            (TokenRole::Recipient, _) => fact(
                 "unproven_arrival",
                 vec![test, from, receipt.helo.to_string(), why_unproven(report, judged, receipt)],
             ),

@@ -51,7 +51,7 @@ pub(crate) type Weigh = fn(Circumstances<'_>, &TestJudgement) -> Option<Weight>;
 
 /// Which rows of the catalogue a rule is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum RuleScope {
     /// The scored tests.
     OfTests,
     /// The controls, and whatever else is not scored.
@@ -61,22 +61,22 @@ enum Asked {
 /// A rule in its place.
 struct Entry {
     rule: WeighingRule,
-    asked: Asked,
+    scope: RuleScope,
     weigh: Weigh,
 }
 
 impl Entry {
     fn is_about(&self, test: &RelayTest) -> bool {
-        test.is_scored() == (self.asked == Asked::OfTests)
+        test.is_scored() == (self.scope == RuleScope::OfTests)
     }
 }
 
 macro_rules! rules {
-    ($($asked:ident $name:ident $says:literal;)*) => {
+    ($($scope:ident $name:ident $says:literal;)*) => {
         /// Every rule; the first that answers decides.
         static RULES: &[Entry] = &[$(Entry {
             rule: WeighingRule { name: stringify!($name), says: $says },
-            asked: Asked::$asked,
+            scope: RuleScope::$scope,
             weigh: rules::$name::weigh,
         }),*];
     };

@@ -12,13 +12,13 @@ use crate::{
     },
     event::Path,
     mta::Confidence,
-    remedy::Cause,
+    remedy::RelayCause,
     seen::neighbour,
     smtp::{Security, Stage},
 };
 
 /// A cause, and the sentences that show it.
-type Ground = (Cause, Vec<String>);
+type Ground = (RelayCause, Vec<String>);
 
 /// Why the plain question was accepted on a path.
 pub(super) fn plain(view: View<'_>) -> Diagnosis {
@@ -28,18 +28,18 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
     let grounds: &[fn(View<'_>) -> Option<Ground>] =
         &[lost_address, one_domain, by_recipient, one_family, under_tls, one_port];
     let found = grounds.iter().find_map(|ground| ground(view));
-    let (cause, mut evidence) = found.unwrap_or_else(|| (Cause::TrustsEveryone, Vec::new()));
+    let (cause, mut evidence) = found.unwrap_or_else(|| (RelayCause::TrustsEveryone, Vec::new()));
     if let Some(judged) = view.test(TestRole::Plain) {
         evidence.insert(0, sentence::accepted(view, judged, None));
     }
     let mut rules_out = sentence::rules_out(view, cause);
-    if cause == Cause::TrustsEveryone {
+    if cause == RelayCause::TrustsEveryone {
         rules_out.extend(everywhere(view));
         evidence.extend(from_nearby(view));
     }
     let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
     let found = Diagnosis::new(view, cause, confidence, evidence, rules_out);
-    if cause == Cause::LostClientAddress { from_this_machine(view, found) } else { found }
+    if cause == RelayCause::LostClientAddress { from_this_machine(view, found) } else { found }
 }
 
 /// Whoever is taken for the server's own machine must get his address back, or nobody may be
@@ -61,7 +61,7 @@ fn ends_tls_before(view: View<'_>) -> bool {
 /// The server says that it sees another address than ours, and one that it may trust.
 fn lost_address(view: View<'_>) -> Option<Ground> {
     let seen = seen::misseen(view.path)?;
-    Some((Cause::LostClientAddress, vec![sentence::misseen(seen)]))
+    Some((RelayCause::LostClientAddress, vec![sentence::misseen(seen)]))
 }
 
 /// A second foreign domain was refused: it is ours that is permitted.
@@ -79,9 +79,9 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     );
     let by_mx = view
         .accepted()
-        .any(|judged| judged.test.cause == Some(Cause::BackupMxLoose));
+        .any(|judged| judged.test.cause == Some(RelayCause::BackupMxLoose));
     Some((
-        if by_mx { Cause::BackupMxLoose } else { Cause::RecipientDomainTooWide },
+        if by_mx { RelayCause::BackupMxLoose } else { RelayCause::RecipientDomainTooWide },
         vec![comparison],
     ))
 }
@@ -114,7 +114,7 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
     });
     let refused =
         others.find(|judged| is_denied(judged) && sentence::is_refusal_of_relaying(judged))?;
-    Some((Cause::RecipientDomainTooWide, vec![sentence::other_recipient(view, refused)]))
+    Some((RelayCause::RecipientDomainTooWide, vec![sentence::other_recipient(view, refused)]))
 }
 
 /// The other address family is closed: the relay check works where the client's address arrives. If
@@ -122,10 +122,10 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, plain_test(), is_denied)?;
     if seen::is_well_seen(view.path) {
-        return Some((Cause::TrustsEveryone, vec![comparison]));
+        return Some((RelayCause::TrustsEveryone, vec![comparison]));
     }
     let family = family(view.path.way().address);
-    Some((Cause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
+    Some((RelayCause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
 /// Another foreign domain is taken, and ours is refused in words that don't speak of relaying: it
@@ -135,7 +135,7 @@ pub(super) fn all_but_our_domain(view: View<'_>) -> Option<Diagnosis> {
     let found = || {
         Diagnosis::new(
             view,
-            Cause::TrustsEveryone,
+            RelayCause::TrustsEveryone,
             Confidence::Likely,
             vec![comparison],
             Vec::new(),
@@ -150,7 +150,7 @@ pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
     let found = || {
         Diagnosis::new(
             view,
-            Cause::RecipientDomainTooWide,
+            RelayCause::RecipientDomainTooWide,
             Confidence::Likely,
             vec![comparison],
             Vec::new(),
@@ -186,7 +186,7 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     let proven = view.accepted().any(|judged| judged.weight == Weight::Proof);
     let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
     let evidence = vec![sentence::other_senders(plain, domain(view))];
-    Some(Diagnosis::new(view, Cause::TrustsEveryone, confidence, evidence, Vec::new()))
+    Some(Diagnosis::new(view, RelayCause::TrustsEveryone, confidence, evidence, Vec::new()))
 }
 
 fn domain<'a>(view: View<'a>) -> &'a str {
@@ -215,8 +215,9 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
     let misseen = seen::misseen(view.path);
     let confidence = if misseen.is_some() { Confidence::Certain } else { Confidence::Likely };
     evidence.extend(misseen.map(sentence::misseen));
-    let rules_out = sentence::rules_out(view, Cause::LostClientAddress);
-    let found = Diagnosis::new(view, Cause::LostClientAddress, confidence, evidence, rules_out);
+    let rules_out = sentence::rules_out(view, RelayCause::LostClientAddress);
+    let found =
+        Diagnosis::new(view, RelayCause::LostClientAddress, confidence, evidence, rules_out);
     Some(from_this_machine(view, found))
 }
 
@@ -246,7 +247,7 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
             && ours.security == Security::StartTls
     })?;
     let comparison = format!("Accepted under TLS ({ours}), refused in the clear: {}.", other.2);
-    Some((Cause::TrustsTls, vec![comparison]))
+    Some((RelayCause::TrustsTls, vec![comparison]))
 }
 
 /// Another port of the same address is closed.
@@ -261,9 +262,9 @@ fn one_port(view: View<'_>) -> Option<Ground> {
     );
     if ends_tls_before(view) && !seen::is_well_seen(view.path) {
         let sign = sentence::ends_tls_before(ours);
-        return Some((Cause::LostClientAddress, vec![comparison, sign]));
+        return Some((RelayCause::LostClientAddress, vec![comparison, sign]));
     }
-    Some((Cause::PortWithoutRelayCheck, vec![comparison]))
+    Some((RelayCause::PortWithoutRelayCheck, vec![comparison]))
 }
 
 /// Whether a test was refused as relaying.

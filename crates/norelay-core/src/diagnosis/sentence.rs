@@ -9,7 +9,7 @@ use crate::{
     check::{Outcome, Reason, verdict::TestJudgement},
     event::Path,
     octets::harmless,
-    remedy::Cause,
+    remedy::RelayCause,
     smtp::Stage,
     token,
 };
@@ -256,34 +256,34 @@ pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
 }
 
 /// What a single refusal shows not to be the cause.
-static RULED_OUT: &[(TestRole, Cause, &str)] = &[
-    (TestRole::Plain, Cause::TrustsEveryone, "It doesn't relay for every client"),
-    (TestRole::NullSender, Cause::TrustsNullSender, "Naming no sender isn't enough"),
+static RULED_OUT: &[(TestRole, RelayCause, &str)] = &[
+    (TestRole::Plain, RelayCause::TrustsEveryone, "It doesn't relay for every client"),
+    (TestRole::NullSender, RelayCause::TrustsNullSender, "Naming no sender isn't enough"),
     (
         TestRole::OwnHostSender,
-        Cause::TrustsSenderDomain,
+        RelayCause::TrustsSenderDomain,
         "A sender at the server's own name isn't enough",
     ),
     (
         TestRole::OwnDomainSender,
-        Cause::TrustsSenderDomain,
+        RelayCause::TrustsSenderDomain,
         "A sender in its own mail domain isn't enough",
     ),
-    (TestRole::HeloLocalhost, Cause::TrustsHeloName, "Saying HELO localhost isn't enough"),
+    (TestRole::HeloLocalhost, RelayCause::TrustsHeloName, "Saying HELO localhost isn't enough"),
     (
         TestRole::UnknownCredentials,
-        Cause::TrustsAnyCredentials,
+        RelayCause::TrustsAnyCredentials,
         "Credentials that nobody has aren't enough",
     ),
     (
         TestRole::SecondForeign,
-        Cause::TrustsEveryone,
+        RelayCause::TrustsEveryone,
         "Not every foreign domain is a permitted recipient",
     ),
 ];
 
 /// What the answers on a path show not to be the cause.
-pub(super) fn rules_out(view: View<'_>, cause: Cause) -> Vec<String> {
+pub(super) fn rules_out(view: View<'_>, cause: RelayCause) -> Vec<String> {
     let mut ruled_out: Vec<String> = RULED_OUT
         .iter()
         .filter(|(_, ruled_out, _)| *ruled_out != cause)
@@ -297,7 +297,7 @@ pub(super) fn rules_out(view: View<'_>, cause: Cause) -> Vec<String> {
     let second = view
         .test(TestRole::SecondForeign)
         .map(|judged| &judged.outcome);
-    if cause == Cause::TrustsEveryone
+    if cause == RelayCause::TrustsEveryone
         && matches!(second, Some(Outcome::Accepted { .. } | Outcome::Relayed { .. }))
     {
         ruled_out.push(

@@ -30,7 +30,7 @@ pub struct Technique {
     pub warning: Option<&'static str>,
 }
 
-struct Kind {
+struct KnownTechnique {
     technique: &'static str,
     text: &'static str,
     warning: Option<&'static str>,
@@ -47,88 +47,88 @@ fn denies(reason: Reason) -> bool {
 
 /// Every technique, the best first.
 #[rustfmt::skip]
-static KINDS: &[Kind] = &[
-    Kind {
+static TECHNIQUES: &[KnownTechnique] = &[
+    KnownTechnique {
         technique: "relay_check",
         text: "It refuses recipients elsewhere as relaying.",
         warning: None,
         shows: |stage, reason, code| reason == Reason::RelayDenied && !is_late(stage) && code >= 500,
     },
-    Kind {
+    KnownTechnique {
         technique: "relay_check_temporary",
         text: "It refuses relaying with a temporary code.",
         warning: Some("The refusal holds, but servers that keep to the protocol come back for \
                        days: a 5yz would end it."),
         shows: |stage, reason, code| denies(reason) && !is_late(stage) && code < 500,
     },
-    Kind {
+    KnownTechnique {
         technique: "authentication",
         text: "It asks for authentication before it relays.",
         warning: None,
         shows: |stage, reason, code| reason == Reason::AuthRequired && !is_late(stage) && code >= 500,
     },
-    Kind {
+    KnownTechnique {
         technique: "late_relay_check",
         text: "It accepts the recipient and refuses relaying after DATA or after the message.",
         warning: Some("Whoever asks at RCPT only, as most testers do, takes it for open. Refusing \
                        at RCPT costs less, and shows in the protocol which recipient was refused."),
         shows: |stage, reason, _| denies(reason) && is_late(stage),
     },
-    Kind {
+    KnownTechnique {
         technique: "unknown_user",
         text: "It takes recipients elsewhere for users of its own whom it doesn't have.",
         warning: None,
         shows: |_, reason, _| reason == Reason::UnknownUser,
     },
-    Kind {
+    KnownTechnique {
         technique: "address_syntax",
         text: "It refuses odd addresses for their form.",
         warning: None,
         shows: |stage, reason, _| reason == Reason::Syntax && stage == Stage::Rcpt,
     },
-    Kind {
+    KnownTechnique {
         technique: "sender_check",
         text: "It refuses because of the sender.",
         warning: Some("A check of senders is no check of relaying: spammers name a sender that \
                        passes. It must refuse recipients elsewhere whoever the sender is."),
         shows: |_, reason, _| reason == Reason::SenderDomain,
     },
-    Kind {
+    KnownTechnique {
         technique: "reputation",
         text: "It refuses because of our address or name.",
         warning: Some("A blacklist, a check of reverse DNS or of the HELO name keeps out some \
                        strangers, not all: it says nothing about whether the others may relay."),
         shows: |_, reason, _| reason == Reason::Reputation,
     },
-    Kind {
+    KnownTechnique {
         technique: "greylisting",
         text: "It sends strangers away and takes them when they come back.",
         warning: Some("Greylisting only delays: spammers come back too. It says nothing about \
                        relaying."),
         shows: |_, reason, _| reason == Reason::Greylisted,
     },
-    Kind {
+    KnownTechnique {
         technique: "rate_limit",
         text: "It limits how much a client may ask.",
         warning: Some("A limit slows abuse down and doesn't prevent it: it says nothing about \
                        relaying."),
         shows: |_, reason, _| reason == Reason::RateLimited,
     },
-    Kind {
+    KnownTechnique {
         technique: "tls_required",
         text: "It asks for TLS first.",
         warning: Some("TLS tells who the server is, not who the client is: what counts is the \
                        answer under TLS."),
         shows: |_, reason, _| reason == Reason::TlsRequired,
     },
-    Kind {
+    KnownTechnique {
         technique: "recipient_lookup",
         text: "It refuses because of the recipient's domain.",
         warning: Some("Whoever looks a foreign domain up before he refuses relaying may mean to \
                        deliver to it."),
         shows: |_, reason, _| reason == Reason::RecipientDomain,
     },
-    Kind {
+    KnownTechnique {
         technique: "unexplained",
         text: "It refuses without saying why.",
         warning: None,
@@ -139,13 +139,13 @@ static KINDS: &[Kind] = &[
 /// The techniques that a run's refusals show, the best first.
 #[must_use]
 pub fn techniques(report: &Report, judgement: &Judgement) -> Vec<Technique> {
-    KINDS
+    TECHNIQUES
         .iter()
         .filter_map(|kind| shown(kind, report, judgement))
         .collect()
 }
 
-fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Technique> {
+fn shown(kind: &KnownTechnique, report: &Report, judgement: &Judgement) -> Option<Technique> {
     let (mut paths, mut tests) = (Vec::new(), Vec::new());
     for view in views(report, judgement) {
         let answered = tests_of(view, kind);
@@ -166,7 +166,7 @@ fn shown(kind: &Kind, report: &Report, judgement: &Judgement) -> Option<Techniqu
     (!technique.tests.is_empty()).then_some(technique)
 }
 
-fn tests_of(view: View<'_>, kind: &Kind) -> Vec<u8> {
+fn tests_of(view: View<'_>, kind: &KnownTechnique) -> Vec<u8> {
     let refused = view.judged.tests.iter().filter(|judged| {
         refusal(judged).is_some_and(|(stage, reason, code)| (kind.shows)(stage, reason, code))
     });

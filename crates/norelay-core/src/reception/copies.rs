@@ -24,13 +24,13 @@ const MAX_OF_TOKEN: usize = 32;
 /// A run has at most a few thousand tokens; a receiver serves some runs at a time.
 const MAX_TOKENS: usize = 10_000;
 
-type Kind = (Token, bool);
+type ArrivalKind = (Token, bool);
 
 /// What has been kept so far.
 #[derive(Clone, Debug, Default)]
 pub struct Copies {
-    kept: BTreeMap<Kind, BTreeMap<IpAddr, u8>>,
-    oldest: VecDeque<Kind>,
+    kept: BTreeMap<ArrivalKind, BTreeMap<IpAddr, u8>>,
+    oldest: VecDeque<ArrivalKind>,
 }
 
 impl Copies {
@@ -83,7 +83,7 @@ mod tests {
     use crate::{
         octets::Octets,
         path::PathId,
-        token::{Role, RunId},
+        token::{RunId, TokenRole},
     };
 
     fn receipt(test: u16, message_token: bool, peer: IpAddr) -> Receipt {
@@ -91,7 +91,7 @@ mod tests {
             run: RunId(u64::from(test >> 8)),
             path: PathId::FIRST,
             test: (test & 0xff) as u8,
-            role: Role::Recipient,
+            role: TokenRole::Recipient,
         };
         let (helo, reverse_path, forward_path) = Default::default();
         let peer = SocketAddr::new(peer, 25);

@@ -26,7 +26,7 @@ use crate::{
     event::Receipt,
     octets::Octets,
     smtp::{Message, receiver::Policy},
-    token::{Role, RunId, Token, TokenKey},
+    token::{RunId, Token, TokenKey, TokenRole},
 };
 
 /// A host name has at most 255 octets (RFC 5321 section 4.5.3.1.2); what a peer says beyond that is
@@ -59,7 +59,7 @@ impl ReceptionKey {
             Self::Run(key) => key.clone(),
             Self::AnyRun(key) => key.for_run(run),
         };
-        let is_wanted = |token: &Token| token.run == run && token.role == Role::Message;
+        let is_wanted = |token: &Token| token.run == run && token.role == TokenRole::Message;
         views::is_in_any(text, &mut |view| key.find_where(view, is_wanted).is_some())
     }
 }
@@ -79,14 +79,15 @@ fn token_in(
 ) -> Option<Token> {
     if mailbox(forward_path).starts_with("postmaster@") {
         let is_asked = |token: &Token| {
-            token.role == Role::Sender
+            token.role == TokenRole::Sender
                 && catalogue::by_role(TestRole::ForeignPostmaster).number == token.test
         };
         let token = find(reverse_path.as_bytes()).filter(is_asked)?;
-        return Some(Token { role: Role::Recipient, ..token });
+        return Some(Token { role: TokenRole::Recipient, ..token });
     }
-    let can_come =
-        |token: &Token| matches!(token.role, Role::Recipient | Role::Sender | Role::Inner);
+    let can_come = |token: &Token| {
+        matches!(token.role, TokenRole::Recipient | TokenRole::Sender | TokenRole::Inner)
+    };
     find(forward_path.as_bytes()).filter(can_come)
 }
 

@@ -11,11 +11,11 @@ fn master() -> TokenKey {
     TokenKey::new([7; 32])
 }
 
-fn token(test: u8, role: Role) -> Token {
+fn token(test: u8, role: TokenRole) -> Token {
     Token { run: RUN, path: PathId::new(1), test, role }
 }
 
-fn mint(role: Role) -> String {
+fn mint(role: TokenRole) -> String {
     master().for_run(RUN).mint(token(3, role))
 }
 
@@ -86,10 +86,10 @@ fn tokens_are_taken_in_every_form_and_nothing_else() {
         ("", false),
     ] {
         let roles = [
-            ("{T}", Role::Recipient),
-            ("{S}", Role::Sender),
-            ("{M}", Role::Message),
-            ("{U}", Role::Unknown),
+            ("{T}", TokenRole::Recipient),
+            ("{S}", TokenRole::Sender),
+            ("{M}", TokenRole::Message),
+            ("{U}", TokenRole::Unknown),
         ];
         let filled = roles
             .iter()
@@ -106,7 +106,7 @@ fn tokens_are_taken_in_every_form_and_nothing_else() {
 fn another_keys_token_is_none() {
     let foreign = TokenKey::new([8; 32])
         .for_run(RUN)
-        .mint(token(3, Role::Recipient));
+        .mint(token(3, TokenRole::Recipient));
     for reception in receptions() {
         assert_eq!(
             reception.recipient(&format!("<{foreign}@probe.example>").as_str().into()),
@@ -148,7 +148,7 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
         key.for_run(RUN)
             .mint(Token { run: RUN, path: PathId::new(1), test, role })
     };
-    let sender = of_test(&master(), number, Role::Sender);
+    let sender = of_test(&master(), number, TokenRole::Sender);
     for (reverse_path, forward_path, is_evidence) in [
         (format!("<{sender}@probe.example>"), "<postmaster@probe.example>", true),
         (
@@ -158,17 +158,20 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
         ),
         (format!("<{sender}@probe.example>").to_uppercase(), "<postmaster@second.example>", true),
         (
-            format!("<{}@probe.example>", of_test(&master(), 3, Role::Sender)),
+            format!("<{}@probe.example>", of_test(&master(), 3, TokenRole::Sender)),
             "<postmaster@probe.example>",
             false,
         ),
         (
-            format!("<{}@probe.example>", of_test(&master(), number, Role::Message)),
+            format!("<{}@probe.example>", of_test(&master(), number, TokenRole::Message)),
             "<postmaster@probe.example>",
             false,
         ),
         (
-            format!("<{}@probe.example>", of_test(&TokenKey::new([9; 32]), number, Role::Sender)),
+            format!(
+                "<{}@probe.example>",
+                of_test(&TokenKey::new([9; 32]), number, TokenRole::Sender)
+            ),
             "<postmaster@probe.example>",
             false,
         ),
@@ -176,7 +179,7 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
         (format!("<{sender}@probe.example>"), "<abuse@probe.example>", false),
         (format!("<{sender}@probe.example>"), "<postmaster>", false),
     ] {
-        let expected = is_evidence.then_some(token(number, Role::Recipient));
+        let expected = is_evidence.then_some(token(number, TokenRole::Recipient));
         for reception in receptions() {
             let message = Message {
                 reverse_path: reverse_path.as_str().into(),
@@ -212,7 +215,7 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
 
 #[test]
 fn each_token_recipient_has_its_receipt() {
-    let (recipient, sender) = (mint(Role::Recipient), mint(Role::Sender));
+    let (recipient, sender) = (mint(TokenRole::Recipient), mint(TokenRole::Sender));
     let paths = [
         format!("<{recipient}@probe.example>"),
         "<postmaster>".to_owned(),
@@ -220,12 +223,12 @@ fn each_token_recipient_has_its_receipt() {
     ];
     let text = format!(
         "Received: from b\r\n by c\r\nReceived: from a\r\nX: {}\r\n\r\n",
-        mint(Role::Message).to_uppercase()
+        mint(TokenRole::Message).to_uppercase()
     );
     for reception in receptions() {
         let receipts = reception.receipts(&message(&paths.each_ref().map(String::as_str), &text));
         let tokens: Vec<_> = receipts.iter().map(|receipt| receipt.token).collect();
-        assert_eq!(tokens, [token(3, Role::Recipient), token(3, Role::Sender)]);
+        assert_eq!(tokens, [token(3, TokenRole::Recipient), token(3, TokenRole::Sender)]);
         for (receipt, path) in receipts.iter().zip([&paths[0], &paths[2]]) {
             assert!(receipt.message_token && receipt.tls);
             assert_eq!(receipt.forward_path, path.as_str().into());
@@ -239,14 +242,14 @@ fn each_token_recipient_has_its_receipt() {
 fn only_the_runs_own_token_of_the_text_counts() {
     let other_run = master()
         .for_run(RunId(5))
-        .mint(Token { run: RunId(5), ..token(3, Role::Message) });
-    let forged = TokenKey::new([9; 32]).mint(token(3, Role::Message));
-    let path = format!("<{}@probe.example>", mint(Role::Recipient));
+        .mint(Token { run: RunId(5), ..token(3, TokenRole::Message) });
+    let forged = TokenKey::new([9; 32]).mint(token(3, TokenRole::Message));
+    let path = format!("<{}@probe.example>", mint(TokenRole::Recipient));
     for (text, expected) in [
-        (mint(Role::Message), true),
-        (format!("To: {} {}", mint(Role::Recipient), mint(Role::Message)), true),
-        (mint(Role::Recipient), false),
-        (mint(Role::Sender), false),
+        (mint(TokenRole::Message), true),
+        (format!("To: {} {}", mint(TokenRole::Recipient), mint(TokenRole::Message)), true),
+        (mint(TokenRole::Recipient), false),
+        (mint(TokenRole::Sender), false),
         (other_run, false),
         (forged, false),
         (String::new(), false),

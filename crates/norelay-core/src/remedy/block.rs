@@ -37,7 +37,7 @@ pub enum Role<'a> {
 /// What a block does, whatever it does it with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Purpose {
+pub enum BlockPurpose {
     /// It changes the configuration.
     Change,
     /// It makes the server read it.
@@ -49,11 +49,11 @@ pub enum Purpose {
 impl Role<'_> {
     /// What it does.
     #[must_use]
-    pub fn purpose(&self) -> Purpose {
+    pub fn purpose(&self) -> BlockPurpose {
         match self {
-            Self::Apply { .. } | Self::Run => Purpose::Change,
-            Self::Reload => Purpose::Reload,
-            Self::Check => Purpose::Check,
+            Self::Apply { .. } | Self::Run => BlockPurpose::Change,
+            Self::Reload => BlockPurpose::Reload,
+            Self::Check => BlockPurpose::Check,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The table. One line a remedy; its document is `catalogue/remedy/<server>/<name>.md`. A server's
 //! remedies stand together, and of those for one cause the most usual stands first.
 
-use super::{Cause, Remedy};
+use super::{RelayCause, Remedy};
 
 macro_rules! remedies {
     ($($server:literal $name:literal $($cause:ident)+;)*) => {
@@ -9,7 +9,7 @@ macro_rules! remedies {
         pub static REMEDIES: &[Remedy] = &[$(Remedy {
             server: $server,
             name: $name,
-            causes: &[$(Cause::$cause),+],
+            causes: &[$(RelayCause::$cause),+],
             document: include_str!(concat!("../../catalogue/remedy/", $server, "/", $name, ".md")),
         }),*];
     };

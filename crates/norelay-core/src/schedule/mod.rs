@@ -48,7 +48,7 @@ const MAX_BREAKS_AT_FIRST: u32 = 2;
 
 /// How a path may be asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct PathLimits {
     /// Connections at once, at the start.
     pub window: usize,
     /// Connections at once, at most.
@@ -135,7 +135,7 @@ enum Again {
 /// The scheduler of one path.
 #[derive(Debug)]
 pub struct Scheduler {
-    limits: Limits,
+    limits: PathLimits,
     queue: Queue,
     window: Window,
     pauses: Pauses,
@@ -147,7 +147,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler for so many jobs, in their order.
     #[must_use]
-    pub fn new(jobs: usize, limits: Limits) -> Self {
+    pub fn new(jobs: usize, limits: PathLimits) -> Self {
         Self {
             limits,
             queue: Queue::new(jobs),

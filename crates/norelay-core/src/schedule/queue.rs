@@ -10,7 +10,7 @@ const SETTLING: Duration = Duration::from_millis(100);
 
 /// A test, or some tests that share a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Job {
+pub(super) struct QueuedJob {
     state: JobState,
     pub attempts: u32,
     pub deferrals: u32,
@@ -51,7 +51,7 @@ pub(super) enum Pipelining {
 /// The jobs of a path.
 #[derive(Debug)]
 pub(super) struct Queue {
-    jobs: Vec<Job>,
+    jobs: Vec<QueuedJob>,
     order: VecDeque<usize>,
     latest_start: Option<Duration>,
 }
@@ -60,11 +60,11 @@ impl Queue {
     /// So many jobs, in their order.
     pub fn new(jobs: usize) -> Self {
         let order = (0..jobs).collect();
-        Self { jobs: vec![Job::default(); jobs], order, latest_start: None }
+        Self { jobs: vec![QueuedJob::default(); jobs], order, latest_start: None }
     }
 
     /// The job with this index.
-    pub fn job(&mut self, index: usize) -> &mut Job {
+    pub fn job(&mut self, index: usize) -> &mut QueuedJob {
         &mut self.jobs[index]
     }
 

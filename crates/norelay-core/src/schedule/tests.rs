@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::{queue::SPACING, *};
 use crate::smtp::Reply;
 
-const LIMITS: Limits = Limits {
+const LIMITS: PathLimits = PathLimits {
     window: 2,
     max_window: 8,
     deadline: Duration::from_secs(300),
@@ -32,7 +32,7 @@ fn greylisted(retry_after: Option<u64>) -> Ending {
 /// Gives the end, the number of dialogues and the most that were open at once.
 fn simulate(
     jobs: usize,
-    limits: Limits,
+    limits: PathLimits,
     mut answer: impl FnMut(Start, Duration, usize) -> (Ending, Duration),
 ) -> (Scheduler, Duration, usize, usize) {
     let mut scheduler = Scheduler::new(jobs, limits);
@@ -77,7 +77,7 @@ fn the_window_grows_to_its_maximum_and_not_beyond() {
 #[test]
 fn no_two_connections_start_at_the_same_moment() {
     let mut starts = Vec::new();
-    let limits = Limits { window: 24, max_window: 24, ..LIMITS };
+    let limits = PathLimits { window: 24, max_window: 24, ..LIMITS };
     simulate(22, limits, |_, now, _| {
         starts.push(now);
         (Ending::Answered, Duration::from_millis(200))
@@ -115,7 +115,7 @@ fn a_ban_is_noticed_and_not_hammered() {
 fn ten_connections_in_ten_minutes_are_waited_for_where_there_is_time() {
     // As Debian's sendmail has it, which counts those that it turns away as well.
     for (minutes, blocked) in [(15, None), (5, Some(&Cause::Blocked { answered: 10 }))] {
-        let limits = Limits { deadline: Duration::from_secs(minutes * 60), ..LIMITS };
+        let limits = PathLimits { deadline: Duration::from_secs(minutes * 60), ..LIMITS };
         let mut counted = VecDeque::<Duration>::new();
         let (scheduler, end, dialogues, _) = simulate(16, limits, |_, now, _| {
             counted.retain(|time| *time + Duration::from_secs(600) > now);
@@ -142,7 +142,7 @@ fn greylisting_is_met_with_patience_up_to_the_deadline() {
     for (named, deadline, expected_end, expected_dialogues) in
         [(Some(60), 300, 61, 8), (None, 300, 60, 8), (None, 30, 0, 4), (Some(600), 300, 0, 4)]
     {
-        let limits = Limits { deadline: Duration::from_secs(deadline), ..LIMITS };
+        let limits = PathLimits { deadline: Duration::from_secs(deadline), ..LIMITS };
         let (_, end, dialogues, _) = simulate(4, limits, |start, _, _| match start.attempt {
             0 => (greylisted(named), QUICK),
             _ => (Ending::Answered, QUICK),
@@ -227,7 +227,7 @@ fn a_limit_of_connections_at_once_costs_no_pause() {
     ] {
         for shut in [closing(), disconnected(Stage::Greeting), Ending::Interrupted(refused.clone())]
         {
-            let limits = Limits { window, max_window, deadline: Duration::ZERO, ..LIMITS };
+            let limits = PathLimits { window, max_window, deadline: Duration::ZERO, ..LIMITS };
             // The server notices after a while that a connection has ended.
             let mut counted_until = Vec::new();
             let (scheduler, end, dialogues, _) = simulate(22, limits, |_, now, _| {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::Limits;
+use super::PathLimits;
 
 /// A dialogue this much slower than the quickest one has met a brake. The quickest one has the
 /// server's usual pauses in it.
@@ -25,7 +25,7 @@ pub(super) struct Window {
 
 impl Window {
     /// The window of a path of which nothing is known yet.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &PathLimits) -> Self {
         let max = limits.max_window.max(1);
         Self { size: limits.window.clamp(1, max), max, most_at_once: None, quickest: None }
     }

@@ -26,7 +26,7 @@ use crate::{
     octets::Octets,
     report::{Dialogue, PathView, Report},
     smtp::{Reply, Stage},
-    token::{Role, Token},
+    token::{Token, TokenRole},
 };
 
 /// A quotation longer than this says nothing more.
@@ -115,7 +115,7 @@ impl Loss {
 
 /// What a server showed of the address that it sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenAddress {
     /// The sighting.
     pub sighting: Sighting,
     /// What it means.
@@ -127,7 +127,7 @@ pub struct Seen {
 
 /// What the server on a path showed: the worst, where it showed several.
 #[must_use]
-pub fn on_path(path: PathView<'_>) -> Option<Seen> {
+pub fn on_path(path: PathView<'_>) -> Option<SeenAddress> {
     let sightings = sightings(path);
     let best = sightings.first()?.source;
     let counted = sightings
@@ -135,7 +135,7 @@ pub fn on_path(path: PathView<'_>) -> Option<Seen> {
         .filter(|sighting| sighting.source != Source::Refusal || best == Source::Refusal);
     let judged = counted.map(|sighting| {
         let due = due(path.report, &sighting);
-        Seen { meaning: meaning(path, &sighting, due), due, sighting }
+        SeenAddress { meaning: meaning(path, &sighting, due), due, sighting }
     });
     judged.min_by_key(|seen| seen.meaning)
 }
@@ -194,7 +194,7 @@ fn in_dialogue(dialogue: &Dialogue) -> impl Iterator<Item = Sighting> + '_ {
 /// from us.
 fn traces(path: PathView<'_>) -> impl Iterator<Item = Sighting> + '_ {
     let receipts = path.report.receipts.iter().map(|(_, receipt)| receipt);
-    let is_ours = move |token: Token| token.path == path.id && token.role == Role::Recipient;
+    let is_ours = move |token: Token| token.path == path.id && token.role == TokenRole::Recipient;
     let ours = receipts.filter(move |receipt| is_ours(receipt.token));
     ours.filter_map(move |receipt| {
         let test = catalogue::by_number(receipt.token.test)?;

@@ -9,7 +9,7 @@ use norelay_core::{
     octets::Octets,
     path::PathId,
     smtp::{Cause, End, Purpose, Reply, Security, Stage, Violation},
-    token::{Role, RunId, Token},
+    token::{RunId, Token, TokenRole},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -130,7 +130,12 @@ fn run() -> impl Strategy<Value = Run> {
 }
 
 fn receipt() -> impl Strategy<Value = Receipt> {
-    let role = select(vec![Role::Recipient, Role::Sender, Role::Message, Role::Unknown]);
+    let role = select(vec![
+        TokenRole::Recipient,
+        TokenRole::Sender,
+        TokenRole::Message,
+        TokenRole::Unknown,
+    ]);
     let test = select(vec![0, 1, 2, 6, 17, 136, 255]);
     let token = (0..2u64, path(), test, role);
     (token, any::<bool>(), address(), octets(), octets(), vec(octets(), 0..3)).prop_map(

@@ -12,7 +12,7 @@ use norelay_core::{
     path::PathId,
     report::Report,
     smtp::{End, Hello, Purpose, Reply, Security, Stage},
-    token::{Role, RunId, Token},
+    token::{RunId, Token, TokenRole},
 };
 
 pub const RUN: RunId = RunId(7);
@@ -294,7 +294,7 @@ impl Story {
     /// A message that came, for the test with this number.
     pub fn receipt(&mut self, path: PathId, test: u8, peer: &str, trace: &str) {
         self.tell(Event::Received(Receipt {
-            token: Token { run: RUN, path, test, role: Role::Recipient },
+            token: Token { run: RUN, path, test, role: TokenRole::Recipient },
             message_token: true,
             peer: peer.parse().expect("an address and a port"),
             helo: "mx.target.example".into(),

@@ -1,6 +1,6 @@
 //! The receiver under attack: it stays up, and within its bounds.
 
-use norelay_core::token::Role;
+use norelay_core::token::TokenRole;
 use norelay_probe::receive::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_NETWORK};
 
 use super::*;
@@ -10,7 +10,7 @@ async fn check_alive(receiving: &Receiving, test: u8) {
     let mut receipts = receiving.receipts();
     client(receiving)
         .await
-        .deliver("<>", &[&address(test, Role::Recipient)], "x\r\n")
+        .deliver("<>", &[&address(test, TokenRole::Recipient)], "x\r\n")
         .await;
     assert_eq!(drain(&mut receipts).len(), 1);
 }
@@ -23,8 +23,10 @@ async fn garbage_and_floods_end_their_own_connection_only() {
     let random: Vec<u8> = (0..1_u32 << 18)
         .map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
-    let envelope =
-        format!("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<{}>\r\nDATA\r\n", address(1, Role::Recipient));
+    let envelope = format!(
+        "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<{}>\r\nDATA\r\n",
+        address(1, TokenRole::Recipient)
+    );
     for (input, expected) in [
         (long.as_bytes(), "421 4.7.0 A line without an end, closing\r\n"),
         (&[b"EHLO a\r\n", pipelined.as_bytes()].concat(), "421 4.7.0 Too many errors, closing\r\n"),
@@ -99,7 +101,7 @@ async fn silent_clients_are_told_to_go() {
 async fn copies_are_bounded() {
     let receiving = receiving(config());
     let mut receipts = receiving.receipts();
-    let recipient = address(1, Role::Recipient);
+    let recipient = address(1, TokenRole::Recipient);
     for _ in 0..3 {
         let mut client = client(&receiving).await;
         for _ in 0..50 {
@@ -116,13 +118,13 @@ async fn a_message_of_a_hundred_recipients_has_a_hundred_receipts() {
     let receiving = receiving(config());
     let mut receipts = receiving.receipts();
     let recipients: Vec<_> = (0..100)
-        .map(|test| address(test, Role::Recipient))
+        .map(|test| address(test, TokenRole::Recipient))
         .collect();
     let recipients: Vec<_> = recipients.iter().map(String::as_str).collect();
     let mut client = client(&receiving).await;
     client.begin("<>", &recipients).await;
     client
-        .expect(&format!("X: {}\r\n.", address(0, Role::Message)), "250")
+        .expect(&format!("X: {}\r\n.", address(0, TokenRole::Message)), "250")
         .await;
     let mut tests: Vec<_> = drain(&mut receipts)
         .iter()

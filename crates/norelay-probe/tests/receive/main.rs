@@ -12,7 +12,7 @@ use norelay_core::{
     event::Receipt,
     path::PathId,
     reception::{Reception, ReceptionKey},
-    token::{Role, RunId, Token, TokenKey},
+    token::{RunId, Token, TokenKey, TokenRole},
 };
 use norelay_probe::{
     mailbox::Mailbox,
@@ -28,12 +28,12 @@ fn master() -> TokenKey {
     TokenKey::new([7; 32])
 }
 
-fn token(test: u8, role: Role) -> Token {
+fn token(test: u8, role: TokenRole) -> Token {
     Token { run: RUN, path: PathId::FIRST, test, role }
 }
 
 /// The address of a test's token.
-fn address(test: u8, role: Role) -> String {
+fn address(test: u8, role: TokenRole) -> String {
     format!("{}@probe.example", master().for_run(RUN).mint(token(test, role)))
 }
 
@@ -75,7 +75,7 @@ async fn a_relayed_message_is_a_receipt() {
     let (mut all, mut of_run) = (receiving.receipts(), receiving.receipts_of(RUN));
     let mut of_another_run = receiving.receipts_of(RunId(1));
     let mut client = client(&receiving).await;
-    let (recipient, message) = (address(6, Role::Recipient), address(0, Role::Message));
+    let (recipient, message) = (address(6, TokenRole::Recipient), address(0, TokenRole::Message));
     let percent = format!("<\"{}\"@mx.example>", recipient.replace('@', "%"));
     client.expect("EHLO relay.example", "250").await;
     client.expect("MAIL FROM:<a@b.example>", "250").await;
@@ -92,7 +92,7 @@ async fn a_relayed_message_is_a_receipt() {
     assert_eq!(receipts, drain(&mut of_run));
     assert_eq!(drain(&mut of_another_run), []);
     let [receipt] = receipts.as_slice() else { panic!("one receipt, not {receipts:?}") };
-    assert_eq!(receipt.token, token(6, Role::Recipient));
+    assert_eq!(receipt.token, token(6, TokenRole::Recipient));
     assert!(receipt.message_token && !receipt.tls);
     assert_eq!(receipt.peer, client.local_addr());
     let facts =
@@ -118,7 +118,7 @@ async fn a_callout_and_a_broken_text_are_none() {
         client.expect("EHLO relay.example", "250").await;
         client.expect("MAIL FROM:<>", "250").await;
         client
-            .expect(&format!("RCPT TO:<{}>", address(1, Role::Recipient)), "250")
+            .expect(&format!("RCPT TO:<{}>", address(1, TokenRole::Recipient)), "250")
             .await;
         match rest {
             None => client.expect("QUIT", "221").await,
@@ -138,13 +138,13 @@ async fn a_bounce_is_a_receipt_of_the_senders_token() {
     let mut receipts = receiving.receipts();
     let mut client = client(&receiving).await;
     client
-        .deliver("<>", &[&address(9, Role::Sender)], "Subject: Undelivered\r\n\r\n")
+        .deliver("<>", &[&address(9, TokenRole::Sender)], "Subject: Undelivered\r\n\r\n")
         .await;
     let roles: Vec<_> = drain(&mut receipts)
         .iter()
         .map(|receipt| (receipt.token.role, receipt.message_token))
         .collect();
-    assert_eq!(roles, [(Role::Sender, false)]);
+    assert_eq!(roles, [(TokenRole::Sender, false)]);
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn starttls_works_with_a_certificate_of_its_own_making() {
     let offers = client.say("EHLO relay.example").await;
     assert!(!offers.contains("STARTTLS"), "{offers}");
     client
-        .deliver("<a@b.example>", &[&address(1, Role::Recipient)], "x\r\n")
+        .deliver("<a@b.example>", &[&address(1, TokenRole::Recipient)], "x\r\n")
         .await;
     assert_eq!(
         drain(&mut receipts)
@@ -248,7 +248,7 @@ async fn it_listens_on_several_addresses() {
     for address in receiving.local_addrs() {
         let mut client = Client::connect(*address).await;
         client
-            .deliver("<>", &[&self::address(1, Role::Recipient)], "x\r\n")
+            .deliver("<>", &[&self::address(1, TokenRole::Recipient)], "x\r\n")
             .await;
     }
     let peers: Vec<_> = drain(&mut receipts)
@@ -263,7 +263,7 @@ async fn stopping_ends_idle_dialogues_and_lets_a_text_come_in() {
     let receiving = receiving(config());
     let (address_of_it, mut receipts) = (receiving.local_addrs()[0], receiving.receipts());
     let (mut idle, mut busy) = (client(&receiving).await, client(&receiving).await);
-    busy.begin("<>", &[&address(1, Role::Recipient)]).await;
+    busy.begin("<>", &[&address(1, TokenRole::Recipient)]).await;
     let stopping = tokio::spawn(receiving.stop());
     let said = idle.read_to_end().await;
     assert!(said.starts_with("421 4.3.2"), "{said}");

@@ -1,6 +1,6 @@
 //! Python's smtplib, a client that somebody else wrote, delivers to the receiver.
 
-use norelay_core::token::Role;
+use norelay_core::token::TokenRole;
 
 use super::*;
 
@@ -30,8 +30,12 @@ async fn smtplib_delivers() {
     let receiving = receiving(config());
     let mut receipts = receiving.receipts();
     let port = receiving.local_addrs()[0].port().to_string();
-    let words =
-        [port, address(1, Role::Recipient), address(1, Role::Sender), address(0, Role::Message)];
+    let words = [
+        port,
+        address(1, TokenRole::Recipient),
+        address(1, TokenRole::Sender),
+        address(0, TokenRole::Message),
+    ];
     let python = tokio::process::Command::new("python3")
         .arg("-c")
         .arg(SCRIPT)
@@ -54,9 +58,9 @@ async fn smtplib_delivers() {
     assert_eq!(
         seen,
         [
-            (Role::Recipient, false, true, "plain.example", "<a@b.example>"),
-            (Role::Sender, false, true, "plain.example", "<>"),
-            (Role::Recipient, true, true, "tls.example", "<a@b.example>"),
+            (TokenRole::Recipient, false, true, "plain.example", "<a@b.example>"),
+            (TokenRole::Sender, false, true, "plain.example", "<>"),
+            (TokenRole::Recipient, true, true, "tls.example", "<a@b.example>"),
         ]
     );
 }

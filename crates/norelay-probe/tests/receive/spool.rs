@@ -9,7 +9,7 @@ use std::{
 use norelay_core::{
     event::{Event, Record},
     report::Report,
-    token::Role,
+    token::TokenRole,
 };
 use norelay_probe::{
     key_file,
@@ -41,7 +41,7 @@ fn append(path: &Path, octets: &[u8]) {
 }
 
 /// A receipt's token, where one comes.
-async fn next(receipts: &mut mpsc::Receiver<Receipt>) -> Option<(u8, Role)> {
+async fn next(receipts: &mut mpsc::Receiver<Receipt>) -> Option<(u8, TokenRole)> {
     receipts
         .recv()
         .await
@@ -56,18 +56,18 @@ async fn a_test_elsewhere_sees_what_is_there_and_what_comes() {
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .expect("the key file is ours");
     let receiving = receiving_to(&path);
-    deliver(&receiving, &address(1, Role::Recipient)).await;
+    deliver(&receiving, &address(1, TokenRole::Recipient)).await;
     let source = ReceiptSource::spool(&path, &key).expect("both files are there");
     assert_eq!(source.key_of(RUN).expose(), master().for_run(RUN).expose());
     let mut followed = source.receipts_of(RUN).expect("the spool is there");
-    assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
+    assert_eq!(next(&mut followed).await, Some((1, TokenRole::Recipient)));
     let other_run = RunId(5);
     let of_other_run = master()
         .for_run(other_run)
-        .mint(Token { run: other_run, ..token(2, Role::Recipient) });
+        .mint(Token { run: other_run, ..token(2, TokenRole::Recipient) });
     deliver(&receiving, &format!("{of_other_run}@probe.example")).await;
-    deliver(&receiving, &address(3, Role::Sender)).await;
-    assert_eq!(next(&mut followed).await, Some((3, Role::Sender)));
+    deliver(&receiving, &address(3, TokenRole::Sender)).await;
+    assert_eq!(next(&mut followed).await, Some((3, TokenRole::Sender)));
     receiving.stop().await;
 
     // What is in the spool is an event log like any other.
@@ -89,10 +89,10 @@ async fn a_test_elsewhere_sees_what_is_there_and_what_comes() {
 async fn torn_forged_and_endless_lines_are_nobodys_evidence() {
     let path = file("torn.jsonl");
     let receiving = receiving_to(&path);
-    deliver(&receiving, &address(1, Role::Recipient)).await;
+    deliver(&receiving, &address(1, TokenRole::Recipient)).await;
     receiving.stop().await;
     let line = fs::read_to_string(&path).expect("the spool is text");
-    let forged = line.replace(&address(1, Role::Recipient), "nobody@probe.example");
+    let forged = line.replace(&address(1, TokenRole::Recipient), "nobody@probe.example");
     let of_another_test = line.replace("\"test\":1", "\"test\":2");
     for octets in [
         forged.as_bytes(),
@@ -106,19 +106,19 @@ async fn torn_forged_and_endless_lines_are_nobodys_evidence() {
     }
     let mut followed =
         spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
-    assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
+    assert_eq!(next(&mut followed).await, Some((1, TokenRole::Recipient)));
     // The next receiver closes the torn line before its own.
     let receiving = receiving_to(&path);
-    deliver(&receiving, &address(4, Role::Recipient)).await;
-    assert_eq!(next(&mut followed).await, Some((4, Role::Recipient)));
+    deliver(&receiving, &address(4, TokenRole::Recipient)).await;
+    assert_eq!(next(&mut followed).await, Some((4, TokenRole::Recipient)));
     receiving.stop().await;
     // A new file in the place of the old one is read from its beginning.
     fs::write(&path, &line).expect("the spool can be written");
-    assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
+    assert_eq!(next(&mut followed).await, Some((1, TokenRole::Recipient)));
 }
 
 fn receipt(test: u8) -> Receipt {
-    let token = token(test, Role::Recipient);
+    let token = token(test, TokenRole::Recipient);
     Receipt {
         token,
         message_token: true,
@@ -126,7 +126,7 @@ fn receipt(test: u8) -> Receipt {
         helo: "mx.example.net".into(),
         tls: false,
         reverse_path: "<>".into(),
-        forward_path: format!("<{}>", address(test, Role::Recipient))
+        forward_path: format!("<{}>", address(test, TokenRole::Recipient))
             .as_str()
             .into(),
         received: Vec::new(),
@@ -193,13 +193,13 @@ async fn a_spool_that_has_grown_is_laid_aside_and_followed_all_the_same() {
     let follow = || spool::follow(&path, RUN, master().for_run(RUN)).expect("the spool is there");
     spool.append(&[receipt(1)]).expect("there is room");
     let mut followed = follow();
-    assert_eq!(next(&mut followed).await, Some((1, Role::Recipient)));
+    assert_eq!(next(&mut followed).await, Some((1, TokenRole::Recipient)));
     for test in 2..=4 {
         spool
             .append(&[receipt(test), receipt(test + 10)])
             .expect("there is always room");
-        assert_eq!(next(&mut followed).await, Some((test, Role::Recipient)));
-        assert_eq!(next(&mut followed).await, Some((test + 10, Role::Recipient)));
+        assert_eq!(next(&mut followed).await, Some((test, TokenRole::Recipient)));
+        assert_eq!(next(&mut followed).await, Some((test + 10, TokenRole::Recipient)));
         assert_eq!(
             (lines(&path), lines(&aside)),
             (2, if test == 2 { 1 } else { 2 }),
@@ -209,7 +209,7 @@ async fn a_spool_that_has_grown_is_laid_aside_and_followed_all_the_same() {
     // Who comes later reads what was laid aside first.
     let mut late = follow();
     for test in [3, 13, 4, 14] {
-        assert_eq!(next(&mut late).await, Some((test, Role::Recipient)));
+        assert_eq!(next(&mut late).await, Some((test, TokenRole::Recipient)));
     }
     // It is still ours alone.
     assert!(
@@ -229,10 +229,10 @@ async fn a_spool_that_has_grown_is_laid_aside_and_followed_all_the_same() {
     end(format!("{line}\n{line}\n").as_bytes());
     spool.append(&[receipt(5)]).expect("there is always room");
     for test in [4, 4, 5] {
-        assert_eq!(next(&mut followed).await, Some((test, Role::Recipient)));
+        assert_eq!(next(&mut followed).await, Some((test, TokenRole::Recipient)));
     }
     spool.append(&[receipt(6)]).expect("there is always room");
-    assert_eq!(next(&mut followed).await, Some((6, Role::Recipient)), "nothing is read twice");
+    assert_eq!(next(&mut followed).await, Some((6, TokenRole::Recipient)), "nothing is read twice");
 }
 
 #[tokio::test]
@@ -243,7 +243,9 @@ async fn what_cannot_be_kept_is_not_taken() {
     let receiving = receiving(config);
     let mut receipts = receiving.receipts();
     let mut client = client(&receiving).await;
-    client.begin("<>", &[&address(1, Role::Recipient)]).await;
+    client
+        .begin("<>", &[&address(1, TokenRole::Recipient)])
+        .await;
     assert_eq!(client.say("x\r\n.").await, "");
     assert_eq!(drain(&mut receipts), []);
 }

@@ -137,7 +137,10 @@ fn wait_words(why: &Wait) -> &'static str {
 }
 
 /// Prints a transcript. Below a line is its explanation, unless that is among those `seen`.
-fn print_explained(lines: &[(transcript::Line, Option<Explanation>)], seen: &mut HashSet<String>) {
+fn print_explained(
+    lines: &[(transcript::TranscriptLine, Option<Explanation>)],
+    seen: &mut HashSet<String>,
+) {
     for (line, explanation) in lines {
         anstream::eprintln!("{line}");
         let Some(explanation) = explanation.as_ref().map(Explanation::to_string) else { continue };

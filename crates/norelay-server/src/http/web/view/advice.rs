@@ -14,7 +14,7 @@ pub struct NextStep {
 }
 
 impl NextStep {
-    fn of(step: &advice::Step) -> Self {
+    fn of(step: &advice::AdviceStep) -> Self {
         Self { what: step.what, how: [step.how, step.on_page].join(" ").trim_end().to_owned() }
     }
 }

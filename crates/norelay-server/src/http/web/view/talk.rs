@@ -81,7 +81,7 @@ fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
     head
 }
 
-fn lines(said: Vec<(transcript::Line, Option<Explanation>)>) -> Vec<TalkLine> {
+fn lines(said: Vec<(transcript::TranscriptLine, Option<Explanation>)>) -> Vec<TalkLine> {
     let mut before = None;
     let shown = said
         .into_iter()
