@@ -6,7 +6,7 @@
     reason = "a test of a document reads the document, and writes it when asked to"
 )]
 
-use norelay_core::catalogue::{Line, RelayTest, TESTS, Way};
+use norelay_core::catalogue::{Line, PathKind, RelayTest, TESTS};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/catalogue.md");
 const BEGIN: &str = "<!-- The table begins: made from the catalogue, not by hand. -->\n";
@@ -39,9 +39,9 @@ fn besides(test: &RelayTest) -> String {
                 .collect::<Vec<_>>()
                 .join(", ")
         )),
-        Line::OnPath(Way::V6) => Some("over IPv6".to_owned()),
-        Line::OnPath(Way::StartTls) => Some("under STARTTLS".to_owned()),
-        Line::OnPath(Way::Ports(ports)) => {
+        Line::OnPath(PathKind::V6) => Some("over IPv6".to_owned()),
+        Line::OnPath(PathKind::StartTls) => Some("under STARTTLS".to_owned()),
+        Line::OnPath(PathKind::Ports(ports)) => {
             let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
             Some(format!("at port {}", ports.join(", ")))
         }

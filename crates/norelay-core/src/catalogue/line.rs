@@ -27,7 +27,7 @@ pub enum Line {
     Chunking,
     /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of
     /// its own.
-    OnPath(Way),
+    OnPath(PathKind),
     /// Not in SMTP: MAIL's and RCPT's addresses and a message in this protocol, at its own port.
     Protocol(Protocol),
     /// No dialogue of its own: it is read from the answers to these tests.
@@ -44,9 +44,9 @@ pub enum Line {
     Credentials,
 }
 
-/// What a path has that the first one of the ancestor, port 25 in the clear over IPv4, hadn't.
+/// How a path differs from the only path that the ancestor tested: port 25 in the clear over IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum PathKind {
     /// An IPv6 address.
     V6,
     /// STARTTLS (RFC 3207).
@@ -55,9 +55,9 @@ pub enum Way {
     Ports(&'static [u16]),
 }
 
-impl Way {
-    /// True if a path to this address and port, protected in this way, is such a one.
-    pub(super) fn is(self, address: IpAddr, port: u16, security: Security) -> bool {
+impl PathKind {
+    /// True if a path to this address and port, with this protection, is of this kind.
+    pub(super) fn includes(self, address: IpAddr, port: u16, security: Security) -> bool {
         match self {
             Self::V6 => address.is_ipv6(),
             Self::StartTls => security == Security::StartTls,

@@ -21,7 +21,7 @@ pub mod words;
 pub use self::{
     columns::{AskedOn, AskingOrder, Group, Profile, Strength, TestRole},
     credentials::{Credentials, Mechanism},
-    line::{Certificate, FOREIGN_SENDER, Line, PLAIN, Way},
+    line::{Certificate, FOREIGN_SENDER, Line, PLAIN, PathKind},
     relay_test::RelayTest,
     selection::{NoSelection, Selection, find, in_display_order, on_path, select},
     table::TESTS,

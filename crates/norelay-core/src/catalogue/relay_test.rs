@@ -2,7 +2,7 @@
 
 use super::{
     columns::{AskedOn, AskingOrder, Group, Profile, Strength, TestRole},
-    line::{Certificate, Line, Way},
+    line::{Certificate, Line, PathKind},
     smuggling,
     test_id::TestId,
 };
@@ -92,10 +92,11 @@ impl RelayTest {
         self.dialogue.contains(&Line::Credentials)
     }
 
-    /// Which paths it is about, where it is no test of its own but the plain one on these paths.
+    /// Returns the kind of paths that this row is about, where the row is no test of its own: the plain
+    /// test on such a path answers it.
     #[must_use]
-    pub fn way(&self) -> Option<Way> {
-        first!(self, Line::OnPath(way) => way)
+    pub fn path_kind(&self) -> Option<PathKind> {
+        first!(self, Line::OnPath(kind) => kind)
     }
 
     /// The protocol that it is asked in, where that isn't SMTP.

@@ -111,8 +111,8 @@ pub fn on_path(
     security: Security,
 ) -> impl Iterator<Item = &'static RelayTest> {
     TESTS.iter().filter(move |test| {
-        test.way()
-            .is_some_and(|way| way.is(address, port, security))
+        test.path_kind()
+            .is_some_and(|kind| kind.includes(address, port, security))
     })
 }
 

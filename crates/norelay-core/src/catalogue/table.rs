@@ -14,7 +14,7 @@ use super::{
     AskingOrder::{First, Last},
     Certificate, Group,
     Line::{self, *},
-    PLAIN, Profile, RelayTest, Strength, TestId, TestRole, Way,
+    PLAIN, PathKind, Profile, RelayTest, Strength, TestId, TestRole,
 };
 use crate::{
     cause::RelayCause,
@@ -346,15 +346,15 @@ tests! {
 
     // What comes with the path.
     104 "plain-ipv6" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::V6), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::V6), Mail, Rcpt];
     105 "plain-starttls" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::StartTls), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::StartTls), Mail, Rcpt];
     106 "plain-port-465" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(&[465])), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(&[465])), Mail, Rcpt];
     107 "plain-port-587" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(&[587])), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(&[587])), Mail, Rcpt];
     108 "plain-port-2525" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(Way::Ports(OTHER_PORTS)), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(OTHER_PORTS)), Mail, Rcpt];
     109 "plain-selfsigned-clientcert" Thorough Path Strong
         "<{sender}@{domain}>" "<{user}@{domain}>"
         &[ClientCertificate(Certificate::SelfSigned), Mail, Rcpt];
