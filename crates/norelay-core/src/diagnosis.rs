@@ -348,10 +348,10 @@ impl Diagnosis {
         // Where a port shows nothing of the software, it is most likely that of the same host's
         // others.
         let beside = || {
-            let here = view.path.way().address;
+            let here = view.path.destination().address;
             view.path
                 .others()
-                .filter(|other| other.way().address == here)
+                .filter(|other| other.destination().address == here)
                 .find_map(mta::identify)
         };
         let software = mta::identify(view.path).or_else(beside);

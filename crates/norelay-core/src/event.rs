@@ -61,7 +61,7 @@ pub enum Event {
         path: PathId,
         /// What it is.
         #[serde(flatten)]
-        way: Path,
+        destination: Path,
         /// The tests and controls that are to be run on it, by id.
         tests: Vec<String>,
     },

@@ -78,7 +78,7 @@ struct EarlierReport {
 #[derive(Deserialize)]
 struct EarlierPath {
     #[serde(flatten)]
-    way: Path,
+    destination: Path,
     verdict: Verdict,
     tests: Vec<EarlierTest>,
     controls: Vec<EarlierTest>,
@@ -146,26 +146,31 @@ impl Plan {
 fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     let in_the_clear = paths
         .iter()
-        .filter(|(way, _)| way.security == Security::Plain);
+        .filter(|(destination, _)| destination.security == Security::Plain);
     let offered: Vec<_> = in_the_clear
-        .map(|(way, tests)| {
+        .map(|(destination, tests)| {
             let tests = tests
                 .iter()
                 .copied()
                 .filter(|test| test.is_scored() && test.requirement(Security::StartTls).is_some());
-            (Path { security: Security::StartTls, ..way.clone() }, tests.collect::<Vec<_>>())
+            (
+                Path { security: Security::StartTls, ..destination.clone() },
+                tests.collect::<Vec<_>>(),
+            )
         })
-        .filter(|(way, tests)| !tests.is_empty() && known.iter().any(|path| path.way == *way))
+        .filter(|(destination, tests)| {
+            !tests.is_empty() && known.iter().any(|path| path.destination == *destination)
+        })
         .collect();
-    for (way, tests) in offered {
-        match paths.iter_mut().find(|(known, _)| *known == way) {
+    for (destination, tests) in offered {
+        match paths.iter_mut().find(|(known, _)| *known == destination) {
             Some((_, asked)) => {
                 let missing =
                     |test: &&RelayTest| !asked.iter().any(|other| other.number == test.number);
                 let more: Vec<_> = tests.into_iter().filter(missing).collect();
                 asked.extend(more);
             }
-            None => paths.push((way, tests)),
+            None => paths.push((destination, tests)),
         }
     }
 }
@@ -173,23 +178,27 @@ fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
 /// Adds the plain test and its control on another port, where all that is asked is asked of
 /// submission ports.
 fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
-    let is_submission = |way: &Path| submission_port::PORTS.contains(&way.port);
-    let Some((first, _)) = paths
-        .first()
-        .filter(|_| paths.iter().all(|(way, _)| is_submission(way)))
-    else {
+    let is_submission = |destination: &Path| submission_port::PORTS.contains(&destination.port);
+    let Some((first, _)) = paths.first().filter(|_| {
+        paths
+            .iter()
+            .all(|(destination, _)| is_submission(destination))
+    }) else {
         return;
     };
     let is_beside = |path: &&EarlierPath| {
-        !is_submission(&path.way)
+        !is_submission(&path.destination)
             && path.takes_postmaster()
-            && (path.way.address == first.address || path.way.host == first.host)
+            && (path.destination.address == first.address || path.destination.host == first.host)
     };
-    let beside = known.iter().find(is_beside).map(|path| path.way.clone());
+    let beside = known
+        .iter()
+        .find(is_beside)
+        .map(|path| path.destination.clone());
     let tests = [TestRole::Plain, TestRole::Postmaster]
         .map(catalogue::by_role)
         .to_vec();
-    paths.extend(beside.map(|way| (way, tests)));
+    paths.extend(beside.map(|destination| (destination, tests)));
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -235,7 +244,7 @@ impl EarlierPath {
             .filter_map(|control| catalogue::by_id(&control.id));
         let controls = controls.filter(|control| !control.needs_credentials());
         (self.verdict != Verdict::Unreachable && !failed.is_empty())
-            .then(|| (self.way.clone(), failed.into_iter().chain(controls).collect()))
+            .then(|| (self.destination.clone(), failed.into_iter().chain(controls).collect()))
     }
 }
 
@@ -267,9 +276,9 @@ mod tests {
     /// `25 plain: null-sender ctl-postmaster`, a path each.
     fn asked(paths: &[String]) -> Result<Vec<String>, NoPlan> {
         let plan = Plan::of(&report(paths))?;
-        let line = |(way, tests): &RepeatedPath| {
+        let line = |(destination, tests): &RepeatedPath| {
             let ids: Vec<_> = tests.iter().map(|test| test.id.as_str()).collect();
-            format!("{} {}: {}", way.port, way.security, ids.join(" "))
+            format!("{} {}: {}", destination.port, destination.security, ids.join(" "))
         };
         Ok(plan.paths.iter().map(line).collect())
     }

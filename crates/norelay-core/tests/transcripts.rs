@@ -123,7 +123,7 @@ impl Run {
         }
         let mut session = Session::new(transaction.clone(), TIMEOUT);
         session.start(Duration::ZERO);
-        let way = Path {
+        let destination = Path {
             host: None,
             address: std::net::Ipv4Addr::new(192, 0, 2, 7).into(),
             port: 25,
@@ -131,7 +131,7 @@ impl Run {
         };
         let tests = vec![test.id.to_string()];
         let events = [
-            Event::PathAdded { path: PathId::FIRST, way, tests: tests.clone() },
+            Event::PathAdded { path: PathId::FIRST, destination, tests: tests.clone() },
             Event::Opened { dialogue: 0, path: PathId::FIRST, tests, proof: false, attempt: 0 },
         ];
         let records = events
@@ -223,7 +223,7 @@ fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) 
             (None, End::Interrupted(Cause::Disconnected { stage: Stage::EndOfData, error: None }))
         }
     };
-    let way = Path {
+    let destination = Path {
         host: None,
         address: [192, 0, 2, 7].into(),
         port: protocol.port(),
@@ -239,7 +239,7 @@ fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) 
         reply,
     });
     let events = [
-        Event::PathAdded { path: PathId::FIRST, way, tests: vec![] },
+        Event::PathAdded { path: PathId::FIRST, destination, tests: vec![] },
         Event::Opened { dialogue, path: PathId::FIRST, tests: vec![], proof: true, attempt: 0 },
         Event::Sent { dialogue, after_ms, stage, test: None, line: MESSAGE.into() },
     ];

@@ -131,7 +131,7 @@ struct DialogueDriver<'a, N, O> {
 impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
     async fn run(&mut self) -> End {
         let planned = self.planned;
-        let to = SocketAddr::new(planned.way.address, planned.way.port);
+        let to = SocketAddr::new(planned.destination.address, planned.destination.port);
         let (mut stream, local) = match self.network.connect(to).await {
             Ok(connected) => connected,
             Err(error) => return End::Interrupted(connect_failure(&error)),
@@ -139,7 +139,7 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
         let (dialogue, after_ms) = (planned.dialogue, self.after_ms());
         self.recorder
             .record(Event::Connected { dialogue, after_ms, local });
-        if planned.way.security == Security::Tls {
+        if planned.destination.security == Security::Tls {
             stream = match self.handshake(stream).await {
                 Ok(stream) => stream,
                 Err(error) => return End::Interrupted(Cause::TlsFailed { error }),
@@ -258,9 +258,14 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
 
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {
         let planned = self.planned;
-        let host = planned.way.host.as_deref();
+        let host = planned.destination.host.as_deref();
         let limit = HANDSHAKE.min(planned.reply_timeout);
-        let secured = timeout(limit, self.network.secure(stream, host, planned.way.address)).await;
+        let secured = timeout(
+            limit,
+            self.network
+                .secure(stream, host, planned.destination.address),
+        )
+        .await;
         let (stream, tls) = secured.map_err(|_| HANDSHAKE_TOO_LONG.to_owned())??;
         let (dialogue, after_ms) = (planned.dialogue, self.after_ms());
         self.recorder

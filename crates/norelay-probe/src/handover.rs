@@ -46,7 +46,7 @@ async fn talk<N: Network>(
     began: Instant,
 ) -> End {
     let dialogue = connection.dialogue;
-    let to = SocketAddr::new(connection.way.address, connection.way.port);
+    let to = SocketAddr::new(connection.destination.address, connection.destination.port);
     let (stream, local) = match network.connect(to).await {
         Ok(connected) => connected,
         Err(error) => {

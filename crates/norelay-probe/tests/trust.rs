@@ -257,13 +257,13 @@ async fn a_servers_own_name_is_in_its_greeting_or_in_its_reply_to_ehlo() {
             line => closed(line),
         });
         let network = Arc::new(simulation::Simulation::of(server));
-        let way = Path {
+        let destination = Path {
             host: None,
             address: [192, 0, 2, 7].into(),
             port: 25,
             security: Security::Plain,
         };
-        let name = norelay_probe::scan::own_name(&mut request(), way, network).await;
+        let name = norelay_probe::scan::own_name(&mut request(), destination, network).await;
         assert_eq!(name.as_deref(), expected, "{greeting}{hello}");
     }
 }
@@ -280,13 +280,13 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
         addresses: vec![[192, 0, 2, 7].into()],
     }];
     let mut request = simulation::Request { local_domain: None, ..request() };
-    let way = Path {
+    let destination = Path {
         host: None,
         address: exchangers[0].addresses[0],
         port: 25,
         security: Security::Plain,
     };
-    let name = norelay_probe::scan::own_name(&mut request, way, network.clone()).await;
+    let name = norelay_probe::scan::own_name(&mut request, destination, network.clone()).await;
     assert_eq!(name.as_deref(), Some("mx.target.example"));
     request.local_domain = name;
     let log: Arc<Mutex<Vec<Record>>> = Arc::default();

@@ -71,9 +71,9 @@ fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLU
             .as_ref()
             .map(|run| run.target.clone())
             .unwrap_or_default(),
-        row.way.address.to_string(),
-        row.way.port.to_string(),
-        row.way.security.to_string(),
+        row.destination.address.to_string(),
+        row.destination.port.to_string(),
+        row.destination.security.to_string(),
         verdict.to_owned(),
         row.judged.test.number.to_string(),
         row.judged.test.id.into(),

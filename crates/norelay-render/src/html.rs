@@ -60,7 +60,7 @@ struct Shown {
 
 struct PathSection {
     id: PathId,
-    way: String,
+    destination: String,
     host: String,
     mta: Option<MtaView>,
     verdict: Shown,
@@ -200,12 +200,16 @@ fn path_section(
             .filter(|judged| weights.contains(&judged.weight))
             .count()
     };
-    let way = path.way();
+    let destination = path.destination();
     let mta = assessment.software(path.id);
     PathSection {
         id: path.id,
-        way: way.to_string(),
-        host: way.host.as_deref().map(harmless).unwrap_or_default(),
+        destination: destination.to_string(),
+        host: destination
+            .host
+            .as_deref()
+            .map(harmless)
+            .unwrap_or_default(),
         verdict: Shown { word: verdict_of(path, judged), ..shown(judged.verdict) },
         why: judged.why.iter().map(|why| harmless(why)).collect(),
         relayed: count(&[Weight::Proof]),
@@ -363,7 +367,9 @@ fn finding_view(report: &Report, finding: &Finding) -> FindingView {
     FindingView {
         level: finding.level.word(),
         class,
-        place: path.map(|path| path.way().to_string()).unwrap_or_default(),
+        place: path
+            .map(|path| path.destination().to_string())
+            .unwrap_or_default(),
         text: finding.text.clone(),
     }
 }

@@ -248,7 +248,7 @@ impl<'a> Particulars<'a> {
 
 impl<'a> PathDocument<'a> {
     fn of(path: PathView<'a>, judged: &'a PathJudgement, assessment: &'a Assessment) -> Self {
-        let way = path.way();
+        let destination = path.destination();
         let documents = |tests: &'a [TestJudgement]| {
             tests
                 .iter()
@@ -256,11 +256,11 @@ impl<'a> PathDocument<'a> {
                 .collect::<Vec<_>>()
         };
         Self {
-            host: way.host.as_deref(),
-            address: way.address,
-            port: way.port,
-            security: way.security,
-            rows: catalogue::on_path(way.address, way.port, way.security)
+            host: destination.host.as_deref(),
+            address: destination.address,
+            port: destination.port,
+            security: destination.security,
+            rows: catalogue::on_path(destination.address, destination.port, destination.security)
                 .map(|row| row.id)
                 .collect(),
             verdict: judged.verdict,

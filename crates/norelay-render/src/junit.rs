@@ -30,7 +30,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let mut xml = quick_junit::Report::new("norelay");
     xml.add_test_suite(verdict_suite(report, judgement, &harmless(target)));
     for (path, judged) in report.paths().zip(&judgement.paths) {
-        let mut suite = TestSuite::new(harmless(&path.way().to_string()));
+        let mut suite = TestSuite::new(harmless(&path.destination().to_string()));
         for row in of_path(path, judged) {
             if row.is_control() {
                 suite.add_property(Property::new(row.judged.test.id.as_str(), row.line()));
@@ -94,7 +94,7 @@ fn case(report: &Report, row: &Row<'_>) -> TestCase {
     };
     let line = row.line();
     let mut case = TestCase::new(name, status(kind, row.weight(), &line));
-    case.set_classname(harmless(&row.way.to_string()));
+    case.set_classname(harmless(&row.destination.to_string()));
     case.set_time(std::time::Duration::from_millis(row.judged.elapsed_ms));
     let transcript = dialogues_of(report, row.judged)
         .0

@@ -37,7 +37,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
         let rows = of_path(path, judged);
         let matters: Vec<_> = rows.iter().filter(|row| matters(row)).collect();
         if let Some(first) = matters.first() {
-            text.push_str(&format!("\n## {}\n", prose(&first.way.to_string())));
+            text.push_str(&format!("\n## {}\n", prose(&first.destination.to_string())));
             matters
                 .iter()
                 .for_each(|row| text.push_str(&test(report, row)));
@@ -82,7 +82,7 @@ fn paths(report: &Report, assessment: &Assessment) -> String {
         };
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
-            prose(&path.way().to_string()),
+            prose(&path.destination().to_string()),
             prose(&mta),
             verdict_of(path, judged),
             count(&[Weight::Proof]),
@@ -159,7 +159,7 @@ fn findings(report: &Report, assessment: &Assessment) -> String {
     for finding in found {
         let path = finding.path.and_then(|id| report.path(id));
         let place = path
-            .map(|path| format!("{}: ", prose(&path.way().to_string())))
+            .map(|path| format!("{}: ", prose(&path.destination().to_string())))
             .unwrap_or_default();
         text.push_str(&format!("* **{}** {place}{}\n", finding.level.word(), prose(&finding.text)));
     }

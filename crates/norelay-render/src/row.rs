@@ -21,7 +21,7 @@ pub struct Row<'a> {
     /// The path's id.
     pub path: PathId,
     /// The path.
-    pub way: &'a Path,
+    pub destination: &'a Path,
     /// The test's judgement.
     pub judged: &'a TestJudgement,
     /// Where it was answered, in JSON's word; empty where nowhere.
@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
         });
         Self {
             path: path.id,
-            way: path.way(),
+            destination: path.destination(),
             judged,
             stage: stage_of(&judged.outcome)
                 .map(stage_word)

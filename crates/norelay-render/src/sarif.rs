@@ -172,9 +172,9 @@ fn test_result(row: &Row<'_>, rule_index: usize) -> SarifResult {
         rule_index,
         kind,
         level,
-        message: message(&format!("{} {}", row.way, row.line())),
-        locations: vec![location(row.way)],
-        partial_fingerprints: json!({"norelay/v1": format!("{}/{id}", row.way)}),
+        message: message(&format!("{} {}", row.destination, row.line())),
+        locations: vec![location(row.destination)],
+        partial_fingerprints: json!({"norelay/v1": format!("{}/{id}", row.destination)}),
     }
 }
 
@@ -184,8 +184,10 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
         Level::Warning => "warning",
         Level::Info | Level::Notice => "note",
     };
-    let way = found.path.and_then(|id| Some(report.path(id)?.way()));
-    let place = way.map(Path::to_string).unwrap_or_default();
+    let destination = found
+        .path
+        .and_then(|id| Some(report.path(id)?.destination()));
+    let place = destination.map(Path::to_string).unwrap_or_default();
     SarifResult {
         partial_fingerprints: json!({"norelay/v1": format!("{place}/{id}")}),
         rule_id: id,
@@ -193,20 +195,20 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
         kind: "fail",
         level,
         message: message(&found.text),
-        locations: way.map(location).into_iter().collect(),
+        locations: destination.map(location).into_iter().collect(),
     }
 }
 
 /// A server isn't a file; its scheme keeps it from being taken for one, and the region is there
 /// because some readers drop a result without one.
-fn location(way: &Path) -> Value {
-    let authority = way.endpoint();
+fn location(destination: &Path) -> Value {
+    let authority = destination.endpoint();
     json!({
         "physicalLocation": {
             "artifactLocation": {"uri": format!("smtp://{authority}")},
             "region": {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1},
         },
-        "logicalLocations": [{"fullyQualifiedName": way.to_string(), "kind": "resource"}],
+        "logicalLocations": [{"fullyQualifiedName": destination.to_string(), "kind": "resource"}],
     })
 }
 

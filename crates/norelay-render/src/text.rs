@@ -149,12 +149,12 @@ fn duration(ms: i64) -> String {
 fn paths(page: &mut Page, report: &Report, assessment: &Assessment) {
     let width = report
         .paths()
-        .map(|path| path.way().to_string().len())
+        .map(|path| path.destination().to_string().len())
         .max()
         .unwrap_or_default();
     for (path, judged) in report.paths().zip(&assessment.judgement.paths) {
         let verdict = shown(judged.verdict, verdict_of(path, judged));
-        path_line(page, path.way(), judged, verdict, width);
+        path_line(page, path.destination(), judged, verdict, width);
         if let Some(seen) = assessment.seen(path.id) {
             seen_line(page, seen);
         }
@@ -169,8 +169,14 @@ fn seen_line(page: &mut Page, seen: &SeenAddress) {
     }
 }
 
-fn path_line(page: &mut Page, way: &Path, judged: &PathJudgement, verdict: &str, width: usize) {
-    let address = pad(&way.to_string(), width);
+fn path_line(
+    page: &mut Page,
+    destination: &Path,
+    judged: &PathJudgement,
+    verdict: &str,
+    width: usize,
+) {
+    let address = pad(&destination.to_string(), width);
     let counts = match judged.verdict {
         Verdict::Unreachable => String::new(),
         _ => format!("  {}", counts(&judged.tests)),
@@ -280,7 +286,7 @@ fn matters(page: &mut Page, path: PathView<'_>, judged: &PathJudgement) {
     }
     page.end();
     page.put(Ink::of(judged.verdict), shown(judged.verdict, judged.verdict.word()));
-    page.line(Ink::Bold, &format!("  {}", path.way()));
+    page.line(Ink::Bold, &format!("  {}", path.destination()));
     let of_weight = |weight| {
         judged
             .tests
@@ -507,7 +513,7 @@ fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
     let mut grouped: Vec<(&Finding, Vec<String>)> = Vec::new();
     for finding in findings {
         let path = finding.path.filter(|_| report.paths().len() > 1);
-        let place = path.and_then(|id| Some(report.path(id)?.way().to_string()));
+        let place = path.and_then(|id| Some(report.path(id)?.destination().to_string()));
         match grouped
             .iter_mut()
             .find(|(known, _)| known.level == finding.level && known.text == finding.text)

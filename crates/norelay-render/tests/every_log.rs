@@ -58,13 +58,13 @@ proptest! {
 
 #[test]
 fn as_many_paths_as_a_token_can_name() {
-    let way =
+    let destination =
         |port| Path { host: None, address: [192, 0, 2, 7].into(), port, security: Security::Plain };
     let records: Vec<_> = PathId::all()
         .chain([PathId::FIRST])
         .map(|path| Event::PathAdded {
             path,
-            way: way(path.number().into()),
+            destination: destination(path.number().into()),
             tests: vec!["foreign-to-foreign".to_owned()],
         })
         .map(|event| Record::new(jiff::Timestamp::UNIX_EPOCH, event))

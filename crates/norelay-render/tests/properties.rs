@@ -50,7 +50,7 @@ fn hostile_record() -> impl Strategy<Value = Record> {
             Event::Replied { reply, .. } => reply.lines.push(Octets::from(words)),
             Event::Sent { line, .. } => *line = Octets::from(words),
             Event::RunStarted(run) => run.target = words,
-            Event::PathAdded { way, .. } => way.host = Some(words),
+            Event::PathAdded { destination, .. } => destination.host = Some(words),
             Event::Secured { tls, .. } => {
                 tls.subject = Some(Octets::from(words.as_str()));
                 tls.troubles.push(words);

@@ -40,7 +40,7 @@ pub struct PlannedDialogue {
     /// The path's number.
     pub path: PathId,
     /// The path.
-    pub way: Path,
+    pub destination: Path,
     /// The tests that the dialogue is for.
     pub tests: Vec<&'static RelayTest>,
     /// True if a message is sent for proof.
@@ -58,11 +58,11 @@ pub struct PlannedDialogue {
 impl PlannedDialogue {
     /// The one dialogue of a run that asks nothing else.
     #[must_use]
-    pub fn alone(way: Path, transaction: Transaction, reply_timeout: Duration) -> Self {
+    pub fn alone(destination: Path, transaction: Transaction, reply_timeout: Duration) -> Self {
         Self {
             dialogue: 1,
             path: PathId::FIRST,
-            way,
+            destination,
             tests: Vec::new(),
             proof: false,
             attempt: 0,

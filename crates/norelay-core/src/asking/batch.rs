@@ -137,7 +137,7 @@ impl Pass {
         turn: &AskingTurn<'_>,
         memory: &Memory,
     ) -> Self {
-        let is_shared = turn.counts_connections(&memory.round.way);
+        let is_shared = turn.counts_connections(&memory.round.destination);
         let groups = groups(tests, is_shared, turn, memory);
         let scheduler = Scheduler::new(groups.len(), limits);
         Self { groups, further, is_shared, scheduler, running: BTreeMap::new(), announced: None }
@@ -157,7 +157,7 @@ impl Pass {
             self.poll_running(turn, memory);
             if !self.is_shared
                 && self.further.is_empty()
-                && turn.counts_connections(&memory.round.way)
+                && turn.counts_connections(&memory.round.destination)
             {
                 return if self.running.is_empty() { PartStatus::Over } else { PartStatus::Waits };
             }
@@ -208,8 +208,8 @@ fn groups(
     if !is_shared {
         return tests.into_iter().map(|test| vec![test]).collect();
     }
-    let Round { path, way, .. } = &memory.round;
-    let hellos = way.security != Security::StartTls;
+    let Round { path, destination, .. } = &memory.round;
+    let hellos = destination.security != Security::StartTls;
     sharing::groups(tests, MAX_SHARING, hellos, |test| {
         evidence::is_known_offered(turn.report, *path, test)
     })
@@ -411,7 +411,8 @@ pub(super) fn with_few_syntax_errors(
     let mut made = Vec::new();
     for (test, sender) in asked {
         let words = turn.words(round, test);
-        let Ok(transaction) = test.transaction_from(sender, &words, round.way.security) else {
+        let Ok(transaction) = test.transaction_from(sender, &words, round.destination.security)
+        else {
             continue;
         };
         let is_irregular = sharing::is_irregular(&transaction);
@@ -452,8 +453,8 @@ fn ending(first: &[Answered], second: &[Answered], again: &[AskedTest], are_left
 impl AskingTurn<'_> {
     /// True if the server counts connections and accepts many questions on each; never where the
     /// user wants it slow.
-    pub(super) fn counts_connections(&self, way: &crate::event::Path) -> bool {
-        !self.request.slow && evidence::counts_connections(self.report, way.endpoint())
+    pub(super) fn counts_connections(&self, destination: &crate::event::Path) -> bool {
+        !self.request.slow && evidence::counts_connections(self.report, destination.endpoint())
     }
 
     /// True if the server has never offered on this path what the test needs, which is recorded.
@@ -479,7 +480,7 @@ impl AskingTurn<'_> {
         start: Start,
     ) -> Option<Transaction> {
         let words = self.words(round, test);
-        let made = test.transaction_from(sender, &words, round.way.security);
+        let made = test.transaction_from(sender, &words, round.destination.security);
         let mut transaction = self.made(round, test, made)?;
         transaction.pipelining &= start.pipelining;
         if let (true, Hello::Ehlo(name)) = (start.helo, &transaction.hello) {

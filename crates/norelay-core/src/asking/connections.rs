@@ -251,7 +251,7 @@ mod tests {
     fn stopped() -> Report {
         let plain = by_role(TestRole::Plain).id.to_string();
         let shared = vec![plain.clone(), by_role(TestRole::Postmaster).id.to_string()];
-        let way = Path {
+        let destination = Path {
             host: None,
             address: [192, 0, 2, 7].into(),
             port: 25,
@@ -259,7 +259,7 @@ mod tests {
         };
         let path = PathId::FIRST;
         let events = [
-            Event::PathAdded { path, way, tests: shared.clone() },
+            Event::PathAdded { path, destination, tests: shared.clone() },
             Event::Opened { dialogue: 1, path, tests: vec![plain], proof: false, attempt: 0 },
             Event::Shared { dialogue: 1, after_ms: 1, tests: shared },
         ];

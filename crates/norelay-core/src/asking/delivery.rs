@@ -60,7 +60,7 @@ impl Delivery {
         let path = round.path;
         let candidate = Candidate { path, test, sender: test.reverse_path, transaction };
         let proof = ProofMessage { path, candidates: vec![candidate] };
-        let text = letters::text(turn, &proof, &round.way, MessageWording::Plain);
+        let text = letters::text(turn, &proof, &round.destination, MessageWording::Plain);
         let request = protocol.request(text.as_bytes(), sender.as_bytes(), recipient.as_bytes());
         let entry = NewConnection {
             round: round.id,
@@ -74,7 +74,7 @@ impl Delivery {
         turn.todo.push_back(Do::Open(Box::new(PlannedDialogue {
             dialogue,
             path,
-            way: round.way.clone(),
+            destination: round.destination.clone(),
             tests: vec![test],
             proof: true,
             attempt: 0,

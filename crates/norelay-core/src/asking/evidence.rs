@@ -106,7 +106,7 @@ pub(super) fn was_first_in_vain(report: &Report, path: PathId, test: &RelayTest)
 /// True if the server has offered what a test needs on this path, or the test needs nothing.
 pub(super) fn is_known_offered(report: &Report, path: PathId, test: &RelayTest) -> bool {
     let Some(path) = report.path(path) else { return true };
-    test.requirement(path.way().security)
+    test.requirement(path.destination().security)
         .is_none_or(|keyword| path.offers(keyword))
 }
 
@@ -117,7 +117,7 @@ pub(super) fn missing_offer(
     test: &RelayTest,
 ) -> Option<&'static str> {
     let path = report.path(path)?;
-    test.requirement(path.way().security)
+    test.requirement(path.destination().security)
         .filter(|keyword| path.never_offers(keyword))
 }
 
@@ -190,15 +190,20 @@ pub(super) fn weight(
 
 /// The numbers of the tests that were rejected at the same endpoint in the clear for want of TLS:
 /// such a rejection is no answer for a path under TLS.
-pub(super) fn wanting_tls(report: &Report, judgement: &verdict::Judgement, way: &Path) -> Vec<u8> {
-    if way.security == Security::Plain {
+pub(super) fn wanting_tls(
+    report: &Report,
+    judgement: &verdict::Judgement,
+    destination: &Path,
+) -> Vec<u8> {
+    if destination.security == Security::Plain {
         return Vec::new();
     }
-    let is_clear_twin =
-        |other: &Path| other.security == Security::Plain && other.endpoint() == way.endpoint();
+    let is_clear_twin = |other: &Path| {
+        other.security == Security::Plain && other.endpoint() == destination.endpoint()
+    };
     let mut numbers = Vec::new();
     for (path, judged) in report.paths().zip(&judgement.paths) {
-        if is_clear_twin(path.way()) {
+        if is_clear_twin(path.destination()) {
             let wanting = judged.tests.iter().filter(|judged| {
                 matches!(judged.outcome, Outcome::Refused { reason: Reason::TlsRequired, .. })
             });

@@ -51,7 +51,7 @@ impl SmugglingTexts {
             let tests = path.facts.tests.iter().filter_map(|id| id.test());
             for test in tests.filter(|test| test.sends_message()) {
                 if path.latest_of(test.id).is_none() {
-                    waiting.push_back((path.id, path.way().clone(), test));
+                    waiting.push_back((path.id, path.destination().clone(), test));
                 }
             }
         }
@@ -67,8 +67,10 @@ impl SmugglingTexts {
                 }
                 self.sending = None;
             }
-            let Some((path, way, test)) = self.waiting.pop_front() else { return PartStatus::Over };
-            self.sending = text(turn, path, way, test);
+            let Some((path, destination, test)) = self.waiting.pop_front() else {
+                return PartStatus::Over;
+            };
+            self.sending = text(turn, path, destination, test);
         }
     }
 }
@@ -76,10 +78,10 @@ impl SmugglingTexts {
 fn text(
     turn: &mut AskingTurn<'_>,
     path: PathId,
-    way: Path,
+    destination: Path,
     test: &'static RelayTest,
 ) -> Option<OutgoingMessage> {
-    let round = Round::new(turn, path, way.clone());
+    let round = Round::new(turn, path, destination.clone());
     if !turn.means.receiving {
         let why = "it is judged by what arrives, and there is no receiver".to_owned();
         turn.not_run(&round, test, why);
@@ -88,7 +90,14 @@ fn text(
     let transaction = turn.transaction(&round, test, test.reverse_path, Start::default())?;
     let deadline = turn.now.elapsed + turn.request.wait;
     let said = (transaction, Vec::new());
-    Some(OutgoingMessage::new(turn, (path, way), vec![test], said, Expects::TwoMessages, deadline))
+    Some(OutgoingMessage::new(
+        turn,
+        (path, destination),
+        vec![test],
+        said,
+        Expects::TwoMessages,
+        deadline,
+    ))
 }
 
 /// A message to a made-up user that the server accepts, to see whether it sends a bounce.
@@ -106,8 +115,8 @@ impl Bounce {
         if !turn.means.receiving {
             return None;
         }
-        let (path, way, test) = accepted_nobody(turn)?;
-        let (sender, transaction) = post::accepted(turn, (path, &way), test)?;
+        let (path, destination, test) = accepted_nobody(turn)?;
+        let (sender, transaction) = post::accepted(turn, (path, &destination), test)?;
         let proof =
             ProofMessage { path, candidates: vec![Candidate { path, test, sender, transaction }] };
         let deadline = turn.now.elapsed + turn.request.wait;
@@ -136,7 +145,7 @@ fn accepted_nobody(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static Rela
     paths.find_map(|(path, judged)| {
         let judged = judged.of(TestRole::Backscatter)?;
         let is_accepted = matches!(judged.outcome, Outcome::Accepted { .. });
-        is_accepted.then(|| (path.id, path.way().clone(), judged.test))
+        is_accepted.then(|| (path.id, path.destination().clone(), judged.test))
     })
 }
 
@@ -144,7 +153,7 @@ fn accepted_nobody(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static Rela
 #[derive(Debug)]
 pub(super) struct User {
     path: PathId,
-    way: Path,
+    destination: Path,
     test: &'static RelayTest,
     /// The mechanisms that are left to try.
     mechanisms: VecDeque<Mechanism>,
@@ -164,7 +173,7 @@ impl User {
     pub fn new(turn: &mut AskingTurn<'_>) -> Option<Self> {
         turn.request.credentials.as_ref()?;
         let test = catalogue::by_role(TestRole::Authenticated);
-        let Some((path, way)) = path_of_users(turn) else {
+        let Some((path, destination)) = path_of_users(turn) else {
             // Without TLS there is nothing to ask; the first path says so.
             let first = PathId::all().next()?;
             turn.record(Event::TestsAdded { path: first, tests: ids(&[test]) });
@@ -177,7 +186,7 @@ impl User {
         };
         turn.record(Event::TestsAdded { path, tests: ids(&[test]) });
         let mechanisms = Mechanism::ALL.iter().copied().collect();
-        Some(Self { path, way, test, mechanisms, trying: None, turns: Turns::default() })
+        Some(Self { path, destination, test, mechanisms, trying: None, turns: Turns::default() })
     }
 
     /// Does what can be done now.
@@ -210,12 +219,12 @@ impl User {
     }
 
     fn with(&self, turn: &mut AskingTurn<'_>, mechanism: Mechanism) -> Option<Trying> {
-        let (path, way, test) = (self.path, self.way.clone(), self.test);
-        let round = Round::new(turn, path, way);
+        let (path, destination, test) = (self.path, self.destination.clone(), self.test);
+        let round = Round::new(turn, path, destination);
         let credentials = turn.request.credentials.clone()?;
         let credentials = Some(Credentials { mechanism, ..credentials });
         let words = Words { credentials, ..turn.words(&round, test) };
-        let made = test.transaction(&words, round.way.security);
+        let made = test.transaction(&words, round.destination.security);
         let transaction = turn.made(&round, test, made)?;
         if !turn.means.receiving {
             let plan = DialogueDraft {
@@ -250,13 +259,13 @@ impl User {
 /// The path that users send by: submission first, then whatever has TLS.
 fn path_of_users(turn: &AskingTurn<'_>) -> Option<(PathId, Path)> {
     let secured = turn.report.paths().filter(|path| {
-        path.way().security != Security::Plain
+        path.destination().security != Security::Plain
             && path.dialogues().any(|dialogue| dialogue.tls.is_some())
     });
-    let best = secured.min_by_key(|path| match path.way().port {
+    let best = secured.min_by_key(|path| match path.destination().port {
         587 => 0,
         465 => 1,
         _ => 2,
     });
-    best.map(|path| (path.id, path.way().clone()))
+    best.map(|path| (path.id, path.destination().clone()))
 }

@@ -73,12 +73,12 @@ impl HostAsking {
                     };
                 }
                 HostPhase::First(None) => {
-                    let Some((path, way)) = self.waiting.pop_front() else {
+                    let Some((path, destination)) = self.waiting.pop_front() else {
                         return PartStatus::Over;
                     };
                     let tests = turn.request.tests.clone();
                     turn.record(Event::TestsAdded { path, tests: ids(&tests) });
-                    let asking = PathAsking::new(turn, path, way, tests);
+                    let asking = PathAsking::new(turn, path, destination, tests);
                     self.phase = HostPhase::First(Some((path, Box::new(asking))));
                 }
                 HostPhase::Further { first, ports, running } => {
@@ -127,7 +127,7 @@ struct Port {
 #[derive(Debug)]
 struct FurtherPath {
     path: PathId,
-    way: Path,
+    destination: Path,
     asking: PathAsking,
     part: FurtherPart,
 }
@@ -144,12 +144,14 @@ impl Port {
     fn poll(&mut self, turn: &mut AskingTurn<'_>, first: PathId) -> PartStatus {
         loop {
             let Some(further) = &mut self.asking else {
-                let Some((path, way)) = self.paths.pop_front() else { return PartStatus::Over };
+                let Some((path, destination)) = self.paths.pop_front() else {
+                    return PartStatus::Over;
+                };
                 if !turn.todo.is_empty() {
-                    self.paths.push_front((path, way));
+                    self.paths.push_front((path, destination));
                     return PartStatus::Waits;
                 }
-                self.asking = begin(turn, path, way);
+                self.asking = begin(turn, path, destination);
                 continue;
             };
             if further.asking.poll(turn) == PartStatus::Waits {
@@ -159,7 +161,7 @@ impl Port {
                 return PartStatus::Waits;
             }
             let rest = match further.part {
-                FurtherPart::Plain => rest(turn, first, further.path, &further.way),
+                FurtherPart::Plain => rest(turn, first, further.path, &further.destination),
                 FurtherPart::Rest => Vec::new(),
             };
             if rest.is_empty() {
@@ -167,14 +169,14 @@ impl Port {
                 continue;
             }
             turn.record(Event::TestsAdded { path: further.path, tests: ids(&rest) });
-            further.asking = PathAsking::new(turn, further.path, further.way.clone(), rest);
+            further.asking = PathAsking::new(turn, further.path, further.destination.clone(), rest);
             further.part = FurtherPart::Rest;
         }
     }
 }
 
 /// Begins a further path, unless it is known to be closed or not offered, which is recorded.
-fn begin(turn: &mut AskingTurn<'_>, path: PathId, way: Path) -> Option<FurtherPath> {
+fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<FurtherPath> {
     if let Some(cause) = evidence::closed_port(turn.report, path) {
         turn.record(Event::GivenUp { path, cause });
         return None;
@@ -187,12 +189,17 @@ fn begin(turn: &mut AskingTurn<'_>, path: PathId, way: Path) -> Option<FurtherPa
         }
         return None;
     }
-    let asking = PathAsking::new(turn, path, way.clone(), plain);
-    Some(FurtherPath { path, way, asking, part: FurtherPart::Plain })
+    let asking = PathAsking::new(turn, path, destination.clone(), plain);
+    Some(FurtherPath { path, destination, asking, part: FurtherPart::Plain })
 }
 
 /// What a further path is asked after the plain tests.
-fn rest(turn: &AskingTurn<'_>, first: PathId, path: PathId, way: &Path) -> Vec<&'static RelayTest> {
+fn rest(
+    turn: &AskingTurn<'_>,
+    first: PathId,
+    path: PathId,
+    destination: &Path,
+) -> Vec<&'static RelayTest> {
     if !evidence::has_spoken(turn.report, path) {
         return Vec::new();
     }
@@ -202,7 +209,7 @@ fn rest(turn: &AskingTurn<'_>, first: PathId, path: PathId, way: &Path) -> Vec<&
         let weight = evidence::weight(&judgement, path, test);
         weight != Some(Weight::Denial) && weight != evidence::weight(&judgement, first, test)
     });
-    let wants_tls = evidence::wanting_tls(turn.report, &judgement, way);
+    let wants_tls = evidence::wanting_tls(turn.report, &judgement, destination);
     let is_offered =
         |test: &RelayTest, path: PathId| evidence::is_known_offered(turn.report, path, test);
     let mut rest = Vec::new();

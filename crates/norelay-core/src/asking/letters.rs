@@ -68,7 +68,7 @@ impl OutgoingMessage {
     /// A message whose dialogue says this.
     pub fn new(
         turn: &mut AskingTurn<'_>,
-        (path, way): (PathId, Path),
+        (path, destination): (PathId, Path),
         tests: Vec<&'static RelayTest>,
         (transaction, step_tests): (Transaction, Vec<Option<&'static RelayTest>>),
         expects: Expects,
@@ -77,7 +77,7 @@ impl OutgoingMessage {
         let limits =
             PathLimits { window: 1, max_window: 1, deadline, pipelining: false, answered: 1 };
         Self {
-            round: Round::new(turn, path, way),
+            round: Round::new(turn, path, destination),
             tests,
             transaction,
             step_tests,
@@ -95,14 +95,14 @@ impl OutgoingMessage {
         wording: MessageWording,
         deadline: Duration,
     ) -> Option<Self> {
-        let way = turn.report.path(proof.path)?.way().clone();
-        let said = proof.transaction(text(turn, proof, &way, wording));
+        let destination = turn.report.path(proof.path)?.destination().clone();
+        let said = proof.transaction(text(turn, proof, &destination, wording));
         let tests = proof
             .candidates
             .iter()
             .map(|candidate| candidate.test)
             .collect();
-        let path = (proof.path, way);
+        let path = (proof.path, destination);
         Some(Self::new(turn, path, tests, said, Expects::Recipients, deadline))
     }
 
@@ -247,7 +247,7 @@ pub(super) fn was_rejected_for(
 pub(super) fn text(
     turn: &AskingTurn<'_>,
     proof: &ProofMessage,
-    way: &Path,
+    destination: &Path,
     wording: MessageWording,
 ) -> Octets {
     let (request, test) = (turn.request, proof.candidates[0].test);
@@ -257,9 +257,9 @@ pub(super) fn text(
             .key
             .mint(Token { run, path, test: test.number, role })
     };
-    let target = match &way.host {
-        Some(host) => format!("{host} ({way})"),
-        None => way.to_string(),
+    let target = match &destination.host {
+        Some(host) => format!("{host} ({destination})"),
+        None => destination.to_string(),
     };
     proofs::message(
         proof,
@@ -268,7 +268,7 @@ pub(super) fn text(
             from: &format!("{}@{}", token(TokenRole::Sender), request.domain),
             token: &token(TokenRole::Message),
             target: &target,
-            helo: &words::helo(request, turn.means, way.address),
+            helo: &words::helo(request, turn.means, destination.address),
             version: env!("CARGO_PKG_VERSION"),
             at: turn.now.at,
             wording,

@@ -69,11 +69,14 @@ pub(super) fn paths(request: &Request, exchangers: &[MailExchanger]) -> Vec<Vec<
 /// That these paths are to be asked the first tests.
 pub(super) fn paths_added(request: &Request, hosts: &[Vec<(PathId, Path)>]) -> Vec<Event> {
     let tests = ids(&order::first_tests(request));
-    let added = hosts.iter().flatten().map(|(path, way)| Event::PathAdded {
-        path: *path,
-        way: way.clone(),
-        tests: tests.clone(),
-    });
+    let added = hosts
+        .iter()
+        .flatten()
+        .map(|(path, destination)| Event::PathAdded {
+            path: *path,
+            destination: destination.clone(),
+            tests: tests.clone(),
+        });
     added.collect()
 }
 
@@ -84,7 +87,7 @@ pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
         if evidence::is_of_other_protocol(&path.facts.tests) {
             continue;
         }
-        let (id, path) = (path.id, path.way().clone());
+        let (id, path) = (path.id, path.destination().clone());
         match hosts.iter_mut().find(|paths| paths[0].1.host == path.host) {
             Some(paths) => paths.push((id, path)),
             None => hosts.push(vec![(id, path)]),
@@ -97,15 +100,15 @@ pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
 #[must_use]
 pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
     let mut exchangers: Vec<MailExchanger> = Vec::new();
-    for (way, _) in paths {
+    for (destination, _) in paths {
         match exchangers
             .iter_mut()
-            .find(|exchanger| exchanger.name == way.host)
+            .find(|exchanger| exchanger.name == destination.host)
         {
-            Some(known) if known.addresses.contains(&way.address) => {}
-            Some(known) => known.addresses.push(way.address),
+            Some(known) if known.addresses.contains(&destination.address) => {}
+            Some(known) => known.addresses.push(destination.address),
             None => {
-                let (name, addresses) = (way.host.clone(), vec![way.address]);
+                let (name, addresses) = (destination.host.clone(), vec![destination.address]);
                 exchangers.push(MailExchanger { name, preference: None, addresses });
             }
         }

@@ -61,18 +61,18 @@ impl Ports {
         loop {
             match std::mem::replace(&mut self.phase, PortPhase::Idle) {
                 PortPhase::Idle => {
-                    let Some((way, test)) = self.waiting.pop_front() else {
+                    let Some((destination, test)) = self.waiting.pop_front() else {
                         return PartStatus::Over;
                     };
-                    self.phase = begin(turn, way, test);
+                    self.phase = begin(turn, destination, test);
                 }
-                PortPhase::Knocked(way, test) => match turn.knock.take() {
+                PortPhase::Knocked(destination, test) => match turn.knock.take() {
                     None => {
-                        self.phase = PortPhase::Knocked(way, test);
+                        self.phase = PortPhase::Knocked(destination, test);
                         return PartStatus::Waits;
                     }
                     Some(false) => {}
-                    Some(true) => self.phase = add(turn, way, test),
+                    Some(true) => self.phase = add(turn, destination, test),
                 },
                 PortPhase::Asked(mut asking) => {
                     if asking.poll(turn) == PartStatus::Waits {
@@ -85,33 +85,35 @@ impl Ports {
     }
 }
 
-fn begin(turn: &mut AskingTurn<'_>, way: Path, test: &'static RelayTest) -> PortPhase {
+fn begin(turn: &mut AskingTurn<'_>, destination: Path, test: &'static RelayTest) -> PortPhase {
     // A run that is resumed has been here before.
     let mut paths = turn.report.paths();
-    let known = paths.find(|path| *path.way() == way).map(|path| path.id);
+    let known = paths
+        .find(|path| *path.destination() == destination)
+        .map(|path| path.id);
     match known {
         Some(path) if evidence::is_answered(turn.report, path, test) => PortPhase::Idle,
-        Some(path) => asking(turn, path, way, test),
+        Some(path) => asking(turn, path, destination, test),
         None => {
-            turn.todo.push_back(Do::Knock(way.endpoint()));
-            PortPhase::Knocked(way, test)
+            turn.todo.push_back(Do::Knock(destination.endpoint()));
+            PortPhase::Knocked(destination, test)
         }
     }
 }
 
 /// Makes a path of a port that accepts connections.
-fn add(turn: &mut AskingTurn<'_>, way: Path, test: &'static RelayTest) -> PortPhase {
+fn add(turn: &mut AskingTurn<'_>, destination: Path, test: &'static RelayTest) -> PortPhase {
     let next = PathId::all().take(MAX_PATHS).nth(turn.report.paths().len());
     let Some(path) = next else { return PortPhase::Idle };
-    turn.record(Event::PathAdded { path, way: way.clone(), tests: ids(&[test]) });
-    asking(turn, path, way, test)
+    turn.record(Event::PathAdded { path, destination: destination.clone(), tests: ids(&[test]) });
+    asking(turn, path, destination, test)
 }
 
 fn asking(
     turn: &mut AskingTurn<'_>,
     path: PathId,
-    way: Path,
+    destination: Path,
     test: &'static RelayTest,
 ) -> PortPhase {
-    PortPhase::Asked(Box::new(PathAsking::new(turn, path, way, vec![test])))
+    PortPhase::Asked(Box::new(PathAsking::new(turn, path, destination, vec![test])))
 }

@@ -178,7 +178,8 @@ fn candidates(turn: &mut AskingTurn<'_>) -> Vec<Candidate> {
             if !test.is_scored() || test.protocol().is_some() || !is_accepted {
                 continue;
             }
-            if let Some((sender, transaction)) = accepted(turn, (path.id, path.way()), test) {
+            if let Some((sender, transaction)) = accepted(turn, (path.id, path.destination()), test)
+            {
                 candidates.push(Candidate { path: path.id, test, sender, transaction });
             }
         }
@@ -189,10 +190,10 @@ fn candidates(turn: &mut AskingTurn<'_>) -> Vec<Candidate> {
 /// The template of the sender that a test was accepted from, and what its dialogue said.
 pub(super) fn accepted(
     turn: &mut AskingTurn<'_>,
-    (path, way): (PathId, &Path),
+    (path, destination): (PathId, &Path),
     test: &'static RelayTest,
 ) -> Option<(&'static str, Transaction)> {
-    let round = Round::new(turn, path, way.clone());
+    let round = Round::new(turn, path, destination.clone());
     let sender = senders::accepted_from(turn.report, path, test);
     let transaction = turn.transaction(&round, test, sender, Start::default())?;
     Some((sender, transaction))

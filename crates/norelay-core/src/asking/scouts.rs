@@ -84,15 +84,15 @@ impl PathAsking {
     pub fn new(
         turn: &mut AskingTurn<'_>,
         path: PathId,
-        way: Path,
+        destination: Path,
         mut tests: Vec<&'static RelayTest>,
     ) -> Self {
         let deliveries = tests
             .extract_if(.., |test| test.protocol().is_some())
             .collect();
         tests.retain(|test| !test.sends_message());
-        order::sort(&mut tests, way.security);
-        let memory = Memory::new(Round::new(turn, path, way));
+        order::sort(&mut tests, destination.security);
+        let memory = Memory::new(Round::new(turn, path, destination));
         Self { memory, deliveries, delivery: None, tests, phase: PathPhase::Before }
     }
 
@@ -163,7 +163,7 @@ impl PathAsking {
             return PathPhase::Over;
         }
         let limits = self.limits(turn);
-        if turn.counts_connections(&self.memory.round.way) {
+        if turn.counts_connections(&self.memory.round.destination) {
             return PathPhase::Whole(Batch::new(first, limits, Vec::new()));
         }
         let mut rest = first.split_off(first.len().min(WINDOW));
@@ -279,7 +279,7 @@ impl PathAsking {
                 // A server that counts connections gets the rest on as few as there can be, once it
                 // is known what the server offers.
                 let is_asked_little_else = evidence::has_shared(turn.report, round.path)
-                    && !turn.counts_connections(&round.way);
+                    && !turn.counts_connections(&round.destination);
                 (greeted >= scouts && (is_asked_little_else || leaving >= scouts))
                     .then(|| self.limits_after(turn, scouts))
             }
@@ -325,7 +325,7 @@ impl PathAsking {
         let (request, round) = (turn.request, &self.memory.round);
         // Without a name for the server, its first greeting must be heard before anything is asked
         // that needs one.
-        let window = if round.way.host.is_none() { 1 } else { WINDOW };
+        let window = if round.destination.host.is_none() { 1 } else { WINDOW };
         let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
         PathLimits {
             window: request.concurrency.unwrap_or(window),

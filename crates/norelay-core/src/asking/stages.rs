@@ -87,8 +87,8 @@ fn poll_paths(
         {
             return PartStatus::Waits;
         }
-        let Some((path, way, tests)) = waiting.pop_front() else { return PartStatus::Over };
-        *asking = Some(Box::new(PathAsking::new(turn, path, way, tests)));
+        let Some((path, destination, tests)) = waiting.pop_front() else { return PartStatus::Over };
+        *asking = Some(Box::new(PathAsking::new(turn, path, destination, tests)));
     }
 }
 
@@ -144,11 +144,15 @@ impl Desk {
                 events.extend(self.start());
                 events.push(*note);
                 let mut asked = VecDeque::new();
-                for (path, (way, mut tests)) in PathId::all().zip(paths) {
+                for (path, (destination, mut tests)) in PathId::all().zip(paths) {
                     tests.retain(|test| words::lacks(&self.request, &self.means, test).is_none());
-                    let (way_added, tests_added) = (way.clone(), opening::ids(&tests));
-                    events.push(Event::PathAdded { path, way: way_added, tests: tests_added });
-                    asked.push_back((path, way, tests));
+                    let (way_added, tests_added) = (destination.clone(), opening::ids(&tests));
+                    events.push(Event::PathAdded {
+                        path,
+                        destination: way_added,
+                        tests: tests_added,
+                    });
+                    asked.push_back((path, destination, tests));
                 }
                 RunStage::Paths(asked, None)
             }

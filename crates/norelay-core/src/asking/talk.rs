@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Round {
     pub id: RoundId,
     pub path: PathId,
-    pub way: Path,
+    pub destination: Path,
     old_tls: OldTls,
 }
 
@@ -40,8 +40,8 @@ enum OldTls {
 
 impl Round {
     /// A round of which nothing is known yet.
-    pub fn new(turn: &mut AskingTurn<'_>, path: PathId, way: Path) -> Self {
-        Self { id: turn.connections.new_round(), path, way, old_tls: OldTls::Unasked }
+    pub fn new(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Self {
+        Self { id: turn.connections.new_round(), path, destination, old_tls: OldTls::Unasked }
     }
 }
 
@@ -95,7 +95,7 @@ enum TalkState {
 impl Conversation {
     /// Begins a dialogue: now, or when the pace allows it.
     pub fn begin(turn: &mut AskingTurn<'_>, round: &Round, plan: DialogueDraft) -> Self {
-        let start = turn.paced_start(round.way.address, rejections(&plan.transaction));
+        let start = turn.paced_start(round.destination.address, rejections(&plan.transaction));
         if start > turn.now.elapsed {
             let waiting = turn.waiting(Some(round.path), start, Wait::Pace);
             turn.record(waiting);
@@ -194,7 +194,7 @@ fn open(
     turn.todo.push_back(Do::Open(Box::new(PlannedDialogue {
         dialogue,
         path: round.path,
-        way: round.way.clone(),
+        destination: round.destination.clone(),
         tests: plan.tests.clone(),
         proof: plan.proof,
         attempt: plan.attempt,
@@ -223,7 +223,7 @@ impl AskingTurn<'_> {
 
     /// The words for a test on the path of a round.
     pub(super) fn words(&self, round: &Round, test: &RelayTest) -> Words {
-        words::words(self.request, self.means, self.report, (round.path, &round.way), test)
+        words::words(self.request, self.means, self.report, (round.path, &round.destination), test)
     }
 
     /// The event that says that the run waits, and until when.

@@ -213,7 +213,7 @@ fn name_in_greeting(report: &Report, address: IpAddr) -> Option<String> {
     let is_there = |dialogue: &&Dialogue| {
         report
             .path(dialogue.path)
-            .is_some_and(|path| path.way().address == address)
+            .is_some_and(|path| path.destination().address == address)
     };
     let dialogues = report.dialogues.values().filter(is_there);
     dialogues

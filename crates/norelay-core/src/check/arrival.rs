@@ -75,8 +75,8 @@ fn is_of_target(path: PathView<'_>, address: IpAddr) -> bool {
     let mut own = path
         .report
         .paths()
-        .filter(|other| other.way().is_to_host_of(path.way()));
-    own.any(|own| is_same_host(address, own.way().address))
+        .filter(|other| other.destination().is_to_host_of(path.destination()));
+    own.any(|own| is_same_host(address, own.destination().address))
 }
 
 /// The same address or, for IPv6, the same /64.

@@ -51,7 +51,7 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
         (false, Some((path, _))) => {
             let address = report
                 .path(*path)
-                .map(|path| path.way().address.to_string());
+                .map(|path| path.destination().address.to_string());
             Fact::new(
                 "dane_mismatch",
                 Some(*path),
@@ -65,9 +65,9 @@ pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
 fn chains<'report>(report: &'report Report, host: &str) -> Vec<(PathId, &'report [[String; 2]])> {
     let mut seen = BTreeSet::new();
     let secured = report.dialogues.values().filter_map(|dialogue| {
-        let way = report.path(dialogue.path)?.way();
-        let is_mail = way.port == 25 && way.security == Security::StartTls;
-        let is_host = way
+        let destination = report.path(dialogue.path)?.destination();
+        let is_mail = destination.port == 25 && destination.security == Security::StartTls;
+        let is_host = destination
             .host
             .as_ref()
             .is_some_and(|name| name.eq_ignore_ascii_case(host));
@@ -107,7 +107,7 @@ mod tests {
     /// A run in which `mx.example` showed its own certificate (digests `c0`, `k0`) and an
     /// authority's (`c1`, `k1`).
     fn report(security: Security) -> Report {
-        let way = Path {
+        let destination = Path {
             host: Some("mx.example".to_owned()),
             address: [192, 0, 2, 7].into(),
             port: 25,
@@ -116,7 +116,7 @@ mod tests {
         let digests = vec![["c0".to_owned(), "k0".to_owned()], ["c1".to_owned(), "k1".to_owned()]];
         let tls = TlsFacts { digests, ..TlsFacts::default() };
         let events = [
-            Event::PathAdded { path: PathId::FIRST, way, tests: Vec::new() },
+            Event::PathAdded { path: PathId::FIRST, destination, tests: Vec::new() },
             Event::Opened {
                 dialogue: 0,
                 path: PathId::FIRST,

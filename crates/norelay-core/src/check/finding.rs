@@ -536,7 +536,7 @@ fn offer_facts(report: &Report) -> Vec<Fact> {
     let mut seen: BTreeSet<(Endpoint, &str)> = BTreeSet::new();
     for dialogue in report.dialogues.values() {
         let Some(path) = report.path(dialogue.path) else { continue };
-        for (tag, arguments) in offers(dialogue, path.way().security) {
+        for (tag, arguments) in offers(dialogue, path.destination().security) {
             if seen.insert((path.endpoint(), tag)) {
                 facts.push(Fact::new(tag, Some(dialogue.path), arguments));
             }

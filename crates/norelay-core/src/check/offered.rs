@@ -12,7 +12,7 @@ use crate::{
 /// asked on the path itself, what the server offers in the clear on its twin counts.
 #[must_use]
 pub fn not_offered(path: PathView<'_>) -> Option<&'static str> {
-    if path.way().security != Security::StartTls {
+    if path.destination().security != Security::StartTls {
         return None;
     }
     let mut ends = path
@@ -22,7 +22,7 @@ pub fn not_offered(path: PathView<'_>) -> Option<&'static str> {
         Some(first) => lacks_starttls(first) && ends.all(lacks_starttls),
         None => path
             .twins()
-            .filter(|twin| twin.way().security == Security::Plain)
+            .filter(|twin| twin.destination().security == Security::Plain)
             .any(|clear| clear.never_offers("STARTTLS")),
     };
     is_missing.then_some("STARTTLS")

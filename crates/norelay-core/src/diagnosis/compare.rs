@@ -55,7 +55,7 @@ fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
 /// Whether TLS ends before the server, in a program of its own that connects to it: it offers
 /// STARTTLS to us who use TLS from the start.
 fn ends_tls_before(view: View<'_>) -> bool {
-    view.path.way().security == Security::Tls && view.path.offers("STARTTLS")
+    view.path.destination().security == Security::Tls && view.path.offers("STARTTLS")
 }
 
 /// The server says that it sees another address than ours, and one that it may trust.
@@ -90,7 +90,10 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
 /// asked less.
 fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
     view.others().filter(move |other| {
-        other.path.way().is_to_host_of(view.path.way())
+        other
+            .path
+            .destination()
+            .is_to_host_of(view.path.destination())
             && other.answer(TestRole::Plain) == Answer::Yes
     })
 }
@@ -124,7 +127,7 @@ fn one_family(view: View<'_>) -> Option<Ground> {
     if seen::is_well_seen(view.path) {
         return Some((RelayCause::TrustsEveryone, vec![comparison]));
     }
-    let family = family(view.path.way().address);
+    let family = family(view.path.destination().address);
     Some((RelayCause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
@@ -228,7 +231,7 @@ fn over_families(
     test: TestId,
     is_refused: impl Fn(&TestJudgement) -> bool,
 ) -> Option<String> {
-    let ours = view.path.way();
+    let ours = view.path.destination();
     let is_kind = |other: &Path| {
         is_v6(other.address) != is_v6(ours.address)
             && (other.port, other.security) == (ours.port, ours.security)
@@ -240,7 +243,7 @@ fn over_families(
 
 /// The same port is closed in the clear.
 fn under_tls(view: View<'_>) -> Option<Ground> {
-    let ours = view.path.way();
+    let ours = view.path.destination();
     let other = refusing(view, plain_test(), is_denied, |other| {
         other.endpoint() == ours.endpoint()
             && other.security == Security::Plain
@@ -252,7 +255,7 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
 
 /// Another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
-    let ours = view.path.way();
+    let ours = view.path.destination();
     let other = refusing(view, plain_test(), is_denied, |other| {
         other.address == ours.address && other.port != ours.port
     })?;
@@ -284,12 +287,13 @@ fn refusing<'a>(
     is_kind: impl Fn(&Path) -> bool,
 ) -> Option<(View<'a>, &'a Path, String)> {
     view.others().find_map(|other| {
-        let way = Some(other.path.way()).filter(|way| is_kind(way))?;
+        let destination =
+            Some(other.path.destination()).filter(|destination| is_kind(destination))?;
         let judged = other
             .judged
             .find(test)
             .filter(|judged| is_refused(judged))?;
-        Some((other, way, sentence::reply_of(judged)))
+        Some((other, destination, sentence::reply_of(judged)))
     })
 }
 

@@ -137,10 +137,10 @@ impl Report {
                 self.run = Some(run);
             }
             Event::Resolved { exchangers } => self.exchangers = exchangers,
-            Event::PathAdded { path, way, tests } => {
+            Event::PathAdded { path, destination, tests } => {
                 let fits = path.place() == self.paths.len();
                 if fits {
-                    self.paths.push(PathFacts::added(way, ids(&tests)));
+                    self.paths.push(PathFacts::added(destination, ids(&tests)));
                 }
                 return fits;
             }
@@ -240,7 +240,7 @@ mod tests {
         let (known, foreign) = ("foreign-to-foreign".to_owned(), "of-another-version".to_owned());
         let tests = vec![foreign.clone(), known.clone()];
         let (address, path) = ([192, 0, 2, 7].into(), PathId::FIRST);
-        let way = Path { host: None, address, port: 25, security: Security::Plain };
+        let destination = Path { host: None, address, port: 25, security: Security::Plain };
         let rcpt = |test: &String| Event::Sent {
             dialogue: 0,
             after_ms: 0,
@@ -249,7 +249,7 @@ mod tests {
             line: "RCPT TO:<a@b.example>".into(),
         };
         let events = [
-            Event::PathAdded { path, way, tests: tests.clone() },
+            Event::PathAdded { path, destination, tests: tests.clone() },
             Event::Opened { dialogue: 0, path, tests, proof: false, attempt: 0 },
             rcpt(&foreign),
             rcpt(&known),

@@ -17,7 +17,7 @@ const MAX_TESTS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct PathFacts {
     /// The path.
-    pub way: Path,
+    pub destination: Path,
     /// The tests and controls to be run.
     pub tests: Vec<TestId>,
     /// The tests and controls that were not run, with the clause that says why.
@@ -28,8 +28,8 @@ pub struct PathFacts {
 
 impl PathFacts {
     /// A path on which nothing was done yet.
-    pub(super) fn added(way: Path, tests: Vec<TestId>) -> Self {
-        Self { way, tests, not_run: BTreeMap::new(), given_up: None }
+    pub(super) fn added(destination: Path, tests: Vec<TestId>) -> Self {
+        Self { destination, tests, not_run: BTreeMap::new(), given_up: None }
     }
 
     pub(super) fn add_tests(&mut self, tests: impl IntoIterator<Item = TestId>) {
@@ -55,14 +55,14 @@ pub struct PathView<'a> {
 impl<'a> PathView<'a> {
     /// What the path leads to, and how it is protected.
     #[must_use]
-    pub fn way(self) -> &'a Path {
-        &self.facts.way
+    pub fn destination(self) -> &'a Path {
+        &self.facts.destination
     }
 
     /// The address and port.
     #[must_use]
     pub fn endpoint(self) -> Endpoint {
-        self.facts.way.endpoint()
+        self.facts.destination.endpoint()
     }
 
     /// The dialogues on this path, oldest first.
@@ -98,7 +98,7 @@ impl<'a> PathView<'a> {
     /// What the server offered on this path, connection by connection, under the path's own
     /// protection.
     pub fn offered(self) -> impl DoubleEndedIterator<Item = Capabilities> {
-        let security = self.facts.way.security;
+        let security = self.facts.destination.security;
         self.dialogues()
             .filter_map(move |dialogue| dialogue.offered(security))
     }

@@ -278,7 +278,7 @@ fn loss(path: PathView<'_>, seen: IpAddr) -> Loss {
         .flat_map(|exchanger| exchanger.addresses.iter().copied());
     if seen.is_loopback() {
         Loss::Loopback
-    } else if iter::once(path.way().address)
+    } else if iter::once(path.destination().address)
         .chain(others)
         .any(|address| address.to_canonical() == seen)
     {
@@ -297,7 +297,7 @@ fn loss(path: PathView<'_>, seen: IpAddr) -> Loss {
 /// no stranger.
 #[must_use]
 pub fn neighbour(path: PathView<'_>) -> Option<IpAddr> {
-    let theirs = path.way().address.to_canonical();
+    let theirs = path.destination().address.to_canonical();
     let ours = path
         .dialogues()
         .find_map(|dialogue| dialogue.local)?

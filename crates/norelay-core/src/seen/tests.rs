@@ -9,7 +9,7 @@ use crate::{
 
 fn report(own: &str, target: &str, expected: Option<&str>, greeting: &str) -> Report {
     let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-    let way = crate::event::Path {
+    let destination = crate::event::Path {
         host: None,
         address: address(target),
         port: 25,
@@ -22,7 +22,11 @@ fn report(own: &str, target: &str, expected: Option<&str>, greeting: &str) -> Re
     };
     let line = "EHLO x.example".into();
     let events = vec![
-        Event::PathAdded { path: PathId::FIRST, way, tests: vec!["foreign-to-foreign".to_owned()] },
+        Event::PathAdded {
+            path: PathId::FIRST,
+            destination,
+            tests: vec!["foreign-to-foreign".to_owned()],
+        },
         Event::Opened {
             dialogue: 0,
             path: PathId::FIRST,

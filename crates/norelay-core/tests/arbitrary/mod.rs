@@ -192,7 +192,7 @@ fn opened() -> impl Strategy<Value = Event> {
         (path(), address(), any::<u16>(), security, vec(test_id(), 0..6), option::of(".{0,9}"))
             .prop_map(|(path, address, port, security, tests, host)| Event::PathAdded {
                 path,
-                way: Path { host, address, port, security },
+                destination: Path { host, address, port, security },
                 tests
             }),
         (0..6u32, path(), vec(test_id(), 0..4), any::<bool>(), any::<u32>()).prop_map(

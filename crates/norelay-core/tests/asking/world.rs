@@ -185,7 +185,9 @@ impl World<'_> {
                 format!("waits until {until:.3}: {why:?}")
             }
             Event::Noted { tag, arguments, .. } => format!("notes {tag} {arguments:?}"),
-            Event::PathAdded { path, way, .. } => format!("path {path} is added: {way}"),
+            Event::PathAdded { path, destination, .. } => {
+                format!("path {path} is added: {destination}")
+            }
             _ => return,
         };
         self.line(&text);
@@ -262,7 +264,7 @@ impl World<'_> {
 
     fn connected(&mut self, number: u32) {
         let dialogue = &self.dialogues[&number];
-        let (nth, port) = (dialogue.nth, dialogue.connection.way.port);
+        let (nth, port) = (dialogue.nth, dialogue.connection.destination.port);
         let greeting = match self.server.greeting(nth, self.open, port) {
             Answer::Refused => {
                 let error = "connection refused".to_owned();
@@ -483,7 +485,8 @@ impl World<'_> {
         self.record(Event::Ended { dialogue: number, after_ms, end });
         self.asking.ended(number, None);
         if let Some(dialogue) = self.dialogues.remove(&number)
-            && (dialogue.session.is_some() || dialogue.connection.way.security == Security::Plain)
+            && (dialogue.session.is_some()
+                || dialogue.connection.destination.security == Security::Plain)
         {
             self.open = self.open.saturating_sub(1);
         }

@@ -61,7 +61,7 @@ fn put(event: &mut Event, text: &[u8]) {
         Event::Resolved { exchangers } => exchangers
             .iter_mut()
             .for_each(|exchanger| exchanger.name = Some(words())),
-        Event::PathAdded { way, .. } => way.host = Some(words()),
+        Event::PathAdded { destination, .. } => destination.host = Some(words()),
         Event::Secured { tls, .. } => {
             (tls.subject, tls.issuer) = (Some(Octets::from(text)), Some(Octets::from(text)));
             tls.names.push(Octets::from(text));

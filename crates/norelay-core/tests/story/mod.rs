@@ -104,7 +104,7 @@ impl Story {
 
     /// Adds a path and gives its id.
     pub fn path(&mut self, address: &str, port: u16, security: Security, tests: &[&str]) -> PathId {
-        let way = Path {
+        let destination = Path {
             host: Some("mx.target.example".to_owned()),
             address: address.parse().expect("an address"),
             port,
@@ -114,7 +114,7 @@ impl Story {
         self.paths += 1;
         self.tell(Event::PathAdded {
             path,
-            way,
+            destination,
             tests: tests.iter().map(|id| (*id).to_owned()).collect(),
         });
         path

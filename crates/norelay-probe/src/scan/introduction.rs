@@ -36,14 +36,14 @@ pub async fn introduce<N: Network>(
     if request.local_domain.is_some() {
         return;
     }
-    let Some(way) = exchangers
+    let Some(destination) = exchangers
         .iter()
         .find_map(|exchanger| request.paths_to(exchanger).next())
     else {
         return;
     };
     let name = tokio::select! {
-        name = own_name(request, way, network) => name,
+        name = own_name(request, destination, network) => name,
         _ = stop.wait_for(|stop| *stop) => None,
     };
     if let Some(name) = name {
@@ -55,7 +55,7 @@ pub async fn introduce<N: Network>(
 /// connection, which the request keeps.
 pub async fn own_name<N: Network>(
     request: &mut Request,
-    way: Path,
+    destination: Path,
     network: Arc<N>,
 ) -> Option<String> {
     let records: Arc<Mutex<Vec<Record>>> = Arc::default();
@@ -70,9 +70,10 @@ pub async fn own_name<N: Network>(
         .helo
         .clone()
         .unwrap_or_else(|| request.domain.clone());
-    let transaction = greeting(helo, way.security);
-    let planned = PlannedDialogue::alone(way.clone(), transaction.clone(), request.reply_timeout);
-    recorder.record(Event::PathAdded { path: planned.path, way, tests: Vec::new() });
+    let transaction = greeting(helo, destination.security);
+    let planned =
+        PlannedDialogue::alone(destination.clone(), transaction.clone(), request.reply_timeout);
+    recorder.record(Event::PathAdded { path: planned.path, destination, tests: Vec::new() });
     drive(network, &recorder, &Alone, &planned, (transaction, Vec::new())).await;
     let name = recorder.look(|report| words::own_name(report, planned.path, host_name));
     // The run adds the path itself.

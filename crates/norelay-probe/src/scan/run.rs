@@ -95,7 +95,7 @@ fn addresses(agenda: &Agenda, report: &Report) -> Vec<std::net::IpAddr> {
         Agenda::Resumed => {
             let paths: Vec<(Path, ())> = report
                 .paths()
-                .map(|path| (path.way().clone(), ()))
+                .map(|path| (path.destination().clone(), ()))
                 .collect();
             [report.exchangers.clone(), exchangers_of(&paths)].concat()
         }

@@ -206,7 +206,7 @@ fn record_paths(assignment: &Assignment) {
         })
     });
     for (path, way) in PathId::all().zip(ways) {
-        let event = Event::PathAdded { path, way, tests: Vec::new() };
+        let event = Event::PathAdded { path, destination: way, tests: Vec::new() };
         assignment
             .sink
             .record(&Record::new(Timestamp::now(), event));

@@ -16,7 +16,7 @@ use crate::{
 /// Answers for tests that were not run for want of an extension.
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let Outcome::NotRun { .. } = judged.outcome else { return None };
-    let keyword = judged.test.requirement(on.path.way().security)?;
+    let keyword = judged.test.requirement(on.path.destination().security)?;
     // Where no connection got as far as a list, the end of the latest dialogue says it.
     let has_no_list = on.path.offered().next().is_none();
     let is_missing = on.path.never_offers(keyword) || (has_no_list && is_said(on, judged, keyword));

@@ -46,7 +46,7 @@ fn is_bare(reason: Reason, reply: &Reply) -> bool {
 /// True for submission ports that offer AUTH, be it on a twin of this path: many servers offer AUTH
 /// under TLS alone.
 fn is_for_users(path: PathView<'_>) -> bool {
-    PORTS.contains(&path.way().port) && path.at_endpoint().any(|path| path.offers("AUTH"))
+    PORTS.contains(&path.destination().port) && path.at_endpoint().any(|path| path.offers("AUTH"))
 }
 
 /// True if the same server accepts our mail to its postmaster at another port.
@@ -54,7 +54,7 @@ fn accepts_postmaster_beside(path: PathView<'_>) -> bool {
     let postmaster = catalogue::by_role(TestRole::Postmaster).id;
     let of_host = path
         .others()
-        .filter(|other| other.way().is_to_host_of(path.way()));
+        .filter(|other| other.destination().is_to_host_of(path.destination()));
     let mut asked = of_host.flat_map(|other| other.dialogues_of(postmaster));
     asked.any(|(_, dialogue)| matches!(Outcome::of(dialogue, postmaster), Outcome::Accepted { .. }))
 }

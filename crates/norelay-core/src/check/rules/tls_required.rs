@@ -26,10 +26,10 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
 
 /// True if the test is asked after STARTTLS at the endpoint of this path in the clear.
 fn is_asked_under_tls(clear: PathView<'_>, test: &RelayTest) -> bool {
-    clear.way().security == Security::Plain
+    clear.destination().security == Security::Plain
         && clear
             .twins()
-            .filter(|twin| twin.way().security == Security::StartTls)
+            .filter(|twin| twin.destination().security == Security::StartTls)
             .any(|twin| twin.facts.tests.contains(&test.id) || not_offered(twin).is_some())
 }
 

@@ -341,7 +341,7 @@ pub async fn again(
     let mut request = TestRequest { only, path: None, ..job.request.clone() };
     if let Some(path) = again.path {
         let place = |seen: RunView| {
-            let way = seen.report.path(path)?.way();
+            let way = seen.report.path(path)?.destination();
             Some(OnePath { address: way.address, port: way.port, security: way.security })
         };
         match pages.folds.of(job.id).look(&state, &job, place).await {

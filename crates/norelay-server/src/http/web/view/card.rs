@@ -159,7 +159,7 @@ fn clauses(seen: RunView) -> Vec<String> {
             continue;
         }
         for why in &judged.why {
-            let (why, name) = (harmless(why), path_name(path.way()));
+            let (why, name) = (harmless(why), path_name(path.destination()));
             match found.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, names)) => names.push(name),
                 None => found.push((why, vec![name])),

@@ -77,7 +77,7 @@ fn by_path<'a>(
                 .iter()
                 .map(|judged| (judged.test.number, mark::of_test(judged).1))
                 .collect();
-            (path.way(), (mark::of_verdict(judged.verdict).1, tests))
+            (path.destination(), (mark::of_verdict(judged.verdict).1, tests))
         })
         .collect()
 }

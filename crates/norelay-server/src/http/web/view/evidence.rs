@@ -80,7 +80,7 @@ pub fn proof_of(path: PathView<'_>, judged: &TestJudgement) -> Option<Evidence> 
     Some(Evidence {
         number: judged.test.number,
         title: judged.test.title(),
-        through: path_name(path.way()),
+        through: path_name(path.destination()),
         sent: sending.map(|(sent, _)| sent),
         arrived: *arrived,
         from: from.to_string(),

@@ -104,7 +104,7 @@ fn addresses(seen: RunView) -> Vec<String> {
     let all: BTreeSet<_> = seen
         .report
         .paths()
-        .map(|path| path.way().address.to_canonical())
+        .map(|path| path.destination().address.to_canonical())
         .collect();
     let public = all.into_iter().filter(|address| !is_private(*address));
     public

@@ -74,7 +74,7 @@ pub fn path_name(way: &Path) -> String {
 pub fn name_of(report: &Report, path: PathId) -> String {
     report
         .path(path)
-        .map(|path| path_name(path.way()))
+        .map(|path| path_name(path.destination()))
         .unwrap_or_default()
 }
 

@@ -120,7 +120,12 @@ fn tls_facts(report: &Report) -> Vec<Particular> {
         };
         Some((
             "TLS",
-            format!("{}: {} {}{subject}{troubles}", path_name(path.way()), tls.version, tls.cipher),
+            format!(
+                "{}: {} {}{subject}{troubles}",
+                path_name(path.destination()),
+                tls.version,
+                tls.cipher
+            ),
         ))
     });
     paths.collect()

@@ -185,7 +185,7 @@ fn answer(
     let is_known = is_asked && !is_open_ended;
     PathAnswer {
         path: path.id,
-        name: path_name(path.way()),
+        name: path_name(path.destination()),
         mark,
         words,
         reply: if is_open_ended { String::new() } else { reply_line(&judged.outcome) },

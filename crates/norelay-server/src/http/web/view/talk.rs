@@ -69,7 +69,7 @@ impl ShownDialogue {
 fn head(report: &Report, number: u32, dialogue: &Dialogue) -> String {
     let way = report
         .path(dialogue.path)
-        .map(|path| path_name(path.way()))
+        .map(|path| path_name(path.destination()))
         .unwrap_or_default();
     let mut head = format!("Connection {number} to {way} at {}", time::precise(dialogue.opened));
     if dialogue.attempt > 0 {

@@ -71,8 +71,13 @@ fn way(seen: RunView, path: PathView<'_>, judged: &PathJudgement) -> PathRow {
     };
     PathRow {
         id: path.id,
-        host: path.way().host.as_deref().map(harmless).unwrap_or_default(),
-        security: security_words(path.way().security),
+        host: path
+            .destination()
+            .host
+            .as_deref()
+            .map(harmless)
+            .unwrap_or_default(),
+        security: security_words(path.destination().security),
         mark,
         words,
         why: if is_shown { why(seen, &judged.why) } else { Vec::new() },
