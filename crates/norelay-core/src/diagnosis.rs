@@ -23,7 +23,7 @@ use crate::{
     catalogue::{Group, Strength, TestRole},
     check::{
         Hops, Outcome,
-        footer::UNKNOWN_USERS,
+        boilerplate::UNKNOWN_USERS,
         verdict::{Judgement, PathJudgement, TestJudgement, Weight},
     },
     mta::{self, Confidence, Mta},

@@ -188,7 +188,7 @@ fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     };
     let is_beside = |path: &&EarlierPath| {
         !is_submission(&path.destination)
-            && path.takes_postmaster()
+            && path.accepts_postmaster()
             && (path.destination.address == first.address || path.destination.host == first.host)
     };
     let beside = known
@@ -206,13 +206,13 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 impl EarlierPath {
-    fn takes_postmaster(&self) -> bool {
+    fn accepts_postmaster(&self) -> bool {
         self.accepted_controls()
             .any(|control| control.is(TestRole::Postmaster))
     }
 
     /// True if another foreign domain than ours was accepted.
-    fn takes_mail_elsewhere(&self) -> bool {
+    fn accepts_other_domain(&self) -> bool {
         self.accepted_controls().any(other_domain::is_foreign)
     }
 
@@ -235,7 +235,7 @@ impl EarlierPath {
             .filter(failed)
             .filter_map(|test| catalogue::by_id(&test.id))
             .collect();
-        if failed.is_empty() && self.takes_mail_elsewhere() {
+        if failed.is_empty() && self.accepts_other_domain() {
             failed.push(catalogue::by_role(TestRole::Plain));
         }
         let controls = self

@@ -86,7 +86,7 @@ const CRATES: &[Floors] = &[
             "markdown",
             "html",
             "nagios",
-            "way_off",
+            "delisting",
             "survey",
             "survey_text",
         ],

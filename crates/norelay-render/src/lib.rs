@@ -9,6 +9,7 @@
 //! - A survey of DNS blacklists has formats of its own ([`survey`], [`survey_text`]).
 
 pub mod csv;
+pub mod delisting;
 pub mod excerpt;
 pub mod fix;
 pub mod harmless_json;
@@ -24,7 +25,6 @@ pub mod survey;
 pub mod survey_text;
 pub mod text;
 pub mod transcript;
-pub mod way_off;
 
 use std::{fmt, str::FromStr};
 

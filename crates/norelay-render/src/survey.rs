@@ -18,7 +18,7 @@ use norelay_dns::blacklist::{
 use serde::Serialize;
 use serde_json::Serializer;
 
-use crate::{harmless_json::Harmless, way_off::advice};
+use crate::{delisting::advice, harmless_json::Harmless};
 
 /// The name and version of the promise.
 pub const SCHEMA: &str = "norelay.blacklist/1";

@@ -9,8 +9,8 @@ use norelay_dns::blacklist::{
 };
 
 use crate::{
+    delisting::advice,
     text::{Ink, Page, Style, pad},
-    way_off::advice,
 };
 
 /// More dead lists than this are named without their evidence.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::sharing::Further;
+use super::sharing::SharedSteps;
 use crate::{
     catalogue::{Certificate, RelayTest},
     event::{Event, MailExchanger, Path},
@@ -117,9 +117,9 @@ pub struct Instead {
     pub step_tests: Vec<Option<&'static RelayTest>>,
 }
 
-impl From<Further> for Instead {
-    fn from(further: Further) -> Self {
-        let Further { tests, steps, step_tests } = further;
+impl From<SharedSteps> for Instead {
+    fn from(shared: SharedSteps) -> Self {
+        let SharedSteps { tests, steps, step_tests } = shared;
         Self { tests, steps, step_tests }
     }
 }

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     evidence,
     senders::{self, RejectedSenders},
-    sharing::{self, Further},
+    sharing::{self, SharedSteps},
     talk::{Conversation, DialogueDraft, Round},
     turn::{AskingTurn, PartStatus},
 };
@@ -69,7 +69,7 @@ pub(super) struct Batch {
     limits: PathLimits,
     tests: Vec<&'static RelayTest>,
     /// What each connection may ask beside its own test, for the first scheduler.
-    further: Vec<Vec<&'static RelayTest>>,
+    additional: Vec<Vec<&'static RelayTest>>,
     pass: Option<Pass>,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Pass {
     groups: Vec<Vec<&'static RelayTest>>,
-    further: Vec<Vec<&'static RelayTest>>,
+    additional: Vec<Vec<&'static RelayTest>>,
     is_shared: bool,
     scheduler: Scheduler,
     running: BTreeMap<usize, BatchJob>,
@@ -94,22 +94,22 @@ pub(super) enum Course {
 }
 
 impl Batch {
-    /// A batch of these tests. The connection of each test may ask its `further` tests too, where
+    /// A batch of these tests. The connection of each test may ask its `additional` tests too, where
     /// the greeting shows a server that accepts many questions on one connection.
     pub fn new(
         tests: Vec<&'static RelayTest>,
         limits: PathLimits,
-        further: Vec<Vec<&'static RelayTest>>,
+        additional: Vec<Vec<&'static RelayTest>>,
     ) -> Self {
-        Self { limits, tests, further, pass: None }
+        Self { limits, tests, additional, pass: None }
     }
 
     /// Does what can be done now.
     pub fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> Course {
         loop {
             let pass = self.pass.get_or_insert_with(|| {
-                let further = std::mem::take(&mut self.further);
-                Pass::new(std::mem::take(&mut self.tests), self.limits, further, turn, memory)
+                let additional = std::mem::take(&mut self.additional);
+                Pass::new(std::mem::take(&mut self.tests), self.limits, additional, turn, memory)
             });
             if pass.poll(turn, memory) == PartStatus::Waits {
                 return Course::Goes;
@@ -133,14 +133,14 @@ impl Pass {
     fn new(
         tests: Vec<&'static RelayTest>,
         limits: PathLimits,
-        further: Vec<Vec<&'static RelayTest>>,
+        additional: Vec<Vec<&'static RelayTest>>,
         turn: &AskingTurn<'_>,
         memory: &Memory,
     ) -> Self {
         let is_shared = turn.counts_connections(&memory.round.destination);
         let groups = groups(tests, is_shared, turn, memory);
         let scheduler = Scheduler::new(groups.len(), limits);
-        Self { groups, further, is_shared, scheduler, running: BTreeMap::new(), announced: None }
+        Self { groups, additional, is_shared, scheduler, running: BTreeMap::new(), announced: None }
     }
 
     /// The tests that were not begun, in order.
@@ -156,7 +156,7 @@ impl Pass {
         loop {
             self.poll_running(turn, memory);
             if !self.is_shared
-                && self.further.is_empty()
+                && self.additional.is_empty()
                 && turn.counts_connections(&memory.round.destination)
             {
                 return if self.running.is_empty() { PartStatus::Over } else { PartStatus::Waits };
@@ -183,11 +183,11 @@ impl Pass {
 
     fn begin(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory, start: Start) {
         let tests = self.groups[start.job].clone();
-        let further = match self.further.get(start.job) {
-            Some(further) if !self.is_shared && start.attempt == 0 => further.clone(),
+        let additional = match self.additional.get(start.job) {
+            Some(additional) if !self.is_shared && start.attempt == 0 => additional.clone(),
             _ => Vec::new(),
         };
-        match BatchJob::begin(turn, memory, tests, further, start) {
+        match BatchJob::begin(turn, memory, tests, additional, start) {
             Some(job) => drop(self.running.insert(start.job, job)),
             None => {
                 let now = turn.now.elapsed;
@@ -230,7 +230,7 @@ struct BatchJob {
 #[derive(Debug)]
 enum Leg {
     /// The tests from their own senders, and what the connection may ask beside them.
-    First { asked: Vec<AskedTest>, further: Vec<AskedTest> },
+    First { asked: Vec<AskedTest>, additional: Vec<AskedTest> },
     /// Those whose sender was rejected, from the foreign sender; and what the first leg showed.
     Second { asked: Vec<AskedTest>, first: Vec<Answered> },
 }
@@ -244,15 +244,15 @@ impl BatchJob {
         turn: &mut AskingTurn<'_>,
         memory: &mut Memory,
         tests: Vec<&'static RelayTest>,
-        further: Vec<&'static RelayTest>,
+        additional: Vec<&'static RelayTest>,
         start: Start,
     ) -> Option<Self> {
         let (now, are_left) = to_ask(turn, &memory.round, tests, start);
-        let (asked, further) = (memory.with_senders(now), memory.with_senders(further));
-        let plan = plan(turn, memory, &asked, &further, start)?;
+        let (asked, additional) = (memory.with_senders(now), memory.with_senders(additional));
+        let plan = plan(turn, memory, &asked, &additional, start)?;
         let talk = Conversation::begin(turn, &memory.round, plan);
         let began = turn.now.elapsed;
-        let leg = Leg::First { asked, further };
+        let leg = Leg::First { asked, additional };
         Some(Self { start, began, took: Duration::ZERO, are_left, leg, talk })
     }
 
@@ -268,8 +268,8 @@ impl BatchJob {
         }
         self.took = self.took.max(turn.now.elapsed.saturating_sub(self.began));
         match &mut self.leg {
-            Leg::First { asked, further } => {
-                let asked = asked.iter().chain(further.iter());
+            Leg::First { asked, additional } => {
+                let asked = asked.iter().chain(additional.iter());
                 let first = answers(turn, number, asked);
                 if first.is_empty() {
                     return Some((Ending::NotAsked, self.took));
@@ -324,7 +324,7 @@ fn to_ask(
     tests: Vec<&'static RelayTest>,
     start: Start,
 ) -> (Vec<&'static RelayTest>, bool) {
-    let (mut in_vain, mut others) = (Vec::new(), Vec::new());
+    let (mut cut_off, mut others) = (Vec::new(), Vec::new());
     for test in tests {
         if start.attempt > 0 && evidence::is_answered(turn.report, round.path, test) {
             continue;
@@ -332,13 +332,13 @@ fn to_ask(
         if turn.note_missing_offer(round, test) {
             continue;
         }
-        match evidence::was_first_in_vain(turn.report, round.path, test) {
-            true => in_vain.push(test),
+        match evidence::was_first_when_closed(turn.report, round.path, test) {
+            true => cut_off.push(test),
             false => others.push(test),
         }
     }
-    let are_left = !in_vain.is_empty() && !others.is_empty();
-    (if others.is_empty() { in_vain } else { others }, are_left)
+    let are_left = !cut_off.is_empty() && !others.is_empty();
+    (if others.is_empty() { cut_off } else { others }, are_left)
 }
 
 /// The dialogue that asks these tests; nothing where there is none to ask. What lacks a word is
@@ -347,7 +347,7 @@ fn plan(
     turn: &mut AskingTurn<'_>,
     memory: &Memory,
     asked: &[AskedTest],
-    further: &[AskedTest],
+    additional: &[AskedTest],
     start: Start,
 ) -> Option<DialogueDraft> {
     let mut made = Vec::new();
@@ -357,7 +357,7 @@ fn plan(
         }
     }
     let tests: Vec<_> = made.iter().map(|(test, _)| *test).collect();
-    let instead = instead(turn, &memory.round, &made, further);
+    let instead = instead(turn, &memory.round, &made, additional);
     let (transaction, step_tests) = match made.len() {
         0 => return None,
         1 => (made.remove(0).1, Vec::new()),
@@ -372,8 +372,8 @@ fn plan(
         step_tests,
         proof: false,
         attempt: start.attempt,
-        further: instead,
-        yields: further.is_empty() && are_own_senders,
+        shared_steps: instead,
+        yields: additional.is_empty() && are_own_senders,
     })
 }
 
@@ -383,14 +383,14 @@ fn instead(
     turn: &AskingTurn<'_>,
     round: &Round,
     made: &[(&'static RelayTest, Transaction)],
-    further: &[AskedTest],
-) -> Option<[Further; 2]> {
+    additional: &[AskedTest],
+) -> Option<[SharedSteps; 2]> {
     let joined = |most_irregular| {
-        let more = with_few_syntax_errors(turn, round, further, most_irregular);
+        let more = with_few_syntax_errors(turn, round, additional, most_irregular);
         let asked: Vec<_> = made.iter().cloned().chain(more).collect();
         let tests: Vec<_> = asked.iter().map(|(test, _)| *test).collect();
         let (transaction, step_tests) = sharing::join(asked)?;
-        (tests.len() > made.len()).then_some(Further {
+        (tests.len() > made.len()).then_some(SharedSteps {
             tests,
             steps: transaction.steps,
             step_tests,

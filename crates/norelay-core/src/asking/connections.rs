@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     action::Instead,
     evidence,
-    sharing::{Further, Patience},
+    sharing::{Patience, SharedSteps},
 };
 use crate::{
     catalogue::RelayTest,
@@ -59,7 +59,7 @@ struct OpenConnection {
     tests: Vec<&'static RelayTest>,
     attempt: u32,
     /// What the connection asks in the place of its own tests, for either kind of patient server.
-    further: Option<[Further; 2]>,
+    shared_steps: Option<[SharedSteps; 2]>,
     /// True if the connection is for nothing once another connection asks its tests.
     yields: bool,
     is_greeted: bool,
@@ -74,7 +74,7 @@ pub(super) struct NewConnection {
     pub path: PathId,
     pub tests: Vec<&'static RelayTest>,
     pub attempt: u32,
-    pub further: Option<[Further; 2]>,
+    pub shared_steps: Option<[SharedSteps; 2]>,
     pub yields: bool,
 }
 
@@ -99,7 +99,7 @@ impl Connections {
     /// Registers a connection; returns its number in the run, which follows all numbers of the
     /// report.
     pub fn open(&mut self, report: &Report, entry: NewConnection) -> u32 {
-        let NewConnection { round, path, tests, attempt, further, yields } = entry;
+        let NewConnection { round, path, tests, attempt, shared_steps, yields } = entry;
         let in_report = report
             .dialogues
             .keys()
@@ -108,8 +108,16 @@ impl Connections {
             .unwrap_or_default();
         self.latest = self.latest.max(in_report) + 1;
         let (is_greeted, is_leaving) = (false, false);
-        let live =
-            OpenConnection { round, path, tests, attempt, further, yields, is_greeted, is_leaving };
+        let live = OpenConnection {
+            round,
+            path,
+            tests,
+            attempt,
+            shared_steps,
+            yields,
+            is_greeted,
+            is_leaving,
+        };
         self.live.insert(self.latest, live);
         self.latest
     }
@@ -137,15 +145,15 @@ impl Connections {
             .get_mut(&dialogue)
             .filter(|_| greeting.code == 220)?;
         live.is_greeted = true;
-        let further = live
-            .further
-            .take()
-            .and_then(|[all, fewer]| match Patience::of(greeting)? {
-                Patience::Endless => Some(all),
-                Patience::FewErrors => Some(fewer),
-            });
-        match further {
-            Some(further) => Some(Instead::from(further)),
+        let shared_steps =
+            live.shared_steps
+                .take()
+                .and_then(|[all, fewer]| match Patience::of(greeting)? {
+                    Patience::Endless => Some(all),
+                    Patience::FewErrors => Some(fewer),
+                });
+        match shared_steps {
+            Some(shared_steps) => Some(Instead::from(shared_steps)),
             None => self.gives_way(report, dialogue),
         }
     }
@@ -276,7 +284,7 @@ mod tests {
             path: PathId::FIRST,
             tests: vec![by_role(TestRole::Plain)],
             attempt: 0,
-            further: None,
+            shared_steps: None,
             yields: true,
         };
         let dialogue = connections.open(&report, entry);

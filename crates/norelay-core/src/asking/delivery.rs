@@ -67,7 +67,7 @@ impl Delivery {
             path,
             tests: vec![test],
             attempt: 0,
-            further: None,
+            shared_steps: None,
             yields: false,
         };
         let dialogue = turn.connections.open(turn.report, entry);

@@ -80,7 +80,7 @@ pub(super) fn was_shared(report: &Report, path: PathId, test: &RelayTest) -> boo
 }
 
 /// True if a MAIL or RCPT on this path never got its reply.
-pub(super) fn has_waited_in_vain(report: &Report, path: PathId) -> bool {
+pub(super) fn has_unanswered_envelope(report: &Report, path: PathId) -> bool {
     dialogues(report, path).any(|dialogue| {
         matches!(
             dialogue.end,
@@ -91,7 +91,7 @@ pub(super) fn has_waited_in_vain(report: &Report, path: PathId) -> bool {
 
 /// True if the test came first on a shared connection that the server closed before the test's
 /// answer. Asked first again, the test would keep the tests behind it from their answers.
-pub(super) fn was_first_in_vain(report: &Report, path: PathId, test: &RelayTest) -> bool {
+pub(super) fn was_first_when_closed(report: &Report, path: PathId, test: &RelayTest) -> bool {
     let Some(view) = report.path(path) else { return false };
     view.dialogues_of(test.id).any(|(_, dialogue)| {
         let is_closed = matches!(

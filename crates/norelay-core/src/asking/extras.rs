@@ -115,7 +115,7 @@ impl Bounce {
         if !turn.means.receiving {
             return None;
         }
-        let (path, destination, test) = accepted_nobody(turn)?;
+        let (path, destination, test) = accepted_unknown_user(turn)?;
         let (sender, transaction) = post::accepted(turn, (path, &destination), test)?;
         let proof =
             ProofMessage { path, candidates: vec![Candidate { path, test, sender, transaction }] };
@@ -139,7 +139,7 @@ impl Bounce {
 }
 
 /// The first path that accepted a made-up user.
-fn accepted_nobody(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static RelayTest)> {
+fn accepted_unknown_user(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static RelayTest)> {
     let judgement = verdict::judge(turn.report);
     let mut paths = turn.report.paths().zip(&judgement.paths);
     paths.find_map(|(path, judged)| {

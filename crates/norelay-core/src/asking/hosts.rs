@@ -45,7 +45,7 @@ enum HostPhase {
     /// No path has spoken yet; this one is being asked every test.
     First(Option<(PathId, Box<PathAsking>)>),
     /// The first path has spoken: the others, by endpoint.
-    Further { first: PathId, ports: VecDeque<VecDeque<(PathId, Path)>>, running: Vec<Port> },
+    Others { first: PathId, ports: VecDeque<VecDeque<(PathId, Path)>>, running: Vec<Port> },
 }
 
 impl HostAsking {
@@ -68,7 +68,7 @@ impl HostAsking {
                         return PartStatus::Waits;
                     }
                     self.phase = match evidence::has_spoken(turn.report, path) {
-                        true => further(path, std::mem::take(&mut self.waiting)),
+                        true => by_endpoint(path, std::mem::take(&mut self.waiting)),
                         false => HostPhase::First(None),
                     };
                 }
@@ -81,7 +81,7 @@ impl HostAsking {
                     let asking = PathAsking::new(turn, path, destination, tests);
                     self.phase = HostPhase::First(Some((path, Box::new(asking))));
                 }
-                HostPhase::Further { first, ports, running } => {
+                HostPhase::Others { first, ports, running } => {
                     running.retain_mut(|port| port.poll(turn, *first) == PartStatus::Waits);
                     if running.len() < AT_ONCE
                         && let Some(paths) = ports.pop_front()
@@ -101,7 +101,7 @@ impl HostAsking {
 }
 
 /// The paths by endpoint.
-fn further(first: PathId, paths: VecDeque<(PathId, Path)>) -> HostPhase {
+fn by_endpoint(first: PathId, paths: VecDeque<(PathId, Path)>) -> HostPhase {
     let mut ports: VecDeque<VecDeque<(PathId, Path)>> = VecDeque::new();
     for (id, path) in paths {
         let same = ports.iter_mut().find(|port| {
@@ -113,27 +113,27 @@ fn further(first: PathId, paths: VecDeque<(PathId, Path)>) -> HostPhase {
             None => ports.push_back(VecDeque::from([(id, path)])),
         }
     }
-    HostPhase::Further { first, ports, running: Vec::new() }
+    HostPhase::Others { first, ports, running: Vec::new() }
 }
 
 /// The further paths to one endpoint.
 #[derive(Debug)]
 struct Port {
     paths: VecDeque<(PathId, Path)>,
-    asking: Option<FurtherPath>,
+    asking: Option<OtherPath>,
 }
 
 /// A further path under way.
 #[derive(Debug)]
-struct FurtherPath {
+struct OtherPath {
     path: PathId,
     destination: Path,
     asking: PathAsking,
-    part: FurtherPart,
+    part: OtherPathPart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FurtherPart {
+enum OtherPathPart {
     /// The plain tests.
     Plain,
     /// What is left.
@@ -143,7 +143,7 @@ enum FurtherPart {
 impl Port {
     fn poll(&mut self, turn: &mut AskingTurn<'_>, first: PathId) -> PartStatus {
         loop {
-            let Some(further) = &mut self.asking else {
+            let Some(other) = &mut self.asking else {
                 let Some((path, destination)) = self.paths.pop_front() else {
                     return PartStatus::Over;
                 };
@@ -154,29 +154,29 @@ impl Port {
                 self.asking = begin(turn, path, destination);
                 continue;
             };
-            if further.asking.poll(turn) == PartStatus::Waits {
+            if other.asking.poll(turn) == PartStatus::Waits {
                 return PartStatus::Waits;
             }
             if !turn.todo.is_empty() {
                 return PartStatus::Waits;
             }
-            let rest = match further.part {
-                FurtherPart::Plain => rest(turn, first, further.path, &further.destination),
-                FurtherPart::Rest => Vec::new(),
+            let rest = match other.part {
+                OtherPathPart::Plain => rest(turn, first, other.path, &other.destination),
+                OtherPathPart::Rest => Vec::new(),
             };
             if rest.is_empty() {
                 self.asking = None;
                 continue;
             }
-            turn.record(Event::TestsAdded { path: further.path, tests: ids(&rest) });
-            further.asking = PathAsking::new(turn, further.path, further.destination.clone(), rest);
-            further.part = FurtherPart::Rest;
+            turn.record(Event::TestsAdded { path: other.path, tests: ids(&rest) });
+            other.asking = PathAsking::new(turn, other.path, other.destination.clone(), rest);
+            other.part = OtherPathPart::Rest;
         }
     }
 }
 
 /// Begins a further path, unless it is known to be closed or not offered, which is recorded.
-fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<FurtherPath> {
+fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<OtherPath> {
     if let Some(cause) = evidence::closed_port(turn.report, path) {
         turn.record(Event::GivenUp { path, cause });
         return None;
@@ -190,7 +190,7 @@ fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<F
         return None;
     }
     let asking = PathAsking::new(turn, path, destination.clone(), plain);
-    Some(FurtherPath { path, destination, asking, part: FurtherPart::Plain })
+    Some(OtherPath { path, destination, asking, part: OtherPathPart::Plain })
 }
 
 /// What a further path is asked after the plain tests.

@@ -194,11 +194,11 @@ impl OutgoingMessage {
 /// The tokens whose message must arrive if the server relays what it accepted: the text's, and that
 /// of the message within the text.
 fn two_messages(dialogue: &Dialogue) -> Vec<TokenRole> {
-    let replies = |stage: Stage, further: bool| {
+    let replies = |stage: Stage, extra: bool| {
         let of_stage = dialogue
             .exchanges
             .iter()
-            .filter(move |exchange| exchange.stage == stage && exchange.is_further() == further);
+            .filter(move |exchange| exchange.stage == stage && exchange.is_extra_reply() == extra);
         of_stage.filter_map(|exchange| exchange.reply.as_ref())
     };
     let accepts_token = replies(Stage::Rcpt, false)

@@ -37,7 +37,7 @@ const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
 /// Further tests on the first connections, where the greeting shows a server that accepts them:
 /// with them, the seventeen and their controls take no third connection.
-const MAX_FURTHER: usize = 10;
+const MAX_ADDITIONAL: usize = 10;
 
 /// The asking of some tests on one path.
 #[derive(Debug)]
@@ -167,19 +167,19 @@ impl PathAsking {
             return PathPhase::Whole(Batch::new(first, limits, Vec::new()));
         }
         let mut rest = first.split_off(first.len().min(WINDOW));
-        let further = match turn.request.slow {
+        let additional = match turn.request.slow {
             true => Vec::new(),
-            false => sharing::deal(&first, &rest, MAX_FURTHER),
+            false => sharing::deal(&first, &rest, MAX_ADDITIONAL),
         };
         if turn.request.concurrency.is_some() {
             // The connection that comes last may be rejected. Then another connection should ask
             // its test as well.
-            let shared = self.asked_by_scouts(turn, &further);
+            let shared = self.asked_by_scouts(turn, &additional);
             rest.sort_by_key(|test| shared.contains(&test.number));
         }
         let scouting =
             PathLimits { deadline: Duration::ZERO, window: limits.window.min(WINDOW), ..limits };
-        let scouts = Batch::new(first.clone(), scouting, further);
+        let scouts = Batch::new(first.clone(), scouting, additional);
         PathPhase::Scouting { scouts, first, rest }
     }
 
@@ -187,10 +187,10 @@ impl PathAsking {
     fn asked_by_scouts(
         &self,
         turn: &AskingTurn<'_>,
-        further: &[Vec<&'static RelayTest>],
+        additional: &[Vec<&'static RelayTest>],
     ) -> Vec<u8> {
         let mut numbers = Vec::new();
-        for dealt in further {
+        for dealt in additional {
             let asked = self.memory.with_senders(dealt.iter().copied());
             let made =
                 batch::with_few_syntax_errors(turn, &self.memory.round, &asked, MAX_IRREGULAR);
@@ -334,7 +334,7 @@ impl PathAsking {
                 .unwrap_or(max_window)
                 .min(self.memory.most_at_once),
             deadline: request.wait,
-            pipelining: !evidence::has_waited_in_vain(turn.report, round.path),
+            pipelining: !evidence::has_unanswered_envelope(turn.report, round.path),
             answered: 0,
         }
     }

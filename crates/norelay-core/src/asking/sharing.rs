@@ -15,7 +15,7 @@ use crate::{
 
 /// The tests that may share a connection, and what is said for them all after the introduction.
 #[derive(Clone, Debug)]
-pub struct Further {
+pub struct SharedSteps {
     /// The tests, the connection's own among them.
     pub tests: Vec<&'static RelayTest>,
     /// What is said.

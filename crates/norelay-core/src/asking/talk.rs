@@ -7,7 +7,7 @@ use super::{
     action::{Do, HANDSHAKE_TOO_LONG, Handshake, PlannedDialogue, Saying},
     connections::{NewConnection, RoundId},
     evidence,
-    sharing::Further,
+    sharing::SharedSteps,
     turn::AskingTurn,
     words,
 };
@@ -54,7 +54,7 @@ pub(super) struct DialogueDraft {
     pub step_tests: Vec<Option<&'static RelayTest>>,
     pub proof: bool,
     pub attempt: u32,
-    pub further: Option<[Further; 2]>,
+    pub shared_steps: Option<[SharedSteps; 2]>,
     pub yields: bool,
 }
 
@@ -67,7 +67,7 @@ impl DialogueDraft {
             step_tests: Vec::new(),
             proof: true,
             attempt: 0,
-            further: None,
+            shared_steps: None,
             yields: false,
         }
     }
@@ -187,7 +187,7 @@ fn open(
         path: round.path,
         tests: plan.tests.clone(),
         attempt: plan.attempt,
-        further: plan.further.clone(),
+        shared_steps: plan.shared_steps.clone(),
         yields: plan.yields,
     };
     let dialogue = turn.connections.open(turn.report, entry);

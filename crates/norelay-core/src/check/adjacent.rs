@@ -113,19 +113,19 @@ fn disclosure_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
                 .filter(|exchange| exchange.stage == Stage::Other);
             Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
         });
-        let (nobody, somebody) = pairs.find(|(nobody, somebody)| tells_apart(nobody, somebody))?;
+        let (unknown, known) = pairs.find(|(unknown, known)| tells_apart(unknown, known))?;
         Some(Fact::new(
             "user_disclosed",
             Some(path.id),
-            [(*verb).to_owned(), somebody.to_string(), nobody.to_string()],
+            [(*verb).to_owned(), known.to_string(), unknown.to_string()],
         ))
     });
     disclosed.collect()
 }
 
 /// A command that isn't known or isn't allowed says nothing about users.
-fn tells_apart(nobody: &Reply, somebody: &Reply) -> bool {
-    somebody.is_positive() && matches!(nobody.code, 550..=559)
+fn tells_apart(unknown: &Reply, known: &Reply) -> bool {
+    known.is_positive() && matches!(unknown.code, 550..=559)
 }
 
 /// Texts that became two messages, by what came; and texts whose end was seen too early, by what
@@ -146,7 +146,7 @@ fn smuggling_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
     let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);
     let early: Vec<_> = others
         .into_iter()
-        .filter_map(|judged| Some((judged.test.id, further_answers(path.report, judged)?)))
+        .filter_map(|judged| Some((judged.test.id, extra_replies(path.report, judged)?)))
         .collect();
     let mut facts = Vec::new();
     if !come.is_empty() {
@@ -161,15 +161,15 @@ fn smuggling_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
 }
 
 /// What the server answered after it had answered the text, if it did.
-fn further_answers(report: &Report, judged: &TestJudgement) -> Option<String> {
+fn extra_replies(report: &Report, judged: &TestJudgement) -> Option<String> {
     let dialogues = judged
         .dialogues
         .iter()
         .filter_map(|number| report.dialogues.get(number));
-    let further = dialogues
+    let extra = dialogues
         .flat_map(|dialogue| &dialogue.exchanges)
-        .filter(|exchange| exchange.stage == Stage::EndOfData && exchange.is_further());
-    let replies: Vec<_> = further
+        .filter(|exchange| exchange.stage == Stage::EndOfData && exchange.is_extra_reply());
+    let replies: Vec<_> = extra
         .filter_map(|exchange| Some(exchange.reply.as_ref()?.to_string()))
         .collect();
     (!replies.is_empty()).then(|| replies.join(" / "))

@@ -6,9 +6,9 @@
 //!   accepts mail from us at all.
 
 use super::{
-    footer,
+    boilerplate,
     judgement::TestJudgement,
-    late,
+    message_rejection,
     outcome::Outcome,
     reason::{self, Reason},
 };
@@ -57,12 +57,12 @@ impl<'a> Circumstances<'a> {
         unknown_users: &'a [Reply],
     ) -> Self {
         let plain = tests.iter().find(|judged| judged.test.is(TestRole::Plain));
-        let plain = plain.and_then(|judged| footer::refusal(&judged.outcome));
+        let plain = plain.and_then(|judged| boilerplate::rcpt_rejection(&judged.outcome));
         let shown = Controls::shown_by(path.report, controls, unknown_users);
         Self {
             path,
             controls: Controls { plain, ..shown },
-            refuses_every_message: late::refuses_every_message(path, tests),
+            refuses_every_message: message_rejection::refuses_every_message(path, tests),
         }
     }
 
@@ -84,11 +84,11 @@ impl<'a> Controls<'a> {
         let outcome = |role| Some(&controls.iter().find(|judged| judged.test.is(role))?.outcome);
         let accepts = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
         Self {
-            accept_any_local_part: footer::UNKNOWN_USERS.into_iter().any(accepts),
+            accept_any_local_part: boilerplate::UNKNOWN_USERS.into_iter().any(accepts),
             accept_postmaster: accepts(TestRole::Postmaster),
             probe_domain_exists: report.run.as_ref().is_some_and(|run| run.domain_given),
-            unknown_users: footer::UNKNOWN_USERS
-                .map(|role| outcome(role).and_then(footer::refusal)),
+            unknown_users: boilerplate::UNKNOWN_USERS
+                .map(|role| outcome(role).and_then(boilerplate::rcpt_rejection)),
             unknown_users_anywhere: anywhere,
             plain: None,
         }

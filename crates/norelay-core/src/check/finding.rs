@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adjacent, arrival, footer,
+    adjacent, arrival, boilerplate,
     outcome::Outcome,
     reason::Reason,
     verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
@@ -424,7 +424,7 @@ fn control_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
     let outcome = |role| judged.of(role).map(|judged| &judged.outcome);
     let is_accepted = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));
     let mut facts = Vec::new();
-    let any: Vec<_> = footer::UNKNOWN_USERS
+    let any: Vec<_> = boilerplate::UNKNOWN_USERS
         .into_iter()
         .filter(|role| is_accepted(*role))
         .map(|role| catalogue::by_role(role).id.as_str())

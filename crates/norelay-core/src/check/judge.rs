@@ -2,9 +2,8 @@
 //! weights give the verdict of a path, and the worst path decides.
 
 use super::{
-    arrival,
+    arrival, boilerplate,
     circumstances::Circumstances,
-    footer,
     judgement::{Judgement, PathJudgement, TestJudgement, Weight},
     outcome::Outcome,
     summary, verdict, weigh,
@@ -18,7 +17,7 @@ use crate::{
 /// Judges the facts of a run.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
-    let unknown_users = footer::refusals_of_nobody(report);
+    let unknown_users = boilerplate::unknown_user_rejections(report);
     let paths: Vec<_> = report
         .paths()
         .map(|path| judge_path(path, &unknown_users))
@@ -59,7 +58,7 @@ pub(super) fn outcomes(
     let (mut tests, mut controls) = (Vec::new(), Vec::new());
     for test in path.facts.tests.iter().filter_map(|id| id.test()) {
         let mut judged = outcome_of(path, test);
-        judged.outcome = footer::read_without(judged.outcome, unknown_users);
+        judged.outcome = boilerplate::read_without(judged.outcome, unknown_users);
         if test.is_scored() { tests.push(judged) } else { controls.push(judged) }
     }
     tests.sort_by_key(|judged| judged.test.number);

@@ -7,13 +7,13 @@
 
 mod adjacent;
 mod arrival;
+pub(crate) mod boilerplate;
 mod circumstances;
 pub mod dane;
 pub mod finding;
-pub(crate) mod footer;
 mod judge;
 pub mod judgement;
-mod late;
+mod message_rejection;
 mod offered;
 pub mod outcome;
 pub mod reason;

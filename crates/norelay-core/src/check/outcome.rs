@@ -206,7 +206,7 @@ impl Outcome {
 fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     let mut kept: Vec<&Exchange> = Vec::new();
     for exchange in answers {
-        match (exchange.stage, exchange.is_further()) {
+        match (exchange.stage, exchange.is_extra_reply()) {
             (Stage::EndOfData, true) => continue,
             (Stage::Rcpt, true) => {
                 if let Some(before) = kept.iter().rposition(|kept| kept.stage == Stage::Rcpt) {

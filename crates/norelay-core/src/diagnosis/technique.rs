@@ -37,7 +37,7 @@ struct KnownTechnique {
     shows: fn(Stage, Reason, u16) -> bool,
 }
 
-fn is_late(stage: Stage) -> bool {
+fn is_after_recipients(stage: Stage) -> bool {
     matches!(stage, Stage::Data | Stage::EndOfData)
 }
 
@@ -52,27 +52,27 @@ static TECHNIQUES: &[KnownTechnique] = &[
         technique: "relay_check",
         text: "It refuses recipients elsewhere as relaying.",
         warning: None,
-        shows: |stage, reason, code| reason == Reason::RelayDenied && !is_late(stage) && code >= 500,
+        shows: |stage, reason, code| reason == Reason::RelayDenied && !is_after_recipients(stage) && code >= 500,
     },
     KnownTechnique {
         technique: "relay_check_temporary",
         text: "It refuses relaying with a temporary code.",
         warning: Some("The refusal holds, but servers that keep to the protocol come back for \
                        days: a 5yz would end it."),
-        shows: |stage, reason, code| denies(reason) && !is_late(stage) && code < 500,
+        shows: |stage, reason, code| denies(reason) && !is_after_recipients(stage) && code < 500,
     },
     KnownTechnique {
         technique: "authentication",
         text: "It asks for authentication before it relays.",
         warning: None,
-        shows: |stage, reason, code| reason == Reason::AuthRequired && !is_late(stage) && code >= 500,
+        shows: |stage, reason, code| reason == Reason::AuthRequired && !is_after_recipients(stage) && code >= 500,
     },
     KnownTechnique {
         technique: "late_relay_check",
         text: "It accepts the recipient and refuses relaying after DATA or after the message.",
         warning: Some("Whoever asks at RCPT only, as most testers do, takes it for open. Refusing \
                        at RCPT costs less, and shows in the protocol which recipient was refused."),
-        shows: |stage, reason, _| denies(reason) && is_late(stage),
+        shows: |stage, reason, _| denies(reason) && is_after_recipients(stage),
     },
     KnownTechnique {
         technique: "unknown_user",

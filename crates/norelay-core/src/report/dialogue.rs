@@ -57,7 +57,7 @@ pub struct Exchange {
 impl Exchange {
     /// Whether it is another answer to what was answered before.
     #[must_use]
-    pub fn is_further(&self) -> bool {
+    pub fn is_extra_reply(&self) -> bool {
         self.sent.is_none() && !matches!(self.stage, Stage::Greeting | Stage::Quit)
     }
 
@@ -71,8 +71,8 @@ impl Exchange {
     /// allowed from …`).
     #[must_use]
     pub fn refuses_header(&self) -> bool {
-        let is_at_the_door = matches!(self.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
-        is_at_the_door
+        let is_before_envelope = matches!(self.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+        is_before_envelope
             && self
                 .reply
                 .as_ref()
@@ -222,14 +222,14 @@ impl Dialogue {
             exchange.reply = Some(reply);
         } else if self.exchanges.len() < MAX_EXCHANGES {
             let replied_ms = Some(after_ms);
-            let further =
+            let extra =
                 Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) };
             // A further answer comes before that to QUIT, which may have been said already.
             let is_open =
                 |exchange: &Exchange| exchange.stage == Stage::Quit && exchange.reply.is_none();
             let end = self.exchanges.len();
             let place = if self.exchanges.last().is_some_and(is_open) { end - 1 } else { end };
-            self.exchanges.insert(place, further);
+            self.exchanges.insert(place, extra);
         }
     }
 

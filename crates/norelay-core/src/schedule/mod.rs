@@ -349,11 +349,12 @@ impl Scheduler {
         self.window.halve();
         self.breaks_in_a_row += 1;
         let pipelines = self.queue.job(index).pipelines;
-        let in_vain = matches!(cause, Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt });
+        let envelope_timed_out =
+            matches!(cause, Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt });
         // Some servers offer PIPELINING and then forget all but the first command: that is no
         // reason to give up.
-        let at_first = self.answered == 0 && !(pipelines && in_vain);
-        self.limits.pipelining &= !in_vain;
+        let at_first = self.answered == 0 && !(pipelines && envelope_timed_out);
+        self.limits.pipelining &= !envelope_timed_out;
         let most = if at_first { MAX_BREAKS_AT_FIRST } else { MAX_BREAKS_IN_A_ROW };
         if self.breaks_in_a_row >= most {
             self.blocked = Some(cause.clone());

@@ -8,7 +8,7 @@ use story::Story;
 use crate::{
     catalogue::by_id,
     check::{
-        circumstances::Circumstances, footer, judge::outcomes, judgement::Weight, weigh::Weigh,
+        boilerplate, circumstances::Circumstances, judge::outcomes, judgement::Weight, weigh::Weigh,
     },
     path::PathId,
     smtp::{Security, Stage},
@@ -29,7 +29,7 @@ pub(super) fn check(weigh: Weigh, asked: &[(&str, Stage, &str)], expected: Optio
 /// Returns what a rule answers about a test on this path of a story.
 pub(super) fn told(weigh: Weigh, story: Story, path: PathId, test: &str) -> Option<Weight> {
     let report = story.end();
-    let unknown_users = footer::refusals_of_nobody(&report);
+    let unknown_users = boilerplate::unknown_user_rejections(&report);
     let path = report.path(path).expect("the story has the path");
     let (tests, controls) = outcomes(path, &unknown_users);
     let on = Circumstances::of(path, &tests, &controls, &unknown_users);

@@ -21,7 +21,7 @@ use norelay_core::{check::Verdict, octets::harmless};
 use norelay_dns::blacklist::{
     Impact, ListReading, Listing, Standing, Survey, UnknownReason, assess_survey,
 };
-use norelay_render::way_off::advice;
+use norelay_render::delisting::advice;
 use serde::Deserialize;
 
 use super::{

@@ -22,21 +22,21 @@ pub(crate) const UNKNOWN_USERS: [TestRole; 2] =
     [TestRole::UnknownUser, TestRole::UnknownUserAtHost];
 
 /// How the servers of a run refuse a made-up user.
-pub(super) fn refusals_of_nobody(report: &Report) -> Vec<Reply> {
-    let nobodies = UNKNOWN_USERS.map(|role| catalogue::by_role(role).id);
+pub(super) fn unknown_user_rejections(report: &Report) -> Vec<Reply> {
+    let unknown_users = UNKNOWN_USERS.map(|role| catalogue::by_role(role).id);
     let asked = report.dialogues.values().flat_map(|dialogue| {
-        let of_nobody = nobodies.iter().filter(|id| dialogue.is_for(**id));
-        of_nobody.map(move |id| Outcome::of(dialogue, *id))
+        let of_unknown = unknown_users.iter().filter(|id| dialogue.is_for(**id));
+        of_unknown.map(move |id| Outcome::of(dialogue, *id))
     });
     let mut replies: Vec<Reply> = asked
-        .filter_map(|outcome| refusal(&outcome).cloned())
+        .filter_map(|outcome| rcpt_rejection(&outcome).cloned())
         .collect();
     replies.dedup();
     replies
 }
 
 /// The reply that turns somebody away, for good or for now.
-pub(super) fn refusal(outcome: &Outcome) -> Option<&Reply> {
+pub(super) fn rcpt_rejection(outcome: &Outcome) -> Option<&Reply> {
     match outcome {
         Outcome::Refused { stage: Stage::Rcpt, reply, .. }
         | Outcome::Deferred { stage: Stage::Rcpt, reply, .. } => Some(reply),
@@ -45,7 +45,7 @@ pub(super) fn refusal(outcome: &Outcome) -> Option<&Reply> {
 }
 
 /// The outcome, its reason read without what stands below every refusal.
-pub(super) fn read_without(outcome: Outcome, nobodies: &[Reply]) -> Outcome {
+pub(super) fn read_without(outcome: Outcome, unknown_users: &[Reply]) -> Outcome {
     let (stage, reply) = match &outcome {
         Outcome::Refused { stage, reason, reply } | Outcome::Deferred { stage, reason, reply }
             if !matches!(reason, Reason::RelayDenied | Reason::AuthRequired) =>
@@ -55,7 +55,9 @@ pub(super) fn read_without(outcome: Outcome, nobodies: &[Reply]) -> Outcome {
         _ => return outcome,
     };
     let is_said = |reason: &Reason| !matches!(reason, Reason::Policy | Reason::Unclassified);
-    let own = nobodies.iter().find_map(|nobody| own_words(reply, nobody));
+    let own = unknown_users
+        .iter()
+        .find_map(|unknown| own_words(reply, unknown));
     match own
         .map(|own| reason::Reason::of(stage, &own))
         .filter(is_said)
@@ -66,8 +68,8 @@ pub(super) fn read_without(outcome: Outcome, nobodies: &[Reply]) -> Outcome {
 }
 
 /// The reply without the words with which it and the refusal of nobody end.
-fn own_words(reply: &Reply, nobody: &Reply) -> Option<Reply> {
-    let (text, other) = (reply.text(), nobody.text());
+fn own_words(reply: &Reply, unknown: &Reply) -> Option<Reply> {
+    let (text, other) = (reply.text(), unknown.text());
     let (ours, theirs): (Vec<&str>, Vec<&str>) =
         (text.split_whitespace().collect(), other.split_whitespace().collect());
     let pairs = ours.iter().rev().zip(theirs.iter().rev());
@@ -82,10 +84,10 @@ fn own_words(reply: &Reply, nobody: &Reply) -> Option<Reply> {
         let words = words[..words.len() - shared].join(" ");
         Reply { code: of.code, lines: vec![format!("{enhanced}{words}").as_str().into()] }
     };
-    let is_footer = shared > 0
+    let is_boilerplate = shared > 0
         && shared < ours.len()
-        && Reason::of(Stage::Rcpt, &own(&theirs, nobody)) == Reason::UnknownUser;
-    is_footer.then(|| own(&ours, reply))
+        && Reason::of(Stage::Rcpt, &own(&theirs, unknown)) == Reason::UnknownUser;
+    is_boilerplate.then(|| own(&ours, reply))
 }
 
 fn without_figures(word: &str) -> String {

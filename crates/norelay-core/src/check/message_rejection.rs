@@ -21,7 +21,7 @@ fn denies(reason: Reason) -> bool {
 pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement]) -> bool {
     let is_plain = |judged: &&TestJudgement| judged.test.group == Group::Plain;
     let plain = tests.iter().find(is_plain).map(|judged| &judged.outcome);
-    let is_late = matches!(
+    let is_at_message = matches!(
         plain,
         Some(Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. }) if denies(*reason)
     );
@@ -29,7 +29,7 @@ pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement])
     let answered: Vec<_> = sent
         .filter_map(|dialogue| Some((dialogue, is_refused(dialogue)?)))
         .collect();
-    is_late
+    is_at_message
         && answered.iter().all(|(_, is_refused)| *is_refused)
         && answered
             .iter()

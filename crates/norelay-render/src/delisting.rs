@@ -23,7 +23,7 @@ pub fn advice(reading: &ListReading, relay: Option<Verdict>) -> Vec<String> {
     }
     let first = match relay {
         Some(Verdict::Closed) => {
-            return way_off(reading);
+            return steps_off_list(reading);
         }
         Some(Verdict::OpenRelay) => {
             "First close the relay: it is open, and a server that is let go now is listed again."
@@ -43,7 +43,7 @@ pub fn advice(reading: &ListReading, relay: Option<Verdict>) -> Vec<String> {
     vec![first.to_owned()]
 }
 
-fn way_off(reading: &ListReading) -> Vec<String> {
+fn steps_off_list(reading: &ListReading) -> Vec<String> {
     let mut steps = vec![
         "The relay is closed. Find and stop any other cause (hijacked accounts, scripts, \
               forwarding)."
