@@ -1,7 +1,7 @@
 //! norelay as a service: pages, API, store, queue and receiver in one process.
 //!
 //! Rules of this crate:
-//! - What a page or an API answer says comes from the event log: `Store::report` folds it,
+//! - What a page or an API answer says comes from the event log: `run::folds` folds it,
 //!   `norelay_core` judges it.
 //! - Whoever asks is a [`Client`]; whether a test may run is decided in `permission`, once, for
 //!   page and API alike.

@@ -15,6 +15,7 @@
 //! - What was recorded is judged, however a run ended.
 
 mod clock;
+mod folds;
 mod follow;
 mod live;
 pub mod lookups;
@@ -35,7 +36,7 @@ use norelay_core::{
 use norelay_probe::identity::Identity;
 use tokio::sync::watch;
 
-pub use self::shared::Parts;
+pub use self::{folds::FoldedRun, shared::Parts};
 use self::{live::Stop, shared::RunState};
 use crate::{
     rules::{
@@ -248,6 +249,26 @@ impl Runs {
         })
     }
 
+    /// What a job's log adds up to, at least up to the record that `job` has as its last.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn folded(&self, job: &Job) -> Result<Arc<FoldedRun>, StoreError> {
+        self.shared.folds.of(job).await
+    }
+
+    /// What a job's log adds up to, for a caller that has followed the log up to `news`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn folded_following(
+        &self,
+        id: JobId,
+        news: &[Stored],
+    ) -> Result<Arc<FoldedRun>, StoreError> {
+        self.shared.folds.following(id, news).await
+    }
+
     /// Records a message that came to the receiver. When this returns, it is kept; the same message
     /// again changes nothing.
     ///
@@ -297,6 +318,7 @@ impl Runs {
     pub async fn delete(&self, id: JobId) -> Result<(), StoreError> {
         self.shared.live.stop(id, Stop::Asked);
         self.shared.parts.store.delete_job(id).await?;
+        self.shared.folds.forget(id);
         self.shared.live.wake(id);
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
-    assess,
     event::{Event, Record},
     token::{RunId, TokenKey},
 };
@@ -13,6 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    folds::Folds,
     live::{Live, Stop},
     tester::Tester,
 };
@@ -48,6 +48,7 @@ pub(super) struct RunState {
     pub(super) parts: Parts,
     pub(super) control: Control,
     pub(super) live: Live,
+    pub(super) folds: Folds,
     /// Counting open jobs and keeping a new one is one step.
     pub(super) admission: Mutex<()>,
     /// Something may be claimed.
@@ -72,6 +73,7 @@ impl RunState {
         Self {
             control,
             live: Live::default(),
+            folds: Folds::over(parts.store.clone()),
             admission: Mutex::default(),
             wake: Notify::new(),
             stopping,
@@ -97,12 +99,11 @@ impl RunState {
     pub(super) async fn settle(&self, id: JobId) -> Result<(), StoreError> {
         loop {
             let before = self.parts.store.job(id).await?;
-            let report = self.parts.store.report(id).await?;
-            if report.run.is_some() {
-                self.parts
-                    .store
-                    .note_verdict(id, assess::judgement(&report).verdict)
-                    .await?;
+            let folded = self.folds.of(&before).await?;
+            // A job that was stopped in the queue has no run that a verdict could be about.
+            if folded.report().run.is_some() {
+                let verdict = folded.assessment().judgement.verdict;
+                self.parts.store.note_verdict(id, verdict).await?;
             }
             if self.parts.store.job(id).await?.last == before.last {
                 self.live.wake(id);

@@ -128,8 +128,8 @@ async fn work(
     receipts: mpsc::Receiver<norelay_core::event::Receipt>,
 ) -> Result<bool, StoreError> {
     let pinned = shared.parts.store.pinned(job.id).await?;
-    let report = shared.parts.store.report(job.id).await?;
-    let continuation = Continuation::of(&report);
+    let known = shared.folds.of(job).await?.report().clone();
+    let continuation = Continuation::of(&known);
     let request = request(shared, job, &pinned);
     let (records, waiting_records) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
@@ -138,7 +138,7 @@ async fn work(
         request,
         exchangers: pinned.exchangers,
         surroundings: is_whole(&job.request),
-        known: report,
+        known,
         sink,
         receipts: job.request.proof.then_some(receipts),
         stop: stopped(stop),

@@ -8,10 +8,7 @@
 //! - The same message again (its sender didn't hear our answer) is the same receipt.
 
 use jiff::Timestamp;
-use norelay_core::{
-    event::{Event, Receipt, Record},
-    report::Report,
-};
+use norelay_core::event::{Event, Receipt, Record};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -230,21 +227,6 @@ impl Store {
                 return Ok(all);
             }
             all.extend(page);
-        }
-    }
-
-    /// The report of a job: its whole log, folded.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn report(&self, id: JobId) -> Result<Report, StoreError> {
-        let mut report = Report::default();
-        let mut since = 0;
-        loop {
-            let page = self.events_since(id, since, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(report) };
-            since = last.seq;
-            page.iter().for_each(|one| report.apply(&one.record));
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use norelay_core::{assess::assess, check::verdict};
+use norelay_core::check::verdict;
 use norelay_render::{Format, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -276,8 +276,9 @@ pub(super) async fn report(
         .map_err(|error: norelay_render::NotAFormat| {
             Problem::new(StatusCode::NOT_FOUND, format!("{error}."))
         })?;
-    let report = state.store.report(id).await?;
-    let rendered = norelay_render::render(format, &report, &assess(&report), &Options::default());
+    let folded = state.runs.folded(&job).await?;
+    let (report, assessment) = (folded.report(), folded.assessment());
+    let rendered = norelay_render::render(format, report, assessment, &Options::default());
     Ok(file(rendered, format.media_type(), &job, format.extension()))
 }
 

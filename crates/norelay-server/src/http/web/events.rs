@@ -24,11 +24,11 @@ use serde::Deserialize;
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    fold::{Fold, Unshown},
     of_job::job_of,
     pages::Pages,
     parts::Rendered,
     problem_page,
+    screens::{Screen, Unshown},
     view::RunPhase,
 };
 use crate::{http::state::AppState, rules::client::Client};
@@ -62,9 +62,9 @@ pub async fn live(
         Ok(place) => place,
         Err(refusal) => return problem_page::refused(&state, refusal),
     };
-    let fold = pages.folds.of(job.id);
-    let receiver = watch_fold(&fold, &state).await;
-    if let Err(error) = fold.rendered(&state, &job).await {
+    let screen = pages.screens.of(job.id);
+    let receiver = watch_screen(&screen, &state).await;
+    if let Err(error) = screen.rendered(&state, &job).await {
         return problem_page::unshown(&state, &error);
     }
     let last = headers
@@ -80,10 +80,10 @@ pub async fn live(
 }
 
 /// Watches a result, and has a task follow the run for as long as anybody watches.
-async fn watch_fold(fold: &Arc<Fold>, state: &AppState) -> watch::Receiver<Arc<Rendered>> {
-    let (receiver, is_to_be_followed) = fold.watch().await;
+async fn watch_screen(screen: &Arc<Screen>, state: &AppState) -> watch::Receiver<Arc<Rendered>> {
+    let (receiver, is_to_be_followed) = screen.watch().await;
     if is_to_be_followed {
-        tokio::spawn(drive(Arc::clone(fold), state.clone()));
+        tokio::spawn(drive(Arc::clone(screen), state.clone()));
     }
     receiver
 }
@@ -139,16 +139,12 @@ fn over(seq: i64) -> Event {
 }
 
 /// Follows a run for as long as it lasts and anybody watches.
-async fn drive(fold: Arc<Fold>, state: AppState) {
-    let mut events = Box::pin(
-        state
-            .runs
-            .follow(fold.id(), fold.seq().await)
-            .ready_chunks(1024),
-    );
+async fn drive(screen: Arc<Screen>, state: AppState) {
+    let records = state.runs.follow(screen.id(), screen.seq());
+    let mut events = Box::pin(records.ready_chunks(1024));
     loop {
         match tokio::time::timeout(CHECK, events.next()).await {
-            Err(_elapsed) if fold.leave_if_unwatched().await => return,
+            Err(_elapsed) if screen.leave_if_unwatched().await => return,
             Err(_elapsed) => {}
             Ok(None) => break,
             Ok(Some(first)) => {
@@ -158,23 +154,23 @@ async fn drive(fold: Arc<Fold>, state: AppState) {
                     news.extend(more);
                 }
                 let news: Vec<_> = news.into_iter().filter_map(Result::ok).collect();
-                if let Err(error) = fold.follow(&news).await {
-                    tracing::error!(%error, "a live result could not be rendered");
+                if let Err(error) = screen.follow(&state, &news).await {
+                    tracing::error!(?error, "a live result could not be rendered");
                 }
-                if fold.leave_if_unwatched().await {
+                if screen.leave_if_unwatched().await {
                     return;
                 }
             }
         }
     }
-    finish(&fold, &state).await;
-    fold.leave().await;
+    finish(&screen, &state).await;
+    screen.leave().await;
 }
 
 /// Shows the end, as the store has it.
-async fn finish(fold: &Fold, state: &AppState) {
-    let shown = match state.store.job(fold.id()).await {
-        Ok(job) => fold.rendered(state, &job).await.map(drop),
+async fn finish(screen: &Screen, state: &AppState) {
+    let shown = match state.store.job(screen.id()).await {
+        Ok(job) => screen.rendered(state, &job).await.map(drop),
         Err(error) => Err(Unshown::Store(error)),
     };
     if let Err(error) = shown {

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::fold::Folds;
+use super::screens::Screens;
 use crate::{http::state::AppState, run::lookups::Lookups};
 
 /// What the pages keep between requests; cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
-    /// The results that somebody looks at.
-    pub folds: Folds,
+    /// The results that somebody looks at, rendered.
+    pub screens: Screens,
     /// The look-ups in blacklists.
     pub lookups: Lookups,
     /// When the service was started.
@@ -21,7 +21,7 @@ impl Pages {
     #[must_use]
     pub fn new(state: &AppState) -> Self {
         let lookups = Lookups::new(state.config.clone(), state.runs.permission().clone());
-        Self { folds: Folds::default(), lookups, since: Timestamp::now() }
+        Self { screens: Screens::default(), lookups, since: Timestamp::now() }
     }
 
     /// The address of the service, without a slash at the end.

@@ -9,7 +9,7 @@ use axum::{
 use jiff::Timestamp;
 
 use super::{
-    fold::Unshown,
+    screens::Unshown,
     shell::{self, Shell},
 };
 use crate::{

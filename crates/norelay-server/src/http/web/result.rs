@@ -10,7 +10,6 @@ use axum::{
 };
 use jiff::Timestamp;
 use norelay_core::{
-    assess,
     catalogue::{self, RelayTest},
     path::PathId,
 };
@@ -120,18 +119,17 @@ pub async fn show(
     };
     match ending {
         None => page(&state, &pages, &asker, &job, query.as_deref().unwrap_or_default()).await,
-        Some(ending) => download(&state, &pages, &job, ending).await,
+        Some(ending) => download(&state, &job, ending).await,
     }
 }
 
 async fn page(state: &AppState, pages: &Pages, asker: &Client, job: &Job, query: &str) -> Response {
-    let fold = pages.folds.of(job.id);
-    let shown = match fold.rendered(state, job).await {
+    let shown = match pages.screens.of(job.id).rendered(state, job).await {
         Ok(shown) => shown,
         Err(error) => return problem_page::unshown(state, &error),
     };
     let over = shown.phase == RunPhase::Over;
-    let compared = if over { compared(state, pages, job).await } else { None };
+    let compared = if over { compared(state, job).await } else { None };
     let mut shell = Shell::of_result(state, format!("Relay test of {}", target_of(job)));
     shell.refresh = !over && !query.contains("refresh=no");
     let page = ResultPage {
@@ -157,12 +155,14 @@ async fn page(state: &AppState, pages: &Pages, asker: &Client, job: &Job, query:
     no_store(shell::page(StatusCode::OK, &page))
 }
 
-async fn compared(state: &AppState, pages: &Pages, job: &Job) -> Option<Compared> {
+async fn compared(state: &AppState, job: &Job) -> Option<Compared> {
     let previous = state.store.previous(job).await.ok().flatten()?;
-    let before = state.store.report(previous.id).await.ok()?;
-    let judged = assess::judgement(&before);
-    let now = |seen: RunView| compare::changes((&before, &judged), (seen.report, seen.judgement()));
-    let changes = pages.folds.of(job.id).look(state, job, now).await.ok()?;
+    let before = state.runs.folded(&previous).await.ok()?;
+    let now = state.runs.folded(job).await.ok()?;
+    let changes = compare::changes(
+        (before.report(), &before.assessment().judgement),
+        (now.report(), &now.assessment().judgement),
+    );
     let (large, small) = changes.into_iter().partition(|change| change.is_verdict);
     Some(Compared { id: previous.id, when: time::stamp(previous.created), large, small })
 }
@@ -180,7 +180,7 @@ pub const DOWNLOADS: [(&str, &str); 9] = [
     ("jsonl", "Event log (JSON lines)"),
 ];
 
-async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> Response {
+async fn download(state: &AppState, job: &Job, ending: &str) -> Response {
     let name = format!("norelay-{}", job.id);
     if ending == "jsonl" {
         return match state.store.events_since(job.id, 0, u32::MAX).await {
@@ -196,13 +196,13 @@ async fn download(state: &AppState, pages: &Pages, job: &Job, ending: &str) -> R
     let Some(format) = Format::ALL.iter().copied().find(ends) else {
         return problem_page::not_found(state);
     };
-    let made = |seen: RunView| {
-        norelay_render::render(format, seen.report, seen.assessment, &Options::default())
+    let folded = match state.runs.folded(job).await {
+        Ok(folded) => folded,
+        Err(error) => return problem_page::of_store(state, &error),
     };
-    match pages.folds.of(job.id).look(state, job, made).await {
-        Ok(text) => attached(format.media_type(), &format!("{name}.{}", format.extension()), text),
-        Err(error) => problem_page::unshown(state, &error),
-    }
+    let (report, assessment) = (folded.report(), folded.assessment());
+    let text = norelay_render::render(format, report, assessment, &Options::default());
+    attached(format.media_type(), &format!("{name}.{}", format.extension()), text)
 }
 
 fn log_of(stored: &[Stored]) -> String {
@@ -227,11 +227,7 @@ fn attached(kind: &'static str, name: &str, body: String) -> Response {
 }
 
 /// `GET /t/{id}/transcript`: everything that was said.
-pub async fn transcripts(
-    State(state): State<AppState>,
-    Extension(pages): Extension<Pages>,
-    Path(id): Path<String>,
-) -> Response {
+pub async fn transcripts(State(state): State<AppState>, Path(id): Path<String>) -> Response {
     let job = match job_of(&state, &id).await {
         Ok(job) => job,
         Err(response) => return response,
@@ -244,14 +240,13 @@ pub async fn transcripts(
             .map(of_row)
             .collect()
     };
-    transcript_page(&state, &pages, &job, "Transcripts".to_owned(), false, all).await
+    transcript_page(&state, &job, "Transcripts".to_owned(), false, all).await
 }
 
 /// `GET /t/{id}/transcript/{test}`: what was said for one test; with `?bare` without the page
 /// around it.
 pub async fn transcript(
     State(state): State<AppState>,
-    Extension(pages): Extension<Pages>,
     Path((id, test)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -268,7 +263,7 @@ pub async fn transcript(
             .flat_map(|row| row.ways);
         ways.map(|way| talk_of(seen, test, way, is_bare)).collect()
     };
-    transcript_page(&state, &pages, &job, heading_of(test), is_bare, one).await
+    transcript_page(&state, &job, heading_of(test), is_bare, one).await
 }
 
 /// What was said for a test on one path; explained, unless it goes into a page that has little
@@ -296,15 +291,14 @@ fn talks_of(row: TestRow) -> Vec<ShownDialogue> {
 
 async fn transcript_page(
     state: &AppState,
-    pages: &Pages,
     job: &Job,
     heading: String,
     is_bare: bool,
     rows: impl FnOnce(RunView) -> Vec<Talks>,
 ) -> Response {
-    let rows = match pages.folds.of(job.id).look(state, job, rows).await {
-        Ok(rows) => rows,
-        Err(error) => return problem_page::unshown(state, &error),
+    let rows = match state.runs.folded(job).await {
+        Ok(folded) => rows(RunView::of(&folded, RunPhase::of(job))),
+        Err(error) => return problem_page::of_store(state, &error),
     };
     let part = TranscriptsPart { rows };
     if is_bare {
@@ -328,7 +322,6 @@ pub struct RepeatForm {
 /// `POST /t/{id}/again`
 pub async fn again(
     State(state): State<AppState>,
-    Extension(pages): Extension<Pages>,
     asker: Client,
     Path(id): Path<String>,
     Form(again): Form<RepeatForm>,
@@ -340,17 +333,17 @@ pub async fn again(
     let only = again.test.map(with_controls).unwrap_or_default();
     let mut request = TestRequest { only, path: None, ..job.request.clone() };
     if let Some(path) = again.path {
-        let place = |seen: RunView| {
-            let way = seen.report.path(path)?.destination();
-            Some(OnePath { address: way.address, port: way.port, security: way.security })
+        let folded = match state.runs.folded(&job).await {
+            Ok(folded) => folded,
+            Err(error) => return problem_page::of_store(&state, &error),
         };
-        match pages.folds.of(job.id).look(&state, &job, place).await {
-            // The target stays what was typed: the hosted domain and the server's name come from
-            // it.
-            Ok(path @ Some(_)) => request.path = path,
-            Ok(None) => return problem_page::not_found(&state),
-            Err(error) => return problem_page::unshown(&state, &error),
-        }
+        let Some(known) = folded.report().path(path) else {
+            return problem_page::not_found(&state);
+        };
+        // The target stays what was typed: the hosted domain and the server's name come from it.
+        let there = known.destination();
+        let (address, port, security) = (there.address, there.port, there.security);
+        request.path = Some(OnePath { address, port, security });
     }
     start::begin(&state, &asker, request).await
 }
@@ -412,7 +405,7 @@ pub async fn delete(
     }
     match state.runs.delete(job.id).await {
         Ok(()) => {
-            pages.folds.forget(job.id);
+            pages.screens.forget(job.id);
             problem_page::problem(
                 &state,
                 StatusCode::OK,

@@ -28,6 +28,11 @@ use norelay_core::{
     smtp::Security,
 };
 
+use crate::{
+    run::FoldedRun,
+    store::{Job, JobState},
+};
+
 /// How far a run is, for its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPhase {
@@ -50,7 +55,25 @@ pub struct RunView<'a> {
     pub phase: RunPhase,
 }
 
+impl RunPhase {
+    /// How far a job is.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        match job.state {
+            JobState::Queued => Self::Queued,
+            JobState::Running => Self::Running,
+            JobState::Finished | JobState::Interrupted => Self::Over,
+        }
+    }
+}
+
 impl<'a> RunView<'a> {
+    /// Returns the view of a job's log.
+    #[must_use]
+    pub fn of(folded: &'a FoldedRun, phase: RunPhase) -> Self {
+        Self { report: folded.report(), assessment: folded.assessment(), phase }
+    }
+
     /// Returns the verdicts.
     #[must_use]
     pub fn judgement(self) -> &'a Judgement {
