@@ -7,10 +7,7 @@
 
 use crate::{
     catalogue::{RelayTest, TestId},
-    check::{
-        Judgement, Outcome, Reason, Verdict,
-        verdict::{TestJudgement, Weight},
-    },
+    check::{Judgement, Outcome, Reason, TestJudgement, Verdict, Weight},
     report::{Dialogue, Report},
     smtp::{Cause, End, Reply, Stage},
 };

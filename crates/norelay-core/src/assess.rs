@@ -4,15 +4,15 @@
 //! Rules:
 //! - An output shows what stands in the assessment. No output judges, diagnoses or recognizes
 //!   software by itself (`norelay-core/tests/assessment.rs` reads the sources).
-//! - Besides this file, only `asking` calls `verdict::judge`, to learn what is still open.
+//! - Besides this file, only `asking` calls `check::judge`, to learn what is still open.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
     advice::{self, AdviceStep},
     check::{
+        self, Judgement,
         finding::{self, Finding},
-        verdict::{self, Judgement},
     },
     diagnosis::{self, Diagnosis, Technique},
     mta::{self, Mta},
@@ -63,7 +63,7 @@ pub fn assess(report: &Report) -> Assessment {
 /// rest of an assessment takes several times as long.
 #[must_use]
 pub fn judgement(report: &Report) -> Judgement {
-    verdict::judge(report)
+    check::judge(report)
 }
 
 /// Recognizes the software on one path, for a caller that shows a single dialogue while the run

@@ -22,9 +22,7 @@ pub use self::{
 use crate::{
     catalogue::{Group, Strength, TestRole},
     check::{
-        Hops, Outcome,
-        boilerplate::UNKNOWN_USERS,
-        verdict::{Judgement, PathJudgement, TestJudgement, Weight},
+        Hops, Judgement, Outcome, PathJudgement, TestJudgement, Weight, boilerplate::UNKNOWN_USERS,
     },
     mta::{self, Confidence, Mta},
     path::PathId,

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 const CRATES: &[&str] = &["norelay-render", "norelay-server", "norelay"];
 /// What makes a part of an assessment.
 const PARTS: &[&str] = &[
-    "verdict::judge",
     "check::judge",
     "finding::findings",
     "check::findings",

@@ -4,7 +4,7 @@ mod story;
 
 use norelay_core::{
     catalogue::TestId,
-    check::verdict::judge,
+    check::judge,
     diagnosis::{Diagnosis, diagnose, seen_as, techniques},
     remedy::RelayCause,
     report::Report,

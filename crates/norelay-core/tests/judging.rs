@@ -4,7 +4,7 @@ mod story;
 
 use norelay_core::{
     catalogue::Profile,
-    check::{Verdict, findings, verdict::judge},
+    check::{Verdict, findings, judge},
     event::{Event, TlsFacts},
     smtp::{Cause, End, Security, Stage},
 };

@@ -119,10 +119,8 @@ mod tests {
             .map(|event| norelay_core::event::Record::new(jiff::Timestamp::UNIX_EPOCH, event))
             .collect();
         let report = norelay_core::report::Report::of(&records);
-        let findings = norelay_core::check::finding::findings(
-            &report,
-            &norelay_core::check::verdict::judge(&report),
-        );
+        let findings =
+            norelay_core::check::finding::findings(&report, &norelay_core::check::judge(&report));
         let shown: Vec<_> = findings
             .iter()
             .map(|finding| format!("{} {}", finding.tag, finding.text))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use norelay_core::{
     catalogue,
-    check::{Verdict, verdict::Weight},
+    check::{Verdict, Weight},
     event::Receipt,
     path::PathId,
     token::TokenRole,

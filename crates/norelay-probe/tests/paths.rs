@@ -9,7 +9,7 @@ use std::{
 
 use norelay_core::{
     catalogue::{self, Group, Profile},
-    check::{Outcome, Verdict, verdict::Weight},
+    check::{Outcome, Verdict, Weight},
     smtp::Security,
 };
 use simulation::{answering, closed, request, run};

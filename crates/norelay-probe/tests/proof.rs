@@ -17,7 +17,7 @@ use std::{
 use data_encoding::BASE64_MIME;
 use norelay_core::{
     catalogue,
-    check::{Verdict, findings, verdict},
+    check::{self, Verdict, findings},
     event::{Event, Receipt, Record},
     octets::Octets,
     path::PathId,
@@ -480,7 +480,7 @@ async fn a_proof_after_the_end_of_the_run_counts() {
     let [receipt] = kept.as_slice() else { panic!("{kept:?}") };
     let mut report = ran.report;
     report.apply(&Record::new(jiff::Timestamp::now(), Event::Received(receipt.clone())));
-    let judgement = verdict::judge(&report);
+    let judgement = check::judge(&report);
     assert_eq!(judgement.verdict, Verdict::OpenRelay, "{}", judgement.summary);
     assert!(
         !findings(&report, &judgement)

@@ -6,7 +6,7 @@
 //! - Every text is harmless to show.
 
 use norelay_core::{
-    check::{Outcome, PathJudgement, TestJudgement, Verdict, verdict},
+    check::{self, Outcome, PathJudgement, TestJudgement, Verdict},
     report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Stage},
     token,
@@ -15,7 +15,7 @@ use norelay_core::{
 /// A path's verdict as a word for people: a path that the server doesn't offer is not out of reach.
 #[must_use]
 pub fn verdict_of(path: PathView<'_>, judged: &PathJudgement) -> &'static str {
-    match verdict::not_offered(path) {
+    match check::not_offered(path) {
         Some(_) if judged.verdict == Verdict::Unreachable => "not offered",
         _ => judged.verdict.word(),
     }

@@ -24,9 +24,7 @@ use norelay_core::{
     assess::Assessment,
     catalogue,
     catalogue::TestId,
-    check::{
-        Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight, verdict,
-    },
+    check::{self, Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight},
     diagnosis::{Diagnosis, Technique},
     event::{MailExchanger, Receipt},
     mta::Mta,
@@ -350,7 +348,7 @@ fn kind_of(cause: &Cause) -> &'static str {
 impl<'a> Proof<'a> {
     fn of(path: PathView<'a>, judged: &'a TestJudgement) -> Option<Self> {
         let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-        let (arrived, receipt) = verdict::receipts_of(path, judged.test).find(|(_, receipt)| {
+        let (arrived, receipt) = check::receipts_of(path, judged.test).find(|(_, receipt)| {
             receipt.peer.ip().to_canonical() == from
                 && (hops == Hops::Direct || receipt.message_token)
         })?;

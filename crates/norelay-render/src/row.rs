@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use norelay_core::{
-    check::{Hops, Outcome, PathJudgement, Reason, TestJudgement, Weight, verdict},
+    check::{self, Hops, Outcome, PathJudgement, Reason, TestJudgement, Weight},
     event::{Path, Receipt},
     octets::harmless,
     path::PathId,
@@ -165,7 +165,7 @@ fn proof_of<'a>(
     judged: &'a TestJudgement,
 ) -> Option<(Timestamp, &'a Receipt, Hops)> {
     let Outcome::Relayed { from, hops } = judged.outcome else { return None };
-    let mut receipts = verdict::receipts_of(path, judged.test);
+    let mut receipts = check::receipts_of(path, judged.test);
     let (at, receipt) = receipts.find(|(_, receipt)| receipt.peer.ip().to_canonical() == from)?;
     Some((*at, receipt, hops))
 }

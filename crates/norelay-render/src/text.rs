@@ -22,9 +22,7 @@ use crate::{
 use norelay_core::{
     advice::AdviceStep,
     assess::Assessment,
-    check::{
-        Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight, verdict,
-    },
+    check::{self, Finding, Hops, Level, Outcome, PathJudgement, TestJudgement, Verdict, Weight},
     event::{Path, Receipt},
     mta::Mta,
     octets::{Octets, harmless},
@@ -325,7 +323,7 @@ fn listed(
     if let Some(first) = rest.first() {
         let so =
             if first.weight == Weight::Proof { "RELAYED as well" } else { "not denied either" };
-        page.paragraph("       ", Ink::Plain, &format!("and {}: {so}", verdict::numbers(rest)));
+        page.paragraph("       ", Ink::Plain, &format!("and {}: {so}", check::numbers(rest)));
     }
 }
 
@@ -389,7 +387,7 @@ fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
 
 fn proof(page: &mut Page, path: PathView<'_>, judged: &TestJudgement) {
     let Outcome::Relayed { from, hops } = judged.outcome else { return };
-    let arrival = verdict::receipts_of(path, judged.test)
+    let arrival = check::receipts_of(path, judged.test)
         .find(|(_, receipt)| receipt.peer.ip().to_canonical() == from);
     let Some((arrived, receipt)) = arrival else { return };
     let after =
@@ -426,14 +424,14 @@ fn unclear(page: &mut Page, judged: &PathJudgement) {
         .iter()
         .filter(|judged| judged.weight == Weight::Unknown)
     {
-        let clause = verdict::clause(&test.outcome);
+        let clause = check::clause(&test.outcome);
         match groups.iter_mut().find(|(known, _)| *known == clause) {
             Some((_, group)) => group.push(test),
             None => groups.push((clause, vec![test])),
         }
     }
     for (clause, group) in groups {
-        let label = format!("{:7}{}: ", "", verdict::numbers(&group));
+        let label = format!("{:7}{}: ", "", check::numbers(&group));
         page.paragraph(&label, Ink::Doubtful, &clause);
         let first = group.iter().find_map(|judged| match &judged.outcome {
             Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {

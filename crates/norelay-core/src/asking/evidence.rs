@@ -6,7 +6,7 @@
 
 use crate::{
     catalogue::{RelayTest, TestId, TestRole, by_role},
-    check::{Outcome, Reason, verdict},
+    check::{self, Outcome, Reason},
     event::Path,
     path::{Endpoint, PathId},
     report::{Dialogue, PathView, Report},
@@ -165,22 +165,22 @@ pub(super) fn closed_port(report: &Report, path: PathId) -> Option<Cause> {
 
 /// The keyword that the server does not offer and the path needs.
 pub(super) fn not_offered(report: &Report, path: PathId) -> Option<&'static str> {
-    report.path(path).and_then(verdict::not_offered)
+    report.path(path).and_then(check::not_offered)
 }
 
 /// True if a server answers on the path, and offers the path (as STARTTLS).
 pub(super) fn has_spoken(report: &Report, path: PathId) -> bool {
-    let judgement = verdict::judge(report);
+    let judgement = check::judge(report);
     let judged = judgement.path(path);
-    judged.is_some_and(|judged| judged.verdict != verdict::Verdict::Unreachable)
+    judged.is_some_and(|judged| judged.verdict != check::Verdict::Unreachable)
 }
 
 /// What a test contributes to a path's verdict; a control contributes nothing.
 pub(super) fn weight(
-    judgement: &verdict::Judgement,
+    judgement: &check::Judgement,
     path: PathId,
     test: &RelayTest,
-) -> Option<verdict::Weight> {
+) -> Option<check::Weight> {
     judgement
         .path(path)?
         .find(test.id)
@@ -192,7 +192,7 @@ pub(super) fn weight(
 /// such a rejection is no answer for a path under TLS.
 pub(super) fn wanting_tls(
     report: &Report,
-    judgement: &verdict::Judgement,
+    judgement: &check::Judgement,
     destination: &Path,
 ) -> Vec<u8> {
     if destination.security == Security::Plain {

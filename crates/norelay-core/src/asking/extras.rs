@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     catalogue::{self, Credentials, Mechanism, RelayTest, TestRole, Words},
-    check::{Outcome, verdict},
+    check::{self, Outcome},
     event::{Event, Path},
     path::PathId,
     schedule::Start,
@@ -140,7 +140,7 @@ impl Bounce {
 
 /// The first path that accepted a made-up user.
 fn accepted_unknown_user(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static RelayTest)> {
-    let judgement = verdict::judge(turn.report);
+    let judgement = check::judge(turn.report);
     let mut paths = turn.report.paths().zip(&judgement.paths);
     paths.find_map(|(path, judged)| {
         let judged = judged.of(TestRole::Backscatter)?;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     catalogue::RelayTest,
-    check::verdict::{self, Weight},
+    check::{self, Weight},
     event::{Event, Path},
     path::PathId,
 };
@@ -203,7 +203,7 @@ fn rest(
     if !evidence::has_spoken(turn.report, path) {
         return Vec::new();
     }
-    let judgement = verdict::judge(turn.report);
+    let judgement = check::judge(turn.report);
     let plain = order::first_tests(turn.request);
     let differs = plain.iter().any(|test| {
         let weight = evidence::weight(&judgement, path, test);

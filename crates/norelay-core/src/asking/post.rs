@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     catalogue::RelayTest,
-    check::{Outcome, Reason, verdict},
+    check::{self, Outcome, Reason},
     event::Path,
     path::PathId,
     schedule::Start,
@@ -169,7 +169,7 @@ impl Sending {
 
 /// The tests whose recipients were accepted, and what their dialogues said.
 fn candidates(turn: &mut AskingTurn<'_>) -> Vec<Candidate> {
-    let judgement = verdict::judge(turn.report);
+    let judgement = check::judge(turn.report);
     let mut candidates = Vec::new();
     for (path, judged) in turn.report.paths().zip(&judgement.paths) {
         for judged in &judged.tests {

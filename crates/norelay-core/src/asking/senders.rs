@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::evidence::{self, PlainRefusal};
 use crate::{
     catalogue::{FOREIGN_SENDER, RelayTest},
-    check::{Outcome, Reason, reason, verdict},
+    check::{self, Outcome, Reason, reason},
     event::Event,
     path::PathId,
     report::Report,
@@ -84,7 +84,7 @@ pub(super) fn is_said_to_plain(outcome: &Outcome, plain: PlainRefusal) -> bool {
 pub(super) fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
     match outcome {
         Outcome::Interrupted { cause }
-            if test.certificate().is_some() && verdict::is_of_tls(cause) =>
+            if test.certificate().is_some() && check::is_of_tls(cause) =>
         {
             Ending::Answered
         }

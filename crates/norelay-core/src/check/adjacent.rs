@@ -9,9 +9,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
     finding::Fact,
+    judgement::{Judgement, PathJudgement, TestJudgement},
     outcome::Outcome,
     reason::Reason,
-    verdict::{Judgement, PathJudgement, TestJudgement},
 };
 use crate::{
     catalogue::{Profile, TestRole},

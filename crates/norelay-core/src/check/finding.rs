@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adjacent, arrival, boilerplate,
+    judgement::{Judgement, PathJudgement, TestJudgement, Verdict},
+    offered::not_offered,
     outcome::Outcome,
     reason::Reason,
-    verdict::{self, Judgement, PathJudgement, TestJudgement, Verdict, clause},
+    summary::clause,
 };
 use crate::{
     catalogue::{self, TestRole},
@@ -408,7 +410,7 @@ fn path_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
     facts.extend(answer_facts(path, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
         facts.extend(violation_facts(path));
-    } else if path.report.paths().len() > 1 && verdict::not_offered(path).is_none() {
+    } else if path.report.paths().len() > 1 && not_offered(path).is_none() {
         // Where there is but one path, the summary says it already.
         let why = judged
             .why

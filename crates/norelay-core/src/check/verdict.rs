@@ -8,14 +8,10 @@
 //!   [`Verdict::Suspect`].
 //! - Everything else is [`Verdict::Suspect`] or [`Verdict::Inconclusive`], with the reason.
 
-use super::summary::by_clause;
-pub use super::{
-    arrival::receipts_of,
-    judge::judge,
-    judgement::{Judgement, PathJudgement, TestJudgement, Verdict, WeighingRule, Weight},
+use super::{
+    judgement::{PathJudgement, TestJudgement, Verdict, Weight},
     offered::not_offered,
-    outcome::is_of_tls,
-    summary::{clause, numbers},
+    summary::by_clause,
 };
 use crate::{
     report::{Dialogue, PathView},

@@ -36,7 +36,6 @@ pub(crate) mod rules {
     pub(super) mod queue_refused;
     pub(super) mod relayed;
     pub(super) mod relaying_denied;
-    #[cfg(test)]
     mod rows;
     pub(super) mod sender_refused;
     pub(crate) mod submission_port;

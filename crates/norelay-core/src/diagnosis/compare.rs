@@ -6,10 +6,7 @@ use std::net::IpAddr;
 use super::{Answer, Diagnosis, View, seen, sentence};
 use crate::{
     catalogue::{self, Group, TestId, TestRole},
-    check::{
-        Outcome, Reason, other_domain,
-        verdict::{TestJudgement, Weight},
-    },
+    check::{Outcome, Reason, TestJudgement, Weight, other_domain},
     event::Path,
     mta::Confidence,
     remedy::RelayCause,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Answer, View, answer};
 use crate::{
     catalogue::{Group, TestRole},
-    check::{Outcome, Reason, verdict::TestJudgement},
+    check::{Outcome, Reason, TestJudgement},
     event::Path,
     octets::harmless,
     remedy::RelayCause,

@@ -5,10 +5,7 @@ use serde::Serialize;
 
 use super::{View, views};
 use crate::{
-    check::{
-        Outcome, Reason,
-        verdict::{Judgement, TestJudgement},
-    },
+    check::{Judgement, Outcome, Reason, TestJudgement},
     path::PathId,
     report::Report,
     smtp::Stage,

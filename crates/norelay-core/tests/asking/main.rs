@@ -11,7 +11,7 @@ mod world;
 
 use std::path::Path;
 
-use norelay_core::check::verdict;
+use norelay_core::check;
 
 const RULE: &str = "\n--------\n";
 
@@ -20,7 +20,7 @@ fn check(file: &Path) -> Result<(), String> {
     let (head, expected) = text.split_once(RULE).unwrap_or((text.trim_end(), ""));
     let (server, request) = server::read(head);
     let ran = world::run(&server, request, server.receiving);
-    let judgement = verdict::judge(&ran.report);
+    let judgement = check::judge(&ran.report);
     let verdict = judgement.verdict.word();
     let trace =
         format!("{}verdict: {verdict}, {} connections\n", ran.trace, ran.report.dialogues.len());

@@ -17,7 +17,7 @@ use std::{
 
 use norelay_core::{
     catalogue::{self, Profile},
-    check::verdict::{self, Judgement},
+    check::{self, Judgement},
     event::{MailExchanger, Receipt, Record, TlsFacts},
     report::Report,
     smtp::Security,
@@ -259,7 +259,7 @@ pub async fn run_from(
         None => scan.run(exchangers).await,
     };
     let records = std::mem::take(&mut *records.lock().expect("nothing panics"));
-    let judgement = verdict::judge(&report);
+    let judgement = check::judge(&report);
     let connections = network.connections.load(Ordering::Relaxed);
     Ran { report, records, judgement, connections, took: started.elapsed() }
 }

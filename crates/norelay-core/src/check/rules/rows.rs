@@ -1,5 +1,7 @@
 //! How the rows of a rule are checked: a story is told, and the rule is asked about its first test.
 
+#![cfg(test)]
+
 #[path = "../../../tests/story/mod.rs"]
 pub(super) mod story;
 

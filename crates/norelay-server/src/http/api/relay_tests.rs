@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use norelay_core::check::verdict;
+use norelay_core::check;
 use norelay_render::{Format, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -67,7 +67,7 @@ impl ShownTest {
             url: format!("{}/t/{}", state.config.url.as_deref().unwrap_or_default(), job.id),
             request: job.request.clone(),
             state: job.state.word(),
-            verdict: job.verdict.map(verdict::Verdict::word),
+            verdict: job.verdict.map(check::Verdict::word),
             created: job.created,
             started: job.started,
             finished: job.finished,

@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 use norelay_core::{
-    check::{
-        Verdict,
-        verdict::{PathJudgement, Weight},
-    },
+    check::{PathJudgement, Verdict, Weight},
     event::Wait,
     octets::harmless,
     report::Report,

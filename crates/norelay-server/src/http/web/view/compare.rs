@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use norelay_core::{check::verdict::Judgement, event::Path, report::Report};
+use norelay_core::{check::Judgement, event::Path, report::Report};
 
 use super::{mark, path_name};
 

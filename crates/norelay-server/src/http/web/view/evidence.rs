@@ -4,10 +4,7 @@
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::TestId,
-    check::{
-        Hops, Outcome,
-        verdict::{TestJudgement, receipts_of},
-    },
+    check::{Hops, Outcome, TestJudgement, receipts_of},
     event::Receipt,
     report::{Dialogue, PathView},
     smtp::Stage,

@@ -1,10 +1,7 @@
 //! Marks: which colour and icon stand beside which words.
 
 use norelay_core::{
-    check::{
-        Outcome, Verdict,
-        verdict::{TestJudgement, Weight},
-    },
+    check::{Outcome, TestJudgement, Verdict, Weight},
     smtp::Stage,
 };
 

@@ -21,7 +21,7 @@ pub mod ways;
 
 use norelay_core::{
     assess::Assessment,
-    check::verdict::Judgement,
+    check::Judgement,
     event::{Path, Wait},
     path::PathId,
     report::Report,

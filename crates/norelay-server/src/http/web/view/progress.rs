@@ -1,9 +1,6 @@
 //! How far a test or a path is.
 
-use norelay_core::check::{
-    Outcome, Verdict,
-    verdict::{PathJudgement, TestJudgement},
-};
+use norelay_core::check::{Outcome, PathJudgement, TestJudgement, Verdict};
 
 use super::{RunPhase, RunView};
 

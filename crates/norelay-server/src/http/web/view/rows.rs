@@ -2,10 +2,7 @@
 
 use norelay_core::{
     catalogue::RelayTest,
-    check::{
-        Outcome, Reason,
-        verdict::{PathJudgement, TestJudgement, WeighingRule, Weight},
-    },
+    check::{Outcome, PathJudgement, Reason, TestJudgement, WeighingRule, Weight},
     octets::harmless,
     path::PathId,
     report::PathView,
