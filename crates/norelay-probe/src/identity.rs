@@ -10,8 +10,6 @@ use crate::{resolve::Resolver, target};
 /// reserved for documentation (RFC 2606) and accepts no mail. Some servers reject such a sender for
 /// that reason alone, and the report says what that costs.
 pub const FALLBACK_DOMAIN: &str = "example.com";
-/// The second foreign domain if none is given. No message is ever sent to this domain.
-pub const SECOND_DOMAIN: &str = "example.net";
 
 /// Where Linux keeps the name of the machine.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";

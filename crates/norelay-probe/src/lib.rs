@@ -8,6 +8,7 @@
 //! - Every wait has a deadline.
 
 mod certificate;
+pub mod defaults;
 pub mod drive;
 pub mod duration;
 pub mod errand;

@@ -3,11 +3,20 @@
 use std::path::Path;
 
 use norelay_dns::blacklist::ListKeys;
-use norelay_probe::{key_file, target};
+use norelay_probe::{defaults, key_file, network::Internet, target};
 
 use super::{Misconfigured, Secret, Settings};
 
 impl Settings {
+    /// The network that tests and letters go through.
+    #[must_use]
+    pub fn network(&self) -> Internet {
+        Internet {
+            source_address: self.test.source_address,
+            connect_timeout: defaults::LONGEST_CONNECT,
+        }
+    }
+
     /// The keys of blacklists.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use norelay_probe::{duration, identity::SECOND_DOMAIN};
+use norelay_probe::{defaults, duration};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
@@ -252,13 +252,13 @@ impl Default for TestSettings {
     fn default() -> Self {
         Self {
             domain: None,
-            second_domain: SECOND_DOMAIN.to_owned(),
+            second_domain: defaults::SECOND_DOMAIN.to_owned(),
             helo: None,
             source_address: None,
             resolver: None,
-            timeout: SignedDuration::from_secs(60),
-            wait: SignedDuration::from_mins(5),
-            messages: 3,
+            timeout: default_duration(defaults::REPLY_TIMEOUT),
+            wait: default_duration(defaults::WAIT),
+            messages: defaults::MESSAGES.into(),
             seen_as_expected: None,
             blacklists: true,
             blacklist_key_file: None,
@@ -297,6 +297,14 @@ impl Default for LogSettings {
 /// Reads a length of time as the command's options have it.
 fn read_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let duration = duration::parse(&text).map_err(D::Error::custom)?;
-    SignedDuration::try_from(duration).map_err(D::Error::custom)
+    signed_duration(&text).map_err(D::Error::custom)
+}
+
+/// A length of time among the defaults.
+fn default_duration(text: &str) -> SignedDuration {
+    signed_duration(text).expect("a default is a length of time that a user could type")
+}
+
+fn signed_duration(text: &str) -> Result<SignedDuration, duration::NotADuration> {
+    SignedDuration::try_from(duration::parse(text)?).map_err(|_| duration::NotADuration)
 }

@@ -1,6 +1,6 @@
 //! Whoever makes the tests: the probe, and in tests of the service another.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use norelay_core::{
@@ -8,6 +8,7 @@ use norelay_core::{
     report::Report,
 };
 use norelay_probe::{
+    defaults,
     errand::Errand,
     network::Internet,
     record::Sink,
@@ -18,9 +19,6 @@ use norelay_probe::{
 use tokio::sync::{mpsc, watch};
 
 use crate::rules::fence::Fence;
-
-/// How long a question to the DNS may take.
-const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Makes a test: every fact goes to the sink, the last one is the end of the run.
 pub trait Tester: Send + Sync + 'static {
@@ -61,7 +59,7 @@ pub struct Probe {
 impl Probe {
     /// The DNS for the mail domain that the server hosts.
     fn resolver(&self) -> Option<Resolver> {
-        Resolver::new(self.resolver, LOOK_UP)
+        Resolver::new(self.resolver, defaults::LONGEST_LOOK_UP)
             .inspect_err(|error| tracing::warn!(%error, "the hosted domain is not looked for"))
             .ok()
     }

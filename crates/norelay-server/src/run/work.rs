@@ -18,6 +18,7 @@ use std::{
 use jiff::Timestamp;
 use norelay_core::event::{Event, Record};
 use norelay_probe::{
+    defaults,
     record::Sink,
     scan::{self, Family},
 };
@@ -304,7 +305,7 @@ fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
         domain_given: identity.domain_given,
         second_domain: Some(config.test.second_domain.clone()),
         local_domain: pinned.local_domain.clone(),
-        local_user: "postmaster".to_owned(),
+        local_user: defaults::LOCAL_USER.to_owned(),
         helo: identity.helo.clone(),
         receivers: receivers(&config.receiver),
         traps: pinned.traps.clone(),

@@ -23,7 +23,7 @@ use std::{
 };
 
 use norelay_probe::{
-    identity::Identity, key_file, network::Internet, resolve::Resolver, surroundings::Wanted,
+    defaults, identity::Identity, key_file, resolve::Resolver, surroundings::Wanted,
 };
 use tokio::task::JoinSet;
 
@@ -40,10 +40,6 @@ use crate::{
 
 /// How long open requests may take at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// The longest that one question to the DNS may take.
-const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The service can't start: one sentence that says what to do.
 #[derive(Debug)]
@@ -81,7 +77,7 @@ pub async fn serve(
     let config = Arc::new(config);
     let store = open_store(&config).await?;
     let _lock = lock(&config.data)?;
-    let resolver = Resolver::new(config.test.resolver, LOOK_UP_TIMEOUT)
+    let resolver = Resolver::new(config.test.resolver, defaults::LONGEST_LOOK_UP)
         .map_err(|error| Unservable(error.to_string()))?;
     let (domain, helo) = (config.test.domain.clone(), config.test.helo.clone());
     let identity = Identity::find(domain, helo, &resolver).await;
@@ -93,8 +89,7 @@ pub async fn serve(
         .unwrap_or_else(|| config.data.join("token.key"));
     let (key, _) =
         key_file::read_or_make(&key_path).map_err(|error| Unservable(error.to_string()))?;
-    let network =
-        Internet { source_address: config.test.source_address, connect_timeout: CONNECT_TIMEOUT };
+    let network = config.network();
     let runs = Runs::of(Parts {
         config: config.clone(),
         store: store.clone(),

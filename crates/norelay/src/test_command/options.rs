@@ -15,7 +15,7 @@ use norelay_core::{
     catalogue::{Profile, RelayTest, Selection},
     smtp::Security,
 };
-use norelay_probe::{duration, network::Internet, scan::Family, target::Target};
+use norelay_probe::{defaults, duration, network::Internet, scan::Family, target::Target};
 
 use crate::{
     complaint::Complaint,
@@ -23,9 +23,6 @@ use crate::{
     option_values::{Color, one_of, parse_resolver},
     output::{FailOn, ResultFormat, parse_fail_on, result_format},
 };
-
-/// The longest wait for a connection, however long a reply may take.
-const LONGEST_CONNECT: Duration = Duration::from_secs(30);
 
 /// What to test, and how.
 #[derive(clap::Args)]
@@ -86,7 +83,7 @@ pub struct TargetOptions {
     #[arg(long, value_name = "DOMAIN")]
     pub local_domain: Option<String>,
     /// A user that exists in the target's domain
-    #[arg(long, value_name = "USER", default_value = "postmaster")]
+    #[arg(long, value_name = "USER", default_value = defaults::LOCAL_USER)]
     pub local_user: String,
     /// Say that you control this target, which the intrusive profile asks for: its tests may upset
     /// a server
@@ -154,12 +151,12 @@ pub struct ProofOptions {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "5m",
+        default_value = defaults::WAIT,
         value_parser = duration::parse
     )]
     pub wait: Duration,
     /// How many messages may be sent for proof
-    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    #[arg(long, value_name = "NUMBER", default_value_t = usize::from(defaults::MESSAGES))]
     pub messages: usize,
 }
 
@@ -200,7 +197,7 @@ pub struct ConnectionOptions {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "60s",
+        default_value = defaults::REPLY_TIMEOUT,
         value_parser = duration::parse
     )]
     pub timeout: Duration,
@@ -343,7 +340,51 @@ impl ConnectionOptions {
     pub fn network(&self) -> Internet {
         Internet {
             source_address: self.source_ip,
-            connect_timeout: self.timeout.min(LONGEST_CONNECT),
+            connect_timeout: self.timeout.min(defaults::LONGEST_CONNECT),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use clap::Parser;
+    use norelay_server::{Settings, config::KEYS};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: TestOptions,
+    }
+
+    #[test]
+    fn options_and_settings_have_the_same_defaults() {
+        let TestOptions { target, probe, proof, connection, .. } =
+            Line::parse_from(["test", "mx.example.net"]).options;
+        let settings = Settings::default();
+        assert_eq!(connection.timeout, settings.test.timeout.unsigned_abs());
+        assert_eq!(proof.wait, settings.test.wait.unsigned_abs());
+        assert_eq!(proof.messages, settings.test.messages as usize);
+        assert_eq!(target.local_user, defaults::LOCAL_USER);
+        assert_eq!(settings.test.second_domain, defaults::SECOND_DOMAIN);
+        assert_eq!(probe.second_domain, None, "the default counts");
+        let network = connection.network();
+        assert_eq!(network.connect_timeout, settings.network().connect_timeout);
+        assert_eq!(network.source_address, settings.network().source_address);
+    }
+
+    #[test]
+    fn the_reference_of_the_settings_has_the_defaults() {
+        for (name, default) in [
+            ("test.timeout", defaults::REPLY_TIMEOUT),
+            ("test.wait", defaults::WAIT),
+            ("test.messages", &defaults::MESSAGES.to_string()),
+            ("test.second-domain", defaults::SECOND_DOMAIN),
+        ] {
+            let key = KEYS.iter().find(|key| key.name == name);
+            let purpose = key.map_or("", |key| key.purpose);
+            assert!(purpose.ends_with(&format!("{default} by default.")), "{name}: {purpose}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the targets of one `norelay test` share, and the run of one target: new, asked again, or
 //! resumed.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, sync::Arc};
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest, TestId},
@@ -11,8 +11,9 @@ use norelay_core::{
     token::RunId,
 };
 use norelay_probe::{
+    defaults,
     errand::Errand,
-    identity::{Identity, SECOND_DOMAIN},
+    identity::Identity,
     network::Internet,
     record::Sink,
     resolve::{ResolveError, Resolver},
@@ -33,9 +34,6 @@ use super::{
 use crate::{
     blacklist_command, complaint::Complaint, earlier_run, folded_log::FoldedLog, interrupt,
 };
-
-/// The longest that one question to the DNS may take, however long a reply of the server may.
-const LONGEST_LOOK_UP: Duration = Duration::from_secs(5);
 
 /// What the runs of one command share.
 pub struct Prepared {
@@ -62,11 +60,12 @@ impl Prepared {
     /// Checks the options, and prepares what all targets share.
     pub async fn new(options: TestOptions) -> Result<Self, Complaint> {
         let server = options.connection.resolver;
-        let resolver = Resolver::new(server, options.connection.timeout.min(LONGEST_LOOK_UP))
-            .map_err(|error| Complaint::usage(error.to_string()))?;
+        let patience = options.connection.timeout.min(defaults::LONGEST_LOOK_UP);
+        let resolver =
+            Resolver::new(server, patience).map_err(|error| Complaint::usage(error.to_string()))?;
         let domain = checked_name(options.probe.domain.as_deref())?;
         let second_domain = checked_name(options.probe.second_domain.as_deref())?
-            .unwrap_or_else(|| SECOND_DOMAIN.to_owned());
+            .unwrap_or_else(|| defaults::SECOND_DOMAIN.to_owned());
         let remote = remote_receiver(&options).await?;
         // A service receives the mail of its own probe domain, whatever the user gave.
         let domain = match &remote {

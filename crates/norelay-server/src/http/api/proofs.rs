@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use axum::{Json, extract::State, http::StatusCode};
 use jiff::Timestamp;
-use norelay_probe::network::Internet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -164,8 +163,7 @@ pub(super) async fn mail(
     asker: Client,
     Body(asked): Body<Mail>,
 ) -> Result<(StatusCode, Json<Mailed>), Problem> {
-    let connect_timeout = std::time::Duration::from_secs(30);
-    let post = Post(Internet { source_address: state.config.test.source_address, connect_timeout });
+    let post = Post(state.config.network());
     let challenge = state
         .runs
         .control()

@@ -4,7 +4,7 @@
 //! - Every way works without scripts: a form shows what to do, another one checks it.
 //! - What counts and for how long is decided in `proof`; this only asks and tells.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
@@ -14,7 +14,6 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
-use norelay_probe::network::Internet;
 use serde::Deserialize;
 
 use super::{
@@ -27,8 +26,6 @@ use crate::{
     rules::{client::Client, control::TxtRecord, mailing::Post, refusal::Refusal},
     store::Owner,
 };
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Template)]
 #[template(path = "pages/verify.html")]
@@ -103,10 +100,7 @@ pub async fn mail(
             .to_owned();
         return draft.refused("mail", Refusal::Malformed(why)).await;
     };
-    let post = Post(Internet {
-        source_address: state.config.test.source_address,
-        connect_timeout: CONNECT_TIMEOUT,
-    });
+    let post = Post(state.config.network());
     match state
         .runs
         .control()
