@@ -1,4 +1,10 @@
 //! The log of one run and its report: folded once, while the log grows.
+//!
+//! The probe's recorder folds the events of a run as well, to decide what to ask next. That report
+//! can't stand in for this one:
+//! - Some records pass no recorder: what the surroundings show, and a target that was not found.
+//! - The live view needs the report with each record. Then the recorder is still locked, so that
+//!   records arrive in their order.
 
 use norelay_core::{event::Record, report::Report};
 
