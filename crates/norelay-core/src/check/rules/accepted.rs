@@ -1,7 +1,6 @@
-//! The server accepted the test, and nothing explains it: suspicion.
+//! The server accepted the test, and nothing explains the acceptance: suspicion.
 //!
-//! Source: RFC 5321 section 3.3. The server answers RCPT with 250 where the recipient is
-//! acceptable.
+//! Source: RFC 5321 section 3.3. A server that accepts a recipient answers RCPT with 250.
 
 use crate::check::{
     circumstances::Circumstances,

@@ -1,6 +1,6 @@
-//! The test tries an odd order of commands, and the server refused the order.
+//! The test tries an odd order of commands, and the server rejected the order.
 //!
-//! Source: RFC 5321 section 4.1.4 (503, bad sequence of commands).
+//! Source: RFC 5321 section 4.1.4. Commands that are too far out of order to be processed get 503.
 
 use crate::{
     catalogue::Group,

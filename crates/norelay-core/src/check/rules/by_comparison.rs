@@ -1,9 +1,9 @@
-//! A refusal that does not say why, compared with postmaster: the same client may send mail to
-//! postmaster here, and may not send to this recipient.
+//! A rejection without a reason, compared with postmaster: the same client may send mail to
+//! postmaster, and may not send to this recipient.
 //!
-//! Source: no document; it follows from the control. The comparison fails where everybody but
-//! postmaster is refused alike, because blacklists often spare postmaster. Later than RCPT the
-//! message may be what is refused.
+//! Source: no document; the rule follows from the control. The comparison fails if the server
+//! rejects everybody but postmaster alike, because blacklists often spare postmaster. After RCPT,
+//! the message may be the reason of a rejection.
 
 use crate::{
     check::{

@@ -1,7 +1,8 @@
-//! TLS breaks for a client that shows a certificate, and works for others: the certificate is
-//! what is refused.
+//! TLS breaks for a client that shows a certificate, and works for others: the server rejected the
+//! certificate.
 //!
-//! Source: RFC 8446 section 4.4.2.4 (`bad_certificate`, `unknown_ca`).
+//! Source: RFC 8446 section 4.4.2.4. A server may abort the handshake over a client's certificate,
+//! for example if no trusted CA has signed the certificate.
 
 use crate::{
     catalogue::TestId,

@@ -1,8 +1,8 @@
-//! The test tries credentials that nobody has, or fails to authenticate first, and AUTH was
-//! refused.
+//! The test tries made-up credentials, or fails to authenticate first, and AUTH was rejected.
 //!
-//! Source: RFC 4954 sections 4 (504) and 6 (535). A refusal that asks for TLS or is about our
-//! address does not answer the test.
+//! Source: RFC 4954 section 4 (504, the mechanism is not supported) and section 6 (535, the
+//! credentials are invalid). A rejection that asks for TLS or is about our address does not answer
+//! the test.
 
 use crate::{
     catalogue::Group,

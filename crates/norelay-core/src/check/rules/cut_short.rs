@@ -1,7 +1,7 @@
-//! The test never reached its question: every RCPT was refused, yet DATA got a 354.
+//! The test never reached its question: every RCPT was rejected, yet DATA got a 354.
 //!
-//! Source: RFC 5321 section 3.3 lets a server answer DATA with 354 even where it accepted no
-//! recipient. After that a client must send a message, and the test must not.
+//! Source: RFC 5321 section 3.3. A server may reject DATA if it has accepted no recipient, but need
+//! not. After a 354, everything up to the final dot is a message, and the test must not send one.
 
 use crate::{
     check::{

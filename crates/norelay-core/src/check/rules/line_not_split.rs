@@ -1,8 +1,8 @@
-//! The test sends a line that a lenient server reads as two commands, and the server refused the
+//! The test sends a line that a lenient server reads as two commands, and the server rejected the
 //! line.
 //!
-//! Source: RFC 5321 section 4.2.4. A line that is no command because of what it contains was not
-//! read as two.
+//! Source: RFC 5321 section 4.2.4. A command that the server does not recognize gets 500. A line
+//! that was rejected because of what it contains was not read as two commands.
 
 use crate::{
     check::{

@@ -1,8 +1,8 @@
-//! A recipient that reads as a local part, on a server that accepts any local part: the message was
-//! delivered, and has not come in all the time that the run waited.
+//! A recipient that reads as a local part, on a server that accepts any local part: the server
+//! delivered the message itself, and nothing came back in all the time that the run waited.
 //!
 //! Source: a control asks the same server for a made-up user. RFC 5321 section 2.3.11: only the
-//! server that an address belongs to may interpret its local part.
+//! host in the domain of an address may interpret the local part.
 
 use crate::{
     catalogue::Strength,

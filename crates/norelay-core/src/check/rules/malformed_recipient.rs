@@ -1,6 +1,7 @@
-//! The test tries an odd form of recipient, and the server refused the form.
+//! The test tries an odd form of recipient, and the server rejected the form.
 //!
-//! Source: RFC 5321 section 4.2.3 (501, 553), RFC 3463 section 3.2 (`X.1.3`).
+//! Source: RFC 5321 section 4.2.3 (501, syntax error in parameters; 553, mailbox syntax incorrect)
+//! and RFC 3463 section 3.2 (`X.1.3`, bad destination mailbox address syntax).
 
 use crate::check::{
     circumstances::{Circumstances, has_odd_recipient, is_at_recipient},

@@ -1,7 +1,7 @@
-//! The recipient was accepted, and the message was refused for another reason than relaying.
+//! The recipient was accepted, and the message was rejected for another reason than relaying.
 //!
-//! Source: no document; it follows from the order. RCPT was accepted first, so what was refused may
-//! be the message alone.
+//! Source: no document; the rule follows from the order of the commands. RCPT was accepted first,
+//! so the rejection may be about the message alone.
 
 use crate::{
     check::{

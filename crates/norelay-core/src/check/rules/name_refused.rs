@@ -1,8 +1,8 @@
-//! The test gives an odd name in HELO or EHLO, and the server refused the name: clients with
+//! The test gives an odd name in HELO or EHLO, and the server rejected the name: clients with
 //! another name are accepted.
 //!
-//! Source: Postfix's `reject_invalid_helo_hostname` and `reject_unknown_helo_hostname`, which
-//! refuses a name that the DNS does not have with 450 (`unknown_hostname_reject_code`).
+//! Source: Postfix's `reject_invalid_helo_hostname` and `reject_unknown_helo_hostname`. The second
+//! defers a name that the DNS does not have with 450 (`unknown_hostname_reject_code`).
 
 use crate::{
     catalogue::Group,

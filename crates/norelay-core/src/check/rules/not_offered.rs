@@ -1,8 +1,8 @@
-//! The server does not offer the extension that the test needs: it said so on this path, under the
-//! path's protection, and never otherwise.
+//! The server does not offer the extension that the test needs. The server said so on this path,
+//! under the path's own protection, and never otherwise.
 //!
-//! Source: RFC 5321 section 4.1.1.1. The reply to EHLO lists the extensions that the server
-//! supports.
+//! Source: RFC 5321 section 4.1.1.1. The reply to EHLO has a keyword for each extension that the
+//! server supports.
 
 use crate::{
     check::{

@@ -1,10 +1,10 @@
-//! The server accepts every recipient and refuses every message as relaying: some tests then ask
+//! The server accepts every recipient and rejects every message as relaying: some tests then ask
 //! nothing.
 //!
-//! Source: no document; it follows from `check/late.rs`. Those tests are:
+//! Source: no document; the rule follows from `check/message_rejection.rs`. Those tests are:
 //! - whether a recipient is checked behind one of the server's own, where none is checked before
 //!   the message. No message can ask it, because the message would reach that mailbox;
-//! - what comes after a refused recipient, where no recipient is refused.
+//! - what comes after a rejected recipient, where no recipient is rejected.
 
 use crate::{
     catalogue::Group,

@@ -1,10 +1,11 @@
 //! Recipients in other domains that no scored test asks for: a second foreign domain, and a domain
 //! that cannot exist.
 //!
-//! Source: a server can refuse the probe's domain alone (an entry in an access map, a route that
-//! ends there) and relay to all others. No message may go to those domains, so an acceptance is
-//! never proof; but a server that accepts it is not closed, whatever it says to the tests. Where
-//! the server refuses every message, it accepts every recipient, and the acceptance says nothing.
+//! Source: no document. A server can reject the probe's domain alone (by an entry in an access map,
+//! or a route that ends there) and relay to all others. No message may go to those domains, so an
+//! acceptance is never proof. Yet a server that accepts such a recipient is not closed, whatever it
+//! says to the tests. A server that rejects every message accepts every recipient, so there the
+//! acceptance means nothing.
 
 use crate::{
     catalogue::{RelayTest, TestRole},

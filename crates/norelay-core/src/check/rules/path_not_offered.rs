@@ -1,6 +1,6 @@
 //! The server does not offer what the whole path needs, so its tests have nothing to ask.
 //!
-//! Source: RFC 3207 section 2. STARTTLS exists only where the reply to EHLO announces it.
+//! Source: RFC 3207 section 2. A server that can do TLS announces STARTTLS in its reply to EHLO.
 
 use crate::check::{
     circumstances::Circumstances,

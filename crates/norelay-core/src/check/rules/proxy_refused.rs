@@ -1,7 +1,8 @@
-//! The test sends a proxy's header or command, and the server refused it.
+//! The test sends a proxy's header or command, and the server rejected it.
 //!
-//! Source: a server that expects no header sees a client that talks before its turn (RFC 5321
-//! section 4.3.1); XCLIENT is refused with 550 (Postfix's XCLIENT_README).
+//! Source: a server that expects no header sees a client that talks before the greeting (RFC 5321
+//! section 4.3.1). Postfix rejects an XCLIENT that it does not trust with `550 5.7.0 Error:
+//! insufficient authorization`.
 
 use crate::{
     catalogue::Group,

@@ -1,4 +1,4 @@
-//! The test speaks QMTP or QMQP, and the server refused the message.
+//! The test speaks QMTP or QMQP, and the server rejected the message.
 //!
 //! Source: the QMTP and QMQP specifications (Bernstein, 1997). A server that queues for some
 //! clients only says so with `D`, in whatever words.

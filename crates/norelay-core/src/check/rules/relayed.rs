@@ -1,6 +1,6 @@
-//! A message of the test came to the receiver: it condemns.
+//! A message of the test came to the receiver: proof of an open relay.
 //!
-//! Source: what counts as arrival is in `check/arrival.rs`.
+//! Source: no document; `check/arrival.rs` says what counts as arrival.
 
 use crate::check::{
     circumstances::Circumstances,

@@ -1,7 +1,8 @@
 //! The reply says that relaying is denied, or that only authenticated users may relay.
 //!
-//! Source: RFC 5321 section 3.6.2 (a server may refuse to relay), RFC 3463 (`X.7.1`), RFC 4954
-//! (530); the wordings of servers are in `check/wording.rs`.
+//! Source: RFC 5321 section 3.6.2 (a server that declines to relay for policy reasons should answer
+//! 550), RFC 3463 section 3.8 (`X.7.1`, delivery not authorized), RFC 4954 section 6 (530,
+//! authentication required). The wordings of servers are in `check/wording.rs`.
 
 use crate::check::{
     circumstances::{Circumstances, is_about_envelope},

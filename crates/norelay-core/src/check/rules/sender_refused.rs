@@ -1,7 +1,7 @@
-//! The test is about the sender, and the server refused the sender: the test is answered.
+//! The test is about the sender, and the server rejected the sender: the test is answered.
 //!
-//! Source: no document; it follows from the question. A server that does not trust such a sender
-//! refuses MAIL, in whatever words. A reply that names the sender counts later, too.
+//! Source: no document; the rule follows from the question. A server that does not trust such a
+//! sender rejects MAIL, in whatever words. A reply that names the sender counts after MAIL, too.
 
 use crate::{
     check::{

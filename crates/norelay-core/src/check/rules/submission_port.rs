@@ -1,9 +1,10 @@
-//! Submission ports are for users who authenticate, and refuse everybody else without saying so.
+//! Submission ports are for users who authenticate, and many reject everybody else without saying
+//! so.
 //!
-//! Source: RFC 6409 (587), RFC 8314 (465). `permit_sasl_authenticated, reject`, as Postfix's own
-//! `master.cf` suggests it, answers other clients with `Access denied`, whatever the recipient.
-//! That alone could be about our address; mail to postmaster that another port of the same server
-//! accepts says that it is not.
+//! Source: RFC 6409 sections 3.1 and 4.3 (587), RFC 8314 (465). A Postfix with
+//! `permit_sasl_authenticated, reject` on that port answers other clients with `Access denied`,
+//! whatever the recipient. That alone could be about our address. If another port of the same
+//! server accepts our mail to postmaster, the rejection is not about our address.
 
 use crate::{
     catalogue::{self, TestRole},

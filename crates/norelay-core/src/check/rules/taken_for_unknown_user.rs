@@ -1,9 +1,9 @@
-//! A recipient that reads as one of the server's own domain was refused in the same words as a
+//! A recipient that reads as one of the server's own domain was rejected in the same words as a
 //! made-up user there: the server took the recipient for such a user.
 //!
-//! Source: Exim calls both unrouteable, as it does a domain that accepts no mail. RFC 3463 section
-//! 3.2: `X.1.1` says the same even where the refusal is temporary (Postfix's
-//! `unknown_local_recipient_reject_code` and `soft_bounce`).
+//! Source: Exim calls both `Unrouteable address`, and a domain that accepts no mail as well. RFC
+//! 3463 section 3.2 has `X.1.1` for a mailbox that does not exist. Postfix uses that code in
+//! temporary replies too (`unknown_local_recipient_reject_code = 450`, `soft_bounce`).
 
 use crate::{
     catalogue::RelayTest,

@@ -1,7 +1,7 @@
 //! The path in the clear is closed to everybody: the reply asks for STARTTLS first.
 //!
-//! Source: RFC 3207 section 4 (530). What is asked on the twin of the path under TLS is judged
-//! there. Where the twin does not offer TLS either, nobody can send mail at all.
+//! Source: RFC 3207 section 4 (530). The tests on the twin of this path under TLS are judged there.
+//! If the twin does not offer TLS either, nobody can send mail at all.
 
 use crate::{
     catalogue::RelayTest,

@@ -1,8 +1,8 @@
-//! The server took a foreign recipient for a user of its own that does not exist, so it does not
-//! relay to that recipient.
+//! The server took a foreign recipient for a user of its own that does not exist, so the server
+//! does not relay to that recipient.
 //!
-//! Source: RFC 3463 section 3.2 (`X.1.1`). For a plain recipient that is known only where
-//! postmaster is accepted: otherwise the reply may be what this client always gets.
+//! Source: RFC 3463 section 3.2 (`X.1.1`). A plain recipient counts only if postmaster is accepted:
+//! otherwise the reply may be what this client always gets.
 
 use crate::check::{
     circumstances::{Circumstances, has_odd_recipient, is_at_recipient},

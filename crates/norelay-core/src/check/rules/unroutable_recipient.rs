@@ -1,8 +1,8 @@
-//! An encapsulated address at the server's own domain that the server cannot route, while the
-//! probe's domain exists: the server did not read the foreign domain in it.
+//! An encapsulated address at the server's own domain that the server cannot route, although the
+//! probe's domain exists: the server did not read the foreign domain in the address.
 //!
-//! Source: RFC 3463 section 3.2 (`X.1.2`, "bad destination system address"). Exchange encapsulates
-//! foreign addresses so (`IMCEASMTP-`).
+//! Source: RFC 3463 section 3.2 (`X.1.2`, bad destination system address). Exchange writes foreign
+//! addresses in this form (`IMCEASMTP-`).
 
 use crate::{
     catalogue::{Group, Strength},
