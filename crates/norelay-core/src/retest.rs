@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{self, RelayTest, TestRole},
-    check::{Verdict, Weight, other_domain, submission_port},
+    check::{SUBMISSION_PORTS, Verdict, Weight, other_domain},
     event::{Event, Path},
     octets::Octets,
     report::RETESTED,
@@ -178,7 +178,7 @@ fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
 /// Adds the plain test and its control on another port, where all that is asked is asked of
 /// submission ports.
 fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
-    let is_submission = |destination: &Path| submission_port::PORTS.contains(&destination.port);
+    let is_submission = |destination: &Path| SUBMISSION_PORTS.contains(&destination.port);
     let Some((first, _)) = paths.first().filter(|_| {
         paths
             .iter()

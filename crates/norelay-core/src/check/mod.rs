@@ -23,6 +23,7 @@ mod weigh;
 mod wording;
 
 pub use arrival::receipts_of;
+pub(crate) use circumstances::SUBMISSION_PORTS;
 pub use finding::{Finding, Level, findings};
 pub use judge::judge;
 pub use judgement::{Judgement, PathJudgement, TestJudgement, Verdict, WeighingRule, Weight};
@@ -30,4 +31,4 @@ pub use offered::not_offered;
 pub use outcome::{Hops, Outcome, is_of_tls};
 pub use reason::Reason;
 pub use summary::{clause, numbers};
-pub(crate) use weigh::rules::{other_domain, submission_port};
+pub(crate) use weigh::rules::other_domain;

@@ -38,7 +38,7 @@ pub(crate) mod rules {
     pub(super) mod relaying_denied;
     mod rows;
     pub(super) mod sender_refused;
-    pub(crate) mod submission_port;
+    pub(super) mod submission_port;
     pub(super) mod taken_for_unknown_user;
     pub(super) mod tls_required;
     pub(super) mod unknown_user;

@@ -9,7 +9,7 @@
 use crate::{
     catalogue::{self, TestRole},
     check::{
-        circumstances::Circumstances,
+        circumstances::{Circumstances, is_for_users, others_to_host},
         judgement::{TestJudgement, Weight},
         outcome::Outcome,
         reason::Reason,
@@ -17,9 +17,6 @@ use crate::{
     report::PathView,
     smtp::{Reply, Stage},
 };
-
-/// RFC 6409 (587) and RFC 8314 (465).
-pub(crate) const PORTS: [u16; 2] = [465, 587];
 
 /// What Postfix says to a client that `permit_sasl_authenticated, reject` refuses, where it stands
 /// among the restrictions on clients.
@@ -44,19 +41,10 @@ fn is_bare(reason: Reason, reply: &Reply) -> bool {
     }
 }
 
-/// True for submission ports that offer AUTH, be it on a twin of this path: many servers offer AUTH
-/// under TLS alone.
-fn is_for_users(path: PathView<'_>) -> bool {
-    PORTS.contains(&path.destination().port) && path.at_endpoint().any(|path| path.offers("AUTH"))
-}
-
 /// True if the same server accepts our mail to its postmaster at another port.
 fn accepts_postmaster_beside(path: PathView<'_>) -> bool {
     let postmaster = catalogue::by_role(TestRole::Postmaster).id;
-    let of_host = path
-        .others()
-        .filter(|other| other.destination().is_to_host_of(path.destination()));
-    let mut asked = of_host.flat_map(|other| other.dialogues_of(postmaster));
+    let mut asked = others_to_host(path).flat_map(|other| other.dialogues_of(postmaster));
     asked.any(|(_, dialogue)| matches!(Outcome::of(dialogue, postmaster), Outcome::Accepted { .. }))
 }
 
