@@ -38,6 +38,7 @@ pub(crate) mod rules {
     pub(super) mod relaying_denied;
     mod rows;
     pub(super) mod sender_refused;
+    pub(super) mod submission_only;
     pub(super) mod submission_port;
     pub(super) mod taken_for_unknown_user;
     pub(super) mod tls_required;
@@ -111,6 +112,8 @@ rules! {
                                     unknown user";
     OfTests submission_port "this port is for users who authenticate, and the same server accepts \
                              mail to postmaster on another port";
+    OfTests submission_only "this port is for users who authenticate, and the server rejects \
+                             everybody else, whatever the recipient";
 
     // Refusals of what else a test tries.
     OfTests proxy_refused "the server refused the proxy's header or command that the test sends";
