@@ -122,6 +122,34 @@ fn a_submission_service_may_refuse_whoever_is_no_user() {
     }
 }
 
+/// Where only submission ports are tested, nothing compares with them. The same words for everybody
+/// are enough if AUTH is offered.
+#[test]
+fn submission_ports_alone_are_closed_if_nobody_may_send_without_auth() {
+    const CLIENT: &str = "554 5.7.1 <x.example[198.51.100.9]>: Client host rejected: Access denied";
+    let tests = ["foreign-to-foreign", "ctl-postmaster"];
+    for (hello, accepted, expected) in [
+        ("250-mx.target.example / AUTH PLAIN", None, Verdict::Closed),
+        ("250 mx.target.example", None, Verdict::Inconclusive),
+        ("250-mx.target.example / AUTH PLAIN", Some("ctl-local-nx"), Verdict::Inconclusive),
+        ("250-mx.target.example / AUTH PLAIN", Some("null-sender"), Verdict::Suspect),
+    ] {
+        let mut story = Story::begin(true);
+        story.server("220 mx.target.example", hello);
+        for port in [465, 587] {
+            let path = story.path("192.0.2.7", port, Security::Plain, &tests);
+            for test in tests {
+                story.asked(path, test, CLIENT);
+            }
+        }
+        if let Some(test) = accepted {
+            let path = story.path("192.0.2.8", 587, Security::Plain, &[test]);
+            story.asked(path, test, "250 ok");
+        }
+        assert_eq!(judge(&story.end()).verdict, expected, "{hello} {accepted:?}");
+    }
+}
+
 /// The door is shut to the name, the credentials or the header that a test tries.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
