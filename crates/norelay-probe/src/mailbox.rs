@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use norelay_core::smtp::Message;
+use norelay_core::smtp::ReceivedMessage;
 
 /// A mailbox that grew so big, in octets, takes nothing more until somebody empties it.
 const MAX_MAILBOX: u64 = 64 * 1024 * 1024;
@@ -40,7 +40,7 @@ impl Mailbox {
     }
 
     /// Appends a message, and returns when it is on the disk.
-    pub(crate) fn append(&self, message: &Message) -> io::Result<()> {
+    pub(crate) fn append(&self, message: &ReceivedMessage) -> io::Result<()> {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if file.metadata()?.len() > MAX_MAILBOX {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
@@ -53,7 +53,7 @@ impl Mailbox {
 /// A message as an mbox entry: a `From ` line, the trace that delivery adds (RFC 5321 section 4.4),
 /// and the text with LF as the end of line and a `>` before what could be taken for another `From `
 /// line.
-fn entry(message: &Message, at: jiff::Timestamp) -> Vec<u8> {
+fn entry(message: &ReceivedMessage, at: jiff::Timestamp) -> Vec<u8> {
     let peer = message.peer.ip();
     let (helo, reverse_path) = (&message.helo, &message.reverse_path);
     let protocol = if message.tls { "ESMTPS" } else { "ESMTP" };
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn no_text_can_pretend_to_be_another_message() {
-        let message = |text: &str| Message {
+        let message = |text: &str| ReceivedMessage {
             peer: SocketAddr::from(([192, 0, 2, 7], 25)),
             helo: "a\nFrom x".into(),
             tls: false,

@@ -22,7 +22,7 @@ use norelay_core::{
     octets::Octets,
     path::PathId,
     reception::{Copies, Reception, ReceptionKey},
-    smtp::{Message, receiver::Policy},
+    smtp::{ReceivedMessage, receiver::Policy},
     token::{RunId, Token, TokenKey, TokenRole},
 };
 use simulation::{Ran, Server, closed, key, request, run};
@@ -149,7 +149,7 @@ impl Arrivals {
         if self.reception.recipient(&forward_path).is_err() {
             return;
         }
-        let message = Message {
+        let message = ReceivedMessage {
             peer: mail.peer,
             helo: "mx.target.example".into(),
             tls: false,

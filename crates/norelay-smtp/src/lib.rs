@@ -8,18 +8,18 @@
 //! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
 
 pub mod capability;
+pub mod client_command;
 pub mod command;
 pub mod netstring;
 pub mod octets;
 pub mod receiver;
 pub mod reply;
-pub mod request;
 pub mod session;
-pub mod text;
+pub mod text_reader;
 pub mod words;
 
 pub use capability::Capabilities;
 pub use command::{Hello, Purpose, Security, Stage, Step, Transaction};
-pub use receiver::{Message, Parting, Policy, Receiver, ReceiverEvent};
+pub use receiver::{Parting, Policy, ReceivedMessage, Receiver, ReceiverEvent};
 pub use reply::{EnhancedStatusCode, Reply, ReplyClass, ReplyReader, Violation};
 pub use session::{Cause, End, LastReply, Session, SessionEvent};

@@ -23,7 +23,7 @@
 
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{request::Request, text::TextReader};
+use super::{client_command::ClientCommand, text_reader::TextReader};
 use crate::octets::Octets;
 
 /// RFC 5321 section 4.5.3.1.4 allows 512 octets and lets extensions add to it; mangled routes are
@@ -78,7 +78,7 @@ pub trait Policy: Send + Sync + fmt::Debug {
 
 /// A message that came whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct ReceivedMessage {
     /// Who sent it.
     pub peer: SocketAddr,
     /// The name that the peer gave with EHLO or HELO.
@@ -102,7 +102,7 @@ pub enum ReceiverEvent {
     /// [`Receiver::handle_secured`].
     Secure,
     /// A message came; it is to be kept before what is to be sent is sent.
-    Arrived(Message),
+    Arrived(ReceivedMessage),
     /// The dialogue is over; what `poll_transmit` still holds may be sent.
     Ended(Parting),
 }
@@ -130,7 +130,7 @@ pub enum Parting {
 
 /// What the next octet belongs to.
 #[derive(Debug)]
-enum State {
+enum ReceiverState {
     Command,
     /// An overlong line, and how much of it has come.
     Skipping(usize),
@@ -154,7 +154,7 @@ pub struct Receiver {
     patience: Duration,
     offers_starttls: bool,
     tls: bool,
-    state: State,
+    state: ReceiverState,
     line: Vec<u8>,
     helo: Option<Octets>,
     envelope: Option<Envelope>,
@@ -184,7 +184,7 @@ impl Receiver {
             patience: patience.min(COMMAND_TIMEOUT),
             offers_starttls,
             tls: false,
-            state: State::Command,
+            state: ReceiverState::Command,
             line: Vec::new(),
             helo: None,
             envelope: None,
@@ -211,29 +211,29 @@ impl Receiver {
     pub fn handle_input(&mut self, now: Duration, input: &[u8]) {
         for octet in input {
             match &mut self.state {
-                State::Command => self.take_command_octet(now, *octet),
-                State::Skipping(skipped) => {
+                ReceiverState::Command => self.take_command_octet(now, *octet),
+                ReceiverState::Skipping(skipped) => {
                     *skipped += 1;
                     let skipped = *skipped;
                     self.skip(now, skipped, *octet);
                 }
-                State::Text(reader) => {
+                ReceiverState::Text(reader) => {
                     if reader.take(*octet) {
                         self.take_text(now);
                     } else if reader.size() > MAX_OVERSIZE {
                         self.part("552 5.3.4 The message is far too big", Parting::Exceeded);
                     }
                 }
-                State::Securing => self.end(Parting::InjectedBeforeTls),
-                State::Ended => return,
+                ReceiverState::Securing => self.end(Parting::InjectedBeforeTls),
+                ReceiverState::Ended => return,
             }
         }
     }
 
     /// The handshake that [`ReceiverEvent::Secure`] asked for has succeeded.
     pub fn handle_secured(&mut self, now: Duration) {
-        if matches!(self.state, State::Securing) {
-            self.state = State::Command;
+        if matches!(self.state, ReceiverState::Securing) {
+            self.state = ReceiverState::Command;
             self.tls = true;
             self.wait(now, self.patience);
             self.helo = None;
@@ -263,8 +263,8 @@ impl Receiver {
     pub fn stop(&mut self) {
         self.stopping = true;
         match self.state {
-            State::Text(_) => {}
-            State::Securing => self.end(Parting::Stopped),
+            ReceiverState::Text(_) => {}
+            ReceiverState::Securing => self.end(Parting::Stopped),
             _ => self.part_for_stop(),
         }
     }
@@ -289,7 +289,7 @@ impl Receiver {
     /// Whether the dialogue is over.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!(self.state, ReceiverState::Ended)
     }
 
     fn wait(&mut self, now: Duration, patience: Duration) {
@@ -308,14 +308,14 @@ impl Receiver {
             _ if self.line.len() < MAX_LINE => self.line.push(octet),
             _ => {
                 self.line.clear();
-                self.state = State::Skipping(MAX_LINE + 1);
+                self.state = ReceiverState::Skipping(MAX_LINE + 1);
             }
         }
     }
 
     fn skip(&mut self, now: Duration, skipped: usize, octet: u8) {
         if octet == b'\n' {
-            self.state = State::Command;
+            self.state = ReceiverState::Command;
             self.wait(now, self.patience);
             self.fault("500 5.5.2 The line is too long");
         } else if skipped > MAX_SKIPPED {
@@ -329,29 +329,31 @@ impl Receiver {
         if self.commands > MAX_COMMANDS {
             return self.part("421 4.7.0 Too many commands, closing", Parting::Exceeded);
         }
-        match Request::parse(line) {
-            Request::Ehlo(name) => self.take_hello(name, true),
-            Request::Helo(name) => self.take_hello(name, false),
-            Request::Mail { path, size } => self.take_mail(path, size),
-            Request::Rcpt(path) => self.take_rcpt(path),
-            Request::Data => self.take_data(now),
-            Request::StartTls => self.take_starttls(),
-            Request::Rset => {
+        match ClientCommand::parse(line) {
+            ClientCommand::Ehlo(name) => self.take_hello(name, true),
+            ClientCommand::Helo(name) => self.take_hello(name, false),
+            ClientCommand::Mail { path, size } => self.take_mail(path, size),
+            ClientCommand::Rcpt(path) => self.take_rcpt(path),
+            ClientCommand::Data => self.take_data(now),
+            ClientCommand::StartTls => self.take_starttls(),
+            ClientCommand::Rset => {
                 self.envelope = None;
                 self.say("250 2.0.0 Forgotten");
             }
-            Request::Noop => self.say("250 2.0.0 Done"),
+            ClientCommand::Noop => self.say("250 2.0.0 Done"),
             // RFC 5321 section 3.5.3: 252 where nothing is verified; RCPT says it.
-            Request::Vrfy => self.say("252 2.1.5 RCPT tells what is accepted"),
-            Request::Help => self.say_lines("214", "2.0.0 ", &self.policy.help()),
-            Request::Quit => self.part("221 2.0.0 Closing", Parting::Quit),
-            Request::NotOffered => self.fault("502 5.5.1 Not offered here"),
-            Request::BadArgument(wanted) => {
+            ClientCommand::Vrfy => self.say("252 2.1.5 RCPT tells what is accepted"),
+            ClientCommand::Help => self.say_lines("214", "2.0.0 ", &self.policy.help()),
+            ClientCommand::Quit => self.part("221 2.0.0 Closing", Parting::Quit),
+            ClientCommand::NotOffered => self.fault("502 5.5.1 Not offered here"),
+            ClientCommand::BadArgument(wanted) => {
                 self.fault(&format!("501 5.5.4 Wrong argument: {wanted}"))
             }
-            Request::UnknownParameter => self.fault("555 5.5.4 A parameter is not offered here"),
-            Request::OtherProtocol => self.part_from_other_protocol(),
-            Request::Unknown => self.fault("500 5.5.2 Unknown command"),
+            ClientCommand::UnknownParameter => {
+                self.fault("555 5.5.4 A parameter is not offered here")
+            }
+            ClientCommand::OtherProtocol => self.part_from_other_protocol(),
+            ClientCommand::Unknown => self.fault("500 5.5.2 Unknown command"),
         }
     }
 
@@ -414,7 +416,7 @@ impl Receiver {
                 if let Err(refusal) = self.policy.text(reverse_path, forward_paths) {
                     return self.fault(refusal);
                 }
-                self.state = State::Text(TextReader::new(MAX_TEXT_KEPT));
+                self.state = ReceiverState::Text(TextReader::new(MAX_TEXT_KEPT));
                 self.wait(now, TEXT_TIMEOUT);
                 self.say("354 Send the text, and end it with CRLF.CRLF");
             }
@@ -423,7 +425,9 @@ impl Receiver {
 
     /// The whole text has come.
     fn take_text(&mut self, now: Duration) {
-        let State::Text(reader) = std::mem::replace(&mut self.state, State::Command) else {
+        let ReceiverState::Text(reader) =
+            std::mem::replace(&mut self.state, ReceiverState::Command)
+        else {
             return;
         };
         self.wait(now, self.patience);
@@ -434,7 +438,7 @@ impl Receiver {
         } else if let Some(Envelope { reverse_path, forward_paths }) = envelope {
             let (helo, size) = (self.helo.clone().unwrap_or_default(), reader.size());
             let text = reader.into_kept();
-            let message = Message {
+            let message = ReceivedMessage {
                 peer: self.peer,
                 helo,
                 tls: self.tls,
@@ -456,7 +460,7 @@ impl Receiver {
             self.fault("503 5.5.1 TLS stands already");
         } else if self.offers_starttls {
             self.say("220 2.0.0 Begin the handshake");
-            self.state = State::Securing;
+            self.state = ReceiverState::Securing;
             self.events.push_back(ReceiverEvent::Secure);
         } else {
             self.fault("502 5.5.1 Not offered here");
@@ -502,7 +506,7 @@ impl Receiver {
 
     fn end(&mut self, parting: Parting) {
         if !self.is_ended() {
-            self.state = State::Ended;
+            self.state = ReceiverState::Ended;
             self.events.push_back(ReceiverEvent::Ended(parting));
         }
     }

@@ -25,7 +25,7 @@ use crate::{
     catalogue::{self, TestRole},
     event::Receipt,
     octets::Octets,
-    smtp::{Message, receiver::Policy},
+    smtp::{ReceivedMessage, receiver::Policy},
     token::{RunId, Token, TokenKey, TokenRole},
 };
 
@@ -159,7 +159,7 @@ impl Reception {
 
     /// The receipts of a message: one for each of its token recipients.
     #[must_use]
-    pub fn receipts(&self, message: &Message) -> Vec<Receipt> {
+    pub fn receipts(&self, message: &ReceivedMessage) -> Vec<Receipt> {
         let received = received::fields(&message.text);
         let mut is_ours = BTreeMap::new();
         let token_of = |path| self.token_of(&message.reverse_path, path);
@@ -186,7 +186,7 @@ impl Reception {
     /// Whether a message is for postmaster or abuse, and is to be kept for them: ours is evidence,
     /// and for nobody to read.
     #[must_use]
-    pub fn is_for_postmaster(&self, message: &Message) -> bool {
+    pub fn is_for_postmaster(&self, message: &ReceivedMessage) -> bool {
         let is_mail =
             |path| self.is_postmaster(path) && self.token_of(&message.reverse_path, path).is_none();
         self.takes_postmaster && message.forward_paths.iter().any(is_mail)

@@ -25,8 +25,8 @@ fn receptions() -> [Reception; 2] {
         .map(|key| Reception::new("mx.probe.example", &domains, key))
 }
 
-fn message(forward_paths: &[&str], text: &str) -> Message {
-    Message {
+fn message(forward_paths: &[&str], text: &str) -> ReceivedMessage {
+    ReceivedMessage {
         peer: SocketAddr::from(([192, 0, 2, 7], 4321)),
         helo: "h".repeat(300).into(),
         tls: true,
@@ -181,7 +181,7 @@ fn a_message_to_postmaster_is_evidence_by_its_sender() {
     ] {
         let expected = is_evidence.then_some(token(number, TokenRole::Recipient));
         for reception in receptions() {
-            let message = Message {
+            let message = ReceivedMessage {
                 reverse_path: reverse_path.as_str().into(),
                 ..message(&[forward_path], "")
             };

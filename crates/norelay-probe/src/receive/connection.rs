@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use norelay_core::smtp::{Message, Receiver, ReceiverEvent};
+use norelay_core::smtp::{ReceivedMessage, Receiver, ReceiverEvent};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
@@ -128,7 +128,7 @@ impl Connection {
         Ok(asks_for_handshake)
     }
 
-    async fn keep(&self, message: Message) -> io::Result<()> {
+    async fn keep(&self, message: ReceivedMessage) -> io::Result<()> {
         let shared = self.shared.clone();
         // Looking through a text, and writing a file, is work that would hold up the other
         // connections.

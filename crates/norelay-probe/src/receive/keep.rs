@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use norelay_core::{event::Receipt, reception::Copies, smtp::Message, token::RunId};
+use norelay_core::{event::Receipt, reception::Copies, smtp::ReceivedMessage, token::RunId};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{mailbox::Mailbox, spool::Spool};
@@ -80,7 +80,7 @@ impl Keeper {
     }
 
     /// Keeps a message for postmaster. Blocks while it writes.
-    pub(super) fn keep_for_postmaster(&self, message: &Message) -> io::Result<()> {
+    pub(super) fn keep_for_postmaster(&self, message: &ReceivedMessage) -> io::Result<()> {
         self.mailbox
             .as_ref()
             .map_or(Ok(()), |mailbox| mailbox.append(message))

@@ -44,7 +44,8 @@ fn show(event: ReceiverEvent) -> String {
         ReceiverEvent::Secure => "secure".to_owned(),
         ReceiverEvent::Ended(parting) => format!("{parting:?}"),
         ReceiverEvent::Arrived(message) => {
-            let Message { helo, tls, reverse_path, forward_paths, text, size, .. } = message;
+            let ReceivedMessage { helo, tls, reverse_path, forward_paths, text, size, .. } =
+                message;
             format!(
                 "{helo} tls={tls} {reverse_path} -> {forward_paths:?} {size} {:?}",
                 String::from_utf8_lossy(&text)

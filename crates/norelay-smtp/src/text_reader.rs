@@ -7,7 +7,7 @@
 
 /// Where in a line the next octet stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum LinePosition {
     /// After CRLF, or at the beginning.
     LineStart,
     /// After a dot that begins a line.
@@ -23,7 +23,7 @@ enum Place {
 /// Reads one text from octets that come in any portions, and takes its dot-stuffing away.
 #[derive(Debug)]
 pub struct TextReader {
-    place: Place,
+    position: LinePosition,
     limit: usize,
     kept: Vec<u8>,
     size: u64,
@@ -33,32 +33,35 @@ impl TextReader {
     /// A reader that keeps the first `limit` octets.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { place: Place::LineStart, limit, kept: Vec::new(), size: 0 }
+        Self { position: LinePosition::LineStart, limit, kept: Vec::new(), size: 0 }
     }
 
     /// Takes one octet; says whether it ended the text.
     pub fn take(&mut self, octet: u8) -> bool {
-        self.place = match (self.place, octet) {
-            (Place::DotCr, b'\n') => return true,
-            (Place::LineStart, b'.') => Place::Dot,
-            (Place::Dot, b'\r') => Place::DotCr,
-            (Place::Cr, b'\n') => self.keep(octet, Place::LineStart),
-            (Place::DotCr, _) => {
-                self.keep(b'\r', Place::Cr);
-                self.keep(octet, if octet == b'\r' { Place::Cr } else { Place::Within })
+        self.position = match (self.position, octet) {
+            (LinePosition::DotCr, b'\n') => return true,
+            (LinePosition::LineStart, b'.') => LinePosition::Dot,
+            (LinePosition::Dot, b'\r') => LinePosition::DotCr,
+            (LinePosition::Cr, b'\n') => self.keep(octet, LinePosition::LineStart),
+            (LinePosition::DotCr, _) => {
+                self.keep(b'\r', LinePosition::Cr);
+                self.keep(
+                    octet,
+                    if octet == b'\r' { LinePosition::Cr } else { LinePosition::Within },
+                )
             }
-            (_, b'\r') => self.keep(octet, Place::Cr),
-            _ => self.keep(octet, Place::Within),
+            (_, b'\r') => self.keep(octet, LinePosition::Cr),
+            _ => self.keep(octet, LinePosition::Within),
         };
         false
     }
 
-    fn keep(&mut self, octet: u8, place: Place) -> Place {
+    fn keep(&mut self, octet: u8, position: LinePosition) -> LinePosition {
         self.size += 1;
         if self.kept.len() < self.limit {
             self.kept.push(octet);
         }
-        place
+        position
     }
 
     /// How many octets the text has so far, kept or not.

@@ -1,7 +1,7 @@
 //! What a client says to us: one command line, read as a server reads it (RFC 5321 section 4.1).
 //!
 //! Rules:
-//! - Reading never fails: what isn't a command is a [`Request`] too, with the reply that it
+//! - Reading never fails: what isn't a command is a [`ClientCommand`] too, with the reply that it
 //!   deserves.
 //! - A path is kept as it was written, quotes, routes and wrong characters included: its mangling
 //!   is the evidence.
@@ -11,7 +11,7 @@ use crate::octets::Octets;
 
 /// One command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum ClientCommand {
     /// `EHLO` with a name.
     Ehlo(Octets),
     /// `HELO` with a name.
@@ -60,7 +60,7 @@ const NOT_OFFERED: &[&str] =
 const HTTP_METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
 
-impl Request {
+impl ClientCommand {
     /// Reads a line without its end.
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
@@ -96,42 +96,46 @@ impl Request {
     }
 }
 
-fn named(name: &[u8], make: fn(Octets) -> Request) -> Request {
-    if name.is_empty() { Request::BadArgument("give your host name") } else { make(name.into()) }
+fn named(name: &[u8], make: fn(Octets) -> ClientCommand) -> ClientCommand {
+    if name.is_empty() {
+        ClientCommand::BadArgument("give your host name")
+    } else {
+        make(name.into())
+    }
 }
 
-fn bare(argument: &[u8], request: Request) -> Request {
-    if argument.is_empty() { request } else { Request::BadArgument("no argument is allowed") }
+fn bare(argument: &[u8], command: ClientCommand) -> ClientCommand {
+    if argument.is_empty() { command } else { ClientCommand::BadArgument("no argument is allowed") }
 }
 
-fn mail(argument: &[u8]) -> Request {
+fn mail(argument: &[u8]) -> ClientCommand {
     let Some((path, parameters)) = path_after(argument, b"FROM:") else {
-        return Request::BadArgument("say MAIL FROM:<path>");
+        return ClientCommand::BadArgument("say MAIL FROM:<path>");
     };
     let mut size = None;
     for (name, value) in parameters {
         match (name.as_str(), value.as_deref()) {
             ("SIZE", Some(octets)) => match octets.parse() {
                 Ok(octets) => size = Some(octets),
-                Err(_) => return Request::BadArgument("SIZE takes a number of octets"),
+                Err(_) => return ClientCommand::BadArgument("SIZE takes a number of octets"),
             },
             ("BODY", Some("7BIT" | "8BITMIME")) | ("SMTPUTF8", None) => {}
-            ("BODY", _) => return Request::BadArgument("BODY takes 7BIT or 8BITMIME"),
-            _ => return Request::UnknownParameter,
+            ("BODY", _) => return ClientCommand::BadArgument("BODY takes 7BIT or 8BITMIME"),
+            _ => return ClientCommand::UnknownParameter,
         }
     }
-    Request::Mail { path, size }
+    ClientCommand::Mail { path, size }
 }
 
-fn rcpt(argument: &[u8]) -> Request {
+fn rcpt(argument: &[u8]) -> ClientCommand {
     match path_after(argument, b"TO:") {
-        None => Request::BadArgument("say RCPT TO:<path>"),
-        Some((_, parameters)) if !parameters.is_empty() => Request::UnknownParameter,
+        None => ClientCommand::BadArgument("say RCPT TO:<path>"),
+        Some((_, parameters)) if !parameters.is_empty() => ClientCommand::UnknownParameter,
         // RFC 5321 section 4.1.1.3: a forward-path is never null.
         Some((path, _)) if path.as_bytes() == b"<>" => {
-            Request::BadArgument("a recipient is never null")
+            ClientCommand::BadArgument("a recipient is never null")
         }
-        Some((path, _)) => Request::Rcpt(path),
+        Some((path, _)) => ClientCommand::Rcpt(path),
     }
 }
 
@@ -184,58 +188,61 @@ mod tests {
 
     use super::*;
 
-    fn mail(path: &str, size: Option<u64>) -> Request {
-        Request::Mail { path: path.into(), size }
+    fn mail(path: &str, size: Option<u64>) -> ClientCommand {
+        ClientCommand::Mail { path: path.into(), size }
     }
 
     #[test]
     fn lines_are_read_as_a_server_reads_them() {
         for (line, expected) in [
-            ("EHLO mx.example", Request::Ehlo("mx.example".into())),
-            ("ehlo  [192.0.2.7] ", Request::Ehlo("[192.0.2.7]".into())),
-            ("HELO a b", Request::Helo("a b".into())),
-            ("EHLO", Request::BadArgument("give your host name")),
+            ("EHLO mx.example", ClientCommand::Ehlo("mx.example".into())),
+            ("ehlo  [192.0.2.7] ", ClientCommand::Ehlo("[192.0.2.7]".into())),
+            ("HELO a b", ClientCommand::Helo("a b".into())),
+            ("EHLO", ClientCommand::BadArgument("give your host name")),
             ("MAIL FROM:<>", mail("<>", None)),
             ("mail from: <a@b> size=12 BODY=8bitmime SMTPUTF8", mail("<a@b>", Some(12))),
             ("MAIL FROM:a@b", mail("a@b", None)),
             ("MAIL FROM:<\"a> b\"@c> SIZE=1", mail("<\"a> b\"@c>", Some(1))),
             ("MAIL FROM:<a>b@c>", mail("<a>b@c>", None)),
             ("MAIL FROM:<\"a@b>", mail("<\"a@b>", None)),
-            ("MAIL FROM:<a@b> SIZE=x", Request::BadArgument("SIZE takes a number of octets")),
-            ("MAIL FROM:<a@b> SIZE=-1", Request::BadArgument("SIZE takes a number of octets")),
+            ("MAIL FROM:<a@b> SIZE=x", ClientCommand::BadArgument("SIZE takes a number of octets")),
+            (
+                "MAIL FROM:<a@b> SIZE=-1",
+                ClientCommand::BadArgument("SIZE takes a number of octets"),
+            ),
             (
                 "MAIL FROM:<a@b> BODY=BINARYMIME",
-                Request::BadArgument("BODY takes 7BIT or 8BITMIME"),
+                ClientCommand::BadArgument("BODY takes 7BIT or 8BITMIME"),
             ),
-            ("MAIL FROM:<a@b> RET=HDRS", Request::UnknownParameter),
-            ("MAIL FROM:", Request::BadArgument("say MAIL FROM:<path>")),
-            ("MAIL <a@b>", Request::BadArgument("say MAIL FROM:<path>")),
-            ("RCPT TO:<\"u@d\"@mx>", Request::Rcpt("<\"u@d\"@mx>".into())),
-            ("RCPT TO:<@a,@b:u@d>", Request::Rcpt("<@a,@b:u@d>".into())),
-            ("RCPT TO:u%d", Request::Rcpt("u%d".into())),
-            ("RCPT TO:<>", Request::BadArgument("a recipient is never null")),
-            ("RCPT TO:<a@b> NOTIFY=NEVER", Request::UnknownParameter),
-            ("DATA", Request::Data),
-            ("data ", Request::Data),
-            ("DATA x", Request::BadArgument("no argument is allowed")),
-            ("NOOP whatever", Request::Noop),
-            ("BDAT 10 LAST", Request::NotOffered),
-            ("auth plain", Request::NotOffered),
-            ("GET / HTTP/1.1", Request::OtherProtocol),
-            ("\x16\x03\x01", Request::OtherProtocol),
-            ("{\"jsonrpc\"", Request::OtherProtocol),
-            ("HELLO there", Request::Unknown),
-            ("", Request::Unknown),
-            (" ", Request::Unknown),
+            ("MAIL FROM:<a@b> RET=HDRS", ClientCommand::UnknownParameter),
+            ("MAIL FROM:", ClientCommand::BadArgument("say MAIL FROM:<path>")),
+            ("MAIL <a@b>", ClientCommand::BadArgument("say MAIL FROM:<path>")),
+            ("RCPT TO:<\"u@d\"@mx>", ClientCommand::Rcpt("<\"u@d\"@mx>".into())),
+            ("RCPT TO:<@a,@b:u@d>", ClientCommand::Rcpt("<@a,@b:u@d>".into())),
+            ("RCPT TO:u%d", ClientCommand::Rcpt("u%d".into())),
+            ("RCPT TO:<>", ClientCommand::BadArgument("a recipient is never null")),
+            ("RCPT TO:<a@b> NOTIFY=NEVER", ClientCommand::UnknownParameter),
+            ("DATA", ClientCommand::Data),
+            ("data ", ClientCommand::Data),
+            ("DATA x", ClientCommand::BadArgument("no argument is allowed")),
+            ("NOOP whatever", ClientCommand::Noop),
+            ("BDAT 10 LAST", ClientCommand::NotOffered),
+            ("auth plain", ClientCommand::NotOffered),
+            ("GET / HTTP/1.1", ClientCommand::OtherProtocol),
+            ("\x16\x03\x01", ClientCommand::OtherProtocol),
+            ("{\"jsonrpc\"", ClientCommand::OtherProtocol),
+            ("HELLO there", ClientCommand::Unknown),
+            ("", ClientCommand::Unknown),
+            (" ", ClientCommand::Unknown),
         ] {
-            assert_eq!(Request::parse(line.as_bytes()), expected, "{line}");
+            assert_eq!(ClientCommand::parse(line.as_bytes()), expected, "{line}");
         }
     }
 
     proptest! {
         #[test]
         fn no_line_panics(verb in "(MAIL FROM:|RCPT TO:|)", line: Vec<u8>) {
-            let _ = Request::parse(&[verb.as_bytes(), &line].concat());
+            let _ = ClientCommand::parse(&[verb.as_bytes(), &line].concat());
         }
     }
 }
