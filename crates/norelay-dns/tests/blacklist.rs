@@ -10,7 +10,7 @@ use std::{
 use dns::{Unbound, Zone};
 use norelay_dns::{
     blacklist::{ListKeys, Listing, Standing, Survey, assess_survey},
-    lookup::lists::{Blacklists, Options, target},
+    lookup::lists::{Blacklists, SurveyOptions, target},
 };
 
 const LISTED: &str = "192.0.2.25";
@@ -21,17 +21,17 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than any run here takes, and than a busy machine adds to it.
 const GUARD: Duration = Duration::from_secs(90);
 
-fn options(server: SocketAddr, lists: &[&str]) -> Options {
-    Options {
+fn options(server: SocketAddr, lists: &[&str]) -> SurveyOptions {
+    SurveyOptions {
         resolver: Some(server),
         lists: lists.iter().map(|&zone| zone.to_owned()).collect(),
         timeout: TIMEOUT,
         pace: Duration::ZERO,
-        ..Options::default()
+        ..SurveyOptions::default()
     }
 }
 
-async fn survey(options: Options, subject: &str) -> Survey {
+async fn survey(options: SurveyOptions, subject: &str) -> Survey {
     let target = target(subject).expect("the test's target is right");
     Blacklists::new(options)
         .expect("the test gives the resolver")
@@ -322,9 +322,11 @@ async fn a_short_run_ends_in_time_with_the_rest_unknown() {
     let timeout = Duration::from_secs(6);
     let started = Instant::now();
 
-    let survey =
-        survey(Options { timeout, concurrency: 2, ..options(server.address, &lists) }, LISTED)
-            .await;
+    let survey = survey(
+        SurveyOptions { timeout, concurrency: 2, ..options(server.address, &lists) },
+        LISTED,
+    )
+    .await;
 
     assert!(started.elapsed() < GUARD, "{:?}", started.elapsed());
     let count = |expected: &str| {
@@ -347,7 +349,7 @@ async fn a_short_run_ends_in_time_with_the_rest_unknown() {
 async fn a_list_is_tested_once_a_run_and_asked_in_its_pace() {
     let server = Unbound::start(&[Zone::Holds("bl.test", &["2.0.0.127.bl.test. A 127.0.0.2"])]);
     let pace = Duration::from_millis(60);
-    let lists = Blacklists::new(Options { pace, ..options(server.address, &["bl.test"]) })
+    let lists = Blacklists::new(SurveyOptions { pace, ..options(server.address, &["bl.test"]) })
         .expect("a resolver");
     let first = lists
         .survey(&target("192.0.2.1").expect("an address"))
@@ -387,7 +389,7 @@ async fn a_key_is_asked_with_and_never_shown() {
     assert_eq!(state_of(&without, zone), "needs_key");
     assert!(server.questions().is_empty());
     let keys = ListKeys::parse("combined.mail.abusix.zone=s3cret").expect("a right line");
-    let options = Options { keys, ..options(server.address, &[zone]) };
+    let options = SurveyOptions { keys, ..options(server.address, &[zone]) };
     assert!(!format!("{options:?}").contains("s3cret"));
     let with = survey(options, LISTED).await;
     assert_eq!(state_of(&with, zone), "listed 127.0.0.4 hijacked or infected \"see ********\"");
@@ -424,7 +426,7 @@ async fn a_resolver_that_is_no_use_is_named_as_the_fault() {
         (stripping.address, TIMEOUT, "127.0.0.0/8"),
     ] {
         let options =
-            Options { timeout, ..options(server, &["a.bl.test", "b.bl.test", "c.bl.test"]) };
+            SurveyOptions { timeout, ..options(server, &["a.bl.test", "b.bl.test", "c.bl.test"]) };
         let survey = survey(options, LISTED).await;
         let judgement = assess_survey(&survey);
         assert_eq!(judgement.standing, Standing::Unknown, "{survey:?}");

@@ -14,11 +14,11 @@ use std::{
 
 use norelay_core::event::{Event, MailExchanger, Record};
 use norelay_dns::{
-    blacklist::{ListKeys, Subject},
+    blacklist::{ListKeys, ListSubject},
     dns_name::is_private,
     lookup::{
         dns_client::{DnsClient, NoResolver},
-        lists::{Blacklists, Options, target},
+        lists::{Blacklists, SurveyOptions, target},
         policies::Policies,
         records,
     },
@@ -58,7 +58,8 @@ impl Surroundings {
     /// # Errors
     /// There is no resolver.
     pub fn new(wanted: Wanted, resolver: Option<SocketAddr>) -> Result<Self, NoResolver> {
-        let options = |keys| Options { resolver, keys, timeout: TIMEOUT, ..Options::default() };
+        let options =
+            |keys| SurveyOptions { resolver, keys, timeout: TIMEOUT, ..SurveyOptions::default() };
         let blacklists = wanted
             .blacklists
             .map(|keys| Blacklists::new(options(keys)))
@@ -90,7 +91,7 @@ impl Surroundings {
         let addresses = addresses
             .iter()
             .filter(|address| !is_private(**address))
-            .map(|address| Subject::Address(*address));
+            .map(|address| ListSubject::Address(*address));
         let domain = domain.and_then(|domain| target(domain).ok());
         let targets: Vec<_> = addresses.chain(domain).collect();
         let surveys = lists.surveys(&targets).await;

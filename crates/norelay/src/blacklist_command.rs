@@ -12,8 +12,8 @@ use std::{
 use clap::ValueEnum;
 use norelay_core::check::Verdict;
 use norelay_dns::{
-    blacklist::{ListKeys, Standing, Subject, Survey, assess_survey},
-    lookup::lists::{self, Blacklists, Options},
+    blacklist::{ListKeys, ListSubject, Standing, Survey, assess_survey},
+    lookup::lists::{self, Blacklists, SurveyOptions},
 };
 use norelay_probe::{duration, key_file};
 use norelay_render::{
@@ -106,19 +106,19 @@ pub async fn run(options: BlacklistOptions) -> Result<u8, Complaint> {
     Ok(worst.exit_code())
 }
 
-fn target(text: &str) -> Result<Subject, Complaint> {
+fn target(text: &str) -> Result<ListSubject, Complaint> {
     lists::target(text)
         .map_err(|why| Complaint::usage(format!("\"{}\" is {why}.", shown(text, SHOWN))))
 }
 
 impl BlacklistOptions {
-    fn options(&self) -> Result<Options, Complaint> {
-        Ok(Options {
+    fn options(&self) -> Result<SurveyOptions, Complaint> {
+        Ok(SurveyOptions {
             resolver: self.resolver,
             lists: self.list.clone(),
             keys: keys(self.key_file.as_deref())?,
             timeout: self.timeout,
-            ..Options::default()
+            ..SurveyOptions::default()
         })
     }
 

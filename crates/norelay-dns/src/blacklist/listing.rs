@@ -123,15 +123,16 @@ impl Listing {
         match (self, other) {
             (
                 Self::Listed { mut entries, mut reasons },
-                Self::Listed { entries: more, reasons: further },
+                Self::Listed { entries: more_entries, reasons: more_reasons },
             ) => {
                 entries.extend(
-                    more.into_iter()
+                    more_entries
+                        .into_iter()
                         .filter(|entry| !entries.contains(entry))
                         .collect::<Vec<_>>(),
                 );
                 reasons.extend(
-                    further
+                    more_reasons
                         .into_iter()
                         .filter(|reason| !reasons.contains(reason))
                         .collect::<Vec<_>>(),

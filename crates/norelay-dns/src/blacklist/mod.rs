@@ -33,6 +33,6 @@ pub use self::{
     plan::{Enquiry, Planned, SelfTest, plan},
     public_resolvers::is_public_resolver,
     standing::{ListReading, Standing, Survey, SurveyAssessment, assess_survey},
-    subject::{NotASubject, Subject},
+    subject::{ListSubject, NotASubject},
     unknown::UnknownReason,
 };

@@ -14,7 +14,7 @@ use super::{
     list_keys::ListKeys,
     listing::Listing,
     standing::ListReading,
-    subject::{Subject, test_label},
+    subject::{ListSubject, test_label},
     unknown::UnknownReason,
 };
 use crate::dns_name::is_domain;
@@ -64,7 +64,7 @@ impl Enquiry {
     fn new(
         zone: &str,
         list: Option<&'static Blacklist>,
-        target: &Subject,
+        target: &ListSubject,
         key: Option<&str>,
     ) -> Self {
         let below = match (list.map(|list| list.access), key) {
@@ -122,7 +122,7 @@ pub enum Planned {
 /// A zone that isn't in the table is taken to follow RFC 5782. Lists that can't have the target at
 /// all are left out unless named.
 #[must_use]
-pub fn plan(target: &Subject, selection: &[String], keys: &ListKeys) -> Vec<Planned> {
+pub fn plan(target: &ListSubject, selection: &[String], keys: &ListKeys) -> Vec<Planned> {
     let mut zones: Vec<String> = Vec::new();
     let usual = [USUAL_LISTS.to_owned()];
     for word in if selection.is_empty() { &usual } else { selection } {
@@ -146,7 +146,7 @@ pub fn plan(target: &Subject, selection: &[String], keys: &ListKeys) -> Vec<Plan
         .collect()
 }
 
-fn of_table(target: &Subject, is_wanted: impl Fn(Liveness) -> bool) -> Vec<String> {
+fn of_table(target: &ListSubject, is_wanted: impl Fn(Liveness) -> bool) -> Vec<String> {
     let can_have =
         |list: &Blacklist| list.liveness == Liveness::Dead || list.kinds.contains(&target.kind());
     LISTS
@@ -156,7 +156,7 @@ fn of_table(target: &Subject, is_wanted: impl Fn(Liveness) -> bool) -> Vec<Strin
         .collect()
 }
 
-fn plan_zone(zone: &str, target: &Subject, keys: &ListKeys) -> Planned {
+fn plan_zone(zone: &str, target: &ListSubject, keys: &ListKeys) -> Planned {
     let list = by_zone(zone);
     let settle = |listing| Planned::Settled(settled(zone, list, listing));
     if let Some(dead) = list.filter(|list| list.liveness == Liveness::Dead) {
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_host_and_its_registered_domain_are_both_asked_for() {
-        let target = Subject::Domain {
+        let target = ListSubject::Domain {
             name: "a.b.example".to_owned(),
             registered: Some("b.example".to_owned()),
         };
@@ -375,7 +375,7 @@ mod tests {
             zone in r"[a-z0-9-]{1,64}(\.[a-z0-9-]{1,64}){0,4}",
             keys in "[a-z.]{1,9}=[a-z]{1,64}",
         ) {
-            if let (Ok(target), Ok(keys)) = (target.parse::<Subject>(), ListKeys::parse(&keys)) {
+            if let (Ok(target), Ok(keys)) = (target.parse::<ListSubject>(), ListKeys::parse(&keys)) {
                 for step in plan(&target, &[zone], &keys) {
                     if let Planned::Ask(enquiry) = step {
                         prop_assert!(enquiry.questions.iter().all(|name| is_domain(name)));

@@ -7,7 +7,7 @@ use crate::dns_name::{is_domain, is_private, reversed};
 
 /// What is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ListSubject {
     /// An address; IPv4 addresses in IPv6's clothing are IPv4.
     Address(IpAddr),
     /// A domain.
@@ -40,7 +40,7 @@ impl fmt::Display for NotASubject {
 
 impl std::error::Error for NotASubject {}
 
-impl FromStr for Subject {
+impl FromStr for ListSubject {
     type Err = NotASubject;
 
     /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or a domain of A-labels.
@@ -74,7 +74,7 @@ fn is_numeric(name: &str) -> bool {
         .is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-impl Subject {
+impl ListSubject {
     /// What kind of list can have it.
     #[must_use]
     pub fn kind(&self) -> QueryKind {
@@ -98,7 +98,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ListSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
@@ -139,7 +139,7 @@ mod tests {
             ("bücher.example", Err(NotASubject::Neither)),
             ("example.net\u{1b}[31m", Err(NotASubject::Neither)),
         ] {
-            let read = text.parse::<Subject>().map(|target| target.to_string());
+            let read = text.parse::<ListSubject>().map(|target| target.to_string());
             assert_eq!(read, shown.map(str::to_owned), "{text}");
         }
     }

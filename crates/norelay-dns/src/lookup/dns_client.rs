@@ -119,12 +119,12 @@ impl DnsClient {
         // A final dot: otherwise the library would try it under the machine's search list.
         name.set_fqdn(true);
         let now = Instant::now();
-        let (end, late) = match self.deadline {
+        let (end, overdue) = match self.deadline {
             Some(deadline) if deadline < now + self.patience => (deadline, Failure::Unfinished),
             _ => (now + self.patience, Failure::TimedOut),
         };
         match timeout_at(end, self.resolver.lookup(name, kind)).await {
-            Err(_) => Err(late),
+            Err(_) => Err(overdue),
             Ok(Ok(lookup)) => Ok(lookup.answers().iter().take(MAX_RECORDS).cloned().collect()),
             Ok(Err(error)) => match failure(&error) {
                 Some(failure) => Err(failure),

@@ -24,8 +24,8 @@ use tokio::{
 
 use super::dns_client::{DnsClient, NoResolver};
 use crate::blacklist::{
-    DnsAnswer, Enquiry, Health, ListKeys, ListReading, Listing, NotASubject, Planned, QueryKind,
-    Subject, Survey, UnknownReason, health, is_public_resolver, plan, read,
+    DnsAnswer, Enquiry, Health, ListKeys, ListReading, ListSubject, Listing, NotASubject, Planned,
+    QueryKind, Survey, UnknownReason, health, is_public_resolver, plan, read,
 };
 
 /// Lists that are asked at once.
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to ask.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SurveyOptions {
     /// The resolver; the machine's own where none is given.
     pub resolver: Option<SocketAddr>,
     /// Zones, `default` or `all`; empty for the usual lists.
@@ -54,7 +54,7 @@ pub struct Options {
     pub pace: Duration,
 }
 
-impl Default for Options {
+impl Default for SurveyOptions {
     fn default() -> Self {
         Self {
             resolver: None,
@@ -72,29 +72,29 @@ impl Default for Options {
 ///
 /// # Errors
 /// It is neither, or an address that no list can have.
-pub fn target(text: &str) -> Result<Subject, NotASubject> {
+pub fn target(text: &str) -> Result<ListSubject, NotASubject> {
     let text = text.trim();
-    let ascii = match text.parse::<Subject>() {
+    let ascii = match text.parse::<ListSubject>() {
         Err(NotASubject::Neither) => {
             idna::domain_to_ascii(text).map_err(|_| NotASubject::Neither)?
         }
         _ => text.to_owned(),
     };
     Ok(match ascii.parse()? {
-        Subject::Domain { name, .. } => {
+        ListSubject::Domain { name, .. } => {
             let registered = psl::domain_str(&name)
                 .filter(|registered| *registered != name)
                 .map(str::to_owned);
-            Subject::Domain { name, registered }
+            ListSubject::Domain { name, registered }
         }
-        address @ Subject::Address(_) => address,
+        address @ ListSubject::Address(_) => address,
     })
 }
 
 /// The lists, seen through one resolver for the length of a run: self-tests are remembered.
 #[derive(Clone)]
 pub struct Blacklists {
-    asker: Arc<Surveyor>,
+    surveyor: Arc<Surveyor>,
 }
 
 /// The self-tests of a run, by zone and kind of question.
@@ -102,9 +102,9 @@ type SelfTests = HashMap<(String, QueryKind), Arc<OnceCell<Health>>>;
 
 struct Surveyor {
     dns: DnsClient,
-    options: Options,
+    options: SurveyOptions,
     self_tests: Mutex<SelfTests>,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 impl Blacklists {
@@ -112,24 +112,24 @@ impl Blacklists {
     ///
     /// # Errors
     /// There is none.
-    pub fn new(options: Options) -> Result<Self, NoResolver> {
+    pub fn new(options: SurveyOptions) -> Result<Self, NoResolver> {
         // Half of the run, so that a silent list is known as silent before the run ends.
         let dns = DnsClient::new(options.resolver, PATIENCE.min(options.timeout / 2))?;
-        let places = Semaphore::new(options.concurrency.max(1));
+        let permits = Semaphore::new(options.concurrency.max(1));
         Ok(Self {
-            asker: Arc::new(Surveyor { dns, options, self_tests: Mutex::default(), places }),
+            surveyor: Arc::new(Surveyor { dns, options, self_tests: Mutex::default(), permits }),
         })
     }
 
     /// Asks the lists about one target.
-    pub async fn survey(&self, target: &Subject) -> Survey {
+    pub async fn survey(&self, target: &ListSubject) -> Survey {
         let started = Instant::now();
-        let options = &self.asker.options;
+        let options = &self.surveyor.options;
         let planned = plan(target, &options.lists, &options.keys);
         let readings = self
             .readings(planned, started, started + options.timeout)
             .await;
-        let servers = self.asker.dns.servers();
+        let servers = self.surveyor.dns.servers();
         Survey {
             target: target.to_string(),
             resolvers: servers.iter().map(ToString::to_string).collect(),
@@ -141,7 +141,7 @@ impl Blacklists {
 
     /// Asks the lists about several targets at once. Returns the surveys in the order of the
     /// targets. Each list is tested once and asked about each target.
-    pub async fn surveys(&self, targets: &[Subject]) -> Vec<Survey> {
+    pub async fn surveys(&self, targets: &[ListSubject]) -> Vec<Survey> {
         let mut tasks = JoinSet::new();
         for (index, target) in targets.iter().cloned().enumerate() {
             let lists = self.clone();
@@ -167,8 +167,8 @@ impl Blacklists {
                 Planned::Ask(enquiry) => {
                     let unfinished =
                         enquiry.reading(Listing::unknown(UnknownReason::Unfinished), 0);
-                    let asker = Arc::clone(&self.asker);
-                    tasks.spawn(async move { (index, asker.ask(&enquiry).await) });
+                    let surveyor = Arc::clone(&self.surveyor);
+                    tasks.spawn(async move { (index, surveyor.ask(&enquiry).await) });
                     unfinished
                 }
             });
@@ -190,7 +190,7 @@ impl Blacklists {
 
 impl Surveyor {
     async fn ask(&self, enquiry: &Enquiry) -> ListReading {
-        let Ok(_place) = self.places.acquire().await else {
+        let Ok(_permit) = self.permits.acquire().await else {
             return enquiry.reading(Listing::unknown(UnknownReason::Unfinished), 0);
         };
         let started = Instant::now();

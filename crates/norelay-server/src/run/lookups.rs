@@ -18,9 +18,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{catalogue, check::Verdict};
 use norelay_dns::{
-    blacklist::{NotASubject, Subject, Survey},
+    blacklist::{ListSubject, NotASubject, Survey},
     dns_name::is_private,
-    lookup::lists::{self, Blacklists, Options},
+    lookup::lists::{self, Blacklists, SurveyOptions},
 };
 use norelay_probe::target::Host;
 use tokio::sync::Semaphore;
@@ -137,24 +137,29 @@ fn busy() -> Refusal {
     }
 }
 
-fn options(config: &Settings) -> Options {
+fn options(config: &Settings) -> SurveyOptions {
     // They were read at the start as well; what has become of the file since is no reason to ask
     // nothing.
     let keys = config.blacklist_keys().unwrap_or_default();
-    Options { resolver: config.test.resolver, keys, timeout: TIMEOUT, ..Options::default() }
+    SurveyOptions {
+        resolver: config.test.resolver,
+        keys,
+        timeout: TIMEOUT,
+        ..SurveyOptions::default()
+    }
 }
 
-fn addresses(target: &Subject) -> Option<IpAddr> {
+fn addresses(target: &ListSubject) -> Option<IpAddr> {
     match target {
-        Subject::Address(address) => Some(*address),
-        Subject::Domain { .. } => None,
+        ListSubject::Address(address) => Some(*address),
+        ListSubject::Domain { .. } => None,
     }
 }
 
 /// The addresses of a domain's mail exchangers, or of a host, as far as they may be tested; none
 /// where the DNS has none in time.
-async fn exchangers(permission: &Permission, target: &Subject) -> Vec<Subject> {
-    let Subject::Domain { name, .. } = target else { return Vec::new() };
+async fn exchangers(permission: &Permission, target: &ListSubject) -> Vec<ListSubject> {
+    let ListSubject::Domain { name, .. } = target else { return Vec::new() };
     let host = norelay_probe::target::Target { host: Host::Name(name.clone()), port: None };
     let found = tokio::time::timeout(NAMES, permission.names().exchangers(&host)).await;
     let mut addresses: Vec<IpAddr> = found
@@ -168,7 +173,7 @@ async fn exchangers(permission: &Permission, target: &Subject) -> Vec<Subject> {
     let mut targets = Vec::new();
     for address in addresses.into_iter().take(MAX_ADDRESSES) {
         if !is_private(address) && permission.may_look_up(Some(address)).await.is_ok() {
-            targets.push(Subject::Address(address.to_canonical()));
+            targets.push(ListSubject::Address(address.to_canonical()));
         }
     }
     targets
