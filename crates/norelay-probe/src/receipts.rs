@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     key_file,
-    receive::{Config, Receiving},
+    receive::{ReceiverConfig, Receiving},
     spool,
 };
 
@@ -46,7 +46,7 @@ impl ReceiptSource {
         master: TokenKey,
     ) -> io::Result<Self> {
         let reception = Reception::new(name, domains, ReceptionKey::AnyRun(master.clone()));
-        let receiving = Receiving::bind(addresses, Config::new(reception))?;
+        let receiving = Receiving::bind(addresses, ReceiverConfig::new(reception))?;
         Ok(Self { master, whence: Whence::Here(receiving) })
     }
 

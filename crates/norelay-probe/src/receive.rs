@@ -1,8 +1,8 @@
 //! Receiving: the SMTP server that proves relaying by a message that comes back.
 //!
-//! The way of a message, from the door to the evidence:
-//! 1. [`Receiving::bind`] listens. A connection that finds no room (`doors`: so many in all, so
-//!    many from one network) is told `421` and closed.
+//! The path of a message, from the connection to the evidence:
+//! 1. [`Receiving::bind`] listens. `connection_limits` bounds the connections, in all and for each
+//!    network. A client beyond a limit gets `421`, and the connection is closed.
 //! 2. `connection` moves octets and time between the socket and core's
 //!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds, and makes
 //!    the TLS handshake that STARTTLS asks for, with a certificate of its own making
@@ -18,8 +18,8 @@
 //! - Whatever comes, it stays up, within [`MAX_CONNECTIONS`] times the bounds of one connection.
 
 mod connection;
-mod doors;
-mod keep;
+mod connection_limits;
+mod receipt_keeper;
 
 use std::{
     io,
@@ -38,8 +38,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use self::{
-    doors::{Doors, Room},
-    keep::Keeper,
+    connection_limits::{ConnectionLimits, ConnectionSlot},
+    receipt_keeper::ReceiptKeeper,
 };
 use crate::{certificate, mailbox::Mailbox, spool::Spool};
 
@@ -63,7 +63,7 @@ const MAX_AWAITED: usize = 256;
 
 /// What a receiver is given.
 #[derive(Debug)]
-pub struct Config {
+pub struct ReceiverConfig {
     /// Whom it takes mail for.
     pub reception: Reception,
     /// The file that every receipt is kept in, if one.
@@ -73,7 +73,7 @@ pub struct Config {
     pub mailbox: Option<Mailbox>,
 }
 
-impl Config {
+impl ReceiverConfig {
     /// A receiver that keeps nothing in files.
     #[must_use]
     pub fn new(reception: Reception) -> Self {
@@ -92,8 +92,8 @@ pub struct Receiving {
 /// What all connections share.
 struct Shared {
     reception: Arc<Reception>,
-    keeper: Keeper,
-    doors: Doors,
+    keeper: ReceiptKeeper,
+    limits: ConnectionLimits,
     tls: TlsAcceptor,
 }
 
@@ -102,7 +102,7 @@ impl Receiving {
     ///
     /// # Errors
     /// One sentence that says which address can't be listened on, why, and what to do.
-    pub fn bind(addresses: &[SocketAddr], config: Config) -> io::Result<Self> {
+    pub fn bind(addresses: &[SocketAddr], config: ReceiverConfig) -> io::Result<Self> {
         let sockets = addresses
             .iter()
             .map(|address| listen(*address, addresses))
@@ -114,8 +114,8 @@ impl Receiving {
         let shared = Arc::new(Shared {
             tls: certificate::acceptor(&config.reception)?,
             reception: Arc::new(config.reception),
-            keeper: Keeper::new(config.spool, config.mailbox),
-            doors: Doors::default(),
+            keeper: ReceiptKeeper::new(config.spool, config.mailbox),
+            limits: ConnectionLimits::default(),
         });
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -212,8 +212,8 @@ async fn accept_all(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(room) = admit(stream, peer, &shared) {
-                        connections.spawn(connection::serve(room, shared.clone(), stopped.clone()));
+                    if let Some(client) = admit(stream, peer, &shared) {
+                        connections.spawn(connection::serve(client, shared.clone(), stopped.clone()));
                     }
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -227,32 +227,32 @@ async fn accept_all(
 
 /// A client that was let in.
 #[derive(Debug)]
-struct Visit {
+struct AdmittedClient {
     stream: TcpStream,
     peer: SocketAddr,
     patience: Duration,
     /// Gives the room back when the visit is over.
-    _room: Room,
+    _slot: ConnectionSlot,
 }
 
 /// Lets a client in, or tells it to come back.
-fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<Visit> {
+fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<AdmittedClient> {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    match shared.doors.enter(peer.ip()) {
-        Some(room) => {
-            let is_stressed = shared.doors.taken() > MAX_CONNECTIONS / 2;
+    match shared.limits.reserve(peer.ip()) {
+        Some(slot) => {
+            let is_stressed = shared.limits.in_use() > MAX_CONNECTIONS / 2;
             let patience = if is_stressed { PATIENCE_UNDER_STRESS } else { Duration::MAX };
-            Some(Visit { stream, peer, patience, _room: room })
+            Some(AdmittedClient { stream, peer, patience, _slot: slot })
         }
         None => {
-            turn_away(stream);
+            reject(stream);
             None
         }
     }
 }
 
 /// Says `421` as far as the socket takes it at once: whoever is too many is not waited for.
-fn turn_away(stream: TcpStream) {
+fn reject(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
         let _ =
             io::Write::write(&mut stream, b"421 4.7.0 Too many connections, come back later\r\n");

@@ -17,7 +17,7 @@ use norelay_core::{
 use norelay_probe::{
     identity, key_file,
     mailbox::Mailbox,
-    receive::{Config, Receiving},
+    receive::{ReceiverConfig, Receiving},
     spool::{MAX_SPOOL, Spool},
     target,
 };
@@ -102,7 +102,7 @@ impl ReceiveOptions {
         if let Some(contact) = &self.contact {
             reception = reception.with_contact(contact);
         }
-        let mut config = Config::new(reception.with_postmaster(self.postmaster.is_some()));
+        let mut config = ReceiverConfig::new(reception.with_postmaster(self.postmaster.is_some()));
         // The spool may become two files: the one that is written and the one laid aside.
         config.spool = Some(Spool::open(&self.spool)?.rotating(MAX_SPOOL / 2));
         if let Some(mailbox) = &self.postmaster {

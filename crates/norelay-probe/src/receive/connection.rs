@@ -9,18 +9,18 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Shared, Visit};
+use super::{AdmittedClient, Shared};
 
 /// The portion that is read at once, in octets: it bounds the replies that it can ask for.
 const PORTION: usize = 4096;
 /// How long a TLS handshake may take: it is at most three round trips.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last words may take.
-const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a client may still say after the last words, in octets, without the connection being reset
 /// under them.
-const MAX_UNHEARD: usize = 256 * 1024;
+const MAX_DISCARDED: usize = 256 * 1024;
 
 /// What follows a dialogue.
 enum Next {
@@ -38,10 +38,14 @@ struct Connection {
 }
 
 /// Serves a client until its dialogue ends. Whatever breaks, breaks this connection only.
-pub(super) async fn serve(visit: Visit, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
-    let Visit { mut stream, peer, patience, _room } = visit;
+pub(super) async fn serve(
+    client: AdmittedClient,
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+) {
+    let AdmittedClient { mut stream, peer, patience, _slot } = client;
     let _ = stream.set_nodelay(true);
-    let offers_tls = shared.doors.may_offer_tls(peer.ip());
+    let offers_tls = shared.limits.may_offer_tls(peer.ip());
     let receiver = Receiver::new(shared.reception.clone(), peer, patience, offers_tls);
     let mut connection =
         Connection { receiver, started: Instant::now(), shared, stopped, is_stopping: false };
@@ -55,23 +59,26 @@ pub(super) async fn serve(visit: Visit, shared: Arc<Shared>, stopped: watch::Rec
                     .handle_secured(connection.started.elapsed());
                 let _ = connection.converse(&mut secured).await;
             }
-            _ => connection.shared.doors.remember_failed_handshake(peer.ip()),
+            _ => connection
+                .shared
+                .limits
+                .remember_failed_handshake(peer.ip()),
         }
     }
 }
 
 /// Closes our direction, and reads on for a while: a close with unread input resets the connection,
 /// and the client would lose the reply that tells it why (RFC 1122 section 4.2.2.13).
-async fn part(
+async fn close(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     portion: &mut [u8],
 ) -> io::Result<()> {
     stream.shutdown().await?;
-    let mut unheard = 0;
-    while unheard < MAX_UNHEARD {
+    let mut discarded = 0;
+    while discarded < MAX_DISCARDED {
         match stream.read(portion).await? {
             0 => break,
-            length => unheard += length,
+            length => discarded += length,
         }
     }
     Ok(())
@@ -93,7 +100,7 @@ impl Connection {
             }
             let Some(deadline) = self.deadline() else {
                 if !self.is_stopping {
-                    let _ = timeout(FAREWELL_TIMEOUT, part(stream, &mut portion)).await;
+                    let _ = timeout(CLOSE_TIMEOUT, close(stream, &mut portion)).await;
                 }
                 return Ok(Next::Nothing);
             };
@@ -145,7 +152,7 @@ impl Connection {
         let output = self.receiver.poll_transmit();
         let deadline = self
             .deadline()
-            .unwrap_or_else(|| Instant::now() + FAREWELL_TIMEOUT);
+            .unwrap_or_else(|| Instant::now() + CLOSE_TIMEOUT);
         let sending = async {
             stream.write_all(&output).await?;
             stream.flush().await

@@ -16,7 +16,7 @@ use norelay_core::{
 };
 use norelay_probe::{
     mailbox::Mailbox,
-    receive::{Config, Receiving},
+    receive::{ReceiverConfig, Receiving},
 };
 use tokio::sync::mpsc;
 
@@ -37,20 +37,20 @@ fn address(test: u8, role: TokenRole) -> String {
     format!("{}@probe.example", master().for_run(RUN).mint(token(test, role)))
 }
 
-fn config() -> Config {
+fn config() -> ReceiverConfig {
     let reception = Reception::new(
         "mx.probe.example",
         &["probe.example".to_owned()],
         ReceptionKey::AnyRun(master()),
     );
-    Config::new(reception)
+    ReceiverConfig::new(reception)
 }
 
 fn loopback() -> [SocketAddr; 1] {
     [SocketAddr::from(([127, 0, 0, 1], 0))]
 }
 
-fn receiving(config: Config) -> Receiving {
+fn receiving(config: ReceiverConfig) -> Receiving {
     Receiving::bind(&loopback(), config).expect("loopback can be listened on")
 }
 

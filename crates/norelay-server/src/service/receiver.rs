@@ -14,7 +14,7 @@ use norelay_core::{
 };
 use norelay_probe::{
     identity,
-    receive::{Config as Receive, Receiving},
+    receive::{ReceiverConfig, Receiving},
     spool::Spool,
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -55,7 +55,7 @@ pub(super) async fn begin(
     if let Some(contact) = config.url.as_ref().or(config.contact.as_ref()) {
         reception = reception.with_contact(contact);
     }
-    let mut receive = Receive::new(reception);
+    let mut receive = ReceiverConfig::new(reception);
     receive.spool = Some(Spool::open(&path).map_err(wrong)?);
     let receiving = Receiving::bind(&config.receiver.listen, receive).map_err(wrong)?;
     let (receipts, settle) = (receiving.receipts(), receiving.settler());

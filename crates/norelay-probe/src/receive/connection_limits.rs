@@ -11,9 +11,9 @@ use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_NETWORK, network};
 /// How many networks whose handshake failed are remembered.
 const MAX_FAILED: usize = 1000;
 
-/// Counts the connections; every count is given back by dropping its [`Room`].
+/// Counts the connections; every count is given back by dropping its [`ConnectionSlot`].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Doors(Arc<Mutex<Counts>>);
+pub(super) struct ConnectionLimits(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -24,14 +24,14 @@ struct Counts {
 
 /// The room that one connection takes.
 #[derive(Debug)]
-pub(super) struct Room {
-    doors: Doors,
+pub(super) struct ConnectionSlot {
+    limits: ConnectionLimits,
     network: IpAddr,
 }
 
-impl Doors {
+impl ConnectionLimits {
     /// Room for one more connection, if there is some.
-    pub(super) fn enter(&self, peer: IpAddr) -> Option<Room> {
+    pub(super) fn reserve(&self, peer: IpAddr) -> Option<ConnectionSlot> {
         let network = network(peer);
         let mut counts = self.counts();
         let of_network = counts.of_network.get(&network).copied().unwrap_or_default();
@@ -40,11 +40,11 @@ impl Doors {
         }
         counts.total += 1;
         counts.of_network.insert(network, of_network + 1);
-        Some(Room { doors: self.clone(), network })
+        Some(ConnectionSlot { limits: self.clone(), network })
     }
 
     /// How many connections are in.
-    pub(super) fn taken(&self) -> usize {
+    pub(super) fn in_use(&self) -> usize {
         self.counts().total
     }
 
@@ -68,9 +68,9 @@ impl Doors {
     }
 }
 
-impl Drop for Room {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut counts = self.doors.counts();
+        let mut counts = self.limits.counts();
         counts.total -= 1;
         if let Some(count) = counts.of_network.get_mut(&self.network) {
             *count -= 1;
@@ -91,40 +91,40 @@ mod tests {
 
     #[test]
     fn room_is_counted_by_network_and_given_back() {
-        let doors = Doors::default();
+        let limits = ConnectionLimits::default();
         let of_network = |host: usize| address(&format!("2001:db8::{host:x}"));
-        let rooms: Vec<_> = (0..=MAX_CONNECTIONS_OF_NETWORK)
-            .map(|host| doors.enter(of_network(host)))
+        let slots: Vec<_> = (0..=MAX_CONNECTIONS_OF_NETWORK)
+            .map(|host| limits.reserve(of_network(host)))
             .collect();
         assert!(
-            rooms[..MAX_CONNECTIONS_OF_NETWORK]
+            slots[..MAX_CONNECTIONS_OF_NETWORK]
                 .iter()
                 .all(Option::is_some)
         );
-        assert!(rooms[MAX_CONNECTIONS_OF_NETWORK].is_none());
+        assert!(slots[MAX_CONNECTIONS_OF_NETWORK].is_none());
         let others: Vec<_> = (0..MAX_CONNECTIONS)
-            .map(|host| doors.enter(address(&format!("192.0.2.{host}"))))
+            .map(|host| limits.reserve(address(&format!("192.0.2.{host}"))))
             .collect();
         assert_eq!(others.iter().flatten().count(), MAX_CONNECTIONS - MAX_CONNECTIONS_OF_NETWORK);
-        drop((rooms, others));
-        assert_eq!(doors.taken(), 0);
-        assert!(doors.counts().of_network.is_empty());
+        drop((slots, others));
+        assert_eq!(limits.in_use(), 0);
+        assert!(limits.counts().of_network.is_empty());
     }
 
     #[test]
     fn failed_handshakes_are_remembered_and_bounded() {
-        let doors = Doors::default();
-        doors.remember_failed_handshake(address("2001:db8::1"));
-        assert!(!doors.may_offer_tls(address("2001:db8::2")));
-        assert!(doors.may_offer_tls(address("2001:db8:0:1::1")));
+        let limits = ConnectionLimits::default();
+        limits.remember_failed_handshake(address("2001:db8::1"));
+        assert!(!limits.may_offer_tls(address("2001:db8::2")));
+        assert!(limits.may_offer_tls(address("2001:db8:0:1::1")));
         for host in 0..MAX_FAILED {
-            doors.remember_failed_handshake(address(&format!(
+            limits.remember_failed_handshake(address(&format!(
                 "10.0.{}.{}",
                 host / 256,
                 host % 256
             )));
         }
-        assert!(doors.may_offer_tls(address("2001:db8::2")));
-        assert_eq!(doors.counts().failed.len(), MAX_FAILED);
+        assert!(limits.may_offer_tls(address("2001:db8::2")));
+        assert_eq!(limits.counts().failed.len(), MAX_FAILED);
     }
 }

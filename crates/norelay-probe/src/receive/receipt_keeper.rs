@@ -22,7 +22,7 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where receipts go.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct ReceiptKeeper {
     spool: Option<Spool>,
     mailbox: Option<Mailbox>,
     copies: Mutex<Copies>,
@@ -36,7 +36,7 @@ struct Subscriber {
     sender: mpsc::Sender<Receipt>,
 }
 
-impl Keeper {
+impl ReceiptKeeper {
     pub(super) fn new(spool: Option<Spool>, mailbox: Option<Mailbox>) -> Self {
         Self { spool, mailbox, copies: Mutex::default(), subscribers: Mutex::default() }
     }
