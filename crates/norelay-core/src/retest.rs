@@ -18,10 +18,9 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{self, RelayTest, TestRole},
-    check::{SUBMISSION_PORTS, Verdict, Weight, other_domain},
+    check::{Observation, SUBMISSION_PORTS, Verdict, Weight, other_domain},
     event::{Event, Path},
     octets::Octets,
-    report::RETESTED,
     smtp::Security,
 };
 
@@ -134,10 +133,7 @@ impl Plan {
             .map_or_else(|| "an earlier run".to_owned(), |at| format!("the run of {at}"));
         let counts =
             format!("{} on {}", counted(self.tests(), "test"), counted(self.paths.len(), "path"));
-        let arguments = [started, counts]
-            .map(|text| Octets::from(text.as_str()))
-            .to_vec();
-        Event::Noted { path: None, tag: RETESTED.to_owned(), arguments }
+        Observation::Retested { run: Octets::from(started), counts: counts.into() }.event(None)
     }
 }
 

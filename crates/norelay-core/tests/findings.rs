@@ -4,7 +4,7 @@ mod story;
 
 use norelay_core::{
     catalogue,
-    check::{Finding, Verdict, finding::KINDS, findings, judge},
+    check::{Finding, Verdict, findings, judge, observation::KINDS},
     event::{Event, Receipt, TlsFacts},
     octets::Octets,
     report::Report,

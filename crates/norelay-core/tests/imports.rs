@@ -94,16 +94,17 @@ const FLOORS: &[Floors] = &[
             "summary",
             "verdict",
             "judge",
+            "observation",
             "adjacent",
             "dane",
+            "path_findings",
+            "offer_findings",
+            "message_findings",
             "finding",
         ],
         exceptions: &[
             // The table of wordings names the reason that each wording gives.
             ("wording", "reason"),
-            // Both make findings, and `finding` collects what they make.
-            ("adjacent", "finding"),
-            ("dane", "finding"),
         ],
     },
     Floors {

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use norelay_core::{
-    check::finding::{self, Topic},
+    check::Topic,
     event::{MailExchanger, Receipt},
     report::Report,
 };
@@ -120,5 +120,5 @@ fn has_surroundings(known: &Report) -> bool {
     known
         .notes
         .iter()
-        .any(|note| finding::topic(&note.tag) != Topic::Relay)
+        .any(|note| Topic::of(&note.tag).is_looked_up())
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use clap::builder::TypedValueParser;
 use norelay_core::{
     assess::assess,
-    check::{Level, Verdict, finding},
+    check::{Finding, Level, Verdict, observation::Kind},
 };
 use norelay_render::{Format, Options, json_lines, text};
 
@@ -45,7 +45,7 @@ pub enum FailOn {
 }
 
 impl FailOn {
-    fn includes(self, finding: &finding::Finding) -> bool {
+    fn includes(self, finding: &Finding) -> bool {
         match self {
             Self::Level(level) => finding.level >= level,
             Self::Tag(tag) => finding.tag == tag,
@@ -61,7 +61,7 @@ pub fn parse_fail_on(text: &str) -> Result<FailOn, String> {
             return Ok(FailOn::Level(level));
         }
     }
-    match finding::KINDS.iter().find(|kind| kind.tag == text) {
+    match Kind::of(text) {
         Some(kind) => Ok(FailOn::Tag(kind.tag)),
         None => {
             Err("no finding has this tag, and it is no level (info, notice, warning, error)"

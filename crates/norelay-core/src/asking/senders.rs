@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use super::evidence::{self, PlainRefusal};
 use crate::{
     catalogue::{FOREIGN_SENDER, RelayTest},
-    check::{self, Outcome, Reason, reason},
+    check::{self, Observation, Outcome, Reason, reason},
     event::Event,
+    octets::Octets,
     path::PathId,
     report::Report,
     schedule::Ending,
@@ -36,11 +37,12 @@ impl RejectedSenders {
     /// Notes that the server rejects the sender of a test; returns the event that says so the
     /// first time.
     pub fn add(&mut self, path: PathId, test: &RelayTest) -> Option<Event> {
-        self.0.insert(test.reverse_path).then(|| Event::Noted {
-            path: Some(path),
-            tag: evidence::SUBSTITUTED.to_owned(),
-            arguments: vec![test.reverse_path.into(), FOREIGN_SENDER.into()],
-        })
+        if !self.0.insert(test.reverse_path) {
+            return None;
+        }
+        let sender = Octets::from(test.reverse_path);
+        let substitute = FOREIGN_SENDER.into();
+        Some(Observation::SenderRefused { sender, substitute }.event(Some(path)))
     }
 }
 

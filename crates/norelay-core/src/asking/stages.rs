@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     catalogue::RelayTest,
+    check::Observation,
     event::{Event, Path},
+    octets::Octets,
     path::PathId,
     report::Report,
 };
@@ -126,11 +128,8 @@ impl Desk {
         let stage = match agenda {
             Agenda::New(_) => {
                 events.extend(self.start());
-                events.extend(left_out.map(|left_out| Event::Noted {
-                    path: None,
-                    tag: "not_asked".to_owned(),
-                    arguments: vec![left_out.as_str().into()],
-                }));
+                let left_out = left_out.map(Octets::from);
+                events.extend(left_out.map(|tests| Observation::NotAsked { tests }.event(None)));
                 let hosts = opening::paths(&self.request, &self.exchangers);
                 events.extend(opening::paths_added(&self.request, &hosts));
                 RunStage::Hosts(hosts.into_iter().map(HostAsking::new).collect())

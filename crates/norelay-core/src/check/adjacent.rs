@@ -1,22 +1,21 @@
-//! Facts beside the question of relaying: the address that the server sees, what the adjacent tests
-//! showed, names.
+//! What is worth knowing beside the question of relaying: the address that the server sees for
+//! ours, what the adjacent tests showed, and the server's names.
 //!
 //! Rules:
-//! - Nothing here bears on the relay verdict.
+//! - Nothing here changes the relay verdict.
 //! - A test is known by its role in the catalogue.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
-    finding::Fact,
     judgement::{Judgement, PathJudgement, TestJudgement},
+    observation::{Observation, Observed},
     outcome::Outcome,
     reason::Reason,
 };
 use crate::{
-    catalogue::{Profile, TestRole},
-    octets::Octets,
-    path::{Endpoint, PathId},
+    catalogue::{Profile, TestId, TestRole},
+    path::Endpoint,
     report::{Dialogue, PathView, Report},
     seen::{self, Loss, Meaning},
     smtp::{Reply, Stage},
@@ -27,140 +26,160 @@ use crate::{
 /// and the name.
 const REVERSE_NAME: &str = "reverse_name_confirmed";
 
-/// Adjacent tests whose acceptance is worth knowing, and the kind of finding that it makes.
-const ACCEPTANCES: &[(TestRole, &str)] = &[
-    (TestRole::SpoofedUser, "local_sender_spoofed"),
-    (TestRole::Etrn, "etrn_accepted"),
-    (TestRole::Turn, "turn_accepted"),
-    (TestRole::UnresolvableSender, "unresolvable_sender_accepted"),
-    (TestRole::Lmtp, "lmtp_exposed"),
-    (TestRole::StartTlsInjection, "starttls_injection"),
+/// Makes an observation of the reply that accepted a test.
+type OfAcceptance = fn(String) -> Observation;
+
+/// Adjacent tests whose acceptance is worth knowing, and what the acceptance shows.
+const ACCEPTANCES: &[(TestRole, OfAcceptance)] = &[
+    (TestRole::SpoofedUser, |reply| Observation::LocalSenderSpoofed { reply }),
+    (TestRole::Etrn, |reply| Observation::EtrnAccepted { reply }),
+    (TestRole::Turn, |reply| Observation::TurnAccepted { reply }),
+    (TestRole::UnresolvableSender, |reply| Observation::UnresolvableSenderAccepted { reply }),
+    (TestRole::Lmtp, |reply| Observation::LmtpExposed { reply }),
+    (TestRole::StartTlsInjection, |reply| Observation::StarttlsInjection { reply }),
 ];
 
 /// Tests that ask for a made-up user and then for one who exists, and the verb that each asks with.
 const DISCLOSURES: &[(TestRole, &str)] = &[(TestRole::Vrfy, "VRFY"), (TestRole::Expn, "EXPN")];
 
-/// All of them, for all paths.
-pub(super) fn facts(report: &Report, judgement: &Judgement) -> Vec<Fact> {
-    let mut facts = Vec::new();
+/// Returns what is worth knowing on all paths.
+pub(super) fn of(report: &Report, judgement: &Judgement) -> Vec<Observed> {
+    let mut observed = Vec::new();
     let mut known = BTreeSet::new();
     for (path, judged) in report.paths().zip(&judgement.paths) {
-        facts.extend(address_facts(path, &mut known));
-        facts.extend(test_facts(path.id, judged));
-        facts.extend(disclosure_facts(path, judged));
-        facts.extend(recipient_facts(path, judged));
-        facts.extend(smuggling_facts(path, judged));
+        let address = seen_address(path, &mut known).into_iter();
+        let on_path = address
+            .chain(acceptances(judged))
+            .chain(bare_postmaster(judged))
+            .chain(disclosures(path, judged))
+            .chain(enumeration(path, judged))
+            .chain(smuggling(path, judged));
+        observed.extend(on_path.map(|observation| observation.on(path.id)));
     }
-    facts.extend(name_facts(report));
-    facts
+    observed.extend(names(report).into_iter().map(Observation::of_run));
+    observed
 }
 
-/// What the server sees in the place of our address: once for each of its addresses and ports, and
-/// a translation on our side once for all of them.
-fn address_facts(
+/// The address that the server sees for ours. A lost address is reported once for each of the
+/// server's addresses and ports; a translation on our side is reported once for all.
+fn seen_address(
     path: PathView<'_>,
     known: &mut BTreeSet<(IpAddr, Option<Endpoint>)>,
-) -> Option<Fact> {
-    let seen = seen::on_path(path)?;
-    let address = seen.sighting.address;
-    let endpoint = (seen.meaning != Meaning::Translated).then(|| path.endpoint());
+) -> Option<Observation> {
+    let sight = seen::on_path(path)?;
+    let address = sight.sighting.address;
+    let endpoint = (sight.meaning != Meaning::Translated).then(|| path.endpoint());
     if !known.insert((address, endpoint)) {
         return None;
     }
-    let (tag, whose) = match seen.meaning {
-        Meaning::Lost(Loss::Other) => ("client_address_changed", Loss::Other.clause()),
-        Meaning::Lost(loss) => ("client_address_lost", loss.clause()),
-        Meaning::Translated => ("client_address_translated", ""),
-        Meaning::Unknown | Meaning::Ours => return None,
-    };
-    let arguments = [
-        address.to_string(),
-        whose.to_owned(),
-        seen.due.map(|due| due.to_string()).unwrap_or_default(),
-        seen.sighting.source.clause().to_owned(),
-        seen.sighting.evidence.to_string(),
-    ];
-    Some(Fact::new(tag, Some(path.id), arguments))
+    let seen = address.to_string();
+    let due = sight.due.map(|due| due.to_string()).unwrap_or_default();
+    let source = sight.sighting.source.clause().to_owned();
+    let evidence = sight.sighting.evidence.to_string();
+    match sight.meaning {
+        Meaning::Lost(loss) => {
+            let whose = loss.clause().to_owned();
+            Some(match loss {
+                Loss::Other => {
+                    Observation::ClientAddressChanged { seen, whose, due, source, evidence }
+                }
+                _ => Observation::ClientAddressLost { seen, whose, due, source, evidence },
+            })
+        }
+        Meaning::Translated => {
+            Some(Observation::ClientAddressTranslated { seen, due, source, evidence })
+        }
+        Meaning::Unknown | Meaning::Ours => None,
+    }
 }
 
-fn test_facts(path: PathId, judged: &PathJudgement) -> Vec<Fact> {
-    let accepted = ACCEPTANCES
-        .iter()
-        .filter_map(|(role, tag)| match &judged.of(*role)?.outcome {
-            Outcome::Accepted { reply, .. } => {
-                Some(Fact::new(tag, Some(path), [reply.to_string()]))
-            }
-            _ => None,
-        });
-    let bare = judged
-        .of(TestRole::BarePostmaster)
-        .and_then(|judged| match &judged.outcome {
-            Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
-                Some(Fact::new("bare_postmaster_refused", Some(path), [reply.to_string()]))
-            }
-            _ => None,
-        });
-    accepted.chain(bare).collect()
+/// What the acceptance of adjacent tests shows.
+fn acceptances(judged: &PathJudgement) -> Vec<Observation> {
+    let mut observations = Vec::new();
+    for (role, observation) in ACCEPTANCES {
+        if let Some(judged) = judged.of(*role)
+            && let Outcome::Accepted { reply, .. } = &judged.outcome
+        {
+            observations.push(observation(reply.to_string()));
+        }
+    }
+    observations
+}
+
+/// A rejection of `<postmaster>` without a domain. A rejection of our address shows nothing.
+fn bare_postmaster(judged: &PathJudgement) -> Option<Observation> {
+    match &judged.of(TestRole::BarePostmaster)?.outcome {
+        Outcome::Refused { reply, reason, .. } if *reason != Reason::Reputation => {
+            Some(Observation::BarePostmasterRefused { reply: reply.to_string() })
+        }
+        _ => None,
+    }
 }
 
 /// VRFY and EXPN, where a user who exists gets another answer than a made-up one.
-fn disclosure_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
-    let disclosed = DISCLOSURES.iter().filter_map(|(role, verb)| {
-        let test = judged.of(*role)?.test.id;
-        let mut pairs = path.dialogues_of(test).filter_map(|(_, dialogue)| {
-            let mut replies = dialogue
-                .answers_for(test)
-                .filter(|exchange| exchange.stage == Stage::Other);
-            Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
-        });
-        let (unknown, known) = pairs.find(|(unknown, known)| tells_apart(unknown, known))?;
-        Some(Fact::new(
-            "user_disclosed",
-            Some(path.id),
-            [(*verb).to_owned(), known.to_string(), unknown.to_string()],
-        ))
-    });
-    disclosed.collect()
+fn disclosures(path: PathView<'_>, judged: &PathJudgement) -> Vec<Observation> {
+    DISCLOSURES
+        .iter()
+        .filter_map(|(role, verb)| disclosure(path, judged.of(*role)?.test.id, verb))
+        .collect()
 }
 
-/// A command that isn't known or isn't allowed says nothing about users.
+fn disclosure(path: PathView<'_>, test: TestId, verb: &str) -> Option<Observation> {
+    let mut pairs = path.dialogues_of(test).filter_map(|(_, dialogue)| {
+        // The test asks for the made-up user first.
+        let mut replies = dialogue
+            .answers_for(test)
+            .filter(|exchange| exchange.stage == Stage::Other);
+        Some((replies.next()?.reply.as_ref()?, replies.next()?.reply.as_ref()?))
+    });
+    let (unknown, known) = pairs.find(|(unknown, known)| tells_apart(unknown, known))?;
+    Some(Observation::UserDisclosed {
+        verb: verb.to_owned(),
+        known: known.to_string(),
+        unknown: unknown.to_string(),
+    })
+}
+
+/// True if the replies differ by the user. A command that is unknown or forbidden (a code below
+/// 550) shows no difference.
 fn tells_apart(unknown: &Reply, known: &Reply) -> bool {
     known.is_positive() && matches!(unknown.code, 550..=559)
 }
 
-/// Texts that became two messages, by what came; and texts whose end was seen too early, by what
-/// was answered.
-fn smuggling_facts(path: PathView<'_>, judged: &PathJudgement) -> Vec<Fact> {
-    let asked = judged.all().filter(|judged| judged.test.sends_message());
-    let has_come = |judged: &&TestJudgement| {
-        let tokens = path
-            .report
-            .receipts
-            .iter()
-            .filter(|(_, receipt)| receipt.message_token)
-            .map(|(_, receipt)| receipt.token);
-        tokens.into_iter().any(|token| {
-            (token.path, token.test, token.role) == (path.id, judged.test.number, TokenRole::Inner)
-        })
-    };
-    let (come, others): (Vec<&TestJudgement>, Vec<&TestJudgement>) = asked.partition(has_come);
-    let early: Vec<_> = others
-        .into_iter()
-        .filter_map(|judged| Some((judged.test.id, extra_replies(path.report, judged)?)))
-        .collect();
-    let mut facts = Vec::new();
+/// Texts that became two messages, and texts whose end the server saw too early.
+fn smuggling(path: PathView<'_>, judged: &PathJudgement) -> Vec<Observation> {
+    let (mut come, mut early, mut answers) = (Vec::new(), Vec::new(), None);
+    for judged in judged.all().filter(|judged| judged.test.sends_message()) {
+        let id = judged.test.id.as_str();
+        // A second message that came proves more than answers to commands in a text.
+        if has_come(path, judged) {
+            come.push(id);
+        } else if let Some(replies) = extra_replies(path.report, judged) {
+            early.push(id);
+            answers.get_or_insert(replies);
+        }
+    }
+    let mut observations = Vec::new();
     if !come.is_empty() {
-        let ids: Vec<_> = come.iter().map(|judged| judged.test.id.as_str()).collect();
-        facts.push(Fact::new("smuggling", Some(path.id), [ids.join(", ")]));
+        observations.push(Observation::Smuggling { tests: come.join(", ") });
     }
-    if let Some((_, first)) = early.first() {
-        let ids: Vec<_> = early.iter().map(|(id, _)| id.as_str()).collect();
-        facts.push(Fact::new("early_end_of_data", Some(path.id), [ids.join(", "), first.clone()]));
+    if let Some(answers) = answers {
+        observations.push(Observation::EarlyEndOfData { tests: early.join(", "), answers });
     }
-    facts
+    observations
 }
 
-/// What the server answered after it had answered the text, if it did.
+/// True if the message that was hidden in the text of a test came to the receiver.
+fn has_come(path: PathView<'_>, judged: &TestJudgement) -> bool {
+    let hidden = (path.id, judged.test.number, TokenRole::Inner);
+    let mut receipts = path.report.receipts.iter().map(|(_, receipt)| receipt);
+    receipts.any(|receipt| {
+        let token = receipt.token;
+        receipt.message_token && (token.path, token.test, token.role) == hidden
+    })
+}
+
+/// Returns what the server answered after it had answered the text.
 fn extra_replies(report: &Report, judged: &TestJudgement) -> Option<String> {
     let dialogues = judged
         .dialogues
@@ -175,63 +194,64 @@ fn extra_replies(report: &Report, judged: &TestJudgement) -> Option<String> {
     (!replies.is_empty()).then(|| replies.join(" / "))
 }
 
-/// What every correct server does, worth a word only where the run asked for more than relaying.
-fn recipient_facts(path: PathView<'_>, judged: &PathJudgement) -> Option<Fact> {
-    let is_thorough = path
-        .report
-        .run
-        .as_ref()
-        .is_some_and(|run| run.profile >= Profile::Standard);
-    let outcome = |role| judged.of(role).map(|judged| &judged.outcome);
-    match (outcome(TestRole::UnknownUser), outcome(TestRole::Postmaster)) {
-        (
-            Some(Outcome::Refused { reply, reason: Reason::UnknownUser, .. }),
-            Some(Outcome::Accepted { .. }),
-        ) if is_thorough => {
-            Some(Fact::new("recipients_enumerable", Some(path.id), [reply.to_string()]))
+/// Rejections that tell made-up users from real ones. Every correct server does that, so a run that
+/// asks about relaying alone does not mention such rejections.
+fn enumeration(path: PathView<'_>, judged: &PathJudgement) -> Option<Observation> {
+    let run = path.report.run.as_ref()?;
+    if run.profile < Profile::Standard {
+        return None;
+    }
+    let unknown = &judged.of(TestRole::UnknownUser)?.outcome;
+    let postmaster = &judged.of(TestRole::Postmaster)?.outcome;
+    match (unknown, postmaster) {
+        (Outcome::Refused { reply, reason: Reason::UnknownUser, .. }, Outcome::Accepted { .. }) => {
+            Some(Observation::RecipientsEnumerable { reply: reply.to_string() })
         }
         _ => None,
     }
 }
 
-/// The names of the server's addresses in the DNS, against the name that the server gives itself.
-fn name_facts(report: &Report) -> Vec<Fact> {
-    let noted = report.notes.iter().filter(|note| note.tag == REVERSE_NAME);
-    let facts = noted.filter_map(|note| {
-        let [address, name] = note.arguments.as_slice() else { return None };
-        let (address, name) = (address.to_string(), name.to_string());
-        let own = name_in_greeting(report, address.parse().ok()?)?;
-        let differs = !own.eq_ignore_ascii_case(name.trim_end_matches('.'));
-        differs.then(|| Fact::new("greeting_name_differs", None, [address, name, own]))
-    });
-    facts.collect()
+/// The names of the server's addresses in the DNS, where the server gives itself another name.
+fn names(report: &Report) -> Vec<Observation> {
+    let mut observations = Vec::new();
+    for note in report.notes.iter().filter(|note| note.tag == REVERSE_NAME) {
+        // A log may have anything under the tag.
+        if let [address, name] = note.arguments.as_slice() {
+            observations.extend(other_name(report, address.to_string(), name.to_string()));
+        }
+    }
+    observations
 }
 
-/// The name that the server at an address gives itself in its greeting (RFC 5321 section 4.3.1),
-/// where it is one.
+fn other_name(report: &Report, address: String, name: String) -> Option<Observation> {
+    let own = name_in_greeting(report, address.parse().ok()?)?;
+    let differs = !own.eq_ignore_ascii_case(name.trim_end_matches('.'));
+    differs.then_some(Observation::GreetingNameDiffers { address, name, own })
+}
+
+/// Returns the name that the server at an address gives itself in its greeting (RFC 5321 section
+/// 4.3.1), if the first word of the greeting is a name.
 fn name_in_greeting(report: &Report, address: IpAddr) -> Option<String> {
     let is_there = |dialogue: &&Dialogue| {
-        report
-            .path(dialogue.path)
-            .is_some_and(|path| path.destination().address == address)
+        let path = report.path(dialogue.path);
+        path.is_some_and(|path| path.destination().address == address)
     };
-    let dialogues = report.dialogues.values().filter(is_there);
-    dialogues
+    report
+        .dialogues
+        .values()
+        .filter(is_there)
         .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
-        .find_map(|greeting| {
-            let text = greeting
-                .lines
-                .first()
-                .map(Octets::to_text)
-                .filter(|_| greeting.is_positive())?;
-            let name = text
-                .split_whitespace()
-                .next()?
-                .trim_end_matches('.')
-                .to_owned();
-            let is_of_name =
-                |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
-            (name.contains('.') && name.len() <= 255 && name.bytes().all(is_of_name))
-                .then_some(name)
-        })
+        .find_map(name_of)
+}
+
+fn name_of(greeting: &Reply) -> Option<String> {
+    if !greeting.is_positive() {
+        return None;
+    }
+    let text = greeting.lines.first()?.to_text();
+    let name = text.split_whitespace().next()?.trim_end_matches('.');
+    let is_of_name =
+        |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+    (name.contains('.') && name.len() <= 255 && name.bytes().all(is_of_name))
+        .then(|| name.to_owned())
 }

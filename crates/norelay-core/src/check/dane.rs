@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Fact;
+use super::observation::{Observation, Observed};
 use crate::{
     path::PathId,
     report::{Note, Report},
@@ -19,46 +19,41 @@ use crate::{
 /// `-` where there is another digest.
 pub const RECORDS: &str = "tlsa_records";
 
-/// What the records of a host mean.
-pub(super) fn fact(report: &Report, note: &Note) -> Option<Fact> {
+/// Returns what the records of a host mean beside the certificates that the host showed.
+pub(super) fn compared(report: &Report, note: &Note) -> Option<Observed> {
     let arguments: Vec<_> = note.arguments.iter().map(ToString::to_string).collect();
     let [host, signed, records @ ..] = arguments.as_slice() else { return None };
+    let host = host.clone();
     let signatures = match signed.as_str() {
         "secure" => "the resolver says that they are signed and valid (DNSSEC)",
+        // Unsigned records have no effect, so there is nothing to compare (RFC 7672).
         "insecure" => {
-            return Some(Fact::new(
-                "dane_unsigned",
-                None,
-                [host.clone(), records.len().to_string()],
-            ));
+            let records = records.len().to_string();
+            return Some(Observation::DaneUnsigned { host, records }.of_run());
         }
         _ => "whether they are signed is not known, since the resolver doesn't validate (DNSSEC)",
     }
     .to_owned();
-    let uncompared = |why: &str| {
-        Fact::new("dane_uncompared", None, [host.clone(), why.to_owned(), signatures.clone()])
-    };
-    let chains = chains(report, host);
+    let chains = chains(report, &host);
     let mut misfit = chains
         .iter()
         .filter(|(_, chain)| !records.iter().any(|record| fits(record, chain)));
-    Some(match (chains.is_empty(), misfit.next()) {
-        (true, _) => uncompared("no certificate was seen under STARTTLS on port 25"),
-        (false, None) => Fact::new("dane_fits", None, [host.clone(), signatures]),
+    let why = match (chains.is_empty(), misfit.next()) {
+        (true, _) => "no certificate was seen under STARTTLS on port 25",
+        (false, None) => return Some(Observation::DaneFits { host, signatures }.of_run()),
+        // The record that cannot be compared may be the record that fits.
         (false, Some(_)) if records.iter().any(|record| record.ends_with(" -")) => {
-            uncompared("a record has another digest than SHA-256")
+            "a record has another digest than SHA-256"
         }
-        (false, Some((path, _))) => {
-            let address = report
-                .path(*path)
-                .map(|path| path.destination().address.to_string());
-            Fact::new(
-                "dane_mismatch",
-                Some(*path),
-                [host.clone(), address.unwrap_or_default(), signatures],
-            )
+        (false, Some((id, _))) => {
+            let path = report.path(*id);
+            let address = path.map(|path| path.destination().address.to_string());
+            let address = address.unwrap_or_default();
+            return Some(Observation::DaneMismatch { host, address, signatures }.on(*id));
         }
-    })
+    }
+    .to_owned();
+    Some(Observation::DaneUncompared { host, why, signatures }.of_run())
 }
 
 /// The different chains of certificates of a host, each with a path that it was seen on.
@@ -153,7 +148,9 @@ mod tests {
                 arguments: words.map(Octets::from).collect(),
             };
             assert_eq!(
-                fact(report, &note).map(|fact| fact.tag).as_deref(),
+                compared(report, &note)
+                    .as_ref()
+                    .map(|observed| observed.observation.tag()),
                 Some(expected),
                 "{signed} {records:?}"
             );

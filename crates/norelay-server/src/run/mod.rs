@@ -30,7 +30,9 @@ use std::sync::Arc;
 use futures_util::{Stream, stream};
 use jiff::{SignedDuration, Timestamp};
 use norelay_core::{
-    event::{Event, Receipt, Record},
+    check::Observation,
+    event::{Receipt, Record},
+    octets::Octets,
     token::{RunId, TokenKey},
 };
 use norelay_probe::identity::Identity;
@@ -116,13 +118,12 @@ impl Runs {
             return self.before(created).await;
         }
         for (address, why) in &new.pinned.refused {
-            let event = Event::Noted {
-                path: None,
-                tag: "address_refused".to_owned(),
-                arguments: vec![address.to_string().into(), why.as_str().into()],
+            let refused = Observation::AddressRefused {
+                address: Octets::from(address.to_string()),
+                why: why.as_str().into(),
             };
             store
-                .append_note(new.id, Record::new(Timestamp::now(), event))
+                .append_note(new.id, Record::new(Timestamp::now(), refused.event(None)))
                 .await?;
         }
         self.shared.wake.notify_one();

@@ -5,7 +5,9 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest, TestId},
+    check::Observation,
     event::{Event, MailExchanger, Record, Run},
+    octets::Octets,
     report::Report,
     retest::Plan,
     token::RunId,
@@ -325,9 +327,8 @@ impl Prepared {
             seen_as_expected: connection.seen_as_expected,
             tests: Vec::new(),
         });
-        let arguments = vec![error.to_string().into()];
-        let noted = Event::Noted { path: None, tag: "unresolved".to_owned(), arguments };
-        for event in [started, noted, Event::RunFinished { stopped: false }] {
+        let unresolved = Observation::Unresolved { sentence: Octets::from(error.to_string()) };
+        for event in [started, unresolved.event(None), Event::RunFinished { stopped: false }] {
             sink.record(&Record::new(jiff::Timestamp::now(), event));
         }
     }

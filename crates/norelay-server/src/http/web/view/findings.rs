@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use norelay_core::{
-    check::{
-        Finding, Level,
-        finding::{Topic, topic},
-    },
+    check::{Finding, Level, Topic},
     path::PathId,
 };
 use norelay_dns::dns_name::is_private;
@@ -49,12 +46,12 @@ pub struct Findings {
 pub fn of(seen: RunView) -> Findings {
     let mut found = Findings { addresses: addresses(seen), ..Findings::default() };
     for (finding, paths) in once_each(&seen.assessment.findings) {
-        let place = match topic(&finding.tag) {
-            // The paths say so themselves.
-            Topic::Relay if finding.tag == "path_unreachable" => continue,
+        let place = match finding.topic() {
+            // The page already shows this with the path.
+            Topic::Path => continue,
             Topic::Relay => &mut found.relay,
-            Topic::Blacklists if finding.tag == "blacklist_unknown" => &mut found.untold,
-            Topic::Blacklists => &mut found.listings,
+            Topic::Untold => &mut found.untold,
+            Topic::Listings => &mut found.listings,
             Topic::Posture if finding.level >= Level::Notice => &mut found.flaws,
             Topic::Posture => &mut found.order,
         };
