@@ -48,6 +48,8 @@ pub struct SurveyOptions {
     pub keys: ListKeys,
     /// The time within which a run ends.
     pub timeout: Duration,
+    /// The longest that one question may take. No question takes more than half of the run.
+    pub patience: Duration,
     /// How many lists are asked at once.
     pub concurrency: usize,
     /// The pause between two questions to one list.
@@ -61,6 +63,7 @@ impl Default for SurveyOptions {
             lists: Vec::new(),
             keys: ListKeys::default(),
             timeout: TIMEOUT,
+            patience: PATIENCE,
             concurrency: CONCURRENCY,
             pace: PACE,
         }
@@ -114,7 +117,7 @@ impl Blacklists {
     /// There is none.
     pub fn new(options: SurveyOptions) -> Result<Self, NoResolver> {
         // Half of the run, so that a silent list is known as silent before the run ends.
-        let dns = DnsClient::new(options.resolver, PATIENCE.min(options.timeout / 2))?;
+        let dns = DnsClient::new(options.resolver, options.patience.min(options.timeout / 2))?;
         let permits = Semaphore::new(options.concurrency.max(1));
         Ok(Self {
             surveyor: Arc::new(Surveyor { dns, options, self_tests: Mutex::default(), permits }),

@@ -45,6 +45,8 @@ pub enum Zone<'a> {
     Fails(&'a str),
     /// NXDOMAIN to all that no other zone holds; not beside a zone that fails.
     NothingElse,
+    /// The root's NS records. Nobody else on loopback could answer for them.
+    Root,
 }
 
 /// The running server.
@@ -190,6 +192,9 @@ fn configuration(address: SocketAddr, zones: &[Zone<'_>]) -> String {
                 local(zone, "redirect", &mut data.iter().map(|data| format!("{zone}. {data}")))
             }
             Zone::NothingElse => local("", "static", &mut std::iter::empty()),
+            Zone::Root => {
+                local("", "transparent", &mut std::iter::once(". NS root.example.".to_owned()))
+            }
             Zone::Refuses(zone) => local(zone, "refuse", &mut std::iter::empty()),
             // A zone that never came from its primary has no answer: SERVFAIL at once.
             Zone::Fails(zone) => {
