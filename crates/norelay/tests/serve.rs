@@ -311,7 +311,7 @@ fn a_test_elsewhere_is_proved_by_the_service() {
             "--output",
             "json",
             "--wait",
-            "30s",
+            "120s",
         ]);
         let output = command.output().expect("the executable was built");
         (
