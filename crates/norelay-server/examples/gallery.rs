@@ -48,11 +48,7 @@ async fn main() -> Result<(), Failure> {
         source: vec!["192.0.2.1".into(), "2001:db8::1".into()],
         ..Settings::default()
     };
-    let state = AppState {
-        config: Arc::new(config),
-        store: store.clone(),
-        runs: doubles::idle_runs(store),
-    };
+    let state = AppState::of(Arc::new(config), store.clone(), doubles::idle_runs(store));
     let service = norelay_server::router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
     Ok(())

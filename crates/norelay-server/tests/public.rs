@@ -459,9 +459,11 @@ async fn other_sites_pages_and_other_names_are_refused() {
 
 #[tokio::test]
 async fn pages_and_api_have_one_rate() {
-    let site =
-        Site::new(limits(LimitSettings { requests_per_minute: 5, ..LimitSettings::default() }))
-            .await;
+    let site = Site::in_one_moment(limits(LimitSettings {
+        requests_per_minute: 5,
+        ..LimitSettings::default()
+    }))
+    .await;
     let mut statuses = Vec::new();
     for path in [
         "/",
@@ -500,9 +502,11 @@ async fn pages_and_api_have_one_rate() {
 
 #[tokio::test]
 async fn requests_have_a_rate() {
-    let site =
-        Site::new(limits(LimitSettings { requests_per_minute: 5, ..LimitSettings::default() }))
-            .await;
+    let site = Site::in_one_moment(limits(LimitSettings {
+        requests_per_minute: 5,
+        ..LimitSettings::default()
+    }))
+    .await;
     let mut statuses = Vec::new();
     for number in 0..7 {
         statuses.push(

@@ -19,16 +19,13 @@ use axum::{Router, middleware};
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use self::state::AppState;
-use crate::rules::budgets::Requests;
 
 /// Everything that is served over HTTP; the server must give it the peer's address
 /// (`ConnectInfo<SocketAddr>`).
 pub fn router(state: AppState) -> Router {
-    // Pages and API are one budget.
-    let requests = Requests::new(&state.config.limits);
-    let api = api::router(state.clone(), requests.clone());
+    let api = api::router(state.clone());
     Router::new()
-        .merge(web::router(state.clone(), requests))
+        .merge(web::router(state.clone()))
         .merge(metrics::router())
         .nest("/api/v1", api)
         .layer(compression())

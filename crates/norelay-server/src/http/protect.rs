@@ -21,7 +21,7 @@ use super::{
     problem::Problem,
     state::AppState,
 };
-use crate::rules::{address, budgets::Requests, client::Client, control};
+use crate::rules::{address, client::Client, control};
 
 /// How long a request may take to come and its answer to begin. What takes longest is a code that
 /// is mailed.
@@ -50,18 +50,12 @@ pub(super) struct Face {
 #[derive(Clone)]
 struct Layer {
     state: AppState,
-    requests: Requests,
     face: Face,
 }
 
 /// Puts the layers around routes.
-pub(super) fn protect(
-    routes: Router<AppState>,
-    state: AppState,
-    requests: Requests,
-    face: Face,
-) -> Router<AppState> {
-    let layer = Layer { state, requests, face };
+pub(super) fn protect(routes: Router<AppState>, state: AppState, face: Face) -> Router<AppState> {
+    let layer = Layer { state, face };
     routes
         .layer(DefaultBodyLimit::max(face.max_body))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIMEOUT))
@@ -107,7 +101,7 @@ fn counted(layer: &Layer, asker: &Client) -> Result<(), Problem> {
         return Ok(());
     }
     let network = address::user_network(asker.address);
-    layer.requests.count(network).map_err(|until| {
+    layer.state.requests.count(network).map_err(|until| {
         let says = "Too many requests from your network: slow down.";
         Problem::new(StatusCode::TOO_MANY_REQUESTS, says).until(until)
     })

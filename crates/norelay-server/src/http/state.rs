@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{config::Settings, run::Runs, store::Store};
+use crate::{
+    config::Settings,
+    rules::budgets::{RequestClock, Requests},
+    run::Runs,
+    store::Store,
+};
 
 /// What every page and every API call needs; cheap to clone.
 #[derive(Clone)]
@@ -13,4 +18,15 @@ pub struct AppState {
     pub store: Store,
     /// The service that runs tests.
     pub runs: Runs,
+    /// The requests of each network. Pages and API are one budget.
+    pub requests: Requests,
+}
+
+impl AppState {
+    /// Nothing was asked yet, and the machine's clock counts.
+    #[must_use]
+    pub fn of(config: Arc<Settings>, store: Store, runs: Runs) -> Self {
+        let requests = Requests::new(&config.limits, RequestClock::OfMachine);
+        Self { config, store, runs, requests }
+    }
 }

@@ -103,7 +103,7 @@ pub async fn serve(
         key: key.clone(),
         worker: worker(&config),
     });
-    let state = AppState { config: config.clone(), store: store.clone(), runs: runs.clone() };
+    let state = AppState::of(config.clone(), store.clone(), runs.clone());
     let mut tasks = JoinSet::new();
     let receiving = receiver::begin(&config, &runs, key, &mut tasks).await?;
     let connect_back = connect_back::begin(&config, &runs, &mut tasks)

@@ -50,11 +50,8 @@ impl Site {
         let folder = std::env::temp_dir().join(format!("norelay-pages-{}", JobId::random()));
         std::fs::create_dir(&folder).expect("a new folder");
         let store = Store::sqlite(&folder).await.expect("a new database");
-        let state = AppState {
-            config: Arc::new(config),
-            store: store.clone(),
-            runs: doubles::idle_runs(store.clone()),
-        };
+        let state =
+            AppState::of(Arc::new(config), store.clone(), doubles::idle_runs(store.clone()));
         Self { router: norelay_server::router(state), store, folder }
     }
 

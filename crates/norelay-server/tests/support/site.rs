@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use axum::{
@@ -29,7 +30,11 @@ use norelay_probe::{
 };
 use norelay_server::{
     AppState, Runs, Settings, Store,
-    rules::{names::Names, permission::Permission},
+    rules::{
+        budgets::{RequestClock, Requests},
+        names::Names,
+        permission::Permission,
+    },
     run::{
         Parts,
         tester::{Assignment, Tester},
@@ -281,9 +286,19 @@ impl Site {
             key: TokenKey::new([7; 32]),
             worker: "site".to_owned(),
         });
-        let state = AppState { config, store, runs: runs.clone() };
+        let state = AppState::of(config, store, runs.clone());
         tokio::spawn(async move { runs.work().await });
         Self { router: norelay_server::router(state.clone()), state, book, clerk, _folder: folder }
+    }
+
+    /// As [`Site::new`], by a clock that stands still: no request is so late that another one is
+    /// free.
+    pub async fn in_one_moment(config: Settings) -> Self {
+        let stopped = RequestClock::Stopped(Instant::now());
+        let requests = Requests::new(&config.limits, stopped);
+        let site = Self::new(config).await;
+        let state = AppState { requests, ..site.state };
+        Self { router: norelay_server::router(state.clone()), state, ..site }
     }
 
     /// Whether tests end.

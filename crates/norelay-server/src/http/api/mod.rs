@@ -29,15 +29,12 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    http::{
-        guard::Objection,
-        headers,
-        problem::Problem,
-        protect::{Face, protect},
-        state::AppState,
-    },
-    rules::budgets::Requests,
+use crate::http::{
+    guard::Objection,
+    headers,
+    problem::Problem,
+    protect::{Face, protect},
+    state::AppState,
 };
 
 /// A request's body: a target and lists of a few names.
@@ -122,7 +119,7 @@ pub fn document() -> openapi::OpenApi {
 }
 
 /// The API's routes, to be nested under `/api/v1`.
-pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
+pub fn router(state: AppState) -> Router<AppState> {
     let (routes, _) = routes().split_for_parts();
     let routes = routes
         .route("/openapi.json", get(async || Json(document())))
@@ -135,7 +132,7 @@ pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
                 "This resource has other methods: see /api.",
             )
         });
-    protect(routes, state, requests, FACE)
+    protect(routes, state, FACE)
 }
 
 fn refused(_: &AppState, objection: Objection) -> Response {

@@ -33,13 +33,10 @@ use axum::{
 };
 
 use self::pages::Pages;
-use crate::{
-    http::{
-        headers,
-        protect::{Face, protect},
-        state::AppState,
-    },
-    rules::budgets::Requests,
+use crate::http::{
+    headers,
+    protect::{Face, protect},
+    state::AppState,
 };
 
 /// A form has a target and a few words.
@@ -56,7 +53,7 @@ const FACE: Face = Face {
 };
 
 /// The pages' routes.
-pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
+pub fn router(state: AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/", get(start::home).post(start::ask))
         .route("/t/{id}", get(result::show))
@@ -87,5 +84,5 @@ pub fn router(state: AppState, requests: Requests) -> Router<AppState> {
         .route("/assets/{hash}/{name}", get(assets::serve))
         .fallback(problem_page::fallback)
         .layer(Extension(Pages::new(&state)));
-    protect(routes, state, requests, FACE)
+    protect(routes, state, FACE)
 }
