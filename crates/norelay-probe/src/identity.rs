@@ -53,7 +53,7 @@ pub fn host_name() -> Option<String> {
 /// The mail domain of a host: the first of its candidates that accepts mail.
 pub async fn domain_of(host: &str, resolver: &Resolver) -> Option<String> {
     for domain in candidates(host) {
-        if resolver.takes_mail(domain).await {
+        if resolver.accepts_mail(domain).await {
             return Some(domain.to_owned());
         }
     }

@@ -7,7 +7,6 @@
 //! - Everything that it sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
-mod certificate;
 pub mod defaults;
 pub mod drive;
 pub mod duration;
@@ -18,12 +17,13 @@ pub mod key_file;
 pub mod mailbox;
 pub mod network;
 mod noted;
-pub mod receipts;
+pub mod receipt_source;
 pub mod receive;
 pub mod record;
 pub mod resolve;
 pub mod scan;
 pub mod secure;
+mod self_signed;
 pub mod spool;
 pub mod surroundings;
 pub mod target;

@@ -20,12 +20,12 @@ use tokio::{
 use crate::secure;
 
 /// A connection, in the clear or under TLS.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// Any stream.
-pub type AnyStream = Box<dyn Stream>;
+pub type AnyStream = Box<dyn ByteStream>;
 
 /// Where connections come from.
 pub trait Network: Send + Sync + 'static {

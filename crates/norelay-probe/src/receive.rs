@@ -6,7 +6,7 @@
 //! 2. `connection` moves octets and time between the socket and core's
 //!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds, and makes
 //!    the TLS handshake that STARTTLS asks for, with a certificate of its own making
-//!    (`certificate`).
+//!    (`self_signed`).
 //! 3. RCPT asks core's [`Reception`], which accepts a recipient only for a genuine token.
 //! 4. After the final dot the reception makes a [`Receipt`] of each token recipient. What is new in
 //!    it is kept — in the spool, if there is one, and with whoever awaits the run's receipts — and
@@ -41,7 +41,7 @@ use self::{
     connection_limits::{ConnectionLimits, ConnectionSlot},
     receipt_keeper::ReceiptKeeper,
 };
-use crate::{certificate, mailbox::Mailbox, spool::Spool};
+use crate::{mailbox::Mailbox, self_signed, spool::Spool};
 
 /// Connections at once: each holds at most some 200 kB (a text, a line, TLS), so all of them some
 /// 20 MB.
@@ -112,7 +112,7 @@ impl Receiving {
             .map(TcpListener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared {
-            tls: certificate::acceptor(&config.reception)?,
+            tls: self_signed::acceptor(&config.reception)?,
             reception: Arc::new(config.reception),
             keeper: ReceiptKeeper::new(config.spool, config.mailbox),
             limits: ConnectionLimits::default(),

@@ -35,7 +35,7 @@ const MAX_ADDRESSES: usize = 16;
 const MAX_TEXTS: usize = 100;
 
 /// How long a name is looked up that nobody has: whoever makes up addresses does so at once.
-const ASIDE: Duration = Duration::from_secs(1);
+const MADE_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A target has no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,14 +158,14 @@ impl Resolver {
         if name == "localhost" {
             return finding.await;
         }
-        let nobody = nobody_beside(name);
-        let aside = async {
-            Ok(timeout(ASIDE, self.addresses(&nobody))
+        let made_up_name = made_up_name_beside(name);
+        let answering_made_up = async {
+            Ok(timeout(MADE_UP_TIMEOUT, self.addresses(&made_up_name))
                 .await
                 .ok()
                 .and_then(Result::ok))
         };
-        let (mut found, made_up) = tokio::try_join!(finding, aside)?;
+        let (mut found, made_up) = tokio::try_join!(finding, answering_made_up)?;
         let made_up = made_up.unwrap_or_default();
         for exchanger in &mut found {
             exchanger
@@ -266,7 +266,7 @@ impl Resolver {
     }
 
     /// True if a domain has a mail exchanger, and not just the null MX (RFC 7505).
-    pub async fn takes_mail(&self, domain: &str) -> bool {
+    pub async fn accepts_mail(&self, domain: &str) -> bool {
         let hosts = self.mx(domain).await.unwrap_or_default();
         hosts.iter().any(|(_, host)| !host.is_empty())
     }
@@ -396,7 +396,7 @@ fn trap(
 }
 
 /// A name that nobody has, at the top-level domain of another.
-fn nobody_beside(name: &str) -> String {
+fn made_up_name_beside(name: &str) -> String {
     let top = name.rsplit('.').next().unwrap_or(name);
     format!("norelay-{:016x}.{top}", rand::random::<u64>())
 }

@@ -36,32 +36,32 @@ use crate::network::AnyStream;
 
 /// Accepts every certificate and keeps what it saw.
 #[derive(Debug)]
-struct Recorder {
+struct AcceptingVerifier {
     provider: Arc<CryptoProvider>,
-    seen: Mutex<Seen>,
+    notes: Mutex<HandshakeNotes>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct HandshakeNotes {
     chain: Vec<CertificateDer<'static>>,
     /// Whether the handshake's signature could not be verified with the certificate's key.
     unsigned: bool,
 }
 
-impl Recorder {
-    fn note(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+impl AcceptingVerifier {
+    fn note(&self, note: impl FnOnce(&mut HandshakeNotes)) {
+        note(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Takes a signature for good, and notes when it isn't, or is of a kind or key that the library
     /// has given up.
     fn signed<T>(&self, verified: Result<T, rustls::Error>) -> HandshakeSignatureValid {
-        self.note(|seen| seen.unsigned |= verified.is_err());
+        self.note(|notes| notes.unsigned |= verified.is_err());
         HandshakeSignatureValid::assertion()
     }
 }
 
-impl ServerCertVerifier for Recorder {
+impl ServerCertVerifier for AcceptingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -71,8 +71,8 @@ impl ServerCertVerifier for Recorder {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let chain = std::iter::once(end_entity).chain(intermediates);
-        self.note(|seen| {
-            seen.chain = chain
+        self.note(|notes| {
+            notes.chain = chain
                 .map(|certificate| certificate.clone().into_owned())
                 .collect()
         });
@@ -145,12 +145,13 @@ async fn handshake_as(
         .kx_groups
         .retain(|group| !format!("{:?}", group.name()).contains("MLKEM"));
     let provider = Arc::new(provider);
-    let recorder = Arc::new(Recorder { provider: provider.clone(), seen: Mutex::default() });
+    let verifier =
+        Arc::new(AcceptingVerifier { provider: provider.clone(), notes: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(recorder.clone());
+        .with_custom_certificate_verifier(verifier.clone());
     let config = match identity.map(ClientIdentity::parts) {
         Some((chain, key)) => config
             .with_client_auth_cert(chain, key)
@@ -163,19 +164,22 @@ async fn handshake_as(
         .connect(name, stream)
         .await;
     let connected = connected.map_err(|error| failure::clause(&error))?;
-    let facts = facts(connected.get_ref().1, &recorder, host);
+    let facts = facts(connected.get_ref().1, &verifier, host);
     Ok((Box::new(connected), facts))
 }
 
 fn facts(
     connection: &rustls::ClientConnection,
-    recorder: &Recorder,
+    verifier: &AcceptingVerifier,
     host: Option<&str>,
 ) -> TlsFacts {
     let shown = |value: Option<String>| value.unwrap_or_default();
-    let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut facts = certificate::examine(&seen.chain, host, Timestamp::now(), roots());
-    if seen.unsigned {
+    let notes = verifier
+        .notes
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut facts = certificate::examine(&notes.chain, host, Timestamp::now(), roots());
+    if notes.unsigned {
         facts
             .troubles
             .push("the signature of the handshake can't be verified with it".to_owned());

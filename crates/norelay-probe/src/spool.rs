@@ -49,11 +49,11 @@ const MAX_AWAITED: usize = 256;
 #[derive(Debug)]
 pub struct Spool {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<SpoolFile>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SpoolFile {
     file: File,
     /// Whether the last line has no end.
     is_torn: bool,
@@ -84,7 +84,7 @@ impl Spool {
         let is_torn = ends_midway(&mut file).map_err(complain)?;
         // What is there from before stays: nobody here knows who has it.
         let unsettled = usize::from(file.metadata().map_err(complain)?.len() > 0);
-        let state = State { file, is_torn, unsettled, rotates_at: None };
+        let state = SpoolFile { file, is_torn, unsettled, rotates_at: None };
         Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
     }
 
@@ -169,7 +169,7 @@ fn appending(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-impl State {
+impl SpoolFile {
     /// Lays the file aside and begins another one. Whenever it is interrupted, what was kept is in
     /// one of both places.
     fn rotate(&mut self, path: &Path) -> io::Result<()> {
@@ -221,7 +221,7 @@ fn ends_midway(file: &mut File) -> io::Result<bool> {
 pub fn follow(path: &Path, run: RunId, key: TokenKey) -> io::Result<mpsc::Receiver<Receipt>> {
     probe(path)?;
     let (sender, receiver) = mpsc::channel(MAX_AWAITED);
-    tokio::spawn(feed(Reading::new(path.to_owned(), run, key), sender));
+    tokio::spawn(feed(SpoolFollower::new(path.to_owned(), run, key), sender));
     Ok(receiver)
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     File::open(path).map(drop).map_err(complain)
 }
 
-async fn feed(mut reading: Reading, sender: mpsc::Sender<Receipt>) {
+async fn feed(mut follower: SpoolFollower, sender: mpsc::Sender<Receipt>) {
     let mut ticks = tokio::time::interval(POLL);
     loop {
         tokio::select! {
@@ -247,11 +247,11 @@ async fn feed(mut reading: Reading, sender: mpsc::Sender<Receipt>) {
             () = sender.closed() => return,
         }
         let stepping = tokio::task::spawn_blocking(move || {
-            let receipts = reading.step();
-            (reading, receipts)
+            let receipts = follower.step();
+            (follower, receipts)
         });
         let Ok((after, receipts)) = stepping.await else { return };
-        reading = after;
+        follower = after;
         for receipt in receipts.unwrap_or_default() {
             if sender.send(receipt).await.is_err() {
                 return;
@@ -268,7 +268,7 @@ fn id(file: &File) -> io::Result<FileId> {
 }
 
 /// The reading end: how far it has come.
-struct Reading {
+struct SpoolFollower {
     path: PathBuf,
     run: RunId,
     key: TokenKey,
@@ -280,7 +280,7 @@ struct Reading {
     is_overlong: bool,
 }
 
-impl Reading {
+impl SpoolFollower {
     fn new(path: PathBuf, run: RunId, key: TokenKey) -> Self {
         Self { path, run, key, file: None, offset: 0, line: Vec::new(), is_overlong: false }
     }

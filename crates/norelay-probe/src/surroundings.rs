@@ -39,7 +39,7 @@ const MAX_ADDRESSES: usize = 8;
 
 /// What to look up besides.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct LookupSelection {
     /// The DNS blacklists, with the keys of all lists that need a key.
     pub blacklists: Option<ListKeys>,
     /// What the DNS says about the domain and the addresses.
@@ -53,18 +53,21 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Prepares what is wanted, to be asked of the given resolver or the machine's own.
+    /// Prepares what the selection names, to be asked of the given resolver or the machine's own.
     ///
     /// # Errors
     /// There is no resolver.
-    pub fn new(wanted: Wanted, resolver: Option<SocketAddr>) -> Result<Self, NoResolver> {
+    pub fn new(
+        selection: LookupSelection,
+        resolver: Option<SocketAddr>,
+    ) -> Result<Self, NoResolver> {
         let options =
             |keys| SurveyOptions { resolver, keys, timeout: TIMEOUT, ..SurveyOptions::default() };
-        let blacklists = wanted
+        let blacklists = selection
             .blacklists
             .map(|keys| Blacklists::new(options(keys)))
             .transpose()?;
-        let dns = wanted
+        let dns = selection
             .posture
             .then(|| DnsClient::new(resolver, PATIENCE))
             .transpose()?;

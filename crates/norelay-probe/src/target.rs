@@ -50,7 +50,7 @@ impl Target {
     /// The ports to test and how each is protected: the port that was typed, else the chosen ones,
     /// else those of mail.
     #[must_use]
-    pub fn ways(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {
+    pub fn ports_to_test(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {
         let ports = match (self.port, chosen.is_empty()) {
             (Some(port), _) => vec![port],
             (None, false) => chosen.to_vec(),
@@ -58,11 +58,11 @@ impl Target {
             (None, true) if profile == Profile::Classic => return vec![(25, Security::Plain)],
             (None, true) => MAIL_PORTS.to_vec(),
         };
-        let ways = ports.into_iter().flat_map(|port| match port {
+        let ports = ports.into_iter().flat_map(|port| match port {
             465 => vec![(port, Security::Tls)],
             _ => vec![(port, Security::Plain), (port, Security::StartTls)],
         });
-        ways.collect()
+        ports.collect()
     }
 }
 

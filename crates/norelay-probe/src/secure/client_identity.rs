@@ -35,7 +35,7 @@ impl ClientIdentity {
     /// # Errors
     /// The cryptographic library's words.
     pub fn self_signed(name: &str) -> io::Result<Self> {
-        let made = crate::certificate::self_signed(name, &[]).map_err(io::Error::other)?;
+        let made = crate::self_signed::certificate_for(name, &[]).map_err(io::Error::other)?;
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
         Ok(Self { chain: vec![made.cert.into()], key: key.into() })
     }

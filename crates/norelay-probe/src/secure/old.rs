@@ -131,13 +131,13 @@ async fn ask(stream: &mut AnyStream, host: Option<&str>) -> io::Result<Option<St
     let mut answer = Vec::new();
     loop {
         match read(&answer) {
-            Reading::Unfinished if answer.len() < MAX_ANSWER => {
+            ServerAnswer::Unfinished if answer.len() < MAX_ANSWER => {
                 if stream.read_buf(&mut answer).await? == 0 {
                     return Ok(None);
                 }
             }
-            Reading::Hello { version, suite } => return Ok(clause(version, suite)),
-            Reading::Unfinished | Reading::Other => return Ok(None),
+            ServerAnswer::Hello { version, suite } => return Ok(clause(version, suite)),
+            ServerAnswer::Unfinished | ServerAnswer::Other => return Ok(None),
         }
     }
 }
@@ -184,7 +184,7 @@ fn numbers(numbers: &[u16]) -> Vec<u8> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Reading {
+enum ServerAnswer {
     Unfinished,
     Hello { version: u16, suite: u16 },
     Other,
@@ -192,22 +192,24 @@ enum Reading {
 
 /// Reads a record that begins with a ServerHello: type, version, length; type, length, version, 32
 /// random octets, a session id, a cipher suite (RFC 5246 sections 6.2.1 and 7.4.1.3).
-fn read(answer: &[u8]) -> Reading {
+fn read(answer: &[u8]) -> ServerAnswer {
     const BEGINNING: usize = 5 + 4 + 2 + 32;
     if !b"\x16\x03".starts_with(&answer[..answer.len().min(2)]) {
-        return Reading::Other;
+        return ServerAnswer::Other;
     }
     let Some(beginning) = answer.first_chunk::<{ BEGINNING + 1 }>() else {
-        return Reading::Unfinished;
+        return ServerAnswer::Unfinished;
     };
     let version = u16::from_be_bytes([beginning[9], beginning[10]]);
     if beginning[5] != 2 || !(0x0300..=0x0303).contains(&version) {
-        return Reading::Other;
+        return ServerAnswer::Other;
     }
     let suite_at = BEGINNING + 1 + usize::from(beginning[BEGINNING]);
     match answer.get(suite_at..suite_at + 2) {
-        Some(&[high, low]) => Reading::Hello { version, suite: u16::from_be_bytes([high, low]) },
-        _ => Reading::Unfinished,
+        Some(&[high, low]) => {
+            ServerAnswer::Hello { version, suite: u16::from_be_bytes([high, low]) }
+        }
+        _ => ServerAnswer::Unfinished,
     }
 }
 
@@ -291,7 +293,7 @@ mod tests {
             (3, 32, 0xc02f, None),
         ] {
             let hello = server_hello(minor, session_id, suite);
-            let Reading::Hello { version, suite } = read(&hello) else {
+            let ServerAnswer::Hello { version, suite } = read(&hello) else {
                 panic!("a ServerHello: {hello:x?}")
             };
             let clause = clause(version, suite);
@@ -299,18 +301,18 @@ mod tests {
             assert!(clause.contains(expected.unwrap_or_default()), "{clause}");
             assert_eq!(clause.is_empty(), expected.is_none(), "{clause}");
             let needed = hello.len() - 1;
-            assert!((0..needed).all(|length| read(&hello[..length]) == Reading::Unfinished));
+            assert!((0..needed).all(|length| read(&hello[..length]) == ServerAnswer::Unfinished));
         }
     }
 
     #[test]
     fn other_answers_say_nothing() {
         for answer in [&b"250 ok\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x28", b"\x16\x02", b"\x80"] {
-            assert_eq!(read(answer), Reading::Other, "{answer:x?}");
+            assert_eq!(read(answer), ServerAnswer::Other, "{answer:x?}");
         }
         assert_eq!(
             read(&[&b"\x16\x03\x03\x00\x2a\x0b\x00\x00\x26\x03\x03"[..], &[0; 64]].concat()),
-            Reading::Other
+            ServerAnswer::Other
         );
     }
 

@@ -13,7 +13,7 @@ use norelay_core::{
 };
 use norelay_probe::{
     key_file,
-    receipts::ReceiptSource,
+    receipt_source::ReceiptSource,
     spool::{self, Spool},
 };
 

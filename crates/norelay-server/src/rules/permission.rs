@@ -219,7 +219,7 @@ impl Permission {
                 "Ports are from 1 to 65535, at most {MAX_PORTS} of them."
             )));
         }
-        Ok(target.ways(&ports, request.profile))
+        Ok(target.ports_to_test(&ports, request.profile))
     }
 
     /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look

@@ -14,7 +14,7 @@ use norelay_probe::{
     record::Sink,
     resolve::Resolver,
     scan,
-    surroundings::{Surroundings, Wanted},
+    surroundings::{LookupSelection, Surroundings},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -53,7 +53,7 @@ pub struct Probe {
     /// The DNS resolver; the machine's own where none is given.
     pub resolver: Option<SocketAddr>,
     /// What is looked up beside a test.
-    pub wanted: Wanted,
+    pub wanted: LookupSelection,
 }
 
 impl Probe {

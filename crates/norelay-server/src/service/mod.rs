@@ -23,7 +23,7 @@ use std::{
 };
 
 use norelay_probe::{
-    defaults, identity::Identity, key_file, resolve::Resolver, surroundings::Wanted,
+    defaults, identity::Identity, key_file, resolve::Resolver, surroundings::LookupSelection,
 };
 use tokio::task::JoinSet;
 
@@ -134,7 +134,7 @@ pub async fn serve(
 }
 
 /// What is looked up beside a test.
-fn wanted(config: &Settings) -> Result<Wanted, Unservable> {
+fn wanted(config: &Settings) -> Result<LookupSelection, Unservable> {
     let blacklists = match config.test.blacklists {
         true => Some(
             config
@@ -143,7 +143,7 @@ fn wanted(config: &Settings) -> Result<Wanted, Unservable> {
         ),
         false => None,
     };
-    Ok(Wanted { blacklists, posture: config.test.posture })
+    Ok(LookupSelection { blacklists, posture: config.test.posture })
 }
 
 /// Opens the store that the settings name.

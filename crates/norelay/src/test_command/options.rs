@@ -303,7 +303,7 @@ impl TestOptions {
 
     /// The ports of a target, and how each is protected.
     pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
-        target.ways(&self.target.port, self.tests.profile)
+        target.ports_to_test(&self.target.port, self.tests.profile)
     }
 }
 

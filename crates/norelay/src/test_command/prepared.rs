@@ -21,7 +21,7 @@ use norelay_probe::{
     resolve::{ResolveError, Resolver},
     scan::{self, Request, Scan},
     secure::client_identity::ClientIdentity,
-    surroundings::{Surroundings, Wanted},
+    surroundings::{LookupSelection, Surroundings},
     target::{self, Host, Target},
 };
 use tokio::sync::watch;
@@ -366,7 +366,7 @@ fn surroundings(options: &TestOptions) -> Result<Surroundings, Complaint> {
         true => Some(blacklist_command::keys_of_environment()?),
         false => None,
     };
-    let wanted = Wanted { blacklists, posture: options.surroundings.posture };
+    let wanted = LookupSelection { blacklists, posture: options.surroundings.posture };
     Surroundings::new(wanted, options.connection.resolver)
         .map_err(|error| Complaint::usage(format!("There is {error}.")))
 }

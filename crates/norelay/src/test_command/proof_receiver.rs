@@ -6,7 +6,7 @@ use norelay_core::{
     event::Receipt,
     token::{RunId, TokenKey},
 };
-use norelay_probe::{identity::Identity, key_file, receipts::ReceiptSource};
+use norelay_probe::{identity::Identity, key_file, receipt_source::ReceiptSource};
 use tokio::sync::mpsc;
 
 use super::{

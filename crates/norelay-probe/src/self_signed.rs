@@ -25,7 +25,7 @@ const YEARS_VALID: i16 = 5;
 /// The cryptographic library's words; a name that a certificate can't carry is left out.
 pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
     let CertifiedKey { cert, signing_key } =
-        self_signed(reception.name(), reception.domains()).map_err(io::Error::other)?;
+        certificate_for(reception.name(), reception.domains()).map_err(io::Error::other)?;
     let chain = vec![CertificateDer::from(cert)];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -38,7 +38,7 @@ pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-pub(crate) fn self_signed(
+pub(crate) fn certificate_for(
     name: &str,
     domains: &[String],
 ) -> Result<CertifiedKey<KeyPair>, rcgen::Error> {

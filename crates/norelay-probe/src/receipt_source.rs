@@ -25,10 +25,10 @@ use crate::{
 /// A source of receipts for any number of runs.
 pub struct ReceiptSource {
     master: TokenKey,
-    whence: Whence,
+    origin: ReceiptOrigin,
 }
 
-enum Whence {
+enum ReceiptOrigin {
     Here(Receiving),
     Spool(PathBuf),
 }
@@ -47,7 +47,7 @@ impl ReceiptSource {
     ) -> io::Result<Self> {
         let reception = Reception::new(name, domains, ReceptionKey::AnyRun(master.clone()));
         let receiving = Receiving::bind(addresses, ReceiverConfig::new(reception))?;
-        Ok(Self { master, whence: Whence::Here(receiving) })
+        Ok(Self { master, origin: ReceiptOrigin::Here(receiving) })
     }
 
     /// The spool of a receiver that runs elsewhere, and the key file that it uses.
@@ -57,7 +57,7 @@ impl ReceiptSource {
     pub fn spool(path: &Path, key_path: &Path) -> io::Result<Self> {
         let master = key_file::read(key_path)?;
         spool::probe(path)?;
-        Ok(Self { master, whence: Whence::Spool(path.to_owned()) })
+        Ok(Self { master, origin: ReceiptOrigin::Spool(path.to_owned()) })
     }
 
     /// The key that a run's tokens are to be made with.
@@ -72,24 +72,24 @@ impl ReceiptSource {
     /// # Errors
     /// One sentence: the spool can't be read.
     pub fn receipts_of(&self, run: RunId) -> io::Result<mpsc::Receiver<Receipt>> {
-        match &self.whence {
-            Whence::Here(receiving) => Ok(receiving.receipts_of(run)),
-            Whence::Spool(path) => spool::follow(path, run, self.key_of(run)),
+        match &self.origin {
+            ReceiptOrigin::Here(receiving) => Ok(receiving.receipts_of(run)),
+            ReceiptOrigin::Spool(path) => spool::follow(path, run, self.key_of(run)),
         }
     }
 
     /// Where the receiver in this process listens; nothing for one that runs elsewhere.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        match &self.whence {
-            Whence::Here(receiving) => receiving.local_addrs(),
-            Whence::Spool(_) => &[],
+        match &self.origin {
+            ReceiptOrigin::Here(receiving) => receiving.local_addrs(),
+            ReceiptOrigin::Spool(_) => &[],
         }
     }
 
     /// Stops a receiver in this process gracefully.
     pub async fn stop(self) {
-        if let Whence::Here(receiving) = self.whence {
+        if let ReceiptOrigin::Here(receiving) = self.origin {
             receiving.stop().await;
         }
     }
