@@ -266,6 +266,11 @@ observations! {
     EtrnAccepted { reply } = "etrn_accepted" Notice Relay
         "ETRN for a domain that cannot exist is accepted ({reply}): strangers can make the \
          server run its queue (RFC 1985).";
+    XclientOffered { attributes } = "xclient_offered" Notice Relay
+        "The server offers XCLIENT to the client that ran this test ({attributes}). A client that \
+         may use XCLIENT can claim another client's address or login, so rules by client address \
+         do not hold. Offer XCLIENT only to your own proxies (Postfix: \
+         smtpd_authorized_xclient_hosts).";
     BarePostmasterRefused { reply } = "bare_postmaster_refused" Notice Relay
         "Mail to <postmaster>, without a domain, was refused: {reply}. Every server must accept \
          it (RFC 5321 section 4.5.1).";

@@ -1,5 +1,5 @@
-//! What is worth knowing about a server's offers, in the clear and under TLS: STARTTLS, AUTH and
-//! certificates.
+//! What is worth knowing about a server's offers, in the clear and under TLS: STARTTLS, AUTH,
+//! XCLIENT and certificates.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use crate::{
     event::TlsFacts,
     octets::Octets,
     path::Endpoint,
-    report::{Dialogue, Report},
+    report::{Dialogue, PathView, Report},
+    seen::neighbour,
     smtp::{Capabilities, Security, Stage},
 };
 
@@ -18,7 +19,7 @@ pub(super) fn of(report: &Report) -> Vec<Observed> {
     let mut seen: BTreeSet<(Endpoint, String)> = BTreeSet::new();
     for dialogue in report.dialogues.values() {
         let Some(path) = report.path(dialogue.path) else { continue };
-        for observation in offers(dialogue, path.destination().security) {
+        for observation in offers(dialogue, path) {
             if seen.insert((path.endpoint(), observation.tag().to_owned())) {
                 observed.push(observation.on(dialogue.path));
             }
@@ -27,16 +28,20 @@ pub(super) fn of(report: &Report) -> Vec<Observed> {
     observed
 }
 
-fn offers(dialogue: &Dialogue, security: Security) -> Vec<Observation> {
+fn offers(dialogue: &Dialogue, path: PathView<'_>) -> Vec<Observation> {
     let mut observations = Vec::new();
     let hello = dialogue
         .reply_at(Stage::Ehlo)
         .filter(|reply| reply.is_positive());
-    // The first EHLO of a path after STARTTLS is in the clear, too.
-    if security != Security::Tls
-        && let Some(offered) = hello.map(Capabilities::from_reply)
-    {
-        observations.extend(in_the_clear(&offered));
+    if let Some(offered) = hello.map(Capabilities::from_reply) {
+        // The first EHLO of a path after STARTTLS is in the clear, too.
+        if path.destination().security != Security::Tls {
+            observations.extend(in_the_clear(&offered));
+        }
+        // A server may rightly trust proxies on its own machine and in its own network.
+        if neighbour(path).is_none() {
+            observations.extend(xclient(&offered));
+        }
     }
     observations.extend(dialogue.tls.as_ref().and_then(certificate));
     observations
@@ -59,6 +64,21 @@ fn in_the_clear(offered: &Capabilities) -> Vec<Observation> {
     observations
 }
 
+/// XCLIENT with an attribute by which a client can claim an address or a login (Postfix's
+/// XCLIENT_README). Postfix and Haraka announce the command only to clients that may use it.
+fn xclient(offered: &Capabilities) -> Option<Observation> {
+    let attributes = offered.parameters("XCLIENT")?;
+    let is_claim = |attribute: &String| {
+        ["ADDR", "LOGIN"]
+            .iter()
+            .any(|claim| attribute.eq_ignore_ascii_case(claim))
+    };
+    if !attributes.iter().any(is_claim) {
+        return None;
+    }
+    Some(Observation::XclientOffered { attributes: attributes.join(" ") })
+}
+
 fn certificate(tls: &TlsFacts) -> Option<Observation> {
     if tls.troubles.is_empty() {
         return None;
@@ -76,4 +96,53 @@ fn is_legible(mechanism: &str) -> bool {
     ["PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"]
         .iter()
         .any(|legible| mechanism.eq_ignore_ascii_case(legible))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Event, Path, Record},
+        path::PathId,
+        smtp::Reply,
+    };
+
+    /// A run in which a client at `local` was greeted with these lines at 192.0.2.7.
+    fn greeted(local: [u8; 4], hello: &[&str]) -> Report {
+        let (dialogue, path, after_ms) = (0, PathId::FIRST, 1);
+        let destination = Path {
+            host: None,
+            address: [192, 0, 2, 7].into(),
+            port: 25,
+            security: Security::Plain,
+        };
+        let reply = Reply { code: 250, lines: hello.iter().copied().map(Octets::from).collect() };
+        let stage = Stage::Ehlo;
+        let events = [
+            Event::PathAdded { path, destination, tests: Vec::new() },
+            Event::Opened { dialogue, path, tests: Vec::new(), proof: false, attempt: 0 },
+            Event::Connected { dialogue, after_ms, local: (local, 4000).into() },
+            Event::Replied { dialogue, after_ms, stage, test: None, purpose: None, reply },
+        ];
+        Report::of(&events.map(|event| Record::new(jiff::Timestamp::UNIX_EPOCH, event)))
+    }
+
+    #[test]
+    fn xclient_matters_where_an_outside_client_can_claim_something() {
+        let (outside, beside) = ([203, 0, 113, 9], [192, 0, 2, 9]);
+        for (local, offer, expected) in [
+            (outside, "XCLIENT NAME ADDR PROTO HELO", Some("NAME ADDR PROTO HELO")),
+            (outside, "xclient login", Some("login")),
+            (outside, "XCLIENT NAME HELO", None),
+            (outside, "XCLIENT", None),
+            (outside, "XFORWARD ADDR", None),
+            (beside, "XCLIENT ADDR", None),
+        ] {
+            let report = greeted(local, &["mx.example", "STARTTLS", offer]);
+            let attributes = expected.map(str::to_owned);
+            let expected = attributes
+                .map(|attributes| Observation::XclientOffered { attributes }.on(PathId::FIRST));
+            assert_eq!(of(&report), Vec::from_iter(expected), "{local:?} {offer}");
+        }
+    }
 }
