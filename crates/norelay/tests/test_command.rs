@@ -114,6 +114,9 @@ const UNANSWERED: &[&str] = &["--timeout=3s", "--wait=5s"];
 /// The server answers everything, and the command would ask again later.
 const PUT_OFF: &[&str] = &["--timeout=60s", "--wait=5s"];
 
+/// The command would wait for an hour, and is told to stop before.
+const IN_FIVE_SECONDS: &[&str] = &["--timeout=60s", "--wait=1h", "--max-time=5s"];
+
 /// Name, server, exit code, words of the answer, how long the command waits.
 type Row = (&'static str, Serve, i32, &'static str, &'static [&'static str]);
 
@@ -122,6 +125,7 @@ const SERVERS: &[Row] = &[
     ("accepts everything", accepting, 2, "VERDICT suspect", ANSWERED),
     ("blocks us", blocking, 2, "blacklist", ANSWERED),
     ("greylists for ten minutes", greylisting, 2, "Greylisted, come back in 600 seconds", PUT_OFF),
+    ("greylists, and the time is over", greylisting, 2, "stopped before its end", IN_FIVE_SECONDS),
     ("a web server", web, 4, "not an SMTP reply", ANSWERED),
     ("silent", silent, 4, "no answer in time to the greeting", UNANSWERED),
     ("a line without end", endless_line, 4, "a line without an end", ANSWERED),

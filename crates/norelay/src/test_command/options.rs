@@ -201,6 +201,9 @@ pub struct ConnectionOptions {
         value_parser = duration::parse
     )]
     pub timeout: Duration,
+    /// Stop after this time, all targets together; the verdict is about what was answered by then
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub max_time: Option<Duration>,
     /// At most three refusals in ten minutes from one address, for servers that ban whoever is
     /// refused too often
     #[arg(long)]

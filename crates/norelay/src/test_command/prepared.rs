@@ -1,7 +1,7 @@
 //! What the targets of one `norelay test` share, and the run of one target: new, asked again, or
 //! resumed.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest, TestId},
@@ -82,7 +82,7 @@ impl Prepared {
             None => ProofReceiver::prepare(&options, &identity)?,
         };
         let surroundings = surroundings(&options)?;
-        let stop = interrupt::stopped_by_user();
+        let stop = stopped(options.connection.max_time);
         Ok(Self {
             options,
             resolver,
@@ -339,6 +339,20 @@ fn checked_name(name: Option<&str>) -> Result<Option<String>, Complaint> {
     name.map(target::host_name)
         .transpose()
         .map_err(|error| Complaint::usage(error.to_string()))
+}
+
+/// Becomes true when the user stops the command, or when this time is over.
+fn stopped(max_time: Option<Duration>) -> watch::Receiver<bool> {
+    let mut by_user = interrupt::stopped_by_user();
+    let Some(max_time) = max_time else { return by_user };
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        // The sender waits for signals as long as the process lives, so this ends by the wish or
+        // by the time.
+        let _ = tokio::time::timeout(max_time, by_user.wait_for(|stop| *stop)).await;
+        let _ = stop.send(true);
+    });
+    stopped
 }
 
 /// The service that `--receiver` names, if it names one.
