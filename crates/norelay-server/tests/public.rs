@@ -7,7 +7,7 @@ mod support;
 
 use norelay_server::{
     Settings, TestRequest,
-    config::{LimitSettings, TestSettings},
+    config::{LimitSettings, ReceiverSettings, TestSettings},
     rules::permission::choose,
     store::{ApiKey, KeyText, Scope},
 };
@@ -29,6 +29,19 @@ fn unlimited() -> Settings {
         target_minutes: 0,
         ..LimitSettings::default()
     })
+}
+
+/// These settings, with a receiver.
+fn receiving(settings: Settings) -> Settings {
+    let listen = vec!["127.0.0.1:25".parse().expect("an address")];
+    Settings { receiver: ReceiverSettings { listen, ..ReceiverSettings::default() }, ..settings }
+}
+
+/// Asks for a test with proof. Returns the status of the answer.
+async fn proof(site: &Site, target: &str) -> u16 {
+    site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true}))
+        .await
+        .status
 }
 
 #[tokio::test]
@@ -186,14 +199,7 @@ async fn test_networks_can_be_allowed() {
 
 #[tokio::test]
 async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
-    let config = Settings {
-        receiver: norelay_server::config::ReceiverSettings {
-            listen: vec!["127.0.0.1:25".parse().expect("an address")],
-            ..Default::default()
-        },
-        ..unlimited()
-    };
-    let site = Site::new(config).await;
+    let site = Site::new(receiving(unlimited())).await;
     for (request, status) in [
         (json!({"target": "8.8.8.8", "proof": true}), 403),
         (json!({"target": "8.8.8.8", "profile": "thorough"}), 403),
@@ -551,11 +557,7 @@ async fn key(site: &Site, scopes: &[Scope], networks: &[&str], hourly: u32) -> (
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told from its start")]
 async fn keys_may_what_their_scopes_say() {
-    let receiver = norelay_server::config::ReceiverSettings {
-        listen: vec!["127.0.0.1:25".parse().expect("an address")],
-        ..Default::default()
-    };
-    let site = Site::new(Settings { receiver, ..public() }).await;
+    let site = Site::new(receiving(public())).await;
     let (_, prover) = key(&site, &[Scope::Test, Scope::Prove], &["8.8.8.0/24"], 100).await;
     let (_, tester) = key(&site, &[Scope::Test], &["8.8.8.0/24"], 2).await;
     let (_, receiving) = key(&site, &[Scope::Receive], &[], 100).await;
@@ -672,21 +674,12 @@ async fn the_same_request_twice_is_one_test() {
 
 #[tokio::test]
 async fn control_is_shown_by_dns_only_where_the_address_agrees() {
-    let receiver = norelay_server::config::ReceiverSettings {
-        listen: vec!["127.0.0.1:25".parse().expect("an address")],
-        ..Default::default()
-    };
-    let site = Site::new(Settings { receiver, ..unlimited() }).await;
+    let site = Site::new(receiving(unlimited())).await;
     site.book.host("mx.owner.example", &["8.8.8.8"]);
     site.book.host("victim.owner.example", &["9.9.9.9"]);
     site.book.host("mx.not-owner.example", &["8.8.8.8"]);
     site.book.reverse("8.8.8.8", "mx.owner.example");
     site.book.reverse("9.9.9.9", "mail.victim.example");
-    let proof = async |target: &str| {
-        site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true}))
-            .await
-            .status
-    };
     let shown = site
         .ask(USER, "GET", "/api/v1/proofs/dns?domain=Owner.Example", &[], "")
         .await
@@ -701,7 +694,7 @@ async fn control_is_shown_by_dns_only_where_the_address_agrees() {
     site.book
         .text("_norelay.owner.example", "norelay-verify=somethingelse");
     assert_eq!(site.post(USER, "/api/v1/proofs/dns", &domain).await.status, 403, "it is wrong");
-    assert_eq!(proof("mx.owner.example").await, 403);
+    assert_eq!(proof(&site, "mx.owner.example").await, 403);
     site.book
         .text("_norelay.owner.example", shown["value"].as_str().expect("a value"));
     assert_eq!(
@@ -713,12 +706,12 @@ async fn control_is_shown_by_dns_only_where_the_address_agrees() {
     );
     assert_eq!(site.post(USER, "/api/v1/proofs/dns", &domain).await.status, 201);
     assert_eq!(
-        proof("victim.owner.example").await,
+        proof(&site, "victim.owner.example").await,
         403,
         "a name that points at somebody else's server"
     );
-    assert_eq!(proof("mx.not-owner.example").await, 403, "another name of the same server");
-    assert_eq!(proof("mx.owner.example").await, 201);
+    assert_eq!(proof(&site, "mx.not-owner.example").await, 403, "another name of the same server");
+    assert_eq!(proof(&site, "mx.owner.example").await, 201);
     for no_domain in ["", "a b", "127.0.0.1", "x\u{0}"] {
         assert_eq!(
             site.post(USER, "/api/v1/proofs/dns", &json!({"domain": no_domain}))
@@ -820,11 +813,7 @@ impl norelay_server::rules::mailing::Mailer for Letterbox {
 async fn control_is_shown_by_a_code_that_went_through_the_server() {
     use norelay_server::{Client, Refusal};
 
-    let receiver = norelay_server::config::ReceiverSettings {
-        listen: vec!["127.0.0.1:25".parse().expect("an address")],
-        ..Default::default()
-    };
-    let site = Site::new(Settings { receiver, ..unlimited() }).await;
+    let site = Site::new(receiving(unlimited())).await;
     site.book.host("owner.example", &["8.8.8.8", "10.0.0.1"]);
     let (letters, address) = (Letterbox::default(), "8.8.8.8".parse().expect("an address"));
     let asker = Client::anonymous(USER.parse().expect("an address"));
@@ -884,12 +873,7 @@ async fn control_is_shown_by_a_code_that_went_through_the_server() {
     assert!(!check(&other, &code).await, "somebody else with the code");
     assert!(check(&asker, &format!(" {} ", code.to_uppercase())).await);
     assert!(!check(&asker, &code).await, "a code counts once");
-    let proof = async |target: &str| {
-        site.post(USER, "/api/v1/tests", &json!({"target": target, "proof": true}))
-            .await
-            .status
-    };
-    assert_eq!((proof("9.9.9.9").await, proof("8.8.8.8").await), (403, 201));
+    assert_eq!((proof(&site, "9.9.9.9").await, proof(&site, "8.8.8.8").await), (403, 201));
 
     // After five wrong answers the right one comes too late, and after three letters there are no
     // more that day.

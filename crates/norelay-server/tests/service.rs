@@ -84,12 +84,8 @@ impl Running {
             .to_owned()
     }
 
-    /// Follows a test to its end; gives the records.
     fn follow(&self, id: &str) -> Vec<Value> {
-        let answer = get(self.http, &format!("/api/v1/tests/{id}/events"));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.body.ends_with("event: end\ndata: {}\n\n"), "{}", answer.body);
-        http::records(&answer)
+        http::follow(self.http, id)
     }
 
     fn shown(&self, id: &str) -> Value {
@@ -123,12 +119,7 @@ fn a_closed_server_is_closed() {
         is(&records[0], "run_started")
             && is(records.last().expect("there are some"), "run_finished")
     );
-    let shown = service.shown(&id);
-    assert_eq!(
-        (&shown["state"], &shown["verdict"]),
-        (&json!("finished"), &json!("closed")),
-        "{shown}"
-    );
+    http::is_finished(service.http, &id, "closed");
     let report = |format: &str| get(service.http, &format!("/api/v1/tests/{id}/report/{format}"));
     assert!(
         report("text")
@@ -185,12 +176,7 @@ fn an_open_relay_is_proved_by_what_comes_back() {
     assert!((1..=3).contains(&messages), "{messages} messages were sent");
     // A message may have several recipients, and each of them is a receipt.
     assert!(records.iter().any(|record| is(record, "received")));
-    let shown = service.shown(&id);
-    assert_eq!(
-        (&shown["state"], &shown["verdict"]),
-        (&json!("finished"), &json!("open")),
-        "{shown}"
-    );
+    http::is_finished(service.http, &id, "open");
 }
 
 #[test]
@@ -223,26 +209,9 @@ fn a_run_goes_on_after_a_graceful_stop() {
     server.raise();
     let service = start(folder.path(), &[]);
     let records = service.follow(&id);
-    let shown = service.shown(&id);
-    assert_eq!(
-        (&shown["state"], &shown["verdict"]),
-        (&json!("finished"), &json!("closed")),
-        "{shown}"
-    );
-    assert_eq!(
-        records
-            .iter()
-            .filter(|record| is(record, "run_started"))
-            .count(),
-        1
-    );
-    assert_eq!(
-        records
-            .iter()
-            .filter(|record| is(record, "run_finished"))
-            .count(),
-        1
-    );
+    http::is_finished(service.http, &id, "closed");
+    assert_eq!(http::count(&records, "run_started"), 1);
+    assert_eq!(http::count(&records, "run_finished"), 1);
     let dialogues: Vec<_> = records
         .iter()
         .filter(|record| is(record, "opened"))
@@ -290,19 +259,8 @@ fn a_run_goes_on_after_an_upgrade() {
     server.raise();
     let service = start(folder.path(), &[]);
     let records = service.follow(&id);
-    let shown = service.shown(&id);
-    assert_eq!(
-        (&shown["state"], &shown["verdict"]),
-        (&json!("finished"), &json!("closed")),
-        "{shown}"
-    );
-    assert_eq!(
-        records
-            .iter()
-            .filter(|record| is(record, "run_started"))
-            .count(),
-        1
-    );
+    http::is_finished(service.http, &id, "closed");
+    assert_eq!(http::count(&records, "run_started"), 1);
     let report = get(service.http, &format!("/api/v1/tests/{id}/report/json")).json();
     assert_eq!(report["summary"], "All tests performed, no relays accepted.", "{report}");
 }

@@ -23,10 +23,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use served::{PATIENCE, command, count, receiver_address, start_by};
+use served::{PATIENCE, command, receiver_address, start_by};
 use support::{
     Folder,
-    http::{get, post},
+    http::{self, get, post},
     mail::MailServer,
 };
 
@@ -187,14 +187,9 @@ fn the_service_minds_no_clock() {
         clock.turn(RIGHT);
         let records = service.follow(&id);
         let counted =
-            ["run_started", "run_finished", "resumed"].map(|event| count(&records, event));
+            ["run_started", "run_finished", "resumed"].map(|event| http::count(&records, event));
         assert_eq!(counted, [1, 1, 0], "{offset} {after}");
-        let shown = get(service.http, &format!("/api/v1/tests/{id}")).json();
-        assert_eq!(
-            (&shown["state"], &shown["verdict"]),
-            (&json!("finished"), &json!("open")),
-            "{shown}"
-        );
+        http::is_finished(service.http, &id, "open");
         let page = get(service.http, &format!("/t/{id}"));
         assert_eq!(page.status, 200, "{page:?}");
     }

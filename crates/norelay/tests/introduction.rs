@@ -15,7 +15,7 @@ use dns::{Unbound, Zone, loopback};
 use serde_json::{Value, json};
 use support::{
     Folder,
-    http::{get, post},
+    http::{self, get, post},
     mail::MailServer,
 };
 
@@ -70,7 +70,7 @@ fn the_hosted_domain_is_found_by_the_servers_own_name() {
         .expect("it has a name")
         .to_owned();
     let records = service.follow(&id);
-    assert_eq!(served::count(&records, "run_finished"), 1, "the test has ended");
+    assert_eq!(http::count(&records, "run_finished"), 1, "the test has ended");
     let log = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
     let started: Value =
         serde_json::from_str(log.lines().next().expect("it has records")).expect("a record a line");

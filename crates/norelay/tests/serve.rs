@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use served::{PATIENCE, Service, command, count, receiver_address, spawn, start};
+use served::{PATIENCE, Service, command, receiver_address, spawn, start};
 use support::{
     Folder, Postgres,
     http::{self, get, post},
@@ -58,17 +58,12 @@ fn survives_kills(folder: &Path, database: Option<&str>) {
     let after = get(service.http, &format!("/api/v1/tests/{id}/report/jsonl")).body;
     let after: Vec<_> = after.lines().collect();
     assert_eq!(after[..before.len()], before, "what was shown stays");
-    let shown = get(service.http, &format!("/api/v1/tests/{id}")).json();
-    assert_eq!(
-        (&shown["state"], &shown["verdict"]),
-        (&json!("finished"), &json!("open")),
-        "{shown}"
-    );
+    http::is_finished(service.http, &id, "open");
     assert_eq!(
         (
-            count(&records, "run_started"),
-            count(&records, "run_finished"),
-            count(&records, "resolved")
+            http::count(&records, "run_started"),
+            http::count(&records, "run_finished"),
+            http::count(&records, "resolved")
         ),
         (1, 1, 1)
     );
@@ -160,7 +155,7 @@ fn a_database_that_goes_away_and_comes_back_loses_nothing() {
     postgres.resume();
     assert_eq!(get(service.http, "/healthz").status, 200, "the database is back");
     let records = service.follow(&id);
-    assert_eq!(count(&records, "run_finished"), 1);
+    assert_eq!(http::count(&records, "run_finished"), 1);
     assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
 }
 
@@ -192,7 +187,7 @@ fn a_full_disk_loses_nothing() {
         get(service.http, &format!("/api/v1/receptions/{reception}/receipts?wait=60")).json();
     assert_eq!(receipts.as_array().expect("a list").len(), 1);
     let records = service.follow(&id);
-    assert_eq!(count(&records, "run_finished"), 1);
+    assert_eq!(http::count(&records, "run_finished"), 1);
     assert_eq!(get(service.http, &format!("/api/v1/tests/{id}")).json()["verdict"], "closed");
 }
 

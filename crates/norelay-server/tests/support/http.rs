@@ -86,6 +86,32 @@ pub fn post(to: SocketAddr, path: &str, body: &serde_json::Value) -> Answer {
     ask(to, "POST", path, &[], &body.to_string())
 }
 
+/// Follows a test of a service to its end. Returns the records.
+pub fn follow(to: SocketAddr, id: &str) -> Vec<serde_json::Value> {
+    let answer = get(to, &format!("/api/v1/tests/{id}/events"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.ends_with("event: end\ndata: {}\n\n"), "{}", answer.body);
+    records(&answer)
+}
+
+/// Checks that a test of a service came to its own end, with this verdict.
+pub fn is_finished(to: SocketAddr, id: &str, verdict: &str) {
+    let shown = get(to, &format!("/api/v1/tests/{id}")).json();
+    assert_eq!(
+        (&shown["state"], &shown["verdict"]),
+        (&"finished".into(), &verdict.into()),
+        "{shown}"
+    );
+}
+
+/// How many of these records are such events.
+pub fn count(records: &[serde_json::Value], event: &str) -> usize {
+    records
+        .iter()
+        .filter(|record| record["event"] == event)
+        .count()
+}
+
 /// The records of an event stream, in order.
 pub fn records(answer: &Answer) -> Vec<serde_json::Value> {
     let blocks = answer

@@ -14,10 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    loopback,
-    support::http::{self, get},
-};
+use crate::{loopback, support::http};
 
 /// Longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -142,9 +139,7 @@ impl Service {
     }
 
     pub fn follow(&self, id: &str) -> Vec<Value> {
-        let answer = get(self.http, &format!("/api/v1/tests/{id}/events"));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        http::records(&answer)
+        http::follow(self.http, id)
     }
 }
 
@@ -155,11 +150,4 @@ impl Drop for Service {
             eprintln!("the service said: {log}");
         }
     }
-}
-
-pub fn count(records: &[Value], event: &str) -> usize {
-    records
-        .iter()
-        .filter(|record| record["event"] == event)
-        .count()
 }
