@@ -44,13 +44,13 @@ pub const CODE_LIFE: SignedDuration = SignedDuration::from_mins(30);
 const LIFE_OF_NETWORK: SignedDuration = SignedDuration::from_hours(24);
 /// How long a proof counts for an API key.
 const LIFE_OF_KEY: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// Wrong answers to one challenge.
+/// The most wrong answers to one challenge.
 const MAX_ATTEMPTS: u32 = 5;
-/// Answers an hour of one client, right or wrong.
+/// The most answers an hour of one client, right or wrong.
 const ANSWERS_HOURLY: u32 = 60;
-/// Mails a day to one domain, and through one server.
+/// The most mails a day to one domain, and through one server.
 const MAILS_DAILY: u32 = 3;
-/// Codes an hour for connections from one network.
+/// The most codes an hour for connections from one network.
 const CONNECTIONS_HOURLY: u32 = 20;
 /// How long [`Control::mail_code`] may take: the client waits for what the server says.
 pub const LONGEST_MAILING: Duration =
@@ -96,6 +96,8 @@ impl Control {
         let domain = host_name(domain).map_err(|error| Refusal::Malformed(error.to_string()))?;
         let mut hmac = Hmac::<Sha256>::new_from_slice(self.key.expose())
             .expect("HMAC takes a key of any length");
+        // The client is in the text, so a record that one client published proves nothing for
+        // another.
         hmac.update(format!("proof by dns\0{}\0{domain}", asker.bucket()).as_bytes());
         let octets = hmac.finalize().into_bytes();
         let code = BASE32_NOPAD.encode(&octets[..16]).to_ascii_lowercase();
@@ -111,6 +113,7 @@ impl Control {
     /// The record isn't there, or not yet.
     pub async fn check_txt(&self, asker: &Client, domain: &str) -> Result<Owner, Refusal> {
         let wanted = self.txt_record(asker, domain)?;
+        // Counted before the look-up: each try costs a question to somebody else's DNS server.
         self.count_answer(asker).await?;
         let texts = self.permission.names().texts(&wanted.name).await;
         let texts = texts.map_err(|error| Refusal::Malformed(error.to_string()))?;
@@ -140,6 +143,7 @@ impl Control {
     ) -> Result<Challenge, Refusal> {
         let domain = host_name(domain).map_err(|error| Refusal::Malformed(error.to_string()))?;
         self.check_exchanger(&domain, address).await?;
+        // A domain may name any address as its exchanger, one inside our network too.
         if let Some(class) = self.permission.rule().objection(address) {
             return Err(Refusal::Forbidden(format!("{address} is {class}.")));
         }
@@ -157,6 +161,7 @@ impl Control {
             created: now,
             expires: now + CODE_LIFE,
         };
+        // Stored before the mail leaves, so that a quick answer finds its challenge.
         self.store.create_challenge(&challenge).await?;
         let letter = self.letter(&domain, &code);
         mailer.mail(address, letter).await.map_err(|why| {
@@ -235,6 +240,7 @@ impl Control {
             Err(StoreError::NotFound) => return Err(wrong()),
             Err(error) => return Err(Refusal::Store(error)),
         };
+        // In constant time: the time of an answer must not tell how much of a guess is right.
         let is_right = bool::from(subtle::ConstantTimeEq::ct_eq(
             &challenge.secret[..],
             &digest(&tidy(code))[..],
@@ -293,6 +299,7 @@ impl Control {
         }
     }
 
+    /// Ends a challenge that was met, and keeps the proof.
     async fn meet(
         &self,
         asker: &Client,
@@ -306,6 +313,7 @@ impl Control {
         self.keep(asker, challenge.subject, proof).await
     }
 
+    /// Keeps a proof of control for a client.
     async fn keep(
         &self,
         asker: &Client,
@@ -326,6 +334,7 @@ impl Control {
         Ok(owner)
     }
 
+    /// Counts an answer of a client, so that codes can't be tried out.
     async fn count_answer(&self, asker: &Client) -> Result<(), Refusal> {
         let bucket = format!("answer:{}", asker.bucket());
         let window = SignedDuration::from_hours(1);
@@ -378,7 +387,7 @@ fn digest(code: &str) -> Vec<u8> {
     Sha256::digest(code.as_bytes()).to_vec()
 }
 
-/// A code as it was made, whatever people put around and into it.
+/// A code without the blanks, hyphens and capitals that people add when they type it.
 fn tidy(code: &str) -> String {
     code.chars()
         .filter(char::is_ascii_alphanumeric)

@@ -1,14 +1,14 @@
-//! Whether a test may run: decided once, for pages and API alike.
+//! Decides whether a test may run: once, for pages and API alike.
 //!
 //! Rules:
 //! - A target is resolved once, here. Every address is classified, and what may be tested is
 //!   pinned; nothing is looked up again.
-//! - Nobody chooses sender, recipient or text. Strangers get tests that end at RCPT; messages need
-//!   proof of control.
-//! - An opt-out counts for everybody, also for who has shown control: who wants tests takes it back
-//!   first.
-//! - Private mode is for the machine's own people: no limits but the queue's, no classes of
-//!   addresses.
+//! - No client chooses sender, recipient or text. Without proof of control, a test ends at RCPT and
+//!   sends no message.
+//! - An opt-out holds for every client, even for the owner of the network. The owner takes the
+//!   opt-out back before a test.
+//! - Private mode serves the people of this machine: only the queue is limited, and every class of
+//!   address may be tested.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -35,16 +35,17 @@ use crate::{
 };
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// All look-ups of one target together.
+/// How long all look-ups of one target may take together.
 pub const RESOLUTION: Duration = Duration::from_secs(20);
-/// Addresses of one target: 16 exchangers with 4 addresses each are more than any domain needs.
+/// The most addresses of one target: 16 exchangers with 4 addresses each are more than any domain
+/// needs.
 const MAX_ADDRESSES: usize = 64;
-/// Ports of one test.
+/// The most ports of one test.
 const MAX_PORTS: usize = 16;
-/// Names in `only` and `skip`: more than the catalogue has.
+/// The most names in `only` and in `skip`: more than the catalogue has.
 const MAX_NAMES: usize = 300;
 
-/// What decides.
+/// The rules of one service, with what they ask: the store and the DNS.
 #[derive(Clone)]
 pub struct Permission {
     config: Arc<Settings>,
@@ -53,12 +54,12 @@ pub struct Permission {
     rule: Arc<AddressRule>,
 }
 
-/// What is permitted.
+/// What a client gets.
 #[derive(Debug)]
 pub enum Permit {
-    /// The test, of what was pinned.
+    /// A new test of the pinned addresses.
     Test(Pinned),
-    /// Not again: this recent job has the result.
+    /// The result of this recent job, in place of a new test.
     Recent(Box<Job>),
 }
 
@@ -80,7 +81,7 @@ impl Permission {
         Self { config, store, names, rule: Arc::new(rule) }
     }
 
-    /// What is known about addresses.
+    /// The rule for addresses.
     #[must_use]
     pub fn rule(&self) -> &AddressRule {
         &self.rule
@@ -92,10 +93,10 @@ impl Permission {
         self.names.as_ref()
     }
 
-    /// Checks what is asked and resolves the target. Spends nothing.
+    /// Checks a request and resolves its target. Spends nothing.
     ///
     /// # Errors
-    /// Why the test can't or mustn't run.
+    /// The reason why the test can't run, or may not.
     pub async fn pin(&self, asker: &Client, request: &TestRequest) -> Result<Pinned, Refusal> {
         if asker.key.is_some() && !asker.may(Scope::Test) {
             return Err(Refusal::Forbidden(
@@ -131,6 +132,7 @@ impl Permission {
         let mut pinned = tokio::time::timeout(RESOLUTION, resolving)
             .await
             .map_err(too_slow)??;
+        // Before the opt-outs: of the target's other addresses none is tested.
         if let Some(path) = &request.path {
             keep_one(&mut pinned, path)?;
         }
@@ -159,6 +161,8 @@ impl Permission {
                 None => None,
             },
         };
+        // An address that may not be tested is left out and noted in the report. The target's other
+        // addresses are tested all the same.
         let mut refused = Vec::new();
         let mut left = MAX_ADDRESSES;
         for exchanger in &mut exchangers {
@@ -192,8 +196,8 @@ impl Permission {
         }
     }
 
-    /// Traps prove nothing without a receiver, and there are none where the probe domain isn't
-    /// ours.
+    /// Looks up the trap domains of the probe domain. Traps prove nothing without a receiver, and a
+    /// probe domain that isn't ours has none.
     async fn traps(&self, exchangers: &[MailExchanger]) -> Traps {
         match &self.config.test.domain {
             Some(domain) if !self.config.receiver.listen.is_empty() => {
@@ -208,6 +212,7 @@ impl Permission {
         request: &TestRequest,
         target: &Target,
     ) -> Result<Vec<(u16, Security)>, Refusal> {
+        // Strangers may not have every port, so the default is what they may have.
         let is_default =
             request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
         let mut ports =
@@ -222,8 +227,8 @@ impl Permission {
         Ok(target.ports_to_test(&ports, request.profile))
     }
 
-    /// The receiver of the probe domain takes its mail from everybody: tested itself, it would look
-    /// open.
+    /// Refuses to test the receiver of the probe domain: the receiver accepts the probe domain's
+    /// mail from everybody, so the receiver would look open.
     async fn check_own_receiver(&self, pinned: &Pinned) -> Result<(), Refusal> {
         let listen = &self.config.receiver.listen;
         let Some(domain) = self
@@ -235,6 +240,7 @@ impl Permission {
         else {
             return Ok(());
         };
+        // The DNS may not know the receiver yet, so its own sockets count as well.
         let is_own_port = listen
             .iter()
             .any(|own| pinned.ways.iter().any(|(port, _)| *port == own.port()));
@@ -251,11 +257,11 @@ impl Permission {
         Ok(())
     }
 
-    /// Whether an address may be looked up in blacklists: whatever may be tested. A domain has no
-    /// owner to ask.
+    /// Checks that an address may be looked up in blacklists. Every address that may be tested may
+    /// be looked up. A domain (`None`) always may: opt-outs are for networks.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why the address may not.
     pub async fn may_look_up(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
         if let Some((address, class)) =
             address.and_then(|address| Some((address, self.rule.objection(address)?)))
@@ -268,8 +274,8 @@ impl Permission {
         self.check_opt_outs(address.into_iter()).await
     }
 
-    /// Spends what a look-up in blacklists costs: as many an hour as tests, from budgets of their
-    /// own.
+    /// Spends what a look-up in blacklists costs. A client has as many look-ups an hour as tests, in
+    /// budgets of their own.
     ///
     /// # Errors
     /// A limit is reached.
@@ -284,7 +290,8 @@ impl Permission {
         self.pay(&costs, now).await
     }
 
-    /// Spends what a reception costs: messages that come for a test which runs elsewhere.
+    /// Spends what a reception costs. A reception receives the messages of a test that runs outside
+    /// this service.
     ///
     /// # Errors
     /// The API key may not receive, or the limit is reached.
@@ -325,7 +332,8 @@ impl Permission {
         Ok(())
     }
 
-    /// What strangers may not ask for needs control over every address.
+    /// Checks that the client controls every address, if the request has anything that needs
+    /// control.
     async fn check_rights(
         &self,
         asker: &Client,
@@ -352,8 +360,8 @@ impl Permission {
         Err(Refusal::Forbidden(needs_control(what)))
     }
 
-    /// The request as it may run: strangers' tests say MAIL and RCPT alone, and the request tells
-    /// what they leave out.
+    /// Returns the request as it may run. Without control over the target, the tests that go past
+    /// RCPT are added to the request's `skip`, so the report tells what was left out.
     ///
     /// # Errors
     /// Nothing is left, or the store's.
@@ -381,7 +389,7 @@ impl Permission {
         Ok(confined)
     }
 
-    /// Whether who asks has shown control over every address.
+    /// True if the client has shown control over every address.
     ///
     /// # Errors
     /// The store's.
@@ -390,6 +398,7 @@ impl Permission {
             .store
             .owned_by(&asker.bucket(), Timestamp::now())
             .await?;
+        // The networks of a key count without a further proof: the administrator gave them.
         let of_key = asker
             .key
             .iter()
@@ -412,9 +421,9 @@ impl Permission {
         Ok(true)
     }
 
-    /// A domain's owner controls an address if the domain's names lead to it *and* the address says
-    /// so itself: anybody can point a name at anybody's address, but only its owner names it in the
-    /// reverse zone.
+    /// True if a domain's owner controls an address: a name of the domain leads to the address,
+    /// *and* the address' reverse name is in the domain. Anybody can point a name at any address,
+    /// but only the address' owner writes the reverse zone.
     async fn is_of_domain(
         &self,
         owned: &[crate::store::Owner],
@@ -436,7 +445,8 @@ impl Permission {
         reverse.is_some_and(|reverse| domains.iter().any(|domain| is_within(&reverse, domain)))
     }
 
-    /// Spends what the test costs, or says what there is instead. To be called once at a time.
+    /// Spends what a test costs, or returns the recent job that replaces the test. To be called
+    /// once at a time, since counting and storing a job are two steps.
     ///
     /// # Errors
     /// A limit is reached.
@@ -458,6 +468,7 @@ impl Permission {
             return Ok(Permit::Test(pinned));
         }
         let is_owner = self.controls(asker, &pinned).await?;
+        // Owners repeat tests while they change their server.
         if !is_owner && let Some(job) = self.recent(request, &pinned, now).await? {
             return Ok(Permit::Recent(Box::new(job)));
         }
@@ -469,8 +480,8 @@ impl Permission {
         Ok(Permit::Test(pinned))
     }
 
-    /// The last job with the same question about the same addresses, if it is so young that there
-    /// is no other.
+    /// Returns the last job with the same request about the same addresses, if that job is too young
+    /// for a new test.
     async fn recent(
         &self,
         request: &TestRequest,
@@ -480,7 +491,8 @@ impl Permission {
         let since = now - SignedDuration::from_mins(self.config.limits.target_minutes.into());
         let Some(address) = pinned.addresses().next() else { return Ok(None) };
         for job in self.store.jobs_at(address, since, 5).await? {
-            // A clock that was wrong has made jobs of the future.
+            // A clock that was wrong may have stored jobs of the future. Such a job would block its
+            // target until that time comes.
             let is_same = job.state != JobState::Interrupted
                 && job.created <= now
                 && TestRequest { target: String::new(), ..job.request.clone() }
@@ -541,6 +553,7 @@ impl Permission {
     fn costs(&self, asker: &Client, pinned: &Pinned, is_owner: bool) -> Vec<Cost> {
         let limits = &self.config.limits;
         let mut costs = self.costs_of_asker(asker);
+        // The target's budgets protect a server from others, not from its owner.
         if !is_owner {
             let pause = SignedDuration::from_mins(limits.target_minutes.into());
             let mut networks: Vec<_> = pinned.addresses().map(address::target_network).collect();
@@ -563,7 +576,7 @@ impl Permission {
     }
 }
 
-/// One budget, and what is said when it is used up.
+/// A budget, and the sentence for a client when the budget is used up.
 struct Cost {
     budget: Budget,
     why: &'static str,
@@ -583,7 +596,7 @@ fn shown(text: &str) -> String {
     norelay_core::octets::Octets::from(text.chars().take(80).collect::<String>()).to_string()
 }
 
-/// Whether a name is a domain or below it.
+/// True if a name is a domain or below the domain.
 pub(crate) fn is_within(name: &str, domain: &str) -> bool {
     name == domain
         || name
@@ -595,7 +608,7 @@ fn needs_control(what: &str) -> String {
     format!("{what} needs proof that the server is yours: see /verify.")
 }
 
-/// Whether every test that is asked for is one that strangers may ask for.
+/// True if every test of the request may be asked without proof of control.
 fn is_for_strangers(request: &TestRequest) -> bool {
     request.profile <= Profile::Standard
         && request
@@ -604,7 +617,7 @@ fn is_for_strangers(request: &TestRequest) -> bool {
             .all(|name| catalogue::find(name).is_ok_and(|test| test.profile <= Profile::Standard))
 }
 
-/// The tests that a request asks for.
+/// Returns the tests that a request asks for.
 ///
 /// # Errors
 /// A name isn't known or can't be asked for, or nothing is left.
@@ -625,7 +638,7 @@ pub fn choose(request: &TestRequest) -> Result<Vec<&'static RelayTest>, Refusal>
     })
 }
 
-/// Leaves one path of what was found.
+/// Drops every address and port but those of one path.
 fn keep_one(pinned: &mut Pinned, path: &OnePath) -> Result<(), Refusal> {
     for exchanger in &mut pinned.exchangers {
         exchanger

@@ -1,4 +1,4 @@
-//! Those who follow a job.
+//! Following a job's log while it grows.
 //!
 //! Rules:
 //! - A follower reads at its own pace: from a window of recent records in memory, or from the
@@ -12,7 +12,7 @@ use crate::store::{JobId, StoreError, Stored};
 /// How often a follower looks at a job that waits, or runs in another process.
 const POLL: Duration = Duration::from_millis(1_000);
 
-/// One who follows a job.
+/// A reader of one job's log, record by record.
 pub(super) struct JobFollower {
     shared: Arc<RunState>,
     id: JobId,
@@ -26,7 +26,7 @@ impl JobFollower {
         Self { shared, id, since, batch: Vec::new().into_iter(), is_over: false }
     }
 
-    /// The next record; none when the job is over and everything was given.
+    /// Returns the next record. `None` if the job is over and every record was returned.
     pub(super) async fn next(&mut self) -> Option<Result<Stored, StoreError>> {
         loop {
             if let Some(one) = self.batch.next() {
@@ -46,7 +46,7 @@ impl JobFollower {
         }
     }
 
-    /// Some more records, or none and the end, or none after a pause.
+    /// Reads some more records. Returns none after a pause, or at the end, which sets `is_over`.
     async fn more(&mut self) -> Result<Vec<Stored>, StoreError> {
         let live = self.shared.live.after(self.id, self.since);
         let (in_window, mut changed) =
@@ -55,13 +55,14 @@ impl JobFollower {
             if batch.is_empty()
                 && let Some(changed) = &mut changed
             {
-                // An error is the end of the job here; the store knows the rest.
+                // An error means that the job ended in this process. The store has the rest.
                 let _ = changed.changed().await;
             }
             return Ok(batch);
         }
         let store = &self.shared.parts.store;
-        // The job is read before its log: what it says is over has its last record.
+        // The job is read before its log. In the other order, a record could come in between, and
+        // a job that is over would seem to have no more.
         let job = store.job(self.id).await?;
         if job.last > self.since {
             return store.events_since(self.id, self.since, BATCH).await;
@@ -70,6 +71,7 @@ impl JobFollower {
             self.is_over = true;
             return Ok(Vec::new());
         }
+        // Nobody tells of a job that is queued or runs in another process, so the store is polled.
         let pause = tokio::time::sleep(POLL);
         match changed {
             Some(mut changed) => tokio::select! {

@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::store::{JobId, Stored};
 
-/// Records of a job that are kept in memory for its followers.
+/// The records of a job that are kept in memory for its followers.
 const WINDOW: usize = 2_000;
-/// Records that a follower takes at once.
+/// The most records that a follower reads at once.
 pub(super) const BATCH: u32 = 500;
-/// Receipts that wait for the scan to take them: more come into the store, not to the scan.
+/// The most receipts that wait for the scan. Further receipts are stored and not handed on.
 const RECEIPTS: usize = 256;
 
 /// Why a run is stopped.
@@ -28,7 +28,7 @@ pub(super) enum Stop {
     Asked,
     /// The process ends; another goes on.
     HandOver,
-    /// Somebody else has the job now, or nobody: it was deleted.
+    /// Another worker has the job now, or the job was deleted.
     Lost,
     /// The log is full, or can't be written.
     Broken,
@@ -52,7 +52,7 @@ impl Live {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job begins: gives what stops it, and the messages that will come.
+    /// Begins a job. Returns what stops the job, and the messages that will come for it.
     pub(super) fn begin(
         &self,
         id: JobId,
@@ -66,13 +66,13 @@ impl Live {
         (stop, receiver)
     }
 
-    /// A job is over here: its followers look into the store.
+    /// Ends a job in this process. Its followers look into the store from now on.
     pub(super) fn end(&self, id: JobId) {
-        // Dropping the sender wakes them.
+        // Dropping the sender of `changed` wakes the followers.
         self.jobs().remove(&id);
     }
 
-    /// Whether a job runs here.
+    /// True if the job runs in this process.
     pub(super) fn has(&self, id: JobId) -> bool {
         self.jobs().contains_key(&id)
     }
@@ -86,8 +86,9 @@ impl Live {
     pub(super) fn publish(&self, id: JobId, records: &[Stored]) {
         if let Some(entry) = self.jobs().get_mut(&id) {
             for record in records {
-                // A receipt and a batch may come in the other order than their numbers: then the
-                // store has the truth.
+                // The receiver and the worker publish on their own, so a receipt may come before a
+                // batch with lower numbers. The window begins anew then, and a follower who needs
+                // the records between reads them from the store.
                 let follows = entry
                     .window
                     .back()
@@ -114,15 +115,17 @@ impl Live {
     /// Hands a message to the scan that waits for it.
     pub(super) fn hand_receipt(&self, id: JobId, receipt: &Receipt) {
         if let Some(entry) = self.jobs().get(&id) {
-            // It is stored; a scan that has so many already needs no more to know.
+            // The receipt is stored already. A scan with a full queue has its proof, so the rest
+            // may be dropped.
             drop(entry.receipts.try_send(receipt.clone()));
         }
     }
 
-    /// Stops a job. Says whether it runs here.
+    /// Stops a job. Returns true if the job runs in this process.
     pub(super) fn stop(&self, id: JobId, why: Stop) -> bool {
         let jobs = self.jobs();
         jobs.get(&id)
+            // The first reason counts: a job that was lost must not be concluded as stopped.
             .map(|entry| entry.stop.send_modify(|stop| *stop = stop.or(Some(why))))
             .is_some()
     }
@@ -134,7 +137,8 @@ impl Live {
         }
     }
 
-    /// The records after a number, if the window has them all; and what tells that there are more.
+    /// Returns the records after a number if the window has all of them, and a watch that changes
+    /// with each further record. `None` if the job doesn't run in this process.
     pub(super) fn after(
         &self,
         id: JobId,
@@ -142,6 +146,7 @@ impl Live {
     ) -> Option<(Option<Vec<Stored>>, watch::Receiver<u64>)> {
         let jobs = self.jobs();
         let entry = jobs.get(&id)?;
+        // Before the window is read: a record that comes in between must not be missed.
         let changed = entry.changed.subscribe();
         let has_all = entry
             .window

@@ -54,7 +54,7 @@ use crate::{
     },
 };
 
-/// What came of a request.
+/// The outcome of a request for a test.
 #[derive(Debug)]
 pub enum Started {
     /// A new test, queued; or, for a request made again under its idempotency key, the one that it
@@ -80,7 +80,7 @@ impl Runs {
     /// Queues a test, if it is permitted.
     ///
     /// # Errors
-    /// The reason why it isn't run.
+    /// The reason why the test isn't run.
     pub async fn start(&self, asker: &Client, request: TestRequest) -> Result<Started, Refusal> {
         self.start_once(asker, request, None).await
     }
@@ -103,6 +103,8 @@ impl Runs {
         }
         let pinned = permission.pin(asker, &request).await?;
         let request = permission.confine(asker, request, &pinned).await?;
+        // From here to the stored job, one request at a time: two of one client would both count
+        // no open job.
         let admitting = self.shared.admission.lock().await;
         let pinned = match permission
             .spend(asker, &request, pinned, Timestamp::now())
@@ -136,6 +138,8 @@ impl Runs {
             .map_err(Refusal::Store)
     }
 
+    /// The job that the same request made before. A key that was used for another request is an
+    /// error.
     async fn before(&self, created: Created) -> Result<Started, Refusal> {
         match created {
             Created::Before(id) => self
@@ -174,8 +178,8 @@ impl Runs {
         }
     }
 
-    /// Keeps a job of a test that runs elsewhere, for which this service receives until `kept` is
-    /// over.
+    /// Stores a job for a test that runs outside this service, which only receives its messages
+    /// until `kept` is over.
     ///
     /// # Errors
     /// The store's.
@@ -193,16 +197,16 @@ impl Runs {
         store.job(new.id).await.map_err(Refusal::Store)
     }
 
-    /// How many tests run in this process.
+    /// Returns the number of tests that run in this process.
     #[must_use]
     pub fn running(&self) -> usize {
         self.shared.live.count()
     }
 
-    /// A place for one more event stream of who asks; it is given back when it is dropped.
+    /// Returns a place for one more event stream of a client. Dropping the place gives it back.
     ///
     /// # Errors
-    /// There are too many.
+    /// The client, or the service, has too many streams.
     pub fn stream_place(&self, asker: &Client) -> Result<HeldPlace, Refusal> {
         self.shared.streams.enter(asker)
     }
@@ -219,25 +223,26 @@ impl Runs {
         &self.shared.control
     }
 
-    /// Who decides.
+    /// Decides which tests may run.
     #[must_use]
     pub fn permission(&self) -> &Permission {
         &self.shared.parts.permission
     }
 
-    /// The key of one run: whoever has it can make that run's tokens and no others.
+    /// The key of one run. Its owner can make tokens for that run and for no other.
     #[must_use]
     pub fn key_of(&self, run: RunId) -> TokenKey {
         self.shared.parts.key.for_run(run)
     }
 
-    /// Who we say we are.
+    /// Our names for EHLO and for the probe addresses.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.shared.parts.identity
     }
 
-    /// The log of a job after a number, live: ends when the job is over and everything was given.
+    /// Streams the records of a job after a number, live. The stream ends with the job's last
+    /// record.
     pub fn follow(
         &self,
         id: JobId,
@@ -270,12 +275,12 @@ impl Runs {
         self.shared.folds.following(id, news).await
     }
 
-    /// Records a message that came to the receiver. When this returns, it is kept; the same message
-    /// again changes nothing.
+    /// Records a message that came to the receiver. When this returns, the message is stored. The
+    /// same message again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where no job awaits it; otherwise the sender must be told to come
-    /// again.
+    /// [`StoreError::NotFound`] if no job awaits the message. After any other error, the sender
+    /// must be told to try again.
     pub async fn deliver(&self, receipt: &Receipt) -> Result<(), StoreError> {
         let Some((id, stored)) = self
             .shared
@@ -293,7 +298,7 @@ impl Runs {
         self.shared.settle(id).await
     }
 
-    /// Stops a job that is queued or running; what is known stays.
+    /// Stops a job that is queued or running. Its log stays.
     ///
     /// # Errors
     /// There is no such job.
@@ -305,8 +310,8 @@ impl Runs {
         self.shared.end(id, true).await
     }
 
-    /// Whether who asks may delete or stop a job: in private mode everybody, else who has asked for
-    /// it.
+    /// True if the client may stop or delete a job. In private mode every client may; in public
+    /// mode the client who started the job, and an API key with the scope `admin`.
     #[must_use]
     pub fn may_change(&self, asker: &Client, job: &Job) -> bool {
         !self.shared.parts.config.public || asker.bucket() == job.asker || asker.may(Scope::Admin)
@@ -329,8 +334,8 @@ impl Runs {
         queue::work(&self.shared).await;
     }
 
-    /// Stops working: running tests are given back to the queue, with what they know, for the next
-    /// start.
+    /// Stops working. Running tests go back to the queue with their logs, and the next start goes on
+    /// with them.
     pub async fn hand_over(&self) {
         self.shared.stopping.send_replace(true);
         self.shared.live.stop_all(Stop::HandOver);

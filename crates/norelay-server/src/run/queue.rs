@@ -4,7 +4,7 @@
 //! - As many tests at once as the settings allow, one for each address.
 //! - A worker that doesn't renew its lease is dead; its job goes on in another, a few times, and
 //!   then is judged as it is.
-//! - Nobody is dead and nothing has expired because the wall clock jumps.
+//! - A wall clock that jumps makes no worker dead and no result expired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,23 +20,22 @@ use crate::store::StoreError;
 
 /// How long running tests may take to be given back at the end.
 pub(super) const FAREWELL: Duration = Duration::from_secs(15);
-/// How often the queue is looked at although nobody says that there is something.
+/// How often the queue is read without a notice: another process may have added a job.
 const TICK: Duration = Duration::from_secs(2);
 /// How often dead workers and expired results are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
-/// How often a job is begun; a job that kills its process should not do it for ever.
+/// How often a job is begun at most. A job that kills its process must not do so for ever.
 const MAX_ATTEMPTS: u32 = 3;
-/// How long the wall clock must have been steady before a result is deleted for its age: whoever
-/// sets it wrongly has time to see it.
+/// How long the wall clock must have been steady before a result is deleted for its age. An
+/// administrator who sets the clock wrongly has this time to notice.
 const STEADY: Duration = Duration::from_secs(600);
-/// After a fault of the store.
+/// The pause after a fault of the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Works the queue until it is stopped.
 pub(super) async fn work(shared: &Arc<RunState>) {
     let mut stopping = shared.stopping.subscribe();
-    // Of a process with this name nobody is alive but this one: what it was running is ours to go
-    // on with.
+    // Only one process at a time has this name. Jobs that an earlier one was running are ours.
     adopt(shared, Some(&shared.parts.worker)).await;
     let places = Arc::new(Semaphore::new(shared.parts.config.limits.running as usize));
     let claiming = async { claim_all(shared, &places).await };
@@ -66,6 +65,7 @@ async fn claim_all(shared: &Arc<RunState>, places: &Arc<Semaphore>) {
                 shared.tasks.spawn(async move {
                     work::run(&working, job, lease).await;
                     drop(place);
+                    // The job's addresses are free now, and a queued job may have waited for them.
                     working.wake.notify_one();
                 });
             }
@@ -115,7 +115,7 @@ async fn adopt(shared: &Arc<RunState>, dead: Option<&str>) {
 
 async fn try_adopt(shared: &Arc<RunState>, dead: Option<&str>) -> Result<(), StoreError> {
     for (job, lease) in shared.parts.store.orphans(Timestamp::now(), dead).await? {
-        // A clock that jumps makes our own leases look old.
+        // The lease of a job that runs here only looks old because the clock jumped.
         if shared.live.has(job.id) {
             continue;
         }

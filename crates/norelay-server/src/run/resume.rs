@@ -4,7 +4,7 @@
 //! before its first dialogue may be said twice: then it is left out.
 //!
 //! Rules:
-//! - A message that came is in the log already, by the receiver's own way.
+//! - A message that came is in the log already: the receiver records messages itself.
 
 use norelay_core::{
     event::{Event, Record},
@@ -20,7 +20,7 @@ pub(super) struct Continuation {
 }
 
 impl Continuation {
-    /// After this log.
+    /// The continuation of the log that this report is the fold of.
     pub(super) fn of(report: &Report) -> Self {
         Self {
             paths: report.paths().len(),
@@ -29,14 +29,14 @@ impl Continuation {
         }
     }
 
-    /// Whether a record belongs into the log.
+    /// True if a record belongs in the log.
     pub(super) fn fits(&self, record: &Record) -> bool {
         match &record.event {
             // The receiver records what comes, once, whether a scan waits for it or not.
             Event::Received(_) => false,
             Event::RunStarted(_) => !self.is_begun,
             Event::Resolved { .. } => !self.is_resolved,
-            // What was pinned makes the same paths in the same order.
+            // The job's pinned addresses make the same paths in the same order each time.
             Event::PathAdded { path, .. } => path.place() >= self.paths,
             _ => true,
         }

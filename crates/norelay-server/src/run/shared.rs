@@ -22,20 +22,20 @@ use crate::{
     store::{JobId, Lease, Store, StoreError},
 };
 
-/// How long a worker may be silent.
+/// How long a worker keeps a job without renewing its lease.
 pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
-/// What the service is made of.
+/// The parts that a service is put together from.
 pub struct Parts {
     /// The settings.
     pub config: Arc<Settings>,
-    /// What is kept.
+    /// The database.
     pub store: Store,
-    /// Who decides.
+    /// Decides which tests may run.
     pub permission: Permission,
-    /// Who tests.
+    /// Makes the tests.
     pub tester: Arc<dyn Tester>,
-    /// Who we say we are.
+    /// Our names for EHLO and for the probe addresses.
     pub identity: Identity,
     /// The receiver's key, from which the runs' keys are made.
     pub key: TokenKey,
@@ -43,15 +43,15 @@ pub struct Parts {
     pub worker: String,
 }
 
-/// What the queue, its workers and the followers share.
+/// The state that the queue, its workers and the followers share.
 pub(super) struct RunState {
     pub(super) parts: Parts,
     pub(super) control: Control,
     pub(super) live: Live,
     pub(super) folds: Folds,
-    /// Counting open jobs and keeping a new one is one step.
+    /// Locked while a job is admitted: counting the open jobs and storing a new job is one step.
     pub(super) admission: Mutex<()>,
-    /// Something may be claimed.
+    /// Notified when a job may be ready to be claimed.
     pub(super) wake: Notify,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) tasks: TaskTracker,
@@ -59,7 +59,7 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    /// Nothing runs yet.
+    /// A state in which no job runs.
     pub(super) fn of(parts: Parts) -> Self {
         let (stopping, _) = watch::channel(false);
         let control = Control::new(
@@ -67,7 +67,8 @@ impl RunState {
             parts.store.clone(),
             parts.permission.clone(),
             parts.identity.clone(),
-            // A run's key is made from its name by the same function; no run gets this name.
+            // Control has a key of its own, made like a run's key. No run gets this number, so no
+            // token can pass for a proof of control.
             parts.key.for_run(RunId(u64::MAX)),
         );
         Self {
@@ -83,19 +84,19 @@ impl RunState {
         }
     }
 
-    /// Ends a job that no worker ends: its log gets its last record.
+    /// Ends a job that has no worker to end it. Records the end in the job's log.
     pub(super) async fn end(&self, id: JobId, stopped: bool) -> Result<(), StoreError> {
         let record = Record::new(Timestamp::now(), Event::RunFinished { stopped });
         if let Some(stored) = self.parts.store.interrupt(id, record).await? {
             self.live.publish(id, &[stored]);
-            // A worker that has just begun with it learns that it is over.
+            // A worker may have claimed the job a moment ago.
             self.live.stop(id, Stop::Lost);
         }
         self.settle(id).await
     }
 
-    /// Judges what is stored, and notes the verdict. Whoever adds a record settles afterwards, so
-    /// that the last to come has seen everything.
+    /// Judges the stored log and notes the verdict. Everybody who adds a record settles the job
+    /// afterwards, so the last of them has seen every record.
     pub(super) async fn settle(&self, id: JobId) -> Result<(), StoreError> {
         loop {
             let before = self.parts.store.job(id).await?;
@@ -105,6 +106,7 @@ impl RunState {
                 let verdict = folded.assessment().judgement.verdict;
                 self.parts.store.note_verdict(id, verdict).await?;
             }
+            // A record that came while this was judged may change the verdict.
             if self.parts.store.job(id).await?.last == before.last {
                 self.live.wake(id);
                 return Ok(());
@@ -112,6 +114,7 @@ impl RunState {
         }
     }
 
+    /// Puts a job back into the queue. Returns false if another worker has the job.
     pub(super) async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
         let released = self.parts.store.release(lease).await?;
         self.wake.notify_one();
@@ -119,7 +122,7 @@ impl RunState {
     }
 }
 
-/// A job that runs here, until this is dropped.
+/// Marks a job as running in this process, until the mark is dropped: also if its task panics.
 pub(super) struct Running {
     shared: Arc<RunState>,
     id: JobId,

@@ -1,4 +1,4 @@
-//! Whoever makes the tests: the probe, and in tests of the service another.
+//! What makes the tests: the probe, or a double in the service's own tests.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::rules::fence::Fence;
 
-/// Makes a test: every fact goes to the sink, the last one is the end of the run.
+/// Makes tests. Every fact goes to the sink; the last fact is the end of the run.
 pub trait Tester: Send + Sync + 'static {
     /// Makes an assignment until its end, or until it is stopped.
     fn test(&self, assignment: Assignment) -> BoxFuture<'static, ()>;
@@ -28,27 +28,27 @@ pub trait Tester: Send + Sync + 'static {
 
 /// One test to be made.
 pub struct Assignment {
-    /// What is asked.
+    /// The scan's request.
     pub request: scan::Request,
-    /// The exchangers; nothing but their addresses is connected to.
+    /// The exchangers. Only their addresses are connected to.
     pub exchangers: Vec<MailExchanger>,
     /// True if blacklists and posture are looked up as well, unless an attempt before this one
     /// has done so.
     pub surroundings: bool,
-    /// What an attempt before this one has found out.
+    /// What an earlier attempt has recorded: the empty report for a new run.
     pub known: Report,
     /// Where every fact goes.
     pub sink: Arc<dyn Sink>,
-    /// The messages that come, where messages are to be sent.
+    /// The messages that come back. `None` if the test may send no messages.
     pub receipts: Option<mpsc::Receiver<Receipt>>,
-    /// Becomes true when it is to end.
+    /// Becomes true when the test is to end.
     pub stop: watch::Receiver<bool>,
 }
 
 /// The probe, over the real network.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// The way out.
+    /// The network to connect through.
     pub network: Internet,
     /// The DNS resolver; the machine's own where none is given.
     pub resolver: Option<SocketAddr>,
@@ -78,6 +78,7 @@ impl Tester for Probe {
         Box::pin(async move {
             let Assignment { request, exchangers, surroundings, known, sink, receipts, stop } =
                 assignment;
+            // The scan can't connect to anything else, whatever it may be led to.
             let network = Arc::new(Fence::around(probe.network.clone(), &exchangers));
             let resolver = probe.resolver();
             let surroundings = if surroundings { probe.surroundings() } else { None };

@@ -36,9 +36,9 @@ use crate::{
     store::{Appended, Job, JobState, Lease, Pinned, StoreError, Stored, TestRequest},
 };
 
-/// Records that wait for the store: some minutes of a busy run.
+/// The most records that wait for the store: some minutes of a busy run.
 const MAX_WAITING: usize = 20_000;
-/// Records that are written at once.
+/// The most records that are written in one transaction.
 const BATCH: usize = 256;
 /// How long a batch is tried again while the store is away.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where the tester's records go.
+/// The sink that the tester writes to. A queue in memory is behind it, so no write blocks.
 struct Tap {
     records: mpsc::UnboundedSender<Record>,
     waiting: Arc<AtomicUsize>,
@@ -65,7 +65,7 @@ impl Sink for Tap {
     }
 }
 
-/// Runs a job to its end, whatever that is.
+/// Runs a job until it ends: by itself, by the user, by a fault, or because the process stops.
 pub(super) async fn run(shared: &Arc<RunState>, job: Job, lease: Lease) {
     let (stop, receipts) = shared.live.begin(job.id);
     let _running = Running::new(shared, job.id);
@@ -82,13 +82,15 @@ pub(super) async fn run(shared: &Arc<RunState>, job: Job, lease: Lease) {
         }
     };
     match conclude(shared, &job, &lease, why).await {
-        // It was deleted meanwhile.
+        // The user deleted the job meanwhile.
         Ok(()) | Err(StoreError::NotFound) => {}
-        // Its lease will expire, and it will be gone on with.
+        // The lease will expire, and the sweep of the queue puts the job back.
         Err(error) => tracing::error!(job = %job.id, %error, "the test could not be concluded"),
     }
 }
 
+/// Ends a job after its run, or gives it back to the queue. `why` is `None` if the run came to its
+/// own end.
 async fn conclude(
     shared: &Arc<RunState>,
     job: &Job,
@@ -96,6 +98,7 @@ async fn conclude(
     why: Option<Stop>,
 ) -> Result<(), StoreError> {
     let state = match why {
+        // Another worker has the job, and will conclude it.
         Some(Stop::Lost) => return Ok(()),
         Some(Stop::HandOver) => return shared.release(lease).await.map(drop),
         Some(Stop::Broken) => return shared.end(job.id, true).await,
@@ -120,7 +123,7 @@ async fn conclude(
     Ok(())
 }
 
-/// Says whether the run came to its own end.
+/// Runs the tester and writes its records. Returns true if the run came to its own end.
 async fn work(
     shared: &Arc<RunState>,
     job: &Job,
@@ -129,6 +132,7 @@ async fn work(
     receipts: mpsc::Receiver<norelay_core::event::Receipt>,
 ) -> Result<bool, StoreError> {
     let pinned = shared.parts.store.pinned(job.id).await?;
+    // A copy: the log grows while the run reads what an earlier attempt found.
     let known = shared.folds.of(job).await?.report().clone();
     let continuation = Continuation::of(&known);
     let request = request(shared, job, &pinned);
@@ -144,7 +148,8 @@ async fn work(
         receipts: job.request.proof.then_some(receipts),
         stop: stopped(stop),
     };
-    // The sink goes with the assignment: when the test is over, the writer sees the end.
+    // The sink belongs to the assignment alone. When the test is over, the sink is dropped, and the
+    // writer sees the end of the queue.
     let testing = shared.parts.tester.test(assignment);
     let mut writer = Writer { shared: shared.clone(), lease, last: job.last, stop: stop.clone() };
     let writing = writer.write(waiting_records, waiting, continuation);
@@ -154,25 +159,27 @@ async fn work(
     }
 }
 
-/// What the tester understands: stop or not.
+/// Becomes true as soon as there is any reason to stop: the tester needs no more than that.
 fn stopped(stop: &Arc<watch::Sender<Option<Stop>>>) -> watch::Receiver<bool> {
     let mut why = stop.subscribe();
     let (sender, receiver) = watch::channel(why.borrow().is_some());
     tokio::spawn(async move {
         tokio::select! {
             _ = why.wait_for(Option::is_some) => drop(sender.send(true)),
+            // The run is over. Without this arm, the task would wait for ever.
             () = sender.closed() => {}
         }
     });
     receiver
 }
 
-/// Renews the lease for as long as the job runs.
+/// Renews the lease for as long as the job runs. Stops the run if another worker has the job.
 async fn renew(
     shared: &Arc<RunState>,
     lease: &Lease,
     stop: &Arc<watch::Sender<Option<Stop>>>,
 ) -> Infallible {
+    // Three renewals may fail before the lease expires.
     let pause = LEASE.unsigned_abs() / 4;
     loop {
         tokio::time::sleep(pause).await;
@@ -187,6 +194,7 @@ async fn renew(
     }
 }
 
+/// Writes the records of one attempt to the log of its job.
 struct Writer<'a> {
     shared: Arc<RunState>,
     lease: &'a Lease,
@@ -196,8 +204,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes until there is no more, or until it can't. Says whether the end that the run came to
-    /// by itself was written.
+    /// Writes records until the queue ends or the store fails. Returns true if the record of the
+    /// run's own end was written.
     async fn write(
         &mut self,
         mut records: mpsc::UnboundedReceiver<Record>,
@@ -209,7 +217,8 @@ impl Writer<'_> {
         while records.recv_many(&mut batch, BATCH).await > 0 {
             waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             let is_handed_over = *self.stop.borrow() == Some(Stop::HandOver);
-            // A run that is handed over isn't over.
+            // A run that is handed over goes on in another process, under the same log. An end in
+            // the middle of the log would stop everybody who reads it.
             let keep = |record: &Record| {
                 !(is_handed_over && record.event == Event::RunFinished { stopped: true })
             };
@@ -234,7 +243,8 @@ impl Writer<'_> {
                 Ok(Appended::Full) => return self.give_up(Stop::Broken),
                 Err(error) => {
                     tracing::error!(job = %self.lease.job, %error, "the log can't be written");
-                    // What is in the store stays true: another attempt goes on from there.
+                    // The log in the store is still right, only short: another attempt goes on
+                    // from there.
                     return self.give_up(Stop::HandOver);
                 }
             }
@@ -242,13 +252,14 @@ impl Writer<'_> {
         is_whole
     }
 
-    /// What the writer found counts more than what anybody asked.
+    /// Stops the run. The reason that the writer found replaces an earlier one, such as the user's
+    /// wish to stop: without the log, nothing could be concluded. Returns false for the caller.
     fn give_up(&self, why: Stop) -> bool {
         self.stop.send_replace(Some(why));
         false
     }
 
-    /// Appends a batch, once, with patience.
+    /// Appends a batch. Tries again while the store is away, and never writes the batch twice.
     async fn append(&self, records: &[Record]) -> Result<Appended, StoreError> {
         let store = &self.shared.parts.store;
         let given_up = tokio::time::Instant::now() + PATIENCE;
@@ -265,6 +276,7 @@ impl Writer<'_> {
                     tracing::warn!(job = %self.lease.job, %error, "the log waits for the store");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    // The database may have committed before the connection broke.
                     is_doubtful = true;
                 }
                 done => return done,
@@ -272,7 +284,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The commit may have happened although its answer was lost.
+    /// Appends a batch unless an earlier try has stored the batch, whose answer was lost. The lease
+    /// keeps other workers out, so equal records can only be our own.
     async fn append_unless_stored(&self, records: &[Record]) -> Result<Appended, StoreError> {
         let store = &self.shared.parts.store;
         let after: Vec<Stored> = store
@@ -288,7 +301,7 @@ impl Writer<'_> {
     }
 }
 
-/// What the scan is asked to do.
+/// The scan's request for a job.
 fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
     let Parts { config, identity, .. } = &shared.parts;
     let tests = permission::choose(&job.request).unwrap_or_default();
@@ -322,12 +335,12 @@ fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
     }
 }
 
-/// Whether it is the whole target that is tested, and not one test or one path of it again.
+/// True if the whole target is tested, and not one test or one path of it again.
 fn is_whole(request: &TestRequest) -> bool {
     request.only.is_empty() && request.path.is_none()
 }
 
-/// Where others reach the receiver at port 25.
+/// The addresses at which other servers reach the receiver on port 25.
 fn receivers(receiver: &config::ReceiverSettings) -> Vec<IpAddr> {
     match receiver.addresses.is_empty() {
         true => receiver

@@ -101,7 +101,7 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
-/// What came of keeping a job.
+/// The outcome of storing a job.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Created {
     /// It is kept.
@@ -113,8 +113,8 @@ pub enum Created {
 }
 
 impl Store {
-    /// Keeps a new job, queued (or, from elsewhere, running), unless the same request has made one
-    /// before.
+    /// Stores a new job, unless the same request has made a job before. The job is queued; a job of
+    /// a test that runs outside this service is running at once.
     ///
     /// # Errors
     /// The database's.
@@ -157,6 +157,9 @@ impl Store {
                     .execute(&mut *tx)
                     .await?;
             }
+            // The job is inserted before its idempotency key, which refers to the job. If two
+            // requests with one key come at once, the database stores one key, and the other
+            // request's job is deleted again.
             let mut fresh = true;
             if let Some(once) = once {
                 let kept = sqlx::query(ONCE)
@@ -182,7 +185,7 @@ impl Store {
         }
     }
 
-    /// What a request that is made once has made before, if anything.
+    /// Returns what a request with this idempotency key has made before. `None` if the key is new.
     ///
     /// # Errors
     /// The database's.
@@ -222,8 +225,8 @@ impl Store {
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
-    /// What was found about a job's target when it was asked for: what may be tested, and nothing
-    /// else.
+    /// Returns what was found about a job's target when its test was permitted: what may be tested,
+    /// and nothing else.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -313,7 +316,7 @@ impl Store {
         row.map(job).transpose()
     }
 
-    /// How many jobs of an asker are queued or running.
+    /// Returns the number of a client's jobs that are queued or running.
     ///
     /// # Errors
     /// The database's.
@@ -325,7 +328,7 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// How many jobs are in a state.
+    /// Returns the number of jobs in a state.
     ///
     /// # Errors
     /// The database's.
@@ -336,8 +339,8 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// Takes the oldest queued job none of whose addresses is under test, for a worker, who must
-    /// renew its lease.
+    /// Claims the oldest queued job none of whose addresses is under test. The worker must renew the
+    /// lease.
     ///
     /// # Errors
     /// The database's.
@@ -360,6 +363,8 @@ impl Store {
              attempt = attempt + 1 WHERE id = $4";
         let until = millis(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         let found: Option<JobRow> = transact!(self, |tx| {
+            // This row is locked until the commit, so of two workers the second one sees the job
+            // that the first one claimed.
             sqlx::query(TURN).execute(&mut *tx).await?;
             let found: Option<JobRow> = sqlx::query_as(FIND).fetch_optional(&mut *tx).await?;
             if let Some(row) = &found {
@@ -381,7 +386,7 @@ impl Store {
         Ok(Some((claimed, lease)))
     }
 
-    /// Renews a lease. Says whether it still held.
+    /// Renews a lease. Returns false if the lease was lost.
     ///
     /// # Errors
     /// The database's.
@@ -401,7 +406,8 @@ impl Store {
         Ok(renewed == 1)
     }
 
-    /// Gives a job back to the queue, for another worker or a later start.
+    /// Puts a job back into the queue, for another worker or a later start. Returns false if the
+    /// lease was lost.
     ///
     /// # Errors
     /// The database's.
@@ -420,8 +426,8 @@ impl Store {
         Ok(released == 1)
     }
 
-    /// The running jobs whose worker has gone: those with an expired lease, and those of one
-    /// worker, if it is known to be dead.
+    /// Returns the running jobs whose worker has gone: the jobs with an expired lease, and the jobs
+    /// of the worker `dead`, if one is known to be dead.
     ///
     /// # Errors
     /// The database's.
@@ -445,7 +451,7 @@ impl Store {
         Ok(orphans)
     }
 
-    /// Ends a job that is queued or running. Says whether it was.
+    /// Ends a job that is queued or running. Returns false if the job had ended before.
     ///
     /// # Errors
     /// The database's.
@@ -482,7 +488,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a job with all that belongs to it, but not what it has spent.
+    /// Deletes a job with its log and receipts. What the job has spent of budgets stays spent.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -494,13 +500,13 @@ impl Store {
         if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
     }
 
-    /// Deletes what has expired: jobs, proofs of control, challenges, spendings. Gives how many
-    /// jobs.
+    /// Deletes what has expired: jobs, proofs of control, challenges, spendings. Returns the number
+    /// of jobs.
     ///
     /// # Errors
     /// The database's.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        /// Nothing is limited over more than a day.
+        /// No budget has a window of more than a day.
         const MEMORY: SignedDuration = SignedDuration::from_hours(25);
         const REST: &[&str] = &[
             "DELETE FROM owners WHERE expires <= $1",

@@ -19,7 +19,7 @@ use super::{
     pool::{on, transact},
 };
 
-/// Records that are read at once.
+/// The most records that are read at once.
 const PAGE: u32 = 5_000;
 
 /// A worker's right to write the log of a job.
@@ -33,7 +33,7 @@ pub struct Lease {
     pub attempt: u32,
 }
 
-/// What came of appending.
+/// The outcome of appending records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The records, with their numbers.
@@ -231,7 +231,7 @@ impl Store {
     }
 }
 
-/// Takes the next number of a job's log.
+/// Reserves the next number of a job's log. The row stays locked until the commit.
 const NEXT: &str = "UPDATE jobs SET last = last + 1 WHERE id = $1 RETURNING last";
 
 fn number(before: i64, records: &[Record]) -> Vec<Stored> {
@@ -247,8 +247,8 @@ fn stored(seq: i64, octets: &[u8]) -> Result<Stored, StoreError> {
     Ok(Stored { seq, record: std::sync::Arc::new(record), line: line.into() })
 }
 
-/// What makes a message the same as another: everything but the port that it came from and the
-/// time.
+/// The digest of what makes two messages the same: everything but the port that the message came
+/// from. A sender that missed our answer sends the message again over another connection.
 fn digest(receipt: &Receipt) -> [u8; 32] {
     let mut same = receipt.clone();
     same.peer.set_port(0);
