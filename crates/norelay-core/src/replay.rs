@@ -1,13 +1,13 @@
 //! Reading an event log back, so that yesterday's evidence can be judged by today's rules.
 //!
 //! Rules:
-//! - A damaged line is counted and named, never fatal: the rest of the log is still evidence.
+//! - A damaged line is counted and its number is kept, but the rest of the log is still evidence.
 //! - A record of another version of the event language is kept; the report counts it among its
 //!   misfits.
 
 use crate::event::Record;
 
-/// What a log holds.
+/// The event log of a run, as far as its lines can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventLog {
     /// The records, in the order of their lines.
@@ -16,11 +16,12 @@ pub struct EventLog {
     pub damaged: Vec<usize>,
 }
 
-/// Reads a log, one record a line; empty lines are nothing.
+/// Reads a log with one record a line. Empty lines are skipped.
 #[must_use]
 pub fn read_log(text: &str) -> EventLog {
     let mut log = EventLog::default();
     for (number, line) in (1..).zip(text.lines()) {
+        // Editors add byte order marks and line ends of their own.
         let line = line
             .trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
         if line.is_empty() {

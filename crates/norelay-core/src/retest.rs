@@ -1,17 +1,18 @@
-//! What of an earlier run is asked again: the tests that failed, on the paths that they failed on,
-//! by its JSON report.
+//! What a new run asks again of an earlier run, by the earlier run's JSON report: the failed tests,
+//! on the paths where they failed.
 //!
 //! Rules:
-//! - A test failed that was relayed or accepted, or that had no answer about relaying; a refusal
-//!   stands as it was.
-//! - What a server offers in the clear may be offered under TLS alone the next time: such a test is
-//!   asked there too.
-//! - A submission port that is closed to strangers may say so of everything: the plain test and its
-//!   control on another port of the host are asked beside it, or its refusals couldn't be read
-//!   (`check/rules/submission_port.rs`).
-//! - Where another foreign domain than ours was taken, and no test failed, the plain test is asked
-//!   beside its control.
-//! - The controls of such a path are asked again with it: without them an answer can't be read.
+//! - A test failed if it was relayed or accepted, or had no answer about relaying. A denial stands
+//!   and is not asked again.
+//! - A server may offer an extension in the clear today and only under TLS tomorrow. So a failed
+//!   test that needs one is asked under TLS, too.
+//! - A submission port may reject everything from a client that has not authenticated. The plain
+//!   test and its control are asked on another port of the host as well, because such rejections
+//!   are read by comparison (`check/rules/submission_port.rs`).
+//! - If the server accepted mail for another foreign domain and no test failed, the plain test is
+//!   asked with its control.
+//! - The controls of a path are asked again with its tests, because answers are read by comparison
+//!   with controls.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -27,12 +28,11 @@ use crate::{
 /// What is to be asked again.
 #[derive(Debug)]
 pub struct Plan {
-    /// The target, as it was typed.
+    /// The target, as the user typed it.
     pub target: String,
     /// When the earlier run began.
     pub started: Option<Timestamp>,
-    /// The profile, the probe domain where one was given, the target's domain, the name that was
-    /// said.
+    /// What the earlier run was told.
     pub run: Settings,
     /// The paths, each with the tests that failed and its controls.
     pub paths: Vec<RepeatedPath>,
@@ -41,14 +41,14 @@ pub struct Plan {
 /// A path, and the tests that are asked again on it.
 pub type RepeatedPath = (Path, Vec<&'static RelayTest>);
 
-/// What the earlier run was told, as far as a new one should be told the same.
+/// The settings of the earlier run that the new run should share.
 #[derive(Debug, Deserialize)]
 pub struct Settings {
     /// The probe domain.
     pub domain: String,
-    /// Whether the user gave it.
+    /// True if the user gave the probe domain.
     pub domain_given: bool,
-    /// The name that was said with EHLO.
+    /// The name that the earlier run said with EHLO.
     pub helo: String,
     /// The mail domain that the target hosts.
     pub local_domain: Option<String>,
@@ -56,12 +56,12 @@ pub struct Settings {
     pub profile: catalogue::Profile,
 }
 
-/// Why a text can't be asked again, a sentence each.
+/// Why there is nothing to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPlan {
-    /// It is no report of ours.
+    /// The text is no report of norelay.
     NotOurs,
-    /// It has no failed test.
+    /// The report has no failed test.
     NothingFailed,
 }
 
@@ -115,7 +115,7 @@ impl Plan {
         }
     }
 
-    /// How many tests that is, controls aside.
+    /// Returns how many tests are asked again, without the controls.
     #[must_use]
     pub fn tests(&self) -> usize {
         self.paths
@@ -125,7 +125,7 @@ impl Plan {
             .count()
     }
 
-    /// The event that says so in the new run's log.
+    /// Returns the event that records the retest in the new run's log.
     #[must_use]
     pub fn note(&self) -> Event {
         let started = self
@@ -137,8 +137,8 @@ impl Plan {
     }
 }
 
-/// Adds tests of what the server offered in the clear to the paths after STARTTLS that stand beside
-/// it.
+/// Adds the tests that need an extension to the twin paths after STARTTLS: the server may have
+/// moved the extension there.
 fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     let in_the_clear = paths
         .iter()
@@ -171,8 +171,7 @@ fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     }
 }
 
-/// Adds the plain test and its control on another port, where all that is asked is asked of
-/// submission ports.
+/// Adds the plain test and its control on another port, if only submission ports are asked.
 fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     let is_submission = |destination: &Path| SUBMISSION_PORTS.contains(&destination.port);
     let Some((first, _)) = paths.first().filter(|_| {
@@ -197,6 +196,7 @@ fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     paths.extend(beside.map(|destination| (destination, tests)));
 }
 
+/// Returns `1 test` or `3 tests`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
@@ -219,7 +219,8 @@ impl EarlierPath {
             .filter_map(|control| catalogue::by_id(&control.id))
     }
 
-    /// The path with what failed on it; nothing where nothing did, or nothing spoke SMTP.
+    /// Returns the path with the tests that failed on it; `None` if no test failed or the server
+    /// never spoke SMTP.
     fn failed(&self) -> Option<RepeatedPath> {
         let failed = |test: &&EarlierTest| {
             matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
@@ -231,6 +232,7 @@ impl EarlierPath {
             .filter(failed)
             .filter_map(|test| catalogue::by_id(&test.id))
             .collect();
+        // Only the control failed, and a control is never asked alone.
         if failed.is_empty() && self.accepts_other_domain() {
             failed.push(catalogue::by_role(TestRole::Plain));
         }

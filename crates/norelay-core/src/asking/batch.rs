@@ -94,8 +94,8 @@ pub(super) enum Course {
 }
 
 impl Batch {
-    /// A batch of these tests. The connection of each test may ask its `additional` tests too, where
-    /// the greeting shows a server that accepts many questions on one connection.
+    /// A batch of these tests. The connection of each test may ask its `additional` tests too,
+    /// where the greeting shows a server that accepts many questions on one connection.
     pub fn new(
         tests: Vec<&'static RelayTest>,
         limits: PathLimits,

@@ -38,7 +38,7 @@ pub(super) fn is_answered(report: &Report, path: PathId, test: &RelayTest) -> bo
     })
 }
 
-/// The outcome of a test in one dialogue.
+/// Returns the outcome of a test in one dialogue.
 pub(super) fn outcome(report: &Report, dialogue: u32, test: &RelayTest) -> Outcome {
     match report.dialogues.get(&dialogue) {
         Some(dialogue) => Outcome::of(dialogue, test.id),
@@ -46,7 +46,7 @@ pub(super) fn outcome(report: &Report, dialogue: u32, test: &RelayTest) -> Outco
     }
 }
 
-/// Where and why the plain test was rejected, whose sender is at the probe domain.
+/// Where and why the plain test was rejected. Its sender is at the probe domain.
 pub(super) type PlainRefusal = Option<(Stage, Reason)>;
 
 /// Returns where and why the latest dialogue of the plain test was rejected.
@@ -110,7 +110,7 @@ pub(super) fn is_known_offered(report: &Report, path: PathId, test: &RelayTest) 
         .is_none_or(|keyword| path.offers(keyword))
 }
 
-/// The keyword that a test needs and that the server has never offered on this path.
+/// Returns the keyword that a test needs and that the server has never offered on this path.
 pub(super) fn missing_offer(
     report: &Report,
     path: PathId,
@@ -133,7 +133,7 @@ pub(super) fn is_substituted(report: &Report, path: PathId, reverse_path: &str) 
     })
 }
 
-/// The words of the failure, if the TLS handshake of a dialogue failed.
+/// Returns the words of the failure, if the TLS handshake of a dialogue failed.
 pub(super) fn tls_failure(report: &Report, dialogue: u32) -> Option<&str> {
     match report.dialogues.get(&dialogue)?.end.as_ref()? {
         End::Interrupted(Cause::TlsFailed { error }) => Some(error),
@@ -153,7 +153,7 @@ pub(super) fn connects_without_greeting(report: &Report, path: PathId) -> bool {
     connects && !greets
 }
 
-/// Why the port was given up on some path to the same endpoint, if nothing listens there.
+/// Returns why the port was given up on some path to the same endpoint, if nothing listens there.
 pub(super) fn closed_port(report: &Report, path: PathId) -> Option<Cause> {
     let own = report.path(path)?.endpoint();
     let paths = report.paths().filter(|path| path.endpoint() == own);
@@ -163,7 +163,7 @@ pub(super) fn closed_port(report: &Report, path: PathId) -> Option<Cause> {
         .cloned()
 }
 
-/// The keyword that the server does not offer and the path needs.
+/// Returns the keyword that the path needs and the server does not offer.
 pub(super) fn not_offered(report: &Report, path: PathId) -> Option<&'static str> {
     report.path(path).and_then(check::not_offered)
 }
@@ -175,7 +175,7 @@ pub(super) fn has_spoken(report: &Report, path: PathId) -> bool {
     judged.is_some_and(|judged| judged.verdict != check::Verdict::Unreachable)
 }
 
-/// What a test contributes to a path's verdict; a control contributes nothing.
+/// Returns what a test contributes to a path's verdict; `None` for a control.
 pub(super) fn weight(
     judgement: &check::Judgement,
     path: PathId,
@@ -188,8 +188,8 @@ pub(super) fn weight(
         .map(|judged| judged.weight)
 }
 
-/// The numbers of the tests that were rejected at the same endpoint in the clear for want of TLS:
-/// such a rejection is no answer for a path under TLS.
+/// Returns the numbers of the tests that were rejected at the same endpoint in the clear for want
+/// of TLS. Such a rejection is no answer for a path under TLS.
 pub(super) fn wanting_tls(
     report: &Report,
     judgement: &check::Judgement,

@@ -2,12 +2,14 @@
 //! a message to a made-up user, and a user who authenticates.
 //!
 //! Rules:
-//! - Texts that try to become two messages are sent where the profile has them, hence only to a
-//!   server whose administrator asked. They are judged by what arrives, so without a receiver none
-//!   is sent; and one after another, so that each has its own effect.
-//! - The bounce of a message to a made-up user can only come to ourselves: the sender is a token of
-//!   ours. One bounce tells, so the first path that accepted such a recipient gets the message.
-//! - A password goes over TLS or not at all, and only on the path that users use, or the next best.
+//! - Texts that try to become two messages belong to the intrusive profile alone, for which the
+//!   server's administrator must ask. They are judged by what arrives, so none is sent without a
+//!   receiver. They are sent one after another, so that each has its own effect.
+//! - The bounce of a message to a made-up user can only come to us, because the sender is a token
+//!   of ours. One bounce is enough, so only the first path that accepted such a recipient gets the
+//!   message.
+//! - A password goes over TLS or not at all, and only on the path that users use, or the next best
+//!   path.
 
 use std::collections::VecDeque;
 
@@ -39,8 +41,8 @@ pub(super) struct SmugglingTexts {
 }
 
 impl SmugglingTexts {
-    /// The texts of tests that no path has answered yet, on the paths that were to answer one and
-    /// are not given up.
+    /// The tests that no path has answered yet, on every path that should answer them and is not
+    /// given up.
     pub fn new(turn: &AskingTurn<'_>) -> Self {
         let mut waiting = VecDeque::new();
         for path in turn
@@ -100,7 +102,7 @@ fn text(
     ))
 }
 
-/// A message to a made-up user that the server accepts, to see whether it sends a bounce.
+/// A message to a made-up user that the server accepts, to see whether the server sends a bounce.
 #[derive(Debug)]
 pub(super) struct Bounce {
     path: PathId,
@@ -110,7 +112,7 @@ pub(super) struct Bounce {
 }
 
 impl Bounce {
-    /// The message, where a receiver can see the bounce and such a recipient was accepted.
+    /// Returns the message, if a receiver can see the bounce and such a recipient was accepted.
     pub fn new(turn: &mut AskingTurn<'_>) -> Option<Self> {
         if !turn.means.receiving {
             return None;
@@ -124,7 +126,7 @@ impl Bounce {
         Some(Self { path, test, letter, turns: Turns::default() })
     }
 
-    /// Does what can be done now; notes the bounce to wait for in the place of the message.
+    /// Does what can be done now. The run then waits for the bounce instead of the message.
     pub fn poll(&mut self, turn: &mut AskingTurn<'_>) -> PartStatus {
         if self.letter.poll(turn, 0, &mut self.turns) == PartStatus::Waits {
             return PartStatus::Waits;
@@ -138,7 +140,7 @@ impl Bounce {
     }
 }
 
-/// The first path that accepted a made-up user.
+/// Returns the first path that accepted a made-up user.
 fn accepted_unknown_user(turn: &AskingTurn<'_>) -> Option<(PathId, Path, &'static RelayTest)> {
     let judgement = check::judge(turn.report);
     let mut paths = turn.report.paths().zip(&judgement.paths);
@@ -169,7 +171,7 @@ enum Trying {
 }
 
 impl User {
-    /// The control, where the run has a user's credentials and a path under TLS.
+    /// Returns the control, if the run has a user's credentials and a path under TLS.
     pub fn new(turn: &mut AskingTurn<'_>) -> Option<Self> {
         turn.request.credentials.as_ref()?;
         let test = catalogue::by_role(TestRole::Authenticated);
@@ -256,7 +258,7 @@ impl User {
     }
 }
 
-/// The path that users send by: submission first, then whatever has TLS.
+/// Returns the path that users send on: a submission port first, then any path under TLS.
 fn path_of_users(turn: &AskingTurn<'_>) -> Option<(PathId, Path)> {
     let secured = turn.report.paths().filter(|path| {
         path.destination().security != Security::Plain

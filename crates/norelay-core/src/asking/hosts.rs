@@ -2,17 +2,17 @@
 //!
 //! Rules:
 //! - The paths up to the first one that speaks get every test, one path after another.
-//! - A further path gets the plain test with a foreign sender and with the server's own senders.
-//!   Where one of them is answered differently than on the first path, and not rejected as
-//!   relaying, the path gets every test.
-//! - A further path also gets what only this path offers, and under TLS what was rejected in the
-//!   clear for want of TLS.
+//! - Every other path gets the plain test with a foreign sender and with the server's own senders.
+//!   If one of these is answered differently than on the first path, and not rejected as relaying,
+//!   the path gets every test.
+//! - Another path also gets the tests that need what only this path offers, and under TLS the tests
+//!   that were rejected in the clear for want of TLS.
 //! - Paths to one endpoint are asked one after another: what one of them has shown, such as a
 //!   missing STARTTLS, the next need not ask.
 //!
 //! Today's open relays are mostly a lost client address, on one port or one address family. The
-//! plain test finds them, except where the gateway in front of the server may relay for senders of
-//! the server's own domain alone.
+//! plain test finds them, unless the gateway in front of the server may relay for senders of the
+//! server's own domain alone.
 
 use std::collections::VecDeque;
 
@@ -100,7 +100,7 @@ impl HostAsking {
     }
 }
 
-/// The paths by endpoint.
+/// Groups the other paths by endpoint, each group in the order of its paths.
 fn by_endpoint(first: PathId, paths: VecDeque<(PathId, Path)>) -> HostPhase {
     let mut ports: VecDeque<VecDeque<(PathId, Path)>> = VecDeque::new();
     for (id, path) in paths {
@@ -116,14 +116,14 @@ fn by_endpoint(first: PathId, paths: VecDeque<(PathId, Path)>) -> HostPhase {
     HostPhase::Others { first, ports, running: Vec::new() }
 }
 
-/// The further paths to one endpoint.
+/// The other paths to one endpoint.
 #[derive(Debug)]
 struct Port {
     paths: VecDeque<(PathId, Path)>,
     asking: Option<OtherPath>,
 }
 
-/// A further path under way.
+/// One of the other paths, while it is asked.
 #[derive(Debug)]
 struct OtherPath {
     path: PathId,
@@ -136,7 +136,7 @@ struct OtherPath {
 enum OtherPathPart {
     /// The plain tests.
     Plain,
-    /// What is left.
+    /// The tests that are left.
     Rest,
 }
 
@@ -175,7 +175,8 @@ impl Port {
     }
 }
 
-/// Begins a further path, unless it is known to be closed or not offered, which is recorded.
+/// Begins one of the other paths. A path that is known to be closed or not offered is recorded as
+/// such instead.
 fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<OtherPath> {
     if let Some(cause) = evidence::closed_port(turn.report, path) {
         turn.record(Event::GivenUp { path, cause });
@@ -193,7 +194,7 @@ fn begin(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Option<O
     Some(OtherPath { path, destination, asking, part: OtherPathPart::Plain })
 }
 
-/// What a further path is asked after the plain tests.
+/// Returns what one of the other paths is asked after the plain tests.
 fn rest(
     turn: &AskingTurn<'_>,
     first: PathId,

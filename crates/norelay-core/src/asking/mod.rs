@@ -161,8 +161,8 @@ impl Asking {
         self.desk.connections.greeted(report, dialogue, greeting)
     }
 
-    /// The greeting, and what it has changed, is recorded. The other tests of the path may begin only
-    /// then: the report must know which of them the greeted connection asks.
+    /// The greeting, and what it has changed, is recorded. The other tests of the path may begin
+    /// only then: the report must know which of them the greeted connection asks.
     pub fn introduced(&mut self, dialogue: u32) {
         self.desk.connections.introduced(dialogue);
     }

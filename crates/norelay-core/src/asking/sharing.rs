@@ -1,19 +1,20 @@
-//! Several tests on one connection, for servers that bear it and count connections instead.
+//! Several tests on one connection, for servers that accept many questions on one connection and
+//! count connections instead.
 //!
 //! Rules:
-//! - RSET stands between two tests, and each step carries the test that it is for, so that each has
-//!   its own answer.
-//! - Only dialogues with the same introduction share a connection, or those that are about the
-//!   introduction: a HELO takes back the one before (RFC 5321 section 4.1.4), and who doesn't say
-//!   one comes first.
-//! - A test that says DATA comes last: where the answer is 354, the connection is of no more use.
+//! - RSET stands between two tests. Each step carries the test that the step is for, so that each
+//!   test has its own answer.
+//! - Only dialogues with the same introduction share a connection, or dialogues that are about the
+//!   introduction: a new HELO replaces the one before (RFC 5321 section 4.1.4), and a dialogue
+//!   without HELO comes first.
+//! - A test that says DATA comes last: after a 354, nothing else can be asked on the connection.
 
 use crate::{
     catalogue::{Line, RelayTest},
     smtp::{Hello, Purpose, Reply, Stage, Step, Transaction},
 };
 
-/// The tests that may share a connection, and what is said for them all after the introduction.
+/// The tests that share a connection, and what is said for all of them after the introduction.
 #[derive(Clone, Debug)]
 pub struct SharedSteps {
     /// The tests, the connection's own among them.
@@ -24,22 +25,22 @@ pub struct SharedSteps {
     pub step_tests: Vec<Option<&'static RelayTest>>,
 }
 
-/// How often one may say HELO on a connection: sendmail logs the third as a possible attack, and
-/// answers later ones late.
+/// How often a connection may say HELO: sendmail logs the third HELO as a possible attack and
+/// delays its replies to later ones.
 const MAX_HELLOS: usize = 2;
 
-/// How many questions a server bears on a connection.
+/// How many questions a server accepts on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Any that we have: sendmail, which counts connections instead.
+    /// Any number: sendmail, which counts connections instead.
     Endless,
-    /// Many, and three syntax errors: Exim.
+    /// Many, but no more than three syntax errors: Exim.
     FewErrors,
 }
 
 impl Patience {
-    /// By the greeting, if that names a server that bears many. One that is set up otherwise hangs
-    /// up, and is asked the rest one by one.
+    /// Returns how many questions the server accepts, if its greeting names such a server. A server
+    /// of that name with a lower limit hangs up, and is then asked the rest one by one.
     #[must_use]
     pub fn of(greeting: &Reply) -> Option<Self> {
         let text = greeting.text();
@@ -50,8 +51,8 @@ impl Patience {
     }
 }
 
-/// Whether a test can share a connection with others: it begins as they do, and leaves nothing
-/// behind that RSET leaves. Its keyword, if it needs one, must be known to be offered.
+/// True if a test can share a connection with others: the test begins as they do, and RSET undoes
+/// all that the test did. If the test needs a keyword, the server must be known to offer it.
 #[must_use]
 pub fn can_share(test: &RelayTest) -> bool {
     test.dialogue.iter().all(|line| match line {
@@ -61,7 +62,7 @@ pub fn can_share(test: &RelayTest) -> bool {
     })
 }
 
-/// Whether a test is about the introduction, and otherwise as one that can share a connection.
+/// True if a test is about the introduction and could share a connection otherwise.
 fn introduces(test: &RelayTest) -> bool {
     let is_introduction = |line: &Line| matches!(line, Line::Helo(_) | Line::NoHello);
     test.dialogue.iter().any(is_introduction)
@@ -72,9 +73,11 @@ fn introduces(test: &RelayTest) -> bool {
         })
 }
 
-/// The tests by connection: those that can share one, at most `most` on each; those about the
-/// introduction; and the others alone, those that are not scored last. Only what is `offered`
-/// shares; with `hellos`, HELO can be said more than once.
+/// Returns the tests by connection: first the tests that can share one, at most `most` on each;
+/// then the tests about the introduction; then each other test alone, with the unscored tests last.
+///
+/// A test shares only if what the test needs is `offered`. With `hellos`, a connection may say HELO
+/// more than once.
 #[must_use]
 pub fn groups(
     tests: Vec<&'static RelayTest>,
@@ -87,6 +90,7 @@ pub fn groups(
         .partition(|test| can_share(test) && offered(test));
     let (last, shared): (Vec<_>, Vec<_>) = shared.into_iter().partition(|test| says_data(test));
     let mut groups: Vec<_> = shared.chunks(most).map(<[_]>::to_vec).collect();
+    // One test with DATA at the end of each connection.
     for test in last {
         match groups
             .iter_mut()
@@ -105,7 +109,8 @@ pub fn groups(
     groups
 }
 
-/// The tests about the introduction by connection.
+/// Returns the tests about the introduction by connection. A test without HELO comes first, since
+/// the server cannot forget a HELO.
 fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest>> {
     let (mut silent, named): (Vec<_>, Vec<_>) = tests
         .into_iter()
@@ -116,9 +121,11 @@ fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest
     first.into_iter().chain(named.map(<[_]>::to_vec)).collect()
 }
 
-/// What each connection of `scouts` is for beside its own test, where the greeting shows a server
-/// that bears it: at most so many of the tests that are but MAIL and RCPT, dealt in turn, as those
-/// that are alike (all syntax errors, perhaps) stand together.
+/// Returns what each connection of `scouts` may ask beside its own test: at most `most` of the
+/// tests that consist of MAIL and RCPT alone.
+///
+/// The tests are dealt in turn, because similar tests (such as those with syntax errors) stand
+/// together in the catalogue.
 #[must_use]
 pub fn deal(
     scouts: &[&RelayTest],
@@ -130,6 +137,8 @@ pub fn deal(
             .iter()
             .all(|line| matches!(line, Line::Mail | Line::Rcpt))
     };
+    // A scout that says more than MAIL and RCPT has another introduction or leaves something
+    // behind.
     if !scouts.iter().all(|scout| is_plain(scout)) {
         return vec![Vec::new(); scouts.len()];
     }
@@ -151,8 +160,8 @@ pub fn deal(
         .collect()
 }
 
-/// Whether an address of a transaction is one that Exim takes for a syntax error unless it is set
-/// up otherwise: one with a domain literal, without a domain, or with two.
+/// True if a transaction has an address that a default Exim counts as a syntax error: an address
+/// with a domain literal, without a domain, or with two domains.
 #[must_use]
 pub fn is_irregular(transaction: &Transaction) -> bool {
     transaction
@@ -161,6 +170,7 @@ pub fn is_irregular(transaction: &Transaction) -> bool {
         .any(|step| is_irregular_path(&step.line.to_text()))
 }
 
+/// True if the address between the angle brackets of a MAIL or RCPT line is irregular.
 fn is_irregular_path(line: &str) -> bool {
     let Some(path) = line
         .split_once('<')
@@ -169,6 +179,7 @@ fn is_irregular_path(line: &str) -> bool {
     else {
         return true;
     };
+    // An `@` within quotation marks does not begin a domain.
     let unquoted: String = path.split('"').step_by(2).collect();
     let routed = unquoted
         .strip_prefix('@')
@@ -177,20 +188,22 @@ fn is_irregular_path(line: &str) -> bool {
     !path.is_empty() && (path.contains('[') || mailbox.matches('@').count() != 1)
 }
 
+/// True if the test says DATA.
 fn says_data(test: &RelayTest) -> bool {
     test.dialogue
         .iter()
         .any(|line| matches!(line, Line::Say(Stage::Data, ..)))
 }
 
-/// One transaction that says all that the given ones say, in order, and the test that each of its
-/// steps is for.
+/// Returns one transaction that says all that the given ones say, in order, and the test that each
+/// step is for.
 #[must_use]
 pub fn join(
     asked: Vec<(&'static RelayTest, Transaction)>,
 ) -> Option<(Transaction, Vec<Option<&'static RelayTest>>)> {
     let mut joined = asked.first()?.1.clone();
     if asked.iter().any(|(test, _)| introduces(test)) {
+        // Each test then says its own HELO, as a step.
         joined.hello = Hello::Silent;
     }
     let (mut steps, mut tests) = (Vec::new(), Vec::new());
@@ -205,6 +218,8 @@ pub fn join(
             }
             _ => None,
         };
+        // A rejected question must not end a dialogue that has other tests to ask. So questions
+        // become attempts, and what was an attempt decides nothing.
         for step in own.into_iter().chain(transaction.steps) {
             let purpose =
                 if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };

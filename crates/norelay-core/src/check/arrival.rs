@@ -3,9 +3,9 @@
 //! Rules:
 //! - The proof is our message, at the token address of the very test, from the target or with the
 //!   token of the text.
-//! - The server must have read the route in the address. Who hands on all mail for his own domain,
-//!   to whatever end, hands the local part on as it was written: that is forwarding, and a stranger
-//!   chooses no destination by it.
+//! - The server must have read the route in the address. A server that forwards all mail for its
+//!   own domain hands the local part on as it was written. That is forwarding, because a client
+//!   cannot choose the destination.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use crate::{
     token::{self, TokenRole},
 };
 
-/// The proof that a test relayed, where there is one.
+/// Returns the proof that a test relayed, if a message shows it.
 pub(super) fn proof(path: PathView<'_>, test: &RelayTest) -> Option<Outcome> {
     receipts_of(path, test)
         .filter(|(_, receipt)| !is_handed_on(path.report, test, receipt))
@@ -30,7 +30,7 @@ pub(super) fn proof(path: PathView<'_>, test: &RelayTest) -> Option<Outcome> {
         })
 }
 
-/// The receipts that bear a test's recipient token, with the time of their arrival.
+/// Returns the receipts with the recipient token of a test, and the time when each arrived.
 pub fn receipts_of<'a>(
     path: PathView<'a>,
     test: &'a RelayTest,
@@ -41,6 +41,7 @@ pub fn receipts_of<'a>(
         .filter(move |(_, receipt)| is_for(receipt, path.id, test))
 }
 
+/// True if the receipt has the recipient token of this test on this path.
 fn is_for(receipt: &Receipt, path: PathId, test: &RelayTest) -> bool {
     let token = receipt.token;
     (test.is_scored() || test.needs_credentials())
@@ -49,14 +50,15 @@ fn is_for(receipt: &Receipt, path: PathId, test: &RelayTest) -> bool {
         && token.test == test.number
 }
 
-/// Whether a recipient that reads as one of the server's own domain came to ours with its route
-/// unread: in its local part there is more than the token, or there never was more.
+/// True if a recipient that reads as one of the server's own domain came to our domain with its
+/// route unread: the local part holds more than the token, or never had a route.
 pub(super) fn is_handed_on(report: &Report, test: &RelayTest, receipt: &Receipt) -> bool {
     let Some(run) = &report.run else { return false };
     let path = receipt.forward_path.to_text().to_ascii_lowercase();
     let Some((local_part, domain)) = path.trim_matches(['<', '>', ' ']).rsplit_once('@') else {
         return false;
     };
+    // A source route (`@host:user`) stands before the mailbox and is no part of it.
     let local_part = local_part
         .rsplit_once(':')
         .map_or(local_part, |(_, mailbox)| mailbox);
@@ -65,12 +67,14 @@ pub(super) fn is_handed_on(report: &Report, test: &RelayTest, receipt: &Receipt)
         || domain
             .strip_suffix(&ours)
             .is_some_and(|before| before.ends_with('.'));
+    // A server that reads a route delivers to the bare token.
     let is_unread = local_part.trim_matches('"').len() > token::LENGTH;
     let has_no_route = test.forward_path.ends_with(":{user}@{local_domain}>");
     test.strength == Strength::Weak && is_ours && (is_unread || has_no_route)
 }
 
-/// The path's address, or another one of its host: what is taken over IPv6 may go on over IPv4.
+/// True for the path's address, or for another one of its host: a server that accepts mail over
+/// IPv6 may send it on over IPv4.
 fn is_of_target(path: PathView<'_>, address: IpAddr) -> bool {
     let mut own = path
         .report
@@ -79,7 +83,8 @@ fn is_of_target(path: PathView<'_>, address: IpAddr) -> bool {
     own.any(|own| is_same_host(address, own.destination().address))
 }
 
-/// The same address or, for IPv6, the same /64.
+/// True for the same address or, with IPv6, for the same /64: one machine often sends from another
+/// address of its network.
 fn is_same_host(a: IpAddr, b: IpAddr) -> bool {
     match (a.to_canonical(), b.to_canonical()) {
         (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],

@@ -1,11 +1,12 @@
-//! What a server puts below each of its refusals, whatever they are about: Postfix's
-//! `smtpd_reject_footer`, a house style.
+//! Words that a server puts below each rejection, whatever the rejection is about: Postfix's
+//! `smtpd_reject_footer`, or a house style.
 //!
 //! Rules:
-//! - It is found by comparison: a user whom nobody has was refused in words that end in the same
-//!   way (figures aside, such as the time), and that say without them that there is no such user.
-//! - What is left of another refusal without them must give a reason in words, or all of it counts
-//!   as before.
+//! - Boilerplate is found by comparison with the rejection of a made-up user. Both rejections end
+//!   in the same words (digits aside, such as the time), and without these words the second one
+//!   says that there is no such user.
+//! - A rejection is read without its boilerplate only if the rest gives a reason in words.
+//!   Otherwise the whole reply counts, as before.
 
 use super::{
     outcome::Outcome,
@@ -21,7 +22,7 @@ use crate::{
 pub(crate) const UNKNOWN_USERS: [TestRole; 2] =
     [TestRole::UnknownUser, TestRole::UnknownUserAtHost];
 
-/// How the servers of a run refuse a made-up user.
+/// Returns the replies that reject a made-up user anywhere in the run. Equal neighbors are one.
 pub(super) fn unknown_user_rejections(report: &Report) -> Vec<Reply> {
     let unknown_users = UNKNOWN_USERS.map(|role| catalogue::by_role(role).id);
     let asked = report.dialogues.values().flat_map(|dialogue| {
@@ -35,7 +36,7 @@ pub(super) fn unknown_user_rejections(report: &Report) -> Vec<Reply> {
     replies
 }
 
-/// The reply that turns somebody away, for good or for now.
+/// Returns the reply that rejects the recipient, permanently or temporarily.
 pub(super) fn rcpt_rejection(outcome: &Outcome) -> Option<&Reply> {
     match outcome {
         Outcome::Refused { stage: Stage::Rcpt, reply, .. }
@@ -44,7 +45,9 @@ pub(super) fn rcpt_rejection(outcome: &Outcome) -> Option<&Reply> {
     }
 }
 
-/// The outcome, its reason read without what stands below every refusal.
+/// Returns the outcome with the reason that the reply gives without its boilerplate.
+///
+/// A denial of relaying stays what it is: without some of its words it could only become weaker.
 pub(super) fn read_without(outcome: Outcome, unknown_users: &[Reply]) -> Outcome {
     let (stage, reply) = match &outcome {
         Outcome::Refused { stage, reason, reply } | Outcome::Deferred { stage, reason, reply }
@@ -67,7 +70,8 @@ pub(super) fn read_without(outcome: Outcome, unknown_users: &[Reply]) -> Outcome
     }
 }
 
-/// The reply without the words with which it and the refusal of nobody end.
+/// Returns the reply without the last words that it shares with the rejection of a made-up user;
+/// `None` if these words are no boilerplate.
 fn own_words(reply: &Reply, unknown: &Reply) -> Option<Reply> {
     let (text, other) = (reply.text(), unknown.text());
     let (ours, theirs): (Vec<&str>, Vec<&str>) =
@@ -84,12 +88,14 @@ fn own_words(reply: &Reply, unknown: &Reply) -> Option<Reply> {
         let words = words[..words.len() - shared].join(" ");
         Reply { code: of.code, lines: vec![format!("{enhanced}{words}").as_str().into()] }
     };
+    // If all words are shared, the reply is the rejection of an unknown user, and not boilerplate.
     let is_boilerplate = shared > 0
         && shared < ours.len()
         && Reason::of(Stage::Rcpt, &own(&theirs, unknown)) == Reason::UnknownUser;
     is_boilerplate.then(|| own(&ours, reply))
 }
 
+/// Returns the word with each digit as `0`, so that times and counters compare as equal.
 fn without_figures(word: &str) -> String {
     word.chars()
         .map(|character| if character.is_ascii_digit() { '0' } else { character })

@@ -116,8 +116,8 @@ impl<'a> Controls<'a> {
 /// The ports for users who authenticate: RFC 8314 section 3.3 (465) and RFC 6409 section 3.1 (587).
 pub(crate) const SUBMISSION_PORTS: [u16; 2] = [465, 587];
 
-/// True for a path to a submission port whose server offers AUTH. Many servers offer AUTH only under
-/// TLS, so the other paths to the same port count as well.
+/// True for a path to a submission port whose server offers AUTH. Many servers offer AUTH only
+/// under TLS, so the other paths to the same port count as well.
 pub(super) fn is_for_users(path: PathView<'_>) -> bool {
     SUBMISSION_PORTS.contains(&path.destination().port)
         && path.at_endpoint().any(|path| path.offers("AUTH"))

@@ -17,6 +17,7 @@ use crate::{
 /// Judges the facts of a run.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
+    // Some paths are asked less than others, so the made-up users of all paths count for each.
     let unknown_users = boilerplate::unknown_user_rejections(report);
     let paths: Vec<_> = report
         .paths()
@@ -66,6 +67,7 @@ pub(super) fn outcomes(
     (tests, controls)
 }
 
+/// Returns what became of a test on this path, without a weight.
 fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
     let mut outcome = unasked(path, test);
     let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
@@ -76,6 +78,7 @@ fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
         elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
     }
+    // A receipt proves nothing if the test's dialogues never sent a text.
     if let Some(relayed) = has_sent.then(|| arrival::proof(path, test)).flatten() {
         outcome = outcome.then(relayed);
     }
@@ -91,6 +94,7 @@ fn unasked(path: PathView<'_>, test: &RelayTest) -> Outcome {
     }
 }
 
+/// True if a text was sent to its end in this dialogue.
 fn has_sent_text(dialogue: &Dialogue) -> bool {
     dialogue
         .exchanges

@@ -19,7 +19,7 @@ norelay_smtp::words! {
         Suspect = "suspect",
         /// Some test has no answer about relaying.
         Inconclusive = "inconclusive",
-        /// Every test was refused by relay policy.
+        /// The server denied relaying in every test.
         Closed = "closed",
         /// Nothing spoke SMTP.
         Unreachable = "unreachable",
@@ -27,7 +27,7 @@ norelay_smtp::words! {
 }
 
 impl Verdict {
-    /// The exit code of a command that ends with it.
+    /// The exit code of a command that ends with this verdict.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -51,18 +51,18 @@ pub struct WeighingRule {
 norelay_smtp::words! {
     /// What an outcome contributes to the verdict.
     pub enum Weight {
-        /// It condemns.
+        /// A message came back: the server relays.
         Proof = "proof",
-        /// It was accepted and not explained.
+        /// The server accepted the test, and nothing explains the acceptance.
         Suspicion = "suspicion",
-        /// It says nothing about relaying.
+        /// The test has no answer about relaying.
         Unknown = "unknown",
-        /// It is a refusal of relaying, in words or by comparison.
+        /// The server denied relaying, in words or by comparison.
         Denial = "denial",
-        /// It was accepted, a control shows that such an acceptance is local delivery, and its
-        /// message did not come.
+        /// The server accepted the test, a control shows that the server delivers such mail itself,
+        /// and no message came.
         LocalDelivery = "local_delivery",
-        /// The server doesn't offer what it tries, or decides at another place.
+        /// The server does not offer what the test needs, or decides at another place.
         NotOffered = "not_offered",
     }
 }
@@ -96,7 +96,7 @@ impl Judgement {
 pub struct PathJudgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// Why it is no better, a clause each.
+    /// Why the verdict is no better, a clause each.
     pub why: Vec<String>,
     /// The tests, in display order.
     pub tests: Vec<TestJudgement>,
@@ -110,13 +110,14 @@ impl PathJudgement {
         self.tests.iter().chain(&self.controls)
     }
 
-    /// What became of a test or control, where the path was asked it.
+    /// Returns the judgement of a test or control; `None` if this path was not asked.
     #[must_use]
     pub fn find(&self, test: TestId) -> Option<&TestJudgement> {
         self.all().find(|judged| judged.test.id == test)
     }
 
-    /// What became of the test or control with this role, where the path was asked it.
+    /// Returns the judgement of the test or control with this role; `None` if this path was not
+    /// asked.
     #[must_use]
     pub fn of(&self, role: TestRole) -> Option<&TestJudgement> {
         self.all().find(|judged| judged.test.is(role))
@@ -128,14 +129,14 @@ impl PathJudgement {
 pub struct TestJudgement {
     /// The test.
     pub test: &'static RelayTest,
-    /// What became of it.
+    /// What became of the test.
     pub outcome: Outcome,
-    /// What that contributes.
+    /// What the outcome contributes to the verdict.
     pub weight: Weight,
     /// The rule that decided the weight; `None` where no rule answered.
     pub rule: Option<&'static WeighingRule>,
-    /// Its dialogues, by number, oldest first.
+    /// The numbers of the test's dialogues, oldest first.
     pub dialogues: Vec<u32>,
-    /// How long they took together, in milliseconds.
+    /// How long these dialogues took together, in milliseconds.
     pub elapsed_ms: u64,
 }

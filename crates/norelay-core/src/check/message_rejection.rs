@@ -1,10 +1,10 @@
-//! Servers that accept every recipient and refuse every message.
+//! Servers that accept every recipient and reject every message.
 //!
 //! Rules:
-//! - The message of the plain test was refused as relaying, and so was every other message of the
-//!   path that was answered.
-//! - At least one of those messages had several recipients: a check that looks at one recipient
-//!   alone would have let that message pass.
+//! - The server rejected the message of the plain test as relaying, and so it did with every other
+//!   message of the path that was answered.
+//! - At least one of these messages had several recipients: a check that looks at one recipient
+//!   alone would have accepted such a message.
 
 use super::{judgement::TestJudgement, outcome::Outcome, reason::Reason};
 use crate::{
@@ -13,11 +13,12 @@ use crate::{
     smtp::{Reply, Stage},
 };
 
+/// True for a reason that denies relaying.
 fn denies(reason: Reason) -> bool {
     matches!(reason, Reason::RelayDenied | Reason::AuthRequired)
 }
 
-/// True if the server refuses relaying on this path in every message, and not before.
+/// True if the server denies relaying on this path after every message, and never before.
 pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement]) -> bool {
     let is_plain = |judged: &&TestJudgement| judged.test.group == Group::Plain;
     let plain = tests.iter().find(is_plain).map(|judged| &judged.outcome);
@@ -25,6 +26,7 @@ pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement])
         plain,
         Some(Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. }) if denies(*reason)
     );
+    // Messages for proof are sent past RCPT, so they show the check that comes after RCPT.
     let sent = path.dialogues().filter(|dialogue| dialogue.proof);
     let answered: Vec<_> = sent
         .filter_map(|dialogue| Some((dialogue, is_refused(dialogue)?)))
@@ -36,7 +38,7 @@ pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement])
             .any(|(dialogue, _)| recipients(dialogue) > 1)
 }
 
-/// Returns how many recipients a message had.
+/// Returns how many recipients of a message the server accepted.
 fn recipients(dialogue: &Dialogue) -> usize {
     let taken = |exchange: &&Exchange| {
         exchange.stage == Stage::Rcpt && exchange.reply.as_ref().is_some_and(Reply::is_positive)
@@ -44,7 +46,8 @@ fn recipients(dialogue: &Dialogue) -> usize {
     dialogue.exchanges.iter().filter(taken).count()
 }
 
-/// Returns whether a message was refused as relaying; `None` if it was not answered.
+/// Returns whether the server rejected a message as relaying; `None` if the message was not
+/// answered.
 fn is_refused(dialogue: &Dialogue) -> Option<bool> {
     let mut answers = [Stage::EndOfData, Stage::Data]
         .into_iter()

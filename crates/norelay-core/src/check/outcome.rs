@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its message came to the receiver.
+    /// The test's message came to the receiver.
     Relayed {
-        /// The address that delivered it.
+        /// The address that delivered the message.
         from: IpAddr,
         /// Whether that address is the target's.
         hops: Hops,
@@ -29,7 +29,8 @@ pub enum Outcome {
         /// The reply.
         reply: Reply,
     },
-    /// A 5yz, or a 4yz that names relaying (Postfix's `454 4.7.1 … Relay access denied`).
+    /// A permanent rejection (5xx), or a temporary one (4xx) that names relaying (Postfix's
+    /// `454 4.7.1 … Relay access denied`).
     Refused {
         /// Where.
         stage: Stage,
@@ -38,7 +39,7 @@ pub enum Outcome {
         /// The reply.
         reply: Reply,
     },
-    /// A 4yz that may be otherwise later.
+    /// A temporary rejection (4xx): the same question may have another answer later.
     Deferred {
         /// Where.
         stage: Stage,
@@ -65,15 +66,15 @@ pub enum Outcome {
 pub enum Hops {
     /// From the target's own address (or its /64).
     Direct,
-    /// From another: the target handed it to a server that relays for it.
+    /// From another address: the target handed the message to a server that relays for the target.
     Multihop,
 }
 
 impl Outcome {
-    /// What one dialogue says about a test.
+    /// Returns what one dialogue shows of a test.
     #[must_use]
     pub fn of(dialogue: &Dialogue, test: TestId) -> Self {
-        // After a violation it can't be told which answer was to which command: none is believed.
+        // After a violation nobody can tell which reply answers which command: none is believed.
         if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
             return Self::Interrupted { cause: cause.clone() };
         }
@@ -84,7 +85,7 @@ impl Outcome {
         {
             return Self::negative(exchange, reply);
         }
-        // On a shared connection a test keeps its answer, whatever becomes of those after it.
+        // On a shared connection a test keeps its answer, whatever becomes of the later tests.
         let own = answers
             .iter()
             .filter(|exchange| exchange.is_own_answer() && !dialogue.proof);
@@ -106,8 +107,8 @@ impl Outcome {
             Some(End::NotOffered(keyword)) => {
                 Self::NotRun { why: format!("the server does not offer {keyword}") }
             }
-            // Behind others on one connection it may be they who were too many: alone, the test
-            // gets further.
+            // On a shared connection the other tests may have been too many for the server. Alone,
+            // the test may get its answer.
             Some(End::Interrupted(cause)) => {
                 match hung_up_on(&answers, cause).filter(|_| dialogue.tests.len() == 1) {
                     Some((exchange, reply)) => Self::negative(exchange, reply),
@@ -120,6 +121,7 @@ impl Outcome {
 
     fn negative(exchange: &Exchange, reply: &Reply) -> Self {
         let stage = exchange.stage;
+        // Without its condition (a login, a header) the test's question means something else.
         if exchange.purpose == Some(Purpose::Condition) {
             return Self::NotRun {
                 why: format!("its condition was refused during {stage}: {reply}"),
@@ -128,9 +130,10 @@ impl Outcome {
         Self::with_reason(stage, Reason::of(stage, reply), reply.clone(), exchange.refuses_header())
     }
 
-    /// What a 4yz or a 5yz with this reason amounts to.
+    /// Returns what a rejection (4xx or 5xx) with this reason amounts to. `is_firm` says that the
+    /// rejection holds for good, whatever its code.
     pub(super) fn with_reason(stage: Stage, reason: Reason, reply: Reply, is_firm: bool) -> Self {
-        // Postfix denies relaying with a 4yz by default: the code alone doesn't tell a deferral
+        // Postfix denies relaying with 454 by default, so the code alone does not tell a deferral
         // from a denial.
         let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired) || is_firm;
         if reply.code >= 500 || is_denial {
@@ -156,14 +159,14 @@ impl Outcome {
         }
     }
 
-    /// What is known after another dialogue has said `later` about the same test.
+    /// Returns what is known of a test after another dialogue of it had the outcome `later`.
     #[must_use]
     pub fn then(self, later: Self) -> Self {
         use Outcome::{Accepted, Deferred, Interrupted, NotRun, Refused, Relayed};
         match (&self, &later) {
             (Relayed { .. }, _) => self,
             (_, Relayed { .. } | Accepted { .. }) => later,
-            // What was accepted at RCPT can only be taken back by a refusal of the message itself.
+            // Only a rejection of the message itself undoes an acceptance at RCPT.
             (Accepted { .. }, Refused { stage: Stage::Data | Stage::EndOfData, .. }) => later,
             (Accepted { .. }, _) => self,
             (Refused { .. }, Deferred { .. } | Interrupted { .. } | NotRun { .. }) => self,
@@ -171,7 +174,7 @@ impl Outcome {
         }
     }
 
-    /// Returns where, why and in which words a test was refused, if it was.
+    /// Returns where, why and in which words the test was rejected; `None` for another outcome.
     #[must_use]
     pub fn refusal(&self) -> Option<(Stage, Reason, &Reply)> {
         match self {
@@ -180,13 +183,13 @@ impl Outcome {
         }
     }
 
-    /// True if the test has been answered, for good or bad.
+    /// True if the server accepted or rejected what the test asks, and will not change its mind.
     #[must_use]
     pub fn is_answered(&self) -> bool {
         matches!(self, Self::Relayed { .. } | Self::Accepted { .. } | Self::Refused { .. })
     }
 
-    /// The word that stands for it in JSON.
+    /// The word that stands for the outcome in JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -200,8 +203,10 @@ impl Outcome {
     }
 }
 
-/// Where a server answers a line or a text more than once, it has taken it for several: the last
-/// answer to a recipient is about the one behind the other, and the first one to a text is about
+/// Returns one answer for each line and text of a test.
+///
+/// A server that answers a line or a text more than once has read several in it. The last reply to
+/// a RCPT is about the recipient that was hidden in the line. The first reply to a text is about
 /// that text.
 fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     let mut kept: Vec<&Exchange> = Vec::new();
@@ -209,6 +214,7 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
         match (exchange.stage, exchange.is_extra_reply()) {
             (Stage::EndOfData, true) => continue,
             (Stage::Rcpt, true) => {
+                // The hidden recipient is what the test asks about.
                 if let Some(before) = kept.iter().rposition(|kept| kept.stage == Stage::Rcpt) {
                     kept.remove(before);
                 }
@@ -220,9 +226,9 @@ fn once<'a>(answers: impl Iterator<Item = &'a Exchange>) -> Vec<&'a Exchange> {
     kept
 }
 
-/// The refusal after which a server closed the connection: of an authentication, as nginx does, or
-/// of relaying (`521`, Exim's `drop`; or chasquid's third error). Whoever was refused so can ask
-/// nothing more, or not that again.
+/// Returns the rejection after which the server closed the connection, if that rejection answers
+/// the test: of an authentication (nginx), or of relaying (`521`, Exim's `drop`, chasquid's third
+/// error). The same client would get no other answer.
 fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchange, &'a Reply)> {
     let is_closed = matches!(cause, Cause::Disconnected { .. } | Cause::Closing { .. });
     let said = |exchange: &&'a Exchange| {
@@ -234,6 +240,7 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
         .filter(|_| is_closed)
         .collect();
     let (last, reply) = *replied.last()?;
+    // A login that was rejected for good answers the test, wherever the server hangs up.
     if last.stage == Stage::Auth {
         return (reply.code >= 500).then_some((last, reply));
     }
@@ -243,7 +250,9 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
     let (asked, reply) = *replied.get(place)?;
     let line = |exchange: &Exchange| exchange.sent.as_ref().map(|(_, line)| line.clone());
     let is_again = |other: &&&Exchange| other.stage == Stage::Rcpt && line(other) == line(asked);
+    // The rejection decides if nothing came after it, or if the same recipient was asked again.
     let is_over = place + 1 == replied.len() || answers.iter().filter(is_again).count() > 1;
+    // A server that hangs up for another reason may answer otherwise on the next connection.
     let is_denial =
         matches!(Reason::of(Stage::Rcpt, reply), Reason::RelayDenied | Reason::AuthRequired);
     let is_firm = replied
@@ -253,6 +262,7 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
     (is_over && is_denial && is_firm).then_some((asked, reply))
 }
 
+/// Returns why no reply answers the test, as a clause.
 fn why_not_asked(answers: &[&Exchange]) -> &'static str {
     let is_unanswered =
         |exchange: &&Exchange| exchange.stage == Stage::Other && exchange.reply.is_none();
@@ -275,7 +285,8 @@ pub fn is_of_tls(cause: &Cause) -> bool {
     )
 }
 
-/// True if DATA was answered by the request for the text, after which nothing else can be asked.
+/// True if the server answered DATA with 354. After that, everything that the client sends is text
+/// of a message, so no other question can be asked.
 pub(super) fn asks_for_text(exchange: &Exchange) -> bool {
     exchange.stage == Stage::Data
         && exchange

@@ -2,11 +2,11 @@
 //! of servers.
 //!
 //! Rules:
-//! - The code decides what a number in the text can't: only whole words are looked for in the text.
-//! - What a server repeats of ours (in angle brackets or quotation marks), and every address, host
-//!   name and URL, is cut out of the text first, so that a name such as `blocklist.example` says
-//!   nothing.
-//! - Where a text has several meanings, the one that says least about relaying wins (see
+//! - The code decides, never a number in the text: only whole words are looked for in the text.
+//! - The text is read without what the server repeats of ours (in angle brackets or quotation
+//!   marks), and without addresses, host names and URLs. So a name such as `blocklist.example` has
+//!   no meaning.
+//! - If a text has several meanings, the meaning that shows least about relaying wins (see
 //!   `wording.rs`).
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::wording::{BLACKLISTS, PASSING, WORDINGS, Wording};
 use crate::smtp::{Reply, Stage};
 
-/// No greylist asks for more patience than this, and no test has it.
+/// A greylist that asks for more time than this is not waited for so long.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 norelay_smtp::words! {
@@ -22,34 +22,33 @@ norelay_smtp::words! {
     pub enum Reason {
         /// Relaying is denied.
         RelayDenied = "relay_denied",
-        /// Only who authenticates may go on.
+        /// The client must authenticate first.
         AuthRequired = "auth_required",
-        /// Only who uses TLS may go on.
+        /// The client must use TLS first.
         TlsRequired = "tls_required",
-        /// Our address, network or name is not liked.
+        /// Our address, network or name was rejected.
         Reputation = "reputation",
-        /// Come back later, as a test of patience.
+        /// The server greylists: the client must come back later.
         Greylisted = "greylisted",
-        /// The sender or its domain is not liked or not found.
+        /// The sender or the sender's domain was rejected or not found.
         SenderDomain = "sender_domain",
-        /// The recipient's domain is not found or takes no mail.
+        /// The recipient's domain was not found or accepts no mail.
         RecipientDomain = "recipient_domain",
-        /// There is no such user here.
+        /// The server has no such user.
         UnknownUser = "unknown_user",
         /// The address or the command is malformed.
         Syntax = "syntax",
-        /// Too much, too fast, too many errors.
+        /// The client asked too much or too fast, or made too many errors.
         RateLimited = "rate_limited",
-        /// Some other rule, of which the reply speaks.
+        /// Another rule, which the reply names.
         Policy = "policy",
-        /// The reply doesn't say.
+        /// The reply does not say why.
         Unclassified = "unclassified",
     }
 }
 
 impl Reason {
-    /// The reason that a negative reply gives; [`Reason::Unclassified`] for a reply that isn't
-    /// negative.
+    /// Returns the reason that a negative reply gives; [`Reason::Unclassified`] for other replies.
     #[must_use]
     pub fn of(stage: Stage, reply: &Reply) -> Self {
         if !reply.is_negative() {
@@ -64,6 +63,8 @@ impl Reason {
             .find(|wording| wording.fits(stage, reply, &text))
             .map(|wording| wording.reason);
         match worded {
+            // A temporary code with words such as "try again later" may be about the moment and not
+            // about relaying, so here only the codes count.
             Some(reason @ (Self::RelayDenied | Self::AuthRequired))
                 if reply.code < 500 && text.has_any(PASSING) =>
             {
@@ -71,8 +72,8 @@ impl Reason {
                     .filter(|by_code| *by_code != reason)
                     .unwrap_or(Self::Unclassified)
             }
-            // RFC 4954 section 6: these codes are about authentication, whatever the text makes of
-            // it, unless it says that something else came first.
+            // RFC 4954 section 6: these codes are about authentication, whatever the text says,
+            // unless the text names a check that comes before authentication.
             Some(reason)
                 if !is_about_authentication(stage, reply.code)
                     || reason.comes_before(reply.code) =>
@@ -83,7 +84,7 @@ impl Reason {
         }
     }
 
-    /// The reason as a clause.
+    /// Returns the reason as a clause.
     #[must_use]
     pub fn clause(self) -> &'static str {
         match self {
@@ -102,6 +103,8 @@ impl Reason {
         }
     }
 
+    /// True if a server checks this before authentication, so that a reply with an authentication
+    /// code (530, 534, 535, 538) and these words is about this.
     fn comes_before(self, authentication: u16) -> bool {
         use Reason::{
             Greylisted, RateLimited, RecipientDomain, Reputation, SenderDomain, TlsRequired,
@@ -116,17 +119,17 @@ impl Reason {
     }
 }
 
-/// Authentication required, credentials invalid, mechanism too weak, encryption needed for the
-/// mechanism. Of a text that was taken to its end it may be said of what stands in it (proxsmtp:
-/// `530 Email Rejected`).
+/// True for the codes of RFC 4954 section 6: authentication required, mechanism too weak,
+/// credentials invalid, encryption required for the mechanism. After a whole text the same codes
+/// may be about the message (proxsmtp: `530 Email Rejected`).
 fn is_about_authentication(stage: Stage, code: u16) -> bool {
     matches!(code, 530 | 534 | 535 | 538) && stage != Stage::EndOfData
 }
 
-/// What the codes alone say.
+/// Returns the reason that the reply code and the enhanced status code give without the text.
 fn by_code(stage: Stage, reply: &Reply) -> Option<Reason> {
     if is_about_authentication(stage, reply.code) {
-        // RFC 4954's predecessor, RFC 2554 section 6: under TLS it may be another answer.
+        // RFC 4954 section 6: 538 asks for encryption, and under TLS the answer may be another.
         return Some(if reply.code == 538 { Reason::TlsRequired } else { Reason::AuthRequired });
     }
     let enhanced = reply
@@ -145,7 +148,8 @@ fn by_code(stage: Stage, reply: &Reply) -> Option<Reason> {
     })
 }
 
-/// RFC 3463 and the IANA registry of enhanced status codes.
+/// Returns the reason of an enhanced status code `X.subject.detail`: RFC 3463 and the IANA registry
+/// of enhanced status codes.
 fn by_enhanced_code(stage: Stage, subject: u16, detail: u16) -> Option<Reason> {
     let about_sender = stage == Stage::Mail;
     let about_address = matches!(stage, Stage::Mail | Stage::Rcpt);
@@ -166,6 +170,7 @@ fn by_enhanced_code(stage: Stage, subject: u16, detail: u16) -> Option<Reason> {
 }
 
 impl Wording {
+    /// True if the reply at this stage is in this wording.
     fn fits(&self, stage: Stage, reply: &Reply, text: &Text) -> bool {
         (self.codes.0..=self.codes.1).contains(&reply.code)
             && (self.stages.is_empty() || self.stages.contains(&stage))
@@ -176,7 +181,7 @@ impl Wording {
     }
 }
 
-/// Whether a reply is one of these phrases, or one and an address in angle brackets.
+/// True if the reply is one of these phrases, with or without an address in angle brackets.
 fn says_nothing_but(phrases: &[&str], reply: &Reply) -> bool {
     match reply.lines.as_slice() {
         [line] => phrases
@@ -185,12 +190,12 @@ fn says_nothing_but(phrases: &[&str], reply: &Reply) -> bool {
     }
 }
 
-/// The words of a reply, without what it repeats.
+/// The words of a reply, without what the reply repeats of ours.
 struct Text {
     /// ` word word | word `: lower case, a bar between sentences, a space at either end.
     words: String,
-    /// Whether the operator of a blacklist is named, be it in quotation marks: some servers put
-    /// them around all they say.
+    /// True if the operator of a blacklist is named, even in quotation marks: some servers put the
+    /// whole text into quotation marks.
     names_a_blacklist: bool,
 }
 
@@ -214,7 +219,7 @@ impl Text {
         phrases.iter().any(|phrase| self.has(phrase))
     }
 
-    /// Whether the parts of a phrase follow one another within a sentence.
+    /// True if the parts of a phrase follow one another within a sentence.
     fn has(&self, phrase: &str) -> bool {
         self.words.split('|').any(|sentence| {
             let mut rest = sentence;
@@ -231,6 +236,7 @@ impl Text {
     }
 }
 
+/// Adds the words of a token, without possessive endings, and a bar where a sentence ends.
 fn push_words(words: &mut String, token: &str) {
     for word in token.split(|character: char| !character.is_alphanumeric() && character != '\'') {
         let word = word.trim_matches('\'').trim_end_matches("'s");
@@ -244,7 +250,7 @@ fn push_words(words: &mut String, token: &str) {
     }
 }
 
-/// Whether a token is an address, a host name, a URL or a number with dots in it.
+/// True if the token is an address, a host name, a URL or a number with dots in it.
 fn is_name(token: &str) -> bool {
     let inner = token.trim_matches(|character: char| !character.is_alphanumeric());
     token.contains('@')
@@ -255,7 +261,9 @@ fn is_name(token: &str) -> bool {
             .any(|label| label.starts_with(|first: char| first.is_alphanumeric()))
 }
 
+/// True if the token is the domain of a blacklist's operator, or a name or URL below it.
 fn is_of_a_blacklist(token: &str) -> bool {
+    // A contact address may be at any domain.
     if token.contains('@') {
         return false;
     }
@@ -270,20 +278,20 @@ fn is_of_a_blacklist(token: &str) -> bool {
     })
 }
 
-/// Whether two replies have the same code and, but for what they repeat of ours, the same words.
+/// True if two replies have the same code and the same words, apart from what they repeat of ours.
 pub(super) fn is_same(one: &Reply, two: &Reply) -> bool {
     let words = |reply: &Reply| without_echoes(&reply.text().to_lowercase());
     one.code == two.code && words(one) == words(two)
 }
 
-/// Whether a reply speaks of the recipient, and not of us.
+/// True if the reply speaks of the recipient and not of the client.
 pub(super) fn is_about_recipient(reply: &Reply) -> bool {
     reply.enhanced().is_some_and(|code| code.subject == 1)
         || Text::of(reply).has_any(&["recipient", "recipients", "mailbox", "destination"])
 }
 
-/// Cuts out `<…>` and `"…"` anywhere, and `'…'` where it stands as a word of its own. An opening
-/// without an end cuts to the end: what follows it may be an echo.
+/// Cuts out `<…>` and `"…"` anywhere, and `'…'` if it stands as a word of its own. After an opening
+/// without an end, all the rest is cut off, because the rest may be an echo.
 fn without_echoes(text: &str) -> String {
     let text = without_angles(text);
     let mut kept = String::with_capacity(text.len());
@@ -303,6 +311,7 @@ fn without_echoes(text: &str) -> String {
     kept
 }
 
+/// Cuts out `<…>` anywhere.
 fn without_angles(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -315,7 +324,8 @@ fn without_angles(text: &str) -> String {
     kept
 }
 
-/// What follows the `>` that closes an angle bracket, quoted ones inside it left aside.
+/// Returns what follows the `>` that closes an angle bracket. A `>` within quotation marks closes
+/// nothing.
 fn after_angle(inner: &str) -> &str {
     let mut is_quoted = false;
     for (index, octet) in inner.bytes().enumerate() {
@@ -328,7 +338,7 @@ fn after_angle(inner: &str) -> &str {
     inner.split_once('>').map_or("", |(_, rest)| rest)
 }
 
-/// What follows a quotation in single quotes; `None` for the apostrophe of `isn't`.
+/// Returns what follows a quotation in single quotes; `None` for the apostrophe of `isn't`.
 fn after_apostrophe<'a>(before: &str, after: &'a str) -> Option<&'a str> {
     if before.ends_with(char::is_alphanumeric) {
         return None;
@@ -340,9 +350,9 @@ fn after_apostrophe<'a>(before: &str, after: &'a str) -> Option<&'a str> {
         .find(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
-/// The time after which a reply that sends us away wants us back: `in 300 seconds`, `for 5
-/// minutes`, `1 hour and 30 minutes`, `00:05:00` (milter-greylist). At most a day; `None` for a
-/// reply that isn't a 4yz or names no time.
+/// Returns the time after which a temporary rejection wants the client back: `in 300 seconds`, `for
+/// 5 minutes`, `1 hour and 30 minutes`, `00:05:00` (milter-greylist). At most a day; `None` for any
+/// other reply, and if the reply names no time.
 #[must_use]
 pub fn retry_after(reply: &Reply) -> Option<Duration> {
     if !(400..500).contains(&reply.code) {
@@ -362,7 +372,7 @@ pub fn retry_after(reply: &Reply) -> Option<Duration> {
     Some(time.min(MAX_RETRY_AFTER))
 }
 
-/// `HH:MM:SS`.
+/// Reads `HH:MM:SS`.
 fn clock_time(token: &str) -> Option<Duration> {
     let parts: Option<Vec<u64>> = token.split(':').map(small_number).collect();
     match parts?.as_slice() {
@@ -373,7 +383,7 @@ fn clock_time(token: &str) -> Option<Duration> {
     }
 }
 
-/// One or more of `5 minutes`, `5min`, `an hour`, joined by nothing or by `and`.
+/// Reads one or more of `5 minutes`, `5min`, `an hour`, joined by nothing or by `and`.
 fn spoken_time(tokens: &[&str]) -> Option<Duration> {
     let (mut total, mut rest) = (None, tokens);
     while let Some((seconds, used)) = one_time(rest) {
@@ -386,7 +396,7 @@ fn spoken_time(tokens: &[&str]) -> Option<Duration> {
     total.map(Duration::from_secs)
 }
 
-/// Seconds, and how many tokens they took.
+/// Returns the seconds of one such time, and of how many tokens it consists.
 fn one_time(tokens: &[&str]) -> Option<(u64, usize)> {
     let first = tokens.first()?;
     let digits = first.len()

@@ -37,10 +37,10 @@ pub(super) fn verdict_of(path: PathView<'_>, tests: &[&TestJudgement]) -> Verdic
         .any(|judged| judged.test.protocol().is_some() && judged.dialogues.is_empty());
     match worst {
         Some(Weight::Proof) => Verdict::OpenRelay,
-        // A path that the server doesn't offer is no path.
+        // Nobody can relay over a path that the server does not offer.
         _ if !is_untried && (!has_spoken || not_offered(path).is_some()) => Verdict::Unreachable,
         Some(Weight::Suspicion) => Verdict::Suspect,
-        // What failed before and isn't offered any more can't be done any more.
+        // A retest asks what failed before. What the server no longer offers can no longer relay.
         Some(Weight::NotOffered) if path.report.retested().is_some() => Verdict::Closed,
         Some(Weight::Unknown | Weight::NotOffered) | None => Verdict::Inconclusive,
         Some(Weight::Denial | Weight::LocalDelivery) => Verdict::Closed,
@@ -75,6 +75,8 @@ pub(super) fn reasons_why(
     )
 }
 
+/// Returns why the path has no answer: why the run gave the path up, or how its last connection
+/// ended.
 fn last_cause(path: PathView<'_>) -> Option<String> {
     if let Some(cause) = &path.facts.given_up {
         return Some(cause.to_string());

@@ -1,14 +1,14 @@
 //! What servers say when they refuse, as a table.
 //!
 //! Rules:
-//! - The order is the priority: what says least about relaying stands first, so that a text with
-//!   several meanings never acquits. Whoever is disliked, slowed down or sent away learns nothing
-//!   about strangers.
+//! - The order is the priority: the meaning that shows least about relaying stands first, so that a
+//!   text with several meanings never acquits. A reply that is about our address, about speed or
+//!   about time does not tell how the server treats other clients.
 //! - A phrase is a row of whole words, in lower case; `*` stands for any words within the same
 //!   sentence. Addresses, host names and quotations are gone from the text before a phrase is
 //!   looked for.
 //! - A phrase of [`Reason::RelayDenied`] or [`Reason::AuthRequired`] is one that a server is known
-//!   to use: unsure is unclassified.
+//!   to use. A doubtful phrase stays out of the table, so that its replies are unclassified.
 
 use super::reason::Reason;
 use crate::smtp::Stage;
@@ -16,13 +16,13 @@ use crate::smtp::Stage;
 /// Phrases that give a reason.
 pub(super) struct Wording {
     pub reason: Reason,
-    /// The reply codes that it goes with, first and last.
+    /// The first and the last reply code that the wording goes with.
     pub codes: (u16, u16),
-    /// The stages that it goes with; empty for all.
+    /// The stages that the wording goes with; empty for all.
     pub stages: &'static [Stage],
-    /// Whether the phrase must be all of the reply, but for an address in angle brackets.
+    /// True if the reply must be the phrase alone, with or without an address in angle brackets.
     pub alone: bool,
-    /// Any of these is enough.
+    /// The phrases. One of them is enough.
     pub phrases: &'static [&'static str],
 }
 
@@ -78,7 +78,7 @@ pub(super) const BLACKLISTS: &[&str] = &[
     "zapbl.net",
 ];
 
-/// Words that make a 4yz a matter of time, whatever else it says.
+/// Words that make a temporary rejection a matter of time, whatever else the reply says.
 pub(super) const PASSING: &[&str] = &[
     "temporarily",
     "temporary",
@@ -94,7 +94,7 @@ pub(super) const PASSING: &[&str] = &[
 ];
 
 pub(super) static WORDINGS: &[Wording] = &[
-    // A command out of turn says nothing about addresses.
+    // A command out of order: the reply is not about an address.
     Wording {
         reason: Reason::Unclassified,
         codes: (502, 503),
@@ -134,8 +134,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "sender address must",
         ],
     ),
-    // What another server said, when this one asked it: then this one would have handed our message
-    // on.
+    // The reply quotes the next hop, so this server had already tried to relay.
     Wording {
         reason: Reason::Greylisted,
         codes: TRANSIENT,
@@ -161,7 +160,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "address verification problem",
         ],
     ),
-    // Ourselves.
+    // The client: our address, network or name.
     any(
         Reason::Reputation,
         &[
@@ -449,8 +448,8 @@ pub(super) static WORDINGS: &[Wording] = &[
             "unresolvable",
         ],
     ),
-    // Relaying. OpenSMTPD says it without the word and without an enhanced status code, and no more
-    // than this.
+    // Relaying. OpenSMTPD denies relaying without the word "relay" and without an enhanced status
+    // code, in one phrase that is the whole reply.
     Wording {
         reason: Reason::RelayDenied,
         codes: (550, 550),
@@ -609,7 +608,7 @@ pub(super) static WORDINGS: &[Wording] = &[
             "user unknown",
         ],
     ),
-    // Ourselves again, in words that a denial of relaying may use too.
+    // The client again, in words that a denial of relaying may use as well.
     any(
         Reason::Reputation,
         &[
