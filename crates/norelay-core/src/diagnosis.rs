@@ -1,10 +1,11 @@
-//! Why a server relays: named from which questions it said yes to and which it refused.
+//! Why a server relays: the cause follows from what the server accepted and what it rejected.
 //!
 //! Rules:
-//! - A cause is a comparison: what was accepted beside what was refused. Without the other half it
-//!   is only possible.
-//! - What explains more explains it alone: where the plain question is accepted, nothing is said of
-//!   senders and signs, and where a sender is enough, nothing of the signs that were asked with it.
+//! - A cause is a comparison of what was accepted with what was rejected. If one half is missing,
+//!   the cause is only possible.
+//! - The simplest explanation stands alone. If the plain test is accepted, senders and address
+//!   forms explain nothing. If a sender is enough, the address forms that were asked with that
+//!   sender explain nothing.
 //! - Tests are found by the columns of the catalogue (role, group, cause), so that a new row counts
 //!   without a change here.
 
@@ -36,26 +37,26 @@ use crate::{
 pub struct Diagnosis {
     /// The cause.
     pub cause: RelayCause,
-    /// Certain where a message came back and the comparison was answered, likely where it was only
-    /// accepted, possible where something of the comparison is missing.
+    /// Certain if a message came back and the comparison is complete; likely if the test was only
+    /// accepted; possible if a part of the comparison is missing.
     pub confidence: Confidence,
-    /// The paths that show it.
+    /// The paths that show the cause.
     pub paths: Vec<PathId>,
     /// The comparisons, a sentence each.
     pub evidence: Vec<String>,
-    /// What it is not, a sentence each.
+    /// What the cause is not, a sentence each.
     pub rules_out: Vec<String>,
-    /// The key of the remedy that helps most often, where the server's software is known.
+    /// The key of the remedy that helps most often, if the server's software is known.
     pub remedy: Option<String>,
-    /// The keys of all that help.
+    /// The keys of all remedies that help.
     pub remedies: Vec<String>,
 }
 
-/// The remedies for servers that trust a client for his certificate.
+/// The remedies for servers that trust a client for its certificate.
 const CERTIFICATES: &str = "/client-certificates";
-/// Those for servers that see the machine they run on in the place of their clients.
+/// The remedies for servers that see their own machine in the place of their clients.
 const CLIENT_ADDRESS: &str = "/client-address";
-/// Those for servers that queue by another protocol than SMTP for everybody.
+/// The remedies for servers that queue for everybody by another protocol than SMTP.
 const QMQP: &str = "/qmqpd";
 
 /// What a server said to a test on a path.
@@ -77,7 +78,7 @@ fn answer(judged: &TestJudgement) -> Answer {
     }
 }
 
-/// One path of a run, with all that is known of it.
+/// One path of a run, with its judgement.
 #[derive(Clone, Copy)]
 struct View<'a> {
     path: PathView<'a>,
@@ -94,7 +95,7 @@ impl<'a> View<'a> {
         self.test(role).map_or(Answer::None, answer)
     }
 
-    /// The tests with a yes, in display order.
+    /// The accepted tests, in display order.
     fn accepted(&self) -> impl Iterator<Item = &'a TestJudgement> {
         self.judged
             .tests
@@ -115,7 +116,7 @@ fn views<'a>(report: &'a Report, judgement: &'a Judgement) -> impl Iterator<Item
         .map(move |(path, judged)| View { path, judgement, judged })
 }
 
-/// The causes of what a run found; none where nothing was accepted.
+/// Returns the causes of what a run found, the surest first. Empty if nothing was accepted.
 #[must_use]
 pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
@@ -134,10 +135,12 @@ pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
     found
 }
 
+/// Returns the causes that one path shows.
 fn of_path(view: View<'_>) -> Vec<Diagnosis> {
     let around = multi_hop(view);
     match view.answer(TestRole::Plain) {
-        // By which way it went on is no cause where everything is taken.
+        // If even the plain test relays, the next hop explains nothing by itself. So the hop is
+        // evidence for the one cause.
         Answer::Yes => {
             let mut found = compare::plain(view);
             found
@@ -160,9 +163,9 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
     }
 }
 
-/// The plain question was refused only after RCPT, alone in its message, and what shared a message
-/// with others came back: neither the senders nor the signs of those tests need have made the
-/// difference.
+/// Returns a relay check that comes too late: the plain test, alone in its message, was rejected
+/// only after RCPT, and a message with several recipients came back. So neither the senders nor the
+/// address forms of those tests need have made the difference.
 fn late_check(view: View<'_>) -> Option<Diagnosis> {
     let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { stage: Stage::Data | Stage::EndOfData, .. } = plain.outcome else {
@@ -180,11 +183,11 @@ fn late_check(view: View<'_>) -> Option<Diagnosis> {
             let came = came.find(|judged| dialogue.is_for(judged.test.id))?;
             Some((came, dialogue.tests.len()))
         });
-    let evidence = vec![sentence::late(plain, shared?)];
+    let evidence = vec![sentence::late_check(plain, shared?)];
     Some(Diagnosis::new(view, RelayCause::LateRelayCheck, Confidence::Likely, evidence, Vec::new()))
 }
 
-/// The causes of what was accepted beside a plain question that was not, one for each kind.
+/// Returns the causes of what was accepted if the plain test was not: one for each group of tests.
 fn by_group(view: View<'_>) -> Vec<Diagnosis> {
     let mut causes: Vec<(RelayCause, Vec<&TestJudgement>)> = Vec::new();
     let unexplained = view
@@ -202,8 +205,8 @@ fn by_group(view: View<'_>) -> Vec<Diagnosis> {
         .collect()
 }
 
-/// Whether what became of a test is known to be another answer than the plain question had: where
-/// that was taken at RCPT and refused after the message, an acceptance at RCPT is no difference.
+/// True if the test had another answer than the plain test. If the plain test was accepted at RCPT
+/// and rejected after the message, an acceptance at RCPT alone is no difference.
 fn is_apart(view: View<'_>, judged: &TestJudgement) -> bool {
     let is_late = |plain: &TestJudgement| {
         plain.weight == Weight::Suspicion
@@ -217,8 +220,9 @@ fn is_apart(view: View<'_>, judged: &TestJudgement) -> bool {
     !(is_at_recipient && view.test(TestRole::Plain).is_some_and(is_late))
 }
 
-/// Whether the same sender is enough with a plain recipient: then the recipient of this test adds
-/// nothing. Where any password is accepted, no authentication has failed.
+/// True if another accepted test explains this one. If the same sender is enough with a plain
+/// recipient, the odd recipient adds nothing. If any password is accepted, no authentication has
+/// failed.
 fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
     if judged.test.is(TestRole::AfterFailedAuth) {
         return view.accepted().any(|other| other.test.group == Group::Auth);
@@ -229,6 +233,7 @@ fn is_explained(view: View<'_>, judged: &TestJudgement) -> bool {
         })
 }
 
+/// Returns the diagnosis that these accepted tests of one cause make, compared with a rejection.
 fn by_comparison(view: View<'_>, cause: RelayCause, accepted: &[&TestJudgement]) -> Diagnosis {
     let beside = baseline(view, accepted);
     let mut evidence: Vec<String> = accepted
@@ -242,7 +247,7 @@ fn by_comparison(view: View<'_>, cause: RelayCause, accepted: &[&TestJudgement])
                 .iter()
                 .all(|judged| judged.test.strength == Strength::Weak)
     });
-    // A report shows the first few alone.
+    // A report shows only the first few sentences, so the doubts stand first.
     evidence.splice(..0, may_be_local.map(sentence::any_local_part));
     evidence.splice(..0, beside.is_none().then(|| sentence::NO_COMPARISON.to_owned()));
     let confidence = match (is_proven, beside) {
@@ -268,7 +273,7 @@ fn by_comparison(view: View<'_>, cause: RelayCause, accepted: &[&TestJudgement])
     found
 }
 
-/// The control that shows that the server takes any local part of its own domain.
+/// Returns the control that shows that the server accepts any local part of its own domain.
 fn any_local_part<'a>(view: View<'a>) -> Option<&'a TestJudgement> {
     UNKNOWN_USERS
         .into_iter()
@@ -276,8 +281,8 @@ fn any_local_part<'a>(view: View<'a>) -> Option<&'a TestJudgement> {
         .find(|judged| matches!(judged.outcome, Outcome::Accepted { .. }))
 }
 
-/// The refusal to set beside what was accepted: the plain question with the same sender, where
-/// there is one.
+/// Returns the plain test, and the rejected test to compare with what was accepted: with the same
+/// sender if there is one, or else the plain test itself. `None` without a fair comparison.
 fn baseline<'a>(
     view: View<'a>,
     accepted: &[&TestJudgement],
@@ -302,7 +307,7 @@ fn baseline<'a>(
     }
 }
 
-/// Mail that came back from another host than it was given to.
+/// Returns the messages that came back from another host than the server itself.
 fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
     let evidence: Vec<String> = view
         .judged
@@ -321,7 +326,7 @@ fn multi_hop(view: View<'_>) -> Option<Diagnosis> {
     })
 }
 
-/// The keys of what helps a software against a cause: that of its distribution first.
+/// Returns the keys of the remedies of this software for a cause, those of its distribution first.
 fn keys(software: &Mta, cause: RelayCause) -> impl Iterator<Item = String> {
     let servers = software.distribution.into_iter().chain([software.name]);
     servers
@@ -330,7 +335,7 @@ fn keys(software: &Mta, cause: RelayCause) -> impl Iterator<Item = String> {
 }
 
 impl Diagnosis {
-    /// The cause as a sentence: `The server relays for every client (certain).`
+    /// Returns the cause as a sentence: `The server relays for every client (certain).`
     #[must_use]
     pub fn headline(&self) -> String {
         format!("The server {} ({}).", self.cause.clause(), self.confidence.word())
@@ -373,14 +378,14 @@ impl Diagnosis {
         }
     }
 
-    /// Puts the remedies of this name first: there are several for the cause, and the evidence is
-    /// for these.
+    /// Puts the remedies of this name first: the cause has several, and the evidence points to
+    /// these.
     fn prefer(&mut self, name: &str) {
         self.remedies.sort_by_key(|key| !key.ends_with(name));
         self.remedy = self.remedies.first().cloned();
     }
 
-    /// Takes in the same cause of another path.
+    /// Adds the paths and the evidence of the same cause on another path.
     fn join(&mut self, other: Self) {
         self.confidence = self.confidence.max(other.confidence);
         self.paths.extend(other.paths);

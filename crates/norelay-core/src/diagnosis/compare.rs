@@ -1,5 +1,5 @@
-//! The plain question, accepted on one path: compared with the others, to tell who is trusted
-//! there.
+//! The plain test, accepted on one path: compared with other answers, to tell whom the server
+//! trusts.
 
 use std::net::IpAddr;
 
@@ -17,11 +17,13 @@ use crate::{
 /// A cause, and the sentences that show it.
 type Ground = (RelayCause, Vec<String>);
 
-/// Why the plain question was accepted on a path.
+/// Returns why the plain test was accepted on a path.
 pub(super) fn plain(view: View<'_>) -> Diagnosis {
     let proven = view
         .test(TestRole::Plain)
         .is_some_and(|judged| judged.weight == Weight::Proof);
+    // The first ground that holds explains the acceptance. What names a trusted address comes
+    // first.
     let grounds: &[fn(View<'_>) -> Option<Ground>] =
         &[lost_address, one_domain, by_recipient, one_family, under_tls, one_port];
     let found = grounds.iter().find_map(|ground| ground(view));
@@ -39,8 +41,8 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
     if cause == RelayCause::LostClientAddress { from_this_machine(view, found) } else { found }
 }
 
-/// Whoever is taken for the server's own machine must get his address back, or nobody may be
-/// trusted: no list of trusted networks is narrow enough.
+/// Prefers the remedies that give the server its clients' addresses, if the server takes clients
+/// for its own machine: then no list of trusted networks is narrow enough.
 fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
     let seen = seen::misseen(view.path);
     if seen.map_or_else(|| ends_tls_before(view), |(seen, _)| seen.is_loopback()) {
@@ -49,25 +51,23 @@ fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
     found
 }
 
-/// Whether TLS ends before the server, in a program of its own that connects to it: it offers
-/// STARTTLS to us who use TLS from the start.
+/// True if TLS ends in another program, which then connects to the server: a server that offers
+/// STARTTLS under TLS does not know that the connection is secured.
 fn ends_tls_before(view: View<'_>) -> bool {
     view.path.destination().security == Security::Tls && view.path.offers("STARTTLS")
 }
 
-/// The server says that it sees another address than ours, and one that it may trust.
+/// Returns a lost client address, if the server says that it sees another address than ours, one
+/// that the server may trust.
 fn lost_address(view: View<'_>) -> Option<Ground> {
     let seen = seen::misseen(view.path)?;
     Some((RelayCause::LostClientAddress, vec![sentence::misseen(seen)]))
 }
 
-/// A second foreign domain was refused: it is ours that is permitted.
-fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
-    let asked = |view: View<'a>| {
-        view.test(TestRole::SecondForeign)
-            .filter(|judged| !judged.dialogues.is_empty())
-    };
-    let second = asked(view).or_else(|| twins(view).filter_map(asked).next());
+/// Returns a recipient domain that is permitted: our domain was accepted, and a second foreign
+/// domain was rejected.
+fn one_domain(view: View<'_>) -> Option<Ground> {
+    let second = second_foreign(view).or_else(|| twins(view).find_map(second_foreign));
     let second = second.filter(|judged| sentence::is_refusal_of_relaying(judged))?;
     let domain = domain(view);
     let comparison = format!(
@@ -83,8 +83,14 @@ fn one_domain<'a>(view: View<'a>) -> Option<Ground> {
     ))
 }
 
-/// The paths to the same host that relay as this one does: a path that behaves like another is
-/// asked less.
+/// Returns the control at a second foreign domain, if this path was asked it.
+fn second_foreign(view: View<'_>) -> Option<&TestJudgement> {
+    view.test(TestRole::SecondForeign)
+        .filter(|judged| !judged.dialogues.is_empty())
+}
+
+/// Returns the other paths to the same host that relay like this one. A path that behaves like
+/// another is asked less, so the answer to a question may stand on any of these paths.
 fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
     view.others().filter(move |other| {
         other
@@ -95,18 +101,12 @@ fn twins<'a>(view: View<'a>) -> impl Iterator<Item = View<'a>> {
     })
 }
 
-/// The same client with the same sender was refused as relaying, and all that was another was the
-/// recipient: who is trusted for himself may write to everybody.
+/// Returns a recipient domain that is permitted: the same client with the same sender was rejected
+/// as relaying for another recipient. A trusted client or sender could write to everybody.
 fn by_recipient(view: View<'_>) -> Option<Ground> {
-    let asked = |view: &View<'_>| {
-        view.judged
-            .tests
-            .iter()
-            .any(|judged| judged.test.group == Group::RecipientDomain)
-    };
     let view = Some(view)
-        .filter(asked)
-        .or_else(|| twins(view).find(asked))?;
+        .filter(asks_recipient_domains)
+        .or_else(|| twins(view).find(asks_recipient_domains))?;
     let plain = view.test(TestRole::Plain)?.test;
     let mut others = view.judged.tests.iter().filter(|judged| {
         judged.test.group == Group::RecipientDomain
@@ -117,8 +117,15 @@ fn by_recipient(view: View<'_>) -> Option<Ground> {
     Some((RelayCause::RecipientDomainTooWide, vec![sentence::other_recipient(view, refused)]))
 }
 
-/// The other address family is closed: the relay check works where the client's address arrives. If
-/// it arrives here as well, then all of this family is trusted.
+/// True if this path was asked the tests about recipient domains.
+fn asks_recipient_domains(view: &View<'_>) -> bool {
+    let mut tests = view.judged.tests.iter();
+    tests.any(|judged| judged.test.group == Group::RecipientDomain)
+}
+
+/// Compares with a path over the other address family that is closed. There the relay check works,
+/// so here the client's address may be lost. If the address is known to arrive here as well, the
+/// server trusts this whole family.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, plain_test(), is_denied)?;
     if seen::is_well_seen(view.path) {
@@ -128,39 +135,29 @@ fn one_family(view: View<'_>) -> Option<Ground> {
     Some((RelayCause::LostClientAddress, vec![comparison, sentence::unseen(family)]))
 }
 
-/// Another foreign domain is taken, and ours is refused in words that don't speak of relaying: it
-/// is turned down for its own sake.
+/// Returns a server that relays for everybody but our domain: another foreign domain is accepted,
+/// and ours is rejected in words that do not speak of relaying.
 pub(super) fn all_but_our_domain(view: View<'_>) -> Option<Diagnosis> {
     let (plain, comparison) = another_domain(view)?;
-    let found = || {
-        Diagnosis::new(
-            view,
-            RelayCause::TrustsEveryone,
-            Confidence::Likely,
-            vec![comparison],
-            Vec::new(),
-        )
-    };
-    (!sentence::is_refusal_of_relaying(plain)).then(found)
+    let is_denied = sentence::is_refusal_of_relaying(plain);
+    (!is_denied).then(|| likely(view, RelayCause::TrustsEveryone, comparison))
 }
 
-/// Another foreign domain is taken, and ours is refused as relaying: that one is permitted.
+/// Returns a recipient domain that is permitted: another foreign domain is accepted, and ours is
+/// rejected as relaying.
 pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
     let (plain, comparison) = another_domain(view)?;
-    let found = || {
-        Diagnosis::new(
-            view,
-            RelayCause::RecipientDomainTooWide,
-            Confidence::Likely,
-            vec![comparison],
-            Vec::new(),
-        )
-    };
-    sentence::is_refusal_of_relaying(plain).then(found)
+    let is_denied = sentence::is_refusal_of_relaying(plain);
+    is_denied.then(|| likely(view, RelayCause::RecipientDomainTooWide, comparison))
 }
 
-/// The plain test, refused at RCPT, where a control shows that another foreign domain is taken; and
-/// the comparison.
+/// Returns a likely cause that one comparison shows.
+fn likely(view: View<'_>, cause: RelayCause, comparison: String) -> Diagnosis {
+    Diagnosis::new(view, cause, Confidence::Likely, vec![comparison], Vec::new())
+}
+
+/// Returns the plain test and the comparison, if the plain test was rejected at RCPT and a control
+/// shows that another foreign domain is accepted.
 fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
     let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { stage: Stage::Rcpt, .. } = plain.outcome else { return None };
@@ -172,8 +169,8 @@ fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
     Some((plain, sentence::other_domain(taken, plain, domain(view))))
 }
 
-/// The null sender and one of the server's own are taken, and ours is refused for its own sake: it
-/// is the exception.
+/// Returns a server that relays for everybody but our sender: the null sender and another sender
+/// are accepted, and ours is rejected as a sender.
 pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     let plain = view.test(TestRole::Plain)?;
     let Outcome::Refused { reason: Reason::SenderDomain, .. } = plain.outcome else { return None };
@@ -189,6 +186,7 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     Some(Diagnosis::new(view, RelayCause::TrustsEveryone, confidence, evidence, Vec::new()))
 }
 
+/// Returns the probe domain.
 fn domain<'a>(view: View<'a>) -> &'a str {
     view.path
         .report
@@ -198,8 +196,8 @@ fn domain<'a>(view: View<'a>) -> &'a str {
         .unwrap_or_default()
 }
 
-/// A sender is enough over one address family and over the other it isn't, where our address
-/// arrives: here we are taken for somebody who may name it.
+/// Returns a lost client address: a sender is enough over this address family and not over the
+/// other. There our address arrives; here the server takes us for a client that may use the sender.
 pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
     let judged = view
         .accepted()
@@ -221,8 +219,8 @@ pub(super) fn insider(view: View<'_>) -> Option<Diagnosis> {
     Some(from_this_machine(view, found))
 }
 
-/// That a test was accepted over this path's address family and refused over the other, at the same
-/// port.
+/// Returns the sentence that a test was accepted over this path's address family and rejected over
+/// the other, at the same port.
 fn over_families(
     view: View<'_>,
     test: TestId,
@@ -238,7 +236,7 @@ fn over_families(
     Some(format!("Accepted over {family} ({ours}), refused over {others} ({other}): {reply}."))
 }
 
-/// The same port is closed in the clear.
+/// Returns trust in TLS, if the same port is closed in the clear.
 fn under_tls(view: View<'_>) -> Option<Ground> {
     let ours = view.path.destination();
     let other = refusing(view, plain_test(), is_denied, |other| {
@@ -250,7 +248,7 @@ fn under_tls(view: View<'_>) -> Option<Ground> {
     Some((RelayCause::TrustsTls, vec![comparison]))
 }
 
-/// Another port of the same address is closed.
+/// Returns a port without a relay check, if another port of the same address is closed.
 fn one_port(view: View<'_>) -> Option<Ground> {
     let ours = view.path.destination();
     let other = refusing(view, plain_test(), is_denied, |other| {
@@ -267,7 +265,7 @@ fn one_port(view: View<'_>) -> Option<Ground> {
     Some((RelayCause::PortWithoutRelayCheck, vec![comparison]))
 }
 
-/// Whether a test was refused as relaying.
+/// True if the server denied relaying in this test.
 fn is_denied(judged: &TestJudgement) -> bool {
     super::answer(judged) == Answer::No
 }
@@ -276,7 +274,7 @@ fn plain_test() -> TestId {
     catalogue::by_role(TestRole::Plain).id
 }
 
-/// A path of this kind that refused a test, and its reply.
+/// Returns a path of this kind that rejected a test, and the reply.
 fn refusing<'a>(
     view: View<'a>,
     test: TestId,
@@ -294,7 +292,7 @@ fn refusing<'a>(
     })
 }
 
-/// That the other paths are open as well.
+/// Returns the sentence that the other paths are open as well, if all are.
 fn everywhere(view: View<'_>) -> Option<String> {
     let open = view
         .others()
@@ -305,7 +303,7 @@ fn everywhere(view: View<'_>) -> Option<String> {
     })
 }
 
-/// That we may be no stranger.
+/// Returns the sentence that the server may know our address, if we are in its own network.
 fn from_nearby(view: View<'_>) -> Option<String> {
     neighbour(view.path).map(|ours| {
         format!("We asked from {ours}, which the server may know: ask from outside to be sure.")

@@ -1,4 +1,4 @@
-//! As whom a server sees us, where that explains why it relays.
+//! Which client address a server sees, as far as the address explains why the server relays.
 
 use std::net::IpAddr;
 
@@ -7,19 +7,20 @@ use crate::{
     seen::{self, Loss, Meaning},
 };
 
-/// The address that a server took a path's connections to come from, where it told.
+/// Returns the address that a path's connections came from in the eyes of the server, if the server
+/// said so.
 #[must_use]
 pub fn seen_as(path: PathView<'_>) -> Option<IpAddr> {
     seen::on_path(path).map(|seen| seen.sighting.address)
 }
 
-/// Whether the server is known to see the address that it should.
+/// True if the server is known to see our own address.
 pub(super) fn is_well_seen(path: PathView<'_>) -> bool {
     seen::on_path(path).is_some_and(|seen| seen.meaning == Meaning::Ours)
 }
 
-/// What the server saw, and what it should have seen, where the two differ so that it matters: it
-/// saw an address of a private network, or its own.
+/// Returns the address that the server saw, and the one that it should have seen. `None` unless the
+/// server may trust what it saw: an address of a private network, or its own.
 pub(super) fn misseen(path: PathView<'_>) -> Option<(IpAddr, IpAddr)> {
     let seen = seen::on_path(path)?;
     let matters = matches!(seen.meaning, Meaning::Lost(loss) if loss != Loss::Other);

@@ -1,5 +1,5 @@
-//! The sentences of a diagnosis: what was accepted beside what was refused, and what that rules
-//! out.
+//! The sentences of a diagnosis: what was accepted, what was rejected in comparison, and what both
+//! rule out.
 
 use std::net::IpAddr;
 
@@ -17,11 +17,11 @@ use crate::{
 const MAX_SHOWN: usize = 160;
 const MAX_LINE: usize = 120;
 
-/// Where only one half of a comparison is known.
+/// Said if only one half of a comparison is known.
 pub(super) const NO_COMPARISON: &str = "What it refuses is not known (the plain test has no \
                                         answer about relaying), so it may as well trust everybody.";
 
-/// That a test was accepted and, beside it, what was refused.
+/// Says that a test was accepted and what was rejected in comparison.
 pub(super) fn accepted(
     view: View<'_>,
     judged: &TestJudgement,
@@ -34,7 +34,7 @@ pub(super) fn accepted(
     let what = with(view, judged, true);
     let number = judged.test.number;
     let (what, refused) = match beside {
-        // Who is compared with a foreign sender is told by the sender.
+        // Beside a foreign sender, the sender is the difference.
         Some(plain) if judged.test.group == Group::Sender => (
             what,
             format!(
@@ -57,7 +57,7 @@ pub(super) fn accepted(
     format!("{verb} {what} (test {number}){refused}.")
 }
 
-/// What distinguishes a test, as it was said.
+/// Returns what distinguishes a test, in the words that were sent.
 fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
     let said = |stage| line_said(view, judged, stage);
     let recipient =
@@ -79,7 +79,7 @@ fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
     }
 }
 
-/// `a sender at mail.example.net`, `no sender`, `a sender without a domain`.
+/// Returns `a sender at mail.example.net`, `no sender` or `a sender without a domain`.
 fn sender(mail: Option<String>) -> String {
     let Some(path) = mail.as_deref().map(path_in) else { return "another sender".to_owned() };
     let inner = path
@@ -94,7 +94,7 @@ fn sender(mail: Option<String>) -> String {
     }
 }
 
-/// The line that was said for a test at a stage, harmless and without tokens.
+/// Returns the line that was sent for a test at a stage, harmless and without tokens.
 fn line_said(view: View<'_>, judged: &TestJudgement, stage: Stage) -> Option<String> {
     let dialogues = judged
         .dialogues
@@ -116,14 +116,14 @@ fn line_said(view: View<'_>, judged: &TestJudgement, stage: Stage) -> Option<Str
     Some(shown)
 }
 
-/// What follows `MAIL FROM:` or `RCPT TO:`.
+/// Returns what follows `MAIL FROM:` or `RCPT TO:`.
 fn path_in(line: &str) -> String {
     line.split_once(':')
         .map_or(line, |(_, path)| path)
         .to_owned()
 }
 
-/// A token says nothing to a reader: `user` stands for it.
+/// Returns the text with `user` in the place of each token, which has no meaning for a reader.
 fn without_tokens(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -146,7 +146,7 @@ fn without_tokens(text: &str) -> String {
     shown
 }
 
-/// The reply that refused a test.
+/// Returns the reply that decided a test, cut to a readable length.
 pub(super) fn reply_of(judged: &TestJudgement) -> String {
     let reply = match &judged.outcome {
         Outcome::Refused { reply, .. }
@@ -161,7 +161,8 @@ pub(super) fn reply_of(judged: &TestJudgement) -> String {
     }
 }
 
-/// Whether a control was refused as relaying; controls have no weight of their own.
+/// True if a test or control was rejected as relaying in words. (Controls have no weight that could
+/// tell.)
 pub(super) fn is_refusal_of_relaying(judged: &TestJudgement) -> bool {
     matches!(
         &judged.outcome,
@@ -169,7 +170,7 @@ pub(super) fn is_refusal_of_relaying(judged: &TestJudgement) -> bool {
     )
 }
 
-/// That the same client was refused as relaying for another recipient.
+/// Says that the same client was rejected as relaying for another recipient.
 pub(super) fn other_recipient(view: View<'_>, refused: &TestJudgement) -> String {
     let recipient = line_said(view, refused, Stage::Rcpt)
         .map_or_else(|| refused.test.title().to_owned(), |line| path_in(&line));
@@ -182,8 +183,8 @@ pub(super) fn other_recipient(view: View<'_>, refused: &TestJudgement) -> String
     )
 }
 
-/// That one address family is trusted may have another reason, where the server doesn't say whom it
-/// sees.
+/// Says that trust in one address family may have another reason, if the server does not say which
+/// address it sees.
 pub(super) fn unseen(family: &str) -> String {
     format!(
         "Which address it sees over {family} is not known: its log tells. If it is the client's \
@@ -192,7 +193,7 @@ pub(super) fn unseen(family: &str) -> String {
     )
 }
 
-/// That what was accepted may be local to a server that takes any local part.
+/// Says that what was accepted may be local mail of a server that accepts any local part.
 pub(super) fn any_local_part(control: &TestJudgement) -> String {
     format!(
         "A user whom nobody has is accepted there too (test {}), so this may be local mail for \
@@ -201,7 +202,7 @@ pub(super) fn any_local_part(control: &TestJudgement) -> String {
     )
 }
 
-/// That our domain is refused and another foreign one isn't.
+/// Says that our domain is rejected and another foreign domain is not.
 pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain: &str) -> String {
     format!(
         "A recipient at another foreign domain was accepted (test {}), one at {domain} refused \
@@ -212,7 +213,7 @@ pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain:
     )
 }
 
-/// That our sender alone is refused, and other senders aren't.
+/// Says that our sender alone is rejected, and other senders are not.
 pub(super) fn other_senders(plain: &TestJudgement, domain: &str) -> String {
     format!(
         "With no sender and with others it was accepted, with one at {domain} refused for the \
@@ -223,7 +224,7 @@ pub(super) fn other_senders(plain: &TestJudgement, domain: &str) -> String {
     )
 }
 
-/// That TLS ends before the server.
+/// Says that TLS ends in a program before the server.
 pub(super) fn ends_tls_before(ours: &Path) -> String {
     format!(
         "The server offers STARTTLS to whoever uses TLS already ({ours}): TLS ends before it, in \
@@ -232,13 +233,16 @@ pub(super) fn ends_tls_before(ours: &Path) -> String {
     )
 }
 
-/// That a server sees us as somebody else.
+/// Says that a server sees another client address than ours.
 pub(super) fn misseen((seen, ours): (IpAddr, IpAddr)) -> String {
     format!("The server saw us come from {seen}; we came from {ours}.")
 }
 
-/// That a relay check comes too late for a message with several recipients.
-pub(super) fn late(plain: &TestJudgement, (came, recipients): (&TestJudgement, usize)) -> String {
+/// Says that the relay check comes too late for a message with several recipients.
+pub(super) fn late_check(
+    plain: &TestJudgement,
+    (came, recipients): (&TestJudgement, usize),
+) -> String {
     format!(
         "Relayed a message with {recipients} recipients (test {} among them), refused one with a \
          single recipient, and \
@@ -249,13 +253,13 @@ pub(super) fn late(plain: &TestJudgement, (came, recipients): (&TestJudgement, u
     )
 }
 
-/// That a message took a further hop.
+/// Says that a message came back by way of another host.
 pub(super) fn multi_hop(judged: &TestJudgement, from: IpAddr) -> String {
     let number = judged.test.number;
     format!("The message of test {number} came from {from}, to which the server had handed it on.")
 }
 
-/// What a single refusal shows not to be the cause.
+/// Causes that a single rejection rules out.
 static RULED_OUT: &[(TestRole, RelayCause, &str)] = &[
     (TestRole::Plain, RelayCause::TrustsEveryone, "It doesn't relay for every client"),
     (TestRole::NullSender, RelayCause::TrustsNullSender, "Naming no sender isn't enough"),
@@ -282,7 +286,7 @@ static RULED_OUT: &[(TestRole, RelayCause, &str)] = &[
     ),
 ];
 
-/// What the answers on a path show not to be the cause.
+/// Says which causes the answers on a path rule out.
 pub(super) fn rules_out(view: View<'_>, cause: RelayCause) -> Vec<String> {
     let mut ruled_out: Vec<String> = RULED_OUT
         .iter()

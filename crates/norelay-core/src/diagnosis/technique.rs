@@ -1,5 +1,5 @@
-//! How a server refuses: the techniques that its refusals show, with a warning where spammers get
-//! around one.
+//! How a server rejects relaying: the techniques that its rejections show, with a warning for each
+//! that spammers get around.
 
 use serde::Serialize;
 
@@ -11,22 +11,23 @@ use crate::{
     smtp::Stage,
 };
 
-/// A way to refuse strangers.
+/// How a server rejects relaying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Technique {
-    /// Its name; stable.
+    /// The technique's name; stable.
     pub technique: &'static str,
-    /// The paths that show it.
+    /// The paths that show the technique.
     pub paths: Vec<PathId>,
-    /// The tests that it answered, by number.
+    /// The numbers of the tests that were answered by it.
     pub tests: Vec<u8>,
     /// What the server does, a sentence.
     pub text: &'static str,
-    /// Why it doesn't protect by itself, where it doesn't.
+    /// Why the technique does not protect by itself; `None` if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<&'static str>,
 }
 
+/// A technique that the table knows, and the rejections that show it.
 struct KnownTechnique {
     technique: &'static str,
     text: &'static str,
@@ -133,7 +134,7 @@ static TECHNIQUES: &[KnownTechnique] = &[
     },
 ];
 
-/// The techniques that a run's refusals show, the best first.
+/// Returns the techniques that a run's rejections show, the best first.
 #[must_use]
 pub fn techniques(report: &Report, judgement: &Judgement) -> Vec<Technique> {
     TECHNIQUES
