@@ -12,21 +12,22 @@ use crate::{
     smtp::{Cause, End, Reply, Stage},
 };
 
-/// More steps than these nobody takes.
+/// At most so many steps are shown: a longer list is not read.
 const MAX_STEPS: usize = 3;
-/// Whoever hangs up later than this, in milliseconds, without a greeting has waited for something.
+/// In milliseconds. A server that hangs up later than this without a greeting was waiting for
+/// something from the client.
 const SILENCE_MS: u64 = 1000;
 
-/// One step.
+/// One step of advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdviceStep {
     /// What to do.
     pub what: &'static str,
     /// Why, and how.
     pub how: &'static str,
-    /// Where the report is a page that lives on: what else is to be said.
+    /// What else to say if the report is a page that is kept up to date.
     pub on_page: &'static str,
-    /// The options of `norelay test` that do it; none where no option does.
+    /// The options of `norelay test` that do this; empty if no option does.
     pub options: &'static str,
 }
 
@@ -44,7 +45,7 @@ impl AdviceStep {
     }
 }
 
-/// The steps, most urgent first.
+/// Returns the steps, the most urgent first.
 #[must_use]
 pub fn steps(report: &Report, judgement: &Judgement) -> Vec<AdviceStep> {
     let mut steps = match judgement.verdict {
@@ -68,9 +69,9 @@ const HEADER: AdviceStep = step(
 )
 .with("--profile thorough");
 
-/// Whether a path was connected to and greeted nobody, or says what it misses, and no test has sent
-/// a header yet. (Postfix is silent until a time-out of its own and then says 421, as does Haraka;
-/// Exim refuses EHLO.)
+/// True if every connection to some path shows that the server misses a proxy's header, and no test
+/// has sent one yet. Without the header, Postfix and Haraka are silent until a time-out and then
+/// answer 421, and Exim rejects EHLO.
 fn may_want_header(report: &Report) -> bool {
     let sends_header = |id: &TestId| id.test().is_some_and(RelayTest::begins_with_header);
     let is_asked = report
@@ -85,6 +86,8 @@ fn may_want_header(report: &Report) -> bool {
         })
 }
 
+/// True if the server on this connection waited for a proxy's header: it says so, or it accepted
+/// the connection and never greeted.
 fn misses_header(dialogue: &Dialogue) -> bool {
     let says_so = |reply: &Reply| reply.is_negative() && reply.text().contains("Proxy negotiation");
     if dialogue
@@ -102,6 +105,7 @@ fn misses_header(dialogue: &Dialogue) -> bool {
         )) => *stage == Stage::Greeting && dialogue.elapsed_ms >= SILENCE_MS,
         _ => false,
     };
+    // Without a connection there was nothing to wait for.
     is_at_the_greeting && dialogue.local.is_some()
 }
 
@@ -132,7 +136,7 @@ fn suspect(report: &Report) -> Vec<AdviceStep> {
          it relays; if it shows \
          them delivered locally, bounced or discarded, it doesn't.",
     );
-    // What no message was taken for can't arrive.
+    // If no message was accepted, waiting longer cannot help.
     [log].into_iter().chain(proof).collect()
 }
 
@@ -183,8 +187,8 @@ fn after(outcome: &Outcome) -> AdviceStep {
     }
 }
 
-/// RFC 3463, X.3.Z: the mail system itself, unless it is full (X.3.1) or asks for another size
-/// (X.3.4).
+/// True for X.3.Z (RFC 3463 section 3.4): the fault is in the mail system itself. A full disk
+/// (X.3.1) and a message that is too big (X.3.4) are no fault of the configuration.
 fn is_own_fault(reply: &Reply) -> bool {
     reply
         .enhanced()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! causes {
     ($($variant:ident $word:literal $clause:literal;)*) => {
-        /// What makes a server relay for strangers.
+        /// What makes a server relay for outsiders.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum RelayCause {
@@ -20,7 +20,7 @@ macro_rules! causes {
             /// Every cause.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The word that stands for it in JSON and on the command line.
+            /// The word that stands for the cause in JSON and on the command line.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self {
@@ -28,7 +28,7 @@ macro_rules! causes {
                 }
             }
 
-            /// What it means, as a clause whose subject is the server.
+            /// The cause as a clause whose subject is the server.
             #[must_use]
             pub fn clause(self) -> &'static str {
                 match self {

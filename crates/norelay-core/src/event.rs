@@ -55,11 +55,11 @@ pub enum Event {
         /// Its mail exchangers, or itself.
         exchangers: Vec<MailExchanger>,
     },
-    /// A way to the server that is to be tested.
+    /// A path to the server that is to be tested.
     PathAdded {
         /// Its id in the run.
         path: PathId,
-        /// What it is.
+        /// Where the path leads.
         #[serde(flatten)]
         destination: Path,
         /// The tests and controls that are to be run on it, by id.
@@ -78,22 +78,23 @@ pub enum Event {
         dialogue: u32,
         /// The path.
         path: PathId,
-        /// The tests that it is for, by id: one, but for those that share a connection, and for a
-        /// proof, whose message carries several recipients.
+        /// The tests that the connection is for, by id: several if they share the connection, or if
+        /// a message for proof has several recipients.
         tests: Vec<String>,
-        /// Whether a message is to be sent for proof.
+        /// True if a message is to be sent for proof.
         proof: bool,
         /// How often these tests were tried before.
         attempt: u32,
     },
-    /// The greeting of a server that bears many questions on a connection has come: this one is for
-    /// further tests as well, or for none, as another asks its own.
+    /// The greeting shows a server that accepts many questions on one connection. From now on this
+    /// connection is for these tests: for more than before, or for none if another connection asks
+    /// the same.
     Shared {
         /// The connection.
         dialogue: u32,
         /// Since it was opened.
         after_ms: u64,
-        /// All tests that it is for now, by id.
+        /// All tests that the connection is for now, by id.
         tests: Vec<String>,
     },
     /// The connection stands.
@@ -196,7 +197,7 @@ pub enum Event {
     Resumed,
     /// The run is over.
     RunFinished {
-        /// Whether it was stopped before its end.
+        /// True if the run was stopped before its end.
         stopped: bool,
     },
 }
@@ -220,7 +221,7 @@ pub struct Run {
     pub helo: String,
     /// A mail domain of the target, where one is known.
     pub local_domain: Option<String>,
-    /// Whether a receiver can see what comes back.
+    /// True if a receiver can see what comes back.
     pub receiving: bool,
     /// The address that the server should see us come from, where the user said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,7 +231,7 @@ pub struct Run {
     pub tests: Vec<String>,
 }
 
-/// A host that takes mail for a domain.
+/// A host that accepts mail for a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailExchanger {
     /// Its name; for an address that was typed, the name of its PTR record, if any.
@@ -241,7 +242,7 @@ pub struct MailExchanger {
     pub addresses: Vec<IpAddr>,
 }
 
-/// One way to reach a server.
+/// How a server is reached: where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// The host's name, where one is known.
@@ -261,8 +262,8 @@ impl Path {
         Endpoint { address: self.address, port: self.port }
     }
 
-    /// Whether it leads to the host of another path: to the same address, or to one of the same
-    /// name.
+    /// True if this leads to the host of another path: to the same address, or to an address of the
+    /// same name.
     #[must_use]
     pub fn is_to_host_of(&self, other: &Self) -> bool {
         self.address == other.address || (self.host.is_some() && self.host == other.host)
@@ -343,14 +344,14 @@ pub enum Wait {
 pub struct Receipt {
     /// The token of the envelope's recipient.
     pub token: Token,
-    /// Whether the text carries the token that we sent in the text: then it is our message that
-    /// came, and not something from one who saw the envelope only.
+    /// True if the text has the token that we sent in the text. Then our own message came, and not
+    /// a message from somebody who saw only the envelope.
     pub message_token: bool,
     /// Where it came from.
     pub peer: SocketAddr,
     /// The peer's HELO or EHLO name.
     pub helo: Octets,
-    /// Whether it came under TLS.
+    /// True if the message came under TLS.
     pub tls: bool,
     /// What followed `MAIL FROM:`.
     pub reverse_path: Octets,

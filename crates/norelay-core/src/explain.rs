@@ -103,7 +103,7 @@ fn refusal(stage: Stage, reply: &Reply) -> Explanation {
     }
     let reason = Reason::of(stage, reply);
     let manner = match (reply.class(), reason) {
-        // A 4yz that names relaying is a denial all the same: Postfix's default.
+        // A temporary code that names relaying is a denial all the same: Postfix's default.
         (_, Reason::RelayDenied | Reason::AuthRequired | Reason::TlsRequired) => "Refused",
         (ReplyClass::TransientNegative, _) => "Refused for now",
         _ => "Refused",

@@ -1,11 +1,11 @@
-//! At most so many refusals in such a time: for servers whose guard counts them. Pure, in virtual
-//! time.
+//! At most so many rejections in a span of time, for servers that ban a client after a number of
+//! rejections. Pure, in virtual time.
 //!
 //! Times are counted from the start of the run.
 
 use std::{collections::VecDeque, time::Duration};
 
-/// The refusals that a server was or will be asked for, on all its ports.
+/// The rejections that a server has given or may still give, on all its ports.
 #[derive(Clone, Debug)]
 pub struct Pace {
     most: usize,
@@ -14,14 +14,15 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// At most `most` refusals, at least one, in any `span`.
+    /// Allows at most `most` rejections, and at least one, in any `span`.
     #[must_use]
     pub fn new(most: usize, span: Duration) -> Self {
         Self { most: most.max(1), span, spent: VecDeque::new() }
     }
 
-    /// When a dialogue may start that can be refused so often, at `now` or later; from then on it
-    /// counts. One that can be refused more often than all that is allowed has a span for itself.
+    /// Returns when a dialogue that can be rejected so often may start, at `now` or later, and
+    /// counts its rejections from then on. A dialogue with more rejections than are allowed has a
+    /// whole span for itself.
     pub fn take(&mut self, refusals: usize, now: Duration) -> Duration {
         let refusals = refusals.clamp(1, self.most);
         let in_the_way = (self.spent.len() + refusals)

@@ -4,8 +4,8 @@
 //! Rules:
 //! - What a machine needs stands in fenced blocks, and nowhere else: the suite applies them as they
 //!   are printed.
-//! - Nothing here touches a file: [`Block::edit`] says what a file becomes, and whoever owns it
-//!   writes it.
+//! - Nothing here touches a file: [`Block::edit`] returns the new content, and the caller writes
+//!   it.
 
 mod block;
 mod table;

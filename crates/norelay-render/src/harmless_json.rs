@@ -10,7 +10,7 @@ use norelay_core::octets::harmless;
 /// A container that is being written.
 #[derive(Clone, Copy, Debug)]
 struct Container {
-    /// Whether its parts stand on lines of their own.
+    /// True if its parts stand on lines of their own.
     spread: bool,
     is_list: bool,
     is_empty: bool,

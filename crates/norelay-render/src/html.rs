@@ -79,7 +79,7 @@ struct MtaView {
 
 struct TestGroup {
     title: &'static str,
-    /// Whether its tests are behind a fold of their own: what is in order need not be scrolled
+    /// True if its tests are behind a fold of their own: what is in order need not be scrolled
     /// past.
     folded: bool,
     tests: Vec<TestView>,

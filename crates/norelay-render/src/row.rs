@@ -92,7 +92,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether it is a control, or otherwise not scored.
+    /// True if it is a control, or otherwise not scored.
     #[must_use]
     pub fn is_control(&self) -> bool {
         !self.judged.test.is_scored()

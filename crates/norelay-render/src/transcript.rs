@@ -35,7 +35,7 @@ pub struct TranscriptLine {
     pub at_ms: u64,
     /// By whom.
     pub by: Speaker,
-    /// Whether it was said under TLS.
+    /// True if it was said under TLS.
     pub secured: bool,
     /// The exchange that it belongs to: its index in the dialogue.
     pub exchange: Option<usize>,

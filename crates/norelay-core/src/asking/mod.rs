@@ -191,7 +191,7 @@ impl Asking {
         self.desk.connections.ended(dialogue, found);
     }
 
-    /// Whether the port accepts connections that [`Do::Knock`] asked about.
+    /// True if the port accepts connections that [`Do::Knock`] asked about.
     pub fn knocked(&mut self, accepts: bool) {
         self.desk.knock = Some(accepts);
     }

@@ -6,7 +6,7 @@ use crate::cause::RelayCause;
 norelay_smtp::words! {
     /// What makes a server fall for a test: tests of one group have one cause.
     pub enum Group {
-        /// Nothing but being asked.
+        /// Nothing: the plain question is enough.
         Plain = "plain",
         /// Trust in the reverse-path.
         Sender = "sender",
@@ -63,9 +63,9 @@ impl Group {
     /// Returns when the tests of the group are asked, where their rows say nothing else.
     pub(super) const fn order(self) -> AskingOrder {
         match self {
-            // Refused credentials are what bans are made of.
+            // Failed logins are what fail2ban and its kind ban for, so they come last.
             Self::Auth => AskingOrder::Last,
-            // What is not scored makes no verdict, where a server has had enough.
+            // If the server shuts us out, the scored tests should have been asked first.
             Self::Adjacent => AskingOrder::Unscored,
             _ => AskingOrder::Usual,
         }
@@ -81,19 +81,20 @@ norelay_smtp::words! {
         /// What every run should ask today.
         #[default]
         Standard = "standard",
-        /// All that is harmless.
+        /// Everything that is harmless.
         Thorough = "thorough",
-        /// What may upset a server: only for the server's own administrator.
+        /// Tests that may upset a server: only for the server's own administrator.
         Intrusive = "intrusive",
     }
 }
 
-/// How much an acceptance of the recipient says.
+/// How much an acceptance of the recipient shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
-    /// The recipient is plainly somewhere else.
+    /// The recipient is plainly in another domain.
     Strong,
-    /// Servers that take any local part of their own domain accept it too, and relay nothing.
+    /// Servers that accept any local part of their own domain accept the recipient too, and relay
+    /// nothing.
     Weak,
 }
 
@@ -117,7 +118,7 @@ pub enum AskingOrder {
 /// The paths of a host that a test is asked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskedOn {
-    /// The first path that speaks SMTP, and those that answer otherwise than the first one.
+    /// The first path that speaks SMTP, and every path whose answers differ from the first one's.
     FirstPath,
     /// Every path.
     EveryPath,

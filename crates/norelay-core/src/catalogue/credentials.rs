@@ -1,14 +1,14 @@
 //! Credentials of a user of the target, for the control that legitimate mail still goes out.
 //!
 //! Rules:
-//! - A password is neither shown nor stored: the step that says it is secret, and so are its
-//!   events.
+//! - A password is neither shown nor stored. The step that sends the password is secret, so its
+//!   events hide the line.
 
 use data_encoding::BASE64;
 
 use crate::smtp::{Purpose, Stage, Step};
 
-/// A user of the target and how to prove it. Neither shown nor stored.
+/// A user of the target, with the password. Neither shown nor stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The name to authenticate with.

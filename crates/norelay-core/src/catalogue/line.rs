@@ -25,22 +25,21 @@ pub enum Line {
     Requires(&'static str),
     /// BDAT in the place of DATA.
     Chunking,
-    /// The plain test, where a path is such: it is asked there in any case, and has no dialogue of
-    /// its own.
+    /// No dialogue of its own: the plain test on a path of this kind answers the row.
     OnPath(PathKind),
-    /// Not in SMTP: MAIL's and RCPT's addresses and a message in this protocol, at its own port.
+    /// The addresses of MAIL and RCPT and a message in this protocol, at the protocol's own port.
     Protocol(Protocol),
-    /// No dialogue of its own: it is read from the answers to these tests.
+    /// No dialogue of its own: the answers to these tests answer the row.
     ReadFrom(&'static [&'static str]),
-    /// Under TLS, by a client who shows a certificate.
+    /// The client uses TLS and shows a certificate.
     ClientCertificate(Certificate),
     /// The next line travels in the clear, right behind STARTTLS.
     BehindStartTls,
-    /// The server may take a line for two, and answer twice.
+    /// The server may read a line as two, and answer twice.
     Ambiguous,
     /// A text with these octets before other commands and a second text.
     Smuggle(&'static str),
-    /// AUTH with the credentials of a user, where the run has some.
+    /// AUTH with the credentials of a user, if the run has some.
     Credentials,
 }
 
@@ -51,7 +50,7 @@ pub enum PathKind {
     V6,
     /// STARTTLS (RFC 3207).
     StartTls,
-    /// Such a port.
+    /// One of these ports.
     Ports(&'static [u16]),
 }
 
@@ -69,13 +68,13 @@ impl PathKind {
 /// The certificate that a client shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// One that it has made and signed itself.
+    /// A certificate that norelay has made and signed itself.
     SelfSigned,
-    /// One of the user's, from an authority that the server may trust.
+    /// A certificate of the user's, from an authority that the server may trust.
     Given,
 }
 
-/// The reverse-path of a stranger: a token at the probe domain.
+/// The reverse-path of an outside sender: a token at the probe domain.
 pub const FOREIGN_SENDER: &str = "<{sender}@{domain}>";
 
 /// MAIL and RCPT.

@@ -14,13 +14,13 @@ use crate::{
 /// One test or control.
 #[derive(Debug)]
 pub struct RelayTest {
-    /// Its number in the display order.
+    /// The test's number, which is its place in the display order.
     pub number: u8,
-    /// Its name.
+    /// The test's id.
     pub id: TestId,
-    /// The runs that it belongs to.
+    /// The smallest profile that the test belongs to.
     pub profile: Profile,
-    /// What it probes.
+    /// What the test probes.
     pub group: Group,
     /// What follows `MAIL FROM:`, as a template.
     pub reverse_path: &'static str,
@@ -28,13 +28,13 @@ pub struct RelayTest {
     pub forward_path: &'static str,
     /// What is said, in order.
     pub dialogue: &'static [Line],
-    /// How much an acceptance says.
+    /// How much an acceptance shows.
     pub strength: Strength,
-    /// What code knows it as, where some code asks for it by name.
+    /// The role of the test, if code asks for this very test.
     pub role: Option<TestRole>,
-    /// When it is asked, among the tests of a path; [`RelayTest::asking_order`] says it for a path.
+    /// When the test is asked on a path; [`RelayTest::asking_order`] adds what the path changes.
     pub order: AskingOrder,
-    /// The paths that it is asked on.
+    /// The paths that the test is asked on.
     pub paths: AskedOn,
     /// The cause that an acceptance points to; `None` for the plain question, which needs other
     /// paths beside it, and for what is not scored.
@@ -43,7 +43,7 @@ pub struct RelayTest {
     pub document: &'static str,
 }
 
-/// What the first line of a test's dialogue that is such a one says.
+/// Returns what the first line of a test's dialogue with this pattern holds.
 macro_rules! first {
     ($test:expr, $line:pat => $says:expr) => {
         $test.dialogue.iter().find_map(|line| match *line {
@@ -54,7 +54,7 @@ macro_rules! first {
 }
 
 impl RelayTest {
-    /// What it is called, from its document's heading.
+    /// The test's title, from the heading of its document.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.document
@@ -70,7 +70,7 @@ impl RelayTest {
         self.role == Some(role)
     }
 
-    /// When the test is asked on a path that is protected in this way.
+    /// Returns when the test is asked on a path with this protection.
     #[must_use]
     pub fn asking_order(&self, security: Security) -> AskingOrder {
         match self.order {
@@ -79,33 +79,34 @@ impl RelayTest {
         }
     }
 
-    /// Whether it is a control.
+    /// True if the row is a control.
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.group == Group::Control
     }
 
-    /// Whether it needs a user's credentials: it belongs to no profile and is run where they are
-    /// given.
+    /// True if the row needs a user's credentials. It belongs to no profile and is asked if the
+    /// user gives credentials.
     #[must_use]
     pub fn needs_credentials(&self) -> bool {
         self.dialogue.contains(&Line::Credentials)
     }
 
-    /// Returns the kind of paths that this row is about, where the row is no test of its own: the plain
-    /// test on such a path answers it.
+    /// Returns the kind of paths that this row is about, where the row is no test of its own: the
+    /// plain test on such a path answers it.
     #[must_use]
     pub fn path_kind(&self) -> Option<PathKind> {
         first!(self, Line::OnPath(kind) => kind)
     }
 
-    /// The protocol that it is asked in, where that isn't SMTP.
+    /// The protocol of the test, if that is not SMTP.
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
         first!(self, Line::Protocol(protocol) => protocol)
     }
 
-    /// Whether it is asked by a dialogue of its own, and not answered by others'.
+    /// True if the row has a dialogue of its own. Other rows are answered by the dialogues of
+    /// others.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         !self
@@ -120,7 +121,7 @@ impl RelayTest {
         first!(self, Line::ClientCertificate(certificate) => certificate)
     }
 
-    /// Whether something is said before the greeting: a proxy's header.
+    /// True if the client sends a proxy's header before the greeting.
     #[must_use]
     pub fn begins_with_header(&self) -> bool {
         self.dialogue
@@ -128,21 +129,20 @@ impl RelayTest {
             .any(|line| matches!(line, Line::Preface(_)))
     }
 
-    /// Whether its result counts for the relay verdict.
+    /// True if the result of the test counts for the relay verdict.
     #[must_use]
     pub fn is_scored(&self) -> bool {
         !matches!(self.group, Group::Control | Group::Adjacent)
     }
 
-    /// Whether the reverse-path is what the test is about, so that a refusal of the sender answers
-    /// it.
+    /// True if the test is about the reverse-path, so that a rejection of the sender is an answer.
     #[must_use]
     pub fn is_about_sender(&self) -> bool {
         matches!(self.group, Group::Sender | Group::Adjacent)
     }
 
-    /// Whether a message sent for it would reach nobody but us: not where another recipient is
-    /// asked for as well.
+    /// True if a message sent for the test would reach our receiver alone: the dialogue asks for no
+    /// recipient but ours.
     #[must_use]
     pub fn spares_bystanders(&self) -> bool {
         let last_mail = self
@@ -158,20 +158,20 @@ impl RelayTest {
             })
     }
 
-    /// Whether its recipient is postmaster of the probe domain: no token in that address, so the
-    /// sender's proves.
+    /// True if the recipient is postmaster of the probe domain. That address has no token, so the
+    /// token in the sender is the proof.
     #[must_use]
     pub fn is_for_postmaster(&self) -> bool {
         self.forward_path == "<postmaster@{domain}>"
     }
 
-    /// Whether a server may take one of its lines for two.
+    /// True if a server may read one of the test's lines as two.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.dialogue.contains(&Line::Ambiguous)
     }
 
-    /// Whether it sends a message at once: it can only be judged by what arrives.
+    /// True if the test sends a message at once. Such a test can only be judged by what arrives.
     #[must_use]
     pub fn sends_message(&self) -> bool {
         self.dialogue
@@ -179,8 +179,8 @@ impl RelayTest {
             .any(|line| matches!(line, Line::Smuggle(_)))
     }
 
-    /// Whether it asks with MAIL and RCPT alone, as every stranger who brings mail does: no text,
-    /// no credentials, nothing that a proxy or a user would say.
+    /// True if the test asks with MAIL and RCPT alone, as any client with mail does: no text, no
+    /// credentials, nothing that a proxy or a user would send.
     #[must_use]
     pub fn is_asked_by_rcpt(&self) -> bool {
         self.dialogue.iter().all(|line| match line {
@@ -195,8 +195,8 @@ impl RelayTest {
         })
     }
 
-    /// The EHLO keyword without which it can't be asked on such a path, with its parameters, if
-    /// any.
+    /// The EHLO keyword, with its parameters, that a path with this protection must offer for the
+    /// test; `None` if the test needs none.
     #[must_use]
     pub fn requirement(&self, security: Security) -> Option<&'static str> {
         self.dialogue.iter().find_map(|line| match line {
@@ -207,7 +207,7 @@ impl RelayTest {
         })
     }
 
-    /// Whether a template of it has this word, `{word}`.
+    /// True if a template of the test has this word, `{word}`.
     #[must_use]
     pub fn uses(&self, word: &str) -> bool {
         let word = format!("{{{word}}}");

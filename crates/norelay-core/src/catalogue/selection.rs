@@ -1,9 +1,8 @@
-//! Which tests a run asks: for the command and the service, for a run that is resumed, and for one
-//! that asks again what failed.
+//! Which tests a run asks: for the command and the service, for a resumed run, and for a retest.
 //!
 //! Rules:
 //! - Every list of tests that leaves this file is in display order and has no test twice.
-//! - A test without a dialogue of its own can't be asked for: others answer it.
+//! - A test without a dialogue of its own cannot be asked for: the dialogues of others answer it.
 
 use std::{fmt, net::IpAddr};
 
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{octets::Octets, smtp::Security};
 
-/// As much of a name that isn't known as an error repeats, in characters.
+/// How much of an unknown name an error repeats, in characters.
 const MAX_SHOWN: usize = 60;
 
 /// What a user asks for.
@@ -26,8 +25,8 @@ pub struct Selection<'a> {
     pub skip: &'a [String],
 }
 
-/// Why a selection can't be run. Its text is the first half of a sentence, without a full stop: how
-/// to do better is said by whoever asked the user.
+/// Why a selection cannot be run. The text is the first half of a sentence, without a full stop:
+/// the caller knows how the user can do better, and adds that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoSelection {
     /// The catalogue has no test of this name.

@@ -1,12 +1,12 @@
-//! SMTP smuggling: a text that has something like its end in it, then commands, then another text.
+//! SMTP smuggling: a text that contains what looks like its end, then commands, then another text.
 //!
 //! Rules:
-//! - Both messages go to a token of ours and to the consenting mailbox, and to nobody else.
-//! - Each says what it is; the second one's recipient is a token of its own, so that it is known
-//!   when it arrives alone.
+//! - Both messages go to a token of ours and to the mailbox of `--local-user`, and to no one else.
+//! - Each message says what it is. The second one has a token of its own as its recipient, so that
+//!   norelay knows the message when it arrives alone.
 
-/// The text, as a template: `{end}` is what the server may take for the end of data. It brings its
-/// own end.
+/// The text, as a template. `{end}` stands for what the server may read as the end of data. The
+/// text includes its real end.
 pub(super) const TEXT: &str = concat!(
     "From: SMTP smuggling test <{sender}@{domain}>\\x0d\\x0a",
     "To: <{local_user}@{local_domain}>\\x0d\\x0a",

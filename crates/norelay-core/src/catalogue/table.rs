@@ -27,12 +27,12 @@ use crate::{
 
 /// Extended addresses may be written only where they were announced (RFC 6531 section 3.4).
 const SMTPUTF8: &[Line] = &[Requires("SMTPUTF8"), Mail, Rcpt];
-/// A recipient that the server must take, before the one in question.
+/// A recipient that the server must accept, before the recipient in question.
 const LOCAL_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{local_user}@{local_domain}>");
 const FIRST_MAIL: Line = Say(Stage::Mail, Attempt, "MAIL FROM:<{sender}@{domain}>");
-/// Where providers and appliances take mail, too; asked where the user names the port.
+/// Other ports where providers and appliances accept mail; asked if the user names the port.
 const OTHER_PORTS: &[u16] = &[24, 26, 588, 1025, 2525, 2526, 8025, 10025];
-/// A token of ours, which no server has to take.
+/// A token of ours, which no server has to accept.
 const TOKEN_RCPT: Line = Say(Stage::Rcpt, Attempt, "RCPT TO:<{user}@{domain}>");
 const DATA: Line = Say(Stage::Data, Attempt, "DATA");
 /// The other verbs of RFC 821 that begin a transaction.
@@ -41,12 +41,12 @@ const SAML: Line = Say(Stage::Mail, Attempt, "SAML FROM:<{sender}@{domain}>");
 const SEND: Line = Say(Stage::Mail, Attempt, "SEND FROM:<{sender}@{domain}>");
 /// A session begins anew after XCLIENT.
 const EHLO_AGAIN: Line = Say(Stage::Ehlo, Question, "EHLO {helo}");
-/// No identity to act as, a user and a password that nobody has (RFC 4616).
+/// No identity to act as, a made-up user and a made-up password (RFC 4616).
 const NOBODY_PLAIN: &str = "AUTH PLAIN {base64:\\x00{unknown}\\x00{sender}}";
 /// The same user and password, to act as a user of the target (RFC 4616).
 const AS_LOCAL_USER: &str =
     "AUTH PLAIN {base64:{local_user}@{local_domain}\\x00{unknown}\\x00{sender}}";
-/// A user that nobody has, and a digest that fits no password (RFC 2195).
+/// A made-up user, and a digest that fits no password (RFC 2195).
 const CRAM_MD5_DIGEST: &str = "{base64:{unknown} 0123456789abcdef0123456789abcdef}";
 /// NTLM's NEGOTIATE_MESSAGE with the flags UNICODE, OEM, REQUEST_TARGET and NTLM, and no names
 /// (MS-NLMP section 2.2.1.1).
@@ -90,7 +90,7 @@ macro_rules! tests {
     };
 }
 
-/// What a row gives for a column, or else the default.
+/// Returns what a row gives for a column, or the default of its group.
 macro_rules! given {
     ($default:expr) => {
         $default
@@ -395,7 +395,7 @@ tests! {
         &[Requires("AUTH LOGIN"), Exchange(Attempt, "AUTH LOGIN", &[]), Mail, Rcpt],
         asked Last;
 
-    // Credentials that nobody has.
+    // Made-up credentials.
     122 "auth-plain-random" Standard Auth Strong
         "<{sender}@{domain}>" "<{user}@{domain}>"
         &[Requires("AUTH PLAIN"), Exchange(Question, NOBODY_PLAIN, &[]), Mail, Rcpt],

@@ -89,7 +89,7 @@ impl RelayTest {
 }
 
 impl Line {
-    /// Changes how the connection of a transaction begins or ends, where the line is about that.
+    /// Changes how the connection of a transaction begins or ends, if the line is about that.
     fn arrange(&self, made: &mut Transaction, words: &Words) -> Result<(), MissingWord> {
         match *self {
             Self::Preface(preface) => made.preface = words.expand(preface)?,
@@ -117,8 +117,8 @@ impl Line {
     }
 }
 
-/// Returns HELO, or EHLO where STARTTLS follows: only the reply to EHLO offers it (RFC 3207
-/// section 2), and the test is about the name in either.
+/// Returns HELO with this name, or EHLO if STARTTLS follows: only the reply to EHLO offers STARTTLS
+/// (RFC 3207 section 2), and the test is about the name in either command.
 fn introduction(name: String, security: Security) -> Hello {
     match security {
         Security::StartTls => Hello::Ehlo(name),

@@ -1,7 +1,7 @@
 //! Words: what the braces in a template stand for.
 //!
-//! `{word}` is what a run knows by that name; `{filter:template}` is a template written in another
-//! way.
+//! `{word}` stands for what a run knows by that name, and `{filter:template}` for a template that
+//! is written in another form.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -23,7 +23,7 @@ pub struct Words {
     pub user: String,
     /// The token that stands for the sender.
     pub sender: String,
-    /// The token that stands for a user whom nobody has.
+    /// The token that stands for a made-up user.
     pub unknown: String,
     /// The token that stands for the recipient of a message within another.
     pub inner: String,
@@ -40,7 +40,7 @@ pub struct Words {
     /// The target's address as a literal, brackets included: `[192.0.2.7]`, `[IPv6:2001:db8::7]`
     /// (RFC 5321 section 4.1.3).
     pub literal: Option<String>,
-    /// Whether the user typed an address, which makes it the primary name.
+    /// True if the user typed an address, which then is the primary name.
     pub address_typed: bool,
     /// A mail domain that the target hosts.
     pub local_domain: Option<String>,
@@ -54,12 +54,12 @@ pub struct Words {
     pub backup_trap: Option<String>,
     /// A domain of ours with the target as its first mail exchanger and the receiver as the next.
     pub primary_trap: Option<String>,
-    /// The user whose mail must still go out, where one is given.
+    /// The user whose mail must still go out, if one is given.
     #[serde(skip)]
     pub credentials: Option<Credentials>,
 }
 
-/// A template needs a word that isn't known.
+/// A template needs a word that the run does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingWord(pub String);
 
@@ -133,7 +133,7 @@ impl Words {
     }
 }
 
-/// Splits at the brace that closes the one before `text`.
+/// Splits the text at the brace that closes the template in which the text begins.
 fn until_brace(text: &str) -> (&str, &str) {
     let mut depth = 1_u32;
     for (index, octet) in text.bytes().enumerate() {
@@ -149,7 +149,8 @@ fn until_brace(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// A text written in another way; `None` where it can't be, or the filter isn't known.
+/// Returns the text in the form of a filter; `None` if the text has no such form, or the filter is
+/// not known.
 fn filtered(filter: &str, text: &str) -> Option<String> {
     match filter {
         "upper" => Some(text.to_ascii_uppercase()),
@@ -158,7 +159,7 @@ fn filtered(filter: &str, text: &str) -> Option<String> {
         // Exchange's encapsulated addresses write `+` and two hexadecimal digits for what isn't a
         // letter or a digit.
         "imcea" => Some(text.replace('.', "+2E")),
-        // U+3002, which UTS 46 takes for a full stop.
+        // U+3002: UTS 46 maps this character to a full stop.
         "ideographic" => Some(text.replace('.', "\u{3002}")),
         "v4" => text
             .parse::<Ipv4Addr>()

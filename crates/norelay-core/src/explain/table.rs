@@ -72,7 +72,7 @@ pub(super) static SENT: &[Sent] = &[
 pub(super) struct Accepted {
     pub stage: Stage,
     pub code: Option<u16>,
-    /// Whether it is for controls only.
+    /// True if it is for controls only.
     pub control: bool,
     pub text: &'static str,
     pub source: &'static str,

@@ -304,7 +304,7 @@ fn remove(lines: &mut Vec<&str>, wanted: &[&str]) {
 /// What stands for an asterisk of the line while lines are compared.
 const ASTERISK: &str = "\u{1}";
 
-/// Whether a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*`
+/// True if a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*`
 /// for anything, `\*` for an asterisk.
 fn is_like(pattern: &str, line: &str) -> bool {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");

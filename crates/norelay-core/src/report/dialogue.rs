@@ -19,7 +19,7 @@ pub struct Dialogue {
     pub path: PathId,
     /// The tests that it was for.
     pub tests: Vec<TestId>,
-    /// Whether a message was to be sent.
+    /// True if a message was to be sent.
     pub proof: bool,
     /// How often these tests had been tried before.
     pub attempt: u32,
@@ -55,20 +55,20 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Whether it is another answer to what was answered before.
+    /// True if this is one more reply to a command that was answered before.
     #[must_use]
     pub fn is_extra_reply(&self) -> bool {
         self.sent.is_none() && !matches!(self.stage, Stage::Greeting | Stage::Quit)
     }
 
-    /// Whether it answers one of several tests that share the connection.
+    /// True if the exchange answers one of several tests that share the connection.
     #[must_use]
     pub fn is_own_answer(&self) -> bool {
         self.test.is_some() && self.purpose != Some(Purpose::Aside)
     }
 
-    /// Whether it says that the header before the greeting isn't taken (Haraka 3.1: `421 PROXY not
-    /// allowed from …`).
+    /// True if the reply rejects the header before the greeting (Haraka 3.1: `421 PROXY not allowed
+    /// from …`).
     #[must_use]
     pub fn refuses_header(&self) -> bool {
         let is_before_envelope = matches!(self.stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
@@ -79,17 +79,17 @@ impl Exchange {
                 .is_some_and(|reply| reply.text().starts_with("PROXY not allowed"))
     }
 
-    /// The refusal that ends the question, if this is one.
+    /// Returns the exchange and its reply, if the reply is a rejection that decides the test.
     #[must_use]
     pub fn decisive_refusal(&self) -> Option<(&Self, &Reply)> {
-        // RFC 5321 section 3.8: 421 says that the connection closes, whatever the command was.
+        // RFC 5321 section 3.8: 421 means that the connection closes, whatever the command was.
         let may_decide =
             |reply: &&Reply| reply.is_negative() && (reply.code != 421 || self.refuses_header());
         let reply = self.reply.as_ref().filter(may_decide)?;
         let decides = match self.stage {
             Stage::Mail | Stage::Rcpt | Stage::Auth | Stage::Other => {
-                // In a proof several recipients are asked for: each is an attempt, and decides for
-                // its own test.
+                // A message for proof has several recipients. Each is an attempt, and its reply
+                // decides its own test.
                 self.is_own_answer()
                     || matches!(self.purpose, Some(Purpose::Condition | Purpose::Question))
             }
@@ -104,8 +104,8 @@ impl Exchange {
 }
 
 impl Dialogue {
-    /// The exchanges that bear on a test: all, but for other tests' steps and an EHLO that HELO
-    /// made good.
+    /// Returns the exchanges that can decide a test: all but other tests' steps, and a rejected
+    /// EHLO that was followed by an accepted HELO.
     pub fn answers_for(&self, test: TestId) -> impl Iterator<Item = &Exchange> {
         let has_helo = self
             .exchanges
@@ -126,7 +126,7 @@ impl Dialogue {
             .and_then(|exchange| exchange.reply.as_ref())
     }
 
-    /// Whether the server has spoken SMTP on it.
+    /// True if the server has spoken SMTP on it.
     #[must_use]
     pub fn has_spoken(&self) -> bool {
         self.exchanges
@@ -134,15 +134,15 @@ impl Dialogue {
             .any(|exchange| exchange.reply.is_some())
     }
 
-    /// Whether a whole message was accepted on it.
+    /// True if a whole message was accepted on it.
     #[must_use]
     pub fn has_delivered(&self) -> bool {
         self.reply_at(Stage::EndOfData)
             .is_some_and(Reply::is_positive)
     }
 
-    /// What the server offered under the protection that the dialogue is for: not what it offered
-    /// before STARTTLS, nor to one who had sent a PROXY header or XCLIENT.
+    /// Returns what the server offered under the protection that the dialogue is for. Offers before
+    /// STARTTLS do not count, nor offers to a client that had sent a PROXY header or XCLIENT.
     pub(super) fn offered(&self, security: Security) -> Option<Capabilities> {
         let has_preface = self
             .exchanges
@@ -171,7 +171,7 @@ impl Dialogue {
         self.tests.contains(&test)
     }
 
-    /// Whether it is for several tests.
+    /// True if the dialogue is for several tests.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.tests.len() > 1
@@ -203,7 +203,7 @@ impl Dialogue {
         }
     }
 
-    /// An answer belongs to the oldest command of its stage that has none.
+    /// Records a reply. It belongs to the oldest command of its stage without a reply.
     pub(super) fn replied(
         &mut self,
         after_ms: u64,
@@ -224,7 +224,7 @@ impl Dialogue {
             let replied_ms = Some(after_ms);
             let extra =
                 Exchange { stage, test, purpose, sent: None, replied_ms, reply: Some(reply) };
-            // A further answer comes before that to QUIT, which may have been said already.
+            // An extra reply stands before the reply to QUIT, which may have been sent already.
             let is_open =
                 |exchange: &Exchange| exchange.stage == Stage::Quit && exchange.reply.is_none();
             let end = self.exchanges.len();

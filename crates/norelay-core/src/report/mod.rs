@@ -39,7 +39,7 @@ pub struct Report {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
-    /// Whether it was stopped before its end.
+    /// True if the run was stopped before its end.
     pub stopped: bool,
     /// The target's mail exchangers.
     pub exchangers: Vec<MailExchanger>,
@@ -59,8 +59,8 @@ pub struct Report {
 
 /// The name and version of the report as JSON.
 pub const SCHEMA: &str = "norelay.report/1";
-/// The tag of the note that only what failed in an earlier run was asked again: which run, and how
-/// much.
+/// The tag of the note that this run asks again what failed in an earlier run, and nothing else.
+/// Its arguments are the earlier run and how much is asked again.
 pub const RETESTED: &str = "retested";
 
 /// A fact from outside the relay dialogue.
@@ -104,7 +104,7 @@ impl Report {
         self.paths.get_mut(id.place())
     }
 
-    /// The earlier run, and how much of it was asked again, where this run asked nothing else.
+    /// Returns the earlier run and how much of it was asked again, if this run is a retest.
     #[must_use]
     pub fn retested(&self) -> Option<(String, String)> {
         let note = self.notes.iter().find(|note| note.tag == RETESTED)?;
@@ -122,14 +122,14 @@ impl Report {
         report
     }
 
-    /// Takes one more event.
+    /// Folds one more event.
     pub fn apply(&mut self, record: &Record) {
         if record.v != VERSION || !self.take(record.at, record.event.clone()) {
             self.misfits += 1;
         }
     }
 
-    /// Says whether the event fitted.
+    /// Folds an event. Returns true if the event fitted the report.
     fn take(&mut self, at: Timestamp, event: Event) -> bool {
         match event {
             Event::RunStarted(run) => {

@@ -53,7 +53,7 @@ pub struct PathView<'a> {
 }
 
 impl<'a> PathView<'a> {
-    /// What the path leads to, and how it is protected.
+    /// Returns the host, address, port and protection that the path leads to.
     #[must_use]
     pub fn destination(self) -> &'a Path {
         &self.facts.destination
@@ -89,7 +89,7 @@ impl<'a> PathView<'a> {
             .map(|(_, dialogue)| dialogue)
     }
 
-    /// The exchanges on this path that bear on a test, oldest first.
+    /// Returns the exchanges on this path that can decide a test, oldest first.
     pub fn answers(self, test: TestId) -> impl Iterator<Item = &'a Exchange> {
         self.dialogues_of(test)
             .flat_map(move |(_, dialogue)| dialogue.answers_for(test))

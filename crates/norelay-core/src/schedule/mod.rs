@@ -32,18 +32,19 @@ use crate::{
     smtp::{Cause, Stage},
 };
 
-/// When a greylisting server that names no time is visited again, after each deferral: a minute,
-/// five and fifteen minutes after the first, which are the usual times of greylists.
+/// How long after each deferral a greylisting server that names no time is asked again: one, five
+/// and fifteen minutes after the first deferral, which are the usual times of greylists.
 const RETURNS: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(240), Duration::from_secs(600)];
-/// How far a visit may lie behind the deadline. The clocks of servers tick in seconds, and a visit
-/// takes time: a wait as long as a greylist's own time reaches over it.
+/// How long after the deadline a deferred job may still be asked again. The clocks of servers tick
+/// in seconds, and a connection takes time. Without this grace, a wait of exactly a greylist's time
+/// would end just before the server accepts the client.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often one test is asked again when its own dialogue breaks.
 const MAX_BREAKS: u32 = 3;
 /// After so many broken dialogues in a row the server is at fault, and not the test.
 const MAX_BREAKS_IN_A_ROW: u32 = 8;
-/// The same before the first answer.
+/// After so many broken dialogues before the first answer, the server is at fault.
 const MAX_BREAKS_AT_FIRST: u32 = 2;
 
 /// How a path may be asked.
@@ -57,8 +58,8 @@ pub struct PathLimits {
     pub deadline: Duration,
     /// True if pipelining may be used.
     pub pipelining: bool,
-    /// Tests that were answered on this path before: a server that has answered exists, and may
-    /// reject us.
+    /// How many tests were answered on this path before: a server that has answered exists, so a
+    /// failure may be a rejection.
     pub answered: u32,
 }
 
@@ -96,8 +97,8 @@ pub struct Start {
     pub job: usize,
     /// How often it was run before.
     pub attempt: u32,
-    /// True if pipelining may be used: not after a dialogue that broke, nor once one has waited in
-    /// vain.
+    /// True if pipelining may be used: no dialogue of the job broke, and no dialogue of the path
+    /// waited for a reply that never came.
     pub pipelining: bool,
     /// True to greet with HELO: the server hung up on EHLO.
     pub helo: bool,
@@ -309,9 +310,9 @@ impl Scheduler {
         let usual = RETURNS.get(job.deferrals as usize).copied()?;
         job.deferrals += 1;
         Some(Again::At(match retry_after {
-            // A second more than the server asks for: its clock ticks in seconds.
+            // A second more than the server asks for, because its clock ticks in seconds.
             Some(named) => now + named + Duration::from_secs(1),
-            // The last visit is as late as it may be.
+            // The last try is as late as it may be, to give the greylist all the time there is.
             None if now + RETURNS[0] <= self.limits.deadline => (now + usual).min(latest),
             None => now + usual,
         }))
@@ -331,7 +332,7 @@ impl Scheduler {
             }
             Cause::Closing { .. } => self.rejected_alone(index, cause, now).map(Again::At),
             Cause::Disconnected { stage: Stage::Ehlo, .. } if !helo => {
-                // What one dialogue has learned, the others need not learn again.
+                // The server hung up on EHLO, so all jobs greet with HELO from now on.
                 self.queue.greet_with_helo();
                 self.queue.job(index).breaks += 1;
                 Some(Again::At(now))
@@ -351,8 +352,8 @@ impl Scheduler {
         let pipelines = self.queue.job(index).pipelines;
         let envelope_timed_out =
             matches!(cause, Cause::TimedOut { stage: Stage::Mail | Stage::Rcpt });
-        // Some servers offer PIPELINING and then forget all but the first command: that is no
-        // reason to give up.
+        // Some servers offer PIPELINING and then forget all but the first command. The next try
+        // sends one command at a time, so this is no reason to give up.
         let at_first = self.answered == 0 && !(pipelines && envelope_timed_out);
         self.limits.pipelining &= !envelope_timed_out;
         let most = if at_first { MAX_BREAKS_AT_FIRST } else { MAX_BREAKS_IN_A_ROW };
@@ -375,7 +376,7 @@ impl Scheduler {
         cause: &Cause,
         now: Duration,
     ) -> Option<Again> {
-        // The connection was never one that the server counts.
+        // The server never counted a connection that it did not accept.
         self.queue.job(index).ended = None;
         if beside == 0 {
             return self.rejected_alone(index, cause, now).map(Again::At);

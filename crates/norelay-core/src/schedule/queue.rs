@@ -2,10 +2,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// Between the starts of two connections. A burst overflows a server's queue (OpenSMTPD's has five
-/// places): the kernel then forgets connections that it has accepted, and nobody ever answers.
+/// The time between the starts of two connections. A burst overflows a server's queue (OpenSMTPD's
+/// has five places): the kernel then forgets connections that it has accepted, and no reply ever
+/// comes.
 pub(super) const SPACING: Duration = Duration::from_millis(2);
-/// How long a server may go on counting a connection that has ended: until it has noticed.
+/// How long a server may go on counting a connection that has ended, before it notices the end.
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// A test, or some tests that share a connection.
@@ -57,7 +58,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// So many jobs, in their order.
+    /// Returns a queue of so many jobs, in their order.
     pub fn new(jobs: usize) -> Self {
         let order = (0..jobs).collect();
         Self { jobs: vec![QueuedJob::default(); jobs], order, latest_start: None }
@@ -100,7 +101,7 @@ impl Queue {
             .filter(|until| now < *until)
     }
 
-    /// Begins a job: how often it was run before.
+    /// Begins a job. Returns how often the job was run before.
     pub fn begin(&mut self, index: usize, now: Duration) -> u32 {
         self.order.retain(|job| *job != index);
         self.jobs[index].ended = None;
@@ -132,12 +133,12 @@ impl Queue {
             .count()
     }
 
-    /// How many connections the server may count: those that have just ended too.
+    /// Returns how many connections the server may count, with those that have just ended.
     pub fn counted(&self, now: Duration) -> usize {
         self.running() + self.settling(now).count()
     }
 
-    /// When the server will have noticed the ends that it may not have noticed yet.
+    /// Returns when the server will have noticed the ends of the connections that ended just now.
     pub fn settling(&self, now: Duration) -> impl Iterator<Item = Duration> + '_ {
         let not_running = self
             .jobs

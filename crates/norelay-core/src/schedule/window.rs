@@ -1,16 +1,16 @@
-//! How many connections there may be at once, as congestion control has it.
+//! How many connections there may be at once: like congestion control in TCP.
 //!
 //! Rules:
 //! - The window grows by one for each connection that was served at once, and halves at the first
 //!   421, refused connection or added delay.
-//! - What was too much once is not tried again.
+//! - A window that was too large once is not tried again.
 
 use std::time::Duration;
 
 use super::PathLimits;
 
-/// A dialogue this much slower than the quickest one has met a brake. The quickest one has the
-/// server's usual pauses in it.
+/// A dialogue that is this much slower than the quickest one was slowed down by the server. The
+/// quickest one includes the server's usual pauses.
 const ADDED_DELAY: Duration = Duration::from_millis(900);
 
 /// The window of connections to one path.
