@@ -187,8 +187,8 @@ fn after(outcome: &Outcome) -> AdviceStep {
     }
 }
 
-/// True for X.3.Z (RFC 3463 section 3.4): the fault is in the mail system itself. A full disk
-/// (X.3.1) and a message that is too big (X.3.4) are no fault of the configuration.
+/// True for X.3.0 and X.3.5 (RFC 3463 section 3.4): the mail system itself has a fault, such as a
+/// wrong configuration.
 fn is_own_fault(reply: &Reply) -> bool {
     reply
         .enhanced()

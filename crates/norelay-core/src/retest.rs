@@ -33,7 +33,7 @@ pub struct Plan {
     /// When the earlier run began.
     pub started: Option<Timestamp>,
     /// What the earlier run was told.
-    pub run: Settings,
+    pub run: EarlierSettings,
     /// The paths, each with the tests that failed and its controls.
     pub paths: Vec<RepeatedPath>,
 }
@@ -43,7 +43,7 @@ pub type RepeatedPath = (Path, Vec<&'static RelayTest>);
 
 /// The settings of the earlier run that the new run should share.
 #[derive(Debug, Deserialize)]
-pub struct Settings {
+pub struct EarlierSettings {
     /// The probe domain.
     pub domain: String,
     /// True if the user gave the probe domain.
@@ -70,7 +70,7 @@ struct EarlierReport {
     schema: String,
     target: Option<String>,
     started: Option<Timestamp>,
-    run: Option<Settings>,
+    run: Option<EarlierSettings>,
     paths: Vec<EarlierPath>,
 }
 

@@ -1,8 +1,8 @@
-//! A line a test, for spreadsheets (RFC 4180).
+//! One line for each test, for spreadsheets (RFC 4180).
 //!
-//! A spreadsheet runs what begins like a formula. So an apostrophe, which spreadsheets read as
-//! "this is text", is put before `=`, `+`, `-`, `@` at the beginning of a cell and after whatever
-//! another reader may take for a separator.
+//! A spreadsheet evaluates a cell that begins like a formula. So an apostrophe, which marks a cell
+//! as text, is put before `=`, `+`, `-` and `@` at the beginning of a cell, and after each
+//! character that another reader may treat as a separator.
 
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
 use norelay_core::{assess::Assessment, check::Judgement, report::Report};
@@ -96,7 +96,7 @@ fn cells(report: &Report, judgement: &Judgement, row: &Row<'_>) -> [String; COLU
     .map(|cell| cell_text(&cell))
 }
 
-/// The text, harmless in a terminal and in a spreadsheet.
+/// Returns the text, harmless in a terminal and in a spreadsheet.
 fn cell_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut at_start = true;

@@ -1,14 +1,13 @@
-//! What to do about a listing: first close the relay, then the way off the list.
+//! What to do about a listing: close the relay first, then ask for delisting.
 //!
 //! Rules:
-//! - Advice begins with the relay. The way off a list is given only when the relay test says
-//!   closed.
+//! - Advice begins with the relay. How to leave a list is said only if the relay test says closed.
 
 use norelay_core::check::Verdict;
 use norelay_dns::blacklist::{Impact, ListReading, Provenance, by_zone};
 
-/// What to do about a listing, sentence by sentence. `relay` is the verdict of the relay test,
-/// where there was one.
+/// Returns what to do about a listing, a sentence each. `relay` is the verdict of the relay test,
+/// if there was one. Empty if the reading is no listing against the server.
 #[must_use]
 pub fn advice(reading: &ListReading, relay: Option<Verdict>) -> Vec<String> {
     if !reading.listing.is_against() {
@@ -43,6 +42,7 @@ pub fn advice(reading: &ListReading, relay: Option<Verdict>) -> Vec<String> {
     vec![first.to_owned()]
 }
 
+/// Returns how to leave the list: first the cause, then the operator's own procedure.
 fn steps_off_list(reading: &ListReading) -> Vec<String> {
     let mut steps = vec![
         "The relay is closed. Find and stop any other cause (hijacked accounts, scripts, \

@@ -12,7 +12,8 @@ use norelay_core::{
     token,
 };
 
-/// A path's verdict as a word for people: a path that the server doesn't offer is not out of reach.
+/// Returns a path's verdict as a word for people. A path that the server does not offer is called
+/// so, because "unreachable" would be wrong.
 #[must_use]
 pub fn verdict_of(path: PathView<'_>, judged: &PathJudgement) -> &'static str {
     match check::not_offered(path) {
@@ -21,7 +22,7 @@ pub fn verdict_of(path: PathView<'_>, judged: &PathJudgement) -> &'static str {
     }
 }
 
-/// A reply's text in one line, without code and enhanced status code, harmless to show.
+/// Returns a reply's text in one line, without code and enhanced status code, harmless to show.
 #[must_use]
 pub fn reply_words(reply: &Reply) -> String {
     let enhanced = reply.enhanced().map(|code| code.to_string());
@@ -38,7 +39,7 @@ pub fn reply_words(reply: &Reply) -> String {
         .join(" ")
 }
 
-/// The stage at which a test was answered or ended, where it was begun.
+/// Returns the stage at which a test was answered or ended; `None` if the test was not begun.
 #[must_use]
 pub fn stage_of(outcome: &Outcome) -> Option<Stage> {
     match outcome {
@@ -58,7 +59,7 @@ pub fn stage_of(outcome: &Outcome) -> Option<Stage> {
     }
 }
 
-/// The reply that decided a test, where one did.
+/// Returns the reply that decided a test, if a reply did.
 #[must_use]
 pub fn reply_of(outcome: &Outcome) -> Option<&Reply> {
     match outcome {
@@ -70,7 +71,7 @@ pub fn reply_of(outcome: &Outcome) -> Option<&Reply> {
     }
 }
 
-/// A test's dialogues: the one that decided it, and the others, oldest first.
+/// Returns the dialogue that decided a test, and the test's other dialogues, oldest first.
 #[must_use]
 pub fn dialogues_of<'a>(
     report: &'a Report,
@@ -93,7 +94,8 @@ pub fn dialogues_of<'a>(
     (decisive, dialogues)
 }
 
-/// The text with each token shortened to `nr…`: thirty-six letters that nobody compares by eye.
+/// Returns the text with each token shortened to `nr…`: a token's thirty-six letters are too long
+/// to compare by eye.
 #[must_use]
 pub fn without_tokens(text: &str) -> String {
     let mut kept = String::new();

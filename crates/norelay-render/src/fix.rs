@@ -1,5 +1,5 @@
-//! The remedy of a diagnosis as steps that somebody can take: what to change where, what to run,
-//! what to look at.
+//! The remedy of a diagnosis as steps for an administrator: what to change where, what to run, what
+//! to look at.
 
 use serde::Serialize;
 
@@ -13,44 +13,44 @@ use norelay_core::{
 /// A remedy in steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fix {
-    /// Its key, `postfix/mynetworks`.
+    /// The remedy's key, `postfix/mynetworks`.
     pub key: String,
-    /// What it does.
+    /// What the remedy does.
     pub title: &'static str,
-    /// The command that prints it with all that is to be known about it.
+    /// The command that prints the remedy's whole document.
     pub command: String,
     /// The address of the official documentation.
     pub documentation: Option<&'static str>,
-    /// The steps, in order; none where the change is made in windows and menus: the document says
-    /// which.
+    /// The steps, in order. Empty if the change is made in windows and menus, which the document
+    /// names.
     pub steps: Vec<FixStep>,
 }
 
 /// One step of a remedy. `catalogue/remedy/README.md` says what each mode does with the lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FixStep {
-    /// What it is for.
+    /// What the step is for.
     pub purpose: BlockPurpose,
-    /// The packaging that it is for, where the remedy has steps for several and the server doesn't
-    /// show which it is; or the one that it shows.
+    /// The packaging that the step is for: the one that the server shows or, if the server shows
+    /// none, each that the remedy has steps for.
     pub packaging: Option<&'static str>,
     /// What is to be done with the lines, for people.
     pub heading: String,
-    /// The files to change, each that exists where there are several; none where the lines are
-    /// commands for a root shell.
+    /// The files to change; of several files, each that exists. Empty if the lines are commands for
+    /// a root shell.
     pub files: Vec<String>,
     /// How the lines change them: `set`, `append`, `remove`, `insert` or `write`.
     pub mode: Option<&'static str>,
-    /// The pattern of the line that they are inserted before.
+    /// The pattern of the line that the lines are inserted before.
     pub before: Option<String>,
-    /// The pattern of the line that they are inserted after.
+    /// The pattern of the line that the lines are inserted after.
     pub after: Option<String>,
     /// The lines.
     pub lines: Vec<String>,
 }
 
-/// The remedies that help against a diagnosed cause, for the packaging that the server shows, or
-/// for all where it shows none; the one that helps most often first.
+/// Returns the remedies against a diagnosed cause, the one that helps most often first. Steps are
+/// for the packaging that the server shows, or for every packaging if the server shows none.
 #[must_use]
 pub fn fixes_of(assessment: &Assessment, diagnosis: &Diagnosis) -> Vec<Fix> {
     let software = diagnosis
@@ -67,7 +67,7 @@ pub fn fixes_of(assessment: &Assessment, diagnosis: &Diagnosis) -> Vec<Fix> {
         .collect()
 }
 
-/// The remedy that helps most often.
+/// Returns the remedy that helps most often.
 #[must_use]
 pub fn fix_of(assessment: &Assessment, diagnosis: &Diagnosis) -> Option<Fix> {
     fixes_of(assessment, diagnosis).into_iter().next()
@@ -88,8 +88,8 @@ fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&
     }
 }
 
-/// One block of a remedy as a step, and where it applies if others stand beside it for another
-/// packaging.
+/// Returns one block of a remedy as a step. The heading names the packaging if other blocks are for
+/// other packagings.
 fn step(block: &Block<'static>, all: &[Block<'static>]) -> FixStep {
     let purpose = block.role.purpose();
     let mut beside = all.iter().filter(|other| other.role.purpose() == purpose);

@@ -1,8 +1,8 @@
 //! One self-contained page: readable without a network or scripts, printable, in light and dark,
 //! for screen readers too.
 //!
-//! Everything shown is harmless text that the template escapes; the only parts that it doesn't are
-//! this crate's own style sheet and its hash, by which the page's policy allows that style and
+//! Everything shown is harmless text that the template escapes. Only this crate's own style sheet
+//! and its hash are not escaped. By that hash, the page's policy allows this style sheet and
 //! nothing else.
 
 use askama::Template;
@@ -28,7 +28,7 @@ use crate::{
 
 const STYLE: &str = include_str!("../templates/report.css");
 
-/// The page's style sheet as a source of a content security policy: `sha256-…`.
+/// Returns the page's style sheet as a source of a content security policy: `sha256-…`.
 #[must_use]
 pub fn style_hash() -> String {
     format!("sha256-{}", BASE64.encode(&Sha256::digest(STYLE)))
@@ -50,7 +50,7 @@ struct HtmlPage<'a> {
     particulars: Vec<(&'static str, String)>,
 }
 
-/// A verdict as it is shown: never by its colour alone.
+/// A verdict as it is shown: never by its color alone.
 struct Shown {
     word: &'static str,
     title: &'static str,
@@ -79,8 +79,7 @@ struct MtaView {
 
 struct TestGroup {
     title: &'static str,
-    /// True if its tests are behind a fold of their own: what is in order need not be scrolled
-    /// past.
+    /// True if the tests of the group are folded: a reader need not scroll past what is in order.
     folded: bool,
     tests: Vec<TestView>,
 }
@@ -170,7 +169,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     page.render().expect("the template writes into memory") + "\n"
 }
 
-/// A window's title: what a tab and a bookmark can show.
+/// Returns the title of the window, short enough for a tab and a bookmark.
 fn title(verdict: Verdict, target: &str) -> String {
     let target: String = target.chars().take(80).collect();
     format!("{}: {target}", verdict.word())
@@ -221,7 +220,7 @@ fn path_section(
     }
 }
 
-/// The tests, worst first, then the controls.
+/// Returns the tests, worst first, then the controls.
 fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<TestGroup> {
     let titles: [(&'static str, &[Weight]); 6] = [
         ("Relayed", &[Weight::Proof]),
@@ -267,8 +266,8 @@ fn test_view(report: &Report, row: &Row<'_>, mta: Option<&str>) -> TestView {
         title: row.judged.test.title(),
         weight: row.weight(),
         class,
-        // An unclear test and a control need their outcome's word; of the others the weight says
-        // it.
+        // The weight of an unclear test or of a control does not tell what happened, so the
+        // outcome's word is shown.
         line: if row.is_control() || row.judged.weight == Weight::Unknown {
             row.line()
         } else {

@@ -3,7 +3,7 @@
 //! Rules:
 //! - Keys are never taken away and never change their meaning within `norelay.report/1`; new ones
 //!   may come.
-//! - What isn't known is `null` or an empty list; a key is never left out.
+//! - What is not known is `null` or an empty list; a key is never left out.
 //! - Every string is harmless in a terminal; octets from the network keep their escapes
 //!   ([`norelay_core::octets::Octets`]).
 
@@ -38,7 +38,7 @@ use norelay_core::{
 /// The name and version of the promise.
 pub use norelay_core::report::SCHEMA;
 
-/// The report as one document of JSON, set for reading, ending with a line end.
+/// Returns the report as one JSON document, indented, ending with a line end.
 #[must_use]
 pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let mut octets = Vec::new();
@@ -50,7 +50,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     String::from_utf8(octets).expect("JSON is written as UTF-8")
 }
 
-/// The report as a value, for those who send it on.
+/// Returns the report as a JSON value, for callers that add to it.
 #[must_use]
 pub fn value(report: &Report, assessment: &Assessment) -> Value {
     serde_json::from_str(&render(report, assessment, &Options::default()))
@@ -77,7 +77,7 @@ struct Document<'a> {
     misfits: u64,
 }
 
-/// A cause, with what helps as a machine can read it.
+/// A cause, with the remedies in a form that programs can read.
 #[derive(Serialize)]
 struct DiagnosisDocument<'a> {
     #[serde(flatten)]
@@ -98,7 +98,7 @@ struct Particulars<'a> {
     receiving: bool,
 }
 
-/// What was asked again, where the run asked nothing else.
+/// What a retest asked again.
 #[derive(Serialize)]
 struct Retested {
     run: String,
@@ -128,9 +128,9 @@ struct TestDocument<'a> {
     id: TestId,
     title: &'static str,
     outcome: &'static str,
-    /// Nothing for a control: it weighs nothing.
+    /// `None` for a control, which has no weight.
     weight: Option<Weight>,
-    /// The name of the rule that decided the weight; nothing where no rule answered.
+    /// The name of the rule that decided the weight; `None` if no rule answered.
     rule: Option<&'static str>,
     stage: Option<Stage>,
     reason: Option<Reason>,
@@ -141,7 +141,7 @@ struct TestDocument<'a> {
     attempts: usize,
     elapsed_ms: u64,
     transcript: Vec<(&'static str, String)>,
-    /// Those of the connections that didn't decide, oldest first.
+    /// The transcripts of the connections that did not decide, oldest first.
     other_transcripts: Vec<Vec<(&'static str, String)>>,
 }
 
@@ -158,7 +158,7 @@ struct CauseDocument {
     text: String,
 }
 
-/// How a message that came proves that it was relayed.
+/// How an arrived message proves that the server relayed it.
 #[derive(Serialize)]
 struct Proof<'a> {
     sent: Option<Timestamp>,
@@ -368,7 +368,7 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// When the text of a test's message was handed over.
+/// Returns when the text of a test's message was handed over.
 pub(super) fn sent_at(report: &Report, judged: &TestJudgement) -> Option<Timestamp> {
     let dialogues = judged
         .dialogues

@@ -1,21 +1,20 @@
 //! The event log: one record a line. `replay::read_log` reads it back.
 //!
 //! Rules:
-//! - Nothing in it acts in a terminal, and nothing of it is lost: what could act is escaped as JSON
-//!   escapes it.
+//! - Nothing in the log acts in a terminal, and nothing is lost: what could act has JSON's escapes.
 
 use std::fmt::Write as _;
 
 use norelay_core::{event::Record, octets::is_harmless};
 
 /// A record as its line, without the line's end. Octets from the network are escaped
-/// ([`norelay_core::octets::Octets`]), and JSON has no line ends of its own, so a record is always one
-/// line.
+/// ([`norelay_core::octets::Octets`]), and JSON has no line ends of its own, so a record is always
+/// one line.
 #[must_use]
 pub fn line(record: &Record) -> String {
     let json = serde_json::to_string(record).expect("a record's keys are all strings");
     let mut line = String::with_capacity(json.len());
-    // Outside strings JSON has nothing but ASCII that is harmless.
+    // Outside of strings, JSON consists of harmless ASCII.
     for character in json.chars() {
         if is_harmless(character) {
             line.push(character);

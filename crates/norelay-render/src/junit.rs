@@ -1,11 +1,11 @@
 //! For continuous integration: JUnit's XML, a suite a path and a case a test, before them one case
 //! for the verdict.
 //!
-//! A test passes only where relaying was denied (or a control explains the acceptance as local
-//! delivery). A proof and a suspicion are failures; what has no answer about relaying is an error,
-//! never a skip, because skips count as passes; a skip is only what the server offers no way to
-//! try. Controls pass or fail nothing, so they are properties of their suite. What XML 1.0 can't
-//! carry is escaped before.
+//! A test passes only if relaying was denied, or a control explains the acceptance as local
+//! delivery. A proof and a suspicion are failures. A test without an answer about relaying is an
+//! error and never a skip, because skips count as passes. A test is skipped only if the server does
+//! not offer what the test needs. Controls neither pass nor fail, so they are properties of their
+//! suite. Characters that XML 1.0 cannot carry are escaped first.
 
 use norelay_core::{
     assess::Assessment,
@@ -22,7 +22,7 @@ use crate::{
     transcript,
 };
 
-/// The report as JUnit's XML.
+/// Returns the report as JUnit's XML.
 #[must_use]
 pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let judgement = &assessment.judgement;
@@ -44,7 +44,8 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     without_root_skips(&text)
 }
 
-/// The schema that Jenkins reads by has no such attribute at the root; it is the first in the text.
+/// Removes the first `skipped` attribute, which is the one at the root: the schema of Jenkins has no
+/// such attribute there.
 fn without_root_skips(xml: &str) -> String {
     let Some((before, after)) = xml.split_once(" skipped=\"") else { return xml.to_owned() };
     let after = after.split_once('"').map_or(after, |(_, after)| after);

@@ -1,4 +1,4 @@
-//! A report in every format that somebody reads.
+//! A report in every format that people and programs read.
 //!
 //! Rules:
 //! - A renderer judges nothing. Everything that it shows stands in the report or in the assessment.

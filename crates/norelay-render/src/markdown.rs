@@ -1,8 +1,8 @@
 //! For issues, tickets and chats: Markdown as GitHub, GitLab and chats read it.
 //!
-//! The server's words stand in code, whose fence is longer than any run of backticks in it;
-//! everything else has each character that could mean something escaped, and an `@` is kept from
-//! calling anybody.
+//! The server's words stand in code spans and blocks, whose fences are longer than any run of
+//! backticks in the words. In all other text, each character with a meaning in Markdown is escaped,
+//! and an `@` notifies no account.
 
 use norelay_core::{
     assess::Assessment,
@@ -48,7 +48,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     text
 }
 
-/// The verdict as a sign, beside its word.
+/// Returns the sign that stands beside the verdict's word.
 fn mark(verdict: Verdict) -> char {
     match verdict {
         Verdict::OpenRelay => '❌',
@@ -175,7 +175,7 @@ fn footer(report: &Report) -> String {
     format!("\nnorelay {}, profile {}, run {}{time}\n", prose(&run.version), run.profile, run.run)
 }
 
-/// Text that means nothing but itself.
+/// Returns the text with every character escaped that has a meaning in Markdown.
 fn prose(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in harmless(text).chars() {
@@ -184,7 +184,7 @@ fn prose(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // A dot or a colon in an escape would only be in the way; links need `://` or `www.`.
+            // A dot or a colon alone makes no link: links need `://` or `www.`.
             ':' | '/' | '.' | ',' | ';' | '\'' | '"' | '?' | '=' | '%' | '(' | ')' | '-' => {
                 escaped.push(character)
             }
@@ -197,7 +197,7 @@ fn prose(text: &str) -> String {
         .replace("www.", "www&#8203;.")
 }
 
-/// The longest run of backticks in a text.
+/// Returns the length of the longest run of backticks in a text.
 fn backticks(text: &str) -> usize {
     text.split(|character| character != '`')
         .map(str::len)

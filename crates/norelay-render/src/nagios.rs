@@ -8,9 +8,9 @@
 //! | `open` | CRITICAL | 2 |
 //! | `inconclusive`, `unreachable` | UNKNOWN | 3 |
 //!
-//! So an open relay alone raises the highest alarm, and what could not be told is never OK. The
-//! characters that such systems drop from a plugin's words, or hand to a shell, are replaced by
-//! look-alikes, and `|`, which begins the performance data, by a slash.
+//! Only an open relay raises the highest alarm, and an inconclusive test is never OK. Monitoring
+//! systems drop some characters of a plugin's output or hand them to a shell, so such characters
+//! are replaced by look-alikes. A slash replaces `|`, which begins the performance data.
 
 use norelay_core::{
     assess::Assessment,
@@ -21,7 +21,7 @@ use norelay_core::{
 
 use crate::Options;
 
-/// A plugin's first line may have about 4 kB; half of it is more than anybody reads.
+/// A plugin's first line may have about 4 kB; half of that is more than enough to read.
 const MAX_WORDS: usize = 2000;
 
 /// The plugin's exit code.

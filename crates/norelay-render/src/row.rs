@@ -1,4 +1,4 @@
-//! What the tabular formats say of a test: one row, all words, nothing left to judge.
+//! What the tabular formats show of a test: one row of words, with nothing left to judge.
 //!
 //! Rules:
 //! - Every string is harmless in a terminal; each format then does what its own medium needs.
@@ -20,17 +20,17 @@ use crate::excerpt::{reply_of, reply_words, stage_of, without_tokens};
 pub struct Row<'a> {
     /// The path's id.
     pub path: PathId,
-    /// The path.
+    /// Where the path leads.
     pub destination: &'a Path,
     /// The test's judgement.
     pub judged: &'a TestJudgement,
-    /// Where it was answered, in JSON's word; empty where nowhere.
+    /// The stage at which the test was answered, in JSON's word; empty if it was not answered.
     pub stage: String,
-    /// Why it was refused, in JSON's word; empty where it wasn't.
+    /// Why the test was rejected, in JSON's word; empty if it was not.
     pub reason: String,
     /// The reply that decided.
     pub reply: Option<Said>,
-    /// Why there is no answer; empty where there is one.
+    /// Why there is no answer; empty if there is one.
     pub why: String,
     /// The arrival that proves relaying.
     pub proof: Option<(Timestamp, &'a Receipt, Hops)>,
@@ -92,13 +92,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// True if it is a control, or otherwise not scored.
+    /// True if the row is a control, or otherwise not scored.
     #[must_use]
     pub fn is_control(&self) -> bool {
         !self.judged.test.is_scored()
     }
 
-    /// What became of it, in one line, tokens shortened.
+    /// Returns what became of the test, in one line, with tokens shortened.
     #[must_use]
     pub fn line(&self) -> String {
         let outcome = self.judged.outcome.word().replace('_', " ");
@@ -108,7 +108,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What the outcome rests on, in one line, tokens shortened.
+    /// Returns what the outcome rests on, in one line, with tokens shortened.
     #[must_use]
     pub fn detail(&self) -> String {
         let detail = match (&self.proof, &self.reply) {
@@ -125,7 +125,7 @@ impl<'a> Row<'a> {
         without_tokens(&detail)
     }
 
-    /// What its outcome contributes, as a word for people.
+    /// Returns what the outcome contributes to the verdict, as a word for people.
     #[must_use]
     pub fn weight(&self) -> &'static str {
         match self.judged.weight {
@@ -140,7 +140,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Every test of a path, in display order, then its controls.
+/// Returns every test of a path in display order, then the path's controls.
 pub fn of_path<'a>(path: PathView<'a>, judged: &'a PathJudgement) -> Vec<Row<'a>> {
     judged.all().map(|judged| Row::of(path, judged)).collect()
 }

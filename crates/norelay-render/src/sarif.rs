@@ -1,4 +1,4 @@
-//! For code scanning: SARIF 2.1.0, a result a test and a finding.
+//! For code scanning: SARIF 2.1.0, one result for each test and each finding.
 //!
 //! A proof is an error, a suspicion a warning, an unanswered test an open question (`kind: open`),
 //! a denial a pass. In SARIF's messages brackets make links and braces make placeholders, so both
@@ -134,7 +134,7 @@ fn run(
     }
 }
 
-/// The index of a rule, which is made where it isn't there yet.
+/// Returns the index of a rule, and adds the rule if it is new.
 fn rule_for(rules: &mut Vec<Rule>, id: &str, rule: impl FnOnce() -> Rule) -> usize {
     rules
         .iter()
@@ -199,8 +199,8 @@ fn finding_result(report: &Report, found: &Finding, id: String, rule_index: usiz
     }
 }
 
-/// A server isn't a file; its scheme keeps it from being taken for one, and the region is there
-/// because some readers drop a result without one.
+/// Returns the location of a result. A server is not a file, and the scheme of its URI says so. The
+/// region is there because some readers drop a result without a region.
 fn location(destination: &Path) -> Value {
     let authority = destination.endpoint();
     json!({

@@ -177,7 +177,7 @@ fn cells(survey: &Survey, reading: &ListReading) -> [String; 11] {
     ]
 }
 
-/// A text that a spreadsheet would take for a formula gets an apostrophe.
+/// Returns the text with an apostrophe before it if a spreadsheet would evaluate it as a formula.
 fn cell(text: &str) -> String {
     let text = harmless(text);
     let acts = text.starts_with(['=', '+', '-', '@']);

@@ -56,7 +56,7 @@ fn heading(page: &mut Page, survey: &Survey, assessment: &SurveyAssessment) {
     }
 }
 
-/// Worst first.
+/// Writes the lists that have the server, the worst first.
 fn listed(page: &mut Page, survey: &Survey, relay: Option<Verdict>) {
     let mut readings: Vec<_> = survey
         .readings
@@ -73,7 +73,7 @@ fn listed(page: &mut Page, survey: &Survey, relay: Option<Verdict>) {
         row(page, reading, Ink::Bad);
         entries(page, reading);
         for sentence in advice(reading, relay) {
-            // What is to be done is said once, not once a list.
+            // The same advice is said once, and not again for each list.
             if !advised.contains(&sentence) {
                 page.paragraph("      -> ", Ink::Bold, &sentence);
                 advised.push(sentence);
@@ -123,7 +123,7 @@ fn entries(page: &mut Page, reading: &ListReading) {
     }
 }
 
-/// By reason, the lists that hurt most first.
+/// Writes the lists without an answer by reason, the lists with the most impact first.
 fn unknown(page: &mut Page, survey: &Survey) {
     let mut by_reason: BTreeMap<UnknownReason, Vec<&ListReading>> = BTreeMap::new();
     for reading in &survey.readings {

@@ -1,4 +1,5 @@
-//! The report for a terminal of eighty columns: a line a path, then what matters, the verdict last.
+//! The report for a terminal of eighty columns: one line for each path, then what matters, and the
+//! verdict last.
 //!
 //! Rules:
 //! - Everything is said in words; a style only underlines it.
@@ -31,15 +32,15 @@ use norelay_core::{
     smtp::{Reply, Stage},
 };
 
-/// A trace longer than this is a loop or an attack; the JSON has all of it.
+/// A longer trace is a loop or an attack. The JSON has the whole trace.
 const MAX_RECEIVED: usize = 10;
-/// So many proofs and acceptances of a path are shown with what was said: the others say the same
-/// once more.
+/// So many proofs and acceptances of a path are shown with their dialogue. More would repeat the
+/// same.
 const MAX_PROOFS: usize = 1;
 const MAX_ACCEPTANCES: usize = 2;
-/// So many have a line of their own: the numbers of the others are enough.
+/// So many tests have a line of their own. The numbers of the others are enough.
 const MAX_LINES: usize = 9;
-/// More comparisons than this convince nobody further.
+/// So many comparisons are shown. More would add nothing.
 const MAX_SENTENCES: usize = 3;
 
 /// The report as text.
@@ -62,8 +63,7 @@ pub fn render(report: &Report, assessment: &Assessment, options: &Options) -> St
     page.into_text()
 }
 
-/// What to do next, where the verdict leaves something to be done; behind it the options that do
-/// it.
+/// Writes what to do next, if the verdict leaves something to do, with the options that do it.
 fn advice(page: &mut Page, steps: &[AdviceStep]) {
     for (number, step) in steps.iter().enumerate() {
         if number == 0 {
@@ -76,7 +76,7 @@ fn advice(page: &mut Page, steps: &[AdviceStep]) {
     }
 }
 
-/// One test as one line, for showing it when it is finished.
+/// Returns one test as one line, to show when the test is finished.
 #[must_use]
 pub fn progress(judged: &TestJudgement) -> String {
     progress_in(judged, Style::Plain)
@@ -90,7 +90,7 @@ pub fn progress_in(judged: &TestJudgement, style: Style) -> String {
     page.into_text().trim_end().to_owned()
 }
 
-/// What the paths' servers are, each once.
+/// Returns the software of the paths, each name once.
 fn software(report: &Report, assessment: &Assessment) -> Vec<String> {
     let mut known: Vec<&Mta> = Vec::new();
     for mta in report
@@ -135,7 +135,7 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Milliseconds as `3.2 s` or `12 min 5 s`.
+/// Returns milliseconds as `3.2 s` or `12 min 5 s`.
 fn duration(ms: i64) -> String {
     let ms = ms.max(0);
     match ms / 1000 {
@@ -159,7 +159,7 @@ fn paths(page: &mut Page, report: &Report, assessment: &Assessment) {
     }
 }
 
-/// Which address the server takes for ours, where it isn't ours.
+/// Writes which client address the server sees, if that is not ours.
 fn seen_line(page: &mut Page, seen: &SeenAddress) {
     if let (Meaning::Lost(_), Some(due)) = (&seen.meaning, seen.due) {
         let address = seen.sighting.address;
@@ -199,7 +199,7 @@ fn path_line(
     page.end();
 }
 
-/// Verdicts that somebody must act on are written large.
+/// Returns the verdict's word. A verdict that calls for action is in capital letters.
 fn shown(verdict: Verdict, word: &'static str) -> &'static str {
     match verdict {
         Verdict::OpenRelay => "OPEN",
@@ -237,7 +237,7 @@ fn counts(tests: &[TestJudgement]) -> String {
     }
 }
 
-/// The refusal that came most often, addresses left out; the first of them, where several did.
+/// Returns the most frequent rejection without addresses; of equally frequent ones, the first.
 fn typical_refusal(tests: &[TestJudgement]) -> Option<String> {
     let refusals = tests.iter().filter_map(|judged| match &judged.outcome {
         Outcome::Refused { reply, .. } | Outcome::Deferred { reply, .. } => {
@@ -254,7 +254,7 @@ fn typical_refusal(tests: &[TestJudgement]) -> Option<String> {
         .map(|(refusal, _)| refusal)
 }
 
-/// A reply in one line: code, enhanced status code, text.
+/// Returns a reply in one line: code, enhanced status code, text.
 fn said(reply: &Reply) -> String {
     let enhanced = reply
         .enhanced()
@@ -277,7 +277,7 @@ fn without_addresses(text: &str) -> String {
     kept + rest
 }
 
-/// What keeps a path from being closed: proofs, acceptances, and what is unclear.
+/// Writes what keeps a path from being closed: proofs, acceptances, and unclear tests.
 fn matters(page: &mut Page, path: PathView<'_>, judged: &PathJudgement) {
     if matches!(judged.verdict, Verdict::Closed | Verdict::Unreachable) {
         return;
@@ -306,7 +306,8 @@ fn matters(page: &mut Page, path: PathView<'_>, judged: &PathJudgement) {
     unclear(page, judged);
 }
 
-/// Tests of one outcome: the first with what was said, further ones as a line, the rest as numbers.
+/// Writes tests of one outcome: the first ones with their dialogue, more as a line each, and the
+/// rest as numbers.
 fn listed(
     page: &mut Page,
     tests: &[&TestJudgement],
@@ -360,7 +361,7 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
     page.paragraph(&format!("{:7}{}", "", pad(label, LABEL - 7)), Ink::Plain, text);
 }
 
-/// What was asked, tokens left out: the transcript has them.
+/// Writes what was asked, without tokens: the transcript has them.
 fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
     let Some(dialogue) = dialogues_of(report, judged).0 else { return };
     for exchange in dialogue.answers_for(judged.test.id) {
@@ -374,7 +375,7 @@ fn said_for(page: &mut Page, report: &Report, judged: &TestJudgement) {
         let line =
             if is_asked { without_tokens(&line.to_string()) } else { "the message".to_owned() };
         labelled(page, "we said", &line);
-        // What was only accepted has its reply on the test's line already.
+        // The line of an accepted test shows the reply already.
         if let Some(reply) = exchange
             .reply
             .as_ref()
@@ -416,7 +417,7 @@ fn envelope(page: &mut Page, receipt: &Receipt) {
     );
 }
 
-/// The tests without an answer about relaying, grouped by why.
+/// Writes the tests without an answer about relaying, grouped by the reason.
 fn unclear(page: &mut Page, judged: &PathJudgement) {
     let mut groups: Vec<(String, Vec<&TestJudgement>)> = Vec::new();
     for test in judged
@@ -445,7 +446,8 @@ fn unclear(page: &mut Page, judged: &PathJudgement) {
     }
 }
 
-/// Why the server relays and what closes it; of a closed server, what its way of refusing lacks.
+/// Writes why the server relays and what closes it; for a closed server, the weakness of its
+/// rejections.
 fn causes(page: &mut Page, assessment: &Assessment) {
     let mut fixes: Vec<&str> = Vec::new();
     for diagnosis in &assessment.causes {
@@ -482,7 +484,7 @@ fn causes(page: &mut Page, assessment: &Assessment) {
     }
 }
 
-/// The first sentences of a list that is whole in the JSON.
+/// Writes the first sentences of a list. The JSON has the whole list.
 fn sentences(page: &mut Page, sentences: &[String]) {
     for sentence in sentences.iter().take(MAX_SENTENCES) {
         page.paragraph("         ", Ink::Plain, &without_tokens(sentence));
@@ -496,7 +498,7 @@ fn remedy(page: &mut Page, fix: &Fix) {
     page.paragraph("FIX      ", Ink::Bold, &format!("{} ({})", fix.title, fix.command));
     for step in &fix.steps {
         page.paragraph("         ", Ink::Plain, &format!("{}:", step.heading));
-        // Lines to copy are not broken.
+        // Lines that the reader copies into a file or a shell must not be broken.
         step.lines
             .iter()
             .for_each(|line| page.line(Ink::Plain, &format!("           {line}")));
@@ -506,7 +508,7 @@ fn remedy(page: &mut Page, fix: &Fix) {
     }
 }
 
-/// Each finding once, with the paths that show it.
+/// Writes each finding once, with the paths that show it.
 fn findings(page: &mut Page, report: &Report, findings: &[Finding]) {
     let mut grouped: Vec<(&Finding, Vec<String>)> = Vec::new();
     for finding in findings {

@@ -1,4 +1,4 @@
-//! Transcripts: what was said on a connection, line by line, in the order in which it was said.
+//! Transcripts: what was said on a connection, line by line, in order.
 //!
 //! The marks of `lines` are swaks': `->` we said, `<-` the server said, `<**` the server refused,
 //! `~>`, `<~` and `<~*` the same under TLS, `===` what happened to the connection, `***` how it
@@ -16,15 +16,15 @@ use norelay_core::{
 /// Who said a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaker {
-    /// We.
+    /// norelay, the client.
     Client,
-    /// The server, in a reply that isn't a refusal.
+    /// The server, in a reply that is not a rejection.
     Server,
-    /// The server, in a 4yz or 5yz.
+    /// The server, in a temporary (4xx) or permanent (5xx) rejection.
     Refusal,
-    /// Nobody: the connection changed.
+    /// No one: the connection changed.
     Change,
-    /// Nobody: the connection failed.
+    /// No one: the connection failed.
     Failure,
 }
 
@@ -33,21 +33,21 @@ pub enum Speaker {
 pub struct TranscriptLine {
     /// When, in milliseconds since the connection was opened.
     pub at_ms: u64,
-    /// By whom.
+    /// Who said the line.
     pub by: Speaker,
-    /// True if it was said under TLS.
+    /// True if the line was said under TLS.
     pub secured: bool,
-    /// The exchange that it belongs to: its index in the dialogue.
+    /// The index in the dialogue of the exchange that the line belongs to.
     pub exchange: Option<usize>,
-    /// Which line of what was sent or answered it is, counted from 0.
+    /// The line's place in the command, text or reply, counted from 0.
     pub row: usize,
-    /// What was said; nothing in it can act in a terminal.
+    /// The text of the line. Nothing in the text can act in a terminal.
     pub text: String,
 }
 
 impl TranscriptLine {
-    /// The letter that stands for the speaker in JSON: `C` or `S`, and nothing for what nobody
-    /// said.
+    /// Returns the letter that stands for the speaker in JSON: `C` or `S`; `None` if no one said
+    /// the line.
     #[must_use]
     pub fn letter(&self) -> Option<&'static str> {
         match self.by {
@@ -82,13 +82,13 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// A connection's transcript as it is shown in a terminal, a string a line.
+/// Returns a connection's transcript as a terminal shows it, a string for each line.
 #[must_use]
 pub fn lines(dialogue: &Dialogue) -> Vec<String> {
     of(dialogue).iter().map(TranscriptLine::to_string).collect()
 }
 
-/// A connection's transcript.
+/// Returns a connection's transcript.
 #[must_use]
 pub fn of(dialogue: &Dialogue) -> Vec<TranscriptLine> {
     let secured_from = secured_from(dialogue);
@@ -123,8 +123,8 @@ pub fn of(dialogue: &Dialogue) -> Vec<TranscriptLine> {
     lines
 }
 
-/// A connection's transcript, each line with what it means; `mta` is the name of the server's
-/// software, where it is known.
+/// Returns a connection's transcript, each line with its explanation. `mta` is the name of the
+/// server's software, if it is known.
 #[must_use]
 pub fn explained(
     dialogue: &Dialogue,
@@ -160,8 +160,8 @@ pub fn explained_lines(dialogue: &Dialogue, mta: Option<&str>) -> Vec<String> {
     explained.collect()
 }
 
-/// The lines that one event of a connection adds to its transcript, for showing it while it goes
-/// on.
+/// Returns the lines that one event of a connection adds to the transcript, to show the connection
+/// while it is open.
 #[must_use]
 pub fn of_event(event: &Event, secured: bool) -> Vec<TranscriptLine> {
     match event {
@@ -178,7 +178,7 @@ pub fn of_event(event: &Event, secured: bool) -> Vec<TranscriptLine> {
     }
 }
 
-/// The index of the first exchange under TLS.
+/// Returns the index of the first exchange under TLS.
 fn secured_from(dialogue: &Dialogue) -> Option<usize> {
     dialogue.tls.as_ref()?;
     let starttls = dialogue
@@ -225,7 +225,7 @@ fn sent_lines(
         .map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
     let shown = text.split(|octet| *octet == b'\n').map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // RFC 5321 section 4.5.2: on the wire a dot stands before a dot.
+        // RFC 5321 section 4.5.2: the client sends a second dot before a dot that begins a line.
         let dot = if line.starts_with(b".") { "." } else { "" };
         format!("{dot}{}", Octets::from(line))
     });
@@ -248,7 +248,7 @@ fn reply_lines(
         .collect()
 }
 
-/// A reply as it came, a string a line.
+/// Returns a reply as it came, a string for each line.
 #[must_use]
 pub fn reply_text(reply: &Reply) -> Vec<String> {
     let last = reply.lines.len().saturating_sub(1);

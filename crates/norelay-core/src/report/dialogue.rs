@@ -104,8 +104,8 @@ impl Exchange {
 }
 
 impl Dialogue {
-    /// Returns the exchanges that can decide a test: all but other tests' steps, and a rejected
-    /// EHLO that was followed by an accepted HELO.
+    /// Returns the exchanges that can decide a test: not other tests' steps, and not EHLO if the
+    /// client went on with HELO.
     pub fn answers_for(&self, test: TestId) -> impl Iterator<Item = &Exchange> {
         let has_helo = self
             .exchanges

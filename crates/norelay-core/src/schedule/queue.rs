@@ -12,7 +12,7 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// A test, or some tests that share a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct QueuedJob {
-    state: JobState,
+    state: QueuedJobState,
     pub attempts: u32,
     pub deferrals: u32,
     pub breaks: u32,
@@ -32,7 +32,7 @@ pub(super) struct QueuedJob {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum JobState {
+enum QueuedJobState {
     #[default]
     Waiting,
     Running,
@@ -108,7 +108,7 @@ impl Queue {
         self.latest_start = Some(now);
         let beside = self.counted(now);
         let job = &mut self.jobs[index];
-        job.state = JobState::Running;
+        job.state = QueuedJobState::Running;
         (job.began, job.beside) = (now, beside);
         job.attempts += 1;
         job.attempts - 1
@@ -117,9 +117,9 @@ impl Queue {
     /// Ends a job, or puts it back to the end of the order until this time.
     pub fn end(&mut self, index: usize, again_at: Option<Duration>) {
         let job = &mut self.jobs[index];
-        job.state = JobState::Done;
+        job.state = QueuedJobState::Done;
         if let Some(not_before) = again_at {
-            job.state = JobState::Waiting;
+            job.state = QueuedJobState::Waiting;
             job.not_before = not_before;
             self.order.push_back(index);
         }
@@ -129,7 +129,7 @@ impl Queue {
     pub fn running(&self) -> usize {
         self.jobs
             .iter()
-            .filter(|job| job.state == JobState::Running)
+            .filter(|job| job.state == QueuedJobState::Running)
             .count()
     }
 
@@ -143,7 +143,7 @@ impl Queue {
         let not_running = self
             .jobs
             .iter()
-            .filter(|job| job.state != JobState::Running);
+            .filter(|job| job.state != QueuedJobState::Running);
         let settled = not_running
             .filter_map(|job| job.ended)
             .map(|ended| ended + SETTLING);
