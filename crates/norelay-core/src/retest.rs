@@ -171,9 +171,13 @@ fn follow_under_tls(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
     }
 }
 
+/// True if the path leads to a port for users who authenticate.
+fn is_submission(destination: &Path) -> bool {
+    SUBMISSION_PORTS.contains(&destination.port)
+}
+
 /// Adds the plain test and its control on another port, if only submission ports are asked.
 fn compare_submission(paths: &mut Vec<RepeatedPath>, known: &[EarlierPath]) {
-    let is_submission = |destination: &Path| SUBMISSION_PORTS.contains(&destination.port);
     let Some((first, _)) = paths.first().filter(|_| {
         paths
             .iter()
@@ -201,6 +205,14 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+impl EarlierTest {
+    /// True if the test was asked and the server did not deny relaying in it.
+    fn has_failed(&self) -> bool {
+        matches!(self.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
+            && self.outcome != "not_run"
+    }
+}
+
 impl EarlierPath {
     fn accepts_postmaster(&self) -> bool {
         self.accepted_controls()
@@ -222,14 +234,10 @@ impl EarlierPath {
     /// Returns the path with the tests that failed on it; `None` if no test failed or the server
     /// never spoke SMTP.
     fn failed(&self) -> Option<RepeatedPath> {
-        let failed = |test: &&EarlierTest| {
-            matches!(test.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
-                && test.outcome != "not_run"
-        };
         let mut failed: Vec<_> = self
             .tests
             .iter()
-            .filter(failed)
+            .filter(|test| test.has_failed())
             .filter_map(|test| catalogue::by_id(&test.id))
             .collect();
         // Only the control failed, and a control is never asked alone.

@@ -6,7 +6,7 @@
 //! - Every text is harmless to show.
 
 use norelay_core::{
-    check::{self, Outcome, PathJudgement, TestJudgement, Verdict},
+    check::{self, Outcome, PathJudgement, TestJudgement, Verdict, Weight},
     report::{Dialogue, PathView, Report},
     smtp::{Cause, Reply, Stage},
     token,
@@ -20,6 +20,14 @@ pub fn verdict_of(path: PathView<'_>, judged: &PathJudgement) -> &'static str {
         Some(_) if judged.verdict == Verdict::Unreachable => "not offered",
         _ => judged.verdict.word(),
     }
+}
+
+/// Returns how many tests of a path have one of these weights.
+pub fn tests_of_weight(path: &PathJudgement, weights: &[Weight]) -> usize {
+    let tests = path.tests.iter();
+    tests
+        .filter(|judged| weights.contains(&judged.weight))
+        .count()
 }
 
 /// Returns a reply's text in one line, without code and enhanced status code, harmless to show.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Options,
-    excerpt::{dialogues_of, verdict_of},
+    excerpt::{dialogues_of, tests_of_weight, verdict_of},
     fix::{self, Fix},
     row::{Row, of_path},
     transcript::{self, Speaker},
@@ -192,13 +192,7 @@ fn path_section(
     assessment: &Assessment,
 ) -> PathSection {
     let rows = of_path(path, judged);
-    let count = |weights: &[Weight]| {
-        judged
-            .tests
-            .iter()
-            .filter(|judged| weights.contains(&judged.weight))
-            .count()
-    };
+    let count = |weights: &[Weight]| tests_of_weight(judged, weights);
     let destination = path.destination();
     let mta = assessment.software(path.id);
     PathSection {

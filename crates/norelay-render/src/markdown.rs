@@ -13,7 +13,7 @@ use norelay_core::{
 
 use crate::{
     Options,
-    excerpt::{dialogues_of, verdict_of},
+    excerpt::{dialogues_of, tests_of_weight, verdict_of},
     fix,
     row::{Row, of_path},
     transcript,
@@ -73,13 +73,7 @@ fn paths(report: &Report, assessment: &Assessment) -> String {
             .software(path.id)
             .map(ToString::to_string)
             .unwrap_or_default();
-        let count = |weights: &[Weight]| {
-            judged
-                .tests
-                .iter()
-                .filter(|judged| weights.contains(&judged.weight))
-                .count()
-        };
+        let count = |weights: &[Weight]| tests_of_weight(judged, weights);
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             prose(&path.destination().to_string()),

@@ -33,7 +33,7 @@ const MAX_SHARING: usize = 150;
 /// Exim's `smtp_max_synprot_errors`, by default.
 pub(super) const MAX_IRREGULAR: usize = 3;
 
-/// A test, and the template of the sender that it is asked from.
+/// A test, and the template of the sender that the test is asked from.
 pub(super) type AskedTest = (&'static RelayTest, &'static str);
 
 /// What all batches of one round on a path share.
@@ -51,7 +51,7 @@ impl Memory {
         Self { round, rejected_senders: RejectedSenders::default(), most_at_once: usize::MAX }
     }
 
-    /// The tests with the senders that they are asked from.
+    /// Returns the tests with the senders that they are asked from.
     pub fn with_senders(
         &self,
         tests: impl IntoIterator<Item = &'static RelayTest>,
@@ -155,6 +155,8 @@ impl Pass {
     fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> PartStatus {
         loop {
             self.poll_running(turn, memory);
+            // The greetings have shown that the server counts connections: the rest begins anew on
+            // shared ones, once the open ones are over.
             if !self.is_shared
                 && self.additional.is_empty()
                 && turn.counts_connections(&memory.round.destination)
@@ -172,6 +174,7 @@ impl Pass {
         }
     }
 
+    /// Tells the scheduler which jobs are over.
     fn poll_running(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) {
         let scheduler = &mut self.scheduler;
         self.running.retain(|number, job| {
@@ -181,8 +184,10 @@ impl Pass {
         });
     }
 
+    /// Begins the job of a group of tests, or ends it at once if there is nothing to ask.
     fn begin(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory, start: Start) {
         let tests = self.groups[start.job].clone();
+        // A second attempt asks its own tests alone: the additional ones may have been too many.
         let additional = match self.additional.get(start.job) {
             Some(additional) if !self.is_shared && start.attempt == 0 => additional.clone(),
             _ => Vec::new(),
@@ -235,7 +240,7 @@ enum Leg {
     Second { asked: Vec<AskedTest>, first: Vec<Answered> },
 }
 
-/// A test, the sender that it was asked from, and its outcome.
+/// A test, the sender that the test was asked from, and the outcome.
 type Answered = (&'static RelayTest, &'static str, Outcome);
 
 impl BatchJob {
@@ -298,6 +303,8 @@ impl BatchJob {
                 continue;
             }
             again.push((test, FOREIGN_SENDER));
+            // A demand that the plain test gets as well may be about the recipient, so it does not
+            // mark the sender as rejected.
             if !senders::is_said_to_plain(outcome, plain) {
                 let noted = memory.rejected_senders.add(memory.round.path, test);
                 if let Some(noted) = noted {
@@ -317,7 +324,8 @@ impl BatchJob {
     }
 }
 
-/// What a job asks now, and whether it leaves some tests for its next connection.
+/// Returns what a job asks now, and true if the job leaves some tests for its next connection.
+/// Tests that came first on a connection that the server closed come on a later connection.
 fn to_ask(
     turn: &mut AskingTurn<'_>,
     round: &Round,
@@ -341,8 +349,8 @@ fn to_ask(
     (if others.is_empty() { cut_off } else { others }, are_left)
 }
 
-/// The dialogue that asks these tests; nothing where there is none to ask. What lacks a word is
-/// recorded and left out.
+/// Returns the dialogue that asks these tests; `None` if there is nothing to ask. A test that lacks
+/// a word is recorded and left out.
 fn plan(
     turn: &mut AskingTurn<'_>,
     memory: &Memory,
@@ -377,8 +385,8 @@ fn plan(
     })
 }
 
-/// What a connection may ask in the place of what was made for it, if there is more to ask: of a
-/// server with endless patience, and of one with less.
+/// Returns longer step lists that may replace this connection's own: one for servers that tolerate
+/// any number of errors, one for those that tolerate few. `None` if there is no more to ask.
 fn instead(
     turn: &AskingTurn<'_>,
     round: &Round,

@@ -122,8 +122,9 @@ impl Connections {
         self.latest
     }
 
-    /// How long the connection may wait for the greeting, where others have been greeted.
+    /// Returns how long the connection may wait for the greeting, if others have been greeted.
     pub fn greeting_limit(&self, dialogue: u32) -> Option<Duration> {
+        // Only a first attempt is cut short. If the greeting is late again, the server is slow.
         let live = self.live.get(&dialogue).filter(|live| live.attempt == 0)?;
         Some(self.habits.get(&live.round)?.latest_greeting? + GREETING)
     }
@@ -172,6 +173,7 @@ impl Connections {
         if live.is_greeted { None } else { self.gives_way(report, dialogue) }
     }
 
+    /// Returns an empty dialogue if the connection yields and other connections ask its tests.
     fn gives_way(&self, report: &Report, dialogue: u32) -> Option<Instead> {
         let live = self.live.get(&dialogue).filter(|live| live.yields)?;
         let is_open = |number: u32| self.live.contains_key(&number);
@@ -222,6 +224,7 @@ impl Connections {
                 .is_some_and(|reply| reply.code == 220)
         });
         if let Some(after_ms) = greeted.and_then(|exchange| exchange.replied_ms) {
+            // A greeting within the same millisecond still counts as one.
             let after = Duration::from_millis(after_ms.max(1));
             habits.latest_greeting = habits.latest_greeting.max(Some(after));
         }
@@ -229,6 +232,7 @@ impl Connections {
             .reply_at(Stage::Quit)
             .is_some_and(|reply| reply.code == 221)
         {
+            // The reply before 221 is the one that ended the questions.
             let mut before = dialogue
                 .exchanges
                 .iter()

@@ -22,7 +22,7 @@ use crate::{
     event::Path,
     octets::Octets,
     path::PathId,
-    report::Dialogue,
+    report::{Dialogue, Exchange},
     schedule::{Action, Ending, PathLimits, Scheduler},
     smtp::{Reply, Stage, Transaction},
     token::{Token, TokenRole},
@@ -156,11 +156,10 @@ impl OutgoingMessage {
     /// Notes what must arrive now; returns what the dialogue means for the scheduler.
     fn ended(&self, turn: &mut AskingTurn<'_>, number: u32) -> Ending {
         let path = self.round.path;
-        let outcome = |test: &RelayTest| evidence::outcome(turn.report, number, test);
         let outcomes: Vec<_> = self
             .tests
             .iter()
-            .map(|test| (*test, outcome(test)))
+            .map(|test| (*test, evidence::outcome(turn.report, number, test)))
             .collect();
         match self.expects {
             Expects::Recipients => {
@@ -179,6 +178,7 @@ impl OutgoingMessage {
                 turn.awaited.extend(roles.map(|role| (path, number, role)));
             }
         }
+        // Several recipients may have several outcomes: one that is open decides when to come back.
         match self.expects {
             Expects::Recipients => {
                 let open = outcomes.iter().find(|(_, outcome)| !outcome.is_answered());
@@ -191,22 +191,27 @@ impl OutgoingMessage {
     }
 }
 
-/// The tokens whose message must arrive if the server relays what it accepted: the text's, and that
-/// of the message within the text.
+/// Returns the replies of those exchanges that are at this stage.
+fn replies_at<'a>(stage: Stage, exchanges: &[&'a Exchange]) -> Vec<&'a Reply> {
+    let of_stage = exchanges.iter().filter(|exchange| exchange.stage == stage);
+    of_stage
+        .filter_map(|exchange| exchange.reply.as_ref())
+        .collect()
+}
+
+/// Returns the tokens whose message must arrive if the server relays what it accepted: the token of
+/// the text, and the token of the message within the text.
 fn two_messages(dialogue: &Dialogue) -> Vec<TokenRole> {
-    let replies = |stage: Stage, extra: bool| {
-        let of_stage = dialogue
-            .exchanges
-            .iter()
-            .filter(move |exchange| exchange.stage == stage && exchange.is_extra_reply() == extra);
-        of_stage.filter_map(|exchange| exchange.reply.as_ref())
-    };
-    let accepts_token = replies(Stage::Rcpt, false)
-        .next()
-        .is_some_and(Reply::is_positive);
+    let (extra, usual): (Vec<_>, Vec<_>) = dialogue
+        .exchanges
+        .iter()
+        .partition(|exchange| exchange.is_extra_reply());
+    let accepts_token = replies_at(Stage::Rcpt, &usual)
+        .first()
+        .is_some_and(|reply| reply.is_positive());
     // The answers to MAIL, to RCPT for the token and for the mailbox, to DATA, and to the end of
     // the text within.
-    let within: Vec<_> = replies(Stage::EndOfData, true).collect();
+    let within = replies_at(Stage::EndOfData, &extra);
     let accepts_inner =
         matches!(within[..], [_, token, _, data, _] if token.is_positive() && data.code == 354);
     let mut roles = Vec::new();

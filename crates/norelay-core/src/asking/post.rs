@@ -87,6 +87,7 @@ impl ProofMail {
                         self.left -= 1;
                         false
                     }
+                    // A denial sends nothing, so it uses up no message.
                     Some(Fate::Denied) => false,
                     Some(Fate::Rejected) => {
                         self.rejected += 1;
@@ -109,6 +110,8 @@ impl ProofMail {
         for proof in self.proofs.drain(..self.left.min(self.proofs.len())) {
             let wording = MessageWording::Plain;
             let letter = OutgoingMessage::of_proof(turn, &proof, wording, self.deadline);
+            // A path that the report does not know cannot get a message, and must not be tried
+            // again and again.
             let Some(letter) = letter else {
                 self.rejected += 1;
                 continue;
@@ -135,6 +138,7 @@ impl Sending {
             if self.letter.poll(turn, number, turns) == PartStatus::Waits {
                 return None;
             }
+            // A filter may reject the words "relay" and "test", where a spammer's words would pass.
             let is_filtered = self.wording == MessageWording::Plain
                 && letters::was_rejected_for(
                     turn,
@@ -151,6 +155,7 @@ impl Sending {
         }
     }
 
+    /// Returns what the server did with the message, by what the run awaits now.
     fn fate(&self, turn: &AskingTurn<'_>) -> Fate {
         let is_awaited = |candidate: &Candidate| {
             turn.awaited

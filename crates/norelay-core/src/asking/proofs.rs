@@ -69,6 +69,7 @@ pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<ProofMessage> {
             (*turn, proof)
         })
         .collect();
+    // Each path gets its first message before any path gets its second.
     in_turn.sort_by_key(|(turn, _)| *turn);
     in_turn
         .into_iter()
@@ -78,8 +79,9 @@ pub fn choose(candidates: Vec<Candidate>, budget: usize) -> Vec<ProofMessage> {
 }
 
 impl ProofMessage {
-    /// Only plain dialogues can share a message: their steps are MAIL and RCPT. Where the sender
-    /// proves, it is the test's own.
+    /// True if the message can prove this test as well. Only plain dialogues share a message,
+    /// because their steps are MAIL and RCPT. A test whose sender is the proof needs a sender of
+    /// its own.
     fn may_take(&self, candidate: &Candidate) -> bool {
         let first = &self.candidates[0];
         self.path == candidate.path
@@ -91,8 +93,8 @@ impl ProofMessage {
             && first.sender == candidate.sender
     }
 
-    /// Most telling first: what can't be local delivery, the plain question, what proves most
-    /// tests, then by number.
+    /// Returns the message's place among others, the most telling first: messages that cannot be
+    /// local delivery, the plain test, the message that proves most tests, then by number.
     fn rank(&self) -> (bool, bool, std::cmp::Reverse<usize>, u8) {
         let is_weak = |candidate: &Candidate| candidate.test.strength == Strength::Weak;
         let is_plain = |candidate: &Candidate| candidate.test.group == Group::Plain;
@@ -120,6 +122,7 @@ impl ProofMessage {
             let tests = vec![None; transaction.steps.len()];
             return (transaction, tests);
         }
+        // MAIL is common to all; then comes a RCPT for each test.
         transaction.steps.truncate(1);
         let mut tests = vec![None];
         for candidate in &self.candidates {
@@ -129,6 +132,7 @@ impl ProofMessage {
                 .iter()
                 .filter(|step| step.stage == Stage::Rcpt)
             {
+                // One rejected recipient must not keep the message from the others.
                 transaction
                     .steps
                     .push(Step { purpose: Purpose::Attempt, ..step.clone() });

@@ -80,7 +80,7 @@ struct Beside {
 }
 
 impl PathAsking {
-    /// The asking of these tests on a path, those that have an answer excepted.
+    /// Returns the asking of these tests on a path. Tests that have an answer are not asked again.
     pub fn new(
         turn: &mut AskingTurn<'_>,
         path: PathId,
@@ -210,6 +210,7 @@ impl PathAsking {
             let Some(limits) = self.limits_beside(turn, first.len()) else {
                 return (PathPhase::Scouting { scouts, first, rest }, Advance::Waits);
             };
+            // Tests that a scout asks as well have their answers soon.
             let path = self.memory.round.path;
             let left = rest.iter().copied();
             let left = left
@@ -229,6 +230,7 @@ impl PathAsking {
         {
             return (self.conclude(turn, Some(cause)), Advance::Moved);
         }
+        // As many tests as the scouts answered widen the window of what follows.
         let scouted = first.len();
         first.retain(|test| !self.is_answered(turn, test));
         let limits = self.limits_after(turn, scouted - first.len());
@@ -260,6 +262,7 @@ impl PathAsking {
         if let Some(cause) = beside.blocked {
             return (self.conclude(turn, Some(cause)), Advance::Moved);
         }
+        // What a scout was to ask and did not is left for the last batch.
         let path = self.memory.round.path;
         let shared = beside.rest.into_iter();
         let shared = shared.filter(|test| evidence::was_shared(turn.report, path, test));
@@ -270,7 +273,8 @@ impl PathAsking {
         (PathPhase::Rest(Batch::new(tests, limits, Vec::new())), Advance::Moved)
     }
 
-    /// The limits for asking others beside so many scouts, once that may be.
+    /// Returns the limits for asking other tests beside so many scouts; `None` if the scouts must
+    /// go on alone.
     fn limits_beside(&self, turn: &AskingTurn<'_>, scouts: usize) -> Option<PathLimits> {
         match turn.request.concurrency {
             None => {
@@ -290,7 +294,7 @@ impl PathAsking {
         }
     }
 
-    /// What follows when everything was asked, or the path is to be given up.
+    /// Returns the phase that follows when everything was asked, or the path is to be given up.
     fn conclude(&mut self, turn: &mut AskingTurn<'_>, cause: Option<Cause>) -> PathPhase {
         let Some(cause) = cause else { return PathPhase::Over };
         let is_left =
@@ -302,6 +306,7 @@ impl PathAsking {
             self.give_up(turn, cause);
             return PathPhase::Over;
         }
+        // The path is lost already, so the last tests wait for nothing.
         let limits = PathLimits { deadline: Duration::ZERO, ..self.limits(turn) };
         PathPhase::Headers(Batch::new(headers, limits, Vec::new()), cause)
     }

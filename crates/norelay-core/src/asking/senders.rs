@@ -46,7 +46,7 @@ impl RejectedSenders {
     }
 }
 
-/// The template of the sender that a test was accepted from on a path, by the notes of the run.
+/// Returns the template of the sender that a test was accepted from on a path, by the run's notes.
 pub(super) fn accepted_from(report: &Report, path: PathId, test: &RelayTest) -> &'static str {
     let is_substituted = evidence::is_substituted(report, path, test.reverse_path);
     if is_substituted && !test.is_about_sender() { FOREIGN_SENDER } else { test.reverse_path }
@@ -103,6 +103,7 @@ pub(super) fn ending_of_all(outcomes: &[&Outcome], open: Option<Ending>, are_lef
     let has_answered = outcomes
         .iter()
         .any(|outcome| outcome.is_answered() && !is_too_much(outcome));
+    // A server that closes the connection after some answers limits one connection, and not us.
     let is_closed = matches!(
         open,
         Some(Ending::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. }))
@@ -114,11 +115,12 @@ pub(super) fn ending_of_all(outcomes: &[&Outcome], open: Option<Ending>, are_lef
     }
 }
 
+/// True if the rejection is about how much was asked, and not about the test.
 fn is_too_much(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Refused { reason: Reason::RateLimited, .. })
 }
 
-/// What an outcome means for the scheduler.
+/// Returns what an outcome means for the scheduler.
 pub(super) fn ending(outcome: &Outcome) -> Ending {
     match outcome {
         Outcome::Deferred { reason, reply, .. } => {

@@ -62,9 +62,13 @@ pub fn can_share(test: &RelayTest) -> bool {
     })
 }
 
+/// True for a line about HELO: another name, or none.
+fn is_introduction(line: &Line) -> bool {
+    matches!(line, Line::Helo(_) | Line::NoHello)
+}
+
 /// True if a test is about the introduction and could share a connection otherwise.
 fn introduces(test: &RelayTest) -> bool {
-    let is_introduction = |line: &Line| matches!(line, Line::Helo(_) | Line::NoHello);
     test.dialogue.iter().any(is_introduction)
         && test.dialogue.iter().all(|line| match line {
             Line::Mail | Line::Rcpt => true,
@@ -121,6 +125,12 @@ fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest
     first.into_iter().chain(named.map(<[_]>::to_vec)).collect()
 }
 
+/// True if the test consists of MAIL and RCPT alone.
+fn is_plain(test: &RelayTest) -> bool {
+    let mut lines = test.dialogue.iter();
+    lines.all(|line| matches!(line, Line::Mail | Line::Rcpt))
+}
+
 /// Returns what each connection of `scouts` may ask beside its own test: at most `most` of the
 /// tests that consist of MAIL and RCPT alone.
 ///
@@ -132,11 +142,6 @@ pub fn deal(
     tests: &[&'static RelayTest],
     most: usize,
 ) -> Vec<Vec<&'static RelayTest>> {
-    let is_plain = |test: &RelayTest| {
-        test.dialogue
-            .iter()
-            .all(|line| matches!(line, Line::Mail | Line::Rcpt))
-    };
     // A scout that says more than MAIL and RCPT has another introduction or leaves something
     // behind.
     if !scouts.iter().all(|scout| is_plain(scout)) {

@@ -95,7 +95,7 @@ fn poll_paths(
 }
 
 impl Desk {
-    /// The stage after this one; stages that have nothing to do are skipped.
+    /// Returns the stage after this one. Stages that have nothing to do end at once.
     pub fn following(&mut self, stage: &RunStage, report: &Report, now: Moment) -> RunStage {
         if let RunStage::Hosts(_) = stage {
             let (exchangers, tests) = (&self.exchangers, &self.other_protocols);
@@ -103,10 +103,12 @@ impl Desk {
             return RunStage::Ports(ports);
         }
         if let RunStage::Paths(..) | RunStage::Ports(_) = stage {
+            // Messages in other protocols were sent before the proofs and may come back any time.
             self.awaited = delivery::accepted(report);
         }
         let mut turn = self.turn(report, now);
         match stage {
+            // Without a receiver, no message could be seen to come back.
             RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_)
                 if turn.means.receiving =>
             {

@@ -134,16 +134,19 @@ impl Conversation {
         }
     }
 
-    /// The connection is over: the number, unless the handshake failed and it is to be known why.
+    /// Ends the connection. Returns its number, unless the handshake failed and another connection
+    /// must find out why.
     fn closed(&mut self, turn: &mut AskingTurn<'_>, round: &mut Round, number: u32) -> Option<u32> {
         let failure = evidence::tls_failure(turn.report, number)
             .filter(|failure| *failure != HANDSHAKE_TOO_LONG)
             .map(str::to_owned);
+        // A test that shows a certificate expects that the handshake may fail.
         let Some(failure) = failure.filter(|_| certificate(&self.plan).is_none()) else {
             return Some(number);
         };
         match round.old_tls {
             OldTls::Known(_) => return Some(number),
+            // One inquiry is enough for all connections of the round.
             OldTls::Asked => self.state = TalkState::AwaitsInquiry(number),
             OldTls::Unasked => {
                 round.old_tls = OldTls::Asked;
@@ -155,7 +158,7 @@ impl Conversation {
     }
 }
 
-/// How often a dialogue can be rejected.
+/// Returns how many of a dialogue's commands a server may count as rejected.
 fn rejections(transaction: &Transaction) -> usize {
     let can_be_rejected = [Stage::Rcpt, Stage::Auth, Stage::Other];
     transaction

@@ -37,11 +37,15 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// Returns the text in base64, as AUTH sends it (RFC 4954 section 4).
+fn encode(text: &str) -> String {
+    BASE64.encode(text.as_bytes())
+}
+
 impl Credentials {
-    /// The AUTH command, as a condition of what follows.
+    /// Returns the AUTH command, as a condition of what follows.
     #[must_use]
     pub fn step(&self) -> Step {
-        let encode = |text: &str| BASE64.encode(text.as_bytes());
         let auth = format!("AUTH {}", self.mechanism);
         let (line, turns) = match self.mechanism {
             Mechanism::Plain => (

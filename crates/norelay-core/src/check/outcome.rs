@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::reason::Reason;
 use crate::{
     catalogue::TestId,
+    octets::Octets,
     report::{Dialogue, Exchange},
     smtp::{Cause, End, Purpose, Reply, Stage},
 };
@@ -248,8 +249,8 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
         .iter()
         .rposition(|(exchange, _)| exchange.stage == Stage::Rcpt)?;
     let (asked, reply) = *replied.get(place)?;
-    let line = |exchange: &Exchange| exchange.sent.as_ref().map(|(_, line)| line.clone());
-    let is_again = |other: &&&Exchange| other.stage == Stage::Rcpt && line(other) == line(asked);
+    let is_again =
+        |other: &&&Exchange| other.stage == Stage::Rcpt && line_sent(other) == line_sent(asked);
     // The rejection decides if nothing came after it, or if the same recipient was asked again.
     let is_over = place + 1 == replied.len() || answers.iter().filter(is_again).count() > 1;
     // A server that hangs up for another reason may answer otherwise on the next connection.
@@ -260,6 +261,11 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
         .skip(place)
         .all(|(_, reply)| reply.code >= 500);
     (is_over && is_denial && is_firm).then_some((asked, reply))
+}
+
+/// Returns the line that was sent in this exchange.
+fn line_sent(exchange: &Exchange) -> Option<&Octets> {
+    exchange.sent.as_ref().map(|(_, line)| line)
 }
 
 /// Returns why no reply answers the test, as a clause.

@@ -280,8 +280,12 @@ fn is_of_a_blacklist(token: &str) -> bool {
 
 /// True if two replies have the same code and the same words, apart from what they repeat of ours.
 pub(super) fn is_same(one: &Reply, two: &Reply) -> bool {
-    let words = |reply: &Reply| without_echoes(&reply.text().to_lowercase());
-    one.code == two.code && words(one) == words(two)
+    one.code == two.code && own_words(one) == own_words(two)
+}
+
+/// Returns the text of a reply in lower case, without what the reply repeats of ours.
+fn own_words(reply: &Reply) -> String {
+    without_echoes(&reply.text().to_lowercase())
 }
 
 /// True if the reply speaks of the recipient and not of the client.

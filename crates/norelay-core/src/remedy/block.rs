@@ -304,12 +304,16 @@ fn remove(lines: &mut Vec<&str>, wanted: &[&str]) {
 /// What stands for an asterisk of the line while lines are compared.
 const ASTERISK: &str = "\u{1}";
 
+/// Returns the text with one blank for each row of blanks, and none around it.
+fn single_spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// True if a line is like a pattern: blanks around it aside, a row of blanks for each blank, `*`
 /// for anything, `\*` for an asterisk.
 fn is_like(pattern: &str, line: &str) -> bool {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (pattern, line) =
-        (words(&pattern.replace("\\*", ASTERISK)), words(&line.replace('*', ASTERISK)));
+    let pattern = single_spaced(&pattern.replace("\\*", ASTERISK));
+    let line = single_spaced(&line.replace('*', ASTERISK));
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
         return false;

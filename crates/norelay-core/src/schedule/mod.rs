@@ -205,13 +205,14 @@ impl Scheduler {
 
     fn start(&mut self, index: usize, now: Duration) -> Action {
         let attempt = self.queue.begin(index, now);
+        // A job that broke once is asked again with one command at a time.
         let job = self.queue.job(index);
         job.pipelines = self.limits.pipelining && job.may_pipeline == Pipelining::AsThePath;
         Action::Start(Start { job: index, attempt, pipelining: job.pipelines, helo: job.helo })
     }
 
-    /// A job's dialogue is over, and took so long: the longest, if the job had several. Returns
-    /// true if the job is over, too; otherwise it will be started again.
+    /// Ends a job's dialogue, which took so long (the longest of them, if the job had several).
+    /// Returns true if the job is over, too; otherwise the job will be started again.
     pub fn finished(
         &mut self,
         index: usize,
@@ -229,8 +230,8 @@ impl Scheduler {
                 self.deferred(index, *reason, *retry_after, took, now)
             }
             Ending::Interrupted(cause) => self.interrupted(index, cause, now),
-            // Each such connection answers something, so the limit is one of the connection, and no
-            // trouble.
+            // Each such connection answers some tests, so the server limits what one connection may
+            // ask. That is no sign of a block.
             Ending::Continued => {
                 self.served(index, took);
                 Some(Again::InTurn)
@@ -242,12 +243,13 @@ impl Scheduler {
             Some(Again::At(time)) => Some(time).filter(|time| *time <= self.latest_return()),
             None => None,
         };
+        // A path that is given up asks nothing again.
         let again_at = again_at.filter(|_| self.blocked.is_none());
         self.queue.end(index, again_at);
         again_at.is_none()
     }
 
-    /// When a job is asked again at the latest. Without time to wait, there is no grace either.
+    /// Returns when a job is asked again at the latest. Without time to wait, there is no grace.
     fn latest_return(&self) -> Duration {
         let deadline = self.limits.deadline;
         if deadline.is_zero() { deadline } else { deadline + GRACE }
@@ -276,14 +278,18 @@ impl Scheduler {
         self.window.most_at_once()
     }
 
+    /// Counts an answered dialogue.
     fn served(&mut self, index: usize, took: Duration) {
         self.answered += 1;
         self.breaks_in_a_row = 0;
         let began = self.queue.job(index).began;
+        // Only a connection that began after the latest rejection shows that the server accepts
+        // more.
         let is_news = self.pauses.served(began);
         self.window.served(took, is_news);
     }
 
+    /// Returns when a job with a temporary rejection is asked again, if at all.
     fn deferred(
         &mut self,
         index: usize,
@@ -298,7 +304,9 @@ impl Scheduler {
                 let again = self.rejected_alone(index, &cause, now)?;
                 return Some(Again::At(again.max(now + retry_after.unwrap_or_default())));
             }
+            // An unclassified 4xx may be a greylist in words that the table does not know.
             Reason::Greylisted | Reason::Unclassified => self.served(index, took),
+            // Any other temporary rejection is the same a few minutes later.
             _ => {
                 self.served(index, took);
                 return None;
@@ -318,13 +326,16 @@ impl Scheduler {
         }))
     }
 
+    /// Returns when a job without an answer is asked again, if at all.
     fn interrupted(&mut self, index: usize, cause: &Cause, now: Duration) -> Option<Again> {
         let (beside, helo) = (self.queue.job(index).beside, self.queue.job(index).helo);
         match cause {
+            // Nothing listens: the first lone connection failed.
             Cause::ConnectFailed { .. } if self.answered == 0 && beside == 0 => {
                 self.blocked = Some(cause.clone());
                 None
             }
+            // The connection itself was rejected, and not what was asked on it.
             Cause::ConnectFailed { .. }
             | Cause::Closing { stage: Stage::Greeting, .. }
             | Cause::Disconnected { stage: Stage::Greeting, .. } => {
