@@ -8,7 +8,7 @@
 
 use norelay_core::{event::Record, report::Report};
 
-/// A log, and what its records add up to.
+/// A log, with the fold of its records.
 #[derive(Default)]
 pub struct FoldedLog {
     records: Vec<Record>,
@@ -32,7 +32,7 @@ impl FoldedLog {
         &self.records
     }
 
-    /// What the records add up to.
+    /// The fold of the records.
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(run(cli.command));
-    // A look-up or a connection that is still under way is not waited for.
+    // A look-up or a connection that is still under way would delay the exit for nothing.
     runtime.shutdown_background();
     match result {
         Ok(code) => ExitCode::from(code),

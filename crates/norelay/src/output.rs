@@ -103,6 +103,7 @@ pub fn present(
 
 /// The exit code of a command that presented this as the worst of all its targets.
 pub fn exit_code(format: ResultFormat, presented: Presented, stopped: bool) -> u8 {
+    // Monitors read the exit codes of their own plug-in interface.
     if format == ResultFormat::Report(Format::Nagios) {
         return norelay_render::nagios::exit_code(presented.verdict);
     }

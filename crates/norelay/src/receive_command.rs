@@ -84,7 +84,7 @@ pub async fn run(options: ReceiveOptions) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// A file or socket of the receiver can't be used.
+/// The complaint about a file or socket of the receiver that can't be used.
 fn unusable(error: io::Error) -> Complaint {
     Complaint::usage(error.to_string())
 }
@@ -121,7 +121,7 @@ impl ReceiveOptions {
         }
     }
 
-    /// Says who it is, where it listens, what it takes, and how to join it.
+    /// Tells the user the receiver's name, its addresses, its domains, and how a test uses it.
     fn introduce(&self, name: &str, domains: &[String], key_is_new: bool, receiving: &Receiving) {
         let addresses: Vec<_> = receiving
             .local_addrs()

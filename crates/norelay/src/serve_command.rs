@@ -100,13 +100,14 @@ pub async fn run(options: ServeOptions) -> Result<u8, Complaint> {
 }
 
 impl ServeOptions {
-    /// The layers, in their order.
+    /// The settings, from the layers in their order of precedence.
     fn settings(&self) -> Result<Settings, Misconfigured> {
         let mut layers = Layers::default();
         if let Some(file) = &self.config {
             layers = layers.file(file)?;
         }
         layers = layers.environment(std::env::vars_os())?;
+        // --set comes before the flags of their own names, which are more explicit.
         for setting in &self.settings {
             let (name, value) = setting.split_once('=').ok_or_else(|| {
                 Misconfigured(format!("--set {setting}: a setting is NAME=VALUE."))
@@ -131,7 +132,7 @@ impl ServeOptions {
     }
 }
 
-/// Says where to go. The first thing that a new user has to know.
+/// Tells the user where the service is: the first thing that a new user has to know.
 fn introduce(scheme: &str, addresses: &Addresses) {
     if let Some(http) = addresses.http {
         anstream::eprintln!(
@@ -146,6 +147,7 @@ fn introduce(scheme: &str, addresses: &Addresses) {
     }
 }
 
+/// Begins to log, as the settings say.
 fn begin_log(config: &Settings) -> Result<(), Complaint> {
     let level = &config.log.level;
     let filter = EnvFilter::try_new(level)
@@ -163,6 +165,7 @@ fn begin_log(config: &Settings) -> Result<(), Complaint> {
     begun.map_err(|error| Complaint::internal(format!("The log can't begin: {error}.")))
 }
 
+/// Prints the reference of the settings.
 fn list_settings() -> Result<u8, Complaint> {
     let width = KEYS
         .iter()
@@ -176,6 +179,7 @@ fn list_settings() -> Result<u8, Complaint> {
     Ok(0)
 }
 
+/// Copies SQLite's database into a file.
 async fn back_up(config: &Settings, file: &std::path::Path) -> Result<u8, Complaint> {
     if config.database.is_some() {
         return Err(Complaint::usage(
@@ -187,6 +191,7 @@ async fn back_up(config: &Settings, file: &std::path::Path) -> Result<u8, Compla
     Ok(0)
 }
 
+/// Makes an API key and prints its secret, this once.
 async fn new_key(config: &Settings, name: &str, options: &ServeOptions) -> Result<u8, Complaint> {
     let networks = options.networks.iter().map(|text| text.parse());
     let networks = networks.collect::<Result<Vec<_>, _>>();

@@ -44,6 +44,7 @@ pub async fn run(mut options: TestOptions) -> Result<u8, Complaint> {
         let presented = outcome.present(&ended)?;
         worst.verdict = worst.verdict.min(presented.verdict);
         worst.failing |= presented.failing;
+        // The user wants an end, and not the next target.
         if ended.stopped {
             return Ok(output::exit_code(outcome.format, worst, true));
         }

@@ -31,7 +31,7 @@ impl Settings {
     }
 }
 
-/// A file with a secret is small.
+/// The longest file with a secret, in octets.
 const MAX_SECRET: u64 = 4_096;
 
 /// Refuses what can't work, and reads what is named by a file.

@@ -32,7 +32,7 @@ impl Layers {
     /// Adds a file of settings.
     ///
     /// # Errors
-    /// It can't be read, or isn't TOML.
+    /// The file can't be read, or isn't TOML.
     pub fn file(mut self, path: &Path) -> Result<Self, Misconfigured> {
         let wrong = |error: String| {
             Misconfigured(format!("The settings in {} can't be read: {error}", path.display()))
@@ -56,7 +56,7 @@ impl Layers {
     /// Adds the environment.
     ///
     /// # Errors
-    /// A value that can't be one of its setting.
+    /// The setting can't have this value.
     pub fn environment(
         mut self,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -97,7 +97,7 @@ impl Layers {
     /// The settings, checked.
     ///
     /// # Errors
-    /// What can't work.
+    /// The first setting that can't work, or that doesn't fit another.
     pub fn config(self) -> Result<Settings, Misconfigured> {
         let config = Settings::deserialize(Value::Table(self.table));
         let mut config = config.map_err(|error| {

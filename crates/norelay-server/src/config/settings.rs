@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingKind {
-    /// As it is.
+    /// Text, as it was typed.
     Text,
     /// A number without a sign.
     Number,
@@ -21,11 +21,11 @@ pub enum SettingKind {
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name in the file, with its section before a dot.
+    /// The name in the file, with its section before a dot.
     pub name: &'static str,
-    /// How it is read.
+    /// How the text of the setting is read.
     pub kind: SettingKind,
-    /// What it is for, with its default.
+    /// The purpose of the setting, with its default.
     pub purpose: &'static str,
 }
 
@@ -116,7 +116,7 @@ keys! {
                       norelay_server=debug; info by default.";
 }
 
-/// Where data is kept unless it is said.
+/// Returns the data folder if no setting names one.
 pub(super) fn data_folder() -> PathBuf {
     let of_environment = |name: &str| {
         std::env::var_os(name)

@@ -9,11 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-/// More entries than this in `X-Forwarded-For` are not looked at.
+/// The most entries of `X-Forwarded-For` that are read, from its end.
 const MAX_HOPS: usize = 20;
 
-/// The client's address. Each proxy adds at the end the address that it saw, so that the list is
-/// read from there, as far as the proxies are ours.
+/// Returns the client's address. Each proxy adds the address that it saw to the end of the list. So
+/// the list is read from its end, as long as the entries are proxies of ours.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| {
         trusted
@@ -33,8 +33,8 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
         if !is_trusted(client) {
             break;
         }
-        // What can't be read was written by whoever came before our proxy: the proxy's own word
-        // ends here.
+        // Our proxies write addresses. An entry that is none was written by the client, and
+        // nothing before it can be believed.
         let Some(address) = parse(hop) else { break };
         client = address;
     }

@@ -39,6 +39,7 @@ pub(super) fn objection(config: &Settings, request: &Request) -> Option<Objectio
     is_foreign.then_some(Objection::OtherSite)
 }
 
+/// Returns the name that the client used for this service. HTTP/2 has the name in the URI.
 fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = headers
         .get(header::HOST)
@@ -55,6 +56,7 @@ fn is_same_origin(headers: &HeaderMap, host: Option<&str>, url: Option<&str>) ->
         url == Some(origin) || (origin_host.is_some() && origin_host == host)
     };
     match (header("sec-fetch-site"), header("origin")) {
+        // "none": the user typed the address, or opened a bookmark.
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_from_us(origin),
         (None, None) => true,

@@ -31,7 +31,7 @@ const _: () = assert!(
     "a code that takes long to be mailed gets its answer"
 );
 
-/// In what pages and API differ before a request comes to its handler.
+/// The differences between pages and API before a request comes to its handler.
 #[derive(Clone, Copy)]
 pub(super) struct Face {
     /// The longest body of a request, in octets.
@@ -46,7 +46,7 @@ pub(super) struct Face {
     pub turned_away: fn(&AppState, Problem) -> Response,
 }
 
-/// What the layers need to know.
+/// What the layers share.
 #[derive(Clone)]
 struct Layer {
     state: AppState,
@@ -55,6 +55,8 @@ struct Layer {
 
 /// Puts the layers around routes.
 pub(super) fn protect(routes: Router<AppState>, state: AppState, face: Face) -> Router<AppState> {
+    // The last layer is the first that a request meets: the guard refuses before anything is
+    // counted, and headers are set on refusals too.
     let layer = Layer { state, face };
     routes
         .layer(DefaultBodyLimit::max(face.max_body))
@@ -74,7 +76,7 @@ async fn refuse(State(layer): State<Layer>, request: Request, next: Next) -> Res
     }
 }
 
-/// Turns away a client that sends too many requests.
+/// Refuses a client that sends too many requests.
 async fn count(State(layer): State<Layer>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if layer
@@ -95,7 +97,7 @@ async fn count(State(layer): State<Layer>, request: Request, next: Next) -> Resp
     }
 }
 
-/// Counts a request. In private mode nobody is counted.
+/// Counts a request. In private mode, no request is counted.
 fn counted(layer: &Layer, asker: &Client) -> Result<(), Problem> {
     if !layer.state.config.public {
         return Ok(());

@@ -14,7 +14,7 @@ use crate::{
 pub struct AppState {
     /// The settings.
     pub config: Arc<Settings>,
-    /// What is kept.
+    /// The database.
     pub store: Store,
     /// The service that runs tests.
     pub runs: Runs,

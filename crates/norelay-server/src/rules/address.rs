@@ -145,7 +145,8 @@ static NETWORKS: LazyLock<Vec<(IpNet, Class)>> = LazyLock::new(|| {
     TABLE.iter().map(parse).collect()
 });
 
-/// What an address is, by the registries alone.
+/// Returns the class of an address by the registries alone. The order of the table counts: the
+/// first network that has the address decides.
 #[must_use]
 pub fn classify(address: IpAddr) -> Class {
     if let IpAddr::V6(address) = address
@@ -165,17 +166,17 @@ fn is_isatap(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [_, _, _, _, 0x0000 | 0x0200, 0x5efe, _, _])
 }
 
-/// Whether this machine has the address. Asks the kernel without sending anything: only an own
-/// address can be bound.
+/// True if this machine has the address. Sends nothing: the kernel binds a socket only to an
+/// address of its own.
 #[must_use]
 pub fn is_of_this_machine(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// What decides whether an address may be tested.
+/// The rule that says which addresses may be tested.
 #[derive(Clone, Debug, Default)]
 pub struct AddressRule {
-    /// Whether only public addresses are tested.
+    /// True if only public addresses may be tested.
     pub public_only: bool,
     /// Networks that are tested although they aren't public: test networks, an administrator's own.
     pub allowed: Vec<IpNet>,
@@ -184,7 +185,7 @@ pub struct AddressRule {
 }
 
 impl AddressRule {
-    /// Why an address must not be tested, if so.
+    /// Returns the class for which an address may not be tested. `None` if the address may.
     #[must_use]
     pub fn objection(&self, address: IpAddr) -> Option<Class> {
         if !self.public_only
@@ -205,21 +206,21 @@ impl AddressRule {
     }
 }
 
-/// The network of a user: /24 for IPv4, /64 for IPv6, the smallest that one party usually has to
-/// itself or is handed freely.
+/// The network of a user: /24 for IPv4 and /64 for IPv6. A provider hands at least that much to one
+/// customer, who may use any address of the network.
 #[must_use]
 pub fn user_network(address: IpAddr) -> IpNet {
     network(address, 24, 64)
 }
 
-/// The network of a target: /24 for IPv4, /48 for IPv6, what one site has.
+/// The network of a target, about what one site has: /24 for IPv4 and /48 for IPv6.
 #[must_use]
 pub fn target_network(address: IpAddr) -> IpNet {
     network(address, 24, 48)
 }
 
-/// The network around a user's: /16 for IPv4, /48 for IPv6, so that a site with many /64s is still
-/// one.
+/// The network around a user's network: /16 for IPv4 and /48 for IPv6. A site that has many /64
+/// networks is one here.
 #[must_use]
 pub fn wide_network(address: IpAddr) -> IpNet {
     network(address, 16, 48)

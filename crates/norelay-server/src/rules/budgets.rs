@@ -2,8 +2,8 @@
 //! by the hour is in `store::limits`.)
 //!
 //! Rules:
-//! - Who is counted is a user network, never an address: IPv6 gives everybody 2^64 of them.
-//! - What is remembered is bounded: networks without a trace of late are forgotten.
+//! - User networks are counted, never addresses: with IPv6, everybody has 2^64 addresses.
+//! - Memory is bounded: a network that has sent no request of late is forgotten.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{address, client::Client, refusal::Refusal};
 use crate::config::{LimitSettings, Settings};
 
-/// So many of something at once: in all, and of one network.
+/// A number of places at once: in all, and for one network.
 #[derive(Clone, Debug)]
 pub struct Places {
     taken: Arc<Mutex<Taken>>,
@@ -33,7 +33,7 @@ struct Taken {
     all: u32,
 }
 
-/// One of the places; it is given back when it is dropped.
+/// One of the places. Dropping the value gives the place back.
 #[derive(Debug)]
 pub struct HeldPlace {
     places: Places,
@@ -41,13 +41,14 @@ pub struct HeldPlace {
 }
 
 impl Places {
-    /// So many places.
+    /// This many places, of which one network may have `of_network`.
     #[must_use]
     pub fn new(of_network: u32, of_all: u32) -> Self {
         Self { taken: Arc::default(), of_network, of_all }
     }
 
-    /// A place, if there is one; without a network it counts among all alone.
+    /// Returns a place, if one is free. A client without a network counts only among all: many
+    /// clients may come through one proxy.
     #[must_use]
     pub fn enter(&self, network: Option<IpNet>) -> Option<HeldPlace> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +93,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// So many as the settings allow; in private mode one network may have them all.
+    /// As many places as the settings allow. In private mode one network may have all of them.
     #[must_use]
     pub fn new(config: &Settings) -> Self {
         let limits = &config.limits;
@@ -100,10 +101,10 @@ impl Streams {
         Self { places: Places::new(of_network, limits.streams) }
     }
 
-    /// A place, if there is one.
+    /// Returns a place for a client's stream.
     ///
     /// # Errors
-    /// There are too many.
+    /// The client, or the service, has too many streams.
     pub fn enter(&self, asker: &Client) -> Result<HeldPlace, Refusal> {
         self.places
             .enter(Some(address::user_network(asker.address)))
@@ -141,11 +142,12 @@ impl Clock for RequestClock {
     }
 }
 
-/// So many networks are remembered before those without a trace are forgotten.
+/// More networks than this are not remembered without looking for those that can be forgotten.
 const MANY: usize = 10_000;
 
 impl Requests {
-    /// So many as the settings allow; a whole minute's may come at once.
+    /// As many requests as the settings allow. The requests of a whole minute may come at once: a
+    /// page with its assets is a burst.
     #[must_use]
     pub fn new(limits: &LimitSettings, clock: RequestClock) -> Self {
         let quota = Quota::per_minute(
@@ -155,10 +157,10 @@ impl Requests {
         Self { by_network: Arc::new(by_network) }
     }
 
-    /// Counts one; says when to come back where it is too many.
+    /// Counts a request of a network.
     ///
     /// # Errors
-    /// The time.
+    /// The network has sent too many requests. The value is the time of the next one.
     pub fn count(&self, network: IpNet) -> Result<(), Timestamp> {
         if self.by_network.len() > MANY {
             self.by_network.retain_recent();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::address;
 use crate::store::{ApiKey, Scope};
 
-/// Who asks: a network, or the holder of an API key.
+/// A client: a user network, or the holder of an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The client's address: the peer's, or what a trusted proxy says.
@@ -21,7 +21,8 @@ impl Client {
         Self { address: address.to_canonical(), key: None }
     }
 
-    /// What limits, jobs and proofs of control count for: the key, or the user network.
+    /// The name that limits, jobs and proofs of control are counted by: that of the key, or of the
+    /// user network.
     #[must_use]
     pub fn bucket(&self) -> String {
         match &self.key {

@@ -43,9 +43,12 @@ pub struct Letter {
     pub text: String,
 }
 
-/// Whoever brings a letter to a server: the probe, and in tests another.
+/// Brings letters to a server: the probe, or a double in tests.
 pub trait Mailer: Send + Sync {
-    /// Brings it; an error says why the server didn't take it.
+    /// Brings a letter to the server at an address.
+    ///
+    /// # Errors
+    /// The reason why the server didn't accept the letter.
     fn mail(&self, address: IpAddr, letter: Letter) -> BoxFuture<'_, Result<(), String>>;
 }
 
@@ -61,6 +64,7 @@ impl<N: Network + Clone> Mailer for Post<N> {
                 preference: None,
                 addresses: vec![address],
             };
+            // The letter goes through this server or not at all: the fence refuses all others.
             let network = Arc::new(Fence::around(self.0.clone(), &[exchanger]));
             let bringing = bring(network, address, letter);
             tokio::time::timeout(MAIL_TIMEOUT, bringing)
@@ -70,6 +74,7 @@ impl<N: Network + Clone> Mailer for Post<N> {
     }
 }
 
+/// Mails a letter in one dialogue, without TLS.
 async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> Result<(), String> {
     let helo = letter.helo.unwrap_or_else(|| "localhost".to_owned());
     let transaction = Transaction {
@@ -102,8 +107,8 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
     judge(&heard)
 }
 
-/// Taken is what was answered so after the text; otherwise the last word of the server says why
-/// not.
+/// Returns whether the letter was accepted. Only a positive reply after the text counts: a server
+/// may accept the recipient and reject the message. The error is the last thing that went wrong.
 fn judge(heard: &[Event]) -> Result<(), String> {
     let mut last = "it did not answer".to_owned();
     for event in heard {

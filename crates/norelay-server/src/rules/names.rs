@@ -1,4 +1,4 @@
-//! Names and addresses, as the service asks for them: the real DNS, and in tests another.
+//! The questions that the service asks the DNS. Tests answer them without a network.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use norelay_probe::{
     target::Target,
 };
 
-/// What is asked of the DNS.
+/// The DNS, as far as the service needs it.
 pub trait Names: Send + Sync + 'static {
     /// The mail exchangers that a target stands for, with their addresses.
     fn exchangers<'a>(
@@ -21,7 +21,7 @@ pub trait Names: Send + Sync + 'static {
     /// A mail domain that a host serves.
     fn domain_served_by<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Option<String>>;
 
-    /// The name of an address that leads back to it.
+    /// The reverse name of an address, if the name leads back to the address.
     fn name_of(&self, address: IpAddr) -> BoxFuture<'_, Option<String>>;
 
     /// The domains below the probe domain that name the target as an exchanger, before or after our

@@ -212,7 +212,7 @@ impl Permission {
         request: &TestRequest,
         target: &Target,
     ) -> Result<Vec<(u16, Security)>, Refusal> {
-        // Strangers may not have every port, so the default is what they may have.
+        // Without proof of control only the public ports may be tested, so they are the default.
         let is_default =
             request.ports.is_empty() && request.profile != Profile::Classic && self.config.public;
         let mut ports =
@@ -274,8 +274,8 @@ impl Permission {
         self.check_opt_outs(address.into_iter()).await
     }
 
-    /// Spends what a look-up in blacklists costs. A client has as many look-ups an hour as tests, in
-    /// budgets of their own.
+    /// Spends what a look-up in blacklists costs. A client has as many look-ups an hour as tests,
+    /// in budgets of their own.
     ///
     /// # Errors
     /// A limit is reached.
@@ -480,8 +480,8 @@ impl Permission {
         Ok(Permit::Test(pinned))
     }
 
-    /// Returns the last job with the same request about the same addresses, if that job is too young
-    /// for a new test.
+    /// Returns the last job with the same request about the same addresses, if that job is too
+    /// young for a new test.
     async fn recent(
         &self,
         request: &TestRequest,

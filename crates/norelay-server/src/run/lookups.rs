@@ -39,9 +39,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 8;
 /// More addresses of one domain than this are a farm, whose lists nobody reads.
 const MAX_ADDRESSES: usize = 6;
-/// How long a look-up of a stranger's serves the next one.
+/// How long a look-up serves the next client in public mode.
 const FRESH: Duration = Duration::from_secs(300);
-/// So many are kept.
+/// The most look-ups that are kept.
 const MOST: usize = 256;
 
 /// The look-ups of a service; cheap to clone.
@@ -56,7 +56,7 @@ pub struct Lookups {
 /// When it was looked up, by the clock that measures and by the one that is shown.
 type Kept = (Instant, Arc<Lookup>);
 
-/// What was looked up.
+/// The result of a look-up.
 #[derive(Debug)]
 pub struct Lookup {
     /// When.
@@ -76,7 +76,7 @@ impl Lookups {
     /// Looks an address or a domain up.
     ///
     /// # Errors
-    /// Why it isn't done.
+    /// The reason why nothing is looked up.
     pub async fn look_up(&self, asker: &Client, text: &str) -> Result<Arc<Lookup>, Refusal> {
         let target = lists::target(text).map_err(|why| not_a_target(text, why))?;
         self.permission.may_look_up(addresses(&target)).await?;
@@ -102,7 +102,7 @@ impl Lookups {
         Ok(lookup)
     }
 
-    /// In private mode nothing is kept: who has got off a list wants to see it.
+    /// In private mode no look-up is kept: an administrator who got off a list wants to see that.
     fn kept(&self, name: &str) -> Option<Arc<Lookup>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, lookup) = kept.get(name).filter(|_| self.config.public)?;
@@ -184,14 +184,14 @@ async fn exchangers(permission: &Permission, target: &ListSubject) -> Vec<ListSu
 pub struct CoveringTest {
     /// The test.
     pub job: Job,
-    /// What it found.
+    /// The verdict of the test.
     pub verdict: Verdict,
     addresses: Vec<IpAddr>,
     local_domain: Option<String>,
 }
 
 impl CoveringTest {
-    /// Finds it.
+    /// Finds the test.
     pub async fn find(
         store: &Store,
         public: bool,
@@ -202,7 +202,7 @@ impl CoveringTest {
         if let Some(id) = named {
             jobs.extend(store.job(id).await.ok());
         }
-        // A stranger's results are for those who have their address.
+        // In public mode, only clients who have a result's link may read the result.
         if !public {
             let targets = lookup
                 .surveys
@@ -238,7 +238,7 @@ impl CoveringTest {
         None
     }
 
-    /// Whether it was about this address, or about the servers of this domain.
+    /// True if the test was about this address, or about the servers of this domain.
     #[must_use]
     pub fn covers(&self, target: &str) -> bool {
         match target.parse::<IpAddr>() {

@@ -32,10 +32,10 @@ use crate::{
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest head of a request.
 const MAX_HEAD: u32 = 32 * 1024;
-/// Requests at once on one HTTP/2 connection.
+/// The most requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
 
-/// Starts to serve; gives the address, and what stops it.
+/// Starts to serve. Returns the address, and the handle that stops the server.
 pub(super) async fn begin(
     config: &Settings,
     router: Router,
@@ -81,6 +81,7 @@ pub(super) async fn begin(
     Ok((address, handle))
 }
 
+/// Logs why the server ended, if it ended by an error.
 fn report(ended: io::Result<()>) {
     if let Err(error) = ended {
         tracing::error!(%error, "pages are no longer served");
@@ -103,11 +104,11 @@ fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
         .keep_alive_timeout(HEADER_TIMEOUT);
 }
 
-/// So many connections at once; who is too many is closed at once.
+/// The bound on connections at once. A connection beyond the bound is closed without an answer.
 #[derive(Clone)]
 struct OpenConnections {
     places: Places,
-    /// In private mode nobody is counted.
+    /// True if connections are counted by network: in public mode.
     counts: bool,
     proxies: Arc<[IpNet]>,
 }

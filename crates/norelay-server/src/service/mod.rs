@@ -64,10 +64,10 @@ pub struct Addresses {
     pub connect_back: Vec<SocketAddr>,
 }
 
-/// Serves until `stop` is done; `ready` learns where, once everything listens.
+/// Serves until `stop` is done. Calls `ready` with the addresses as soon as everything listens.
 ///
 /// # Errors
-/// It can't start.
+/// The service can't start.
 pub async fn serve(
     config: Settings,
     ready: impl FnOnce(&Addresses),
@@ -105,6 +105,7 @@ pub async fn serve(
     });
     let state = AppState::of(config.clone(), store.clone(), runs.clone());
     let mut tasks = JoinSet::new();
+    // The receiver comes first: a job that goes on may already await messages.
     let receiving = receiver::begin(&config, &runs, key, &mut tasks).await?;
     let connect_back = connect_back::begin(&config, &runs, &mut tasks)
         .map_err(|error| Unservable(error.to_string()))?;
@@ -122,6 +123,7 @@ pub async fn serve(
     tracing::info!("stopping");
     handle.graceful_shutdown(Some(FAREWELL));
     runs.hand_over().await;
+    // The receiver ends last: messages may come for as long as a test runs.
     if let Some(receiving) = receiving {
         receiving.stop().await;
     }
@@ -133,7 +135,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// What is looked up beside a test.
+/// The look-ups beside a test, as the settings want them.
 fn wanted(config: &Settings) -> Result<LookupSelection, Unservable> {
     let blacklists = match config.test.blacklists {
         true => Some(
@@ -149,7 +151,7 @@ fn wanted(config: &Settings) -> Result<LookupSelection, Unservable> {
 /// Opens the store that the settings name.
 ///
 /// # Errors
-/// It can't be opened.
+/// The store can't be opened.
 pub async fn open_store(config: &Settings) -> Result<Store, Unservable> {
     let opened = match &config.database {
         Some(url) => {
@@ -166,7 +168,8 @@ pub async fn open_store(config: &Settings) -> Result<Store, Unservable> {
     opened.map_err(|error| Unservable(format!("The store can't be opened: {error}.")))
 }
 
-/// Two processes on one folder would both think that the other's tests are orphans.
+/// Locks the data folder. Two processes on one folder have the same name as workers, so each would
+/// take the other's running tests for its own.
 fn lock(folder: &Path) -> Result<File, Unservable> {
     let path = folder.join("lock");
     let wrong =

@@ -1,4 +1,4 @@
-//! The receiver within the service, and the way of its receipts into the store.
+//! The receiver within the service, and how its receipts come into the store.
 
 use std::{
     fs::{self, File},
@@ -24,9 +24,9 @@ use crate::{config::Settings, run::Runs, store::StoreError};
 
 /// The spool's name in the data folder.
 const SPOOL: &str = "receipts.jsonl";
-/// A line of the spool that is longer is not a receipt of ours.
+/// The longest line of the spool that is read, in octets. A receipt is far shorter.
 const MAX_LINE: u64 = 1 << 20;
-/// Between two tries to store a receipt.
+/// The pause between two tries to store a receipt.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts the receiver, if the settings want one.
@@ -64,8 +64,8 @@ pub(super) async fn begin(
     Ok(Some(receiving))
 }
 
-/// Stores what comes, and lets the spool forget it. A store that is away is waited for: meanwhile
-/// the channel fills, and then the receiver refuses.
+/// Stores each receipt and removes the receipt from the spool. Waits while the store is away.
+/// Meanwhile the channel fills, and then the receiver defers messages.
 async fn store_all(
     mut receipts: mpsc::Receiver<Receipt>,
     runs: Runs,
@@ -89,7 +89,7 @@ async fn store_all(
     }
 }
 
-/// Stores what the spool has kept, and begins a new one.
+/// Stores the receipts in the spool, and removes the spool. A crash may have left receipts there.
 async fn catch_up(path: &Path, runs: &Runs) -> io::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -102,7 +102,7 @@ async fn catch_up(path: &Path, runs: &Runs) -> io::Result<()> {
         if let Ok(Record { event: Event::Received(receipt), .. }) = serde_json::from_slice(&line) {
             match runs.deliver(&receipt).await {
                 Ok(()) | Err(StoreError::NotFound) => {}
-                // It stays in the spool for the next start.
+                // The receipt stays in the spool for the next start.
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
         }

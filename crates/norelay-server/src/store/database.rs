@@ -33,7 +33,7 @@ impl Store {
     /// to date.
     ///
     /// # Errors
-    /// It can't be opened.
+    /// The database can't be opened.
     pub async fn sqlite(folder: &Path) -> Result<Self, StoreError> {
         Pools::sqlite(folder).await.map(Self::over)
     }
@@ -46,7 +46,7 @@ impl Store {
         Pools::postgres(url).await.map(Self::over)
     }
 
-    /// Closes every connection, after what they are doing.
+    /// Closes every connection, each after its current statement.
     pub async fn close(&self) {
         self.pools.close().await;
     }
@@ -59,10 +59,10 @@ impl Store {
         Pools::back_up(folder, to).await
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     ///
     /// # Errors
-    /// It doesn't.
+    /// The database doesn't answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(read self, |db| sqlx::query("SELECT 1").execute(db).await.map(drop))?;
         Ok(())

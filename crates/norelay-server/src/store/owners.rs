@@ -85,7 +85,7 @@ fn opt_out(row: OptOutRow) -> Result<OptOut, StoreError> {
 }
 
 impl Store {
-    /// Keeps an opt-out; the same network again changes nothing.
+    /// Stores an opt-out. The same network again changes nothing.
     ///
     /// # Errors
     /// The database's.
@@ -148,7 +148,7 @@ impl Store {
         rows.into_iter().map(opt_out).collect()
     }
 
-    /// Keeps a proof of control; a later one for the same takes its place.
+    /// Stores a proof of control. A later proof over the same subject replaces an earlier one.
     ///
     /// # Errors
     /// The database's.
@@ -180,12 +180,12 @@ impl Store {
         Ok(())
     }
 
-    /// The proofs that an asker has given and that count now, newest first.
+    /// Returns the proofs of a client that count now, newest first.
     ///
     /// # Errors
     /// The database's.
     pub async fn owned_by(&self, asker: &str, now: Timestamp) -> Result<Vec<Owner>, StoreError> {
-        /// More proofs of one asker are of no use to a test of one server.
+        /// The most proofs of one client that are read: a test of one server needs few.
         const LIMIT: i64 = 1_000;
         const SQL: &str = "SELECT subject, asker, proof, created, expires FROM owners WHERE asker = $1 \
                            AND expires > $2 \

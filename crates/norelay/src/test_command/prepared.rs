@@ -75,6 +75,7 @@ impl Prepared {
             None => domain,
         };
         let identity = Identity::find(domain, options.probe.helo.clone(), &resolver).await;
+        // The prompt comes before the first connection to the target: a server would not wait.
         let credentials = password::credentials(&options.authentication)?;
         let client_identity = client_identity(&options.connection)?;
         let receiver = match remote {
@@ -156,12 +157,14 @@ impl Prepared {
     /// Goes on with the run whose log is in a file, and appends to this file.
     pub async fn resume(&self, path: &Path) -> Result<EndedRun, Complaint> {
         let log = earlier_run::read_log(path)?;
+        // The log goes to the live view and grows there. The scan needs the report as it is now.
         let report = log.report().clone();
         let run = self.resumable(&report, path)?;
         let of_paths = report.paths().flat_map(|path| &path.facts.tests);
         let of_run = run.tests.iter().map(|word| TestId::named(word));
         let ids = of_run.chain(of_paths.copied());
         let tests = catalogue::in_display_order(ids.filter_map(TestId::test));
+        // Under the run's old name, so that the messages of the first attempt count as well.
         let reception = self.receiver.reception_of(run.run)?;
         let mut request = self.request(&tests, &reception);
         request.address_typed = is_address(&run.target);

@@ -33,7 +33,7 @@ pub struct Progress {
 /// How much is shown while a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shows {
-    /// Nothing: nobody looks.
+    /// Nothing: standard error is no terminal.
     Nothing,
     /// A line for each test and each wait.
     Lines,
@@ -98,6 +98,8 @@ impl Sink for Progress {
     fn record(&self, record: &Record) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.log.add(record);
+        // The file has the record before it is shown, so that an interrupted run loses nothing that
+        // the user has seen.
         state.append(record);
         if self.shows != Shows::Nothing {
             self.show(&mut state, record);
@@ -119,6 +121,7 @@ impl RunProgress {
 
 /// A line for each test of a dialogue that has ended, as the report has it by now.
 fn print_tests(report: &Report, dialogue: &Dialogue) {
+    // The judgement alone: a whole assessment for each dialogue would take several times as long.
     let judgement = assess::judgement(report);
     let Some(path) = judgement.path(dialogue.path) else { return };
     for judged in path.all().filter(|judged| dialogue.is_for(judged.test.id)) {

@@ -154,6 +154,7 @@ impl RemoteReceiver {
     }
 }
 
+/// Follows one reception at a service.
 struct ReceiptFollower {
     client: Client,
     url: Url,
@@ -163,7 +164,7 @@ struct ReceiptFollower {
 }
 
 impl ReceiptFollower {
-    /// Hands on the receipts that come, until the run awaits none.
+    /// Hands on the receipts that come, until the run awaits no more.
     async fn follow(self, receipts: mpsc::Sender<Receipt>) {
         let mut since = 0;
         while !receipts.is_closed() {
@@ -177,6 +178,7 @@ impl ReceiptFollower {
             let arrived: Vec<StoredReceipt> = tokio::select! {
                 arrived = answer(request) => match arrived {
                     Ok(arrived) => arrived,
+                    // A service that is away keeps the messages, so the question can wait.
                     Err(_) => {
                         tokio::time::sleep(PAUSE).await;
                         continue;
@@ -186,6 +188,7 @@ impl ReceiptFollower {
             };
             for StoredReceipt { number, receipt, .. } in arrived {
                 since = since.max(number);
+                // The service may be another's: only the run's key shows that a message is ours.
                 let is_ours = receipt.token.run == self.run && is_genuine(&self.key, &receipt);
                 if is_ours && receipts.send(receipt).await.is_err() {
                     return;

@@ -63,7 +63,7 @@ struct ShownVerdict {
     when: String,
 }
 
-/// What the lists say about one address or domain.
+/// The listings of one address or domain.
 struct ShownSurvey {
     target: String,
     mark: Mark,
@@ -72,7 +72,7 @@ struct ShownSurvey {
     hints: Vec<String>,
     asked: String,
     listed: Vec<ListLine>,
-    /// What matters, or few enough to be read.
+    /// The lists that matter, or all if there are few.
     unknown: Vec<ListLine>,
     /// The others.
     unknown_little: Vec<ListLine>,
@@ -82,7 +82,7 @@ struct ShownSurvey {
     dead: Vec<ListLine>,
 }
 
-/// What one list says.
+/// The listing by one list.
 struct ListLine {
     zone: String,
     operator: String,
@@ -105,7 +105,7 @@ enum Piece {
     Address(String),
 }
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct LookUpForm {
@@ -207,7 +207,7 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> ShownSurvey {
             .iter()
             .map(|hint| in_settings(&harmless(hint)))
             .collect(),
-        // Where our resolver is, is no stranger's business.
+        // The address of our resolver is not shown in public mode.
         asked: match public {
             true => time::length(survey.elapsed_ms),
             false => format!(

@@ -33,9 +33,9 @@ use super::{
 };
 use crate::{http::state::AppState, rules::client::Client};
 
-/// A page needn't change more often than this.
+/// The shortest time between two changes of a page.
 const PACE: Duration = Duration::from_millis(300);
-/// Whether anybody still watches is looked at this often.
+/// How often the task looks whether anybody still watches.
 const CHECK: Duration = Duration::from_secs(5);
 /// A message at least this often keeps proxies from closing the stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -88,7 +88,7 @@ async fn watch_screen(screen: &Arc<Screen>, state: &AppState) -> watch::Receiver
     receiver
 }
 
-/// What one reader gets: what changed after `after`, then each change, then the end.
+/// The messages for one reader: the changes after `after`, then each new change, then the end.
 fn messages(
     receiver: watch::Receiver<Arc<Rendered>>,
     after: i64,
@@ -167,7 +167,7 @@ async fn drive(screen: Arc<Screen>, state: AppState) {
     screen.leave().await;
 }
 
-/// Shows the end, as the store has it.
+/// Shows the end of a run, as the store has it.
 async fn finish(screen: &Screen, state: &AppState) {
     let shown = match state.store.job(screen.id()).await {
         Ok(job) => screen.rendered(state, &job).await.map(drop),

@@ -89,7 +89,7 @@ fn lowered(level: HeadingLevel, sections: HeadingLevel) -> HeadingLevel {
     HeadingLevel::try_from(sections as usize + below).unwrap_or(HeadingLevel::H6)
 }
 
-/// What a remedy's block is for, in words.
+/// Returns the purpose of a remedy's block, in words.
 fn purpose(role: &str) -> Option<String> {
     let word = |name: &str| {
         let (_, rest) = role.split_once(&format!("{name}="))?;

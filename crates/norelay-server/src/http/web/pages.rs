@@ -1,11 +1,11 @@
-//! What the pages keep between requests.
+//! The state that the pages keep between requests.
 
 use jiff::Timestamp;
 
 use super::screens::Screens;
 use crate::{http::state::AppState, run::lookups::Lookups};
 
-/// What the pages keep between requests; cheap to clone.
+/// The state that the pages keep between requests; cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
     /// The results that somebody looks at, rendered.
@@ -17,7 +17,7 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Nothing kept yet.
+    /// The state before the first request.
     #[must_use]
     pub fn new(state: &AppState) -> Self {
         let lookups = Lookups::new(state.config.clone(), state.runs.permission().clone());

@@ -33,11 +33,11 @@ const LIST: &str = "tests";
 pub struct Part {
     /// The id of its element.
     pub id: String,
-    /// What the element contains.
+    /// The markup in the element.
     pub html: Arc<str>,
-    /// The number of the event that last changed it.
+    /// The number of the event that last changed the part.
     pub since: i64,
-    /// The part that it stands in, if one.
+    /// The part around this one, if there is one.
     pub within: Option<&'static str>,
     /// The numbers of the tests that are parts within this one, in their order.
     holds: Vec<u8>,
@@ -46,18 +46,18 @@ pub struct Part {
 /// A result, rendered.
 #[derive(Clone, Debug)]
 pub struct Rendered {
-    /// The number of the last event that it shows.
+    /// The number of the last event that is shown.
     pub seq: i64,
     /// How far the run is.
     pub phase: RunPhase,
-    /// A sentence for those who can't see the page.
+    /// A sentence for screen readers.
     pub say: String,
     /// The parts.
     pub parts: Vec<Part>,
 }
 
 impl Rendered {
-    /// What a part contains.
+    /// Returns the markup of a part. Empty if there is no such part.
     #[must_use]
     pub fn part(&self, id: &str) -> &str {
         self.parts
@@ -136,7 +136,7 @@ struct ParticularsPart {
 /// Renders a result; parts that are as `before` keep the number of the event that changed them.
 ///
 /// # Errors
-/// A template's: our own fault.
+/// A template failed, which is our own fault.
 pub fn render(
     id: &str,
     seq: i64,
@@ -250,7 +250,7 @@ fn render_tests(
     Ok(FreshPart { holds, ..FreshPart::alone(LIST, html) })
 }
 
-/// Whether a row's transcripts still fit into the page.
+/// Returns true if a row's transcripts still fit into the page, and spends their size.
 fn spend(budget: &mut usize, row: &TestRow) -> bool {
     /// What the markup of a line costs beside its text.
     const MARKUP: usize = 64;

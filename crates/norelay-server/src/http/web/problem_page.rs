@@ -33,7 +33,7 @@ pub fn problem(state: &AppState, status: StatusCode, heading: &str, says: &str) 
     shell::page(status, &ProblemPage { shell, heading, says, until: None })
 }
 
-/// What the API says as a problem document, as a page.
+/// The page for what the API says in a problem document.
 pub fn of_api(state: &AppState, error: Problem) -> Response {
     match error.until {
         Some(until) => too_many(state, error.detail(), until),
@@ -101,7 +101,7 @@ pub fn too_many(state: &AppState, why: &str, until: Timestamp) -> Response {
     response
 }
 
-/// What the store could not do.
+/// The page for an error of the store.
 pub fn of_store(state: &AppState, error: &StoreError) -> Response {
     if matches!(error, StoreError::NotFound) {
         return not_found(state);

@@ -312,7 +312,7 @@ async fn transcript_page(
     ))
 }
 
-/// What is to be run again: a path by its number, a test by its id, or all.
+/// A form that asks for a new run: of a path by its number, of a test by its id, or of all.
 #[derive(Debug, Default, Deserialize)]
 pub struct RepeatForm {
     path: Option<PathId>,

@@ -40,13 +40,13 @@ pub struct Shell {
     pub title: String,
     /// Which entry of a menu the page is.
     pub here: &'static str,
-    /// Whether search engines may list it.
+    /// True if search engines may list the page.
     pub index: bool,
-    /// Whether it refreshes itself where there is no script.
+    /// True if the page refreshes itself without scripts.
     pub refresh: bool,
-    /// Whether it has the script.
+    /// True if the page loads the script.
     pub script: bool,
-    /// Whether strangers may use the service.
+    /// True in public mode.
     pub public: bool,
 }
 

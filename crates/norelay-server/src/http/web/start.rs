@@ -63,7 +63,7 @@ struct Recent {
     when: String,
 }
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct TestForm {
@@ -81,7 +81,7 @@ pub async fn home(State(state): State<AppState>, asker: Client) -> Response {
     front(&state, &asker, &asked, StatusCode::OK, "").await
 }
 
-/// Whether who asks may choose more than the target.
+/// Returns true if the client may choose more than the target.
 async fn has_options(state: &AppState, asker: &Client) -> bool {
     !state.config.public
         || state

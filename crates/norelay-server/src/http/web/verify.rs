@@ -31,19 +31,19 @@ use crate::{
 #[template(path = "pages/verify.html")]
 struct Verify {
     shell: Shell,
-    /// What went wrong, and in which form.
+    /// The form in which something went wrong, and the sentence about it.
     problem: Option<(&'static str, String)>,
-    /// Subject, how it was shown, until when.
+    /// The proofs: their subject, how control was shown, and until when the proof counts.
     shown: Vec<(String, String, String)>,
     domain: String,
     record: Option<TxtRecord>,
-    /// The name of a code that was mailed, to whom, and until when it counts.
+    /// A code that was mailed: its name, its recipient, and until when the code counts.
     mailed: Option<(String, String, String)>,
     /// Host and port to connect to.
     door: Option<(String, String)>,
 }
 
-/// What the forms send.
+/// The fields of all forms.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ControlForm {
@@ -197,7 +197,7 @@ impl Draft<'_> {
         shell::page(status, &page)
     }
 
-    /// A code that was asked for before, so that a wrong one can be corrected.
+    /// Returns the code that was mailed before, so that a typing error can be corrected.
     fn mailed_before(&self) -> Option<(String, String, String)> {
         let id: crate::store::JobId = self.asked.id.parse().ok()?;
         Some((id.to_string(), "postmaster".to_owned(), String::new()))

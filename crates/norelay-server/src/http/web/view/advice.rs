@@ -28,11 +28,11 @@ fn step(what: &'static str, how: impl Into<String>) -> NextStep {
 pub struct ShownCause {
     /// The cause, as a sentence.
     pub headline: String,
-    /// The comparisons that show it.
+    /// The comparisons that show the cause.
     pub evidence: Vec<String>,
-    /// What it is not.
+    /// The causes that were excluded.
     pub rules_out: Vec<String>,
-    /// What helps: address of the page, title, server.
+    /// The remedies: address of the page, title, server.
     pub remedies: Vec<(String, &'static str, &'static str)>,
 }
 

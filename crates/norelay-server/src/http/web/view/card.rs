@@ -31,28 +31,28 @@ pub struct Card {
     pub word: &'static str,
     /// The sentence.
     pub sentence: String,
-    /// What was counted.
+    /// The counts that the sentence is about.
     pub tally: String,
-    /// Why it is no better, a clause each.
+    /// The reasons why the verdict is no better, a clause each.
     pub clauses: Vec<String>,
-    /// What came back.
+    /// The messages that came back.
     pub proofs: Vec<Evidence>,
     /// How many more came back.
     pub more_proofs: usize,
-    /// How far the run is, where it isn't over.
+    /// How far the run is. `None` once the run is over.
     pub progress: Option<RunProgress>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunProgress {
     /// Answers so far.
     pub done: usize,
     /// Questions in all, controls among them.
     pub all: usize,
-    /// For what it waits, and until when.
+    /// The reason why the run waits, and until when.
     pub waiting: Option<(&'static str, Timestamp)>,
-    /// What it does now.
+    /// What the run does now.
     pub doing: String,
     /// The last lines of the dialogues under way.
     pub talks: Vec<ShownDialogue>,
@@ -87,7 +87,7 @@ pub fn card(seen: RunView) -> Card {
     }
 }
 
-/// What a run does before there is a verdict.
+/// Returns what a run does before there is a verdict.
 fn so_far(seen: RunView) -> &'static str {
     match seen.report.waiting {
         Some((_, Wait::Arrival)) => {
@@ -145,7 +145,7 @@ fn tally(paths: &[PathJudgement]) -> String {
     format!("{questions} on {}: {}.", count(spoken.len(), "path", "paths"), counts.join(", "))
 }
 
-/// What holds on several paths is said once.
+/// Merges the clauses that hold on several paths.
 fn clauses(seen: RunView) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for (judged, path) in seen.judgement().paths.iter().zip(seen.report.paths()) {

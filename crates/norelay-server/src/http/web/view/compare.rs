@@ -12,13 +12,13 @@ const MOST: usize = 100;
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What it is about.
+    /// The verdict or test that changed.
     pub what: String,
-    /// Whether it is about a verdict, and not about one test.
+    /// True if a verdict changed, and not one test.
     pub is_verdict: bool,
-    /// What was found then; empty where it wasn't there.
+    /// The result of the earlier run. Empty if that run had none.
     pub before: String,
-    /// What is found now; empty where it is no longer there.
+    /// The result of this run. Empty if this run has none.
     pub now: String,
 }
 

@@ -22,21 +22,21 @@ pub struct Evidence {
     pub number: u8,
     /// The test's title.
     pub title: &'static str,
-    /// The path that it went through.
+    /// The path that the message went through.
     pub through: String,
     /// When its text was handed to the server.
     pub sent: Option<Timestamp>,
-    /// When it came to the receiver.
+    /// When the message came to the receiver.
     pub arrived: Timestamp,
-    /// The address that delivered it.
+    /// The address that delivered the message.
     pub from: String,
-    /// Whether that is the target itself.
+    /// True if the target itself delivered the message.
     pub direct: bool,
-    /// What the deliverer called itself.
+    /// The name that the deliverer gave itself.
     pub helo: String,
     /// Envelope as it was sent.
     pub envelope: Vec<String>,
-    /// What `Received` fields say of the way, newest first.
+    /// The stations of the message by its `Received` fields, newest first.
     pub received: Vec<String>,
 }
 

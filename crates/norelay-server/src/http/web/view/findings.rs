@@ -16,7 +16,7 @@ const MAX_ADDRESSES: usize = 8;
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindingLine {
-    /// How much it matters, in words; empty where little.
+    /// How much the finding matters, in words. Empty if little.
     pub word: &'static str,
     /// The sentence.
     pub text: String,
@@ -24,18 +24,18 @@ pub struct FindingLine {
     pub place: String,
 }
 
-/// What is worth knowing.
+/// The findings of a run, by topic.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// About the server, as the relay test saw it.
     pub relay: Vec<FindingLine>,
     /// From blacklists: listings first, then a sentence for each that was looked up.
     pub listings: Vec<FindingLine>,
-    /// What lists could not tell.
+    /// The lists without an answer.
     pub untold: Vec<FindingLine>,
-    /// What the DNS says about domain and addresses, and should be changed.
+    /// Records in the DNS that should be changed.
     pub flaws: Vec<FindingLine>,
-    /// What the DNS says that is in order, or merely good to know.
+    /// Records in the DNS that are in order, or merely good to know.
     pub order: Vec<FindingLine>,
     /// Addresses that lists may have.
     pub addresses: Vec<String>,

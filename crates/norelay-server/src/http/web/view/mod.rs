@@ -36,9 +36,9 @@ use crate::{
 /// How far a run is, for its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPhase {
-    /// It waits for its turn.
+    /// The run waits for its turn.
     Queued,
-    /// It runs.
+    /// The run goes on.
     Running,
     /// Nothing more will be asked.
     Over,
@@ -49,7 +49,7 @@ pub enum RunPhase {
 pub struct RunView<'a> {
     /// The facts.
     pub report: &'a Report,
-    /// What they mean.
+    /// The meaning of the facts.
     pub assessment: &'a Assessment,
     /// How far the run is.
     pub phase: RunPhase,
@@ -92,7 +92,7 @@ pub fn path_name(way: &Path) -> String {
     }
 }
 
-/// What to call a path in a sentence.
+/// Returns the name of a path for a sentence.
 #[must_use]
 pub fn name_of(report: &Report, path: PathId) -> String {
     report
@@ -120,7 +120,7 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A sentence that names the command's options, in which they are settings of the service.
+/// Returns a sentence with the settings of the service in place of the command's options.
 #[must_use]
 pub fn in_settings(sentence: &str) -> String {
     const SETTINGS: [(&str, &str); 6] = [

@@ -28,20 +28,20 @@ pub struct TestRow {
     pub mark: Mark,
     /// The words of its worst path.
     pub words: String,
-    /// Its worst weight; none for a control.
+    /// The worst weight on any path. `None` for a control.
     pub weight: Option<Weight>,
     /// Path by path, worst first.
     pub ways: Vec<PathAnswer>,
 }
 
 impl TestRow {
-    /// Whether it is neither refused, nor a control.
+    /// True if the test is not refused. False for a control.
     #[must_use]
     pub fn is_ill(&self) -> bool {
         matches!(self.weight, Some(Weight::Proof | Weight::Suspicion | Weight::Unknown))
     }
 
-    /// Whether anything was said for it.
+    /// True if any dialogue was about the test.
     #[must_use]
     pub fn has_talk(&self) -> bool {
         self.ways.iter().any(|way| !way.talks.is_empty())
@@ -55,21 +55,21 @@ pub struct PathAnswer {
     pub path: PathId,
     /// The path's name.
     pub name: String,
-    /// Its mark.
+    /// The mark of the answer.
     pub mark: Mark,
-    /// Its words.
+    /// The words beside the mark.
     pub words: &'static str,
-    /// What the server said, in one line.
+    /// The server's reply, in one line.
     pub reply: String,
-    /// What that means.
+    /// The meaning of the reply.
     pub because: String,
     /// The rule that decided its weight.
     pub rule: Option<&'static WeighingRule>,
-    /// How long it took.
+    /// How long the answer took.
     pub took: String,
-    /// What came back.
+    /// The messages that came back.
     pub proof: Option<Evidence>,
-    /// What was said.
+    /// The dialogues.
     pub talks: Vec<ShownDialogue>,
     rank: Option<Weight>,
 }
@@ -79,7 +79,7 @@ pub struct PathAnswer {
 pub struct RowGroup {
     /// The heading.
     pub title: &'static str,
-    /// What it means.
+    /// The meaning of the answer.
     pub means: &'static str,
     /// The rows.
     pub rows: Vec<TestRow>,
@@ -211,7 +211,7 @@ fn reply_line(outcome: &Outcome) -> String {
     }
 }
 
-/// What an answer means, as a sentence.
+/// Returns the meaning of an answer, as a sentence.
 fn because(judged: &TestJudgement, is_control: bool) -> String {
     match &judged.outcome {
         Outcome::Relayed { from, .. } => format!("Its message came back, from {from}."),

@@ -16,9 +16,9 @@ const MOST_LINES: usize = 400;
 /// One connection's dialogue.
 #[derive(Clone, Debug)]
 pub struct ShownDialogue {
-    /// Which connection it is, and when.
+    /// The number of the connection, and when it was opened.
     pub head: String,
-    /// What was said.
+    /// The lines, in their order.
     pub lines: Vec<TalkLine>,
 }
 
@@ -31,9 +31,9 @@ pub struct TalkLine {
     pub who: &'static str,
     /// The line; nothing in it can act.
     pub text: String,
-    /// When, since the connection was opened; empty where it is the same as the line's before.
+    /// The time since the connection was opened. Empty if the line before has the same time.
     pub at: String,
-    /// What it means, where that is wanted.
+    /// The explanation of the line, if explanations are wanted.
     pub means: String,
 }
 

@@ -29,7 +29,7 @@ pub fn day(at: impl Borrow<Timestamp>) -> String {
     at.borrow().strftime("%Y-%m-%d").to_string()
 }
 
-/// What a machine reads: RFC 3339.
+/// The time for machines (RFC 3339).
 #[must_use]
 pub fn machine(at: impl Borrow<Timestamp>) -> String {
     at.borrow().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -47,7 +47,7 @@ pub fn length(ms: u64) -> String {
     }
 }
 
-/// From one time to a later one, in milliseconds; 0 where the clock went backwards.
+/// Returns the milliseconds from one time to a later one. 0 if the clock went backwards.
 #[must_use]
 pub fn between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(from.duration_until(to).as_millis()).unwrap_or(0)

@@ -37,7 +37,7 @@ pub struct PathRow {
     pub why: Vec<String>,
     /// Which software the server is, and how sure that is.
     pub mta: String,
-    /// As whom the server sees us, where it told.
+    /// The address that the server sees us come from, if the server said so.
     pub seen_as: String,
     /// How the server greets.
     pub greeting: String,
@@ -45,7 +45,7 @@ pub struct PathRow {
     pub took: String,
 }
 
-/// The rows; those where nobody spoke, while somebody did on another, apart.
+/// Returns the rows of the paths, and apart the paths without SMTP if another path has it.
 #[must_use]
 pub fn ways(seen: RunView) -> (Vec<PathRow>, Vec<PathRow>) {
     let every = seen
