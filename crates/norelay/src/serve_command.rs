@@ -203,7 +203,7 @@ async fn new_key(config: &Settings, name: &str, options: &ServeOptions) -> Resul
         name: name.to_owned(),
         scopes: options.scopes.clone(),
         networks,
-        hourly: 60,
+        hourly: ApiKey::HOURLY,
         created: jiff::Timestamp::now(),
         expires: None,
         revoked: None,

@@ -302,6 +302,11 @@ pub struct ApiKey {
     pub revoked: Option<Timestamp>,
 }
 
+impl ApiKey {
+    /// The tests an hour of a key for which nothing else was said.
+    pub const HOURLY: u32 = 60;
+}
+
 /// A network whose owner doesn't want tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptOut {

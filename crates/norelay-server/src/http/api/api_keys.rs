@@ -45,7 +45,7 @@ pub(super) struct WantedKey {
 }
 
 fn hourly() -> u32 {
-    60
+    ApiKey::HOURLY
 }
 
 /// A key.
