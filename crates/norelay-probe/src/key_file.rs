@@ -1,6 +1,6 @@
 //! The key file: the secret that a receiver and the tests that it serves share.
 //!
-//! It has one line: 32 random octets in hexadecimal digits.
+//! The file has one line: 32 random octets in hexadecimal digits.
 
 use std::{
     fs::File,
@@ -10,15 +10,15 @@ use std::{
 
 use norelay_core::token::TokenKey;
 
-/// A key file has 65 octets; blanks around are tolerated.
+/// Octets of a key file, which has 65. More blanks around the key are accepted.
 const MAX_FILE: u64 = 1024;
-/// A file of other secrets: hundreds of lines.
+/// Octets of a file of other secrets: hundreds of lines.
 const MAX_TEXT: u64 = 64 * 1024;
 
 /// Reads a key file.
 ///
 /// # Errors
-/// One sentence: it can't be read, everybody can read it, or it holds no key.
+/// One sentence: the file can't be read, everybody can read it, or it holds no key.
 pub fn read(path: &Path) -> io::Result<TokenKey> {
     let wrong =
         || complaint(io::ErrorKind::InvalidData, path, "it holds no key of 64 hexadecimal digits");
@@ -29,7 +29,7 @@ pub fn read(path: &Path) -> io::Result<TokenKey> {
 /// Reads a file of secrets of another kind, such as the keys of blacklists.
 ///
 /// # Errors
-/// One sentence: it can't be read, or everybody can read it.
+/// One sentence: the file can't be read, or everybody can read it.
 pub fn read_text(path: &Path) -> io::Result<String> {
     read_bounded(path, MAX_TEXT, "there is no such file")
 }
@@ -49,12 +49,14 @@ fn read_bounded(path: &Path, limit: u64, if_missing: &str) -> io::Result<String>
     Ok(text)
 }
 
-/// Reads a key file; makes it, for its owner only, if there is none. Says whether it was made.
+/// Reads a key file. Makes the file, for its owner only, if there is none. Returns the key, and
+/// true if the file was made.
 ///
 /// # Errors
-/// As [`read`], or one sentence: it can't be made.
+/// As [`read`], or one sentence: the file can't be made.
 pub fn read_or_make(path: &Path) -> io::Result<(TokenKey, bool)> {
     let mut options = File::options();
+    // `create_new` fails if the file exists, so two processes never make two different keys.
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -74,7 +76,8 @@ fn complaint(kind: io::ErrorKind, path: &Path, why: &str) -> io::Error {
     io::Error::new(kind, format!("The key file {} can't be used: {why}.", path.display()))
 }
 
-/// A secret that every user of the machine can read is none. A group may share it.
+/// Rejects a file that every user of the machine can read: its content is no secret. A group may
+/// share the file.
 #[cfg(unix)]
 fn refuse_if_public(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -98,17 +101,19 @@ fn encode(octets: &[u8; 32]) -> String {
 }
 
 fn decode(text: &str) -> Option<[u8; 32]> {
-    let digit = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let octets = pairs
         .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .map(|[high, low]| Some(digit_value(*high)? << 4 | digit_value(*low)?))
         .collect::<Option<Vec<_>>>()?;
     octets.try_into().ok().filter(|_| rest.is_empty())
+}
+
+/// Returns the value of a hexadecimal digit.
+fn digit_value(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! back.
 //!
 //! Rules of this crate:
-//! - It decides nothing about relaying: what to ask, when, and what an answer means is
+//! - The crate decides nothing about relaying. What to ask, when, and what an answer means is
 //!   `norelay-core`'s.
-//! - Everything that it sees becomes an [`norelay_core::event::Event`].
+//! - Everything that the crate sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
 pub mod defaults;

@@ -1,8 +1,8 @@
 //! The mailbox of postmaster: a file in mbox format (RFC 4155) that any mail reader opens.
 //!
-//! A domain that takes mail has to have a postmaster (RFC 5321 section 4.5.1), and servers that
-//! verify a sender's domain ask for one. The receiver accepts such mail only where it can be kept
-//! here.
+//! A domain that accepts mail must accept mail for postmaster (RFC 5321 section 4.5.1), and servers
+//! that verify a sender's domain check for that. The receiver accepts such mail only if there is a
+//! mailbox to keep it in.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use std::{
 
 use norelay_core::smtp::ReceivedMessage;
 
-/// A mailbox that grew so big, in octets, takes nothing more until somebody empties it.
+/// Octets. A mailbox that has grown beyond this keeps nothing more until its owner empties it.
 const MAX_MAILBOX: u64 = 64 * 1024 * 1024;
 
 /// An mbox file.
@@ -21,7 +21,7 @@ const MAX_MAILBOX: u64 = 64 * 1024 * 1024;
 pub struct Mailbox(Mutex<File>);
 
 impl Mailbox {
-    /// Opens a mailbox; makes the file, for its owner only, if there is none.
+    /// Opens a mailbox. Makes the file, for its owner only, if there is none.
     ///
     /// # Errors
     /// One sentence: the file can't be written.
@@ -50,9 +50,9 @@ impl Mailbox {
     }
 }
 
-/// A message as an mbox entry: a `From ` line, the trace that delivery adds (RFC 5321 section 4.4),
-/// and the text with LF as the end of line and a `>` before what could be taken for another `From `
-/// line.
+/// Returns a message as an mbox entry: a `From ` line, the trace that delivery adds (RFC 5321
+/// section 4.4), and the text. Lines of the text end with LF, and a line that could be read as
+/// another `From ` line gets a `>` in front.
 fn entry(message: &ReceivedMessage, at: jiff::Timestamp) -> Vec<u8> {
     let peer = message.peer.ip();
     let (helo, reverse_path) = (&message.helo, &message.reverse_path);
@@ -80,7 +80,7 @@ fn entry(message: &ReceivedMessage, at: jiff::Timestamp) -> Vec<u8> {
     entry
 }
 
-/// `From `, behind any number of `>` (the quoting can then be undone).
+/// True if a line is `From ` behind any number of `>`. Quoting all of them can be undone.
 fn could_begin_another(line: &[u8]) -> bool {
     let quotes = line.iter().take_while(|octet| **octet == b'>').count();
     line[quotes..].starts_with(b"From ")

@@ -1,5 +1,5 @@
-//! The world, as a trait: connections and TLS here, names in `resolve`. The real one is
-//! [`Internet`]; tests have others.
+//! The network as a trait: connections and TLS. (`resolve` has the names.) [`Internet`] is the real
+//! network, and tests have simulated ones.
 //!
 //! Time is tokio's, which tests can pause.
 
@@ -24,12 +24,12 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Any stream.
+/// A connection of any kind.
 pub type AnyStream = Box<dyn ByteStream>;
 
-/// Where connections come from.
+/// What makes connections.
 pub trait Network: Send + Sync + 'static {
-    /// Connects; says our own address, too.
+    /// Connects. Returns the connection and our own address on it.
     ///
     /// # Errors
     /// Those of the operating system, and `TimedOut`.
@@ -38,8 +38,7 @@ pub trait Network: Send + Sync + 'static {
         to: SocketAddr,
     ) -> impl Future<Output = io::Result<(AnyStream, SocketAddr)>> + Send;
 
-    /// Makes the TLS handshake as a client; any certificate is accepted, and what is wrong with it
-    /// is noted.
+    /// Makes the TLS handshake as a client. Any certificate is accepted, and its faults are noted.
     ///
     /// # Errors
     /// A clause that says why the handshake failed.
@@ -50,7 +49,7 @@ pub trait Network: Send + Sync + 'static {
         address: IpAddr,
     ) -> impl Future<Output = Result<(AnyStream, TlsFacts), String>> + Send;
 
-    /// The address that connections to `to` come from, where it can be told without a connection.
+    /// Returns our own address for connections to `to`, if it is known without a connection.
     fn source(&self, to: SocketAddr) -> Option<IpAddr>;
 }
 
@@ -66,10 +65,10 @@ pub struct Internet {
 impl Network for Internet {
     async fn connect(&self, to: SocketAddr) -> io::Result<(AnyStream, SocketAddr)> {
         let socket = self.socket(to)?;
-        let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "connection timed out");
         let connected: TcpStream = tokio::time::timeout(self.connect_timeout, socket.connect(to))
             .await
-            .map_err(|_| timed_out())??;
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connection timed out"))??;
+        // Commands are short and each waits for its reply: Nagle's algorithm would only delay them.
         connected.set_nodelay(true)?;
         let local = connected.local_addr()?;
         Ok((Box::new(connected), local))
@@ -88,7 +87,7 @@ impl Network for Internet {
         if let Some(address) = self.source_address {
             return Some(address);
         }
-        // Connecting a UDP socket sends nothing: it asks the routing table.
+        // Connecting a UDP socket sends nothing, but chooses the address by the routing table.
         let any: SocketAddr =
             if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
         let socket = std::net::UdpSocket::bind(any).ok()?;
@@ -106,6 +105,7 @@ impl Internet {
                 let error = format!("{source} can't be the source of a connection to {}", to.ip());
                 return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, error));
             }
+            // Port 0: the system chooses a free port for each connection.
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
         Ok(TcpSocket::from_std_stream(socket.into()))

@@ -1,7 +1,7 @@
-//! Where a test's receipts come from: a receiver in this process, or the spool of one that runs
-//! elsewhere.
+//! Where a test's receipts come from: a receiver in this process, or the spool of a receiver in
+//! another process.
 //!
-//! Either way there is a master key, from which each run has its own.
+//! Both have a master key, and each run's key is derived from the master key.
 
 use std::{
     io,
@@ -28,14 +28,17 @@ pub struct ReceiptSource {
     origin: ReceiptOrigin,
 }
 
+/// The receiver that writes the receipts.
 enum ReceiptOrigin {
+    /// A receiver in this process.
     Here(Receiving),
+    /// The spool of a receiver in another process.
     Spool(PathBuf),
 }
 
 impl ReceiptSource {
-    /// A receiver in this process, for these domains, that greets with this name; `master` makes
-    /// the keys of its runs. To be called within a tokio runtime.
+    /// Starts a receiver in this process, for these domains, that greets with this name. `master`
+    /// makes the keys of all runs. Needs a tokio runtime.
     ///
     /// # Errors
     /// As [`Receiving::bind`].
@@ -50,7 +53,7 @@ impl ReceiptSource {
         Ok(Self { master, origin: ReceiptOrigin::Here(receiving) })
     }
 
-    /// The spool of a receiver that runs elsewhere, and the key file that it uses.
+    /// Uses the spool and the key file of a receiver in another process.
     ///
     /// # Errors
     /// One sentence: one of the files can't be read.
@@ -60,14 +63,14 @@ impl ReceiptSource {
         Ok(Self { master, origin: ReceiptOrigin::Spool(path.to_owned()) })
     }
 
-    /// The key that a run's tokens are to be made with.
+    /// Returns the key for the tokens of a run.
     #[must_use]
     pub fn key_of(&self, run: RunId) -> TokenKey {
         self.master.for_run(run)
     }
 
-    /// The receipts of a run, until the end that is given is dropped. To be called within a tokio
-    /// runtime, before the run sends anything.
+    /// Returns the receipts of a run, until the caller drops the channel. Needs a tokio runtime,
+    /// and must be called before the run sends anything.
     ///
     /// # Errors
     /// One sentence: the spool can't be read.
@@ -78,7 +81,7 @@ impl ReceiptSource {
         }
     }
 
-    /// Where the receiver in this process listens; nothing for one that runs elsewhere.
+    /// Returns where the receiver in this process listens, and nothing for another process.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         match &self.origin {

@@ -4,18 +4,19 @@
 //! 1. [`Receiving::bind`] listens. `connection_limits` bounds the connections, in all and for each
 //!    network. A client beyond a limit gets `421`, and the connection is closed.
 //! 2. `connection` moves octets and time between the socket and core's
-//!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds, and makes
-//!    the TLS handshake that STARTTLS asks for, with a certificate of its own making
+//!    [`Receiver`](norelay_core::smtp::Receiver), which knows SMTP and all its bounds. It also
+//!    makes the TLS handshake that STARTTLS asks for, with a self-signed certificate
 //!    (`self_signed`).
 //! 3. RCPT asks core's [`Reception`], which accepts a recipient only for a genuine token.
-//! 4. After the final dot the reception makes a [`Receipt`] of each token recipient. What is new in
-//!    it is kept — in the spool, if there is one, and with whoever awaits the run's receipts — and
-//!    only then the sender gets its `250`. What can't be kept ends the connection without a reply,
-//!    so the sender tries again (RFC 5321 section 4.5.4.1).
+//! 4. After the final dot the reception makes a [`Receipt`] of each token recipient. New receipts
+//!    go to the spool, if there is one, and to the subscribers of the run. Only then the client
+//!    gets its `250`. If a receipt can't be kept, the connection ends without a reply, so the
+//!    client tries again (RFC 5321 section 4.5.4.1).
 //!
 //! Rules:
-//! - It never connects to anything, sends nothing on, bounces nothing.
-//! - Whatever comes, it stays up, within [`MAX_CONNECTIONS`] times the bounds of one connection.
+//! - The receiver never connects to anything, relays nothing and bounces nothing.
+//! - The receiver stays up whatever clients send, within [`MAX_CONNECTIONS`] times the bounds of
+//!   one connection.
 
 mod connection;
 mod connection_limits;
@@ -43,38 +44,38 @@ use self::{
 };
 use crate::{mailbox::Mailbox, self_signed, spool::Spool};
 
-/// Connections at once: each holds at most some 200 kB (a text, a line, TLS), so all of them some
+/// Connections at once. Each holds at most some 200 kB (a text, a line, TLS), so all hold some
 /// 20 MB.
 pub const MAX_CONNECTIONS: usize = 100;
-/// Connections at once from one IPv4 address or IPv6 /64: twice what Postfix opens to one
-/// destination of its own accord would be 40; a run has at most a few messages on their way.
+/// Connections at once from one IPv4 address or IPv6 /64: as many as Postfix opens to one
+/// destination by default. A run has at most a few messages on their way.
 pub const MAX_CONNECTIONS_OF_NETWORK: usize = 20;
-/// While more than half of the connections are taken, a silent client is not waited for longer than
-/// this (Postfix's `smtpd_timeout` under stress).
+/// How long a silent client is waited for while more than half of the connections are in use
+/// (Postfix's `smtpd_timeout` under stress).
 const PATIENCE_UNDER_STRESS: Duration = Duration::from_secs(10);
 /// How long connections may take to end when the receiver stops.
 const GRACE: Duration = Duration::from_secs(3);
-/// After a failed accept (no file descriptors left), how long until the next.
+/// The pause after a failed accept, such as when no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
-/// Receipts that wait for whoever awaits them.
+/// Receipts that wait for one subscriber.
 const MAX_AWAITED: usize = 256;
 
-/// What a receiver is given.
+/// What a receiver works with.
 #[derive(Debug)]
 pub struct ReceiverConfig {
-    /// Whom it takes mail for.
+    /// Which recipients the receiver accepts.
     pub reception: Reception,
-    /// The file that every receipt is kept in, if one.
+    /// The file that every receipt is kept in, if there is one.
     pub spool: Option<Spool>,
-    /// The file that mail for postmaster is kept in; give one exactly if the reception takes such
-    /// mail.
+    /// The file that mail for postmaster is kept in. A mailbox is needed exactly if the reception
+    /// accepts such mail.
     pub mailbox: Option<Mailbox>,
 }
 
 impl ReceiverConfig {
-    /// A receiver that keeps nothing in files.
+    /// Returns the settings of a receiver that keeps nothing in files.
     #[must_use]
     pub fn new(reception: Reception) -> Self {
         Self { reception, spool: None, mailbox: None }
@@ -98,7 +99,7 @@ struct Shared {
 }
 
 impl Receiving {
-    /// Listens on every address; port 0 is any free port. To be called within a tokio runtime.
+    /// Listens on every address. Port 0 is any free port. Needs a tokio runtime.
     ///
     /// # Errors
     /// One sentence that says which address can't be listened on, why, and what to do.
@@ -125,28 +126,28 @@ impl Receiving {
         Ok(Self { addresses, shared, stop, listeners })
     }
 
-    /// Where it listens.
+    /// Returns the addresses that the receiver listens on.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The receipts of all runs, from now on. They are to be taken: a message whose receipt finds
-    /// no room is refused.
+    /// Returns the receipts of all runs, from now on. The caller must read them: a message whose
+    /// receipt is not read in time is not accepted.
     #[must_use]
     pub fn receipts(&self) -> mpsc::Receiver<Receipt> {
         self.shared.keeper.subscribe(None, MAX_AWAITED)
     }
 
-    /// The receipts of one run, from now on, until the end that is given is dropped.
+    /// Returns the receipts of one run, from now on, until the caller drops the channel.
     #[must_use]
     pub fn receipts_of(&self, run: RunId) -> mpsc::Receiver<Receipt> {
         self.shared.keeper.subscribe(Some(run), MAX_AWAITED)
     }
 
-    /// What settles receipts: so many of those that [`Receiving::receipts`] gave are kept for good,
-    /// so that the spool may forget them. Only where one party takes the receipts of all runs.
-    /// Blocks while it writes.
+    /// Returns a function that settles receipts: so many receipts of [`Receiving::receipts`] are
+    /// kept for good, so the spool may forget them. Only for a caller that reads the receipts of
+    /// all runs. The function blocks while it writes.
     pub fn settler(
         &self,
     ) -> impl Fn(usize) -> io::Result<()> + Clone + Send + Sync + 'static + use<> {
@@ -154,33 +155,35 @@ impl Receiving {
         move |receipts| shared.keeper.settle(receipts)
     }
 
-    /// Stops: no new connections, and the open ones end after the text that is coming in, or after
-    /// a few seconds.
+    /// Stops the receiver. Open connections end after the text that is coming in, or after a few
+    /// seconds.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         while self.listeners.join_next().await.is_some() {}
     }
 }
 
-/// One listening socket, or a sentence.
+/// Returns a listening socket, or an error with a whole sentence.
 fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
-    let socket = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            // `[::]` takes IPv4 too, unless IPv4 is asked for by itself.
-            socket.set_only_v6(
-                all.iter()
-                    .any(|other| other.is_ipv4() && other.port() == address.port()),
-            )?;
-        }
-        // A restart is not to wait for the old connections' TIME_WAIT.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    socket().map_err(|error| io::Error::new(error.kind(), sentence(address, &error)))
+    listening_socket(address, all)
+        .map_err(|error| io::Error::new(error.kind(), sentence(address, &error)))
+}
+
+fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` also accepts IPv4, which would clash with an IPv4 socket on the same port.
+        socket.set_only_v6(
+            all.iter()
+                .any(|other| other.is_ipv4() && other.port() == address.port()),
+        )?;
+    }
+    // Without this, a restart would fail until the old connections have left TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 fn sentence(address: SocketAddr, error: &io::Error) -> String {
@@ -199,7 +202,7 @@ fn sentence(address: SocketAddr, error: &io::Error) -> String {
     format!("The receiver can't listen on {address}: {why}.")
 }
 
-/// Accepts until the receiver stops, then waits for the connections to end.
+/// Accepts connections until the receiver stops, then waits for the connections to end.
 async fn accept_all(
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -220,23 +223,25 @@ async fn accept_all(
             },
         }
     }
+    // Clients that come now are refused at once instead of waiting in the backlog.
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(GRACE, all_ended).await;
 }
 
-/// A client that was let in.
+/// A client within the limits.
 #[derive(Debug)]
 struct AdmittedClient {
     stream: TcpStream,
     peer: SocketAddr,
     patience: Duration,
-    /// Gives the room back when the visit is over.
+    /// Counts the connection until the client is gone.
     _slot: ConnectionSlot,
 }
 
-/// Lets a client in, or tells it to come back.
+/// Admits a client, or rejects the connection if a limit is reached.
 fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<AdmittedClient> {
+    // On a dual-stack socket an IPv4 client comes as `::ffff:192.0.2.1`.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     match shared.limits.reserve(peer.ip()) {
         Some(slot) => {
@@ -251,7 +256,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<Admitte
     }
 }
 
-/// Says `421` as far as the socket takes it at once: whoever is too many is not waited for.
+/// Writes `421` as far as the socket's buffer has room, and never waits for such a client.
 fn reject(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
         let _ =
@@ -259,7 +264,7 @@ fn reject(stream: TcpStream) {
     }
 }
 
-/// What one party commands: an IPv4 address, or an IPv6 network of /64 (RFC 6177).
+/// Returns what a single client can have: an IPv4 address, or an IPv6 network of /64 (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),

@@ -1,8 +1,8 @@
-//! Certificates signed by themselves, made when they are needed and kept nowhere: the receiver's,
-//! and one to show as a client.
+//! Self-signed certificates, made when they are needed and stored nowhere: the receiver's, and one
+//! to show as a client.
 //!
-//! Servers that relay mail verify nothing by default (RFC 7435: opportunistic security); the
-//! certificate is there so that a server that insists on encryption can deliver at all.
+//! Servers that relay mail verify no certificate by default (RFC 7435: opportunistic security). The
+//! receiver needs a certificate so that a server that insists on encryption can deliver at all.
 
 use std::{io, sync::Arc};
 
@@ -16,13 +16,14 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// From a year before until so many years after the year in which it is made.
+/// A certificate is valid from the year before it is made until so many years after.
 const YEARS_VALID: i16 = 5;
 
-/// What makes the handshakes of a receiver, with a certificate for its name and its domains.
+/// Returns what makes the handshakes of a receiver, with a certificate for its name and its
+/// domains. A name that a certificate can't carry is left out.
 ///
 /// # Errors
-/// The cryptographic library's words; a name that a certificate can't carry is left out.
+/// The cryptographic library's words.
 pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
     let CertifiedKey { cert, signing_key } =
         certificate_for(reception.name(), reception.domains()).map_err(io::Error::other)?;
@@ -32,12 +33,13 @@ pub(crate) fn acceptor(reception: &Reception) -> io::Result<TlsAcceptor> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(io::Error::other)?;
-    // Nobody comes often enough for resumption to be worth its memory.
+    // No client comes often enough for resumption to be worth the memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Makes a certificate for a name and some domains, with a new key.
 pub(crate) fn certificate_for(
     name: &str,
     domains: &[String],

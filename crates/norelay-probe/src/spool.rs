@@ -1,20 +1,20 @@
-//! The spool: a file that joins a receiver that runs on its own (`norelay receive`) to tests that
-//! run elsewhere.
+//! The spool: a file through which a receiver in a process of its own (`norelay receive`) passes
+//! receipts to tests in other processes.
 //!
-//! It is an event log: a line of JSON for each receipt, as in every log of norelay, so `norelay
-//! replay` reads it too.
+//! The spool is an event log: a line of JSON for each receipt, as in every log of norelay, so
+//! `norelay replay` reads a spool, too.
 //!
 //! Rules:
-//! - One receiver writes, at the end only. A receipt is on the disk before its sender is told so.
-//! - A line that was torn by a crash or a full disk is closed before the next, and is nobody's
+//! - One receiver writes, at the end only. A receipt is on the disk before the client gets its 250.
+//! - A line that was torn by a crash or a full disk is ended before the next line, and is no
 //!   evidence.
-//! - Receipts that are all kept elsewhere too ([`Spool::settle`]) are cut off, so that the file
-//!   doesn't grow for ever.
-//! - Where nobody says so, what has grown to half of [`MAX_SPOOL`] is laid aside
-//!   ([`Spool::rotating`]) in the place of what was laid aside before: the oldest receipts go, and
-//!   none that comes is refused. Whoever follows reads both.
-//! - Whoever follows takes whole lines only, bounded, and only receipts whose forward-path carries
-//!   a genuine token of its own run: a spool that somebody else wrote to proves nothing.
+//! - When all receipts are settled ([`Spool::settle`]), the file begins anew, so that it doesn't
+//!   grow forever.
+//! - A spool that nobody settles can be rotated ([`Spool::rotating`]). The file is laid aside in
+//!   the place of the one laid aside before. The oldest receipts are lost, and no new receipt is
+//!   rejected. A follower reads both files.
+//! - A follower reads whole lines of bounded length. Only a receipt whose forward-path carries a
+//!   genuine token of the follower's run counts, so a forged spool proves nothing.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -33,39 +33,40 @@ use norelay_core::{
 };
 use tokio::sync::mpsc;
 
-/// How big a spool may grow, in octets, with what is laid aside: room for half a million receipts
-/// of the usual size.
+/// How big a spool may grow, in octets, with the file laid aside: half a million receipts of the
+/// usual size.
 pub const MAX_SPOOL: u64 = 1 << 30;
 /// A receipt with the longest `Received` chain that core keeps has some 400 kB as JSON.
 const MAX_LINE: usize = 1 << 20;
-/// What is read at once.
+/// Octets that are read at once.
 const PORTION: u64 = 1 << 18;
-/// How often the file is looked at.
+/// How often a follower looks at the file.
 const POLL: Duration = Duration::from_millis(250);
 /// Receipts that wait for the run that follows.
 const MAX_AWAITED: usize = 256;
 
-/// The writing end.
+/// The writing end of a spool.
 #[derive(Debug)]
 pub struct Spool {
     path: PathBuf,
     state: Mutex<SpoolFile>,
 }
 
+/// The file that a spool writes to now.
 #[derive(Debug)]
 struct SpoolFile {
     file: File,
-    /// Whether the last line has no end.
+    /// True if the last line has no end.
     is_torn: bool,
-    /// Receipts in the file that nobody has said to keep elsewhere.
+    /// Receipts in the file that are not settled yet.
     unsettled: usize,
-    /// How long the file may grow, in octets, until it is laid aside; otherwise it is full at
+    /// The length in octets at which the file is laid aside. Without this, the file is full at
     /// [`MAX_SPOOL`].
     rotates_at: Option<u64>,
 }
 
 impl Spool {
-    /// Opens a spool for writing; makes the file if there is none.
+    /// Opens a spool for writing. Makes the file if there is none.
     ///
     /// # Errors
     /// One sentence: the file can't be written, or another receiver writes to it.
@@ -82,14 +83,14 @@ impl Spool {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, sentence));
         }
         let is_torn = ends_midway(&mut file).map_err(complain)?;
-        // What is there from before stays: nobody here knows who has it.
+        // Receipts of an earlier process are never settled, so they count as one that stays.
         let unsettled = usize::from(file.metadata().map_err(complain)?.len() > 0);
         let state = SpoolFile { file, is_torn, unsettled, rotates_at: None };
         Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
     }
 
-    /// The same spool, which is laid aside as `….old` when it is longer than so many octets, and
-    /// begun anew.
+    /// Returns the same spool, but its file is laid aside as `….old` once it is longer than so many
+    /// octets, and a new file is begun.
     #[must_use]
     pub fn rotating(self, at: u64) -> Self {
         self.state
@@ -99,7 +100,7 @@ impl Spool {
         self
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -108,7 +109,7 @@ impl Spool {
     /// Appends receipts, and returns when they are on the disk.
     ///
     /// # Errors
-    /// The operating system's; whole lines that were written before it stay.
+    /// Those of the operating system. Whole lines that were written before the error stay.
     pub fn append(&self, receipts: &[Receipt]) -> io::Result<()> {
         if receipts.is_empty() {
             return Ok(());
@@ -124,7 +125,8 @@ impl Spool {
             .rotates_at
             .is_some_and(|at| state.file.metadata().is_ok_and(|data| data.len() > at))
         {
-            // Where the folder can't be written, the file goes on until it is full.
+            // A new file needs a writable folder. Without one, the old file is used until it is
+            // full.
             drop(state.rotate(&self.path));
         }
         state.write(lines)?;
@@ -132,11 +134,11 @@ impl Spool {
         Ok(())
     }
 
-    /// So many of the receipts that were appended are kept elsewhere, or their senders were told to
-    /// come again. When this is true of all, the file begins anew.
+    /// Settles so many receipts: their subscribers keep them, or their clients will send them
+    /// again. When all receipts are settled, the file begins anew.
     ///
     /// # Errors
-    /// The operating system's; the file has what it had.
+    /// Those of the operating system. The file is unchanged then.
     pub fn settle(&self, receipts: usize) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.unsettled = state.unsettled.saturating_sub(receipts);
@@ -148,7 +150,7 @@ impl Spool {
     }
 }
 
-/// The file that a spool lays aside.
+/// Returns the path of the file that a spool lays aside.
 #[must_use]
 pub fn laid_aside(path: &Path) -> PathBuf {
     beside(path, "old")
@@ -170,9 +172,10 @@ fn appending(path: &Path) -> io::Result<File> {
 }
 
 impl SpoolFile {
-    /// Lays the file aside and begins another one. Whenever it is interrupted, what was kept is in
-    /// one of both places.
+    /// Lays the file aside and begins a new file. After a crash at any point, all receipts are in
+    /// one of the two files.
     fn rotate(&mut self, path: &Path) -> io::Result<()> {
+        // The new file is locked before it gets the name, so no other receiver can open it between.
         let coming = beside(path, "new");
         let file = appending(&coming)?;
         file.set_len(0)?;
@@ -183,6 +186,7 @@ impl SpoolFile {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
+        // A rename is on the disk only when its folder is.
         File::open(folder)?.sync_all()?;
         (self.file, self.is_torn) = (file, false);
         Ok(())
@@ -192,6 +196,7 @@ impl SpoolFile {
         if self.file.metadata()?.len() > MAX_SPOOL {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
+        // Ends the torn line, so that it spoils no line but itself.
         if self.is_torn {
             lines.insert(0, b'\n');
         }
@@ -202,6 +207,7 @@ impl SpoolFile {
     }
 }
 
+/// True if the last line of a file has no end.
 fn ends_midway(file: &mut File) -> io::Result<bool> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(false);
@@ -212,12 +218,12 @@ fn ends_midway(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Follows a spool: the receipts of one run, those that are there and those that come, until the
-/// end that is given is dropped. `key` is the run's. To be called within a tokio runtime.
+/// Follows a spool. Returns the receipts of one run, both old and new, until the caller drops the
+/// channel. `key` is the run's key. Needs a tokio runtime.
 ///
 /// # Errors
-/// One sentence: the spool can't be read. Trouble later on (a mount that goes away for a while) is
-/// waited out.
+/// One sentence: the spool can't be read. Later errors (such as a mount that goes away for a while)
+/// are waited out.
 pub fn follow(path: &Path, run: RunId, key: TokenKey) -> io::Result<mpsc::Receiver<Receipt>> {
     probe(path)?;
     let (sender, receiver) = mpsc::channel(MAX_AWAITED);
@@ -225,7 +231,10 @@ pub fn follow(path: &Path, run: RunId, key: TokenKey) -> io::Result<mpsc::Receiv
     Ok(receiver)
 }
 
-/// Whether a spool can be read.
+/// Checks that a spool can be read.
+///
+/// # Errors
+/// One sentence: the spool can't be read.
 pub(crate) fn probe(path: &Path) -> io::Result<()> {
     let complain = |error: io::Error| {
         let why = match error.kind() {
@@ -239,6 +248,7 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     File::open(path).map(drop).map_err(complain)
 }
 
+/// Looks at the spool again and again, and sends the receipts to the caller.
 async fn feed(mut follower: SpoolFollower, sender: mpsc::Sender<Receipt>) {
     let mut ticks = tokio::time::interval(POLL);
     loop {
@@ -260,23 +270,25 @@ async fn feed(mut follower: SpoolFollower, sender: mpsc::Sender<Receipt>) {
     }
 }
 
-/// Device and inode.
+/// Device and inode: tells a new file from the old file under the same name.
 type FileId = (u64, u64);
 
 fn id(file: &File) -> io::Result<FileId> {
     file.metadata().map(|data| (data.dev(), data.ino()))
 }
 
-/// The reading end: how far it has come.
+/// The reading end of a spool, and how far it has read.
 struct SpoolFollower {
     path: PathBuf,
     run: RunId,
     key: TokenKey,
-    /// The file that was read last, and how far.
+    /// The file that was read last.
     file: Option<FileId>,
+    /// How many octets of that file have been read.
     offset: u64,
-    /// A line whose end has not come; empty where it is too long to be one.
+    /// A line whose end has not come yet. Empty if the line is overlong.
     line: Vec<u8>,
+    /// True if the line is longer than [`MAX_LINE`] and is skipped up to its end.
     is_overlong: bool,
 }
 
@@ -285,14 +297,14 @@ impl SpoolFollower {
         Self { path, run, key, file: None, offset: 0, line: Vec::new(), is_overlong: false }
     }
 
-    /// The run's receipts among what was written since the last step.
+    /// Returns the run's receipts among the lines that were written since the last step.
     fn step(&mut self) -> io::Result<Vec<Receipt>> {
         let file = File::open(&self.path)?;
         let current = id(&file)?;
         let mut receipts = Vec::new();
         if self.file != Some(current)
             && let Ok(aside) = File::open(laid_aside(&self.path))
-            // The one that was read so far, or at the beginning any.
+            // The file that was read so far, or any file laid aside at the first step.
             && id(&aside).is_ok_and(|aside| self.file.unwrap_or(aside) == aside && aside != current)
         {
             receipts = self.rest_of(&aside)?;
@@ -300,7 +312,7 @@ impl SpoolFollower {
         }
         self.file = Some(current);
         if file.metadata()?.len() < self.offset {
-            // A new file in the place of the old one.
+            // The spool was settled and began anew.
             self.begin_anew();
         }
         receipts.extend(self.rest_of(&file)?);
@@ -312,7 +324,7 @@ impl SpoolFollower {
         self.line.clear();
     }
 
-    /// What stands in a file from where reading has come to.
+    /// Returns the receipts in a file from the offset on.
     fn rest_of(&mut self, mut file: &File) -> io::Result<Vec<Receipt>> {
         let length = file.metadata()?.len();
         let mut receipts = Vec::new();
@@ -342,6 +354,7 @@ impl SpoolFollower {
         self.receipt_in(&line)
     }
 
+    /// Returns the receipt in a line, if it is a genuine one of the run.
     fn receipt_in(&self, line: &[u8]) -> Option<Receipt> {
         match serde_json::from_slice(line).ok()? {
             Record { v: VERSION, event: Event::Received(receipt), .. } => {

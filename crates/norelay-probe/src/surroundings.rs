@@ -1,9 +1,9 @@
-//! What is looked up around a relay test, as events of the same run: DNS blacklists and posture.
+//! Looks up what surrounds a relay test, as events of the same run: DNS blacklists and posture.
 //!
 //! Rules:
-//! - The look-ups go on beside the relay test, never delay it by more than their own time, and
+//! - The look-ups run beside the relay test, delay the run by at most their own time limit, and
 //!   change no verdict.
-//! - Nothing is looked up unless it was asked for.
+//! - Nothing is looked up unless the user asked for it.
 
 use std::{
     collections::BTreeSet,
@@ -31,13 +31,14 @@ use crate::{
     secure,
 };
 
-/// The longest that it may take, and how long one question of it.
+/// The longest that all look-ups may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest that one question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A domain with more addresses than this has a farm of servers. More listings would help nobody.
 const MAX_ADDRESSES: usize = 8;
 
-/// What to look up besides.
+/// What to look up beside a relay test.
 #[derive(Clone, Debug, Default)]
 pub struct LookupSelection {
     /// The DNS blacklists, with the keys of all lists that need a key.
@@ -46,7 +47,7 @@ pub struct LookupSelection {
     pub posture: bool,
 }
 
-/// What looks it up, for one run or for a few one after the other.
+/// The clients for the look-ups, for one run or for several runs after one another.
 pub struct Surroundings {
     blacklists: Option<Blacklists>,
     dns: Option<DnsClient>,
@@ -90,7 +91,7 @@ impl Surroundings {
 
     async fn listings(&self, domain: Option<&str>, addresses: &[IpAddr]) -> Vec<Event> {
         let Some(lists) = &self.blacklists else { return Vec::new() };
-        // No list knows an address that isn't used on the Internet.
+        // No blacklist has addresses that aren't used on the Internet.
         let addresses = addresses
             .iter()
             .filter(|address| !is_private(**address))

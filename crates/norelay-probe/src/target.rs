@@ -12,7 +12,7 @@ pub const MAIL_PORTS: [u16; 3] = [25, 465, 587];
 /// A target as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Where it points.
+    /// The host, domain or address.
     pub host: Host,
     /// The port, where one was typed.
     pub port: Option<u16>,
@@ -30,8 +30,8 @@ pub enum Host {
 }
 
 impl Target {
-    /// The mail domain that was typed: one that is said to be so, or a name that has mail
-    /// exchangers.
+    /// Returns the mail domain that was typed: the domain of a mail address, or a name that has
+    /// mail exchangers.
     #[must_use]
     pub fn domain(&self, exchangers: &[MailExchanger]) -> Option<&str> {
         match &self.host {
@@ -47,18 +47,19 @@ impl Target {
         }
     }
 
-    /// The ports to test and how each is protected: the port that was typed, else the chosen ones,
-    /// else those of mail.
+    /// Returns the ports to test and how each is protected: the port that was typed, else the
+    /// chosen ports, else the ports of mail.
     #[must_use]
     pub fn ports_to_test(&self, chosen: &[u16], profile: Profile) -> Vec<(u16, Security)> {
         let ports = match (self.port, chosen.is_empty()) {
             (Some(port), _) => vec![port],
             (None, false) => chosen.to_vec(),
-            // The seventeen were for port 25 in the clear.
+            // The classic seventeen tests were made for port 25 in the clear.
             (None, true) if profile == Profile::Classic => return vec![(25, Security::Plain)],
             (None, true) => MAIL_PORTS.to_vec(),
         };
         let ports = ports.into_iter().flat_map(|port| match port {
+            // RFC 8314 section 3.3: on port 465, TLS begins with the connection.
             465 => vec![(port, Security::Tls)],
             _ => vec![(port, Security::Plain), (port, Security::StartTls)],
         });
@@ -66,7 +67,7 @@ impl Target {
     }
 }
 
-/// The text can't be a target. Says what to type instead.
+/// A text that can't be a target. The sentence says what to type instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotATarget(pub String);
 
@@ -106,7 +107,7 @@ impl std::str::FromStr for Target {
     }
 }
 
-/// `[192.0.2.7]`, `[2001:db8::7]:25` and the literals of RFC 5321 section 4.1.3.
+/// Reads `[192.0.2.7]`, `[2001:db8::7]:25` and the address literals of RFC 5321 section 4.1.3.
 fn bracketed_target(text: &str, bracketed: &str) -> Result<Target, NotATarget> {
     let not_an_address = || {
         NotATarget(format!(
@@ -137,7 +138,8 @@ fn parse_port(text: &str, port: &str) -> Result<u16, NotATarget> {
     })
 }
 
-/// A host name in ASCII (RFC 1123 section 2.1, RFC 5890), in lower case, without its final dot.
+/// Returns a host name in ASCII (RFC 1123 section 2.1, RFC 5890), in lower case, without a final
+/// dot.
 ///
 /// # Errors
 /// A sentence that says what to type.
@@ -150,24 +152,29 @@ pub fn host_name(text: &str) -> Result<String, NotATarget> {
         ))
     };
     let ascii = idna::domain_to_ascii(text.trim_end_matches('.')).map_err(|_| not_a_name())?;
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
+    // RFC 1123 section 2.1: a last label of digits alone would make the name look like an address.
     let all_digits = ascii
         .split('.')
         .next_back()
         .is_some_and(|label| label.bytes().all(|octet| octet.is_ascii_digit()));
-    let fits =
-        !ascii.is_empty() && ascii.len() <= 253 && ascii.split('.').all(is_label) && !all_digits;
+    let fits = !ascii.is_empty()
+        && ascii.len() <= 253
+        && ascii.split('.').all(is_host_label)
+        && !all_digits;
     if fits { Ok(ascii) } else { Err(not_a_name()) }
 }
 
-/// The text without anything that could act in a terminal, cut to what fits a sentence.
+/// True if a text is one label of a host name. An underscore is accepted, since real hosts have it.
+fn is_host_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+/// Returns a text that is harmless in a terminal, cut to what fits a sentence.
 fn shown(text: &str) -> String {
     let short: String = text.chars().take(80).collect();
     norelay_core::octets::Octets::from(short).to_string()

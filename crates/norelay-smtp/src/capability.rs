@@ -2,12 +2,12 @@
 
 use crate::{octets::Octets, reply::Reply};
 
-/// The keyword lines of an EHLO reply; empty after HELO.
+/// The keyword lines of an EHLO reply. After HELO there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// What stands on the first line: the server's name and its greeting.
+    /// The first line: the server's name and greeting.
     pub greeting: Octets,
-    /// Each further line, as it came.
+    /// Each line after the first, as the server sent it.
     pub lines: Vec<Octets>,
 }
 
@@ -19,8 +19,8 @@ impl Capabilities {
         Self { greeting: lines.next().unwrap_or_default(), lines: lines.collect() }
     }
 
-    /// Whether a keyword is offered, with the parameters that follow it: `AUTH PLAIN` asks for a
-    /// mechanism. Letters may have any case.
+    /// True if a keyword is offered with all parameters that follow it in `keyword`: `AUTH PLAIN`
+    /// asks for a mechanism. Letters may have any case (RFC 5321 section 2.4).
     #[must_use]
     pub fn offers(&self, keyword: &str) -> bool {
         let mut wanted = keyword.split_whitespace();
@@ -28,24 +28,24 @@ impl Capabilities {
             .next()
             .map(|keyword| self.offers_of(keyword).collect())
             .unwrap_or_default();
-        let has = |parameter: &str| {
-            offered
-                .iter()
-                .flatten()
-                .any(|word| word.eq_ignore_ascii_case(parameter))
-        };
-        !offered.is_empty() && wanted.all(has)
+        let parameters: Vec<_> = offered.iter().flatten().collect();
+        !offered.is_empty()
+            && wanted.all(|wanted| {
+                parameters
+                    .iter()
+                    .any(|word| word.eq_ignore_ascii_case(wanted))
+            })
     }
 
-    /// The parameters of a keyword, where it is offered. `AUTH=LOGIN`, the form from before RFC
+    /// Returns the parameters of a keyword that is offered. `AUTH=LOGIN`, the form from before RFC
     /// 2554, counts as `AUTH LOGIN`.
     #[must_use]
     pub fn parameters(&self, keyword: &str) -> Option<Vec<String>> {
         self.offers_of(keyword).next()
     }
 
-    /// The parameters in each line of a keyword: servers that also offer `AUTH=` do so in a second
-    /// line.
+    /// Returns the parameters in each line of a keyword. Servers that also offer `AUTH=` do so in a
+    /// second line.
     fn offers_of(&self, keyword: &str) -> impl Iterator<Item = Vec<String>> {
         self.lines.iter().filter_map(move |line| {
             let line = line.to_text();

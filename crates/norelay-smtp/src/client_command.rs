@@ -1,11 +1,11 @@
-//! What a client says to us: one command line, read as a server reads it (RFC 5321 section 4.1).
+//! One command line of a client, as the receiver reads it (RFC 5321 section 4.1).
 //!
 //! Rules:
-//! - Reading never fails: what isn't a command is a [`ClientCommand`] too, with the reply that it
-//!   deserves.
-//! - A path is kept as it was written, quotes, routes and wrong characters included: its mangling
-//!   is the evidence.
-//! - Nothing that the client said is ever repeated in a reply.
+//! - Reading never fails. A line that is no command is a [`ClientCommand`] too, which names the
+//!   reply that the line deserves.
+//! - A path is kept as the client wrote it, with quotes, routes and wrong characters. How a relay
+//!   has mangled the path is evidence.
+//! - No reply repeats what the client said.
 
 use crate::octets::Octets;
 
@@ -16,15 +16,14 @@ pub enum ClientCommand {
     Ehlo(Octets),
     /// `HELO` with a name.
     Helo(Octets),
-    /// `MAIL FROM:` with its path, brackets included, and the size that `SIZE=` announced (RFC
-    /// 1870).
+    /// `MAIL FROM:` with a path, brackets included, and the size that `SIZE=` announced (RFC 1870).
     Mail {
         /// The reverse-path.
         path: Octets,
         /// The announced size in octets.
         size: Option<u64>,
     },
-    /// `RCPT TO:` with its path, brackets included.
+    /// `RCPT TO:` with a path, brackets included.
     Rcpt(Octets),
     /// `DATA`.
     Data,
@@ -48,26 +47,27 @@ pub enum ClientCommand {
     UnknownParameter,
     /// Another protocol: the client of a web server or of TLS, or a program that writes binary.
     OtherProtocol,
-    /// Nothing that is known.
+    /// A line that is no command of SMTP.
     Unknown,
 }
 
 /// SMTP commands that are known and not offered (RFC 821, 1985, 2645, 3030, 4954, 4865, 2852).
 const NOT_OFFERED: &[&str] =
     &["AUTH", "BDAT", "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "XCLIENT"];
-/// The methods of HTTP (RFC 9110 section 9), and `PRI` of HTTP/2: a page can make a browser send
-/// them to any port.
+/// The methods of HTTP (RFC 9110 section 9), and `PRI` of HTTP/2. A web page can make a browser
+/// send such requests to any port.
 const HTTP_METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
 
 impl ClientCommand {
-    /// Reads a line without its end.
+    /// Reads a line without its CRLF.
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
         if line
             .first()
             .is_some_and(|first| !first.is_ascii_alphabetic() && *first != b' ')
         {
+            // Every command of SMTP begins with a letter. TLS begins with 0x16, JSON with a brace.
             return Self::OtherProtocol;
         }
         let line = line.trim_ascii();
@@ -76,7 +76,6 @@ impl ClientCommand {
             .position(|octet| matches!(octet, b' ' | b'\t'))
             .unwrap_or(line.len());
         let (verb, argument) = (&line[..end], line[end..].trim_ascii());
-        let is = |word: &str| verb.eq_ignore_ascii_case(word.as_bytes());
         match verb.to_ascii_uppercase().as_slice() {
             b"EHLO" => named(argument, Self::Ehlo),
             b"HELO" => named(argument, Self::Helo),
@@ -89,13 +88,21 @@ impl ClientCommand {
             b"NOOP" => Self::Noop,
             b"HELP" => Self::Help,
             b"VRFY" => Self::Vrfy,
-            _ if NOT_OFFERED.iter().any(|word| is(word)) => Self::NotOffered,
-            _ if HTTP_METHODS.iter().any(|word| is(word)) => Self::OtherProtocol,
+            _ if is_among(verb, NOT_OFFERED) => Self::NotOffered,
+            _ if is_among(verb, HTTP_METHODS) => Self::OtherProtocol,
             _ => Self::Unknown,
         }
     }
 }
 
+/// True if a verb is one of these words, in any case.
+fn is_among(verb: &[u8], words: &[&str]) -> bool {
+    words
+        .iter()
+        .any(|word| verb.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Makes a command that needs a name.
 fn named(name: &[u8], make: fn(Octets) -> ClientCommand) -> ClientCommand {
     if name.is_empty() {
         ClientCommand::BadArgument("give your host name")
@@ -104,6 +111,7 @@ fn named(name: &[u8], make: fn(Octets) -> ClientCommand) -> ClientCommand {
     }
 }
 
+/// Returns a command that allows no argument, if it came without one.
 fn bare(argument: &[u8], command: ClientCommand) -> ClientCommand {
     if argument.is_empty() { command } else { ClientCommand::BadArgument("no argument is allowed") }
 }
@@ -113,6 +121,7 @@ fn mail(argument: &[u8]) -> ClientCommand {
         return ClientCommand::BadArgument("say MAIL FROM:<path>");
     };
     let mut size = None;
+    // Only the parameters of extensions that the reply to EHLO offers: SIZE, 8BITMIME, SMTPUTF8.
     for (name, value) in parameters {
         match (name.as_str(), value.as_deref()) {
             ("SIZE", Some(octets)) => match octets.parse() {
@@ -139,9 +148,10 @@ fn rcpt(argument: &[u8]) -> ClientCommand {
     }
 }
 
+/// The parameters of MAIL or RCPT, in upper case: keyword and value.
 type Parameters = Vec<(String, Option<String>)>;
 
-/// The path and the parameters; spaces after the colon are tolerated, as every server does.
+/// Returns the path and the parameters. Spaces after the colon are accepted, as in other servers.
 fn path_after(argument: &[u8], keyword: &[u8]) -> Option<(Octets, Parameters)> {
     let (start, rest) = argument.split_at_checked(keyword.len())?;
     let rest = rest.trim_ascii_start();
@@ -152,8 +162,9 @@ fn path_after(argument: &[u8], keyword: &[u8]) -> Option<(Octets, Parameters)> {
     Some((path.into(), parse_parameters(parameters)))
 }
 
-/// Where the path ends: after the `>` that is not in quotes and is followed by a space or nothing;
-/// where there is none (a path without brackets, or in broken quotes), before the first space.
+/// Returns the length of the path. The path ends after a `>` that is not in quotes and is followed
+/// by a space or by nothing. A path without such a `>` (without brackets, or with broken quotes)
+/// ends before the first space.
 fn path_length(text: &[u8]) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     for (index, octet) in text.iter().enumerate().filter(|_| text.starts_with(b"<")) {
@@ -175,11 +186,14 @@ fn path_length(text: &[u8]) -> usize {
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`, in upper case.
 fn parse_parameters(text: &[u8]) -> Parameters {
     let text = String::from_utf8_lossy(text).to_ascii_uppercase();
-    let parse = |word: &str| match word.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-        None => (word.to_owned(), None),
-    };
-    text.split_ascii_whitespace().map(parse).collect()
+    let mut parameters = Vec::new();
+    for word in text.split_ascii_whitespace() {
+        parameters.push(match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word.to_owned(), None),
+        });
+    }
+    parameters
 }
 
 #[cfg(test)]

@@ -37,13 +37,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// How long a reply may take, by RFC 5321 section 4.5.3.2 (five minutes where it is silent).
+    /// Returns how long the reply to this stage may take (RFC 5321 section 4.5.3.2; five minutes
+    /// for stages that the section doesn't name).
     #[must_use]
     pub fn timeout(self) -> Duration {
         match self {
             Self::Data => Duration::from_secs(2 * 60),
             Self::EndOfData => Duration::from_secs(10 * 60),
-            // Nothing depends on it any more.
+            // The answers are known by now, so a server that is silent here costs little.
             Self::Quit => Duration::from_secs(5),
             _ => Duration::from_secs(5 * 60),
         }
@@ -87,11 +88,12 @@ crate::words! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hello {
-    /// EHLO with this name, then HELO if that is refused with a 5yz (RFC 5321 section 4.1.4).
+    /// EHLO with this name, then HELO if EHLO is rejected with a permanent (5xx) reply (RFC 5321
+    /// section 3.2).
     Ehlo(String),
     /// HELO with this name.
     Helo(String),
-    /// Not at all.
+    /// The client says neither EHLO nor HELO.
     Silent,
 }
 
@@ -99,81 +101,81 @@ pub enum Hello {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// The transaction makes sense only if this is accepted: a refusal ends it.
+    /// The transaction makes sense only if this step is accepted. A rejection ends the transaction.
     Condition,
     /// Whatever the answer is, the next step follows.
     Attempt,
-    /// As an attempt, on a connection for several questions: it answers none of them.
+    /// As an attempt, on a connection for several questions. The reply answers none of them.
     Aside,
-    /// The question itself: a refusal ends the transaction and is its answer.
+    /// The question itself. A rejection ends the transaction and is the answer.
     Question,
 }
 
-/// One command, and what its answer is for.
+/// One command, and what the reply to the command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where in the dialogue it stands.
+    /// The stage of the dialogue that the command belongs to.
     pub stage: Stage,
     /// The command line without its CRLF.
     pub line: Octets,
-    /// What is sent for each 334 that answers it, a line each (RFC 4954 section 4); then the
-    /// exchange is cancelled.
+    /// The lines that answer 334 replies, a line each (RFC 4954 section 4). After the last line,
+    /// another 334 makes the session cancel the exchange.
     pub turns: Vec<Octets>,
     /// What the answer means.
     pub purpose: Purpose,
     /// An EHLO keyword without which the transaction can't be run.
     pub requires: Option<String>,
-    /// Whether the lines carry a secret that no event may show.
+    /// True if the lines carry a secret that no event may show.
     pub secret: bool,
 }
 
 impl Step {
-    /// A step without turns, requirements and secrets.
+    /// Returns a step without turns, requirements and secrets.
     #[must_use]
     pub fn new(stage: Stage, purpose: Purpose, line: impl Into<Octets>) -> Self {
         Self { stage, line: line.into(), turns: Vec::new(), purpose, requires: None, secret: false }
     }
 
-    /// `MAIL FROM:` as a question; `reverse_path` is all that follows the colon.
+    /// Returns `MAIL FROM:` as a question; `reverse_path` is all that follows the colon.
     #[must_use]
     pub fn mail(reverse_path: &Octets) -> Self {
         Self::new(Stage::Mail, Purpose::Question, [b"MAIL FROM:", reverse_path.as_bytes()].concat())
     }
 
-    /// `RCPT TO:`; `forward_path` is all that follows the colon.
+    /// Returns `RCPT TO:`; `forward_path` is all that follows the colon.
     #[must_use]
     pub fn rcpt(purpose: Purpose, forward_path: &Octets) -> Self {
         Self::new(Stage::Rcpt, purpose, [b"RCPT TO:", forward_path.as_bytes()].concat())
     }
 }
 
-/// All that one connection is for: what is said, in order, and what follows if it is accepted.
+/// What a client says on one connection, in order, and what the client sends once a recipient is
+/// accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
     /// What is sent before the greeting is read (a PROXY header), usually nothing.
     pub preface: Octets,
-    /// The introduction.
+    /// How the client introduces itself.
     pub hello: Hello,
-    /// The protection that the steps are said under.
+    /// How the connection is protected when the steps are said.
     pub security: Security,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The message, sent if some recipient was accepted: with CRLF line ends, without dot-stuffing
-    /// and final dot. Without one, the dialogue ends before DATA.
+    /// and final dot. A dialogue without a message ends before DATA.
     pub message: Option<Octets>,
-    /// Whether MAIL and RCPT may travel together where PIPELINING is offered (RFC 2920).
+    /// True if MAIL and RCPT may travel together where PIPELINING is offered (RFC 2920).
     pub pipelining: bool,
     /// True if the session waits for the reply to QUIT. Another reply than 221 shows that replies
     /// have been credited to the wrong commands.
     pub awaits_quit_reply: bool,
-    /// Whether the message travels in one BDAT in the place of DATA (RFC 3030); the steps see to it
-    /// that CHUNKING is offered.
+    /// True if the message travels in one BDAT in the place of DATA (RFC 3030). A step has to
+    /// require CHUNKING, since the session does not check for it.
     pub chunking: bool,
-    /// Whether the first step travels in the clear, right behind STARTTLS: then nothing else is
-    /// said, and only an answer to it under TLS counts.
+    /// True if the first step travels in the clear, right behind STARTTLS. Then the session says
+    /// nothing else, and only an answer to that step under TLS counts.
     pub injects: bool,
-    /// Whether a server may take one line, or one text, for several: then the text is sent as it
-    /// is, with its own end, and all that the server answers until QUIT's 221 belongs to what was
-    /// asked last.
+    /// True if a server may read one line, or one text, as several. Then the text is sent as it
+    /// is, with its own end, and every reply until QUIT's 221 answers the last question.
     pub ambiguous: bool,
 }

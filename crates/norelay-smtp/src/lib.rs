@@ -1,10 +1,10 @@
 //! One SMTP dialogue, seen from either end, without doing any I/O (RFC 5321).
 //!
 //! Rules of this crate:
-//! - It does nothing: no clock, socket, file, environment variable or thread (`clippy.toml` bans
-//!   them, each with a reason).
-//! - It doesn't know what a relay test is. It says what was sent and what was answered.
-//! - Nothing in it fails: bad input is an event.
+//! - The crate does no I/O: no clock, socket, file, environment variable or thread (`clippy.toml`
+//!   bans each, with a reason).
+//! - The crate knows no relay test. Its events say what was sent and what was answered.
+//! - Nothing in the crate fails: bad input is an event.
 //! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
 
 pub mod capability;

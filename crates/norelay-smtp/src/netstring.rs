@@ -3,9 +3,8 @@
 //! <https://cr.yp.to/proto/netstrings.txt>).
 //!
 //! Rules:
-//! - There is one message for one recipient, so there is one answer.
-//! - An answer has the meaning of a reply to the end of data: `K` is taken for 250, `Z` for 450,
-//!   `D` for 550.
+//! - A request carries one message for one recipient, so the server gives one answer.
+//! - An answer has the meaning of a reply to the end of data: `K` becomes 250, `Z` 450, `D` 550.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +13,10 @@ use crate::{
     reply::{Reply, Violation},
 };
 
-/// An answer is a line for people: a longer one is none.
+/// An answer is a line for people. A netstring that is longer than this is no answer.
 const MAX_ANSWER: usize = 10_000;
 
-/// One of the two.
+/// A protocol made of netstrings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -28,7 +27,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Its port.
+    /// Returns the port that the protocol has by default.
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
@@ -37,8 +36,8 @@ impl Protocol {
         }
     }
 
-    /// All that a client sends: the text (with CRLF line ends, which become LF) and the addresses
-    /// without brackets.
+    /// Returns all octets that a client sends. `text` has CRLF line ends, which become LF. The
+    /// addresses have no brackets.
     #[must_use]
     pub fn request(self, text: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
         let text: Vec<u8> = text
@@ -47,7 +46,7 @@ impl Protocol {
             .copied()
             .collect();
         match self {
-            // A text begins with what its lines end with.
+            // The first octet of a QMTP message says how its lines end: LF alone.
             Self::Qmtp => {
                 let text = [b"\n", text.as_slice()].concat();
                 [netstring(&text), netstring(sender), netstring(&netstring(recipient))].concat()
@@ -59,31 +58,25 @@ impl Protocol {
     }
 }
 
-/// `5:hello,`
+/// Returns octets as a netstring, such as `5:hello,`.
 fn netstring(octets: &[u8]) -> Vec<u8> {
     [format!("{}:", octets.len()).as_bytes(), octets, b","].concat()
 }
 
-/// Reads the answer; `None` while it is unfinished.
+/// Reads the answer. Returns `None` while the answer is unfinished.
 ///
 /// # Errors
-/// What came is no answer.
+/// The octets are no answer.
 pub fn answer(octets: &[u8]) -> Option<Result<Reply, Violation>> {
     let digits = octets
         .iter()
         .take_while(|octet| octet.is_ascii_digit())
         .count();
-    let wrong = || {
-        let line = octets
-            .split(|octet| matches!(octet, b'\r' | b'\n'))
-            .next()
-            .unwrap_or_default();
-        Some(Err(Violation::NotAReply { line: line[..line.len().min(100)].into() }))
-    };
     let length = std::str::from_utf8(&octets[..digits])
         .ok()
         .and_then(|digits| digits.parse::<usize>().ok());
     match (octets.get(digits), length) {
+        // MAX_ANSWER has five digits, so more digits can't become an answer.
         (None, _) if digits <= 5 => None,
         (Some(b':'), Some(length @ 1..=MAX_ANSWER)) => {
             let text = octets.get(digits + 1..digits + 1 + length)?;
@@ -91,16 +84,25 @@ pub fn answer(octets: &[u8]) -> Option<Result<Reply, Violation>> {
                 b'K' => 250,
                 b'Z' => 450,
                 b'D' => 550,
-                _ => return wrong(),
+                _ => return Some(Err(not_an_answer(octets))),
             };
             match octets.get(digits + 1 + length) {
                 None => None,
                 Some(b',') => Some(Ok(Reply { code, lines: vec![Octets::from(&text[1..])] })),
-                Some(_) => wrong(),
+                Some(_) => Some(Err(not_an_answer(octets))),
             }
         }
-        _ => wrong(),
+        _ => Some(Err(not_an_answer(octets))),
     }
+}
+
+/// Returns the violation of a server that sent something else, with the first line of it.
+fn not_an_answer(octets: &[u8]) -> Violation {
+    let line = octets
+        .split(|octet| matches!(octet, b'\r' | b'\n'))
+        .next()
+        .unwrap_or_default();
+    Violation::NotAReply { line: line[..line.len().min(100)].into() }
 }
 
 #[cfg(test)]

@@ -9,31 +9,31 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A string of octets; as text (and in JSON) printable UTF-8 stands for itself, `\\` for a
+/// A string of octets. As text (and in JSON), printable UTF-8 stands for itself, `\\` for a
 /// backslash, and `\xNN` for every other octet.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Octets(Vec<u8>);
 
 impl Octets {
-    /// The octets themselves.
+    /// Returns the octets themselves.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// How many octets there are.
+    /// Returns how many octets there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// True if there are no octets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The inverse of `to_string`; an escape that isn't one stands for itself.
+    /// Reads what `to_string` wrote. A backslash that begins no escape stands for itself.
     #[must_use]
     pub fn unescape(text: &str) -> Self {
         let mut octets = Vec::with_capacity(text.len());
@@ -53,16 +53,16 @@ impl Octets {
         Self(octets)
     }
 
-    /// The text with everything that isn't UTF-8 replaced: for reading words in it, never for
-    /// showing.
+    /// Returns the octets as text, with everything replaced that isn't UTF-8. The text is for
+    /// searching words in it, and never shown.
     #[must_use]
     pub fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 }
 
-/// The text with harmful characters written as in [`Octets`], and backslashes left alone: for text
-/// that isn't octets from the network but may quote some, already neutralised or not
+/// Returns a text with harmful characters written as in [`Octets`], and backslashes left alone. The
+/// text isn't octets from the network but may quote some, already escaped or not
 /// (`harmless(&harmless(x)) == harmless(x)`).
 #[must_use]
 pub fn harmless(text: &str) -> String {
@@ -78,17 +78,18 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
+/// Returns the value of a hexadecimal digit.
 fn digit(ascii: u8) -> Option<u8> {
     char::from(ascii)
         .to_digit(16)
         .and_then(|value| u8::try_from(value).ok())
 }
 
-/// Whether a character can be shown as itself in a terminal, a page and a log.
+/// True if a character can be shown as itself in a terminal, a page and a log.
 ///
-/// Not: C0 and C1 controls, and the characters that reorder or hide text (Unicode's bidirectional
-/// controls, zero-width characters, line and paragraph separators, tags, and the byte order mark),
-/// and noncharacters, which XML and HTML don't take.
+/// Harmful are C0 and C1 controls, the characters that reorder or hide text (Unicode's
+/// bidirectional controls, zero-width characters, line and paragraph separators, tags, and the byte
+/// order mark), and noncharacters, which XML and HTML don't allow.
 #[must_use]
 pub fn is_harmless(character: char) -> bool {
     !character.is_control()
@@ -96,6 +97,7 @@ pub fn is_harmless(character: char) -> bool {
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}')
+        // The last two code points of every plane are noncharacters.
         && u32::from(character) & 0xfffe != 0xfffe
 }
 

@@ -1,19 +1,19 @@
 //! The server's side of one connection, without I/O: octets and time go in, octets and events come
 //! out.
 //!
-//! It is the twin of [`Session`](super::Session). It takes messages and hands them over; whom it
-//! takes them for is decided by a [`Policy`], so this module doesn't know what a relay test is.
+//! The receiver is the twin of [`Session`](super::Session). It accepts messages and hands them to
+//! the caller. A [`Policy`] decides about recipients, so this module knows no relay test.
 //!
 //! Rules:
-//! - It sends nothing on and bounces nothing: a message is taken whole, refused, or as if it had
-//!   never come.
+//! - The receiver relays nothing and bounces nothing. A message is accepted whole, rejected, or as
+//!   if it had never come.
 //! - A message is an event only after its whole text and final dot have come. The reply to the dot
 //!   is fetched after the event, so a caller that could not keep the message drops the connection,
 //!   and the sender tries again (RFC 5321 section 4.5.4.1).
-//! - After STARTTLS nothing that was said in the clear counts (RFC 3207 section 4.2), and octets
-//!   that follow it in the clear end the connection (the CVE-2011-0411 family).
-//! - A deadline covers a whole command or a whole text, so that a client that drips octets gains no
-//!   time by it.
+//! - After STARTTLS nothing that was said in the clear counts (RFC 3207 section 4.2). Octets that
+//!   follow STARTTLS in the clear end the connection (the CVE-2011-0411 family).
+//! - A deadline covers a whole command or a whole text, so a client that drips octets gains no
+//!   time.
 //! - Everything is bounded, each by a constant below. No reply repeats what the client said.
 //!
 //! The caller accepts, calls [`Receiver::start`], moves octets between the socket and
@@ -26,50 +26,51 @@ use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration
 use super::{client_command::ClientCommand, text_reader::TextReader};
 use crate::octets::Octets;
 
-/// RFC 5321 section 4.5.3.1.4 allows 512 octets and lets extensions add to it; mangled routes are
-/// longer than most.
+/// Octets of a command line. RFC 5321 section 4.5.3.1.4 allows 512, and extensions may add to that.
+/// Mangled routes are longer than most paths.
 const MAX_LINE: usize = 4096;
-/// An overlong line is answered with 500 and skipped; one that is longer than this is no mistake.
+/// Octets of an overlong line, which is answered with 500 and skipped. A longer line is no mistake.
 const MAX_SKIPPED: usize = 64 * 1024;
 /// RFC 5321 section 4.5.3.1.8 asks for at least a hundred recipients a transaction.
 const MAX_RECIPIENTS: usize = 100;
-/// A relay sends a handful of commands for each message; ten for each of the messages allowed.
+/// Commands of one connection: ten for each of the messages allowed. A relay sends a handful of
+/// commands for each message.
 const MAX_COMMANDS: usize = 1000;
-/// Postfix hangs up after twenty (`smtpd_hard_error_limit`).
+/// Errors of one client. Postfix hangs up after twenty (`smtpd_hard_error_limit`).
 const MAX_ERRORS: usize = 20;
-/// A run sends at most a few messages; a relay that duplicates gets through its copies with more
-/// connections.
+/// Messages of one connection. A run sends at most a few messages. A relay that duplicates messages
+/// delivers the copies with more connections.
 const MAX_MESSAGES: usize = 100;
-/// What SIZE announces (RFC 1870), in octets. Ours has less than 2 KiB; a bounce may quote it with
-/// a page of comments.
+/// What SIZE announces (RFC 1870), in octets. Our own message has less than 2 KiB, and a bounce may
+/// quote the message with a page of comments.
 pub const MAX_MESSAGE_SIZE: u64 = 1024 * 1024;
-/// A text that is too big is read up to here, for the sake of a clear reply; then the connection
-/// ends.
+/// A text that is too big is read up to here, so that the client gets a clear reply at its end. A
+/// longer text ends the connection.
 const MAX_OVERSIZE: u64 = 8 * MAX_MESSAGE_SIZE;
 /// How much of a text is kept, in octets: the header section and a body far longer than ours.
 pub const MAX_TEXT_KEPT: usize = 128 * 1024;
 /// RFC 5321 section 4.5.3.2.7: at least five minutes for the next command.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// RFC 5321 section 4.5.3.2.5 gives three minutes to each portion of a text; this is for all of it.
+/// The time for a whole text. RFC 5321 section 4.5.3.2.5 gives three minutes to each portion.
 pub const TEXT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// The whole connection; no relay needs it for the messages that one run sends.
+/// The time for a whole connection. The messages that one run sends need far less.
 pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
-/// What a receiver says of itself, and whom it takes mail for.
+/// What a receiver says of itself, and which recipients it accepts.
 pub trait Policy: Send + Sync + fmt::Debug {
-    /// Its host name, as it greets with it.
+    /// Returns the host name for the greeting.
     fn name(&self) -> &str;
-    /// What it is, in printable ASCII, for the greeting.
+    /// Returns what the receiver is, in printable ASCII, for the greeting.
     fn introduction(&self) -> &str;
-    /// What it is at more length, a line each in printable ASCII, for HELP.
+    /// Returns the lines for HELP, in printable ASCII.
     fn help(&self) -> Vec<String>;
-    /// Whether it takes mail for a forward-path, brackets included.
+    /// Accepts or rejects a forward-path, brackets included.
     ///
     /// # Errors
-    /// The refusal: a whole reply line such as `550 5.7.1 …`, without CRLF.
+    /// The rejection: a whole reply line such as `550 5.7.1 …`, without CRLF.
     fn recipient(&self, forward_path: &Octets) -> Result<(), &'static str>;
-    /// Whether it takes a text from a reverse-path for forward-paths that were all taken, brackets
-    /// included.
+    /// Accepts or rejects DATA from a reverse-path to forward-paths that were all accepted,
+    /// brackets included.
     ///
     /// # Errors
     /// As [`Policy::recipient`].
@@ -79,11 +80,11 @@ pub trait Policy: Send + Sync + fmt::Debug {
 /// A message that came whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedMessage {
-    /// Who sent it.
+    /// The address and port of the client.
     pub peer: SocketAddr,
     /// The name that the peer gave with EHLO or HELO.
     pub helo: Octets,
-    /// Whether it came under TLS.
+    /// True if the message came under TLS.
     pub tls: bool,
     /// The reverse-path, brackets included.
     pub reverse_path: Octets,
@@ -98,10 +99,10 @@ pub struct ReceivedMessage {
 /// What happened in a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiverEvent {
-    /// The caller is to send what is to be sent, make the TLS handshake, and call
+    /// The caller is to send what `poll_transmit` holds, make the TLS handshake, and call
     /// [`Receiver::handle_secured`].
     Secure,
-    /// A message came; it is to be kept before what is to be sent is sent.
+    /// A message came. The caller keeps the message first and sends the reply to it afterwards.
     Arrived(ReceivedMessage),
     /// The dialogue is over; what `poll_transmit` still holds may be sent.
     Ended(Parting),
@@ -124,18 +125,22 @@ pub enum Parting {
     InjectedBeforeTls,
     /// The TLS handshake failed.
     TlsFailed,
-    /// We stop.
+    /// The caller stopped the receiver.
     Stopped,
 }
 
 /// What the next octet belongs to.
 #[derive(Debug)]
 enum ReceiverState {
+    /// A command line.
     Command,
-    /// An overlong line, and how much of it has come.
+    /// An overlong line, of which so many octets have come.
     Skipping(usize),
+    /// The text of a message.
     Text(TextReader),
+    /// The TLS handshake, which the caller makes.
     Securing,
+    /// Nothing: the dialogue is over.
     Ended,
 }
 
@@ -169,8 +174,9 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver for one connection that waits at most `patience` for each command (never longer
-    /// than [`COMMAND_TIMEOUT`]), and that offers STARTTLS if the caller can make the handshake.
+    /// Returns a receiver for one connection. It waits at most `patience` for each command, and
+    /// never longer than [`COMMAND_TIMEOUT`]. `offers_starttls` is true if the caller can make the
+    /// handshake.
     #[must_use]
     pub fn new(
         policy: Arc<dyn Policy>,
@@ -199,7 +205,8 @@ impl Receiver {
         }
     }
 
-    /// The connection stands. Times are counted from any fixed moment.
+    /// Greets the client on an open connection. All times count from the same fixed moment, which
+    /// the caller chooses.
     pub fn start(&mut self, now: Duration) {
         self.last_moment = now.saturating_add(CONNECTION_TIMEOUT);
         self.wait(now, self.patience);
@@ -207,7 +214,7 @@ impl Receiver {
         self.say(&greeting);
     }
 
-    /// Octets came from the client.
+    /// Reads octets that came from the client.
     pub fn handle_input(&mut self, now: Duration, input: &[u8]) {
         for octet in input {
             match &mut self.state {
@@ -224,42 +231,44 @@ impl Receiver {
                         self.part("552 5.3.4 The message is far too big", Parting::Exceeded);
                     }
                 }
+                // RFC 3207 section 4.2: a command that was injected before TLS must not be obeyed.
                 ReceiverState::Securing => self.end(Parting::InjectedBeforeTls),
                 ReceiverState::Ended => return,
             }
         }
     }
 
-    /// The handshake that [`ReceiverEvent::Secure`] asked for has succeeded.
+    /// Goes on after the handshake that [`ReceiverEvent::Secure`] asked for has succeeded.
     pub fn handle_secured(&mut self, now: Duration) {
         if matches!(self.state, ReceiverState::Securing) {
             self.state = ReceiverState::Command;
             self.tls = true;
             self.wait(now, self.patience);
+            // RFC 3207 section 4.2: what the client said in the clear is forgotten.
             self.helo = None;
             self.envelope = None;
         }
     }
 
-    /// The handshake failed.
+    /// Ends the dialogue after the handshake failed.
     pub fn handle_tls_failure(&mut self) {
         self.end(Parting::TlsFailed);
     }
 
-    /// The connection closed or broke, in reading or in writing: a text that has not come whole
-    /// never came.
+    /// Ends the dialogue after the connection closed or broke, in reading or in writing. A text
+    /// that has not come whole is dropped.
     pub fn handle_disconnect(&mut self) {
         self.end(Parting::Disconnected);
     }
 
-    /// Time passed; ends the dialogue where its deadline has come.
+    /// Ends the dialogue if its deadline has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         if self.deadline <= now {
             self.part("421 4.4.2 Waited too long, closing", Parting::TimedOut);
         }
     }
 
-    /// The caller stops: at once, or after the text that is coming in.
+    /// Ends the dialogue at once, or after the text that is coming in.
     pub fn stop(&mut self) {
         self.stopping = true;
         match self.state {
@@ -269,29 +278,30 @@ impl Receiver {
         }
     }
 
-    /// What is to be sent now; empty when nothing is.
+    /// Returns the octets to send now, if any.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
 
-    /// When [`Receiver::handle_timeout`] is to be called at the latest.
+    /// Returns when [`Receiver::handle_timeout`] is to be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         (!self.is_ended()).then_some(self.deadline)
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<ReceiverEvent> {
         self.events.pop_front()
     }
 
-    /// Whether the dialogue is over.
+    /// True if the dialogue is over.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         matches!(self.state, ReceiverState::Ended)
     }
 
+    /// Moves the deadline, but never behind the end of the connection's time.
     fn wait(&mut self, now: Duration, patience: Duration) {
         self.deadline = now.saturating_add(patience).min(self.last_moment);
     }
@@ -303,7 +313,7 @@ impl Receiver {
                 line.pop_if(|last| *last == b'\r');
                 self.take_line(now, &line);
             }
-            // A TLS ClientHello has no end of line to wait for.
+            // A control octet begins no command. A TLS ClientHello has no end of line to wait for.
             ..b' ' if self.line.is_empty() && octet != b'\r' => self.part_from_other_protocol(),
             _ if self.line.len() < MAX_LINE => self.line.push(octet),
             _ => {
@@ -395,6 +405,7 @@ impl Receiver {
             return self.fault("503 5.5.1 Say MAIL first");
         };
         if envelope.forward_paths.len() >= MAX_RECIPIENTS {
+            // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest separately.
             return self.fault("452 4.5.3 Too many recipients in one transaction");
         }
         match self.policy.recipient(&forward_path) {
@@ -423,7 +434,7 @@ impl Receiver {
         }
     }
 
-    /// The whole text has come.
+    /// Ends a text: the message becomes an event, or is rejected as too big.
     fn take_text(&mut self, now: Duration) {
         let ReceiverState::Text(reader) =
             std::mem::replace(&mut self.state, ReceiverState::Command)
@@ -450,6 +461,7 @@ impl Receiver {
             self.events.push_back(ReceiverEvent::Arrived(message));
             self.say("250 2.0.0 Taken as evidence; it goes no further");
         }
+        // A stop waits for the text that is coming in, so that no accepted evidence is lost.
         if self.stopping && !self.is_ended() {
             self.part_for_stop();
         }
@@ -472,7 +484,7 @@ impl Receiver {
         self.output.extend_from_slice(b"\r\n");
     }
 
-    /// A reply of several lines (RFC 5321 section 4.2.1), each with the prefix after its code.
+    /// Says a reply of several lines (RFC 5321 section 4.2.1), each with the prefix after its code.
     fn say_lines(&mut self, code: &str, prefix: &str, lines: &[impl AsRef<str>]) {
         for (index, line) in lines.iter().enumerate() {
             let separator = if index + 1 < lines.len() { '-' } else { ' ' };
@@ -480,7 +492,7 @@ impl Receiver {
         }
     }
 
-    /// A negative reply; too many of them end the dialogue.
+    /// Says a negative reply. Too many negative replies end the dialogue.
     fn fault(&mut self, reply: &str) {
         self.errors += 1;
         self.say(reply);
@@ -497,6 +509,7 @@ impl Receiver {
         self.part("421 4.7.0 This is an SMTP server, closing", Parting::OtherProtocol);
     }
 
+    /// Says a last reply and ends the dialogue.
     fn part(&mut self, reply: &str, parting: Parting) {
         if !self.is_ended() {
             self.say(reply);
@@ -504,6 +517,7 @@ impl Receiver {
         }
     }
 
+    /// Ends the dialogue without a reply.
     fn end(&mut self, parting: Parting) {
         if !self.is_ended() {
             self.state = ReceiverState::Ended;

@@ -1,11 +1,10 @@
-//! Replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463), read one octet stream at a
-//! time.
+//! Replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463), read octet by octet.
 //!
 //! Rules:
 //! - The code decides, never a number found in the text.
-//! - What isn't a reply is a [`Violation`], never an acceptance and never a refusal.
-//! - A line ends at LF, with or without CR: a second reply hidden behind a bare LF is thereby seen
-//!   as what it is, a reply that nobody asked for.
+//! - A line that is no reply is a [`Violation`], never an acceptance and never a rejection.
+//! - A line ends at LF, with or without CR. So a second reply that is hidden behind a bare LF is
+//!   seen as a reply that no command asked for.
 //! - Everything is bounded: octets a line, lines and octets a reply.
 
 use std::fmt;
@@ -14,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::octets::Octets;
 
-/// RFC 5321 section 4.5.3.1.5 allows 512 octets; real servers exceed it, none by this much.
+/// Octets of a line. RFC 5321 section 4.5.3.1.5 allows 512. Real servers exceed that, but none by
+/// this much.
 const MAX_LINE: usize = 4096;
-/// Real EHLO replies have about twenty lines, and help texts fifty.
+/// Lines of a reply. Real EHLO replies have about twenty lines, and help texts fifty.
 const MAX_LINES: usize = 512;
 
-/// Likewise for the octets of a whole reply.
+/// Octets of a whole reply.
 const MAX_REPLY: usize = 8 << 10;
 
 /// A whole reply: its code and the text of each of its lines.
@@ -34,18 +34,18 @@ pub struct Reply {
 /// What the first digit of a reply code says (RFC 5321 section 4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyClass {
-    /// 2yz: done.
+    /// 2xx: the command is done.
     PositiveCompletion,
-    /// 3yz: go on.
+    /// 3xx: the server waits for more.
     PositiveIntermediate,
-    /// 4yz: not now.
+    /// 4xx: a temporary rejection.
     TransientNegative,
-    /// 5yz: no.
+    /// 5xx: a permanent rejection.
     PermanentNegative,
 }
 
 impl Reply {
-    /// What the first digit of the code says.
+    /// Returns what the first digit of the code says.
     #[must_use]
     pub fn class(&self) -> ReplyClass {
         match self.code {
@@ -56,20 +56,20 @@ impl Reply {
         }
     }
 
-    /// Whether the reply is a 2yz.
+    /// True if the reply is a 2xx.
     #[must_use]
     pub fn is_positive(&self) -> bool {
         self.class() == ReplyClass::PositiveCompletion
     }
 
-    /// Whether the reply is a 4yz or a 5yz.
+    /// True if the reply is a 4xx or a 5xx.
     #[must_use]
     pub fn is_negative(&self) -> bool {
         self.code >= 400
     }
 
-    /// The enhanced status code that opens the first line, where its class is the code's (RFC 2034
-    /// section 4).
+    /// Returns the enhanced status code that opens the first line, if the class of both codes is
+    /// the same (RFC 2034 section 4).
     #[must_use]
     pub fn enhanced(&self) -> Option<EnhancedStatusCode> {
         let text = self.lines.first()?.as_bytes();
@@ -78,7 +78,7 @@ impl Reply {
         (u16::from(code.class) == self.code / 100).then_some(code)
     }
 
-    /// The lines as one text for reading words in it, each line's enhanced status code left out.
+    /// Returns the lines as one text to search for words, without the enhanced status codes.
     #[must_use]
     pub fn text(&self) -> String {
         let enhanced = self.enhanced().map(|code| format!("{code} "));
@@ -121,7 +121,7 @@ impl fmt::Display for EnhancedStatusCode {
     }
 }
 
-/// The text isn't an enhanced status code.
+/// A text that is no enhanced status code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotAnEnhancedStatusCode;
 
@@ -146,19 +146,19 @@ impl std::str::FromStr for EnhancedStatusCode {
     }
 }
 
-/// How a server broke the protocol; nothing that it says afterwards is believed.
+/// How a server broke the protocol. Nothing that the server says afterwards is believed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "violation", rename_all = "snake_case")]
 pub enum Violation {
-    /// A line that doesn't begin with a reply code from 200 to 599 and a space, a hyphen or its
-    /// end.
+    /// A line that doesn't begin with a reply code from 200 to 599, followed by a space, a hyphen
+    /// or the end of the line.
     NotAReply {
         /// The beginning of the line.
         line: Octets,
     },
     /// A line without an end.
     EndlessLine,
-    /// A reply without a last line, as far as we read.
+    /// A reply without a last line within the limits.
     EndlessReply,
     /// Lines of one reply with different codes.
     MixedCodes {
@@ -213,8 +213,8 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Takes one octet; says a reply or a violation when it completes one. After a violation
-    /// everything is ignored.
+    /// Reads one octet. Returns the reply or the violation that the octet completes. After a
+    /// violation, all octets are ignored.
     pub fn take(&mut self, octet: u8) -> Option<Result<Reply, Violation>> {
         if self.broken {
             return None;
@@ -230,13 +230,13 @@ impl ReplyReader {
         self.take_line(&line)
     }
 
-    /// Octets of a line that has no end yet.
+    /// Returns the octets of a line that has no end yet.
     #[must_use]
     pub fn unfinished(&self) -> &[u8] {
         &self.line
     }
 
-    /// Whether a reply has begun and not ended.
+    /// True if a reply has begun and not ended.
     #[must_use]
     pub fn is_midway(&self) -> bool {
         !self.line.is_empty() || self.code.is_some()
@@ -247,6 +247,7 @@ impl ReplyReader {
             let line = Octets::from(&line[..line.len().min(80)]);
             return Some(self.violated(Violation::NotAReply { line }));
         };
+        // RFC 5321 section 4.2.1: all lines of a reply have the same code.
         let first = *self.code.get_or_insert(code);
         if first != code {
             return Some(self.violated(Violation::MixedCodes { first, then: code }));

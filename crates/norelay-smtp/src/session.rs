@@ -121,7 +121,8 @@ pub struct Session {
     greeting_timeout: Duration,
     quit_reply: QuitReply,
     phase: Phase,
-    /// Kept after the steps as well: later replies may still show that their order was wrong.
+    /// How far the steps have come. Replies after the steps may still show a wrong order, so the
+    /// progress is kept.
     progress: StepProgress,
     flight: Flight,
     latest_answer: LatestAnswer,
@@ -133,8 +134,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that waits at most `reply_timeout` for each reply (never longer than RFC 5321
-    /// section 4.5.3.2 asks).
+    /// Returns a session that waits at most `reply_timeout` for each reply, and never longer than
+    /// RFC 5321 section 4.5.3.2 asks.
     #[must_use]
     pub fn new(transaction: Transaction, reply_timeout: Duration) -> Self {
         let quit_reply = match transaction.awaits_quit_reply {
@@ -178,17 +179,17 @@ impl Session {
         }
     }
 
-    /// Ends the session without waiting for the reply to QUIT if the reply before is such as
-    /// `after`. Has no effect on a session with a preface, since some servers answer a preface and
-    /// others don't.
+    /// Makes the session end without the reply to QUIT if the reply before QUIT is of this kind.
+    /// Has no effect on a session with a preface, since some servers answer a preface and others
+    /// don't.
     pub fn skip_quit_reply(&mut self, after: LastReply) {
         if self.transaction.preface.is_empty() {
             self.quit_reply = self.quit_reply.skipped_after(after);
         }
     }
 
-    /// The connection stands (after the handshake, where TLS comes first). Times are counted from
-    /// any fixed moment.
+    /// Starts the session on an open connection (after the handshake, where TLS comes first). All
+    /// times count from the same fixed moment, which the caller chooses.
     pub fn start(&mut self, now: Duration) {
         let preface = self.transaction.preface.clone();
         if !preface.is_empty() {
@@ -199,7 +200,7 @@ impl Session {
         self.flight.transmit();
     }
 
-    /// Octets came from the server.
+    /// Reads octets that came from the server.
     pub fn handle_input(&mut self, now: Duration, input: &[u8]) {
         for octet in input {
             match self.phase {
@@ -215,16 +216,17 @@ impl Session {
         }
     }
 
-    /// Octets came in the clear after the reply to STARTTLS (RFC 3207 section 4.2).
+    /// Ends the session over octets that came in the clear after the reply to STARTTLS (RFC 3207
+    /// section 4.2).
     fn handle_input_before_tls(&mut self) {
         match self.injected_step() {
-            // They answer the injected line before TLS, so the server has not kept it.
+            // The octets answer the injected line before TLS, so the server has not kept the line.
             Some(_) => self.hang_up(End::Answered),
             None => self.violated(Violation::InjectedBeforeTls),
         }
     }
 
-    /// The handshake that [`SessionEvent::Secure`] asked for has succeeded.
+    /// Goes on after the handshake that [`SessionEvent::Secure`] asked for has succeeded.
     pub fn handle_secured(&mut self, now: Duration) {
         if self.phase != Phase::Securing {
             return;
@@ -237,7 +239,7 @@ impl Session {
         }
     }
 
-    /// The handshake failed.
+    /// Ends the session after the handshake failed.
     pub fn handle_tls_failure(&mut self, error: String) {
         match self.injected_step() {
             Some(_) => self.hang_up(End::Answered),
@@ -245,7 +247,8 @@ impl Session {
         }
     }
 
-    /// The connection closed (`error` is `None`) or broke, in reading or in writing.
+    /// Ends the session after the connection closed (`error` is `None`) or broke, in reading or in
+    /// writing.
     pub fn handle_disconnect(&mut self, error: Option<String>) {
         match self.needs_no_reply() {
             true => self.hang_up(End::Answered),
@@ -253,7 +256,7 @@ impl Session {
         }
     }
 
-    /// Time passed; ends the session where its deadline has come.
+    /// Ends the session if its deadline has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         if self.deadline.is_none_or(|deadline| deadline > now) {
             return;
@@ -264,25 +267,25 @@ impl Session {
         }
     }
 
-    /// The caller gives up.
+    /// Ends the session because the caller stops.
     pub fn stop(&mut self) {
         self.interrupt(Cause::Stopped);
     }
 
-    /// What is to be sent now; empty when nothing is.
+    /// Returns the octets to send now, if any. From here on, replies to their commands can come.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Vec<u8> {
         self.flight.transmit();
         std::mem::take(&mut self.output)
     }
 
-    /// When [`Session::handle_timeout`] is to be called at the latest.
+    /// Returns when [`Session::handle_timeout`] is to be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.deadline
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
@@ -299,13 +302,13 @@ impl Session {
         self.phase == Phase::Leaving && self.flight.oldest() == Some(Stage::Quit)
     }
 
-    /// What the server offered in its latest EHLO reply.
+    /// Returns what the server offered in its latest reply to EHLO.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    /// The stage whose reply is awaited.
+    /// Returns the stage whose reply is awaited.
     fn stage(&self) -> Stage {
         match self.flight.oldest() {
             Some(stage) => stage,
@@ -324,7 +327,8 @@ impl Session {
         }
     }
 
-    /// The step that travels in the clear behind STARTTLS, if the transaction has such a step.
+    /// Returns the step that travels in the clear behind STARTTLS, if the transaction has such a
+    /// step.
     fn injected_step(&self) -> Option<&Step> {
         self.transaction
             .steps

@@ -1,9 +1,10 @@
 //! The text of a message as it comes in after DATA (RFC 5321 sections 4.1.1.4 and 4.5.2).
 //!
 //! Rules:
-//! - The text ends at exactly `CRLF . CRLF`. A bare LF or a bare CR next to the dot is text:
-//!   whoever ends a message there can be made to take a part of it for commands (SMTP smuggling).
-//! - What is kept is bounded; what isn't kept is counted.
+//! - The text ends at exactly `CRLF . CRLF`. A bare LF or a bare CR next to the dot is text. A
+//!   server that ends the message there can be made to read part of the text as commands (SMTP
+//!   smuggling).
+//! - The reader keeps a bounded number of octets and counts the rest.
 
 /// Where in a line the next octet stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ enum LinePosition {
     Within,
 }
 
-/// Reads one text from octets that come in any portions, and takes its dot-stuffing away.
+/// Reads one text from octets that come in any portions, and removes the dot-stuffing.
 #[derive(Debug)]
 pub struct TextReader {
     position: LinePosition,
@@ -30,19 +31,22 @@ pub struct TextReader {
 }
 
 impl TextReader {
-    /// A reader that keeps the first `limit` octets.
+    /// Returns a reader that keeps the first `limit` octets.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { position: LinePosition::LineStart, limit, kept: Vec::new(), size: 0 }
     }
 
-    /// Takes one octet; says whether it ended the text.
+    /// Reads one octet. Returns true if the octet ended the text.
     pub fn take(&mut self, octet: u8) -> bool {
         self.position = match (self.position, octet) {
             (LinePosition::DotCr, b'\n') => return true,
+            // RFC 5321 section 4.5.2: a dot that begins a line is dropped. Stuffed or final, the
+            // dot is no part of the text.
             (LinePosition::LineStart, b'.') => LinePosition::Dot,
             (LinePosition::Dot, b'\r') => LinePosition::DotCr,
             (LinePosition::Cr, b'\n') => self.keep(octet, LinePosition::LineStart),
+            // The CR was held back, because an LF would have made it the end of the text.
             (LinePosition::DotCr, _) => {
                 self.keep(b'\r', LinePosition::Cr);
                 self.keep(
@@ -56,6 +60,7 @@ impl TextReader {
         false
     }
 
+    /// Counts one octet of the text, keeps it within the limit, and returns the next position.
     fn keep(&mut self, octet: u8, position: LinePosition) -> LinePosition {
         self.size += 1;
         if self.kept.len() < self.limit {
@@ -64,13 +69,13 @@ impl TextReader {
         position
     }
 
-    /// How many octets the text has so far, kept or not.
+    /// Returns how many octets the text has so far, kept or not.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The beginning of the text, up to the limit.
+    /// Returns the beginning of the text, up to the limit.
     #[must_use]
     pub fn into_kept(self) -> Vec<u8> {
         self.kept

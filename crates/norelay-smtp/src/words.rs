@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// The text is none of the words.
+/// A text that is none of an enum's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownWord;
 
@@ -18,7 +18,7 @@ impl std::error::Error for UnknownWord {}
 /// Declares an enum whose variants have a word each: `pub enum Name { Variant = "word", }`.
 ///
 /// The enum gets `ALL`, `word()`, `Display`, `FromStr` and serde's traits, all with these words.
-/// Its order is that of its variants. The crate that declares it must depend on serde.
+/// Values are ordered as the variants are. The crate that declares it must depend on serde.
 #[macro_export]
 macro_rules! words {
     ($(#[$attribute:meta])* pub enum $name:ident {
@@ -37,7 +37,7 @@ macro_rules! words {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word that stands for it, for users and scripts.
+            /// Returns the word of a value, for users and scripts.
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self {

@@ -1,4 +1,5 @@
-//! One connection: octets and time between the socket and core's receiver. It knows no SMTP.
+//! One connection: moves octets and time between the socket and norelay-smtp's receiver, and knows
+//! no SMTP.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -11,24 +12,26 @@ use tokio::{
 
 use super::{AdmittedClient, Shared};
 
-/// The portion that is read at once, in octets: it bounds the replies that it can ask for.
+/// Octets that are read at once. This bounds the replies that one read can ask for.
 const PORTION: usize = 4096;
 /// How long a TLS handshake may take: it is at most three round trips.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the last words may take.
+/// How long the last reply and the close may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a client may still say after the last words, in octets, without the connection being reset
-/// under them.
+/// Octets that a client may still send after the last reply. Only then the connection is reset,
+/// which may lose that reply.
 const MAX_DISCARDED: usize = 256 * 1024;
 
-/// What follows a dialogue.
+/// What follows when the octets have been moved.
 enum Next {
+    /// The TLS handshake.
     Handshake,
+    /// Nothing: the dialogue is over.
     Nothing,
 }
 
-/// The dialogue of one connection, its clock, and what it shares.
+/// The dialogue of one connection, its clock, and what all connections share.
 struct Connection {
     receiver: Receiver,
     started: Instant,
@@ -37,13 +40,14 @@ struct Connection {
     is_stopping: bool,
 }
 
-/// Serves a client until its dialogue ends. Whatever breaks, breaks this connection only.
+/// Serves a client until the dialogue ends. An error ends this connection only.
 pub(super) async fn serve(
     client: AdmittedClient,
     shared: Arc<Shared>,
     stopped: watch::Receiver<bool>,
 ) {
     let AdmittedClient { mut stream, peer, patience, _slot } = client;
+    // Replies are short and the client waits for each, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let offers_tls = shared.limits.may_offer_tls(peer.ip());
     let receiver = Receiver::new(shared.reception.clone(), peer, patience, offers_tls);
@@ -67,8 +71,8 @@ pub(super) async fn serve(
     }
 }
 
-/// Closes our direction, and reads on for a while: a close with unread input resets the connection,
-/// and the client would lose the reply that tells it why (RFC 1122 section 4.2.2.13).
+/// Closes our direction, and reads on for a while. A close with unread input resets the connection,
+/// and the client would lose the reply that says why (RFC 1122 section 4.2.2.13).
 async fn close(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     portion: &mut [u8],
@@ -92,7 +96,8 @@ impl Connection {
     ) -> io::Result<Next> {
         let mut portion = vec![0; PORTION];
         loop {
-            // What came is kept before the reply to it is sent.
+            // A message is kept before its 250 is sent: RFC 5321 section 6.1 makes the receiver
+            // responsible for a message with the 250.
             let asks_for_handshake = self.take_events().await?;
             self.send(stream).await?;
             if asks_for_handshake {
@@ -105,7 +110,8 @@ impl Connection {
                 return Ok(Next::Nothing);
             };
             tokio::select! {
-                // Stopping and time go before input, so that no flood of it holds them off.
+                // A stop and the deadline go before input, so that a flood of input can't delay
+                // them.
                 biased;
                 Ok(_) = self.stopped.wait_for(|stopped| *stopped), if !self.is_stopping => {
                     self.is_stopping = true;
@@ -120,7 +126,7 @@ impl Connection {
         }
     }
 
-    /// Says whether the handshake is asked for.
+    /// Keeps what arrived. Returns true if the client asked for the handshake.
     async fn take_events(&mut self) -> io::Result<bool> {
         let mut asks_for_handshake = false;
         while let Some(event) = self.receiver.poll_event() {
@@ -135,10 +141,10 @@ impl Connection {
         Ok(asks_for_handshake)
     }
 
+    /// Makes receipts of a message, keeps the receipts, and hands them to the subscribers.
     async fn keep(&self, message: ReceivedMessage) -> io::Result<()> {
         let shared = self.shared.clone();
-        // Looking through a text, and writing a file, is work that would hold up the other
-        // connections.
+        // Searching a text and writing a file would hold up the other connections of this thread.
         let receipts = tokio::task::spawn_blocking(move || {
             if shared.reception.is_for_postmaster(&message) {
                 shared.keeper.keep_for_postmaster(&message)?;
@@ -150,6 +156,7 @@ impl Connection {
 
     async fn send(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let output = self.receiver.poll_transmit();
+        // After the end of the dialogue there is no deadline of its own for the last reply.
         let deadline = self
             .deadline()
             .unwrap_or_else(|| Instant::now() + CLOSE_TIMEOUT);

@@ -1,4 +1,5 @@
-//! The doors of the receiver: how many connections are in, from where, and whose TLS doesn't work.
+//! The receiver's limits: how many connections are open, from which networks, and which networks
+//! failed in TLS.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,21 +9,24 @@ use std::{
 
 use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_NETWORK, network};
 
-/// How many networks whose handshake failed are remembered.
+/// How many networks with a failed handshake are remembered.
 const MAX_FAILED: usize = 1000;
 
-/// Counts the connections; every count is given back by dropping its [`ConnectionSlot`].
+/// Counts the open connections. Dropping a [`ConnectionSlot`] frees its place in both counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConnectionLimits(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Open connections.
     total: usize,
+    /// Open connections of each network that has any.
     of_network: HashMap<IpAddr, usize>,
+    /// Networks with a failed handshake, oldest first.
     failed: VecDeque<IpAddr>,
 }
 
-/// The room that one connection takes.
+/// One connection's place within the limits.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     limits: ConnectionLimits,
@@ -30,7 +34,7 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionLimits {
-    /// Room for one more connection, if there is some.
+    /// Reserves a slot for one more connection. Returns `None` if a limit is reached.
     pub(super) fn reserve(&self, peer: IpAddr) -> Option<ConnectionSlot> {
         let network = network(peer);
         let mut counts = self.counts();
@@ -43,13 +47,13 @@ impl ConnectionLimits {
         Some(ConnectionSlot { limits: self.clone(), network })
     }
 
-    /// How many connections are in.
+    /// Returns how many connections are open.
     pub(super) fn in_use(&self) -> usize {
         self.counts().total
     }
 
-    /// A handshake failed: STARTTLS is not offered to this network any more, so that its mail comes
-    /// in the clear.
+    /// Records a failed handshake. This network gets no more offers of STARTTLS, so that its mail
+    /// comes in the clear.
     pub(super) fn remember_failed_handshake(&self, peer: IpAddr) {
         let mut counts = self.counts();
         if counts.failed.len() >= MAX_FAILED {
@@ -58,7 +62,7 @@ impl ConnectionLimits {
         counts.failed.push_back(network(peer));
     }
 
-    /// Whether no handshake with this network has failed.
+    /// True if no remembered handshake with this network has failed.
     pub(super) fn may_offer_tls(&self, peer: IpAddr) -> bool {
         !self.counts().failed.contains(&network(peer))
     }
@@ -74,6 +78,7 @@ impl Drop for ConnectionSlot {
         counts.total -= 1;
         if let Some(count) = counts.of_network.get_mut(&self.network) {
             *count -= 1;
+            // Without this, the map would grow with every network that ever came.
             if *count == 0 {
                 counts.of_network.remove(&self.network);
             }

@@ -1,10 +1,10 @@
-//! Keeping receipts: in the spool, and with whoever awaits them.
+//! Keeps receipts in the spool, and hands receipts to their subscribers.
 //!
 //! Rules:
-//! - A receipt counts as kept only when every place that is to have it has it.
-//! - What everybody has who awaits it is cut off the spool, where the spool is for a restart alone
-//!   (`Receiving::settle`).
-//! - What could not be kept is forgotten, so that the sender's next try is a first one.
+//! - A receipt counts as kept only if the spool and all subscribers of its run have it.
+//! - If the spool serves only for a restart, settled receipts are cut off the spool
+//!   (`Receiving::settler`).
+//! - A receipt that could not be kept is forgotten, so that the client's next try counts as new.
 
 use std::{
     io,
@@ -17,10 +17,10 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{mailbox::Mailbox, spool::Spool};
 
-/// How long a receipt waits for the one who awaits it: longer than any pause of a run that goes on.
+/// How long a receipt waits for its subscribers: longer than a busy run needs to read one.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where receipts go.
+/// The places that receipts go to.
 #[derive(Debug)]
 pub(super) struct ReceiptKeeper {
     spool: Option<Spool>,
@@ -31,7 +31,7 @@ pub(super) struct ReceiptKeeper {
 
 #[derive(Clone, Debug)]
 struct Subscriber {
-    /// The run whose receipts are wanted, or all.
+    /// The run whose receipts the subscriber gets. `None` means all runs.
     run: Option<RunId>,
     sender: mpsc::Sender<Receipt>,
 }
@@ -41,16 +41,18 @@ impl ReceiptKeeper {
         Self { spool, mailbox, copies: Mutex::default(), subscribers: Mutex::default() }
     }
 
-    /// The receipts of a run, or of all, from now on.
-    pub(super) fn subscribe(&self, run: Option<RunId>, room: usize) -> mpsc::Receiver<Receipt> {
-        let (sender, receiver) = mpsc::channel(room);
+    /// Returns the receipts of a run, or of all runs, from now on. At most `capacity` receipts
+    /// wait.
+    pub(super) fn subscribe(&self, run: Option<RunId>, capacity: usize) -> mpsc::Receiver<Receipt> {
+        let (sender, receiver) = mpsc::channel(capacity);
         let mut subscribers = self.subscribers();
+        // Runs that have ended dropped their channels, and nothing else removes them.
         subscribers.retain(|subscriber| !subscriber.sender.is_closed());
         subscribers.push(Subscriber { run, sender });
         receiver
     }
 
-    /// Keeps what is new in these receipts, and gives it. Blocks while it writes.
+    /// Keeps the new ones of these receipts, and returns them. Blocks while the spool is written.
     pub(super) fn keep(&self, receipts: Vec<Receipt>) -> io::Result<Vec<Receipt>> {
         let new: Vec<_> = {
             let mut copies = self.copies();
@@ -72,27 +74,30 @@ impl ReceiptKeeper {
         }
     }
 
-    /// So many receipts are kept by whoever took them: the spool needs them no more.
+    /// Tells the spool that so many receipts are kept by their subscribers.
     pub(super) fn settle(&self, receipts: usize) -> io::Result<()> {
         self.spool
             .as_ref()
             .map_or(Ok(()), |spool| spool.settle(receipts))
     }
 
-    /// Keeps a message for postmaster. Blocks while it writes.
+    /// Keeps a message for postmaster. Blocks while the mailbox is written.
     pub(super) fn keep_for_postmaster(&self, message: &ReceivedMessage) -> io::Result<()> {
         self.mailbox
             .as_ref()
             .map_or(Ok(()), |mailbox| mailbox.append(message))
     }
 
-    /// Hands receipts to whoever awaits them.
+    /// Hands receipts to their subscribers.
+    ///
+    /// # Errors
+    /// Some subscriber did not read its receipts in time.
     pub(super) async fn announce(&self, receipts: Vec<Receipt>) -> io::Result<()> {
         let mut announced = 0;
         let announcing = async {
             for receipt in &receipts {
                 for sender in self.senders_for(receipt) {
-                    // Whoever went away no longer awaits anything.
+                    // A subscriber that has dropped its channel awaits nothing any more.
                     let _ = sender.send(receipt.clone()).await;
                 }
                 announced += 1;
@@ -100,8 +105,8 @@ impl ReceiptKeeper {
         };
         let in_time = timeout(ANNOUNCE_TIMEOUT, announcing).await;
         in_time.map_err(|_| {
-            // The sender comes again with all of them; those that were not announced nobody will
-            // settle.
+            // The client gets no reply, so it sends the message again. No subscriber settles the
+            // receipts that were not announced, so they are settled here.
             self.retract(&receipts);
             drop(self.settle(receipts.len() - announced));
             io::Error::from(io::ErrorKind::TimedOut)
@@ -118,6 +123,7 @@ impl ReceiptKeeper {
             .collect()
     }
 
+    /// Forgets receipts, so that the same message counts as new.
     fn retract(&self, receipts: &[Receipt]) {
         let mut copies = self.copies();
         receipts.iter().for_each(|receipt| copies.retract(receipt));

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Session {
-    /// A whole reply came.
+    /// Does what follows from a whole reply.
     pub(super) fn handle_reply(&mut self, now: Duration, reply: Reply) {
         if self.is_further_answer(&reply) {
             return self.record_further_answer(reply);
@@ -36,7 +36,7 @@ impl Session {
         }
         match (self.phase, stage) {
             (Phase::Leaving, Stage::Quit) => return self.take_quit_reply(reply),
-            // A question that was in flight when the dialogue ended.
+            // The command was in flight when the dialogue was decided. The reply changes nothing.
             (Phase::Leaving, _) => return,
             _ => self.latest_answer = LatestAnswer { stage, step, kind: LastReply::of(&reply) },
         }
@@ -86,7 +86,7 @@ impl Session {
         accepts_without_sender || (is_in_transaction && reply.code == 221)
     }
 
-    /// A reply came while no command could have been answered. At most it answers the preface.
+    /// Handles a reply that no transmitted command has asked for. At most it answers the preface.
     fn handle_unasked_reply(&mut self, reply: Reply) {
         let may_answer_preface =
             !self.transaction.preface.is_empty() && self.progress.next_step == 0;
@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    /// A step was answered.
+    /// Does what follows from the answer to a step.
     fn take_answer(&mut self, now: Duration, index: usize, reply: Reply) {
         let step = self.transaction.steps[index].clone();
         match reply.class() {
@@ -200,7 +200,7 @@ impl Session {
         self.advance(now);
     }
 
-    /// A step was answered with a 3xx, which asks for more than the step's line.
+    /// Does what follows from a 3xx, which asks for more than the step's line.
     fn take_intermediate_answer(&mut self, now: Duration, index: usize, step: &Step, reply: Reply) {
         match step.stage {
             Stage::Auth => self.say_turn(now, index, step),
@@ -218,7 +218,8 @@ impl Session {
         }
     }
 
-    /// The reply to QUIT shows whether all replies before were credited to the right commands.
+    /// Ends the session. The reply to QUIT shows whether all replies before were credited to the
+    /// right commands.
     fn take_quit_reply(&mut self, reply: Reply) {
         let is_in_order = match reply.code {
             221 => true,

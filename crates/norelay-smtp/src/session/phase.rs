@@ -33,7 +33,7 @@ pub(super) enum Phase {
 /// What EHLO and HELO travel through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
-    /// TCP alone.
+    /// TCP without TLS.
     Clear,
     /// TLS.
     Encrypted,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Session {
-    /// The introduction is over.
+    /// Begins the steps after the introduction.
     pub(super) fn begin_steps(&mut self, now: Duration) {
         self.phase = Phase::Steps;
         self.advance(now);
@@ -25,6 +25,7 @@ impl Session {
         self.phase = Phase::Injected;
         self.flight
             .push(PendingCommand { stage: Stage::Other, step: Some(0) });
+        // The line went out before TLS, so its reply may come before anything else is fetched.
         self.flight.transmit();
         self.progress.next_step = 1;
         self.deadline = Some(now.saturating_add(INJECTED_TIMEOUT.min(self.reply_timeout)));
@@ -37,6 +38,7 @@ impl Session {
             let Some(step) = self.transaction.steps.get(index).cloned() else {
                 return self.conclude(now);
             };
+            // A step that may not travel with the commands in flight waits for their replies.
             if !self.flight.is_empty() && !self.may_join(&step) {
                 return;
             }
@@ -74,7 +76,7 @@ impl Session {
         self.say_line_of(now, index, step, &step.line);
     }
 
-    /// RFC 4954 section 4: each 334 asks for a line, and `*` cancels the exchange.
+    /// Says the line that a 334 asks for. `*` cancels the exchange (RFC 4954 section 4).
     pub(super) fn say_turn(&mut self, now: Duration, index: usize, step: &Step) {
         let turn = step.turns.get(self.progress.turns_said).cloned();
         self.progress.turns_said += 1;
@@ -92,7 +94,7 @@ impl Session {
         self.expect(now, step.stage, Some(index));
     }
 
-    /// All steps are said. Goes on to the message or to the end, now or with the last step.
+    /// Goes on to the message or to the end after all steps are said, now or with the last step.
     fn conclude(&mut self, now: Duration) {
         match self.flight.oldest() {
             None => self.say_data_or_leave(now),
