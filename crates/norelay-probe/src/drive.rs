@@ -25,28 +25,29 @@ use crate::{
     record::Recorder,
 };
 
-/// A TLS handshake with a server that answers at all.
+/// How long a TLS handshake may take with a server that answers at all.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// How long a last QUIT may take to be written; its reply is not waited for.
+/// How long a last QUIT may take to be written. Its reply is not waited for.
 const LAST_QUIT: Duration = Duration::from_secs(1);
 
 /// What decides about a dialogue while the dialogue goes on.
 pub trait Oversight: Send + Sync {
     /// How long the dialogue may wait for the greeting, if not as long as for any reply.
     fn greeting_limit(&self, dialogue: u32) -> Option<Duration>;
-    /// The greeting has come: returns what is said in the place of the dialogue's own steps.
+    /// Returns what is said in the place of the dialogue's own steps after this greeting.
     fn greeted(&self, dialogue: u32, greeting: &Reply) -> Option<Instead>;
-    /// What the greeting has changed is recorded.
+    /// Learns that the greeting and its effects are recorded.
     fn introduced(&self, dialogue: u32);
-    /// After which answers the dialogue need not wait for the reply to QUIT.
+    /// Returns after which answers the dialogue need not wait for the reply to QUIT.
     fn orderly(&self, dialogue: u32) -> Orderly;
-    /// The dialogue waits for nothing but the reply to QUIT.
+    /// Learns that the dialogue waits for nothing but the reply to QUIT.
     fn leaving(&self, dialogue: u32);
-    /// The dialogue is over: returns what it was for in the end, if that has changed.
+    /// Learns that the dialogue is over. Returns what the dialogue was for in the end, if that has
+    /// changed.
     fn closing(&self, dialogue: u32) -> Option<Instead>;
 }
 
-/// A dialogue that nothing else decides about.
+/// The oversight of a dialogue that no asking decides about.
 pub struct Alone;
 
 impl Oversight for Alone {
@@ -102,7 +103,7 @@ pub async fn drive<N: Network, O: Oversight>(
     recorder.record(Event::Ended { dialogue: number, after_ms: driver.after_ms(), end });
 }
 
-/// That a connection is tried.
+/// Returns the event of a connection that is tried.
 pub fn opened(planned: &PlannedDialogue) -> Event {
     Event::Opened {
         dialogue: planned.dialogue,
@@ -230,17 +231,17 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
             + session
                 .poll_timeout()
                 .unwrap_or(self.opened.elapsed() + HANDSHAKE);
-        let too_late = |opened: Instant| opened.elapsed().max(deadline - opened);
         if !output.is_empty() {
             match timeout_at(deadline, write(stream, output)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return session.handle_disconnect(Some(words(&error))),
-                Err(_) => return session.handle_timeout(too_late(self.opened)),
+                Err(_) => return self.time_out(session, deadline),
             }
         }
         match timeout_at(deadline, stream.read(buffer)).await {
             Ok(Ok(0)) => session.handle_disconnect(None),
             Ok(Ok(length)) => {
+                // Asked for each portion, since other dialogues may have shown the order by now.
                 let dialogue = self.planned.dialogue;
                 let orderly = self.oversight.orderly(dialogue);
                 if orderly.after_rejection {
@@ -252,8 +253,14 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
                 session.handle_input(self.opened.elapsed(), &buffer[..length]);
             }
             Ok(Err(error)) => session.handle_disconnect(Some(words(&error))),
-            Err(_) => session.handle_timeout(too_late(self.opened)),
+            Err(_) => self.time_out(session, deadline),
         }
+    }
+
+    /// Tells the session that its deadline has come. A timer may fire a little early, so the time
+    /// is never before the deadline.
+    fn time_out(&self, session: &mut Session, deadline: Instant) {
+        session.handle_timeout(self.opened.elapsed().max(deadline - self.opened));
     }
 
     async fn handshake(&self, stream: AnyStream) -> Result<AnyStream, String> {
@@ -300,7 +307,7 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
         }
     }
 
-    /// The test that a step is for, where the dialogue is for several.
+    /// Returns the test that a step is for, if the dialogue is for several tests.
     fn test_of(&self, step: Option<usize>) -> Option<String> {
         let test = self.step_tests.get(step?).copied().flatten()?;
         Some(test.id.to_string())
@@ -311,7 +318,7 @@ impl<N: Network, O: Oversight> DialogueDriver<'_, N, O> {
     }
 }
 
-/// The time since a connection was opened, for the log.
+/// Returns the time since a connection was opened, for the log.
 pub fn milliseconds_since(opened: Instant) -> u64 {
     u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
@@ -321,11 +328,13 @@ async fn write(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
     stream.flush().await
 }
 
+/// Writes the last octets and closes our direction.
 async fn leave(stream: &mut AnyStream, output: &[u8]) -> std::io::Result<()> {
     write(stream, output).await?;
     stream.shutdown().await
 }
 
+/// Returns how the session has ended.
 fn last_end(session: &mut Session) -> End {
     let mut last = End::Interrupted(Cause::Stopped);
     while let Some(event) = session.poll_event() {
@@ -336,13 +345,13 @@ fn last_end(session: &mut Session) -> End {
     last
 }
 
-/// Why there is no planned.
+/// Returns why no connection was made.
 fn connect_failure(error: &std::io::Error) -> Cause {
     let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
     Cause::ConnectFailed { refused, error: words(error) }
 }
 
-/// An error in few words, without the operating system's number.
+/// Returns an error in few words, without the operating system's number.
 fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {

@@ -20,10 +20,10 @@ use crate::{
     record::Recorder,
 };
 
-/// All that is said here is a message.
+/// The whole request is a message, so its answer is the one to the end of data.
 const STAGE: Stage = Stage::EndOfData;
 
-/// Has the dialogue, from connecting to the end, which is recorded.
+/// Has the dialogue and records it, from the connection to the end.
 pub async fn hand_over<N: Network>(
     network: &N,
     recorder: &Recorder,
@@ -73,7 +73,7 @@ async fn talk<N: Network>(
     }
 }
 
-/// Writes the request; returns the answer.
+/// Writes the request and returns the answer, if it comes in time.
 async fn answer(stream: AnyStream, request: &[u8], limit: Duration) -> Result<Reply, Cause> {
     match timeout(limit, exchange(stream, request)).await {
         Err(_) => Err(Cause::TimedOut { stage: STAGE }),

@@ -216,7 +216,8 @@ async fn accept_all(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     if let Some(client) = admit(stream, peer, &shared) {
-                        connections.spawn(connection::serve(client, shared.clone(), stopped.clone()));
+                        let (shared, stopped) = (shared.clone(), stopped.clone());
+                        connections.spawn(connection::serve(client, shared, stopped));
                     }
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,

@@ -2,9 +2,9 @@
 //! (RFC 5321 section 5.1).
 //!
 //! Rules:
-//! - One resolution a run: what was found is pinned, and nothing is looked up again.
+//! - A run resolves its target once. The addresses are pinned, and nothing is looked up again.
 //! - Everything is bounded: exchangers, addresses, time.
-//! - The addresses that a resolver gives for names that can't exist are nobody's.
+//! - Addresses that the resolver also gives for a made-up name are not the target's.
 
 use std::{
     collections::BTreeSet,
@@ -27,17 +27,18 @@ use crate::{
     target::{Host, Target, host_name},
 };
 
-/// A domain with more exchangers than this is a trap or a mistake; the most preferred are taken.
+/// A domain with more exchangers than this is a trap or a mistake. The most preferred ones are
+/// used.
 const MAX_EXCHANGERS: usize = 16;
-/// Likewise for the addresses of one exchanger.
+/// Addresses of one exchanger that are used.
 const MAX_ADDRESSES: usize = 16;
-/// Likewise for the TXT records of one name.
+/// TXT records of one name that are read.
 const MAX_TEXTS: usize = 100;
 
-/// How long a name is looked up that nobody has: whoever makes up addresses does so at once.
+/// How long a made-up name is looked up. A resolver that makes up addresses answers at once.
 const MADE_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A target has no server.
+/// Why a target has no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolveError {
     /// The name doesn't exist, or has neither MX nor addresses.
@@ -49,7 +50,7 @@ pub enum ResolveError {
         /// The address.
         address: IpAddr,
     },
-    /// The domain says that it takes no mail (RFC 7505).
+    /// The domain says that it accepts no mail (RFC 7505).
     NullMx(String),
     /// The look-up failed.
     Failed {
@@ -104,7 +105,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// The given resolver, or the machine's own.
+    /// Sets up the given resolver, or the machine's own.
     ///
     /// # Errors
     /// The machine's configuration can't be read.
@@ -123,11 +124,12 @@ impl Resolver {
         };
         let options: &mut ResolverOpts = builder.options_mut();
         options.timeout = patience;
+        // A lost UDP packet is common, so each question is repeated once.
         options.attempts = 2;
         Ok(Self { inner: builder.build().map_err(no_resolver)? })
     }
 
-    /// The mail exchangers that a target stands for, the most preferred first.
+    /// Returns the mail exchangers of a target, the most preferred first.
     ///
     /// # Errors
     /// See [`ResolveError`].
@@ -141,15 +143,15 @@ impl Resolver {
                 self.genuine(domain, self.exchangers_of_domain(domain))
                     .await
             }
-            // With a port, it is a host that is meant.
+            // A name with a port means a host, not a mail domain.
             Host::Name(name) if target.port.is_some() => self.genuine(name, self.host(name)).await,
             Host::Name(name) => self.genuine(name, self.exchangers_of_name(name)).await,
         }
     }
 
-    /// What was found, without the addresses that this resolver makes up for names that don't
-    /// exist: many providers' resolvers lead to a page of theirs, whose server is not the one that
-    /// was meant.
+    /// Returns the exchangers without the addresses that this resolver makes up for names that
+    /// don't exist. The resolvers of many providers lead to a page of the provider, which would be
+    /// tested in the place of the target.
     async fn genuine(
         &self,
         name: &str,
@@ -180,8 +182,8 @@ impl Resolver {
         }
     }
 
-    /// The name may be a mail domain, a host, or both: a name below a registrable domain that has
-    /// an address of its own is tested, too, even where its mail goes elsewhere.
+    /// Returns the exchangers of a name that may be a mail domain, a host, or both. A name below a
+    /// registrable domain is also tested as a host, even if its MX records name other hosts.
     async fn exchangers_of_name(&self, name: &str) -> Result<Vec<MailExchanger>, ResolveError> {
         match self.exchangers_of_domain(name).await {
             Ok(mut exchangers) => {
@@ -203,18 +205,19 @@ impl Resolver {
         }
     }
 
-    /// RFC 5321 section 5.1: the MXs; where there are none, the domain itself.
+    /// Returns the hosts of the MX records, or the domain itself if there are none (RFC 5321
+    /// section 5.1).
     async fn exchangers_of_domain(&self, domain: &str) -> Result<Vec<MailExchanger>, ResolveError> {
         let mut hosts = self.mx(domain).await?;
         if hosts.is_empty() {
             return self.host(domain).await;
         }
-        // RFC 7505 section 3: beside others, the null MX says nothing.
+        // RFC 7505 section 3: a null MX beside other MX records is an error, and is ignored.
         hosts.retain(|(_, host)| !host.is_empty());
         if hosts.is_empty() {
             return Err(ResolveError::NullMx(domain.to_owned()));
         }
-        // Whatever octets a name has in the DNS: as a host's it is said in commands, and shown.
+        // A name in the DNS may have any octets. Only host names may reach commands and output.
         hosts.retain(|(_, host)| host_name(host).is_ok_and(|name| name == *host));
         hosts.sort();
         hosts.dedup();
@@ -247,10 +250,11 @@ impl Resolver {
         }
     }
 
-    /// The MX records of a domain: preference and host, which is empty for the null MX.
+    /// Returns the MX records of a domain: preference and host, which is empty for the null MX. A
+    /// domain without MX records is no error.
     ///
     /// # Errors
-    /// The look-up failed (not: there are none).
+    /// The look-up failed.
     pub async fn mx(&self, domain: &str) -> Result<Vec<(u16, String)>, ResolveError> {
         match self.inner.mx_lookup(fqdn(domain)).await {
             Ok(lookup) => Ok(lookup
@@ -271,10 +275,10 @@ impl Resolver {
         hosts.iter().any(|(_, host)| !host.is_empty())
     }
 
-    /// The addresses of a host, IPv4 first.
+    /// Returns the addresses of a host, IPv4 first.
     ///
     /// # Errors
-    /// A look-up failed, and the other found nothing.
+    /// The look-up of one family failed, and the other family has no address.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         if host == "localhost" {
             return Ok(vec![[127, 0, 0, 1].into(), [0u16, 0, 0, 0, 0, 0, 0, 1].into()]);
@@ -302,7 +306,7 @@ impl Resolver {
         }
     }
 
-    /// The name of an address by its PTR record, where that name has this address
+    /// Returns the name in an address's PTR record, if that name has this address
     /// (forward-confirmed).
     pub async fn name_of(&self, address: IpAddr) -> Option<String> {
         let lookup = self.inner.reverse_lookup(address).await.ok()?;
@@ -317,11 +321,11 @@ impl Resolver {
         None
     }
 
-    /// The TXT records of a name, each with its strings joined (RFC 7208 section 3.3); what isn't
-    /// UTF-8 is replaced.
+    /// Returns the TXT records of a name, each with its strings joined (RFC 7208 section 3.3).
+    /// Octets that aren't UTF-8 are replaced. A name without TXT records is no error.
     ///
     /// # Errors
-    /// The look-up failed (not: there are none).
+    /// The look-up failed.
     pub async fn texts(&self, name: &str) -> Result<Vec<String>, ResolveError> {
         match self.inner.txt_lookup(fqdn(name)).await {
             Ok(lookup) => Ok(lookup
@@ -339,8 +343,9 @@ impl Resolver {
         }
     }
 
-    /// The domains `backup` and `primary` below the probe domain, where their MX records name the
-    /// target after the receiver, and before it.
+    /// Returns the domains `backup` and `primary` below the probe domain, if they are traps. The MX
+    /// records of `backup` name the receiver first and the target after it. Those of `primary` name
+    /// the target first.
     pub async fn traps(&self, domain: &str, exchangers: &[MailExchanger]) -> Traps {
         let targets: Vec<&str> = exchangers
             .iter()
@@ -355,8 +360,8 @@ impl Resolver {
         Traps { backup, primary }
     }
 
-    /// The mail domain that a host most likely serves: the longest of its name and the domains
-    /// above it that has the host as an exchanger.
+    /// Returns the mail domain that a host most likely serves. That is the longest of the host's
+    /// name and the domains above it that has the host as an exchanger.
     pub async fn domain_served_by(&self, host: &str) -> Option<String> {
         let registrable = psl::domain_str(host)?;
         let mut domain = host;
@@ -376,8 +381,8 @@ impl Resolver {
     }
 }
 
-/// The domain, if the MX records in `records` name the target and another host, the target first or
-/// not.
+/// Returns the domain if its MX records name the target and another host in the right order:
+/// the target first if `target_first`, and the other host first otherwise.
 fn trap(
     domain: String,
     mut records: Vec<(u16, String)>,
@@ -395,12 +400,13 @@ fn trap(
     is_trap.then_some(domain)
 }
 
-/// A name that nobody has, at the top-level domain of another.
+/// Returns a random name that does not exist, in the top-level domain of another name.
 fn made_up_name_beside(name: &str) -> String {
     let top = name.rsplit('.').next().unwrap_or(name);
     format!("norelay-{:016x}.{top}", rand::random::<u64>())
 }
 
+/// Tells a name without such records, which is no error, from a failed look-up.
 fn none_or_failed(name: &str, error: &NetError) -> Result<(), ResolveError> {
     match error.is_no_records_found() {
         true => Ok(()),
@@ -408,10 +414,12 @@ fn none_or_failed(name: &str, error: &NetError) -> Result<(), ResolveError> {
     }
 }
 
+/// Returns a name with a final dot, so that the resolver never appends its search list.
 fn fqdn(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.'))
 }
 
+/// Returns a name in lower case, without a final dot.
 fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }

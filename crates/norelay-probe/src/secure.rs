@@ -1,14 +1,12 @@
-//! TLS as a client that judges nothing: any certificate is accepted, and what is wrong with it is
-//! noted.
+//! TLS as a client that judges nothing: any certificate is accepted, and its faults are noted.
 //!
-//! A relay is open or closed whatever its certificate says; the certificate's troubles are findings
-//! of their own.
+//! A relay is open or closed whatever its certificate says. The faults of a certificate are
+//! findings of their own.
 //!
 //! Rules:
-//! - Any certificate and any signature is accepted: whoever sits on the line could show one as well
-//!   as we could refuse it, and nothing secret is said.
-//! - The time for a handshake is the caller's to limit; its messages are limited by the library to
-//!   64 kB.
+//! - Any certificate and any signature is accepted. The client says nothing secret, so an attacker
+//!   on the line would learn nothing.
+//! - The caller limits the time of a handshake. The library limits handshake messages to 64 kB.
 
 mod certificate;
 pub mod client_identity;
@@ -34,17 +32,19 @@ pub(crate) use self::certificate::roots;
 use self::client_identity::ClientIdentity;
 use crate::network::AnyStream;
 
-/// Accepts every certificate and keeps what it saw.
+/// Accepts every certificate and notes what the server showed.
 #[derive(Debug)]
 struct AcceptingVerifier {
     provider: Arc<CryptoProvider>,
     notes: Mutex<HandshakeNotes>,
 }
 
+/// What a server showed in the handshake.
 #[derive(Debug, Default)]
 struct HandshakeNotes {
+    /// The certificates, the server's own first.
     chain: Vec<CertificateDer<'static>>,
-    /// Whether the handshake's signature could not be verified with the certificate's key.
+    /// True if the handshake's signature could not be verified with the certificate's key.
     unsigned: bool,
 }
 
@@ -53,8 +53,8 @@ impl AcceptingVerifier {
         note(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes a signature for good, and notes when it isn't, or is of a kind or key that the library
-    /// has given up.
+    /// Accepts a signature. Notes a signature that is wrong, or of a kind or key that the library
+    /// no longer supports.
     fn signed<T>(&self, verified: Result<T, rustls::Error>) -> HandshakeSignatureValid {
         self.note(|notes| notes.unsigned |= verified.is_err());
         HandshakeSignatureValid::assertion()
@@ -114,7 +114,8 @@ impl ServerCertVerifier for AcceptingVerifier {
             .provider
             .signature_verification_algorithms
             .supported_schemes();
-        // Servers of yesterday sign with these alone.
+        // Old servers sign with SHA-1 alone. The library can't verify SHA-1, but the handshake goes
+        // on.
         schemes.extend([SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy]);
         schemes
     }
@@ -123,7 +124,7 @@ impl ServerCertVerifier for AcceptingVerifier {
 /// Makes the handshake.
 ///
 /// # Errors
-/// A clause that says why it failed.
+/// A clause that says why the handshake failed.
 pub async fn handshake(
     stream: AnyStream,
     host: Option<&str>,
@@ -158,6 +159,7 @@ async fn handshake_as(
             .map_err(|error| error.to_string())?,
         None => config.with_no_client_auth(),
     };
+    // Without a host name the server gets no SNI, and answers with its default certificate.
     let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
     let name = name.unwrap_or(ServerName::IpAddress(address.into()));
     let connected = TlsConnector::from(Arc::new(config))
@@ -168,12 +170,12 @@ async fn handshake_as(
     Ok((Box::new(connected), facts))
 }
 
+/// Returns what the handshake has shown about the server.
 fn facts(
     connection: &rustls::ClientConnection,
     verifier: &AcceptingVerifier,
     host: Option<&str>,
 ) -> TlsFacts {
-    let shown = |value: Option<String>| value.unwrap_or_default();
     let notes = verifier
         .notes
         .lock()
@@ -184,16 +186,12 @@ fn facts(
             .troubles
             .push("the signature of the handshake can't be verified with it".to_owned());
     }
-    facts.version = shown(
-        connection
-            .protocol_version()
-            .map(|version| format!("{version:?}").replace('_', ".")),
-    );
-    facts.cipher = shown(
-        connection
-            .negotiated_cipher_suite()
-            .map(|suite| format!("{:?}", suite.suite())),
-    );
+    if let Some(version) = connection.protocol_version() {
+        facts.version = format!("{version:?}").replace('_', ".");
+    }
+    if let Some(suite) = connection.negotiated_cipher_suite() {
+        facts.cipher = format!("{:?}", suite.suite());
+    }
     facts
 }
 

@@ -117,10 +117,15 @@ impl Connection {
                     self.is_stopping = true;
                     self.receiver.stop();
                 }
-                () = tokio::time::sleep_until(deadline) => self.receiver.handle_timeout(self.started.elapsed()),
+                () = tokio::time::sleep_until(deadline) => {
+                    self.receiver.handle_timeout(self.started.elapsed());
+                }
                 read = stream.read(&mut portion) => match read? {
                     0 => self.receiver.handle_disconnect(),
-                    length => self.receiver.handle_input(self.started.elapsed(), &portion[..length]),
+                    length => {
+                        let now = self.started.elapsed();
+                        self.receiver.handle_input(now, &portion[..length]);
+                    }
                 },
             }
         }

@@ -1,5 +1,5 @@
-//! One connection of a run: in which protocol, with which certificate, and what is asked about a
-//! TLS handshake that has failed.
+//! One connection of a run: its protocol, its certificate, and the question after a TLS handshake
+//! that has failed.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Has the dialogue; returns what the server speaks, as a clause, where the handshake was an
-/// inquiry that has found something.
+/// Has the dialogue. If its handshake was an inquiry that has found something, returns what the
+/// server speaks, as a clause.
 pub async fn have<N: Network>(run: &Arc<LiveRun<N>>, planned: &PlannedDialogue) -> Option<String> {
     match &planned.saying {
         Saying::Netstring { request, text } => {
@@ -62,7 +62,7 @@ async fn talk<N: Network>(
 }
 
 impl Identities {
-    /// The certificate that is shown for a test.
+    /// Returns the certificate to show for a test. Our own certificate is made once a run.
     fn of(&self, certificate: Certificate) -> Option<Arc<ClientIdentity>> {
         match certificate {
             Certificate::Given => self.given.clone(),

@@ -1,10 +1,10 @@
-//! How a server introduces itself, before a run: where the DNS doesn't say whose mail it takes, its
-//! own name may lead there.
+//! How a server introduces itself before a run. If the user names no mail domain that the server
+//! hosts, the server's own name may lead to that domain.
 //!
 //! Rules:
-//! - The connection that it takes is the first one of the run's first path: it is recorded there,
+//! - The connection for this is the first connection of the run's first path. It is recorded there,
 //!   with its own times.
-//! - Where the hosted domain is known, nothing connects.
+//! - If the hosted domain is known, nothing connects.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,8 +24,8 @@ use crate::{
     resolve::Resolver,
 };
 
-/// Finds a mail domain that the target hosts by the name that its server gives itself, where the
-/// request has none; the connection becomes part of the request.
+/// Finds a mail domain that the target hosts, by the name that the server gives itself, if the
+/// request has none. The connection becomes part of the request.
 pub async fn introduce<N: Network>(
     request: &mut Request,
     exchangers: &[MailExchanger],
@@ -51,8 +51,8 @@ pub async fn introduce<N: Network>(
     }
 }
 
-/// The name that the server gives itself in its greeting or in its reply to EHLO, by one
-/// connection, which the request keeps.
+/// Returns the name that the server gives itself in its greeting or in its reply to EHLO. This
+/// opens one connection, whose records the request keeps.
 pub async fn own_name<N: Network>(
     request: &mut Request,
     destination: Path,
@@ -76,7 +76,7 @@ pub async fn own_name<N: Network>(
     recorder.record(Event::PathAdded { path: planned.path, destination, tests: Vec::new() });
     drive(network, &recorder, &Alone, &planned, (transaction, Vec::new())).await;
     let name = recorder.look(|report| words::own_name(report, planned.path, host_name));
-    // The run adds the path itself.
+    // The run records the path itself, so the first record is dropped.
     request.introduction = records
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +84,7 @@ pub async fn own_name<N: Network>(
     name
 }
 
-/// A dialogue that goes no further than EHLO.
+/// Returns a dialogue that ends after EHLO.
 fn greeting(helo: String, security: Security) -> Transaction {
     Transaction {
         preface: Octets::default(),

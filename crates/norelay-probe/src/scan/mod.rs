@@ -1,8 +1,8 @@
-//! Scans a server: does what `norelay-core` says is to be asked, and records what happens.
+//! Scans a server: asks what `norelay-core` says, and records what happens.
 //!
 //! Rules:
-//! - What to ask, when, and what follows from an answer is decided by
-//!   [`norelay_core::asking`]; here is the only place where its time is the real one.
+//! - [`norelay_core::asking`] decides what to ask, when, and what follows from an answer. This
+//!   module gives it the real time.
 //! - Stopping a run drops its connections and keeps its events.
 
 mod dialogue;
@@ -39,11 +39,11 @@ pub struct Scan<N> {
     pub request: Request,
     /// The certificate to show under TLS, where the user has one.
     pub client_identity: Option<Arc<ClientIdentity>>,
-    /// The world.
+    /// The network to connect through.
     pub network: Arc<N>,
     /// Where every fact goes.
     pub sink: Arc<dyn Sink>,
-    /// The messages that a receiver sees; without it nothing is sent past RCPT.
+    /// The messages that a receiver sees. Without a receiver, nothing is sent past RCPT.
     pub receipts: Option<mpsc::Receiver<Receipt>>,
     /// Becomes true when the run is to end.
     pub stop: watch::Receiver<bool>,
@@ -56,20 +56,20 @@ impl<N: Network> Scan<N> {
         run::begin(self, recorder, Agenda::New(exchangers)).await
     }
 
-    /// Asks certain tests on certain paths again, and nothing else; `note` says in the log why.
+    /// Asks certain tests on certain paths again, and nothing else. `note` says why in the log.
     pub async fn again(self, paths: Vec<(Path, Vec<&'static RelayTest>)>, note: Event) -> Report {
         let recorder = Recorder::new(self.sink.clone());
         run::begin(self, recorder, Agenda::Again(paths, Box::new(note))).await
     }
 
-    /// Goes on with a run that was stopped: `report` is the fold of its log, whose paths, names and
-    /// answers are kept.
+    /// Goes on with a run that was stopped. `report` is the fold of the run's log. Its paths, names
+    /// and answers are kept.
     pub async fn resume(self, report: Report) -> Report {
         let recorder = Recorder::resuming(self.sink.clone(), report);
         run::begin(self, recorder, Agenda::Resumed).await
     }
 
-    /// What the run has to do its work with; `addresses` are the target's.
+    /// Returns what the run can use. `addresses` are the target's.
     fn means(&self, addresses: impl Iterator<Item = IpAddr>) -> Means {
         let source = |address: IpAddr| {
             let own = self.network.source(SocketAddr::new(address, 25))?;
@@ -84,7 +84,7 @@ impl<N: Network> Scan<N> {
     }
 }
 
-/// The text as a host name in ASCII, if the text is one.
+/// Returns a text as a host name in ASCII, if the text is one.
 fn host_name(text: &str) -> Option<String> {
     target::host_name(text).ok()
 }

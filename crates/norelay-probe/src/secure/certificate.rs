@@ -1,9 +1,9 @@
-//! What a server's certificate says and what is wrong with it.
+//! What a server's certificate says, and its faults.
 //!
 //! Rules:
-//! - Every trouble is named, not the first alone: the chain is verified for a time at which the
-//!   certificate itself is valid, so that its age doesn't hide what else is wrong.
-//! - What a certificate says is hostile: it is kept as octets, cut, and counted.
+//! - Every fault is named, not only the first. The chain is verified for a time at which the
+//!   certificate itself is valid, so that the certificate's age doesn't hide other faults.
+//! - The content of a certificate is hostile: names are kept as octets, cut, and counted.
 
 use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
@@ -25,29 +25,28 @@ use x509_parser::{
     x509::X509Name,
 };
 
-/// Names of a certificate that are kept; some have hundreds.
+/// Names of a certificate that are kept. Some certificates have hundreds.
 const MAX_NAMES: usize = 16;
 /// Octets of a name that are kept. A host name has at most 253 (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
-/// Certificates of a chain whose digests are kept: its own, and those that an authority is named
-/// among.
+/// Certificates of a chain whose digests are kept: the server's own, and those of authorities.
 const MAX_DIGESTS: usize = 4;
-/// NIST SP 800-57 part 1 table 2: less than 112 bits of security.
+/// Shorter RSA keys give less than 112 bits of security (NIST SP 800-57 part 1 table 2).
 const MIN_RSA_BITS: usize = 2048;
 
-/// The authorities that this machine or Mozilla's list trusts; read once.
+/// Returns the authorities that this machine or Mozilla's list trusts. The files are read once.
 pub(crate) fn roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        // A container may have none, and a certificate that can't be read is left out.
+        // A container may have no certificates. A certificate that can't be read is left out.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         roots
     })
 }
 
-/// Reads the certificates that a server sent, its own first, for `host` if that is known, at a
-/// time.
+/// Reads the certificates that a server sent, its own first. `host` is the name that was asked for,
+/// if there is one, and `now` is the time to compare the certificate's times with.
 pub(super) fn examine(
     chain: &[CertificateDer<'_>],
     host: Option<&str>,
@@ -84,11 +83,15 @@ pub(super) fn examine(
     facts
 }
 
-/// Of a certificate and of its key.
+/// Returns the SHA-256 digests of a certificate and of its key.
 fn digests(certificate: &CertificateDer<'_>) -> Option<[String; 2]> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let digest = |octets: &[u8]| HEXLOWER.encode(&Sha256::digest(octets));
     Some([digest(certificate), digest(parsed.public_key().raw)])
+}
+
+/// Returns the SHA-256 digest of octets in hexadecimal digits.
+fn digest(octets: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(octets))
 }
 
 fn time(seconds: i64) -> Option<Timestamp> {
@@ -99,7 +102,7 @@ fn cut(octets: &[u8]) -> &[u8] {
     &octets[..octets.len().min(MAX_NAME)]
 }
 
-/// `CN=mx.example.net, O=Example`: values as they stand.
+/// Returns a name such as `CN=mx.example.net, O=Example`. Values stand as they are.
 fn distinguished_name(name: &X509Name<'_>) -> Option<Octets> {
     let mut text: Vec<u8> = Vec::new();
     for attribute in name.iter_attributes() {
@@ -120,7 +123,7 @@ fn distinguished_name(name: &X509Name<'_>) -> Option<Octets> {
     (!text.is_empty()).then(|| Octets::from(cut(&text)))
 }
 
-/// The host names and addresses of a certificate, and how many there are.
+/// Returns the host names and addresses of a certificate, and how many there are.
 fn names(certificate: &X509Certificate<'_>) -> (Vec<Octets>, usize) {
     let extension = certificate.subject_alternative_name().ok().flatten();
     let names = extension
@@ -154,7 +157,7 @@ fn age(facts: &TlsFacts, now: Timestamp) -> Option<String> {
     }
 }
 
-/// What is wrong with the way from the certificate to an authority.
+/// Returns what is wrong with the chain from the certificate to an authority.
 fn trust(
     certificate: &X509Certificate<'_>,
     facts: &TlsFacts,
@@ -173,6 +176,7 @@ fn trust(
     let own = chain
         .first()
         .and_then(|own| ParsedCertificate::try_from(own).ok())?;
+    // The age of the certificate is a fault of its own (`age`) and must not hide this one.
     let then = now.clamp(
         facts.not_before.unwrap_or(now),
         facts.not_after.unwrap_or(now).max(facts.not_before?),

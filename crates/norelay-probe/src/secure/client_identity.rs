@@ -1,7 +1,8 @@
-//! What a client shows of itself under TLS: a certificate and the proof that it is his.
+//! What a client shows of itself under TLS: a certificate, and the proof that the client has the
+//! key.
 //!
 //! Rules:
-//! - A private key is neither shown nor kept longer than the run.
+//! - A private key is never shown, and never kept longer than the run.
 
 use std::{
     io,
@@ -30,7 +31,7 @@ impl std::fmt::Debug for ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// A new one for a name, signed by itself.
+    /// Makes a new self-signed certificate for a name.
     ///
     /// # Errors
     /// The cryptographic library's words.
@@ -40,22 +41,19 @@ impl ClientIdentity {
         Ok(Self { chain: vec![made.cert.into()], key: key.into() })
     }
 
-    /// The one in two files in PEM: the certificate, followed by those of its authorities, and the
-    /// key.
+    /// Reads an identity from two files in PEM. The first has the certificate, followed by those of
+    /// its authorities. The second has the key.
     ///
     /// # Errors
-    /// Those of the operating system, and that a file has no such thing in it.
+    /// Those of the operating system, and a file without a certificate or key.
     pub fn read(certificate: &Path, key: &Path) -> io::Result<Self> {
-        let wrong = |path: &Path, what: &str| {
-            io::Error::other(format!("{} has no {what} in PEM", path.display()))
-        };
         let (chain, key_pem) = (std::fs::read(certificate)?, std::fs::read(key)?);
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain)
             .collect::<Result<_, _>>()
-            .map_err(|_| wrong(certificate, "certificate"))?;
-        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| wrong(key, "private key"))?;
+            .map_err(|_| lacks(certificate, "certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| lacks(key, "private key"))?;
         match chain.is_empty() {
-            true => Err(wrong(certificate, "certificate")),
+            true => Err(lacks(certificate, "certificate")),
             false => Ok(Self { chain, key }),
         }
     }
@@ -65,6 +63,11 @@ impl ClientIdentity {
     }
 }
 
+/// The error about a file that has no such thing in it.
+fn lacks(path: &Path, what: &str) -> io::Error {
+    io::Error::other(format!("{} has no {what} in PEM", path.display()))
+}
+
 /// A network whose handshakes show a certificate.
 pub struct Identified<N> {
     network: Arc<N>,
@@ -72,7 +75,7 @@ pub struct Identified<N> {
 }
 
 impl<N: Network> Identified<N> {
-    /// As the network, but with this identity.
+    /// Returns a network that shows this identity in its handshakes.
     pub fn new(network: Arc<N>, identity: Arc<ClientIdentity>) -> Self {
         Self { network, identity }
     }

@@ -1,11 +1,12 @@
-//! What a server speaks whose handshake with us failed: asked with a ClientHello of the old kind,
-//! on a connection of its own. The answer is read and no more: nothing is ever said under such a
-//! protection.
+//! Finds out what a server speaks after a handshake with us has failed. A connection of its own
+//! carries a ClientHello with old versions and cipher suites. Only the ServerHello is read, and no
+//! command is ever sent under such protection.
 //!
 //! Rules:
-//! - "Only" is said of versions: the server chooses the newest that both have, and we offer all up
-//!   to TLS 1.2. (With TLS 1.3 the first handshake would have succeeded.)
-//! - What isn't understood gives no finding.
+//! - The finding may say "only" about versions: the server chooses the newest version that both
+//!   sides have, and we offer all up to TLS 1.2. (With TLS 1.3 the first handshake would have
+//!   succeeded.)
+//! - An answer that isn't understood gives no finding.
 
 use std::{
     io,
@@ -22,8 +23,8 @@ use crate::network::{AnyStream, Network};
 /// A ServerHello is the first message of the first record; a record has at most 2^14 octets (RFC
 /// 5246 section 6.2.1).
 const MAX_ANSWER: usize = 5 + (1 << 14);
-/// Cipher suites of all kinds, as IANA names them: with ECDHE, DHE and RSA, and last the ones that
-/// nobody should want.
+/// Cipher suites of all kinds, under their names at IANA: with ECDHE, DHE and RSA, and the obsolete
+/// suites last.
 const SUITES: &[(u16, &str)] = &[
     (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
     (0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
@@ -72,8 +73,8 @@ const SIGNATURES: &[u16] = &[
     0x0202,
 ];
 
-/// A network whose handshakes ask what the server speaks, and always fail: with the answer or,
-/// where there is none, with the words of the failure that made us ask.
+/// A network whose handshakes ask what the server speaks. Every handshake fails: with the answer,
+/// or without an answer with the words of the first failure.
 pub struct Inquiry<N> {
     network: Arc<N>,
     failure: String,
@@ -81,17 +82,17 @@ pub struct Inquiry<N> {
 }
 
 impl<N: Network> Inquiry<N> {
-    /// An inquiry after a failure.
+    /// Returns an inquiry after a failure.
     pub fn new(network: Arc<N>, failure: &str) -> Self {
         Self { network, failure: failure.to_owned(), found: OnceLock::new() }
     }
 
-    /// As if the answer had been given already.
+    /// Returns an inquiry that has its answer already.
     pub fn answered(network: Arc<N>, answer: &str) -> Self {
         Self { network, failure: String::new(), found: OnceLock::from(answer.to_owned()) }
     }
 
-    /// What the server speaks, as a clause, if it is too old for us.
+    /// Returns what the server speaks, as a clause, if that is too old for us.
     pub fn found(&self) -> Option<String> {
         self.found.get().cloned()
     }
@@ -123,6 +124,8 @@ impl<N: Network> Network for Inquiry<N> {
     }
 }
 
+/// Sends the ClientHello and reads the answer. Returns the clause about the answer, if there is
+/// one.
 async fn ask(stream: &mut AnyStream, host: Option<&str>) -> io::Result<Option<String>> {
     stream
         .write_all(&client_hello(host, rand::random()))
@@ -142,7 +145,7 @@ async fn ask(stream: &mut AnyStream, host: Option<&str>) -> io::Result<Option<St
     }
 }
 
-/// RFC 5246 section 7.4.1.2.
+/// Returns a ClientHello for TLS 1.2 (RFC 5246 section 7.4.1.2).
 fn client_hello(host: Option<&str>, random: [u8; 32]) -> Vec<u8> {
     let mut hello = vec![0x03, 0x03];
     hello.extend(random);
@@ -151,7 +154,7 @@ fn client_hello(host: Option<&str>, random: [u8; 32]) -> Vec<u8> {
     hello.extend(counted(&numbers(&suites)));
     hello.extend([1, 0]);
     let mut extensions = Vec::new();
-    // RFC 6066 section 3: a name, no address.
+    // RFC 6066 section 3: the server name is a host name, never an address.
     if let Some(host) =
         host.filter(|host| matches!(ServerName::try_from(*host), Ok(ServerName::DnsName(_))))
     {
@@ -166,7 +169,7 @@ fn client_hello(host: Option<&str>, random: [u8; 32]) -> Vec<u8> {
     [&[0x16, 0x03, 0x01][..], &counted(&message)].concat()
 }
 
-/// Octets after their number, in two octets.
+/// Returns octets with their number in front, in two octets.
 fn counted(octets: &[u8]) -> Vec<u8> {
     let count = u16::try_from(octets.len()).expect("what we say is shorter than 64 kB");
     [&count.to_be_bytes()[..], octets].concat()
@@ -183,10 +186,14 @@ fn numbers(numbers: &[u16]) -> Vec<u8> {
         .collect()
 }
 
+/// What the first octets from the server are.
 #[derive(Debug, PartialEq, Eq)]
 enum ServerAnswer {
+    /// The beginning of a ServerHello.
     Unfinished,
+    /// A ServerHello with the version and the cipher suite that the server has chosen.
     Hello { version: u16, suite: u16 },
+    /// Anything else, such as an alert.
     Other,
 }
 
@@ -213,8 +220,8 @@ fn read(answer: &[u8]) -> ServerAnswer {
     }
 }
 
-/// What the choice says; nothing where we could have spoken it as well, since then the failure has
-/// another cause.
+/// Returns what the server's choice shows. Returns nothing if our TLS library could have used the
+/// same, since then the failure has another cause.
 fn clause(version: u16, suite: u16) -> Option<String> {
     let newest = match version {
         0x0300 => "SSL 3.0",
