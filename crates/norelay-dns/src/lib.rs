@@ -2,11 +2,11 @@
 //! SPF, DMARC, MTA-STS, TLS-RPT, TLSA, reverse names).
 //!
 //! Rules of this crate:
-//! - It knows nothing of relaying: no relay test, event, report or verdict. What it finds becomes
-//!   events in `norelay-probe` and text in `norelay-render`.
+//! - The crate knows nothing of relaying: no relay test, event, report or verdict. Its findings
+//!   become events in `norelay-probe` and text in `norelay-render`.
 //! - [`blacklist`] and [`posture`] do no I/O and have no clock: tables, the names to ask for, the
 //!   meaning of answers. Without the feature `lookup` nothing else is built.
-//! - [`lookup`] does the I/O: it asks, within bounds, and decides nothing.
+//! - [`lookup`] does the I/O. It asks within bounds and decides nothing.
 //! - Imports run one way (`norelay-core/tests/imports.rs` reads them).
 
 pub mod blacklist;

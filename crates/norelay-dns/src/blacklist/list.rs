@@ -19,11 +19,11 @@ pub enum QueryKind {
     Domain,
 }
 
-/// How much a listing hurts: how many receivers refuse mail because of it.
+/// How much a listing hurts: how many receivers reject mail because of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Impact {
-    /// None worth acting on: it lists neighbourhoods, or things that are no fault.
+    /// No receiver worth acting for: the list has whole networks, or things that are no fault.
     Ignorable,
     /// Few receivers, mostly as one point among many.
     Low,
@@ -46,13 +46,13 @@ impl Impact {
     }
 }
 
-/// What it means to be on a list, or to get one of its codes.
+/// What it means for a target to be on a list, or to get one of the list's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sense {
-    /// The list speaks against it.
+    /// The list speaks against the target.
     Against,
-    /// The list vouches for it.
+    /// The list vouches for the target.
     For,
     /// Neither: a remark.
     Neutral,
@@ -61,14 +61,14 @@ pub enum Sense {
 /// Whether a list is still in operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// There is evidence that it answers; it is asked in every run.
+    /// There is evidence that the list answers. It is asked in every run.
     Living,
-    /// It answers, and another list that is asked contains it, or what it lists is no fault: asked
-    /// when named.
+    /// The list answers, but another list contains its entries, or its entries are no fault. It is
+    /// asked only when named.
     Optional,
-    /// The evidence is old, weak or contradictory: asked when named.
+    /// The evidence is old, weak or contradictory. The list is asked only when named.
     Doubtful,
-    /// It has ended; it is never asked.
+    /// The list has ended. It is never asked.
     Dead,
 }
 
@@ -114,12 +114,11 @@ impl std::fmt::Display for Statement {
 pub enum Access {
     /// Anybody, within the operator's limits.
     Open,
-    /// Those whose resolver's address is registered with the operator; others get no or false
-    /// answers.
+    /// Resolvers whose address is registered with the operator. Others get no or false answers.
     Registered,
     /// Anybody; with a key, another zone is asked that takes any resolver.
     OpenOrKey(&'static str),
-    /// Those with a key only. The text is the zone, with `{key}` where the key goes.
+    /// Only holders of a key. The text is the zone, with `{key}` where the key goes.
     Key(&'static str),
 }
 
@@ -169,9 +168,9 @@ pub enum CodeMeaning {
 pub struct Points {
     /// For which kind of question.
     pub kind: QueryKind,
-    /// What is listed for tests: one of these must be, and they are tried in this order.
+    /// The entries for tests, of which one must be listed. They are tried in this order.
     pub listed: &'static [&'static str],
-    /// What must not be listed.
+    /// The entry that must not be listed.
     pub unlisted: &'static str,
 }
 

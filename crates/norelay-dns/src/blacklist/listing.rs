@@ -18,11 +18,11 @@ use super::{
 use crate::unanswered::Failure;
 use norelay_smtp::octets::Octets;
 
-/// More addresses than any list gives for one name.
+/// Addresses of one answer that are read: more than any list gives for one name.
 const MAX_ENTRIES: usize = 16;
-/// More reasons than anybody reads.
+/// Reasons that are kept: more than a user reads.
 const MAX_REASONS: usize = 4;
-/// Two character-strings (RFC 1035 section 3.3).
+/// Octets of a reason that are kept: two character-strings (RFC 1035 section 3.3).
 const MAX_REASON: usize = 510;
 
 /// What DNS said to one question for A records.
@@ -43,7 +43,7 @@ pub struct ListEntry {
     pub answer: Ipv4Addr,
     /// What this answer means for the target.
     pub sense: Sense,
-    /// What it means, where the list gives it a meaning of its own.
+    /// The meaning that the list gives to this answer, if it gives one.
     #[serde(default)]
     pub meaning: Option<String>,
 }
@@ -52,14 +52,14 @@ pub struct ListEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Listing {
-    /// It is on the list.
+    /// The target is on the list.
     Listed {
         /// The list's answers.
         entries: Vec<ListEntry>,
         /// The list's own words.
         reasons: Vec<Octets>,
     },
-    /// It is not, says a list that passed its self-test.
+    /// The target is not on the list, and the list passed its self-test.
     NotListed,
     /// Nothing is known.
     Unknown {
@@ -163,17 +163,18 @@ impl Listing {
     }
 }
 
-/// Says if a list may be believed.
+/// Whether a list can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Its self-test was passed.
+    /// The list passed its self-test.
     Healthy,
-    /// It was not.
+    /// The list failed its self-test, for this reason.
     Unhealthy(UnknownReason),
 }
 
-/// The outcome of a self-test: `listed` are the answers to the points of which one must be listed,
-/// in order, as far as they were asked; `unlisted` is the answer to the point that must not be.
+/// Returns the outcome of a self-test. `listed` are the answers about the points of which one must
+/// be listed, in order, as far as they were asked. `unlisted` is the answer about the point that
+/// must not be listed.
 #[must_use]
 pub fn health(list: Option<&Blacklist>, listed: &[DnsAnswer], unlisted: &DnsAnswer) -> Health {
     match meaning_of(list, unlisted) {
@@ -192,7 +193,7 @@ pub fn health(list: Option<&Blacklist>, listed: &[DnsAnswer], unlisted: &DnsAnsw
     Health::Unhealthy(why.unwrap_or(UnknownReason::SelfTestMissed))
 }
 
-/// What a healthy list says, with its own words.
+/// Returns what a healthy list says, with the list's own words.
 #[must_use]
 pub fn read(list: Option<&Blacklist>, answer: &DnsAnswer, reasons: &[Octets]) -> Listing {
     match meaning_of(list, answer) {
@@ -222,7 +223,8 @@ fn bounded(reasons: &[Octets]) -> Vec<Octets> {
     kept
 }
 
-/// The entries that an answer stands for (none: not listed), or why it is no answer.
+/// Returns the entries that an answer stands for, or why it is no answer. Without entries, the
+/// target is not listed.
 fn meaning_of(
     list: Option<&Blacklist>,
     answer: &DnsAnswer,
@@ -232,7 +234,7 @@ fn meaning_of(
         DnsAnswer::Failed(failure) => return Err((*failure).into()),
         DnsAnswer::Addresses(addresses) => addresses,
     };
-    // The order of records is a resolver's whim (RFC 1794).
+    // Resolvers change the order of records at will (RFC 1794), and results should be the same.
     let mut addresses = addresses.clone();
     addresses.sort_unstable();
     addresses.dedup();

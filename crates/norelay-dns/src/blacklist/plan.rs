@@ -1,9 +1,9 @@
 //! What is asked: the names under a list's zone, and the plan of a run.
 //!
 //! Rules:
-//! - Only names that can exist are made; what is too long for DNS is settled as unknown before
-//!   anything is asked.
-//! - A dead list, and one whose key is missing, is settled here.
+//! - Only names that can exist are made. A name that is too long for the DNS makes the list unknown
+//!   before anything is asked.
+//! - A dead list, and a list whose key is missing, is settled here.
 //! - [`Enquiry`]'s `Debug` shows no key.
 
 use std::fmt;
@@ -45,9 +45,9 @@ pub struct Enquiry {
 /// The names of a self-test. They may contain a key.
 #[derive(Clone)]
 pub struct SelfTest {
-    /// One of these must be listed; they are tried in this order.
+    /// The names of which one must be listed. They are tried in this order.
     pub listed: Vec<String>,
-    /// This must not be.
+    /// The name that must not be listed.
     pub unlisted: String,
 }
 
@@ -76,16 +76,19 @@ impl Enquiry {
         };
         let kind = target.kind();
         let points = points_of(list.map_or(&[], |list| list.points), kind);
-        let name = |label: &str| format!("{label}.{below}");
         let self_test = SelfTest {
             listed: points
                 .listed
                 .iter()
-                .map(|point| name(&test_label(point)))
+                .map(|point| format!("{}.{below}", test_label(point)))
                 .collect(),
-            unlisted: name(&test_label(points.unlisted)),
+            unlisted: format!("{}.{below}", test_label(points.unlisted)),
         };
-        let questions = target.labels().iter().map(|label| name(label)).collect();
+        let labels = target.labels();
+        let questions = labels
+            .iter()
+            .map(|label| format!("{label}.{below}"))
+            .collect();
         Self {
             zone: zone.to_owned(),
             list,
@@ -96,7 +99,7 @@ impl Enquiry {
         }
     }
 
-    /// What the list said, as it may be shown.
+    /// Returns what the list said, without the key.
     #[must_use]
     pub fn reading(&self, listing: Listing, elapsed_ms: u64) -> ListReading {
         let listing = match &self.key {
@@ -110,17 +113,17 @@ impl Enquiry {
 /// A step of a run.
 #[derive(Clone, Debug)]
 pub enum Planned {
-    /// To be asked.
+    /// The list is asked.
     Ask(Box<Enquiry>),
-    /// Known without asking.
+    /// The reading is known without asking.
     Settled(ListReading),
 }
 
-/// Which lists are asked about a target, and which are settled without asking.
+/// Returns which lists are asked about a target, and which are settled without asking.
 ///
-/// `selection` holds zones, [`USUAL_LISTS`] and [`EVERY_LIST`]; an empty one means the usual lists.
-/// A zone that isn't in the table is taken to follow RFC 5782. Lists that can't have the target at
-/// all are left out unless named.
+/// `selection` holds zones, [`USUAL_LISTS`] and [`EVERY_LIST`]. An empty selection means the usual
+/// lists. A zone that isn't in the table is expected to follow RFC 5782. Lists of another kind than
+/// the target are left out unless they are named.
 #[must_use]
 pub fn plan(target: &ListSubject, selection: &[String], keys: &ListKeys) -> Vec<Planned> {
     let mut zones: Vec<String> = Vec::new();

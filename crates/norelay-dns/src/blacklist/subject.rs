@@ -1,21 +1,21 @@
-//! What is looked up, and the names that it has under a list's zone.
+//! What lists are asked about, and its names under a list's zone.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use super::list::QueryKind;
 use crate::dns_name::{is_domain, is_private, reversed};
 
-/// What is looked up.
+/// What lists are asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListSubject {
-    /// An address; IPv4 addresses in IPv6's clothing are IPv4.
+    /// An address. An IPv4-mapped IPv6 address counts as IPv4.
     Address(IpAddr),
     /// A domain.
     Domain {
         /// Its name, in lower case, as A-labels.
         name: String,
-        /// The registered domain that it belongs to, where that is another name. Most lists
-        /// hold registered domains only.
+        /// The registered domain above the name, if that is another name. Most lists hold
+        /// registered domains only.
         registered: Option<String>,
     },
 }
@@ -67,7 +67,8 @@ impl FromStr for ListSubject {
     }
 }
 
-/// A last label of digits is a mistyped address, and no top-level domain.
+/// True if the last label has digits only. Then the text is a mistyped address, since no top-level
+/// domain is like that.
 fn is_numeric(name: &str) -> bool {
     name.rsplit('.')
         .next()
@@ -75,7 +76,7 @@ fn is_numeric(name: &str) -> bool {
 }
 
 impl ListSubject {
-    /// What kind of list can have it.
+    /// Returns the kind of question for this subject.
     #[must_use]
     pub fn kind(&self) -> QueryKind {
         match self {

@@ -8,11 +8,11 @@ use crate::unanswered::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownReason {
-    /// Its test entry is not there.
+    /// The list's test entry is missing.
     SelfTestMissed,
-    /// What must never be listed is listed.
+    /// The list has an entry that must never be listed.
     ListsEverything,
-    /// The answer is none that a list can give.
+    /// No list can have given the answer.
     Rewritten,
     /// No answer came in time.
     TimedOut,
@@ -22,7 +22,7 @@ pub enum UnknownReason {
     Refused,
     /// The resolver could not be reached.
     Unreachable,
-    /// What came was no DNS.
+    /// The answer was no DNS message.
     Malformed,
     /// The list doesn't answer public resolvers.
     PublicResolver,
@@ -30,9 +30,9 @@ pub enum UnknownReason {
     Quota,
     /// The list says that the zone's name is mistyped.
     TypingError,
-    /// The list doesn't take the key.
+    /// The list doesn't accept the key.
     KeyRejected,
-    /// The list doesn't have this kind of thing.
+    /// The list has no entries of this kind.
     WrongKind,
     /// The list refuses to answer.
     NotAllowed,
@@ -40,7 +40,7 @@ pub enum UnknownReason {
     NoSuchZone,
     /// The name would be too long for DNS.
     NameTooLong,
-    /// The time of the whole run was over before it answered.
+    /// The time of the whole run was over before the list answered.
     Unfinished,
 }
 

@@ -68,8 +68,8 @@ pub struct DnsClient {
 }
 
 impl DnsClient {
-    /// The given resolver, or the machine's own. `patience` is the time for one question, with its
-    /// repetition.
+    /// Sets up the given resolver, or the machine's own. `patience` is the time for one question,
+    /// with its repetition.
     ///
     /// # Errors
     /// The machine's configuration can't be read, or names no resolver.
@@ -104,7 +104,7 @@ impl DnsClient {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The resolvers that are asked.
+    /// Returns the resolvers that are asked.
     #[must_use]
     pub fn servers(&self) -> &[SocketAddr] {
         &self.servers
@@ -119,6 +119,7 @@ impl DnsClient {
         // A final dot: otherwise the library would try it under the machine's search list.
         name.set_fqdn(true);
         let now = Instant::now();
+        // A question that is cut short by the run's deadline says nothing about the server.
         let (end, overdue) = match self.deadline {
             Some(deadline) if deadline < now + self.patience => (deadline, Failure::Unfinished),
             _ => (now + self.patience, Failure::TimedOut),
@@ -158,7 +159,7 @@ impl DnsClient {
             .map_err(|_| Failure::Unreachable)
     }
 
-    /// The IPv4 addresses of a name.
+    /// Returns the IPv4 addresses of a name.
     ///
     /// # Errors
     /// The question has no answer.
@@ -167,7 +168,7 @@ impl DnsClient {
         Ok(ip_addresses(&records))
     }
 
-    /// The addresses of a name, of both families.
+    /// Returns the addresses of a name, of both families.
     ///
     /// # Errors
     /// One family has no answer, and the other has no address.
@@ -184,7 +185,7 @@ impl DnsClient {
         }
     }
 
-    /// The texts of a name, the character-strings of each joined (RFC 7208 section 3.3).
+    /// Returns the texts of a name, the character-strings of each joined (RFC 7208 section 3.3).
     ///
     /// # Errors
     /// The question has no answer.
@@ -218,6 +219,7 @@ async fn exchange(server: SocketAddr, question: &[u8], id: u16) -> io::Result<bo
         let length = socket.recv(&mut answer).await?;
         match Message::from_vec(&answer[..length]) {
             Ok(answer) if answer.metadata.id == id => return Ok(answer.metadata.authentic_data),
+            // A datagram with another id is no answer to this question, and may be forged.
             _ => {}
         }
     }

@@ -28,7 +28,7 @@ use crate::blacklist::{
     QueryKind, Survey, UnknownReason, health, is_public_resolver, plan, read,
 };
 
-/// Lists that are asked at once.
+/// Lists that are asked at once, as long as no option says otherwise.
 const CONCURRENCY: usize = 32;
 /// SPFBL has the strictest published limit: a question every 100 milliseconds.
 const PACE: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ impl Default for SurveyOptions {
 /// registered domain.
 ///
 /// # Errors
-/// It is neither, or an address that no list can have.
+/// The text is neither, or an address that no list can have.
 pub fn target(text: &str) -> Result<ListSubject, NotASubject> {
     let text = text.trim();
     let ascii = match text.parse::<ListSubject>() {
@@ -94,7 +94,7 @@ pub fn target(text: &str) -> Result<ListSubject, NotASubject> {
     })
 }
 
-/// The lists, seen through one resolver for the length of a run: self-tests are remembered.
+/// The lists, asked through one resolver during one run. Results of self-tests are remembered.
 #[derive(Clone)]
 pub struct Blacklists {
     surveyor: Arc<Surveyor>,
@@ -114,7 +114,7 @@ impl Blacklists {
     /// Sets up the resolver.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no resolver.
     pub fn new(options: SurveyOptions) -> Result<Self, NoResolver> {
         // Half of the run, so that a silent list is known as silent before the run ends.
         let dns = DnsClient::new(options.resolver, options.patience.min(options.timeout / 2))?;
@@ -176,6 +176,7 @@ impl Blacklists {
                 }
             });
         }
+        // Lists without an answer at the deadline keep the reading "unfinished" from above.
         while let Ok(Some(done)) = timeout_at(deadline, tasks.join_next()).await {
             if let Ok((index, reading)) = done {
                 readings[index] = reading;
@@ -207,6 +208,7 @@ impl Surveyor {
 
     /// Returns the result of the list's self-test, which is done once in a run.
     async fn health(&self, enquiry: &Enquiry, pace: &mut ListPace) -> Health {
+        // The lock is held only to find the cell: a self-test takes seconds, and other lists go on.
         let cell = {
             let mut tests = self
                 .self_tests
@@ -240,6 +242,7 @@ impl Surveyor {
         let mut listing = Listing::NotListed;
         for name in &enquiry.questions {
             let answer = self.answer(name, pace).await;
+            // The list's own words cost another question, so only a listing asks for them.
             let mut said = read(enquiry.list, &answer, &[]);
             if matches!(said, Listing::Listed { .. }) {
                 said = read(enquiry.list, &answer, &self.reasons(name, pace).await);
@@ -278,6 +281,7 @@ struct ListPace {
 }
 
 impl ListPace {
+    /// Waits until the list may be asked again.
     async fn wait(&mut self) {
         sleep_until(self.next).await;
         self.next = Instant::now() + self.pause;

@@ -1,11 +1,11 @@
-//! Fetches MTA-STS policies as senders of mail do (RFC 8461 section 3.3); what they mean is
-//! [`crate::posture::sts_policy`]'s.
+//! Fetches MTA-STS policies as sending servers do (RFC 8461 section 3.3).
+//! [`crate::posture::sts_policy`] says what a policy means.
 //!
 //! Rules:
 //! - The certificate must be valid for the host; no redirection is followed; no proxy is used.
 //! - Time and size are bounded.
-//! - Nothing is fetched from an address that isn't used on the Internet: a domain's owner could
-//!   have us ask a neighbour.
+//! - Nothing is fetched from a private address. Otherwise a domain's owner could make us connect to
+//!   a host in our own network.
 
 use std::{
     error::Error,
@@ -92,8 +92,10 @@ impl Policies {
             .tls_backend_preconfigured(config)
             .https_only(true)
             .no_proxy()
+            // RFC 8461 section 3.3: a redirection must not be followed.
             .redirect(redirect::Policy::none())
             .timeout(self.patience)
+            // The addresses that were checked above, so that no second look-up can give others.
             .resolve_to_addrs(host, sockets)
             .build()
             .map_err(|error| error.to_string())
@@ -137,6 +139,7 @@ impl Policies {
 /// Returns why nothing was fetched. A wrong certificate is the domain's fault. A connection that
 /// fails may be our own fault.
 fn failed(error: &reqwest::Error, host: &str) -> Fetched {
+    // The innermost cause says what happened. The outer ones only say that a request failed.
     let mut causes = Vec::new();
     let mut cause = error.source();
     while let Some(under) = cause {

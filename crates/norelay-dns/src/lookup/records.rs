@@ -1,9 +1,9 @@
-//! Looks up what the DNS says about a mail domain and its servers; what it means is
-//! [`crate::posture`]'s.
+//! Looks up what the DNS says about a mail domain and its servers. [`crate::posture`] says what the
+//! records mean.
 //!
 //! Rules:
-//! - DNS only, but for the policy of MTA-STS, which is fetched where a record says that there is
-//!   one.
+//! - Only the DNS is asked. The exception is the policy of MTA-STS, which is fetched if a record
+//!   announces a policy.
 //! - Everything is bounded: exchangers, records, names, time.
 
 use std::net::IpAddr;
@@ -88,7 +88,8 @@ async fn mta_sts(
     (record, policy)
 }
 
-/// RFC 7489 section 6.6.3: a domain without a record of its own has the registered domain's.
+/// Returns the DMARC texts of the registered domain, if that is another domain. A domain without a
+/// record of its own has that one's policy (RFC 7489 section 6.6.3).
 async fn dmarc_above(dns: &DnsClient, name: &str) -> Option<Looked<Texts>> {
     let registered = psl::domain_str(name).filter(|registered| *registered != name)?;
     Some(texts(dns, format!("_dmarc.{registered}")).await)
@@ -147,7 +148,8 @@ async fn exchanger(dns: &DnsClient, domain: &str, host: String) -> Exchanger {
     Exchanger { host, alias, addresses, tlsa, signed }
 }
 
-/// RFC 7672 section 2.2: TLSA records count only if the TLSA records and the MX records are signed.
+/// Returns what is known of the signatures. TLSA records count only if the TLSA records and the MX
+/// records are signed (RFC 7672 section 2.2).
 async fn signed(dns: &DnsClient, domain: &str, host: &str) -> Signed {
     let tlsa = format!("_25._tcp.{host}");
     let (tlsa, mx) = tokio::join!(
@@ -156,7 +158,7 @@ async fn signed(dns: &DnsClient, domain: &str, host: &str) -> Signed {
     );
     match (tlsa, mx) {
         (Ok(true), Ok(true)) => Signed::Secure,
-        // The root is signed, and a resolver that validates says so.
+        // The root is signed. Only a resolver that says so validates at all.
         (Ok(_), Ok(_)) if dns.is_authenticated(".", RecordType::NS).await == Ok(true) => {
             Signed::Insecure
         }
@@ -172,7 +174,7 @@ async fn alias(dns: &DnsClient, host: &str) -> Looked<Option<String>> {
     }))
 }
 
-/// RFC 7672 section 2.2.3: at the port of the exchanger.
+/// Looks up the TLSA records for port 25 of an exchanger (RFC 7672 section 2.2.3).
 async fn tlsa(dns: &DnsClient, host: &str) -> Looked<Vec<Tlsa>> {
     let records = dns
         .records(&format!("_25._tcp.{host}"), RecordType::TLSA)
@@ -212,8 +214,8 @@ pub async fn host(dns: &DnsClient, address: IpAddr) -> AddressNames {
     AddressNames { address, names: Ok(names) }
 }
 
-/// A name without its final dot, in lower case; octets that are no letters stay escaped (RFC 1035
-/// section 5.1).
+/// Returns a name in lower case, without its final dot. Octets that are no letters stay escaped
+/// (RFC 1035 section 5.1).
 fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }

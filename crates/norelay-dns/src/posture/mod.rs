@@ -1,8 +1,8 @@
 //! Posture: what the DNS says about a mail domain and its servers, apart from relaying.
 //!
 //! Rules:
-//! - A note is a fact; its level and its words stand elsewhere, with all findings of a run.
-//! - What could not be looked up is said to be unknown, never to be missing.
+//! - A note is a fact. Its level and its words stand in norelay-core, with all findings of a run.
+//! - A record that could not be looked up is unknown, never missing.
 //! - Nothing here changes a relay verdict.
 
 pub mod policy_records;
@@ -34,11 +34,11 @@ pub struct DomainRecords {
     pub spf: Records,
     /// The texts at `_dmarc`.
     pub dmarc: Looked<Texts>,
-    /// The texts at `_dmarc` of the registered domain, where that is another.
+    /// The texts at `_dmarc` of the registered domain, if that is another domain.
     pub dmarc_above: Option<Looked<Texts>>,
     /// The texts at `_mta-sts`.
     pub mta_sts: Looked<Texts>,
-    /// What came of fetching the MTA-STS policy, where [`has_policy`].
+    /// The result of fetching the MTA-STS policy, if [`has_policy`] is true.
     pub sts_policy: Option<sts_policy::Fetched>,
     /// The texts at `_smtp._tls`.
     pub tls_rpt: Looked<Texts>,
@@ -49,24 +49,24 @@ pub struct DomainRecords {
 pub struct Exchanger {
     /// Its name without the final dot; empty in a null MX (RFC 7505).
     pub host: String,
-    /// What it is an alias of, if it is one.
+    /// The canonical name, if the exchanger's name is an alias.
     pub alias: Looked<Option<String>>,
     /// Its addresses.
     pub addresses: Looked<Vec<IpAddr>>,
     /// The TLSA records of its port 25.
     pub tlsa: Looked<Vec<Tlsa>>,
-    /// What is known of the signatures of these, and of the MX records.
+    /// What is known of the signatures of the TLSA records and of the MX records.
     pub signed: Signed,
 }
 
-/// What a resolver says of signatures (DNSSEC).
+/// What a resolver says about DNSSEC signatures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Signed {
-    /// They are there, and valid.
+    /// The records are signed, and the signatures are valid.
     Secure,
-    /// It validates, and found none.
+    /// The resolver validates signatures, and the records have none.
     Insecure,
-    /// It doesn't validate.
+    /// The resolver doesn't validate signatures.
     #[default]
     Unknown,
 }
@@ -86,7 +86,7 @@ impl Signed {
 pub struct AddressNames {
     /// The address.
     pub address: IpAddr,
-    /// Its names (PTR), each with the addresses that it leads to.
+    /// The names of the address (PTR), each with the addresses of that name.
     pub names: Looked<Vec<(String, Looked<Vec<IpAddr>>)>>,
 }
 
@@ -113,7 +113,7 @@ impl PostureNote {
     }
 }
 
-/// What is worth knowing about a domain.
+/// Returns what is worth knowing about a domain.
 #[must_use]
 pub fn notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let mut notes = exchanger_notes(domain);
@@ -195,7 +195,7 @@ pub fn is_host(name: &str) -> bool {
         .is_some_and(|last| last.bytes().any(|octet| !octet.is_ascii_digit()))
 }
 
-/// True if nobody on the Internet can send to an address.
+/// True if no server on the Internet can send to an address.
 fn is_of_no_use(address: IpAddr) -> bool {
     is_private(address.to_canonical())
 }
@@ -429,7 +429,7 @@ fn dane_notes(domain: &DomainRecords) -> Vec<PostureNote> {
         let known = [exchanger.host.clone(), exchanger.signed.word().to_owned()];
         if records.len() > faults.len() {
             let arguments = known.into_iter().chain(usable).map(Octets::from).collect();
-            // What they mean is seen once the certificates are.
+            // The records can be compared only when the server has shown its certificates.
             notes.push(PostureNote { tag: TLSA_RECORDS, arguments });
         }
     }

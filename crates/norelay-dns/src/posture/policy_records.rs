@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 pub struct Dmarc {
     /// `none`, `quarantine` or `reject`.
     pub policy: String,
-    /// The policy for subdomains, where it is another.
+    /// The policy for subdomains, if it differs.
     pub subdomain_policy: Option<String>,
-    /// To how much of the mail the policy applies.
+    /// The percentage of the mail that the policy applies to.
     pub percent: u8,
     /// True if the domain wants reports.
     pub reports: bool,
@@ -45,7 +45,7 @@ fn first_tag(text: &str) -> Option<(&str, &str)> {
     Some((name.trim(), value.trim()))
 }
 
-/// The tags after the version, by name.
+/// Reads the tags after the version, by name.
 fn tags(text: &str) -> Result<BTreeMap<&str, &str>, String> {
     let mut tags = BTreeMap::new();
     let mut parts: Vec<_> = text.split(';').skip(1).map(str::trim).collect();
@@ -78,19 +78,12 @@ fn tags(text: &str) -> Result<BTreeMap<&str, &str>, String> {
 /// One clause: the first thing that is wrong.
 pub fn dmarc(record: &str) -> Result<Dmarc, String> {
     let tags = tags(record)?;
-    let one_of = |name: &str, values: &[&str]| match tags.get(name) {
-        Some(value) if values.iter().any(|known| known.eq_ignore_ascii_case(value)) => {
-            Ok(Some(value.to_ascii_lowercase()))
-        }
-        Some(value) => Err(format!("\"{name}={value}\" is not one of {}", values.join(", "))),
-        None => Ok(None),
-    };
     let policies = &["none", "quarantine", "reject"];
-    let policy = one_of("p", policies)?.ok_or("there is no policy (p=)")?;
-    let subdomain_policy = one_of("sp", policies)?;
-    one_of("np", policies)?;
-    one_of("adkim", &["r", "s"])?;
-    one_of("aspf", &["r", "s"])?;
+    let policy = one_of(&tags, "p", policies)?.ok_or("there is no policy (p=)")?;
+    let subdomain_policy = one_of(&tags, "sp", policies)?;
+    one_of(&tags, "np", policies)?;
+    one_of(&tags, "adkim", &["r", "s"])?;
+    one_of(&tags, "aspf", &["r", "s"])?;
     let percent = match tags.get("pct").map(|text| (text, text.parse::<u8>())) {
         Some((_, Ok(percent))) if percent <= 100 => percent,
         Some((text, _)) => return Err(format!("\"pct={text}\" is no percentage")),
@@ -103,7 +96,22 @@ pub fn dmarc(record: &str) -> Result<Dmarc, String> {
     Ok(Dmarc { policy, subdomain_policy, percent, reports: tags.contains_key("rua") })
 }
 
-/// Addresses separated by commas. DMARC's may end in `!10m` (RFC 7489 section 6.2).
+/// Reads the value of a tag that allows certain words only.
+fn one_of(
+    tags: &BTreeMap<&str, &str>,
+    name: &str,
+    values: &[&str],
+) -> Result<Option<String>, String> {
+    match tags.get(name) {
+        Some(value) if values.iter().any(|known| known.eq_ignore_ascii_case(value)) => {
+            Ok(Some(value.to_ascii_lowercase()))
+        }
+        Some(value) => Err(format!("\"{name}={value}\" is not one of {}", values.join(", "))),
+        None => Ok(None),
+    }
+}
+
+/// Checks addresses separated by commas. DMARC's may end in `!10m` (RFC 7489 section 6.2).
 fn report_addresses(name: &str, value: Option<&str>, schemes: &[&str]) -> Result<(), String> {
     for uri in value.into_iter().flat_map(|value| value.split(',')) {
         let uri = uri.trim();

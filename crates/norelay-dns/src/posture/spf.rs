@@ -1,9 +1,10 @@
 //! SPF records: a strict reading of one record, and of the tree that it includes (RFC 7208).
 //!
 //! Rules:
-//! - What a receiver would call a permanent error is an error here, with the term that causes it.
-//! - Nothing is evaluated: who may send is the receiver's question, whether the record can be read
-//!   is ours.
+//! - A record that gives a receiver a permanent error is an error here, with the term that causes
+//!   it.
+//! - No record is evaluated. A receiver asks who may send, and this module only whether the record
+//!   can be read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,9 +14,10 @@ use std::{
 use super::Texts;
 use crate::unanswered::Looked;
 
-/// RFC 7208 section 4.6.4: more look-ups than these are a permanent error.
+/// More look-ups than these are a permanent error (RFC 7208 section 4.6.4).
 pub const MAX_LOOKUPS: usize = 10;
-/// Records of a tree that are fetched: twice the limit shows that it is broken, and how badly.
+/// Records of a tree that are fetched. Twice the limit shows that the tree is broken, and how
+/// badly.
 const MAX_RECORDS: usize = 20;
 
 /// What stands before a mechanism.
@@ -36,7 +38,8 @@ pub enum Qualifier {
 pub struct Spf {
     /// The qualifier of `all`, if it is there.
     pub all: Option<Qualifier>,
-    /// The domain of `redirect`, where there is no `all` before which it counts (section 6.1).
+    /// The domain of `redirect`. With an `all` in the record, `redirect` does not count (section
+    /// 6.1).
     pub redirect: Option<String>,
     /// The domains of `include`, in order.
     pub includes: Vec<String>,
@@ -64,6 +67,7 @@ pub fn parse(record: &str) -> Result<Spf, String> {
     for term in record.split(' ').skip(1).filter(|term| !term.is_empty()) {
         read_term(term, &mut spf, &mut modifiers).map_err(|why| format!("\"{term}\": {why}"))?;
     }
+    // RFC 7208 section 6.1: `redirect` is ignored if the record has an `all` anywhere.
     if spf.all.is_some() && spf.redirect.take().is_some() {
         spf.lookups -= 1;
     }
@@ -86,7 +90,8 @@ fn read_term(
     }
 }
 
-/// Section 6: `redirect` and `exp` at most once; unknown modifiers are allowed.
+/// Reads a modifier (section 6). `redirect` and `exp` may stand once. Unknown modifiers are
+/// allowed.
 fn read_modifier(
     name: &str,
     value: &str,
@@ -113,7 +118,8 @@ fn read_modifier(
     if modifiers.insert(name) { Ok(()) } else { Err("it stands twice") }
 }
 
-/// Section 5. Terms after `all` are read for their syntax and count for nothing.
+/// Reads a mechanism (section 5). A term after `all` is checked for its syntax and counts for
+/// nothing (section 5.1).
 fn read_mechanism(term: &str, spf: &mut Spf) -> Result<(), &'static str> {
     let (qualifier, rest) = match term.as_bytes()[0] {
         b'+' => (Qualifier::Pass, &term[1..]),
@@ -125,31 +131,28 @@ fn read_mechanism(term: &str, spf: &mut Spf) -> Result<(), &'static str> {
     let end = rest.find([':', '/']).unwrap_or(rest.len());
     let (name, argument) = (rest[..end].to_ascii_lowercase(), &rest[end..]);
     let counts = spf.all.is_none();
-    let mut lookup = || spf.lookups += usize::from(counts);
+    if counts && matches!(name.as_str(), "include" | "a" | "mx" | "ptr" | "exists") {
+        // RFC 7208 section 4.6.4: these mechanisms cost a look-up, and `all`, `ip4`, `ip6` don't.
+        spf.lookups += 1;
+    }
     match name.as_str() {
         "all" if argument.is_empty() => spf.all = spf.all.or(Some(qualifier)),
         "all" => return Err("it takes no argument"),
         "include" => {
-            lookup();
             let domain = argument.strip_prefix(':').ok_or("it needs a domain")?;
             domain_spec(domain)?;
             if counts {
                 spf.includes.push(domain.to_owned());
             }
         }
-        "a" | "mx" => {
-            lookup();
-            address_argument(argument)?;
-        }
+        "a" | "mx" => address_argument(argument)?,
         "ptr" => {
-            lookup();
             spf.uses_ptr = true;
             if !argument.is_empty() {
                 domain_spec(argument.strip_prefix(':').ok_or("it takes a domain only")?)?;
             }
         }
         "exists" => {
-            lookup();
             domain_spec(argument.strip_prefix(':').ok_or("it needs a domain")?)?;
         }
         "ip4" => network::<Ipv4Addr>(argument, 32)?,
@@ -179,7 +182,7 @@ fn prefix_length(text: &str, bits: u8) -> Result<(), &'static str> {
     }
 }
 
-/// `[:domain][/n][//n]` (section 5.3).
+/// Checks `[:domain][/n][//n]` (section 5.3).
 fn address_argument(argument: &str) -> Result<(), &'static str> {
     let (rest, six) = argument
         .split_once("//")
@@ -196,7 +199,7 @@ fn address_argument(argument: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Section 7.1: a macro string that ends in a macro or in a top label.
+/// Checks a macro string that ends in a macro or in a top label (section 7.1).
 fn domain_spec(text: &str) -> Result<(), &'static str> {
     macro_string(text)?;
     if text.is_empty() {
@@ -219,7 +222,7 @@ fn domain_spec(text: &str) -> Result<(), &'static str> {
     if is_top && !before.is_empty() { Ok(()) } else { Err("the domain's last label is none") }
 }
 
-/// Section 7.1: visible ASCII, and `%{…}`, `%%`, `%_`, `%-`.
+/// Checks that a text is visible ASCII, with `%{…}`, `%%`, `%_` and `%-` (section 7.1).
 fn macro_string(text: &str) -> Result<(), &'static str> {
     let mut rest = text;
     while let Some(at) = rest.find('%') {
@@ -241,7 +244,7 @@ fn macro_string(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The inside of `%{…}`: a letter, digits, `r`, delimiters.
+/// Checks the inside of `%{…}`: a letter, digits, `r`, delimiters.
 fn expansion(text: &str) -> Result<(), &'static str> {
     let wrong = "there is no such macro";
     let letter = text.chars().next().ok_or(wrong)?;

@@ -2,25 +2,25 @@
 //! mail exchangers fit it.
 //!
 //! Rules:
-//! - A policy that senders would not follow is wrong here, with the reason.
-//! - A policy that could not be looked at is unknown, never wrong.
+//! - A policy that sending servers would not follow is wrong here, with the reason.
+//! - A policy that could not be fetched for another reason is unknown, never wrong.
 
 use super::{DomainRecords, PostureNote, is_host};
 use norelay_smtp::octets::Octets;
 
-/// RFC 8461 section 3.2: about a year.
+/// The longest `max_age` in seconds, about a year (RFC 8461 section 3.2).
 const MAX_AGE: u64 = 31_557_600;
 /// More lines than any honest policy has.
 const MAX_LINES: usize = 1_000;
 
-/// What came of fetching a policy.
+/// The result of fetching a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// Its text.
+    /// The text of the policy.
     Text(Octets),
-    /// Senders can't have it, for this reason.
+    /// Sending servers can't get a policy, for this reason.
     Wrong(String),
-    /// It could not be told, for this reason.
+    /// The policy could not be fetched, for this reason, and senders may still get one.
     Unknown(String),
 }
 
@@ -29,9 +29,9 @@ pub enum Fetched {
 pub struct StsPolicy {
     /// `enforce`, `testing` or `none`.
     pub mode: String,
-    /// The hosts that may take the domain's mail; the first label may be `*`.
+    /// The hosts that may receive the domain's mail. The first label may be `*`.
     pub hosts: Vec<String>,
-    /// How long senders keep it, in seconds.
+    /// How long sending servers keep the policy, in seconds.
     pub max_age: u64,
 }
 
@@ -50,7 +50,7 @@ pub fn policy(text: &str) -> Result<StsPolicy, String> {
             .split_once(':')
             .ok_or_else(|| format!("\"{line}\" is no key with a value"))?;
         let value = value.trim();
-        // Of a key that stands twice the first counts, but for mx.
+        // RFC 8461 section 3.2: of a repeated key only the first counts. `mx` may be repeated.
         match key.trim() {
             "version" => drop(version.get_or_insert(value)),
             "mode" => drop(mode.get_or_insert(value)),
@@ -91,7 +91,7 @@ impl StsPolicy {
     }
 }
 
-/// What is worth knowing of a domain whose record says that it has a policy.
+/// Returns what is worth knowing about a domain whose record announces a policy.
 pub(super) fn notes(domain: &DomainRecords) -> Vec<PostureNote> {
     let name = domain.name.as_str();
     let text = match &domain.sts_policy {
