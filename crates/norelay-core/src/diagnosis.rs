@@ -122,6 +122,7 @@ pub fn diagnose(report: &Report, judgement: &Judgement) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
     for view in views(report, judgement) {
         for diagnosis in of_path(view) {
+            // The same cause on several paths is one diagnosis.
             match found
                 .iter_mut()
                 .find(|known| known.cause == diagnosis.cause)
@@ -149,6 +150,7 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
             vec![found]
         }
         Answer::No | Answer::None => {
+            // Each of these explains all that was accepted, so nothing else is added.
             let alone = [late_check, compare::all_but_our_sender, compare::all_but_our_domain];
             match alone.into_iter().find_map(|explain| explain(view)) {
                 Some(found) => vec![found],
@@ -299,6 +301,7 @@ fn baseline<'a>(
     let is_about_sender = accepted
         .first()
         .is_some_and(|judged| judged.test.group == Group::Sender);
+    // A comparison is fair if only one thing differs: the sender, or the recipient.
     let is_foreign = reverse_path == Some(plain.test.reverse_path);
     match same_sender {
         Some(same) if !is_about_sender => Some((plain, same)),

@@ -2,11 +2,11 @@
 //! its place.
 //!
 //! Rules:
-//! - The explanations are tables; the first row that fits explains a line.
-//! - A row says what the line means in the protocol; what it means for the verdict is the
-//!   judgement's to say.
-//! - A closed server's answer is one that was seen on a real server of that kind in its default
-//!   configuration, or none.
+//! - The explanations are tables. The first row that fits a line explains it.
+//! - A row says what the line means in the protocol. The judgement says what the line means for the
+//!   verdict.
+//! - The answer of a closed server was seen on a real server of that kind in its default
+//!   configuration. Otherwise none is shown.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ impl std::fmt::Display for Explanation {
     }
 }
 
-/// What we said: `row` counts the lines of it, of which only a message has several.
+/// Explains a line that the client sent. `row` counts the lines; only a message has several.
 #[must_use]
 pub fn sent(exchange: &Exchange, row: usize) -> Option<Explanation> {
     let (_, line) = exchange.sent.as_ref()?;
@@ -64,8 +64,8 @@ pub fn sent(exchange: &Exchange, row: usize) -> Option<Explanation> {
     Some(Explanation::new(row.text, row.source))
 }
 
-/// What the server answered: `row` counts the lines of the reply. `test` is the test that asked,
-/// `mta` the name of the server's software, where they are known.
+/// Explains a line of a reply. `row` counts the lines of the reply. `test` is the test that asked,
+/// and `mta` the name of the server's software, if they are known.
 #[must_use]
 pub fn replied(
     exchange: &Exchange,
@@ -85,7 +85,7 @@ pub fn replied(
     }
 }
 
-/// What a keyword in the reply to EHLO offers.
+/// Explains what a keyword in the reply to EHLO offers.
 fn keyword(line: &str) -> Option<Explanation> {
     let name = line.split([' ', '=', '\t']).next()?;
     let row = table::KEYWORDS
@@ -132,7 +132,8 @@ fn acceptance(
     Some(Explanation { closed, ..Explanation::new(row.text, row.source) })
 }
 
-/// How a closed server of this kind refuses a foreign recipient; of no known kind, how most do.
+/// Returns how a closed server of this kind rejects a foreign recipient; for an unknown kind, how
+/// most servers do.
 #[must_use]
 pub fn closed_answer(mta: Option<&str>) -> Option<&'static str> {
     let of = |name: &str| {
@@ -146,7 +147,7 @@ pub fn closed_answer(mta: Option<&str>) -> Option<&'static str> {
     }
 }
 
-/// How an envelope's address is written.
+/// The form of an address in the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Null,

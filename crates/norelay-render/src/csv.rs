@@ -41,6 +41,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let judgement = &assessment.judgement;
     let mut writer = WriterBuilder::new()
         .quote_style(QuoteStyle::Always)
+        // RFC 4180 section 2: lines end with CRLF.
         .terminator(Terminator::CRLF)
         .from_writer(Vec::new());
     let mut write = |cells: &[String]| {

@@ -240,6 +240,7 @@ fn groups(report: &Report, rows: &[Row<'_>], mta: Option<&str>) -> Vec<TestGroup
         .filter(|row| row.is_control())
         .map(view)
         .collect();
+    // The controls come last and folded: they support the tests, and rarely need reading.
     let groups = scored.chain([TestGroup { title: "Controls", folded: true, tests: controls }]);
     groups.filter(|group| !group.tests.is_empty()).collect()
 }

@@ -348,6 +348,7 @@ fn kind_of(cause: &Cause) -> &'static str {
 impl<'a> Proof<'a> {
     fn of(path: PathView<'a>, judged: &'a TestJudgement) -> Option<Self> {
         let Outcome::Relayed { from, hops } = judged.outcome else { return None };
+        // Of all messages for the test, the one that the outcome speaks of.
         let (arrived, receipt) = check::receipts_of(path, judged.test).find(|(_, receipt)| {
             receipt.peer.ip().to_canonical() == from
                 && (hops == Hops::Direct || receipt.message_token)
@@ -385,6 +386,7 @@ pub(super) fn sent_at(report: &Report, judged: &TestJudgement) -> Option<Timesta
             .checked_add(std::time::Duration::from_millis(*after_ms))
             .ok()
     });
+    // A message that was sent again may have come back after its first try.
     sent.min()
 }
 

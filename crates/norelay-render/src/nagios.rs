@@ -91,6 +91,7 @@ fn performance(report: &Report, judgement: &Judgement) -> String {
         format!("denied={};;;0", count(Weight::Denial) + count(Weight::LocalDelivery)),
         format!("paths={};;;0", judgement.paths.len()),
     ];
+    // A run that is not over has no time yet.
     if let (Some(started), Some(finished)) = (report.started, report.finished) {
         let ms = finished
             .as_millisecond()

@@ -101,6 +101,7 @@ fn software(report: &Report, assessment: &Assessment) -> Vec<String> {
             .iter_mut()
             .find(|other| other.name == mta.name && other.version == mta.version)
         {
+            // One path may show the packaging that another path hides.
             Some(other) if other.distribution.is_none() => *other = mta,
             Some(_) => {}
             None => known.push(mta),
@@ -245,6 +246,7 @@ fn typical_refusal(tests: &[TestJudgement]) -> Option<String> {
         }
         _ => None,
     });
+    // How often each rejection came, and where it came first.
     let mut seen: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (place, refusal) in refusals.enumerate() {
         seen.entry(refusal).or_insert((0, place)).0 += 1;

@@ -98,8 +98,8 @@ pub fn of(dialogue: &Dialogue) -> Vec<TranscriptLine> {
             exchange_lines(index, exchange, secured_from.is_some_and(|from| from <= index))
         })
         .collect();
-    // Pipelined commands stand before the answers; the sort is stable, so a command stays before
-    // its own answer.
+    // Pipelined commands were sent before the first reply came. The sort is stable, so a command
+    // stays before its own reply.
     said.sort_by_key(|line| line.at_ms);
     let opened = dialogue
         .local
@@ -110,6 +110,7 @@ pub fn of(dialogue: &Dialogue) -> Vec<TranscriptLine> {
         .and_then(|end| end_line(dialogue.elapsed_ms, end));
     let mut lines: Vec<TranscriptLine> = opened.into_iter().chain(said).chain(ended).collect();
     if let (Some(tls), Some(from)) = (&dialogue.tls, secured_from) {
+        // The event has no exchange of its own: it stands before the first line under TLS.
         let place = lines
             .iter()
             .position(|line| line.exchange.is_some_and(|index| from <= index))
@@ -266,6 +267,7 @@ pub fn reply_text(reply: &Reply) -> Vec<String> {
     if lines.is_empty() { vec![reply.code.to_string()] } else { lines }
 }
 
+/// Returns the line that says how the connection failed; `None` if it ended with an answer.
 fn end_line(at_ms: u64, end: &End) -> Option<TranscriptLine> {
     let failure = |text| TranscriptLine {
         at_ms,

@@ -12,7 +12,7 @@ use crate::{
     report::Report,
 };
 
-/// More paths than this are not a server but a farm; a token names its path in one octet.
+/// A token names its path in one octet, and so many paths are enough for one server.
 pub const MAX_PATHS: usize = 255;
 
 /// The ids of tests, for the log.
@@ -20,7 +20,7 @@ pub(super) fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
     tests.iter().map(|test| test.id.to_string()).collect()
 }
 
-/// That the run has begun, and against what.
+/// Returns the events that say that the run has begun, and against which server.
 pub(super) fn start(
     request: &Request,
     means: &Means,
@@ -50,7 +50,7 @@ pub(super) fn start(
     [Event::RunStarted(run), Event::Resolved { exchangers: exchangers.to_vec() }]
 }
 
-/// The paths of each exchanger, numbered; no more than [`MAX_PATHS`].
+/// Returns the paths of each exchanger, numbered; no more than [`MAX_PATHS`].
 pub(super) fn paths(request: &Request, exchangers: &[MailExchanger]) -> Vec<Vec<(PathId, Path)>> {
     let mut ids = PathId::all().take(MAX_PATHS);
     let mut hosts = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn paths(request: &Request, exchangers: &[MailExchanger]) -> Vec<Vec<
     hosts
 }
 
-/// That these paths are to be asked the first tests.
+/// Returns the events that say that these paths are asked the first tests.
 pub(super) fn paths_added(request: &Request, hosts: &[Vec<(PathId, Path)>]) -> Vec<Event> {
     let tests = ids(&order::first_tests(request));
     let added = hosts
@@ -80,7 +80,8 @@ pub(super) fn paths_added(request: &Request, hosts: &[Vec<(PathId, Path)>]) -> V
     added.collect()
 }
 
-/// The paths of a run that was stopped, by host; a path of another protocol belongs to no host.
+/// Returns the paths of a run that was stopped, by host. A path of another protocol belongs to no
+/// host.
 pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
     let mut hosts: Vec<Vec<(PathId, Path)>> = Vec::new();
     for path in report.paths() {
@@ -96,7 +97,7 @@ pub(super) fn paths_of(report: &Report) -> Vec<Vec<(PathId, Path)>> {
     hosts
 }
 
-/// The hosts of paths, with their addresses.
+/// Returns the hosts of these paths, with the addresses of each.
 #[must_use]
 pub fn exchangers_of<T>(paths: &[(Path, T)]) -> Vec<MailExchanger> {
     let mut exchangers: Vec<MailExchanger> = Vec::new();

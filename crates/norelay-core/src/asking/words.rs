@@ -71,7 +71,7 @@ pub(super) fn words(
     }
 }
 
-/// The receiver's address that a test asks for.
+/// Returns the receiver's address of the family that a test asks for.
 fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
     let is_v6 = test.forward_path.contains("{v6:");
     request
@@ -81,8 +81,8 @@ fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
         .find(|address| address.is_ipv6() == is_v6)
 }
 
-/// What of our own a test needs and the run lacks, as a clause. What has to be known of the server
-/// may still turn out while the server is asked.
+/// Returns what of our own a test needs and the run lacks, as a clause. Facts about the server are
+/// not checked here, because they may still turn out while the server is asked.
 pub(super) fn lacks(request: &Request, means: &Means, test: &RelayTest) -> Option<&'static str> {
     let needs = |word: &str| test.uses(word);
     let needs_certificate = test.certificate() == Some(Certificate::Given);
@@ -109,7 +109,7 @@ pub(super) fn lacks(request: &Request, means: &Means, test: &RelayTest) -> Optio
     .find_map(|(is_missing, clause)| is_missing.then_some(clause))
 }
 
-/// The tests that are left out for want of something of our own, by what is missing:
+/// Returns the tests that are left out for want of something of our own, by what is missing:
 /// `receiver-literal (no receiver …)`.
 pub(super) fn left_out(request: &Request, means: &Means) -> Option<String> {
     let mut by_clause: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

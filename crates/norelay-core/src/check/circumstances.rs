@@ -32,11 +32,11 @@ pub(super) struct Circumstances<'a> {
 /// What the controls of a path show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Controls<'a> {
-    /// True if a made-up user is accepted: the server accepts any local part.
+    /// True if the server accepts a made-up user, and so any local part.
     pub(super) accept_any_local_part: bool,
-    /// True if postmaster of the hosted domain is accepted: not everything from us is refused.
+    /// True if the server accepts postmaster of the hosted domain, and so some mail from us.
     pub(super) accept_postmaster: bool,
-    /// True if the probe domain is the user's own, so that it accepts mail.
+    /// True if the probe domain is the user's own. Such a domain exists and accepts mail.
     pub(super) probe_domain_exists: bool,
     /// The replies that refuse or defer a made-up user, at the hosted domain and at the host.
     pub(super) unknown_users: [Option<&'a Reply>; 2],
@@ -68,9 +68,9 @@ impl<'a> Circumstances<'a> {
 
     /// Returns where, why and in which words a test was refused, if the refusal may be a denial.
     ///
-    /// A refusal of postmaster at our domain is none if it differs from the refusal of the plain
-    /// test. Then the relay check was passed, and a later check refused the recipient, such as one
-    /// that asks our host whether it has a postmaster.
+    /// A rejection of postmaster at our domain is no denial if the plain test was rejected
+    /// otherwise. Then the recipient passed the relay check, and a later check rejected it, such as
+    /// one that asks our host whether the mailbox exists.
     pub(super) fn denial_of(self, judged: &TestJudgement) -> Option<(Stage, Reason, &Reply)> {
         let (stage, reason, reply) = judged.outcome.refusal()?;
         let is_denial = !judged.test.is_for_postmaster()
@@ -94,9 +94,9 @@ impl<'a> Controls<'a> {
         }
     }
 
-    /// True if everybody but postmaster is refused in these words: a made-up user is, and so is the
-    /// plain test where this test has an odder recipient. Such a refusal is about the client,
-    /// unless the reply speaks of the recipient.
+    /// True if everybody but postmaster is rejected in these words: a made-up user of the server,
+    /// and also the plain test if this test has an odder recipient. Such a rejection is about the
+    /// client, unless the reply speaks of the recipient.
     pub(super) fn refuse_everybody_alike(&self, test: &RelayTest, reply: &Reply) -> bool {
         let is_same = |other: &Reply| reason::is_same(other, reply);
         self.unknown_users_anywhere.iter().any(is_same)
@@ -104,7 +104,7 @@ impl<'a> Controls<'a> {
             && !reason::is_about_recipient(reply)
     }
 
-    /// True if the refusal says that relaying is denied, or is the one that the plain test got.
+    /// True if the rejection says that relaying is denied, or the plain test was rejected alike.
     fn plain_is_refused_alike(&self, stage: Stage, reason: Reason, reply: &Reply) -> bool {
         let is_denial = matches!(reason, Reason::RelayDenied | Reason::AuthRequired);
         let is_as_plain =
@@ -129,8 +129,8 @@ pub(super) fn others_to_host(path: PathView<'_>) -> impl Iterator<Item = PathVie
         .filter(move |other| other.destination().is_to_host_of(path.destination()))
 }
 
-/// True if a refusal at this stage is about the sender, the recipient or the message, and not about
-/// the connection.
+/// True if a rejection at this stage is about the sender, the recipient or the message, and not
+/// about the connection.
 pub(super) fn is_about_envelope(stage: Stage) -> bool {
     !matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls)
 }
@@ -140,12 +140,12 @@ pub(super) fn is_at_recipient(stage: Stage) -> bool {
     matches!(stage, Stage::Rcpt | Stage::Data | Stage::EndOfData)
 }
 
-/// True if the server may wait for later: the same client could be served another time.
+/// True if the same client may be accepted at a later time.
 pub(super) fn may_pass_later(reason: Reason) -> bool {
     matches!(reason, Reason::Greylisted | Reason::RateLimited)
 }
 
-/// True if the form of the recipient, or what was said before it, is what the test is about.
+/// True if the test is about the form of the recipient, or about what comes before RCPT.
 pub(super) fn has_odd_recipient(test: &RelayTest) -> bool {
     !matches!(test.group, Group::Plain | Group::Sender | Group::Hello | Group::Path)
 }

@@ -56,7 +56,7 @@ pub(super) fn compared(report: &Report, note: &Note) -> Option<Observed> {
     Some(Observation::DaneUncompared { host, why, signatures }.of_run())
 }
 
-/// The different chains of certificates of a host, each with a path that it was seen on.
+/// Returns the different chains of certificates of a host, each with a path that showed it.
 fn chains<'report>(report: &'report Report, host: &str) -> Vec<(PathId, &'report [[String; 2]])> {
     let mut seen = BTreeSet::new();
     let secured = report.dialogues.values().filter_map(|dialogue| {
@@ -78,14 +78,15 @@ fn chains<'report>(report: &'report Report, host: &str) -> Vec<(PathId, &'report
         .collect()
 }
 
-/// RFC 7672 section 3.1: usage 3 is about the server's own certificate, usage 2 about an authority
-/// in its chain.
+/// True if a record fits a chain. RFC 7672 section 3.1: usage 3 is about the server's own
+/// certificate, usage 2 about an authority in the chain.
 fn fits(record: &str, chain: &[[String; 2]]) -> bool {
     let mut words = record.split(' ');
     let (Some(usage), Some(selector), Some(digest)) = (words.next(), words.next(), words.next())
     else {
         return false;
     };
+    // Each certificate has two digests: selector 0 is the whole certificate, selector 1 its key.
     let place = usize::from(selector == "1");
     let certificates = if usage == "3" { chain.get(..1).unwrap_or_default() } else { chain };
     certificates.iter().any(|digests| digests[place] == digest)

@@ -5,8 +5,8 @@
 //!   [`Weight::Unknown`].
 //! - A rule has a file of its own below `check/rules/`, with its source and its rows of tests. A
 //!   new rule touches that file and this one.
-//! - Denials come before the doubts about a refused message, so that a message that is refused as
-//!   relaying is a denial.
+//! - Denials come before the doubts about a rejected message, so that a message that was rejected
+//!   as relaying is a denial.
 
 use super::{
     circumstances::Circumstances,
@@ -46,7 +46,7 @@ pub(crate) mod rules {
     pub(super) mod unroutable_recipient;
 }
 
-/// What a rule answers about a test: a weight, or `None` where the rule has nothing to say.
+/// What a rule answers about a test: a weight, or `None` if the rule does not apply.
 pub(crate) type Weigh = fn(Circumstances<'_>, &TestJudgement) -> Option<Weight>;
 
 /// Which rows of the catalogue a rule is asked about.
@@ -58,7 +58,7 @@ enum RuleScope {
     OfControls,
 }
 
-/// A rule in its place.
+/// A row of the table: a rule, the rows of the catalogue that it is asked about, and its function.
 struct Entry {
     rule: WeighingRule,
     scope: RuleScope,

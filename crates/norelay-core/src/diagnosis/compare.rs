@@ -74,6 +74,7 @@ fn one_domain(view: View<'_>) -> Option<Ground> {
         "A recipient at {domain} was accepted, one at another foreign domain refused ({}).",
         sentence::reply_of(second)
     );
+    // A backup MX relays for every domain whose MX records name it, and ours does in that test.
     let by_mx = view
         .accepted()
         .any(|judged| judged.test.cause == Some(RelayCause::BackupMxLoose));
@@ -128,6 +129,7 @@ fn asks_recipient_domains(view: &View<'_>) -> bool {
 /// server trusts this whole family.
 fn one_family(view: View<'_>) -> Option<Ground> {
     let comparison = over_families(view, plain_test(), is_denied)?;
+    // The address arrives, so it is not lost: the list of trusted networks is too wide.
     if seen::is_well_seen(view.path) {
         return Some((RelayCause::TrustsEveryone, vec![comparison]));
     }
@@ -177,6 +179,7 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     let is_other = |judged: &TestJudgement| {
         judged.test.group == Group::Sender && !judged.test.is(TestRole::NullSender)
     };
+    // Two other senders, because a server may well trust one of them.
     if view.answer(TestRole::NullSender) != Answer::Yes || !view.accepted().any(is_other) {
         return None;
     }
@@ -258,6 +261,7 @@ fn one_port(view: View<'_>) -> Option<Ground> {
         "Accepted on port {} of {}, refused on port {}: {}.",
         ours.port, ours.address, other.1.port, other.2
     );
+    // A TLS program in front of the server connects from an address that the server may trust.
     if ends_tls_before(view) && !seen::is_well_seen(view.path) {
         let sign = sentence::ends_tls_before(ours);
         return Some((RelayCause::LostClientAddress, vec![comparison, sign]));

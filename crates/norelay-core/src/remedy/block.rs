@@ -34,20 +34,20 @@ pub enum Role<'a> {
     Check,
 }
 
-/// What a block does, whatever it does it with.
+/// What a block does, by whatever means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockPurpose {
-    /// It changes the configuration.
+    /// The block changes the configuration.
     Change,
-    /// It makes the server read it.
+    /// The block makes the server read the configuration.
     Reload,
-    /// It shows it.
+    /// The block shows what the server has read.
     Check,
 }
 
 impl Role<'_> {
-    /// What it does.
+    /// Returns what a block of this role does.
     #[must_use]
     pub fn purpose(&self) -> BlockPurpose {
         match self {
@@ -61,27 +61,27 @@ impl Role<'_> {
 /// How the lines of a block change a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode<'a> {
-    /// `name = value` (or `name='value'`, `name: value`): takes the place of the line that sets the
-    /// same name and of the indented lines that continue it; comes last where there is none.
+    /// `name = value` (or `name='value'`, `name: value`): replaces the line that sets the same
+    /// name, and the indented lines that continue that line. Without such a line, comes last.
     Set,
-    /// Comes last, if it isn't there yet.
+    /// Comes last, unless the file has the line already.
     Append,
-    /// The rows of lines that are like the block's, blanks around them aside, are taken out; `*`
+    /// Removes the rows of lines that are like the block's, apart from blanks around them. `*`
     /// stands for anything, `\*` for an asterisk.
     Remove,
-    /// Comes before or after the first line that is like this one; last where there is none.
+    /// Comes before or after the first line that is like this one. Without such a line, comes last.
     Insert {
-        /// On which side of it.
+        /// On which side of that line.
         side: Side,
         /// The line, `*` standing for anything.
         line: &'a str,
     },
-    /// Is all that the file holds.
+    /// Replaces the whole file.
     Write,
 }
 
 impl Mode<'_> {
-    /// The word that stands for it in a document and in JSON.
+    /// Returns the word that stands for the mode in a document and in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -93,7 +93,7 @@ impl Mode<'_> {
         }
     }
 
-    /// The mode that a word stands for, with the pattern of an insertion.
+    /// Returns the mode that a word stands for, with the pattern of an insertion.
     ///
     /// # Errors
     /// What is wrong, as a clause.
@@ -167,8 +167,8 @@ pub(super) fn parse(document: &str) -> Result<Vec<Block<'_>>, Fault> {
     Ok(blocks)
 }
 
-/// What stands behind the fence: a role, and words with values, in quotation marks where they hold
-/// blanks.
+/// Reads what stands behind the fence: a role, and words with values, which have quotation marks if
+/// they contain blanks. `None` for a block that is not for machines.
 fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static str> {
     let (name, mut rest) = opening.split_once(' ').unwrap_or((opening, ""));
     let (mut file, mut mode, mut before, mut after, mut variant) = (None, None, None, None, None);
@@ -201,6 +201,7 @@ fn opened(opening: &str) -> Result<Option<(Role<'_>, Option<&str>)>, &'static st
     Ok(Some((role, variant)))
 }
 
+/// Splits off the first `word=value`. Returns the word, the value, and the rest.
 fn attribute(text: &str) -> Option<(&str, &str, &str)> {
     let (word, rest) = text.split_once('=')?;
     let (value, rest) = match rest.strip_prefix('"') {
@@ -211,7 +212,7 @@ fn attribute(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 impl Block<'_> {
-    /// What a file becomes by this block; `None` for a block of commands.
+    /// Returns the file's content after this block; `None` for a block of commands.
     #[must_use]
     pub fn edit(&self, text: &str) -> Option<String> {
         let Role::Apply { mode, .. } = &self.role else { return None };
@@ -240,8 +241,8 @@ impl Block<'_> {
         Some(edited)
     }
 
-    /// The words in braces that whoever applies it must fill in: `{domain}` is a mail domain that
-    /// the server hosts, `{network}` one whose hosts may relay.
+    /// Returns the words in braces that the administrator must fill in: `{domain}` is a mail domain
+    /// that the server hosts, `{network}` a network whose hosts may relay.
     #[must_use]
     pub fn placeholders(&self) -> Vec<&str> {
         let words = ["{domain}", "{network}", "{address}", "{host}"];
@@ -250,13 +251,14 @@ impl Block<'_> {
     }
 }
 
+/// True if the lines contain this line, apart from blanks at its end.
 fn has(lines: &[&str], line: &str) -> bool {
     lines
         .iter()
         .any(|present| present.trim_end() == line.trim_end())
 }
 
-/// What a line sets: all before the first `=` or `:`, blanks aside.
+/// Returns the name that a line sets: all before the first `=` or `:`, without blanks.
 fn name_of(line: &str) -> Option<&str> {
     let end = line.find(['=', ':'])?;
     (!line.starts_with([' ', '\t', '#'])).then(|| line[..end].trim_end())

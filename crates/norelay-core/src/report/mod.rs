@@ -156,7 +156,7 @@ impl Report {
                     let opened = Dialogue::opened(at, path, ids(&tests), proof, attempt);
                     self.dialogues.insert(dialogue, opened);
                     self.waiting = None;
-                    // A run that was resumed is not over.
+                    // A resumed run goes on, whatever its log said of an end.
                     (self.finished, self.stopped) = (None, false);
                 }
                 return fits;

@@ -17,6 +17,7 @@ const BAD_SEQUENCE: u16 = 503;
 /// Answers for refusals of the order.
 pub(in crate::check) fn weigh(_: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let (stage, reason, reply) = judged.outcome.refusal()?;
+    // A 503 at another stage is about an order that the test does not try.
     let is_in_order_that_is_tried = matches!(
         (judged.test.group, stage),
         (Group::State, Stage::Rcpt) | (Group::Hello, Stage::Mail)

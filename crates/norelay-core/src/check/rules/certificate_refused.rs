@@ -18,6 +18,7 @@ use crate::{
 /// Answers for tests with a certificate whose connection broke in TLS.
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let Outcome::Interrupted { cause } = &judged.outcome else { return None };
+    // If TLS works for nobody, the certificate explains nothing.
     let mut others = on.path.at_endpoint().flat_map(PathView::dialogues);
     (judged.test.certificate().is_some() && is_of_tls(cause) && others.any(works_without))
         .then_some(Weight::Denial)
@@ -30,6 +31,7 @@ fn works_without(dialogue: &Dialogue) -> bool {
         && dialogue.reply_at(Stage::Mail).is_some()
 }
 
+/// True for a known test whose client shows no certificate.
 fn shows_no_certificate(id: &TestId) -> bool {
     id.test().is_some_and(|test| test.certificate().is_none())
 }

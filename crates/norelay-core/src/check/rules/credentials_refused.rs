@@ -19,6 +19,7 @@ pub(in crate::check) fn weigh(_: Circumstances<'_>, judged: &TestJudgement) -> O
     let (stage, reason, _) = judged.outcome.refusal()?;
     let is_answer =
         !may_pass_later(reason) && !matches!(reason, Reason::Reputation | Reason::TlsRequired);
+    // Tests about a session's state log in first, and ask nothing if the login fails.
     let is_about_auth = matches!(judged.test.group, Group::Auth | Group::State);
     (stage == Stage::Auth && is_answer && is_about_auth).then_some(Weight::Denial)
 }

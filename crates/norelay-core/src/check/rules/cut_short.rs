@@ -19,6 +19,7 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
     let latest = on.path.report.dialogues.get(judged.dialogues.last()?)?;
     let (mut recipients, mut is_text_wanted) = (0, false);
     for exchange in latest.answers_for(judged.test.id) {
+        // An accepted recipient explains the 354, and then the test has its answer.
         if exchange.stage == Stage::Rcpt && !is_refused(exchange) {
             return None;
         }
@@ -28,6 +29,7 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
     (recipients > 0 && is_text_wanted).then_some(Weight::NotOffered)
 }
 
+/// True if the exchange was answered by a rejection, permanent or temporary.
 fn is_refused(exchange: &Exchange) -> bool {
     exchange.reply.as_ref().is_some_and(Reply::is_negative)
 }

@@ -15,6 +15,7 @@ use crate::{
 /// Answers for ambiguous lines that are refused as malformed.
 pub(in crate::check) fn weigh(_: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let (stage, _, reply) = judged.outcome.refusal()?;
+    // Codes of RFC 5321 section 4.2.3 for a line that the server could not read.
     let is_malformed = stage == Stage::Rcpt && matches!(reply.code, 500..=504 | 555);
     (is_malformed && judged.test.is_ambiguous()).then_some(Weight::Denial)
 }

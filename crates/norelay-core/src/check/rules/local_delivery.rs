@@ -17,6 +17,7 @@ use crate::{
 
 /// Answers for accepted tests whose recipient the server may have taken for one of its own.
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
+    // Only a recipient that reads as the server's own can be local delivery.
     let is_explained = matches!(judged.outcome, Outcome::Accepted { .. })
         && judged.test.strength == Strength::Weak
         && on.controls.accept_any_local_part;
@@ -27,6 +28,7 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
 /// True if a receiver waited for messages until the run ended by itself.
 fn was_waited_for(path: PathView<'_>) -> bool {
     let report = path.report;
+    // In a run that was stopped, a message may still be on its way.
     let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
     receiving && report.finished.is_some() && !report.stopped
 }
@@ -41,6 +43,7 @@ fn was_sent(path: PathView<'_>, judged: &TestJudgement) -> bool {
     })
 }
 
+/// True if any message for the test arrived, whatever it proves.
 fn has_come(on: Circumstances<'_>, judged: &TestJudgement) -> bool {
     receipts_of(on.path, judged.test).next().is_some()
 }

@@ -21,11 +21,13 @@ const ABOUT_THE_NAME: &str = "helo command rejected";
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let (stage, is_answer) = match &judged.outcome {
         Outcome::Refused { stage, reason, .. } => (*stage, !may_pass_later(*reason)),
+        // Postfix defers an unknown name with 450 by default, however often the client comes back.
         Outcome::Deferred { stage, reply, .. } => {
             (*stage, reply.text().to_lowercase().contains(ABOUT_THE_NAME))
         }
         _ => return None,
     };
+    // Many servers keep the rejection of a name until MAIL or RCPT.
     let is_in_time = matches!(stage, Stage::Helo | Stage::Mail | Stage::Rcpt);
     let is_about_name = judged.test.group == Group::Hello;
     (is_answer && is_in_time && is_about_name && on.controls.accept_postmaster)

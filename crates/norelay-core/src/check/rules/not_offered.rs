@@ -17,7 +17,7 @@ use crate::{
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let Outcome::NotRun { .. } = judged.outcome else { return None };
     let keyword = judged.test.requirement(on.path.destination().security)?;
-    // Where no connection got as far as a list, the end of the latest dialogue says it.
+    // If no connection got as far as a list of extensions, the end of the latest dialogue counts.
     let has_no_list = on.path.offered().next().is_none();
     let is_missing = on.path.never_offers(keyword) || (has_no_list && is_said(on, judged, keyword));
     is_missing.then_some(Weight::NotOffered)

@@ -25,6 +25,8 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
         .then_some(Weight::NotOffered)
 }
 
+/// True if the test could not ask its question: a message would reach somebody else's mailbox, or
+/// the server asked for a message instead of an answer.
 fn asks_nothing(on: Circumstances<'_>, judged: &TestJudgement) -> bool {
     let mut dialogues = judged
         .dialogues

@@ -18,7 +18,7 @@ use crate::{
 pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let (stage, reason, _) = judged.outcome.refusal()?;
     let is_answer = match stage {
-        // A client without a header gets further, so the header is what is refused.
+        // A client without a header gets further, so the server rejects the header.
         Stage::Greeting | Stage::Ehlo | Stage::Helo => on.controls.accept_postmaster,
         Stage::Other => {
             !may_pass_later(reason) && !matches!(reason, Reason::Reputation | Reason::TlsRequired)

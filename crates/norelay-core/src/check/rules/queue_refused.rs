@@ -12,6 +12,7 @@ use crate::check::{
 /// Answers for refusals in another protocol than SMTP.
 pub(in crate::check) fn weigh(_: Circumstances<'_>, judged: &TestJudgement) -> Option<Weight> {
     let (_, reason, _) = judged.outcome.refusal()?;
+    // These protocols have one reply for everything, so only the reason tells a denial apart.
     let is_final = !may_pass_later(reason) && reason != Reason::Reputation;
     (is_final && judged.test.protocol().is_some()).then_some(Weight::Denial)
 }

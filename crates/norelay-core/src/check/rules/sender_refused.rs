@@ -17,6 +17,7 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
     let (stage, reason, _) = on.denial_of(judged)?;
     let is_answer = match reason {
         Reason::SenderDomain => is_about_envelope(stage),
+        // Without words about the sender, only a rejection of MAIL itself is about the sender.
         Reason::Syntax | Reason::Policy | Reason::Unclassified => stage == Stage::Mail,
         _ => false,
     };
