@@ -75,6 +75,7 @@ pub fn replied(
 ) -> Option<Explanation> {
     let reply = exchange.reply.as_ref()?;
     match (exchange.stage, row) {
+        // The lines below the first one are keywords; of other replies, one explanation is enough.
         (Stage::Ehlo, 1..) => reply
             .lines
             .get(row)
@@ -94,6 +95,7 @@ fn keyword(line: &str) -> Option<Explanation> {
     Some(Explanation::new(row.text, row.source))
 }
 
+/// Explains a rejection: by its code if the code says all, otherwise by its reason.
 fn refusal(stage: Stage, reply: &Reply) -> Explanation {
     if let Some(row) = table::CODES
         .iter()
@@ -115,6 +117,7 @@ fn refusal(stage: Stage, reply: &Reply) -> Explanation {
     Explanation::new(format!("{manner}: {text}"), source)
 }
 
+/// Explains a positive reply, and how a closed server answers in its place.
 fn acceptance(
     stage: Stage,
     reply: &Reply,
@@ -127,6 +130,7 @@ fn acceptance(
             && row.code.is_none_or(|code| code == reply.code)
             && (!row.control || is_control)
     })?;
+    // Only an accepted recipient of a scored test is a reply that a closed server would not give.
     let is_answer = stage == Stage::Rcpt && test.is_some_and(RelayTest::is_scored);
     let closed = is_answer.then(|| closed_answer(mta)).flatten();
     Some(Explanation { closed, ..Explanation::new(row.text, row.source) })

@@ -44,14 +44,15 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     without_root_skips(&text)
 }
 
-/// Removes the first `skipped` attribute, which is the one at the root: the schema of Jenkins has no
-/// such attribute there.
+/// Removes the first `skipped` attribute, which is the one at the root: the schema of Jenkins has
+/// no such attribute there.
 fn without_root_skips(xml: &str) -> String {
     let Some((before, after)) = xml.split_once(" skipped=\"") else { return xml.to_owned() };
     let after = after.split_once('"').map_or(after, |(_, after)| after);
     format!("{before}{after}")
 }
 
+/// Returns the suite with the one case for the verdict of the whole run.
 fn verdict_suite(report: &Report, judgement: &Judgement, target: &str) -> TestSuite {
     let kind = match judgement.verdict {
         Verdict::Closed => None,
@@ -81,6 +82,7 @@ fn status(kind: Option<NonSuccessKind>, class: &str, message: &str) -> TestCaseS
     status
 }
 
+/// Returns the case of one test, with the transcript of the dialogue that decided it.
 fn case(report: &Report, row: &Row<'_>) -> TestCase {
     let name = format!("{} {}", row.judged.test.number, row.judged.test.id);
     if row.judged.weight == Weight::NotOffered {

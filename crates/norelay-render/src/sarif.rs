@@ -91,6 +91,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     let mut results = Vec::new();
     for (path, judged) in report.paths().zip(&judgement.paths) {
         for row in of_path(path, judged).iter().filter(|row| !row.is_control()) {
+            // SARIF wants each rule once, and results that point to it.
             let rule_index =
                 rule_for(&mut rules, row.judged.test.id.as_str(), || test_rule(row.judged.test));
             results.push(test_result(row, rule_index));
@@ -106,6 +107,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
     serde_json::to_string_pretty(&log).expect("the log's keys are strings") + "\n"
 }
 
+/// Returns the one run of the log: what was asked, and with which result.
 fn run(
     report: &Report,
     judgement: &Judgement,

@@ -17,7 +17,7 @@ use crate::{
 const FEW: usize = 6;
 const ZONE: usize = 34;
 
-/// The run as text. `relay` is the verdict of the relay test, where there was one.
+/// Returns the run as text. `relay` is the verdict of the relay test, if there was one.
 #[must_use]
 pub fn render(
     survey: &Survey,
@@ -40,6 +40,7 @@ pub fn render(
     page.into_text()
 }
 
+/// Writes the summary first, because it is what most readers want.
 fn heading(page: &mut Page, survey: &Survey, assessment: &SurveyAssessment) {
     let ink = match assessment.standing {
         Standing::Listed => Ink::Bad,

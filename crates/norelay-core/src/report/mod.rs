@@ -112,7 +112,7 @@ impl Report {
         Some((run.to_string(), counts.to_string()))
     }
 
-    /// Folds a whole log.
+    /// Returns the report of a whole log.
     #[must_use]
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut report = Self::default();
@@ -124,6 +124,7 @@ impl Report {
 
     /// Folds one more event.
     pub fn apply(&mut self, record: &Record) {
+        // A record of another version may mean something else, so it counts as a misfit.
         if record.v != VERSION || !self.take(record.at, record.event.clone()) {
             self.misfits += 1;
         }
@@ -138,6 +139,7 @@ impl Report {
             }
             Event::Resolved { exchangers } => self.exchangers = exchangers,
             Event::PathAdded { path, destination, tests } => {
+                // Paths are numbered in order: a gap or a repetition comes from a damaged log.
                 let fits = path.place() == self.paths.len();
                 if fits {
                     self.paths.push(PathFacts::added(destination, ids(&tests)));
@@ -155,6 +157,7 @@ impl Report {
                 if fits {
                     let opened = Dialogue::opened(at, path, ids(&tests), proof, attempt);
                     self.dialogues.insert(dialogue, opened);
+                    // A new connection ends any wait.
                     self.waiting = None;
                     // A resumed run goes on, whatever its log said of an end.
                     (self.finished, self.stopped) = (None, false);
@@ -166,6 +169,7 @@ impl Report {
                 None => return false,
             },
             Event::Resumed => {
+                // A path that was given up gets another chance.
                 (self.finished, self.stopped) = (None, false);
                 self.paths.iter_mut().for_each(|path| path.given_up = None);
             }
