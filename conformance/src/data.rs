@@ -62,6 +62,9 @@ pub struct Scenario {
     /// What norelay is pointed at.
     #[serde(default = "default_target")]
     pub target: String,
+    /// The probe domain that norelay is given.
+    #[serde(default = "default_domain")]
+    pub domain: String,
     /// Which tests norelay runs.
     #[serde(default = "default_profile")]
     pub profile: String,
@@ -273,6 +276,10 @@ fn default_journals() -> Vec<String> {
 
 fn default_target() -> String {
     "mx.target.test".into()
+}
+
+fn default_domain() -> String {
+    "probe.test".into()
 }
 
 fn default_profile() -> String {

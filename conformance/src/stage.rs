@@ -365,7 +365,8 @@ impl Stage {
 
     /// Tells norelay who it is, what it may know, and how to answer.
     fn direct(&self, command: &mut Command, scenario: &Scenario, with_receiver: bool) {
-        command.args(["--domain", "probe.test", "--resolver", DNS.ipv4, "--helo", TESTER.host]);
+        let domain = scenario.domain.as_str();
+        command.args(["--domain", domain, "--resolver", DNS.ipv4, "--helo", TESTER.host]);
         command.args([
             "--local-domain",
             "target.test",

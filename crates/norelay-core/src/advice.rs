@@ -7,7 +7,7 @@
 
 use crate::{
     catalogue::{RelayTest, TestId},
-    check::{Judgement, Outcome, Reason, TestJudgement, Verdict, Weight},
+    check::{Judgement, Outcome, Reason, TestJudgement, Verdict, Weight, receiver},
     report::{Dialogue, Report},
     smtp::{Cause, End, Reply, Stage},
 };
@@ -109,13 +109,21 @@ fn misses_header(dialogue: &Dialogue) -> bool {
     is_at_the_greeting && dialogue.local.is_some()
 }
 
+const REPAIR_RECEIVER: AdviceStep = step(
+    "Repair the way to the receiver, then test again.",
+    "Mail to the probe domain must reach the receiver, or no message can come back. The findings say \
+     what to correct.",
+);
+
 fn suspect(report: &Report) -> Vec<AdviceStep> {
     let is_receiving = report.run.as_ref().is_some_and(|run| run.receiving);
     let is_sent = report
         .dialogues
         .values()
         .any(|dialogue| dialogue.proof && dialogue.has_delivered());
+    let works = receiver::check(report).is_some_and(|check| check.works);
     let proof = match is_receiving {
+        true if !works => Some(REPAIR_RECEIVER),
         true if !is_sent => None,
         true => step("Give it time.", "A queue may hold a message for hours.")
             .with("--wait 2h")

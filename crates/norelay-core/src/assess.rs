@@ -13,6 +13,7 @@ use crate::{
     check::{
         self, Judgement,
         finding::{self, Finding},
+        receiver::{self, ReceiverCheck},
     },
     diagnosis::{self, Diagnosis, Technique},
     mta::{self, Mta},
@@ -34,6 +35,8 @@ pub struct Assessment {
     pub techniques: Vec<Technique>,
     /// What to do next, the most urgent step first.
     pub advice: Vec<AdviceStep>,
+    /// Whether the run's receiver was shown to work. `None` if the run has no receiver.
+    pub receiver: Option<ReceiverCheck>,
     servers: BTreeMap<PathId, ServerTraits>,
 }
 
@@ -54,6 +57,7 @@ pub fn assess(report: &Report) -> Assessment {
         causes: diagnosis::diagnose(report, &judgement),
         techniques: diagnosis::techniques(report, &judgement),
         advice: advice::steps(report, &judgement),
+        receiver: receiver::check(report),
         servers: servers.collect(),
         judgement,
     }

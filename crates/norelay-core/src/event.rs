@@ -184,6 +184,18 @@ pub enum Event {
     },
     /// A message came to the receiver.
     Received(Receipt),
+    /// A canary, a message that shows whether the receiver works, was handed to a mail exchanger of
+    /// the probe domain, or could not be.
+    CanarySent {
+        /// The number of the canary in the run, from 0.
+        canary: u8,
+        /// The exchanger that the canary was offered to last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchanger: Option<CanaryExchanger>,
+        /// Why no exchanger accepted the canary, if none did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<CanaryFailure>,
+    },
     /// A fact that a probe found outside the relay dialogue (reverse DNS, blacklists, posture …).
     Noted {
         /// The path, where it is about one.
@@ -337,6 +349,41 @@ pub enum Wait {
     Arrival,
     /// The user asked for slowness.
     Pace,
+}
+
+/// A mail exchanger of the probe domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryExchanger {
+    /// Its name.
+    pub host: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// Why a canary could not be handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum CanaryFailure {
+    /// The DNS names no host that accepts mail for the probe domain.
+    NoExchanger {
+        /// What the DNS says, as a clause.
+        why: String,
+    },
+    /// Port 25 of the exchanger could not be connected to.
+    NotConnected {
+        /// Why, as a clause.
+        why: String,
+    },
+    /// The exchanger rejected or deferred the canary.
+    Rejected {
+        /// Its reply.
+        reply: Reply,
+    },
+    /// The connection ended before the exchanger had accepted the canary.
+    Interrupted {
+        /// Why, as a clause.
+        why: String,
+    },
 }
 
 /// A message that came to the receiver.

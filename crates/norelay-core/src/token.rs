@@ -83,6 +83,9 @@ pub enum TokenRole {
     /// A forward-path within the text of a message: a message that comes to it was cut out of that
     /// one.
     Inner,
+    /// The forward-path of a canary, which shows that the receiver works. The number of the test is
+    /// that of the canary.
+    Canary,
 }
 
 /// What a token says.
@@ -110,6 +113,7 @@ impl Token {
             TokenRole::Message => 2,
             TokenRole::Unknown => 3,
             TokenRole::Inner => 4,
+            TokenRole::Canary => 5,
         };
         claim
     }
@@ -122,6 +126,7 @@ impl Token {
             2 => TokenRole::Message,
             3 => TokenRole::Unknown,
             4 => TokenRole::Inner,
+            5 => TokenRole::Canary,
             _ => return None,
         };
         let run = RunId(u64::from_be_bytes(run));

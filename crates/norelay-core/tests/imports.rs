@@ -94,6 +94,7 @@ const FLOORS: &[Floors] = &[
             "summary",
             "verdict",
             "judge",
+            "receiver",
             "observation",
             "adjacent",
             "dane",

@@ -14,18 +14,14 @@
 
 use std::sync::Arc;
 
-use norelay_core::{
-    check::Topic,
-    event::{MailExchanger, Receipt},
-    report::Report,
-};
-use tokio::sync::{mpsc, watch};
+use norelay_core::{check::Topic, event::MailExchanger, report::Report};
+use tokio::sync::watch;
 
 use crate::{
     network::Network,
     record::Sink,
     resolve::Resolver,
-    scan::{self, Request, Scan},
+    scan::{self, Inbox, Request, Scan},
     secure::client_identity::ClientIdentity,
     surroundings::Surroundings,
 };
@@ -49,8 +45,8 @@ pub struct Errand<'a, N> {
     pub surroundings: Option<&'a Surroundings>,
     /// Where every fact goes.
     pub sink: Arc<dyn Sink>,
-    /// The messages that a receiver sees. Without them, nothing is sent past RCPT.
-    pub receipts: Option<mpsc::Receiver<Receipt>>,
+    /// What sees the messages that come back. Without an inbox, nothing is sent past RCPT.
+    pub inbox: Option<Inbox>,
     /// Becomes true when the errand is to end.
     pub stop: watch::Receiver<bool>,
 }
@@ -67,7 +63,7 @@ impl<N: Network> Errand<'_, N> {
             network,
             surroundings,
             sink,
-            receipts,
+            inbox,
             stop,
             ..
         } = self;
@@ -82,7 +78,7 @@ impl<N: Network> Errand<'_, N> {
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         };
-        let scan = Scan { request, client_identity, network, sink, receipts, stop };
+        let scan = Scan { request, client_identity, network, sink, inbox, stop };
         tokio::join!(scan_from(scan, &exchangers, known), looking);
     }
 

@@ -7,6 +7,7 @@
 //! - Everything that the crate sees becomes an [`norelay_core::event::Event`].
 //! - Every wait has a deadline.
 
+pub mod canary;
 pub mod defaults;
 pub mod drive;
 pub mod duration;

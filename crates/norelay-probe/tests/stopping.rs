@@ -77,8 +77,7 @@ async fn a_stopped_run_ends_after_all_its_connections() {
         addresses: vec![[192, 0, 2, 7].into()],
     };
     let request = simulation::request();
-    let scan =
-        Scan { request, client_identity: None, network, sink, receipts: None, stop: stopped };
+    let scan = Scan { request, client_identity: None, network, sink, inbox: None, stop: stopped };
     scan.run(vec![exchanger]).await;
     assert_eq!(*connecting_at_the_end.lock().expect("nothing panics"), [0]);
 }

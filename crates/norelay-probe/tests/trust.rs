@@ -303,7 +303,7 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
         client_identity: None,
         network,
         sink,
-        receipts: None,
+        inbox: None,
         stop,
     }
     .run(exchangers)

@@ -164,7 +164,7 @@ pub fn render(report: &Report, assessment: &Assessment, _: &Options) -> String {
             .iter()
             .map(|finding| finding_view(report, finding))
             .collect(),
-        particulars: particulars(report),
+        particulars: particulars(report, assessment),
     };
     page.render().expect("the template writes into memory") + "\n"
 }
@@ -368,7 +368,7 @@ fn finding_view(report: &Report, finding: &Finding) -> FindingView {
     }
 }
 
-fn particulars(report: &Report) -> Vec<(&'static str, String)> {
+fn particulars(report: &Report, assessment: &Assessment) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if let Some(run) = &report.run {
         lines.push(("Run", run.run.to_string()));
@@ -376,15 +376,11 @@ fn particulars(report: &Report) -> Vec<(&'static str, String)> {
         lines.push(("Profile", run.profile.to_string()));
         lines.push(("Probe domain", harmless(&run.domain)));
         lines.push(("Introduced itself as", harmless(&run.helo)));
-        lines.push((
-            "Receiver",
-            if run.receiving {
-                "yes: arrival proves relaying"
-            } else {
-                "no: nothing can be proven"
-            }
-            .to_owned(),
-        ));
+        let receiver = match &assessment.receiver {
+            Some(check) => check.says.clone(),
+            None => "no: nothing can be proven".to_owned(),
+        };
+        lines.push(("Receiver", receiver));
     }
     lines.extend(report.started.map(|at| ("Begun", at.to_string())));
     lines.extend(report.finished.map(|at| ("Ended", at.to_string())));

@@ -24,7 +24,10 @@ use norelay_core::{
     assess::Assessment,
     catalogue,
     catalogue::TestId,
-    check::{self, Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight},
+    check::{
+        self, Finding, Hops, Outcome, PathJudgement, Reason, TestJudgement, Verdict, Weight,
+        receiver::ReceiverCheck,
+    },
     diagnosis::{Diagnosis, Technique},
     event::{MailExchanger, Receipt},
     mta::Mta,
@@ -96,6 +99,8 @@ struct Particulars<'a> {
     helo: &'a str,
     local_domain: Option<&'a str>,
     receiving: bool,
+    /// Whether the receiver was shown to work; nothing without a receiver.
+    receiver: Option<&'a ReceiverCheck>,
 }
 
 /// What a retest asked again.
@@ -203,7 +208,7 @@ impl<'a> Document<'a> {
             stopped: report.stopped,
             verdict: judgement.verdict,
             summary: &judgement.summary,
-            run: run.map(Particulars::of),
+            run: run.map(|run| Particulars::of(run, assessment.receiver.as_ref())),
             retested: report.retested().map(|(run, what)| Retested { run, what }),
             exchangers: &report.exchangers,
             paths: paths
@@ -230,7 +235,7 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Particulars<'a> {
-    fn of(run: &'a norelay_core::event::Run) -> Self {
+    fn of(run: &'a norelay_core::event::Run, receiver: Option<&'a ReceiverCheck>) -> Self {
         Self {
             id: run.run.to_string(),
             version: &run.version,
@@ -240,6 +245,7 @@ impl<'a> Particulars<'a> {
             helo: &run.helo,
             local_domain: run.local_domain.as_deref(),
             receiving: run.receiving,
+            receiver,
         }
     }
 }

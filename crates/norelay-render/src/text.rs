@@ -53,6 +53,7 @@ pub fn render(report: &Report, assessment: &Assessment, options: &Options) -> St
     for (path, judged) in report.paths().zip(&judgement.paths) {
         matters(&mut page, path, judged);
     }
+    receiver(&mut page, assessment);
     causes(&mut page, assessment);
     findings(&mut page, report, &assessment.findings);
     advice(&mut page, &assessment.advice);
@@ -61,6 +62,14 @@ pub fn render(report: &Report, assessment: &Assessment, options: &Options) -> St
     page.line(Ink::of(judgement.verdict), judgement.verdict.word());
     page.paragraph("", Ink::Plain, &judgement.summary);
     page.into_text()
+}
+
+/// How the receiver was shown to work. Where it was not, a finding says so.
+fn receiver(page: &mut Page, assessment: &Assessment) {
+    if let Some(check) = assessment.receiver.as_ref().filter(|check| check.works) {
+        page.end();
+        page.paragraph("RECEIVER ", Ink::Faint, &check.says);
+    }
 }
 
 /// Writes what to do next, if the verdict leaves something to do, with the options that do it.

@@ -25,11 +25,30 @@ pub enum Do {
     Open(Box<PlannedDialogue>),
     /// See whether a port accepts connections, and tell [`Asking::knocked`](super::Asking::knocked).
     Knock(Endpoint),
+    /// Hand this canary to a mail exchanger of its domain, and record [`Event::CanarySent`].
+    SendCanary(Box<PlannedCanary>),
     /// Nothing, until this time (since the start of the run) comes, a connection has been greeted
     /// or has ended, or a message has arrived.
     Wait(Option<Duration>),
     /// Nothing any more.
     Done,
+}
+
+/// A message that shows whether the run's receiver works.
+#[derive(Clone, Debug)]
+pub struct PlannedCanary {
+    /// The number of the canary in the run, from 0.
+    pub number: u8,
+    /// The probe domain, whose mail exchanger is to accept the canary.
+    pub domain: String,
+    /// The name that we say with EHLO.
+    pub helo: String,
+    /// The recipient: a token address at the probe domain.
+    pub recipient: String,
+    /// The message, with CRLF line ends.
+    pub text: Octets,
+    /// How long a reply may take.
+    pub reply_timeout: Duration,
 }
 
 /// One dialogue to be had.

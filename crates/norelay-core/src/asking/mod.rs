@@ -21,6 +21,7 @@
 //!         Do::Record(event) => record(event),
 //!         Do::Open(connection) => spawn(dialogue(connection)),   // greeted, leaving, ended
 //!         Do::Knock(endpoint) => asking.knocked(connect(endpoint).is_ok()),
+//!         Do::SendCanary(canary) => spawn(hand over to the probe domain's mail exchanger),
 //!         Do::Wait(until) => sleep until then, until something has ended, or a message has come,
 //!         Do::Done => break,
 //!     }
@@ -30,6 +31,7 @@
 mod action;
 mod arrivals;
 mod batch;
+mod canary;
 mod connections;
 mod delivery;
 mod evidence;
@@ -56,7 +58,10 @@ use std::{
 };
 
 pub use self::{
-    action::{Agenda, Do, HANDSHAKE_TOO_LONG, Handshake, Instead, Moment, PlannedDialogue, Saying},
+    action::{
+        Agenda, Do, HANDSHAKE_TOO_LONG, Handshake, Instead, Moment, PlannedCanary, PlannedDialogue,
+        Saying,
+    },
     connections::Orderly,
     opening::{MAX_PATHS, exchangers_of},
     request::{Family, Means, Request, Traps},
@@ -109,7 +114,9 @@ impl Asking {
             paces: BTreeMap::new(),
             awaited: Awaited::new(),
             knock: None,
+            owes_canary: false,
         };
+        desk.owes_canary = desk.means.receiving;
         let stage = desk.begin(agenda, left_out, report);
         Self { stage, desk }
     }
@@ -134,7 +141,12 @@ impl Asking {
             if let Some(next) = self.desk.todo.pop_front() {
                 return next;
             }
+            let owes_canary = std::mem::take(&mut self.desk.owes_canary);
             let mut turn = self.desk.turn(report, now);
+            if owes_canary {
+                turn.send_canary();
+                continue;
+            }
             let step = self.stage.poll(&mut turn);
             let (wake, moved) = (turn.wake, turn.moved);
             if moved || !self.desk.todo.is_empty() {

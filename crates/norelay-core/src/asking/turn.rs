@@ -40,6 +40,8 @@ pub(super) struct Desk {
     pub paces: BTreeMap<IpAddr, Pace>,
     pub awaited: Awaited,
     pub knock: Option<bool>,
+    /// True until the canary that a run begins with is sent.
+    pub owes_canary: bool,
 }
 
 /// Whether a part of the asking goes on.

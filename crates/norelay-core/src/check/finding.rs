@@ -15,7 +15,7 @@ use super::{
     judgement::Judgement,
     message_findings,
     observation::{KINDS, Kind, Level, Observation, Observed, Topic},
-    offer_findings, path_findings,
+    offer_findings, path_findings, receiver,
 };
 use crate::{
     octets::{Octets, harmless},
@@ -89,6 +89,7 @@ fn of_run(report: &Report) -> Vec<Observed> {
         let domain = run.domain.clone();
         observed.push(Observation::ProbeDomainFallback { domain }.of_run());
     }
+    observed.extend(unproven_receiver(report));
     if report.stopped {
         observed.push(Observation::RunStopped.of_run());
     }
@@ -97,6 +98,13 @@ fn of_run(report: &Report) -> Vec<Observed> {
         observed.push(Observation::LogDamaged { events }.of_run());
     }
     observed
+}
+
+/// A receiver that no canary has reached by the end of the run.
+fn unproven_receiver(report: &Report) -> Option<Observed> {
+    let check = receiver::check(report).filter(|check| !check.works)?;
+    let is_over = report.finished.is_some() && !report.stopped;
+    is_over.then(|| Observation::ReceiverUnproven { says: check.says }.of_run())
 }
 
 /// Reads a fact that the event log has under its tag.

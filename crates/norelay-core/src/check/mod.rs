@@ -21,6 +21,7 @@ mod offered;
 pub mod outcome;
 mod path_findings;
 pub mod reason;
+pub mod receiver;
 mod summary;
 mod verdict;
 mod weigh;

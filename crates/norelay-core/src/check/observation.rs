@@ -312,6 +312,8 @@ observations! {
     Retested { run, counts } = "retested" Notice Relay
         "Only what failed in {run} was asked again: {counts}. What was refused then was not \
          asked.";
+    ReceiverUnproven { says } = "receiver_unproven" Warning Relay
+        "{says} Until a canary message arrives, a message that does not come back shows nothing.";
     RunStopped = "run_stopped" Notice Relay
         "The run was stopped before its end: what was not asked is not known.";
     LogDamaged { events } = "log_damaged" Notice Relay

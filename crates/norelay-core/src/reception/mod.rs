@@ -86,7 +86,10 @@ fn token_in(
         return Some(Token { role: TokenRole::Recipient, ..token });
     }
     let can_come = |token: &Token| {
-        matches!(token.role, TokenRole::Recipient | TokenRole::Sender | TokenRole::Inner)
+        matches!(
+            token.role,
+            TokenRole::Recipient | TokenRole::Sender | TokenRole::Inner | TokenRole::Canary
+        )
     };
     find(forward_path.as_bytes()).filter(can_come)
 }

@@ -7,6 +7,7 @@
 //!   becomes [`TestId::UNKNOWN`] and keeps its place: it still counts among the tests of a
 //!   dialogue, and an exchange that is for it is for none of the others.
 
+mod canary;
 mod dialogue;
 mod path;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use self::{
+    canary::{Canaries, SentCanary},
     dialogue::{Dialogue, Exchange},
     path::{PathFacts, PathView},
 };
@@ -23,6 +25,7 @@ use crate::{
     event::{Event, MailExchanger, Receipt, Record, Run, VERSION, Wait},
     octets::Octets,
     path::PathId,
+    token::TokenRole,
 };
 
 /// More than 255 paths, or 20,000 connections, are no test of a server.
@@ -49,6 +52,8 @@ pub struct Report {
     pub dialogues: BTreeMap<u32, Dialogue>,
     /// The messages that came.
     pub receipts: Vec<(Timestamp, Receipt)>,
+    /// The messages that showed whether the receiver works.
+    pub canaries: Canaries,
     /// For what the run waits now.
     pub waiting: Option<(Timestamp, Wait)>,
     /// Facts from outside the relay dialogue.
@@ -178,15 +183,11 @@ impl Report {
                 None => return false,
             },
             Event::Waiting { until, why, .. } => self.waiting = Some((until, why)),
-            Event::Received(receipt) => {
-                let is_ours = self
-                    .run
-                    .as_ref()
-                    .is_some_and(|run| run.run == receipt.token.run);
-                if is_ours && self.receipts.len() < MAX_RECEIPTS {
-                    self.receipts.push((at, receipt));
-                }
-                return is_ours;
+            Event::Received(receipt) => return self.take_receipt(at, receipt),
+            Event::CanarySent { canary: number, exchanger, failure } => {
+                return self
+                    .canaries
+                    .sent(SentCanary { number, at, exchanger, failure });
             }
             Event::Noted { path, tag, arguments } if self.notes.len() < MAX_NOTES => {
                 self.notes.push(Note { path, tag, arguments });
@@ -200,6 +201,22 @@ impl Report {
             other => return self.take_dialogue(other),
         }
         true
+    }
+
+    fn take_receipt(&mut self, at: Timestamp, receipt: Receipt) -> bool {
+        let is_ours = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.run == receipt.token.run);
+        if is_ours && receipt.token.role == TokenRole::Canary {
+            // A canary that comes after the end shows a receiver that was too slow.
+            if self.finished.is_none() {
+                self.canaries.arrived(receipt.token.test, at);
+            }
+        } else if is_ours && self.receipts.len() < MAX_RECEIPTS {
+            self.receipts.push((at, receipt));
+        }
+        is_ours
     }
 
     fn take_dialogue(&mut self, event: Event) -> bool {

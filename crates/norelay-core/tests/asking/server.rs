@@ -4,6 +4,8 @@
 //! # what the scenario shows
 //! request: classic concurrency=6        (words; see `request`)
 //! ports: 25 25+starttls                 (with addresses: one, two)
+//! receiver                              (a receiver that nothing but canaries reach)
+//! deaf receiver                         (a receiver that nothing reaches)
 //! relays                                (accepted messages come back)
 //! at once 3: 421 4.7.0 too many connections
 //! greeting 4-: 554 5.7.1 go away        (from the fourth connection on)
@@ -41,6 +43,8 @@ pub struct Server {
     pub ports: Vec<u16>,
     pub relays: bool,
     pub receiving: bool,
+    /// True if no message reaches the receiver, a canary included.
+    pub is_receiver_deaf: bool,
     at_once: Option<(usize, Answer)>,
     rules: Vec<Rule>,
 }
@@ -109,6 +113,7 @@ pub fn read(text: &str) -> (Server, Request) {
         ports: Vec::new(),
         relays: false,
         receiving: false,
+        is_receiver_deaf: false,
         at_once: None,
         rules: Vec::new(),
     };
@@ -135,6 +140,7 @@ pub fn read(text: &str) -> (Server, Request) {
                     .collect();
             }
             "receiver" => server.receiving = true,
+            "deaf receiver" => (server.receiving, server.is_receiver_deaf) = (true, true),
             "relays" => (server.relays, server.receiving) = (true, true),
             _ => match name.strip_prefix("at once ") {
                 Some(most) => {

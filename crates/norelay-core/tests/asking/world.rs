@@ -15,7 +15,7 @@ use norelay_core::{
     octets::Octets,
     report::Report,
     smtp::{Cause, End, LastReply, Security, Session, SessionEvent, Stage},
-    token::TokenKey,
+    token::{Token, TokenKey, TokenRole},
 };
 
 use super::server::{Answer, Server};
@@ -41,6 +41,8 @@ enum Happening {
     Arrived(Box<Receipt>),
     /// A knock is answered.
     Knocked(bool),
+    /// A canary was accepted.
+    CanarySent(u8),
 }
 
 /// One dialogue under way.
@@ -128,6 +130,14 @@ impl World<'_> {
                         .ports
                         .contains(&SocketAddr::from(endpoint).port());
                     self.happen(ROUND_TRIP, 0, Happening::Knocked(accepts));
+                }
+                Do::SendCanary(canary) => {
+                    self.line("sends a canary");
+                    self.happen(ROUND_TRIP, 0, Happening::CanarySent(canary.number));
+                    if !self.server.is_receiver_deaf {
+                        let receipt = self.canary_receipt(&canary.recipient);
+                        self.happen(DELIVERY, 0, Happening::Arrived(Box::new(receipt)));
+                    }
                 }
                 Do::Wait(until) => {
                     let next = self.happenings.first_key_value().map(|((at, _), _)| *at);
@@ -241,8 +251,16 @@ impl World<'_> {
     fn take(&mut self, number: u32, happening: Happening) {
         match happening {
             Happening::Knocked(accepts) => return self.asking.knocked(accepts),
+            Happening::CanarySent(canary) => {
+                let (exchanger, failure) = (None, None);
+                return self.record(Event::CanarySent { canary, exchanger, failure });
+            }
             Happening::Arrived(receipt) => {
-                self.line(&format!("arrived: {} of test {}", "a message", receipt.token.test));
+                let Token { test, role, .. } = receipt.token;
+                self.line(&match role {
+                    TokenRole::Canary => format!("arrived: canary {test}"),
+                    _ => format!("arrived: a message of test {test}"),
+                });
                 return self.record(Event::Received(*receipt));
             }
             _ if !self.dialogues.contains_key(&number) => return,
@@ -459,19 +477,15 @@ impl World<'_> {
             let Some(token) = self.key.find(recipient.as_bytes()) else {
                 continue;
             };
-            let receipt = Receipt {
-                token,
-                message_token: true,
-                peer: SocketAddr::from(([192, 0, 2, 7], 25)),
-                helo: "mx.target.example".into(),
-                tls: false,
-                reverse_path: "<>".into(),
-                forward_path: Octets::from(recipient.as_str()),
-                received: Vec::new(),
-                size: 100,
-            };
+            let receipt = receipt(token, recipient);
             self.happen(DELIVERY, 0, Happening::Arrived(Box::new(receipt)));
         }
+    }
+
+    /// A canary at the receiver.
+    fn canary_receipt(&self, recipient: &str) -> Receipt {
+        let token = self.key.find(recipient.as_bytes());
+        receipt(token.expect("canaries go to token addresses"), recipient)
     }
 
     fn end(&mut self, number: u32, end: End) {
@@ -498,5 +512,20 @@ impl World<'_> {
             .get(&number)
             .map_or(self.now, |dialogue| dialogue.opened);
         u64::try_from((self.now - opened).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A message that came to the receiver.
+fn receipt(token: Token, recipient: &str) -> Receipt {
+    Receipt {
+        token,
+        message_token: true,
+        peer: SocketAddr::from(([192, 0, 2, 7], 25)),
+        helo: "mx.target.example".into(),
+        tls: false,
+        reverse_path: "<>".into(),
+        forward_path: Octets::from(recipient),
+        received: Vec::new(),
+        size: 100,
     }
 }

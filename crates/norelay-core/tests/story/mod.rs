@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use norelay_core::{
     catalogue::{Profile, Words, by_id},
-    event::{Event, Path, Receipt, Record, Run},
+    event::{CanaryExchanger, CanaryFailure, Event, Path, Receipt, Record, Run},
     octets::Octets,
     path::PathId,
     report::Report,
@@ -71,6 +71,16 @@ impl Story {
     }
 
     pub fn begin_with(receiving: bool, profile: Profile) -> Self {
+        let mut story = Self::begin_without_canary(receiving, profile);
+        if receiving {
+            story.canary(0, None);
+            story.canary_receipt(0);
+        }
+        story
+    }
+
+    /// A run whose receiver was not shown to work.
+    pub fn begin_without_canary(receiving: bool, profile: Profile) -> Self {
         let run = Run {
             run: RUN,
             target: "mx.target.example".to_owned(),
@@ -291,10 +301,30 @@ impl Story {
         self.hello = hello.to_owned();
     }
 
+    /// A canary that was handed over, or could not be.
+    pub fn canary(&mut self, canary: u8, failure: Option<CanaryFailure>) {
+        let address = [198, 51, 100, 9].into();
+        let host = "mx.probe.example".to_owned();
+        let exchanger = Some(CanaryExchanger { host, address });
+        self.tell(Event::CanarySent { canary, exchanger, failure });
+    }
+
+    /// A canary that came.
+    pub fn canary_receipt(&mut self, canary: u8) {
+        let role = TokenRole::Canary;
+        let token = Token { run: RUN, path: PathId::FIRST, test: canary, role };
+        self.received(token, "198.51.100.9:40001", "from tester.probe.example");
+    }
+
     /// A message that came, for the test with this number.
     pub fn receipt(&mut self, path: PathId, test: u8, peer: &str, trace: &str) {
+        let token = Token { run: RUN, path, test, role: TokenRole::Recipient };
+        self.received(token, peer, trace);
+    }
+
+    fn received(&mut self, token: Token, peer: &str, trace: &str) {
         self.tell(Event::Received(Receipt {
-            token: Token { run: RUN, path, test, role: TokenRole::Recipient },
+            token,
             message_token: true,
             peer: peer.parse().expect("an address and a port"),
             helo: "mx.target.example".into(),

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::introduction::{introduce, own_name};
 use crate::{
+    canary::CanaryPost,
     network::Network,
     record::{Recorder, Sink},
     secure::client_identity::ClientIdentity,
@@ -43,10 +44,18 @@ pub struct Scan<N> {
     pub network: Arc<N>,
     /// Where every fact goes.
     pub sink: Arc<dyn Sink>,
-    /// The messages that a receiver sees. Without a receiver, nothing is sent past RCPT.
-    pub receipts: Option<mpsc::Receiver<Receipt>>,
+    /// What sees the messages that come back. Without an inbox, nothing is sent past RCPT.
+    pub inbox: Option<Inbox>,
     /// Becomes true when the run is to end.
     pub stop: watch::Receiver<bool>,
+}
+
+/// What sees the messages that come back to a run, and what shows that it works.
+pub struct Inbox {
+    /// The messages that the receiver sees.
+    pub receipts: mpsc::Receiver<Receipt>,
+    /// What sends canaries to the receiver.
+    pub canaries: Arc<dyn CanaryPost>,
 }
 
 impl<N: Network> Scan<N> {
@@ -76,7 +85,7 @@ impl<N: Network> Scan<N> {
             Some((address, own))
         };
         Means {
-            receiving: self.receipts.is_some(),
+            receiving: self.inbox.is_some(),
             has_certificate: self.client_identity.is_some(),
             sources: addresses.filter_map(source).collect::<BTreeMap<_, _>>(),
             host_name,

@@ -7,7 +7,9 @@ use std::{
 
 use jiff::Timestamp;
 use norelay_core::{
-    asking::{Agenda, Asking, Do, Instead, Moment, Orderly, PlannedDialogue, exchangers_of},
+    asking::{
+        Agenda, Asking, Do, Instead, Moment, Orderly, PlannedCanary, PlannedDialogue, exchangers_of,
+    },
     event::{Event, Path, Record},
     path::Endpoint,
     report::Report,
@@ -20,9 +22,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Scan, dialogue, receipts};
+use super::{Inbox, Scan, dialogue, receipts};
 use crate::{
-    drive::Oversight, network::Network, record::Recorder, secure::client_identity::ClientIdentity,
+    canary::CanaryPost, drive::Oversight, network::Network, record::Recorder,
+    secure::client_identity::ClientIdentity,
 };
 
 /// What all tasks of a run share.
@@ -57,7 +60,7 @@ pub async fn begin<N: Network>(mut scan: Scan<N>, recorder: Recorder, agenda: Ag
         let means = scan.means(addresses(&agenda, report).into_iter());
         Asking::new(scan.request.clone(), means, agenda, report)
     });
-    let Scan { request, client_identity, network, receipts, mut stop, .. } = scan;
+    let Scan { request, client_identity, network, inbox, mut stop, .. } = scan;
     let identities = Identities {
         given: client_identity,
         name: request.helo.unwrap_or(request.domain),
@@ -74,11 +77,12 @@ pub async fn begin<N: Network>(mut scan: Scan<N>, recorder: Recorder, agenda: Ag
         woken: Notify::new(),
     });
     let (mut dialogues, mut receiving) = (JoinSet::new(), JoinSet::new());
-    if let Some(receipts) = receipts {
+    let canaries = inbox.map(|Inbox { receipts, canaries }| {
         receiving.spawn(receipts::record(run.clone(), receipts));
-    }
+        canaries
+    });
     let stopped = tokio::select! {
-        () = go(&run, &mut dialogues) => false,
+        () = go(&run, canaries.as_ref(), &mut dialogues) => false,
         _ = stop.wait_for(|stop| *stop) => true,
     };
     // A task that still runs on another thread could record something behind the run's last event.
@@ -118,12 +122,21 @@ fn record_opening(recorder: &Recorder, events: Vec<Event>, introduction: &[Recor
 }
 
 /// Does what the asking says until nothing is left; each connection is a task of `dialogues`.
-async fn go<N: Network>(run: &Arc<LiveRun<N>>, dialogues: &mut JoinSet<()>) {
+async fn go<N: Network>(
+    run: &Arc<LiveRun<N>>,
+    canaries: Option<&Arc<dyn CanaryPost>>,
+    dialogues: &mut JoinSet<()>,
+) {
     loop {
         match run.next() {
             Do::Record(event) => run.recorder.record(*event),
             Do::Open(connection) => drop(dialogues.spawn(open(run.clone(), connection))),
             Do::Knock(endpoint) => drop(dialogues.spawn(knock(run.clone(), endpoint))),
+            Do::SendCanary(canary) => {
+                if let Some(canaries) = canaries {
+                    dialogues.spawn(send_canary(run.clone(), canaries.clone(), canary));
+                }
+            }
             Do::Wait(until) => {
                 tokio::select! {
                     Some(ended) = dialogues.join_next() => propagate(ended),
@@ -144,6 +157,16 @@ async fn open<N: Network>(run: Arc<LiveRun<N>>, connection: Box<PlannedDialogue>
 async fn knock<N: Network>(run: Arc<LiveRun<N>>, endpoint: Endpoint) {
     let accepts = run.network.connect(endpoint.into()).await.is_ok();
     run.asking().knocked(accepts);
+}
+
+async fn send_canary<N: Network>(
+    run: Arc<LiveRun<N>>,
+    canaries: Arc<dyn CanaryPost>,
+    canary: Box<PlannedCanary>,
+) {
+    let number = canary.number;
+    let handed = canaries.hand_over(*canary).await;
+    run.recorder.record(handed.event(number));
 }
 
 /// A dialogue that panics is a bug of ours, and must not look like a server that never answers.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use norelay_core::{
+    asking::PlannedCanary,
     catalogue::{self, Profile},
     check::{self, Judgement},
     event::{MailExchanger, Receipt, Record, TlsFacts},
@@ -25,8 +26,9 @@ use norelay_core::{
 };
 pub use norelay_probe::scan::{Request, Traps};
 use norelay_probe::{
+    canary::{CanaryPost, HandedCanary, Handing},
     network::{AnyStream, Network},
-    scan::{self, Family},
+    scan::{self, Family, Inbox},
     secure,
 };
 use tokio::{
@@ -251,9 +253,9 @@ pub async fn run_from(
             .expect("nothing panics")
             .push(record.clone())
     });
+    let inbox = receipts.map(|receipts| inbox(&request, receipts));
     let (client_identity, stop) = (None, stopped);
-    let scan =
-        scan::Scan { request, client_identity, network: network.clone(), sink, receipts, stop };
+    let scan = scan::Scan { request, client_identity, network: network.clone(), sink, inbox, stop };
     let report = match report {
         Some(report) => scan.resume(report).await,
         None => scan.run(exchangers).await,
@@ -262,6 +264,48 @@ pub async fn run_from(
     let judgement = check::judge(&report);
     let connections = network.connections.load(Ordering::Relaxed);
     Ran { report, records, judgement, connections, took: started.elapsed() }
+}
+
+/// A receiver that works: these messages, and every canary of the run.
+pub fn inbox(request: &Request, mut receipts: mpsc::Receiver<Receipt>) -> Inbox {
+    let (arrived, all) = mpsc::channel(64);
+    let canaries = Arc::new(Canaries { key: request.key.clone(), arrived: arrived.clone() });
+    tokio::spawn(async move {
+        while let Some(receipt) = receipts.recv().await {
+            if arrived.send(receipt).await.is_err() {
+                return;
+            }
+        }
+    });
+    Inbox { receipts: all, canaries }
+}
+
+/// An exchanger of the probe domain that hands every canary to the receiver.
+struct Canaries {
+    key: TokenKey,
+    arrived: mpsc::Sender<Receipt>,
+}
+
+impl CanaryPost for Canaries {
+    fn hand_over(&self, canary: PlannedCanary) -> Handing<'_> {
+        Box::pin(async move {
+            let token = self.key.find(canary.recipient.as_bytes());
+            let receipt = Receipt {
+                token: token.expect("canaries go to token addresses"),
+                message_token: false,
+                peer: ([198, 51, 100, 9], 40_000).into(),
+                helo: canary.helo.as_str().into(),
+                tls: false,
+                reverse_path: "<>".into(),
+                forward_path: format!("<{}>", canary.recipient).into(),
+                received: Vec::new(),
+                size: 1,
+            };
+            // The run may be over.
+            drop(self.arrived.send(receipt).await);
+            HandedCanary::default()
+        })
+    }
 }
 
 /// The answer of a server that says nothing, and goes on.

@@ -8,12 +8,13 @@ use norelay_core::{
     report::Report,
 };
 use norelay_probe::{
+    canary::CanaryMail,
     defaults,
     errand::Errand,
     network::Internet,
     record::Sink,
     resolve::Resolver,
-    scan,
+    scan::{self, Inbox},
     surroundings::{LookupSelection, Surroundings},
 };
 use tokio::sync::{mpsc, watch};
@@ -82,6 +83,11 @@ impl Tester for Probe {
             let network = Arc::new(Fence::around(probe.network.clone(), &exchangers));
             let resolver = probe.resolver();
             let surroundings = if surroundings { probe.surroundings() } else { None };
+            // Canaries go to our own receiver, so the fence around the target does not hold for them.
+            let canaries = Arc::new(CanaryMail {
+                resolver: resolver.clone(),
+                network: Arc::new(probe.network.clone()),
+            });
             let errand = Errand {
                 request,
                 exchangers,
@@ -91,7 +97,7 @@ impl Tester for Probe {
                 resolver: resolver.as_ref(),
                 surroundings: surroundings.as_ref(),
                 sink,
-                receipts,
+                inbox: receipts.map(|receipts| Inbox { receipts, canaries }),
                 stop,
             };
             errand.run().await;

@@ -6,25 +6,26 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 use norelay_core::{
     catalogue::{self, Credentials, RelayTest, TestId},
     check::Observation,
-    event::{Event, MailExchanger, Record, Run},
+    event::{Event, MailExchanger, Receipt, Record, Run},
     octets::Octets,
     report::Report,
     retest::Plan,
     token::RunId,
 };
 use norelay_probe::{
+    canary::CanaryMail,
     defaults,
     errand::Errand,
     identity::Identity,
     network::Internet,
     record::Sink,
     resolve::{ResolveError, Resolver},
-    scan::{self, Request, Scan},
+    scan::{self, Inbox, Request, Scan},
     secure::client_identity::ClientIdentity,
     surroundings::{LookupSelection, Surroundings},
     target::{self, Host, Target},
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     options::{ConnectionOptions, TestOptions},
@@ -125,7 +126,7 @@ impl Prepared {
                     resolver: Some(&self.resolver),
                     surroundings: Some(&self.surroundings),
                     sink: progress.clone(),
-                    receipts: reception.receipts,
+                    inbox: self.inbox(reception.receipts),
                     stop: self.stop.clone(),
                 };
                 errand.run().await;
@@ -247,9 +248,16 @@ impl Prepared {
             client_identity: self.client_identity.clone(),
             network: self.network(),
             sink: progress.clone(),
-            receipts: reception.receipts,
+            inbox: self.inbox(reception.receipts),
             stop: self.stop.clone(),
         }
+    }
+
+    /// What sees the messages of a run come back, if there is a receiver.
+    fn inbox(&self, receipts: Option<mpsc::Receiver<Receipt>>) -> Option<Inbox> {
+        let resolver = Some(self.resolver.clone());
+        let canaries = Arc::new(CanaryMail { resolver, network: self.network() });
+        receipts.map(|receipts| Inbox { receipts, canaries })
     }
 
     fn network(&self) -> Arc<Internet> {

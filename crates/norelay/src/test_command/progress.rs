@@ -10,9 +10,11 @@ use std::{
 
 use norelay_core::{
     assess,
-    event::{Event, Record, Wait},
+    check::receiver,
+    event::{Event, Receipt, Record, Wait},
     explain::Explanation,
     report::{Dialogue, Report},
+    token::{Token, TokenRole},
 };
 use norelay_probe::record::Sink;
 use norelay_render::{
@@ -85,6 +87,12 @@ impl Progress {
                 let until = until.strftime("%H:%M:%S");
                 anstream::eprintln!("  … {} {until} UTC", wait_words(why));
             }
+            Event::CanarySent { failure: Some(_), .. } => {
+                if let Some(check) = receiver::check(state.log.report()) {
+                    anstream::eprintln!("  ! {}", check.says);
+                }
+            }
+            Event::Received(Receipt { token: Token { role: TokenRole::Canary, .. }, .. }) => {}
             Event::Received(receipt) => {
                 let from = receipt.peer.ip().to_canonical();
                 anstream::eprintln!("  … a message has come back from {from}");

@@ -1,6 +1,8 @@
 //! A recipient that reads as a local part, on a server that accepts any local part: the server
 //! delivered the message itself, and nothing came back in all the time that the run waited.
 //!
+//! The silence of a receiver that was not shown to work says nothing: a canary must have arrived.
+//!
 //! Source: a control asks the same server for a made-up user. RFC 5321 section 2.3.11: only the
 //! host in the domain of an address may interpret the local part.
 
@@ -25,12 +27,12 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
         .then_some(Weight::LocalDelivery)
 }
 
-/// True if a receiver waited for messages until the run ended by itself.
+/// True if a receiver that works waited for messages until the run ended by itself.
 fn was_waited_for(path: PathView<'_>) -> bool {
     let report = path.report;
     // In a run that was stopped, a message may still be on its way.
     let receiving = report.run.as_ref().is_some_and(|run| run.receiving);
-    receiving && report.finished.is_some() && !report.stopped
+    receiving && report.canaries.prove_receiver() && report.finished.is_some() && !report.stopped
 }
 
 /// True if the server accepted a message for the test.
@@ -52,20 +54,55 @@ fn has_come(on: Circumstances<'_>, judged: &TestJudgement) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        check::weigh::rules::rows::{story::Story, told},
+        catalogue::Profile,
+        check::weigh::rules::rows::{
+            story::{Story, reply},
+            told,
+        },
+        event::CanaryFailure,
         smtp::{Security, Stage},
     };
 
+    /// The canaries of a story.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Canaries {
+        NoneSent,
+        Arrived,
+        Refused,
+        LastLost,
+    }
+    use Canaries::*;
+
     #[test]
     fn the_server_accepts_any_local_part_and_nothing_came() {
-        for (test, unknown_user, receiving, delivered, expected) in [
-            ("percent-host", "250 ok", true, true, Some(Weight::LocalDelivery)),
-            ("percent-host", "550 no such user", true, true, None),
-            ("percent-host", "250 ok", false, true, None),
-            ("percent-host", "250 ok", true, false, None),
-            ("foreign-to-foreign", "250 ok", true, true, None),
+        for (test, unknown_user, receiving, canaries, delivered, expected) in [
+            ("percent-host", "250 ok", true, Arrived, true, Some(Weight::LocalDelivery)),
+            ("percent-host", "550 no such user", true, Arrived, true, None),
+            ("percent-host", "250 ok", false, NoneSent, true, None),
+            ("percent-host", "250 ok", true, Arrived, false, None),
+            ("foreign-to-foreign", "250 ok", true, Arrived, true, None),
+            ("percent-host", "250 ok", true, NoneSent, true, None),
+            ("percent-host", "250 ok", true, Refused, true, None),
+            ("percent-host", "250 ok", true, LastLost, true, None),
         ] {
-            let mut story = Story::begin(receiving);
+            let mut story = Story::begin_without_canary(receiving, Profile::Classic);
+            match canaries {
+                NoneSent => {}
+                Arrived => {
+                    story.canary(0, None);
+                    story.canary_receipt(0);
+                }
+                Refused => {
+                    let reply = reply("550 5.1.1 no such user");
+                    story.canary(0, Some(CanaryFailure::Rejected { reply }));
+                }
+                LastLost => {
+                    // An arrival may be recorded before the reply to the text is.
+                    story.canary_receipt(0);
+                    story.canary(0, None);
+                    story.canary(1, None);
+                }
+            }
             let path = story.path("192.0.2.7", 25, Security::Plain, &[test, "ctl-local-nx"]);
             story.asked(path, test, "250 ok");
             story.asked(path, "ctl-local-nx", unknown_user);
@@ -79,7 +116,8 @@ mod tests {
                 story.dialogue(path, test, true, &message);
             }
             let weight = told(weigh, story, path, test);
-            assert_eq!(weight, expected, "{test} {unknown_user} {receiving} {delivered}");
+            let row = format!("{test} {unknown_user} {receiving} {canaries:?} {delivered}");
+            assert_eq!(weight, expected, "{row}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn particulars(seen: RunView) -> Vec<Particular> {
     }
     facts.extend(exchangers(report));
     facts.extend(sources(report));
-    facts.extend(run_facts(report));
+    facts.extend(run_facts(seen));
     facts.extend(tls_facts(report));
     let connections = report.dialogues.len();
     if connections > 0 {
@@ -70,8 +70,8 @@ fn sources(report: &Report) -> Option<Particular> {
     (!sources.is_empty()).then(|| ("Tested from", sources.join(", ")))
 }
 
-fn run_facts(report: &Report) -> Vec<Particular> {
-    let Some(run) = &report.run else { return Vec::new() };
+fn run_facts(seen: RunView) -> Vec<Particular> {
+    let Some(run) = &seen.report.run else { return Vec::new() };
     let origin = match run.domain_given {
         true => run.domain.clone(),
         false => {
@@ -82,14 +82,14 @@ fn run_facts(report: &Report) -> Vec<Particular> {
             )
         }
     };
-    let receiver = match run.receiving {
-        true => "there is one: only a message that came back is called relaying",
-        false => "none: nothing was sent past the recipient, and nothing can be proven",
+    let receiver = match &seen.assessment.receiver {
+        Some(check) => check.says.clone(),
+        None => "none: nothing was sent past the recipient, and nothing can be proven".to_owned(),
     };
     let mut facts = vec![
         ("Said with EHLO", run.helo.clone()),
         ("Probe domain", origin),
-        ("Receiver", receiver.to_owned()),
+        ("Receiver", receiver),
         ("Profile", run.profile.to_string()),
         ("Run", run.run.to_string()),
         ("Version", format!("norelay {}", run.version)),
