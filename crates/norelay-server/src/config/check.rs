@@ -59,6 +59,7 @@ fn host(name: &str) -> Result<String, Misconfigured> {
 
 fn check_url(config: &mut Settings) -> Result<(), Misconfigured> {
     let Some(url) = &mut config.url else { return Ok(()) };
+    // Links are made by adding a path that begins with a slash.
     while url.ends_with('/') {
         url.pop();
     }
@@ -119,6 +120,7 @@ fn check_pairs(config: &Settings) -> Result<(), Misconfigured> {
     if config.tls.certificate.is_some() != config.tls.key.is_some() {
         return wrong("tls.certificate and tls.key belong together.");
     }
+    // Without its own domain, the receiver would wait for mail that never comes to it.
     if !config.receiver.listen.is_empty() && config.test.domain.is_none() {
         return wrong(
             "receiver.listen needs test.domain: the domain whose mail comes to the receiver.",

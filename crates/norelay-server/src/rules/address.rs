@@ -200,6 +200,7 @@ impl AddressRule {
             return Some(Class::Own);
         }
         match classify(address) {
+            // A public address may be one of this machine, whose services trust it.
             Class::Public => is_of_this_machine(address).then_some(Class::Own),
             other => Some(other),
         }
@@ -227,6 +228,8 @@ pub fn wide_network(address: IpAddr) -> IpNet {
 }
 
 fn network(address: IpAddr, of_v4: u8, of_v6: u8) -> IpNet {
+    // An IPv4 client of a socket for both families looks like IPv6, and belongs to its IPv4
+    // network.
     let address = address.to_canonical();
     let length = if address.is_ipv4() { of_v4 } else { of_v6 };
     IpNet::new(address, length)

@@ -52,6 +52,7 @@ impl Places {
     #[must_use]
     pub fn enter(&self, network: Option<IpNet>) -> Option<HeldPlace> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both bounds are checked under one lock, so that two clients don't get the last place.
         if taken.all >= self.of_all {
             return None;
         }

@@ -86,12 +86,14 @@ async fn bring<N: Network>(network: Arc<N>, address: IpAddr, letter: Letter) -> 
             Step::rcpt(Purpose::Question, &Octets::from(letter.forward_path)),
         ],
         message: Some(Octets::from(letter.text)),
+        // The plainest dialogue: any server can read it, and nothing here is a test.
         pipelining: false,
         awaits_quit_reply: true,
         chunking: false,
         injects: false,
         ambiguous: false,
     };
+    // Port 25, where the domain's mail goes: a submission service would want a password.
     let way = Path { host: None, address, port: 25, security: Security::Plain };
     let planned = PlannedDialogue::alone(way, transaction.clone(), REPLY_TIMEOUT);
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();

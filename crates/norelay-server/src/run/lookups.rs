@@ -84,6 +84,7 @@ impl Lookups {
         if let Some(lookup) = self.kept(&name) {
             return Ok(lookup);
         }
+        // The place comes before the budget: a client that we can't serve now pays nothing.
         let _place = self.places.try_acquire().map_err(|_| busy())?;
         self.permission
             .spend_look_up(asker, Timestamp::now())
@@ -111,6 +112,7 @@ impl Lookups {
 
     fn keep(&self, name: String, lookup: Arc<Lookup>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Old look-ups go whenever a new one comes, so no task has to clean up.
         kept.retain(|_, (at, _)| at.elapsed() < FRESH);
         if kept.len() < MOST {
             kept.insert(name, (Instant::now(), lookup));
@@ -138,8 +140,8 @@ fn busy() -> Refusal {
 }
 
 fn options(config: &Settings) -> SurveyOptions {
-    // They were read at the start as well; what has become of the file since is no reason to ask
-    // nothing.
+    // The keys were read at the start as well. If the file has become unreadable since, the lists
+    // that need no key can still be asked.
     let keys = config.blacklist_keys().unwrap_or_default();
     SurveyOptions {
         resolver: config.test.resolver,
@@ -172,6 +174,8 @@ async fn exchangers(permission: &Permission, target: &ListSubject) -> Vec<ListSu
     addresses.dedup();
     let mut targets = Vec::new();
     for address in addresses.into_iter().take(MAX_ADDRESSES) {
+        // A name may lead to any address. No list can have a private one, and asking about the
+        // others needs the same permission as a target that was typed.
         if !is_private(address) && permission.may_look_up(Some(address)).await.is_ok() {
             targets.push(ListSubject::Address(address.to_canonical()));
         }
@@ -250,8 +254,8 @@ impl CoveringTest {
     }
 }
 
-/// Whether a request asks all that a stranger may ask, on every path: what a proof of control adds
-/// is no part of that.
+/// True if a request asks every path all tests that need no proof of control. Tests beyond these
+/// may be left out.
 fn is_about_server(request: &TestRequest) -> bool {
     let is_beyond_strangers =
         |name: &String| catalogue::find(name).is_ok_and(|test| !test.is_asked_by_rcpt());

@@ -161,6 +161,7 @@ pub(super) async fn receipts(
     QueryParameters(poll): QueryParameters<Poll>,
 ) -> Result<Json<Vec<ArrivedReceipt>>, Problem> {
     reception(&state, id).await?;
+    // A question that waits holds a connection as a stream does, so it counts as one.
     let _place = state.runs.stream_place(&asker)?;
     let deadline =
         tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(MAX_WAIT).into());
@@ -187,7 +188,8 @@ pub(super) async fn receipts(
     Ok(Json(arrived))
 }
 
-/// Until when to wait: what is there already is read in any case.
+/// Returns until when to wait. Messages that came before the question are read even if the client
+/// doesn't want to wait.
 async fn arrived_by(
     state: &AppState,
     id: JobId,

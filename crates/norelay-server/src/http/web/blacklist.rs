@@ -142,6 +142,8 @@ async fn page(
     problem: &str,
     lookup: Option<&Lookup>,
 ) -> Response {
+    // The way off a list depends on whether the server relays, so a test of the server is looked
+    // for.
     let relay = match lookup {
         Some(lookup) => {
             CoveringTest::find(&state.store, state.config.public, asked.test.parse().ok(), lookup)
@@ -174,9 +176,10 @@ async fn page(
     no_store(shell::page(status, &page))
 }
 
-/// So many lists that could not tell are shown one by one, whether they matter or not.
+/// As many lists without an answer are shown one by one, even if they matter little.
 const FEW: usize = 6;
 
+/// The survey as the page shows it. `relay` is the verdict of a test of the same server.
 fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> ShownSurvey {
     let assessment = assess_survey(survey);
     let (mark, word) = of_state(assessment.standing, assessment.worst);
@@ -186,6 +189,7 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> ShownSurvey {
             .iter()
             .filter(|reading| is(reading))
             .collect();
+        // The lists that most receivers ask come first.
         readings.sort_by_key(|reading| Reverse(reading.impact));
         readings
             .into_iter()
@@ -228,6 +232,7 @@ fn shown(survey: &Survey, relay: Option<Verdict>, public: bool) -> ShownSurvey {
     }
 }
 
+/// The mark and word of a survey.
 fn of_state(state: Standing, worst: Option<Impact>) -> (Mark, &'static str) {
     match (state, worst) {
         (Standing::Listed, Some(Impact::High | Impact::Medium)) => (mark::OPEN, "Listed"),
@@ -266,7 +271,7 @@ fn line(reading: &ListReading, relay: Option<Verdict>) -> ListLine {
         reasons,
         self_test: self_test(&reading.listing),
         took: time::length(reading.elapsed_ms),
-        // Without a test, the page says once what comes first.
+        // Without a test, the page says once that the test comes first, and not at each list.
         advice: match relay.is_some() || reading.impact == Impact::Ignorable {
             true => pieces(&advice(reading, relay)),
             false => Vec::new(),
@@ -330,7 +335,8 @@ fn self_test(listing: &Listing) -> &'static str {
     }
 }
 
-/// Sentences, with what in them can be gone to. They are our own, from the table of lists.
+/// Splits sentences into words and links. The sentences are our own, from the table of lists, so
+/// every link in them may be shown.
 fn pieces(sentences: &[String]) -> Vec<Piece> {
     let words = sentences.iter().flat_map(|sentence| sentence.split(' '));
     let mut pieces: Vec<Piece> = Vec::new();

@@ -72,6 +72,7 @@ pub async fn live(
         .and_then(|value| value.to_str().ok()?.parse().ok());
     let after = last.unwrap_or(after);
     let messages = messages(receiver, after).map(move |message| {
+        // The place is given back when the stream ends.
         let _held = &place;
         Ok::<_, Infallible>(message)
     });
@@ -99,6 +100,7 @@ fn messages(
             Turn::Done => return None,
             Turn::Last => return Some((over(after), (receiver, after, Turn::Done))),
             Turn::First => {}
+            // A reader that is slow misses the states in between, and gets the newest one.
             Turn::Next => receiver.changed().await.ok()?,
         }
         let shown = receiver.borrow_and_update().clone();
@@ -148,6 +150,7 @@ async fn drive(screen: Arc<Screen>, state: AppState) {
             Err(_elapsed) => {}
             Ok(None) => break,
             Ok(Some(first)) => {
+                // More records come within this time, and one rendering shows all of them.
                 sleep(PACE).await;
                 let mut news = first;
                 while let Some(Some(more)) = events.next().now_or_never() {

@@ -80,6 +80,8 @@ impl Screens {
     pub fn of(&self, id: JobId) -> Arc<Screen> {
         let mut screens = self.by_job.lock().unwrap_or_else(PoisonError::into_inner);
         if screens.len() >= MOST && !screens.contains_key(&id) {
+            // A screen that is watched stays: a second one of the same result would need a task of
+            // its own to follow the run.
             let unwatched = screens
                 .iter()
                 .filter(|(_, (_, screen))| screen.shown.receiver_count() == 0);
@@ -128,6 +130,7 @@ impl Screen {
         let is_fresh = upkeep.read.is_some_and(|read| read.elapsed() < FRESH);
         if !is_fresh || upkeep.phase != phase {
             let folded = state.runs.folded(job).await?;
+            // An empty log of a queued run changes nothing, and still needs a page.
             let is_first = upkeep.read.is_none();
             upkeep.read = Some(Instant::now());
             self.show(&mut upkeep, &folded, phase, is_first)?;
@@ -185,7 +188,7 @@ impl Screen {
     pub async fn follow(&self, state: &AppState, news: &[Stored]) -> Result<(), Unshown> {
         let mut upkeep = self.upkeep.lock().await;
         let folded = state.runs.folded_following(self.id, news).await?;
-        // Whatever happens makes a queued run a running one.
+        // The job isn't read here. Its first record shows that the run has begun.
         let phase = match upkeep.phase {
             RunPhase::Queued if !news.is_empty() => RunPhase::Running,
             phase => phase,

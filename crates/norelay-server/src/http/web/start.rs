@@ -76,7 +76,7 @@ pub struct TestForm {
 
 /// `GET /`
 pub async fn home(State(state): State<AppState>, asker: Client) -> Response {
-    // Who may have it proven, wants it proven.
+    // The box is ticked at first: a client who may have proof wants proof.
     let asked = TestForm { proof: "yes".to_owned(), ..TestForm::default() };
     front(&state, &asker, &asked, StatusCode::OK, "").await
 }
@@ -151,12 +151,16 @@ pub async fn ask(
     }
 }
 
+/// Makes a request of the form's fields.
+///
+/// # Errors
+/// A sentence for the user about a field.
 fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<TestRequest, String> {
     let target = asked.target.trim();
     if target.is_empty() {
         return Err("Type the name or the address of a mail server, or a domain.".to_owned());
     }
-    // The intrusive tests are no choice of the form's.
+    // The form doesn't offer the intrusive tests: the API does, to owners who ask for them by name.
     let offered = PROFILES.iter().any(|(word, ..)| *word == asked.profile);
     let profile = asked
         .profile
@@ -178,7 +182,8 @@ fn request_of(state: &AppState, asked: &TestForm, options: bool) -> Result<TestR
         "Ports are numbers from 1 to 65535, separated by commas, at most sixteen of them.",
     )?;
     let proof = asked.proof == "yes" && !state.config.receiver.listen.is_empty();
-    // Strangers choose nothing but the target.
+    // The fields of the options are ignored, not refused: the form doesn't show them here, so only
+    // a made-up request has them.
     Ok(match options {
         true => TestRequest {
             target: target.to_owned(),
@@ -197,6 +202,7 @@ pub async fn begin(state: &AppState, asker: &Client, request: TestRequest) -> Re
     begun(state, outcome)
 }
 
+/// Goes to the page of a test, new or recent.
 fn begun(state: &AppState, outcome: Result<Started, Refusal>) -> Response {
     match outcome {
         Ok(Started::New(job)) => Redirect::to(&format!("/t/{}", job.id)).into_response(),

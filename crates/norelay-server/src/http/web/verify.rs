@@ -156,6 +156,8 @@ pub async fn connect(
 }
 
 impl Draft<'_> {
+    /// The answer to a form that checks a proof: the list of proofs, or the form with what is
+    /// wrong.
     async fn answer(&self, form: &'static str, outcome: Result<Owner, Refusal>) -> Response {
         match outcome {
             Ok(_) => Redirect::to("/verify#shown").into_response(),
@@ -181,6 +183,7 @@ impl Draft<'_> {
             .store
             .owned_by(&self.asker.bucket(), Timestamp::now())
             .await
+            // Without the list of proofs, the forms still work.
             .unwrap_or_default();
         let line =
             |owner: Owner| (owner.subject.to_string(), owner.proof, time::stamp(owner.expires));

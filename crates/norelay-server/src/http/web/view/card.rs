@@ -64,6 +64,7 @@ pub fn card(seen: RunView) -> Card {
     let proofs = evidence::proofs(seen);
     let is_proven = seen.judgement().verdict == Verdict::OpenRelay;
     let (mark, word, sentence) = match seen.phase {
+        // One proof is enough for "open", so the verdict needs no end of the run.
         _ if is_proven => verdict_words(seen),
         RunPhase::Over => verdict_words(seen),
         RunPhase::Queued => (
@@ -100,7 +101,8 @@ fn so_far(seen: RunView) -> &'static str {
 fn verdict_words(seen: RunView) -> (Mark, &'static str, String) {
     let (mark, word) = mark::of_verdict(seen.judgement().verdict);
     let sentence = match seen.judgement().verdict {
-        // The summary lists every cause in one sentence; the card lists them below it.
+        // The summary has every cause in one sentence. The card lists the causes below the
+        // sentence.
         Verdict::Inconclusive => {
             "Could not tell whether this server relays for strangers.".to_owned()
         }
@@ -151,12 +153,13 @@ fn clauses(seen: RunView) -> Vec<String> {
     for (judged, path) in seen.judgement().paths.iter().zip(seen.report.paths()) {
         let is_relevant =
             judged.verdict == seen.judgement().verdict || judged.verdict == Verdict::Unreachable;
-        // The proofs say it better.
+        // The card shows the proofs of an open path, which say more than a clause.
         if !is_relevant || judged.verdict == Verdict::OpenRelay {
             continue;
         }
         for why in &judged.why {
             let (why, name) = (harmless(why), path_name(path.destination()));
+            // Paths of one server mostly have the same reasons. Each is worth reading once.
             match found.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, names)) => names.push(name),
                 None => found.push((why, vec![name])),
@@ -180,6 +183,7 @@ fn clauses(seen: RunView) -> Vec<String> {
     clauses
 }
 
+/// How far a run is: by the tests and controls that have their answers.
 fn progress(seen: RunView) -> RunProgress {
     let all = seen
         .judgement()
@@ -208,6 +212,7 @@ fn progress(seen: RunView) -> RunProgress {
     RunProgress { done, all, waiting, doing: doing.to_owned(), talks: under_way(seen.report) }
 }
 
+/// The ends of the last two dialogues that are open.
 fn under_way(report: &Report) -> Vec<ShownDialogue> {
     let open = report
         .dialogues

@@ -79,7 +79,7 @@ pub struct PathAnswer {
 pub struct RowGroup {
     /// The heading.
     pub title: &'static str,
-    /// The meaning of the answer.
+    /// The meaning of the heading.
     pub means: &'static str,
     /// The rows.
     pub rows: Vec<TestRow>,
@@ -108,6 +108,8 @@ fn rows(
         .iter()
         .flat_map(|path| of(path).iter().map(|judged| judged.test))
         .collect();
+    // Paths that behave like the first one have the plain tests alone, so the list is that of all
+    // paths together.
     every.sort_by_key(|test| test.number);
     every.dedup_by_key(|test| test.number);
     every
@@ -134,6 +136,7 @@ fn row(
             Some(answer(seen, path, judged, is_control))
         })
         .collect();
+    // The worst path comes first, and gives the row its mark.
     ways.sort_by_key(|way| way.rank);
     let (mark, words) = worst_words(&ways);
     let weight = ways
@@ -165,6 +168,7 @@ fn answer(
         .iter()
         .filter_map(|number| Some((*number, seen.report.dialogues.get(number)?)))
         .collect();
+    // The last dialogue without an end is open now, unless the run broke off in it.
     let is_asking = seen.phase != RunPhase::Over
         && dialogues
             .last()
@@ -177,7 +181,8 @@ fn answer(
         () => (mark::PENDING, "No answer yet"),
     };
     let is_open_ended = is_asking && !judged.outcome.is_answered();
-    // Nothing is said of a test that may still be asked.
+    // A judgement exists from the start. Before the test is asked, the judgement says only that the
+    // test was not asked, which would read like a result.
     let is_asked = !dialogues.is_empty() || is_done(seen, judged);
     let is_known = is_asked && !is_open_ended;
     PathAnswer {
@@ -246,6 +251,8 @@ fn because(judged: &TestJudgement, is_control: bool) -> String {
     }
 }
 
+/// Returns the sentence about a rejection that denies relaying. A reason that doesn't say so needs
+/// the comparison that does.
 fn denial(stage: Stage, reason: Reason) -> String {
     match reason {
         Reason::Policy | Reason::Unclassified | Reason::UnknownUser => format!(
@@ -257,6 +264,7 @@ fn denial(stage: Stage, reason: Reason) -> String {
     }
 }
 
+/// Makes a sentence of a clause.
 fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
     letters
@@ -302,6 +310,7 @@ pub fn groups(rows: Vec<TestRow>) -> Vec<RowGroup> {
         .map(|(_, title, means)| RowGroup { title, means, rows: Vec::new() })
         .collect();
     for row in rows {
+        // A control has no weight, and stands in no group.
         let place = kinds
             .iter()
             .position(|(weight, ..)| Some(*weight) == row.weight);
