@@ -2,24 +2,27 @@
 //!
 //! Rules:
 //! - The knowledge is a table (`mta/table.rs`): one line a clue, each shown by a sample in
-//!   `tests/mtas.txt`.
-//! - A greeting can be changed in a minute and the wording of replies hardly ever: clues of several
-//!   places together are as good as a name in the greeting, and where they contradict it, it counts
-//!   for less.
+//!   `tests/mtas.txt`, which names its source.
+//! - Independent clues add up, and contradictions take away (`mta/weigh.rs`). One weak sign makes a
+//!   software `possible` at most: a greeting can be changed in a minute, and scripts copy replies.
 //! - What is only remembered, and was not found in a source or a transcript, never makes anything
 //!   certain.
-//! - A proxy that speaks SMTP itself hands on the words of the server behind it: where its own are
-//!   sure, it is named, and theirs are no contradiction.
+//! - A proxy that speaks SMTP itself hands on the words of the server behind it. Where the proxy's
+//!   own words are sure, the proxy is named, and the words from behind are no contradiction.
 
 mod pattern;
 mod table;
+mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use self::pattern::{is_in_order, keyword, matched};
-pub use self::table::{CLUES, NAMES};
+pub use self::table::{CLUES, HABITS, NAMES};
+use self::{
+    pattern::{is_in_order, keyword, matched},
+    weigh::{Candidate, Hits},
+};
 use crate::{
     octets::{Octets, harmless},
     report::{Exchange, PathView},
@@ -29,18 +32,19 @@ use crate::{
 /// Enough to tell a server by, and little enough to be read in no time.
 const MAX_LINES: usize = 2_000;
 const MAX_LINE: usize = 512;
-const MAX_SHOWN: usize = 120;
-const MAX_EVIDENCE: usize = 8;
+/// How to find out which program listens, where the table knows no command of the software.
+const CHECK: &str =
+    "`ss -ltnp` (on Windows `netstat -abn`) shows which program listens on the port";
 
 /// How sure an identification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
-    /// Others say the same.
+    /// Other software says the same.
     Possible,
-    /// Few others do.
+    /// Little other software says the same.
     Likely,
-    /// None other is known to.
+    /// No other software is known to say the same.
     Certain,
 }
 
@@ -54,13 +58,19 @@ impl Confidence {
             Self::Certain => "certain",
         }
     }
+}
 
-    fn lowered(self) -> Self {
-        match self {
-            Self::Certain => Self::Likely,
-            _ => Self::Possible,
-        }
-    }
+/// How much a clue says by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    /// Much other software says the same, or it is easily written by hand.
+    Weak,
+    /// Little other software says the same.
+    Typical,
+    /// No other software is known to say the same.
+    Own,
+    /// The software's name, or words that nobody else would choose.
+    Name,
 }
 
 /// The software of a server.
@@ -118,8 +128,17 @@ pub struct Name {
     pub title: &'static str,
     /// The software that it is built upon, or whose wording it took over: no contradiction.
     pub kin: Option<&'static str>,
-    /// Whether it stands before another server, whose answers it hands on.
+    /// True if the software is a proxy that hands on the answers of a server behind it.
     pub is_front: bool,
+    /// How an administrator finds out whether the server is this software.
+    pub check: Option<&'static str>,
+}
+
+/// Returns how an administrator finds out whether a server is this software, as a clause.
+#[must_use]
+pub fn check_of(name: &str) -> &'static str {
+    let known = NAMES.iter().find(|known| known.name == name);
+    known.and_then(|known| known.check).unwrap_or(CHECK)
 }
 
 /// Where in a dialogue a clue shows.
@@ -153,22 +172,34 @@ pub struct Clue {
     /// The name in [`NAMES`].
     pub mta: &'static str,
     /// How much it says by itself.
-    pub weight: Confidence,
-    /// Whether it was found in a source, a transcript or a maintained collection, and not only
-    /// remembered.
+    pub weight: Weight,
+    /// True if it was found in a source, a transcript or a maintained collection. False if it is
+    /// only remembered.
     pub verified: bool,
     /// Where it shows.
     pub place: Place,
     /// The line with its code. `*` stands for anything, `{v}` for a version, `{n}` for digits,
-    /// `{hex}` for a long row of hexadecimal digits, `{stars}` for what an old Cisco firewall makes
-    /// of a greeting.
+    /// `{word}` for anything without blanks, `{hex}` for a long row of hexadecimal digits, `{stars}`
+    /// for what an old Cisco firewall makes of a greeting.
     pub pattern: &'static str,
     /// The system or product that it tells as well.
     pub distribution: Option<&'static str>,
 }
 
-/// A clue that a server shows, and by what.
+/// What a software always says at a place, in one of these ways. A reply there with the same code
+/// and other words contradicts it.
 #[derive(Debug)]
+pub struct Habit {
+    /// The name in [`NAMES`].
+    pub mta: &'static str,
+    /// Where it says so.
+    pub place: Place,
+    /// The lines, as the patterns of a [`Clue`]; all begin with the same code.
+    pub patterns: &'static [&'static str],
+}
+
+/// A clue that a server shows, and by what.
+#[derive(Clone, Debug)]
 struct Hit<'a> {
     clue: &'static Clue,
     line: &'a str,
@@ -182,17 +213,14 @@ struct Traits {
     count: usize,
 }
 
-/// The clues that a server shows, by name.
-type Hits<'a> = BTreeMap<&'static str, Vec<Hit<'a>>>;
-
 /// What the software of the server on a path seems to be.
 #[must_use]
 pub fn identify(path: PathView<'_>) -> Option<Mta> {
     let traits = Traits::of(path);
     let hits = traits.hits();
-    match front(&hits) {
-        Some(name) => Some(describe(name, confidence_of(&hits[name]), &hits[name], &hits)),
-        None => among(&hits),
+    match front(&hits, &traits) {
+        Some(front) => Some(front.describe(front.confidence()?)),
+        None => among(&hits, Some(&traits)),
     }
 }
 
@@ -200,52 +228,58 @@ pub fn identify(path: PathView<'_>) -> Option<Mta> {
 #[must_use]
 pub fn behind(path: PathView<'_>) -> Option<Mta> {
     let traits = Traits::of(path);
-    let mut hits = traits.hits();
-    let name = front(&hits)?;
+    let all = traits.hits();
+    let name = front(&all, &traits)?.name;
+    let mut hits = all.clone();
     hits.remove(name);
-    among(&hits)
+    among(&hits, None)
 }
 
-/// The proxy that names itself, or shows by two lines of its own: one may be a greeting that
-/// somebody chose.
-fn front(hits: &Hits<'_>) -> Option<&'static str> {
-    let is_named = |hit: &Hit<'_>| hit.clue.verified && hit.clue.weight == Confidence::Certain;
-    let is_shown = |hits: &[Hit<'_>]| hits.iter().any(is_named) || sound_lines(hits) >= 2;
-    hits.iter()
-        .find(|(name, hits)| is_front(name) && is_shown(hits))
-        .map(|(name, _)| *name)
+/// The proxy that names itself, or shows by several words of its own: a greeting alone may be one
+/// that somebody chose.
+fn front<'a>(hits: &'a Hits<'a>, traits: &'a Traits) -> Option<Candidate<'a>> {
+    let fronts = hits.keys().filter(|name| is_front(name));
+    for name in fronts {
+        let mut front = Candidate::new(name, hits, Some(traits));
+        if answers_for_another(name, hits, traits) {
+            front = front.with_server_behind();
+        }
+        if front.is_sure() {
+            return Some(front);
+        }
+    }
+    None
 }
 
-/// The software that most clues are for.
-fn among(hits: &Hits<'_>) -> Option<Mta> {
+/// True if the replies to RCPT are surely those of a software that never answers MAIL as it was
+/// answered here: the proxy answered MAIL.
+fn answers_for_another(proxy: &'static str, hits: &Hits<'_>, traits: &Traits) -> bool {
+    let mut others = hits.clone();
+    others.remove(proxy);
+    let Some(server) = among(&others, None) else { return false };
+    server.confidence >= Confidence::Likely
+        && Candidate::new(server.name, &others, Some(traits)).breaks_habit_at(Place::Mail)
+}
+
+/// The software that most speaks for.
+fn among(hits: &Hits<'_>, traits: Option<&Traits>) -> Option<Mta> {
+    let candidates: Vec<_> = hits
+        .keys()
+        .map(|name| Candidate::new(name, hits, traits))
+        .collect();
     // Of two that are equally sure, the one that is built upon the other says more.
-    let best = hits
+    let best = candidates
         .iter()
-        .max_by_key(|(name, hits)| (rank(hits).0, kin_of(name) != **name, rank(hits)))?;
-    let (name, shown) = (*best.0, best.1);
-    let confidence = confidence_of(shown);
-    let is_tied = others(hits, name).any(|theirs| rank(theirs) == rank(shown));
+        .max_by_key(|one| (one.confidence(), kin_of(one.name) != one.name, one.points()))?;
+    let confidence = best.confidence()?;
+    let is_tied = candidates
+        .iter()
+        .filter(|other| kin_of(other.name) != kin_of(best.name) && !is_front(other.name))
+        .any(|other| other.points() == best.points());
     if is_tied && confidence == Confidence::Possible {
         return None;
     }
-    let is_contradicted = others(hits, name).any(|theirs| contradiction(shown, theirs).is_some());
-    Some(describe(
-        name,
-        if is_contradicted { confidence.lowered() } else { confidence },
-        shown,
-        hits,
-    ))
-}
-
-/// The clues for software of other families; a line like a proxy's, alone, is none against another.
-fn others<'a, 'b>(
-    hits: &'b Hits<'a>,
-    name: &'static str,
-) -> impl Iterator<Item = &'b Vec<Hit<'a>>> {
-    let others = hits
-        .iter()
-        .filter(move |&(other, _)| kin_of(other) != kin_of(name) && !is_front(other));
-    others.map(|(_, theirs)| theirs)
+    Some(best.describe(confidence))
 }
 
 /// The clues that a server shows on a path.
@@ -256,40 +290,6 @@ pub fn clues(path: PathView<'_>) -> Vec<&'static Clue> {
         .iter()
         .filter(|clue| traits.hit(clue).is_some())
         .collect()
-}
-
-/// How sure the clues of one name are together.
-fn confidence_of(hits: &[Hit<'_>]) -> Confidence {
-    let strongest = hits
-        .iter()
-        .map(|hit| strength(hit.clue))
-        .max()
-        .unwrap_or(Confidence::Possible);
-    if sound_lines(hits) >= 3 { Confidence::Certain } else { strongest }
-}
-
-/// How many lines of a server's are as good as sure to be this software's.
-fn sound_lines(hits: &[Hit<'_>]) -> usize {
-    let sound = hits
-        .iter()
-        .filter(|hit| hit.clue.verified && hit.clue.weight >= Confidence::Likely);
-    sound
-        .map(|hit| (hit.clue.place, hit.line))
-        .collect::<BTreeSet<_>>()
-        .len()
-}
-
-fn strength(clue: &Clue) -> Confidence {
-    if clue.verified { clue.weight } else { clue.weight.min(Confidence::Likely) }
-}
-
-/// What the better identification has more of.
-fn rank(hits: &[Hit<'_>]) -> (Confidence, usize, usize) {
-    let strong = hits
-        .iter()
-        .filter(|hit| hit.clue.weight >= Confidence::Likely)
-        .count();
-    (confidence_of(hits), strong, hits.len())
 }
 
 /// The name that stands for a family of software with one wording.
@@ -305,60 +305,6 @@ fn is_front(name: &str) -> bool {
     NAMES
         .iter()
         .any(|known| known.name == name && known.is_front)
-}
-
-/// Another software's strongest clue, where nothing of the first explains it.
-fn contradiction<'a, 'b>(ours: &[Hit<'_>], theirs: &'b [Hit<'a>]) -> Option<&'b Hit<'a>> {
-    theirs
-        .iter()
-        .filter(|hit| strength(hit.clue) >= Confidence::Likely)
-        .find(|hit| !ours.iter().any(|our| our.line == hit.line))
-}
-
-fn describe(name: &'static str, confidence: Confidence, shown: &[Hit<'_>], hits: &Hits<'_>) -> Mta {
-    let mut by_weight: Vec<&Hit<'_>> = shown.iter().collect();
-    by_weight.sort_by_key(|hit| std::cmp::Reverse(strength(hit.clue)));
-    let mut evidence = Vec::new();
-    for clause in by_weight.iter().map(|hit| hit.clause()) {
-        // One line can show several things.
-        if evidence.len() < MAX_EVIDENCE && !evidence.contains(&clause) {
-            evidence.push(clause);
-        }
-    }
-    let but = if is_front(name) { "from behind it," } else { "but" };
-    let rivals = others(hits, name).filter_map(|theirs| contradiction(shown, theirs));
-    let against =
-        rivals.map(|hit| format!("{but} {}, as {} does", hit.clause(), title_of(hit.clue.mta)));
-    Mta {
-        name,
-        version: by_weight.iter().find_map(|hit| hit.version.clone()),
-        distribution: by_weight.iter().find_map(|hit| hit.clue.distribution),
-        confidence,
-        evidence: evidence
-            .into_iter()
-            .chain(against.take(MAX_EVIDENCE))
-            .collect(),
-    }
-}
-
-impl Hit<'_> {
-    fn clause(&self) -> String {
-        let mut line: String = self.line.chars().take(MAX_SHOWN).collect();
-        if line.len() < self.line.len() {
-            line.push('…');
-        }
-        let line = harmless(&line);
-        let memory = if self.clue.verified { "" } else { " (remembered, not verified)" };
-        match self.clue.place {
-            Place::Greeting => format!("it greets with \"{line}\"{memory}"),
-            Place::Hello => format!("it answers EHLO with \"{line}\"{memory}"),
-            Place::Offer => format!("it offers \"{line}\"{memory}"),
-            Place::Order => format!("it offers {line}, in this order{memory}"),
-            Place::Mail | Place::Rcpt | Place::Data | Place::EndOfData | Place::Any => {
-                format!("it says \"{line}\"{memory}")
-            }
-        }
-    }
 }
 
 impl Traits {
@@ -418,6 +364,22 @@ impl Traits {
         if self.count < MAX_LINES && self.lines.entry(place).or_default().insert(line) {
             self.count += 1;
         }
+    }
+
+    /// Returns a line at the habit's place, with its code, that is not what the software says.
+    fn unlike(&self, habit: &Habit) -> Option<&str> {
+        let code = habit.patterns.first()?.get(..4)?;
+        let lines = self.lines.get(&habit.place)?;
+        lines
+            .iter()
+            .filter(|line| line.starts_with(code))
+            .find(|line| {
+                !habit
+                    .patterns
+                    .iter()
+                    .any(|known| matched(known, line).is_some())
+            })
+            .map(String::as_str)
     }
 
     fn hit(&self, clue: &'static Clue) -> Option<Hit<'_>> {

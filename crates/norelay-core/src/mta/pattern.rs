@@ -66,6 +66,7 @@ fn class_length(class: &str, line: &str) -> Option<usize> {
     let length = |is_in: fn(u8) -> bool| line.bytes().take_while(|octet| is_in(*octet)).count();
     let (length, least) = match class {
         "n" => (length(|octet| octet.is_ascii_digit()), 1),
+        "word" => (line.find(char::is_whitespace).unwrap_or(line.len()), 1),
         "hex" => (length(|octet| octet.is_ascii_hexdigit()), 8),
         "stars" => (length(|octet| matches!(octet, b'*' | b'0' | b'2' | b' ')), 8),
         _ if line.starts_with(|first: char| first.is_ascii_digit()) => (
@@ -97,6 +98,8 @@ mod tests {
             ("220 * Exim {v}*", "220 a Exim x", None),
             ("220 * ({hex})", "220 a (0123456789abcdef)", Some(None)),
             ("220 {stars}", "220 ****2**0***", Some(None)),
+            ("250 {word}", "250 mx.target.example", Some(None)),
+            ("250 {word}", "250 mx.target.example Hello", None),
             ("250 *", "250 ", Some(None)),
             ("250 é*", "250 éé", Some(None)),
             ("*{n}", "aé1", Some(None)),
