@@ -50,6 +50,36 @@ pub struct Diagnosis {
     pub remedy: Option<String>,
     /// The keys of all remedies that help.
     pub remedies: Vec<String>,
+    /// What the remedies for a software that is only possible rest on. A format shows that with
+    /// the remedy, so JSON has it there.
+    #[serde(skip)]
+    pub assumptions: Vec<Assumption>,
+}
+
+/// What a remedy rests on: that the server is this software, which is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// The key of the remedy.
+    #[serde(skip)]
+    pub remedy: String,
+    /// What the software is called.
+    pub software: &'static str,
+    /// How an administrator finds out whether it is this software, as a clause.
+    pub check: &'static str,
+}
+
+impl Assumption {
+    /// `If this is Postfix`
+    #[must_use]
+    pub fn condition(&self) -> String {
+        format!("If this is {}", self.software)
+    }
+
+    /// How to find out, as a sentence.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        format!("norelay is not sure of the software. On the server, {}.", self.check)
+    }
 }
 
 /// The remedies for servers that trust a client for its certificate.
@@ -337,6 +367,19 @@ fn keys(software: &Mta, cause: RelayCause) -> impl Iterator<Item = String> {
         .map(remedy::Remedy::key)
 }
 
+/// What the remedies of a software rest on: nothing, if the software is at least likely.
+fn assumptions(software: &Mta, remedies: &[String]) -> Vec<Assumption> {
+    if software.confidence >= Confidence::Likely {
+        return Vec::new();
+    }
+    let assumed = |key: &String| Assumption {
+        remedy: key.clone(),
+        software: software.title(),
+        check: mta::check_of(software.name),
+    };
+    remedies.iter().map(assumed).collect()
+}
+
 impl Diagnosis {
     /// Returns the cause as a sentence: `The server relays for every client (certain).`
     #[must_use]
@@ -360,15 +403,14 @@ impl Diagnosis {
                 .filter(|other| other.destination().address == here)
                 .find_map(mta::identify)
         };
-        let software = mta::identify(view.path).or_else(beside);
+        let mut software = mta::identify(view.path).or_else(beside);
         let mut remedies: Vec<String> = software.iter().flat_map(|mta| keys(mta, cause)).collect();
         if remedies.is_empty() {
             // A proxy isn't to blame for what the server behind it does.
-            remedies = mta::behind(view.path)
-                .iter()
-                .flat_map(|mta| keys(mta, cause))
-                .collect();
+            software = mta::behind(view.path);
+            remedies = software.iter().flat_map(|mta| keys(mta, cause)).collect();
         }
+        let assumptions = software.map_or_else(Vec::new, |mta| assumptions(&mta, &remedies));
         let paths = vec![view.path.id];
         Self {
             cause,
@@ -378,7 +420,16 @@ impl Diagnosis {
             rules_out,
             remedy: remedies.first().cloned(),
             remedies,
+            assumptions,
         }
+    }
+
+    /// Returns what a remedy rests on, if the server's software is not known well enough.
+    #[must_use]
+    pub fn assumption_of(&self, remedy: &str) -> Option<&Assumption> {
+        self.assumptions
+            .iter()
+            .find(|assumption| assumption.remedy == remedy)
     }
 
     /// Puts the remedies of this name first: the cause has several, and the evidence points to
@@ -390,6 +441,18 @@ impl Diagnosis {
 
     /// Adds the paths and the evidence of the same cause on another path.
     fn join(&mut self, other: Self) {
+        // A remedy that one path is sure of rests on nothing on the others.
+        let is_unsure = |one: &Self, key: &String| {
+            one.assumption_of(key).is_some() || !one.remedies.contains(key)
+        };
+        let mut assumptions: Vec<Assumption> = Vec::new();
+        for one in self.assumptions.iter().chain(&other.assumptions) {
+            let holds = is_unsure(self, &one.remedy) && is_unsure(&other, &one.remedy);
+            if holds && !assumptions.contains(one) {
+                assumptions.push(one.clone());
+            }
+        }
+        self.assumptions = assumptions;
         self.confidence = self.confidence.max(other.confidence);
         self.paths.extend(other.paths);
         self.paths.dedup();

@@ -5,7 +5,7 @@ mod story;
 use norelay_core::{
     catalogue::TestId,
     check::judge,
-    diagnosis::{Diagnosis, diagnose, seen_as, techniques},
+    diagnosis::{Assumption, Diagnosis, diagnose, seen_as, techniques},
     remedy::RelayCause,
     report::Report,
     smtp::{Security, Stage},
@@ -299,6 +299,33 @@ fn a_client_taken_for_the_servers_own_machine_must_have_his_address_back() {
         let found = diagnose(&report, &judge(&report));
         assert_eq!(words(&found), ["lost_client_address certain"], "{seen}");
         assert_eq!(found[0].remedy.as_deref(), Some(expected), "{seen}");
+    }
+}
+
+/// A remedy for a software that is only possible says so, and how to find out.
+#[test]
+fn a_remedy_for_a_possible_software_says_what_it_rests_on() {
+    for (greeting, hello, expected) in [
+        ("220 mx.target.example ESMTP Postfix", "250 mx.target.example", None),
+        (
+            "220 mx.target.example ESMTP Postfix",
+            "250 mx.target.example Hello probe.example, nice to meet you",
+            Some("If this is Postfix"),
+        ),
+    ] {
+        let mut story = Story::begin(false);
+        story.server(greeting, hello);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.asked(path, "foreign-to-foreign", YES);
+        let report = story.end();
+        let found = diagnose(&report, &judge(&report));
+        let remedy = found[0].remedy.as_deref().expect("Postfix has remedies");
+        assert!(remedy.starts_with("postfix/"), "{remedy}");
+        let assumed = found[0].assumption_of(remedy);
+        assert_eq!(assumed.map(Assumption::condition).as_deref(), expected, "{hello}");
+        if let Some(assumed) = assumed {
+            assert!(assumed.advice().contains("`postconf mail_version`"));
+        }
     }
 }
 

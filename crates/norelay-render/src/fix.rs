@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use norelay_core::{
     assess::Assessment,
-    diagnosis::Diagnosis,
+    diagnosis::{Assumption, Diagnosis},
     octets::harmless,
     remedy::{self, Block, BlockPurpose, Mode, Remedy, Role, Side},
 };
@@ -17,6 +17,9 @@ pub struct Fix {
     pub key: String,
     /// What the remedy does.
     pub title: &'static str,
+    /// The software that the remedy is for, if that is not known well enough, and how to find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumes: Option<Assumption>,
     /// The command that prints the remedy's whole document.
     pub command: String,
     /// The address of the official documentation.
@@ -24,6 +27,17 @@ pub struct Fix {
     /// The steps, in order. Empty if the change is made in windows and menus, which the document
     /// names.
     pub steps: Vec<FixStep>,
+}
+
+impl Fix {
+    /// What it does, with the condition that it rests on: `If this is Postfix: …`
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match &self.assumes {
+            Some(assumed) => format!("{}: {}", assumed.condition(), self.title),
+            None => self.title.to_owned(),
+        }
+    }
 }
 
 /// One step of a remedy. `catalogue/remedy/README.md` says what each mode does with the lines.
@@ -82,6 +96,7 @@ fn of_remedy(remedy: &'static Remedy, diagnosis: &Diagnosis, packaging: Option<&
     Fix {
         key: remedy.key(),
         title: remedy.title(),
+        assumes: diagnosis.assumption_of(&remedy.key()).cloned(),
         command: format!("norelay fix {} {}", remedy.server, diagnosis.cause.word()),
         documentation: remedy.documentation(),
         steps: blocks.iter().map(|block| step(block, &blocks)).collect(),
@@ -150,6 +165,25 @@ mod tests {
 
     fn block(variant: Option<&'static str>, role: Role<'static>) -> Block<'static> {
         Block { role, variant, lines: vec!["a"] }
+    }
+
+    #[test]
+    fn a_remedy_for_a_possible_software_says_so() {
+        let mut fix = Fix {
+            key: "postfix/mynetworks".into(),
+            title: "Trust this machine",
+            assumes: None,
+            command: String::new(),
+            documentation: None,
+            steps: Vec::new(),
+        };
+        assert_eq!(fix.headline(), "Trust this machine");
+        fix.assumes = Some(Assumption {
+            remedy: fix.key.clone(),
+            software: "Postfix",
+            check: "`postconf mail_version` prints Postfix's version",
+        });
+        assert_eq!(fix.headline(), "If this is Postfix: Trust this machine");
     }
 
     #[test]

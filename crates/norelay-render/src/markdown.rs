@@ -121,7 +121,10 @@ fn causes(assessment: &Assessment) -> String {
         let sentences = found.evidence.iter().chain(&found.rules_out);
         sentences.for_each(|sentence| text.push_str(&format!("* {}\n", prose(sentence))));
         if let Some(fix) = fix::fix_of(assessment, found) {
-            text.push_str(&format!("\n### Fix: {}\n", prose(fix.title)));
+            text.push_str(&format!("\n### Fix: {}\n", prose(&fix.headline())));
+            if let Some(assumed) = &fix.assumes {
+                text.push_str(&format!("\n{}\n", prose(&assumed.advice())));
+            }
             for step in &fix.steps {
                 text.push_str(&format!("\n{}:\n\n{}", prose(&step.heading), block(&step.lines)));
             }

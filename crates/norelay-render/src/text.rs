@@ -474,7 +474,7 @@ fn causes(page: &mut Page, assessment: &Assessment) {
             page.paragraph(
                 "FIX      ",
                 Ink::Bold,
-                &format!("as above: {} ({})", first.title, first.command),
+                &format!("as above: {} ({})", first.headline(), first.command),
             );
         } else {
             remedy(page, first);
@@ -482,7 +482,7 @@ fn causes(page: &mut Page, assessment: &Assessment) {
         }
         if let Some(next) = further.first() {
             let sentence =
-                format!("If it still relays after that: {} ({}).", next.title, next.command);
+                format!("If it still relays after that: {} ({}).", next.headline(), next.command);
             page.paragraph("         ", Ink::Plain, &sentence);
         }
     }
@@ -506,7 +506,10 @@ fn sentences(page: &mut Page, sentences: &[String]) {
 }
 
 fn remedy(page: &mut Page, fix: &Fix) {
-    page.paragraph("FIX      ", Ink::Bold, &format!("{} ({})", fix.title, fix.command));
+    page.paragraph("FIX      ", Ink::Bold, &format!("{} ({})", fix.headline(), fix.command));
+    if let Some(assumed) = &fix.assumes {
+        page.paragraph("         ", Ink::Plain, &assumed.advice());
+    }
     for step in &fix.steps {
         page.paragraph("         ", Ink::Plain, &format!("{}:", step.heading));
         // Lines that the reader copies into a file or a shell must not be broken.

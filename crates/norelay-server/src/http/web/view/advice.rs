@@ -1,6 +1,11 @@
 //! What to do now, on the page of a result, and why a server relays.
 
-use norelay_core::{advice, check::Verdict, diagnosis::Diagnosis, remedy};
+use norelay_core::{
+    advice,
+    check::Verdict,
+    diagnosis::{Assumption, Diagnosis},
+    remedy,
+};
 
 use super::{RunPhase, RunView};
 
@@ -33,7 +38,9 @@ pub struct ShownCause {
     /// The causes that were excluded.
     pub rules_out: Vec<String>,
     /// The remedies: address of the page, title, server.
-    pub remedies: Vec<(String, &'static str, &'static str)>,
+    pub remedies: Vec<(String, String, &'static str)>,
+    /// How to find out whether the remedies fit, if the software is not known well enough.
+    pub check: Option<String>,
 }
 
 /// The causes, the surest first.
@@ -51,13 +58,18 @@ fn why(diagnosis: &Diagnosis) -> ShownCause {
         .iter()
         .filter_map(|key| remedy::by_key(key));
     let remedies = remedies.map(|one| {
-        (format!("/fix/{}#{}", one.server, one.name), one.title(), remedy::title_of(one.server))
+        let condition = diagnosis
+            .assumption_of(&one.key())
+            .map(|assumed| format!("{}: ", assumed.condition()));
+        let title = format!("{}{}", condition.unwrap_or_default(), one.title());
+        (format!("/fix/{}#{}", one.server, one.name), title, remedy::title_of(one.server))
     });
     ShownCause {
         headline: diagnosis.headline(),
         evidence: diagnosis.evidence.clone(),
         rules_out: diagnosis.rules_out.clone(),
         remedies: remedies.collect(),
+        check: diagnosis.assumptions.first().map(Assumption::advice),
     }
 }
 
