@@ -241,7 +241,7 @@ fn front<'a>(hits: &'a Hits<'a>, traits: &'a Traits) -> Option<Candidate<'a>> {
     let fronts = hits.keys().filter(|name| is_front(name));
     for name in fronts {
         let mut front = Candidate::new(name, hits, Some(traits));
-        if answers_for_another(name, hits, traits) {
+        if front.greets_and_answers() && is_another_behind(name, hits) {
             front = front.with_server_behind();
         }
         if front.is_sure() {
@@ -251,14 +251,12 @@ fn front<'a>(hits: &'a Hits<'a>, traits: &'a Traits) -> Option<Candidate<'a>> {
     None
 }
 
-/// True if the replies to RCPT are surely those of a software that never answers MAIL as it was
-/// answered here: the proxy answered MAIL.
-fn answers_for_another(proxy: &'static str, hits: &Hits<'_>, traits: &Traits) -> bool {
+/// True if the other lines are surely of another software: then the proxy said its own lines in
+/// that server's place.
+fn is_another_behind(proxy: &'static str, hits: &Hits<'_>) -> bool {
     let mut others = hits.clone();
     others.remove(proxy);
-    let Some(server) = among(&others, None) else { return false };
-    server.confidence >= Confidence::Likely
-        && Candidate::new(server.name, &others, Some(traits)).breaks_habit_at(Place::Mail)
+    among(&others, None).is_some_and(|server| server.confidence >= Confidence::Likely)
 }
 
 /// The software that most speaks for.

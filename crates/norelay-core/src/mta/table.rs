@@ -370,7 +370,7 @@ clues! {
     }
     "hmailserver" {
         Name Seen Greeting "220 *hMailServer {v}*";
-        Name Seen Greeting "220 *MailServer ESMTP*";
+        Name Seen Greeting "220 *HMailServer ESMTP*";
         Name Seen Any "211 DATA HELO EHLO MAIL NOOP QUIT RCPT RSET SAML TURN VRFY";
         Name Seen EndOfData "250 Queued ({n}.{n} seconds)";
         Own Seen Any "550 Delivery is not allowed to this address.";
@@ -468,7 +468,7 @@ clues! {
     }
     "kumomta" {
         Name Seen Greeting "220 * KumoMTA*";
-        Name Seen Hello "250 * Aloha *";
+        Own Seen Hello "250 * Aloha *";
         Own Seen Any "550 5.7.1 relaying not permitted for *";
         Typical Seen Data "354 Send body; end with CRLF.CRLF";
     }
@@ -476,7 +476,7 @@ clues! {
         Own Remembered Greeting "220 *MailerQ*";
     }
     "barracuda" {
-        Name Seen Greeting "220 * ESMTP ({hex})";
+        Own Seen Greeting "220 * ESMTP ({hex})";
         Own Seen Greeting "554 Service unavailable; Client host [*] blocked using Barracuda \
                               Reputation;*";
         Typical Remembered Any "550 No such domain at this location (*)";

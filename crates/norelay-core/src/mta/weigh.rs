@@ -84,11 +84,17 @@ impl<'a> Candidate<'a> {
         number.saturating_mul(CONTRADICTION)
     }
 
-    /// True if the server said something else to this command than the software always says.
-    pub(super) fn breaks_habit_at(&self, command: Place) -> bool {
-        self.contradictions
+    /// True if the server greets as the software does and says another of the software's lines,
+    /// and nothing that the software never says.
+    pub(super) fn greets_and_answers(&self) -> bool {
+        let is_unlike = self
+            .contradictions
             .iter()
-            .any(|one| matches!(one, Contradiction::Habit { place, .. } if *place == command))
+            .any(|one| matches!(one, Contradiction::Habit { .. }));
+        let is_greeting = |hit: &Hit<'_>| hit.clue.place == Place::Greeting;
+        let greets = self.hits.iter().any(is_greeting);
+        let answers = self.hits.iter().any(|hit| !is_greeting(hit));
+        !is_unlike && greets && answers
     }
 
     /// Adds that another server, with other words, stands behind this proxy.
