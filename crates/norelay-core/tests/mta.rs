@@ -253,6 +253,7 @@ fn a_hidden_greeting_never_makes_another_server_of_it() {
         ("zonemta", "nodemailer"),
         ("mailpit", "mhale-smtpd"),
         ("papercut", "smtpserver-net"),
+        ("fake-smtp-server", "subethasmtp"),
         ("nginx", "postfix"),
         ("dovecot", "postfix"),
     ];

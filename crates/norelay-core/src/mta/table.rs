@@ -77,6 +77,7 @@ names! {
     "exchange" "Exchange Server";
     "exchange-online" "Exchange Online" from "exchange";
     "exim" "Exim" check "`exim -bV` prints Exim's version";
+    "fake-smtp-server" "Fake SMTP Server (a mail catcher for tests)" from "subethasmtp";
     "firewall-1" "Check Point FireWall-1";
     "forcepoint" "Forcepoint Email Security";
     "fortimail" "FortiMail" from "sendmail";
@@ -836,5 +837,8 @@ clues! {
     }
     "mailtrap" {
         Name Seen Greeting "220 *mailtrap.io ESMTP ready";
+    }
+    "fake-smtp-server" {
+        Name Seen Greeting "220 *ESMTP FakeSMTPServer {v}*";
     }
 }
