@@ -111,8 +111,8 @@ fn misses_header(dialogue: &Dialogue) -> bool {
 
 const REPAIR_RECEIVER: AdviceStep = step(
     "Repair the way to the receiver, then test again.",
-    "Mail to the probe domain must reach the receiver, or no message can come back. The findings say \
-     what to correct.",
+    "Mail to the probe domain must reach the receiver, or no message can come back. The findings \
+     say what to correct.",
 );
 
 fn suspect(report: &Report) -> Vec<AdviceStep> {

@@ -179,8 +179,8 @@ pub struct Clue {
     /// Where it shows.
     pub place: Place,
     /// The line with its code. `*` stands for anything, `{v}` for a version, `{n}` for digits,
-    /// `{word}` for anything without blanks, `{hex}` for a long row of hexadecimal digits, `{stars}`
-    /// for what an old Cisco firewall makes of a greeting.
+    /// `{word}` for anything without blanks, `{hex}` for a long row of hexadecimal digits,
+    /// `{stars}` for what an old Cisco firewall makes of a greeting.
     pub pattern: &'static str,
     /// The system or product that it tells as well.
     pub distribution: Option<&'static str>,

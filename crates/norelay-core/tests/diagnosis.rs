@@ -92,8 +92,10 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["recipient_domain_too_wide \
             likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=no"], &[]),
-        (&["foreign-to-foreign=sender", "null-sender=yes", "target-host-sender=yes"], &["trusts_everyone likely"]),
-        (&["foreign-to-foreign=sender", "null-sender=no", "target-host-sender=yes"], &["trusts_sender_domain possible"]),
+        (&["foreign-to-foreign=sender", "null-sender=yes", "target-host-sender=yes"],
+            &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=sender", "null-sender=no", "target-host-sender=yes"],
+            &["trusts_sender_domain possible"]),
         // Taken at RCPT and refused with its text: that others are taken at RCPT is no difference.
         (&["foreign-to-foreign=late", "piggyback-recipient=yes"], &[]),
         (&["foreign-to-foreign=late", "piggyback-recipient=back"], &["session_state possible"]),
@@ -109,7 +111,8 @@ static ROWS: &[Row] = &[
         ),
         // The sender of tests 6 to 17 explains what they accept.
         (
-            &["foreign-to-foreign=no", "target-host-sender=yes", "source-route-host=yes", "percent-host=yes"],
+            &["foreign-to-foreign=no", "target-host-sender=yes", "source-route-host=yes",
+                "percent-host=yes"],
             &["trusts_sender_domain likely"],
         ),
         // With a foreign sender the sign is the cause.
@@ -117,24 +120,31 @@ static ROWS: &[Row] = &[
             &["foreign-to-foreign=no", "target-host-sender=yes", "percent-domain=yes"],
             &["percent_hack likely", "trusts_sender_domain likely"],
         ),
-        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=yes"], &["percent_hack likely"]),
-        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=back"], &["percent_hack certain"]),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=yes"],
+            &["percent_hack likely"]),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "percent-host=back"],
+            &["percent_hack certain"]),
         (
             &["foreign-to-foreign=no", "target-host-sender=no", "percent-host=around"],
             &["multi_hop certain", "percent_hack certain"],
         ),
         // Whether the sender alone would do was not answered.
-        (&["foreign-to-foreign=no", "target-host-sender=listed", "percent-host=yes"], &["percent_hack possible"]),
+        (&["foreign-to-foreign=no", "target-host-sender=listed", "percent-host=yes"],
+            &["percent_hack possible"]),
         (&["foreign-to-foreign=no", "percent-host=yes"], &["percent_hack possible"]),
         (&["foreign-to-foreign=no", "percent-domain=yes"], &["percent_hack likely"]),
         (&["foreign-to-foreign=no", "bang-domain=yes"], &["bang_path likely"]),
-        (&["foreign-to-foreign=no", "target-host-sender=no", "bang-bare=yes", "bang-ip=yes"], &["bang_path likely"]),
+        (&["foreign-to-foreign=no", "target-host-sender=no", "bang-bare=yes", "bang-ip=yes"],
+            &["bang_path likely"]),
         (&["foreign-to-foreign=no", "source-route-domain=yes"], &["source_route likely"]),
-        (&["foreign-to-foreign=no", "double-at-domain=yes", "quoted-at-domain=yes"], &["double_at likely"]),
+        (&["foreign-to-foreign=no", "double-at-domain=yes", "quoted-at-domain=yes"],
+            &["double_at likely"]),
         (&["foreign-to-foreign=no", "imceasmtp-domain=yes"], &["encapsulated_address likely"]),
         // Whoever takes any local part may take this one for such.
-        (&["foreign-to-foreign=no", "imceasmtp-domain=yes", "ctl-local-nx=yes"], &["encapsulated_address possible"]),
-        (&["foreign-to-foreign=no", "imceasmtp-domain=back", "ctl-local-nx=yes"], &["encapsulated_address certain"]),
+        (&["foreign-to-foreign=no", "imceasmtp-domain=yes", "ctl-local-nx=yes"],
+            &["encapsulated_address possible"]),
+        (&["foreign-to-foreign=no", "imceasmtp-domain=back", "ctl-local-nx=yes"],
+            &["encapsulated_address certain"]),
         (&["foreign-to-foreign=no", "null-sender=yes", "ctl-local-nx=yes"], &["trusts_null_sender \
             likely"]),
         (&["foreign-to-foreign=no", "srs0-forged=yes"], &["encapsulated_address likely"]),
@@ -161,8 +171,10 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=no", "postmaster-recipient=back"], &["postmaster_anywhere certain"]),
         (&["foreign-to-foreign=yes", "postmaster-recipient=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
-        (&["foreign-to-foreign=no", "mx-backup-trap=yes", "mx-primary-trap=back"], &["backup_mx_loose certain"]),
-        (&["foreign-to-foreign=yes", "ctl-second-foreign=no", "mx-backup-trap=yes"], &["backup_mx_loose likely"]),
+        (&["foreign-to-foreign=no", "mx-backup-trap=yes", "mx-primary-trap=back"],
+            &["backup_mx_loose certain"]),
+        (&["foreign-to-foreign=yes", "ctl-second-foreign=no", "mx-backup-trap=yes"],
+            &["backup_mx_loose likely"]),
         // What a control explains as local delivery, or shows beside the relay question, is no
         // cause.
         (&["foreign-to-foreign=no", "ctl-local-nx=yes", "ctl-postmaster=yes"], &[]),

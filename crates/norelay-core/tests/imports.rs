@@ -220,7 +220,8 @@ fn root_module_of(root: &Path, path: &Path) -> String {
     first.unwrap_or_default().trim_end_matches(".rs").to_owned()
 }
 
-/// True if `super` in this file is the root of these floors: in `src/reply.rs` and in `src/session/mod.rs`.
+/// True if `super` in this file is the root of these floors: in `src/reply.rs` and in
+/// `src/session/mod.rs`.
 fn is_at_root(root: &Path, path: &Path) -> bool {
     let depth = path
         .strip_prefix(root)

@@ -13,7 +13,8 @@ use proptest::{collection::vec, prelude::*};
 const OPEN: [&str; 2] = [include_str!("logs/open.jsonl"), include_str!("logs/multihop.jsonl")];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None,
+        ..ProptestConfig::with_cases(64) })]
 
     /// Once a message has come back, nothing that is said later unsays it.
     #[test]

@@ -124,7 +124,8 @@ async fn a_path_alone_is_tested_as_the_part_of_the_target_that_it_is() {
     .await;
     assert_eq!(ways(&asked(&site, 3).await).len(), 5);
 
-    let gone = json!({"target": "user@example.net", "path": {"address": "192.0.2.9", "port": 25, "security": "plain"}});
+    let gone = json!({"target": "user@example.net", "path": {"address": "192.0.2.9", "port": 25,
+        "security": "plain"}});
     let answer = site.post(USER, "/api/v1/tests", &gone).await;
     assert_eq!(answer.status, 422, "{answer:?}");
     assert!(

@@ -211,7 +211,8 @@ async fn strangers_choose_neither_sender_nor_recipient_nor_more_than_rcpt() {
         (json!({"target": "8.8.8.8", "ports": [65536]}), 422),
         (json!({"target": "8.8.8.8", "only": ["no-such-test"]}), 422),
         (
-            json!({"target": "8.8.8.8", "skip": (1..=255).map(|number| number.to_string()).collect::<Vec<_>>()}),
+            json!({"target": "8.8.8.8", "skip": (1..=255).map(|number| number.to_string())
+                .collect::<Vec<_>>()}),
             422,
         ),
         (json!({"target": "8.8.8.8", "from": "victim@example.net"}), 422),

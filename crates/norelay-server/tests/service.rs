@@ -234,8 +234,10 @@ fn a_run_goes_on_after_an_upgrade() {
     server.await_recipients(6);
     drop(service);
     let others = [
-        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "tests_added", "path": 0, "tests": ["test-of-yesterday"]}),
-        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "noted", "tag": "note_of_yesterday", "arguments": ["x"]}),
+        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "tests_added", "path": 0,
+            "tests": ["test-of-yesterday"]}),
+        json!({"v": 1, "at": "2026-11-24T00:00:00Z", "event": "noted", "tag": "note_of_yesterday",
+            "arguments": ["x"]}),
         json!({"v": 0, "at": "2026-11-24T00:00:00Z", "event": "run_finished", "stopped": false}),
     ];
     let others = others.map(|record| serde_json::from_value(record).expect("a record"));

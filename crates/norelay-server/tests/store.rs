@@ -489,7 +489,8 @@ async fn a_receipt_may_come_late(store: Store) {
 
 fn started(job: &Job) -> Run {
     serde_json::from_value(serde_json::json!({
-        "run": job.run, "target": "a", "profile": "classic", "domain": "probe.example", "domain_given": true,
+        "run": job.run, "target": "a", "profile": "classic", "domain": "probe.example",
+            "domain_given": true,
         "helo": "probe.example", "local_domain": null, "receiving": true, "version": "0"
     }))
     .expect("a run")

@@ -165,7 +165,8 @@ async fn show_until_stopped(receiving: &Receiving, format: ReceiptFormat) -> Res
                 let now = Timestamp::now();
                 output::print(&match format {
                     ReceiptFormat::Text => line(now, &receipt),
-                    ReceiptFormat::Jsonl => json_lines::render(&[Record::new(now, Event::Received(receipt))]),
+                    ReceiptFormat::Jsonl => json_lines::render(&[Record::new(now,
+                        Event::Received(receipt))]),
                 })?;
             }
         }

@@ -23,7 +23,8 @@ pub enum Do {
     Record(Box<Event>),
     /// Open a connection, and have this dialogue on it.
     Open(Box<PlannedDialogue>),
-    /// See whether a port accepts connections, and tell [`Asking::knocked`](super::Asking::knocked).
+    /// See whether a port accepts connections, and tell
+    /// [`Asking::knocked`](super::Asking::knocked).
     Knock(Endpoint),
     /// Hand this canary to a mail exchanger of its domain, and record [`Event::CanarySent`].
     SendCanary(Box<PlannedCanary>),

@@ -4,8 +4,8 @@
 //! - The wait ends when every message has come back, or as late as the user waits.
 //! - Once one message has come back the verdict is known; the others get [`GRACE`] for the sake of
 //!   the diagnosis.
-//! - Silence is evidence only while the receiver works. Where nothing came back, a last canary shows
-//!   that the receiver works at the end of the wait as well.
+//! - Silence is evidence only while the receiver works. Where nothing came back, a last canary
+//!   shows that the receiver works at the end of the wait as well.
 
 use std::time::Duration;
 

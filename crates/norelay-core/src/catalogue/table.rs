@@ -354,7 +354,8 @@ tests! {
     107 "plain-port-587" Standard Path Strong
         "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(&[587])), Mail, Rcpt];
     108 "plain-port-2525" Standard Path Strong
-        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(OTHER_PORTS)), Mail, Rcpt];
+        "<{sender}@{domain}>" "<{user}@{domain}>" &[OnPath(PathKind::Ports(OTHER_PORTS)), Mail,
+            Rcpt];
     109 "plain-selfsigned-clientcert" Thorough Path Strong
         "<{sender}@{domain}>" "<{user}@{domain}>"
         &[ClientCertificate(Certificate::SelfSigned), Mail, Rcpt];

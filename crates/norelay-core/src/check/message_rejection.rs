@@ -22,10 +22,12 @@ fn denies(reason: Reason) -> bool {
 pub(super) fn refuses_every_message(path: PathView<'_>, tests: &[TestJudgement]) -> bool {
     let is_plain = |judged: &&TestJudgement| judged.test.group == Group::Plain;
     let plain = tests.iter().find(is_plain).map(|judged| &judged.outcome);
-    let is_at_message = matches!(
-        plain,
-        Some(Outcome::Refused { stage: Stage::Data | Stage::EndOfData, reason, .. }) if denies(*reason)
-    );
+    let is_at_message = plain.is_some_and(|outcome| match outcome {
+        Outcome::Refused { stage, reason, .. } => {
+            matches!(stage, Stage::Data | Stage::EndOfData) && denies(*reason)
+        }
+        _ => false,
+    });
     // Messages for proof are sent past RCPT, so they show the check that comes after RCPT.
     let sent = path.dialogues().filter(|dialogue| dialogue.proof);
     let answered: Vec<_> = sent

@@ -19,8 +19,10 @@ macro_rules! remedies {
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck TrustsTls;
-    "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName
+        PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck TrustsTls;
+    "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
+        EncapsulatedAddress MultiHop;
     "postfix" "relay-domains" RecipientDomainTooWide TrustsEveryone;
     "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
     "postfix" "xclient" TrustsXclient;
@@ -32,8 +34,10 @@ remedies! {
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
-    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere TrustsEveryone SessionState LateRelayCheck;
-    "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere
+        TrustsEveryone SessionState LateRelayCheck;
+    "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress
+        MultiHop;
     "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;
     "exim" "proxy-protocol" TrustsProxyHeader TrustsXclient;
@@ -43,7 +47,8 @@ remedies! {
     "sendmail" "relay-features" TrustsEveryone PortWithoutRelayCheck;
     "sendmail" "relay-from" TrustsSenderDomain;
     "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsHeloName SessionState;
-    "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
+        EncapsulatedAddress MultiHop;
     "sendmail" "access" TrustsEveryone;
     "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "sendmail" "authentication" TrustsAnyCredentials TrustsTls;
@@ -52,7 +57,8 @@ remedies! {
     "opensmtpd" "match-any" TrustsEveryone;
     "opensmtpd" "match-source" TrustsEveryone;
     "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
-    "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
+        EncapsulatedAddress MultiHop;
     "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
     "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls SessionState;
     "opensmtpd" "proxy-protocol" TrustsProxyHeader;
@@ -65,14 +71,17 @@ remedies! {
     "courier" "authentication" TrustsAnyCredentials;
 
     "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
-    "haraka" "recipients" RecipientDomainTooWide PostmasterAnywhere TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
+    "haraka" "recipients" RecipientDomainTooWide PostmasterAnywhere TrustsSenderDomain
+        TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
     "haraka" "proxies" TrustsXclient TrustsProxyHeader;
     "haraka" "authentication" TrustsAnyCredentials;
 
-    "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
-    "nodemailer" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+    "nodemailer" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "nodemailer" "authentication" TrustsAnyCredentials;
     "nodemailer" "proxies" TrustsXclient TrustsProxyHeader;
 
@@ -83,9 +92,11 @@ remedies! {
 
     "msmtpd" "listen" TrustsEveryone LostClientAddress PortWithoutRelayCheck TrustsAnyCredentials;
 
-    "qpsmtpd" "relayclients" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide;
+    "qpsmtpd" "relayclients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide;
 
-    "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender PortWithoutRelayCheck;
+    "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender
+        PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
     "exchange" "accepted-domains" RecipientDomainTooWide;
 
@@ -106,14 +117,16 @@ remedies! {
     "mail-in-a-box" "client-address" LostClientAddress TrustsEveryone;
     "zimbra" "mynetworks" TrustsEveryone LostClientAddress;
     "iredmail" "mynetworks" TrustsEveryone LostClientAddress;
-    "proxmox-mail-gateway" "networks" TrustsEveryone LostClientAddress PortWithoutRelayCheck RecipientDomainTooWide;
+    "proxmox-mail-gateway" "networks" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide;
     "cpanel" "exim-configuration" TrustsEveryone LostClientAddress;
     "plesk" "relaying" TrustsEveryone LostClientAddress;
 
     "mdaemon" "relay-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
     "mailenable" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
     "smartermail" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
-    "stalwart" "allow-relaying" TrustsEveryone LostClientAddress TrustsSenderDomain TrustsProxyHeader;
+    "stalwart" "allow-relaying" TrustsEveryone LostClientAddress TrustsSenderDomain
+        TrustsProxyHeader;
     "james" "smtp-server" TrustsEveryone LostClientAddress TrustsSenderDomain;
     "kerio" "relay-control" TrustsEveryone LostClientAddress;
     "icewarp" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
@@ -162,7 +175,8 @@ mod tests {
     /// The servers on which the conformance suite applies remedies.
     #[rustfmt::skip]
     const TRIED: &[&str] = &[
-        "postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nodemailer", "nginx", "dovecot", "msmtpd",
+        "postfix", "exim", "sendmail", "opensmtpd", "courier", "haraka", "aiosmtpd", "nodemailer",
+            "nginx", "dovecot", "msmtpd",
     ];
 
     #[test]

@@ -40,7 +40,8 @@ impl Key {
 macro_rules! keys {
     ($($name:literal $kind:ident $purpose:literal;)*) => {
         /// Every setting.
-        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: SettingKind::$kind, purpose: $purpose }),*];
+        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: SettingKind::$kind,
+            purpose: $purpose }),*];
     };
 }
 

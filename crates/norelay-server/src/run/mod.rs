@@ -334,8 +334,8 @@ impl Runs {
         queue::work(&self.shared).await;
     }
 
-    /// Stops working. Running tests go back to the queue with their logs, and the next start goes on
-    /// with them.
+    /// Stops working. Running tests go back to the queue with their logs, and the next start goes
+    /// on with them.
     pub async fn hand_over(&self) {
         self.shared.stopping.send_replace(true);
         self.shared.live.stop_all(Stop::HandOver);

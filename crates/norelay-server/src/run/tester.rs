@@ -83,7 +83,8 @@ impl Tester for Probe {
             let network = Arc::new(Fence::around(probe.network.clone(), &exchangers));
             let resolver = probe.resolver();
             let surroundings = if surroundings { probe.surroundings() } else { None };
-            // Canaries go to our own receiver, so the fence around the target does not hold for them.
+            // Canaries go to our own receiver, so the fence around the target does not hold for
+            // them.
             let canaries = Arc::new(CanaryMail {
                 resolver: resolver.clone(),
                 network: Arc::new(probe.network.clone()),

@@ -191,7 +191,8 @@ impl Store {
     /// The database's.
     pub async fn recall(&self, once: &Idempotency) -> Result<Option<Created>, StoreError> {
         const SQL: &str = "SELECT fingerprint, job FROM idempotency WHERE digest = $1";
-        let found: Option<(Vec<u8>, Vec<u8>)> = on!(read self, |db| sqlx::query_as(SQL).bind(&once.digest[..]).fetch_optional(db).await)?;
+        let found: Option<(Vec<u8>, Vec<u8>)> = on!(read self, |db| sqlx::query_as(SQL)
+            .bind(&once.digest[..]).fetch_optional(db).await)?;
         found
             .map(|(fingerprint, job)| {
                 if fingerprint == once.fingerprint {
@@ -210,7 +211,8 @@ impl Store {
     pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE id = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now).fetch_optional(db).await)?;
+        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(now)
+            .fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -221,7 +223,8 @@ impl Store {
     pub async fn job_of_run(&self, run: RunId) -> Result<Job, StoreError> {
         const SQL: &str = select!("WHERE run = $1 AND expires > $2");
         let now = millis(Timestamp::now());
-        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run)).bind(now).fetch_optional(db).await)?;
+        let row: Option<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(run_number(run))
+            .bind(now).fetch_optional(db).await)?;
         row.map(job).transpose()?.ok_or(StoreError::NotFound)
     }
 
@@ -254,7 +257,8 @@ impl Store {
         );
         let (since, now) = (millis(since), millis(Timestamp::now()));
         let rows = on!(read self, |db| {
-            sqlx::query_as(SQL).bind(text(target)).bind(since).bind(now).bind(i64::from(limit)).fetch_all(db).await
+            sqlx::query_as(SQL).bind(text(target)).bind(since).bind(now).bind(i64::from(limit))
+                .fetch_all(db).await
         })?;
         jobs(rows)
     }
@@ -276,7 +280,8 @@ impl Store {
         );
         let (since, now) = (millis(since), millis(Timestamp::now()));
         let rows = on!(read self, |db| {
-            sqlx::query_as(SQL).bind(octets(address)).bind(since).bind(now).bind(i64::from(limit)).fetch_all(db).await
+            sqlx::query_as(SQL).bind(octets(address)).bind(since).bind(now).bind(i64::from(limit))
+                .fetch_all(db).await
         })?;
         jobs(rows)
     }
@@ -289,7 +294,8 @@ impl Store {
         const SQL: &str =
             select!("WHERE origin = 'here' AND expires > $1 ORDER BY created DESC, id LIMIT $2");
         let now = millis(Timestamp::now());
-        let rows = on!(read self, |db| sqlx::query_as(SQL).bind(now).bind(i64::from(limit)).fetch_all(db).await)?;
+        let rows = on!(read self, |db| sqlx::query_as(SQL).bind(now).bind(i64::from(limit))
+            .fetch_all(db).await)?;
         jobs(rows)
     }
 
@@ -339,8 +345,8 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// Claims the oldest queued job none of whose addresses is under test. The worker must renew the
-    /// lease.
+    /// Claims the oldest queued job none of whose addresses is under test. The worker must renew
+    /// the lease.
     ///
     /// # Errors
     /// The database's.
@@ -441,10 +447,12 @@ impl Store {
              BY created"
         );
         const WORKER: &str = "SELECT COALESCE(worker, '') FROM jobs WHERE id = $1";
-        let rows: Vec<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead).fetch_all(db).await)?;
+        let rows: Vec<JobRow> = on!(read self, |db| sqlx::query_as(SQL).bind(millis(now)).bind(dead)
+            .fetch_all(db).await)?;
         let mut orphans = Vec::new();
         for orphan in jobs(rows)? {
-            let (worker,): (String,) = on!(read self, |db| sqlx::query_as(WORKER).bind(&orphan.id.0[..]).fetch_one(db).await)?;
+            let (worker,): (String,) = on!(read self, |db| sqlx::query_as(WORKER)
+                .bind(&orphan.id.0[..]).fetch_one(db).await)?;
             let lease = Lease { job: orphan.id, worker, attempt: orphan.attempt };
             orphans.push((orphan, lease));
         }
@@ -484,7 +492,8 @@ impl Store {
     /// The database's.
     pub async fn note_verdict(&self, id: JobId, verdict: Verdict) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE jobs SET verdict = $1 WHERE id = $2";
-        on!(write self, |db| sqlx::query(SQL).bind(verdict.word()).bind(&id.0[..]).execute(db).await.map(drop))?;
+        on!(write self, |db| sqlx::query(SQL).bind(verdict.word()).bind(&id.0[..]).execute(db)
+            .await.map(drop))?;
         Ok(())
     }
 
@@ -515,12 +524,14 @@ impl Store {
         let forgotten = millis(now.saturating_sub(MEMORY).unwrap_or(Timestamp::MIN));
         let now = millis(now);
         let gone = on!(write self, |db| {
-            sqlx::query("DELETE FROM jobs WHERE expires <= $1").bind(now).execute(db).await.map(|done| done.rows_affected())
+            sqlx::query("DELETE FROM jobs WHERE expires <= $1").bind(now).execute(db)
+                .await.map(|done| done.rows_affected())
         })?;
         for sql in REST {
             on!(write self, |db| sqlx::query(*sql).bind(now).execute(db).await.map(drop))?;
         }
-        on!(write self, |db| sqlx::query("DELETE FROM spent WHERE at <= $1").bind(forgotten).execute(db).await.map(drop))?;
+        on!(write self, |db| sqlx::query("DELETE FROM spent WHERE at <= $1").bind(forgotten)
+            .execute(db).await.map(drop))?;
         Ok(gone)
     }
 }

@@ -176,7 +176,8 @@ impl Store {
     pub async fn revoke_key(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE keys SET revoked = $1 WHERE id = $2 AND revoked IS NULL";
         let revoked = on!(write self, |db| {
-            sqlx::query(SQL).bind(millis(now)).bind(id).execute(db).await.map(|done| done.rows_affected())
+            sqlx::query(SQL).bind(millis(now)).bind(id).execute(db)
+                .await.map(|done| done.rows_affected())
         })?;
         if revoked == 1 { Ok(()) } else { Err(StoreError::NotFound) }
     }

@@ -120,7 +120,8 @@ impl Store {
     pub async fn opt_in(&self, network: &IpNet) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM opt_outs WHERE network = $1";
         let gone = on!(write self, |db| {
-            sqlx::query(SQL).bind(network.trunc().to_string()).execute(db).await.map(|done| done.rows_affected())
+            sqlx::query(SQL).bind(network.trunc().to_string()).execute(db)
+                .await.map(|done| done.rows_affected())
         })?;
         if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
     }
@@ -132,7 +133,8 @@ impl Store {
     pub async fn opt_out_of(&self, address: IpAddr) -> Result<Option<OptOut>, StoreError> {
         const SQL: &str = "SELECT network, proof, created FROM opt_outs WHERE low <= $1 AND high \
                            >= $1 ORDER BY low DESC LIMIT 1";
-        let row: Option<OptOutRow> = on!(read self, |db| sqlx::query_as(SQL).bind(octets(address)).fetch_optional(db).await)?;
+        let row: Option<OptOutRow> = on!(read self, |db| sqlx::query_as(SQL).bind(octets(address))
+            .fetch_optional(db).await)?;
         row.map(opt_out).transpose()
     }
 
@@ -190,7 +192,8 @@ impl Store {
         const SQL: &str = "SELECT subject, asker, proof, created, expires FROM owners WHERE asker = $1 \
                            AND expires > $2 \
              ORDER BY created DESC, subject LIMIT $3";
-        let rows: Vec<OwnerRow> = on!(read self, |db| sqlx::query_as(SQL).bind(asker).bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
+        let rows: Vec<OwnerRow> = on!(read self, |db| sqlx::query_as(SQL).bind(asker)
+            .bind(millis(now)).bind(LIMIT).fetch_all(db).await)?;
         rows.into_iter().map(owner).collect()
     }
 
@@ -233,7 +236,8 @@ impl Store {
                            expires > $2 AND attempts < $3 \
              RETURNING id, subject, asker, method, purpose, secret, attempts, created, expires";
         let row: Option<ChallengeRow> = on!(write self, |db| {
-            sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).bind(i64::from(most)).fetch_optional(db).await
+            sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).bind(i64::from(most))
+                .fetch_optional(db).await
         })?;
         row.map(challenge).transpose()?.ok_or(StoreError::NotFound)
     }
@@ -246,7 +250,8 @@ impl Store {
         const SQL: &str = "SELECT id, subject, asker, method, purpose, secret, attempts, created, \
                            expires FROM challenges \
              WHERE id = $1 AND expires > $2";
-        let row: Option<ChallengeRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..]).bind(millis(now)).fetch_optional(db).await)?;
+        let row: Option<ChallengeRow> = on!(read self, |db| sqlx::query_as(SQL).bind(&id.0[..])
+            .bind(millis(now)).fetch_optional(db).await)?;
         row.map(challenge).transpose()?.ok_or(StoreError::NotFound)
     }
 

@@ -109,7 +109,8 @@ fn check(state: &AppState, asker: &Client) -> Result<(), Problem> {
     get, path = "/keys", tag = "keys", operation_id = "listKeys", security((), ("key" = [])),
     responses(
         (status = 200, description = "All of them, oldest first.", body = Vec<ShownKey>),
-        (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
@@ -131,8 +132,10 @@ pub(super) async fn list(
     request_body = WantedKey,
     responses(
         (status = 201, description = "The key, with its secret, this once.", body = ShownKey),
-        (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "The request makes no sense.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn create(
@@ -177,11 +180,13 @@ pub(super) async fn create(
 
 /// Revoke a key.
 #[utoipa::path(
-    delete, path = "/keys/{id}", tag = "keys", operation_id = "revokeKey", security((), ("key" = [])),
+    delete, path = "/keys/{id}", tag = "keys", operation_id = "revokeKey", security((),
+        ("key" = [])),
     params(("id" = String, Path, description = "The key's public part.")),
     responses(
         (status = 204, description = "It works no more."),
-        (status = 401, description = "A key is needed.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed.", body = Problem,
+            content_type = "application/problem+json"),
         (status = 404, description = "There is none, or it was revoked \
                                       before.", body = Problem, content_type = "application/problem+json"),
     )

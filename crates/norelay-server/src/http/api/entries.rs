@@ -50,7 +50,8 @@ impl CatalogueEntry {
 /// List the tests and controls.
 #[utoipa::path(
     get, path = "/catalogue", tag = "catalogue", operation_id = "listCatalogue",
-    responses((status = 200, description = "All of them, in display order.", body = Vec<CatalogueEntry>))
+    responses((status = 200, description = "All of them, in display order.",
+        body = Vec<CatalogueEntry>))
 )]
 pub(super) async fn list() -> Json<Vec<CatalogueEntry>> {
     Json(catalogue::TESTS.iter().map(CatalogueEntry::of).collect())
@@ -62,7 +63,8 @@ pub(super) async fn list() -> Json<Vec<CatalogueEntry>> {
     params(("id" = String, Path, description = "The test's name or number.")),
     responses(
         (status = 200, description = "The test, with its document.", body = CatalogueEntry),
-        (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(Path(id): Path<String>) -> Result<Json<CatalogueEntry>, Problem> {

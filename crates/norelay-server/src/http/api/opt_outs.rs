@@ -59,7 +59,8 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<Shown
     request_body = OptOutNetwork,
     responses(
         (status = 204, description = "It will not be tested from here."),
-        (status = 403, description = "Nothing shows that it is yours.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Nothing shows that it is yours.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn create(
@@ -73,12 +74,15 @@ pub(super) async fn create(
 
 /// Take an opt-out back.
 #[utoipa::path(
-    delete, path = "/opt-outs", tag = "opt-outs", operation_id = "optIn", security((), ("key" = [])),
+    delete, path = "/opt-outs", tag = "opt-outs", operation_id = "optIn", security((),
+        ("key" = [])),
     params(OptOutNetwork),
     responses(
         (status = 204, description = "It may be tested again."),
-        (status = 403, description = "Nothing shows that it is yours.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such opt-out.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Nothing shows that it is yours.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "There is no such opt-out.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(

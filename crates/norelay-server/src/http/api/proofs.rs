@@ -84,11 +84,13 @@ pub(super) struct ShownRecord {
 
 /// Read which TXT record proves control over a domain.
 #[utoipa::path(
-    get, path = "/proofs/dns", tag = "proofs", operation_id = "showProofRecord", security((), ("key" = [])),
+    get, path = "/proofs/dns", tag = "proofs", operation_id = "showProofRecord", security((),
+        ("key" = [])),
     params(ProvedDomain),
     responses(
         (status = 200, description = "The record to publish.", body = ShownRecord),
-        (status = 422, description = "That is no domain.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "That is no domain.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn record(
@@ -104,12 +106,15 @@ pub(super) async fn record(
 ///
 /// It counts for hosts in the domain whose addresses have reverse names in it.
 #[utoipa::path(
-    post, path = "/proofs/dns", tag = "proofs", operation_id = "proveByDns", security((), ("key" = [])),
+    post, path = "/proofs/dns", tag = "proofs", operation_id = "proveByDns", security((),
+        ("key" = [])),
     request_body = ProvedDomain,
     responses(
         (status = 201, description = "The record is there.", body = ShownProof),
-        (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It isn't.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn dns(
@@ -149,13 +154,15 @@ pub(super) struct Mailed {
 
 /// Have a code mailed to postmaster, through the server.
 #[utoipa::path(
-    post, path = "/proofs/mail", tag = "proofs", operation_id = "mailProofCode", security((), ("key" = [])),
+    post, path = "/proofs/mail", tag = "proofs", operation_id = "mailProofCode", security((),
+        ("key" = [])),
     request_body = Mail,
     responses(
         (status = 202, description = "The server has taken it.", body = Mailed),
         (status = 403, description = "The server isn't the domain's, or didn't take \
                                       it.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Enough for today.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Enough for today.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn mail(
@@ -186,13 +193,16 @@ pub(super) struct ProofCode {
 
 /// Prove control over a server by the code that was mailed.
 #[utoipa::path(
-    post, path = "/proofs/mail/{id}", tag = "proofs", operation_id = "proveByMail", security((), ("key" = [])),
+    post, path = "/proofs/mail/{id}", tag = "proofs", operation_id = "proveByMail", security((),
+        ("key" = [])),
     params(("id" = String, Path, description = "The name of the proof that was begun.")),
     request_body = ProofCode,
     responses(
         (status = 201, description = "It is the code.", body = ShownProof),
-        (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It isn't.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn mailed(
@@ -211,12 +221,15 @@ pub(super) async fn mailed(
 
 /// Prove control over a server by the code that a connection from it was told.
 #[utoipa::path(
-    post, path = "/proofs/connect", tag = "proofs", operation_id = "proveByConnection", security((), ("key" = [])),
+    post, path = "/proofs/connect", tag = "proofs", operation_id = "proveByConnection", security((),
+        ("key" = [])),
     request_body = ProofCode,
     responses(
         (status = 201, description = "It is a code.", body = ShownProof),
-        (status = 403, description = "It isn't.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tries.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It isn't.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn connect(

@@ -81,14 +81,19 @@ pub(super) struct OpenedReception {
 
 /// Ask for a reception.
 #[utoipa::path(
-    post, path = "/receptions", tag = "receptions", operation_id = "createReception", security((), ("key" = [])),
+    post, path = "/receptions", tag = "receptions", operation_id = "createReception", security((),
+        ("key" = [])),
     request_body = WantedReception,
     responses(
         (status = 201, description = "Messages are awaited.", body = OpenedReception),
-        (status = 403, description = "It isn't permitted.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "This service has no receiver.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many for now.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It isn't permitted.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "This service has no receiver.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "The request makes no sense.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many for now.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn create(
@@ -151,7 +156,8 @@ pub(super) struct Poll {
     responses(
         (status = 200, description = "The messages after `since`, oldest first; none when the \
                                       wait was in vain.", body = Vec<ArrivedReceipt>),
-        (status = 404, description = "There is no such reception.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such reception.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn receipts(
@@ -210,9 +216,12 @@ async fn arrived_by(
     get, path = "/receptions/{id}/events", tag = "receptions", operation_id = "followReception",
     params(("id" = String, Path, description = "The reception's name.")),
     responses(
-        (status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
-        (status = 404, description = "There is no such reception.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many streams are open.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The events.", body = String,
+            content_type = "text/event-stream"),
+        (status = 404, description = "There is no such reception.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many streams are open.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn events(
@@ -227,12 +236,15 @@ pub(super) async fn events(
 
 /// End a reception.
 #[utoipa::path(
-    delete, path = "/receptions/{id}", tag = "receptions", operation_id = "deleteReception", security((), ("key" = [])),
+    delete, path = "/receptions/{id}", tag = "receptions", operation_id = "deleteReception",
+        security((), ("key" = [])),
     params(("id" = String, Path, description = "The reception's name.")),
     responses(
         (status = 204, description = "Nothing is awaited any more."),
-        (status = 403, description = "Somebody else has asked for it.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Somebody else has asked for it.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "There is none.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(

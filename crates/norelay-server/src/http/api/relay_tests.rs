@@ -87,11 +87,14 @@ impl ShownTest {
         sent again harmless.")),
     request_body = TestRequest,
     responses(
-        (status = 201, description = "The test is queued.", body = ShownTest, headers(("Location" = String, description = "The test."))),
+        (status = 201, description = "The test is queued.", body = ShownTest,
+            headers(("Location" = String, description = "The test."))),
         (status = 200, description = "The target was tested a short while ago: this is that \
                                       test.", body = ShownTest),
-        (status = 403, description = "It isn't permitted.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The request makes no sense.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It isn't permitted.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "The request makes no sense.", body = Problem,
+            content_type = "application/problem+json"),
         (status = 429, description = "Too many for now; `Retry-After` says until \
                                       when.", body = Problem, content_type = "application/problem+json"),
     )
@@ -141,7 +144,8 @@ fn idempotency(
     params(("id" = String, Path, description = "The test's name.")),
     responses(
         (status = 200, description = "The test.", body = ShownTest),
-        (status = 404, description = "There is none, or it has expired.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none, or it has expired.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
@@ -156,12 +160,15 @@ pub(super) async fn show(
 ///
 /// It is stopped, and its log and report are gone. What it has used up of limits isn't given back.
 #[utoipa::path(
-    delete, path = "/tests/{id}", tag = "tests", operation_id = "deleteTest", security((), ("key" = [])),
+    delete, path = "/tests/{id}", tag = "tests", operation_id = "deleteTest", security((),
+        ("key" = [])),
     params(("id" = String, Path, description = "The test's name.")),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 403, description = "Somebody else has asked for it.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Somebody else has asked for it.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "There is none.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(
@@ -178,12 +185,15 @@ pub(super) async fn delete(
 ///
 /// What is known stays, and is judged as it is.
 #[utoipa::path(
-    post, path = "/tests/{id}/stop", tag = "tests", operation_id = "stopTest", security((), ("key" = [])),
+    post, path = "/tests/{id}/stop", tag = "tests", operation_id = "stopTest", security((),
+        ("key" = [])),
     params(("id" = String, Path, description = "The test's name.")),
     responses(
         (status = 202, description = "It is being stopped, or is over."),
-        (status = 403, description = "Somebody else has asked for it.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Somebody else has asked for it.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "There is none.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn stop(
@@ -224,9 +234,12 @@ pub(super) struct Since {
     get, path = "/tests/{id}/events", tag = "tests", operation_id = "followTest",
     params(("id" = String, Path, description = "The test's name."), Since),
     responses(
-        (status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
-        (status = 404, description = "There is no such test.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many streams are open.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The events.", body = String,
+            content_type = "text/event-stream"),
+        (status = 404, description = "There is no such test.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "Too many streams are open.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn events(
