@@ -123,7 +123,7 @@ fn suspect(report: &Report) -> Vec<AdviceStep> {
         .any(|dialogue| dialogue.proof && dialogue.has_delivered());
     let works = receiver::check(report).is_some_and(|check| check.works);
     let proof = match is_receiving {
-        true if !works => None,
+        true if !works => Some(REPAIR_RECEIVER),
         true if !is_sent => None,
         true => step("Give it time.", "A queue may hold a message for hours.")
             .with("--wait 2h")
@@ -145,8 +145,7 @@ fn suspect(report: &Report) -> Vec<AdviceStep> {
          them delivered locally, bounced or discarded, it doesn't.",
     );
     // If no message was accepted, waiting longer cannot help.
-    let repair = (is_receiving && !works).then_some(REPAIR_RECEIVER);
-    repair.into_iter().chain([log]).chain(proof).collect()
+    [log].into_iter().chain(proof).collect()
 }
 
 fn inconclusive(judgement: &Judgement) -> Vec<AdviceStep> {

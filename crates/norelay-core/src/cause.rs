@@ -45,7 +45,7 @@ causes! {
     TrustsSenderDomain "trusts_sender_domain" "relays for whoever names a sender in its own domain";
     TrustsNullSender "trusts_null_sender" "relays for whoever names no sender";
     TrustsHeloName "trusts_helo_name" "relays for whoever says the right name with HELO";
-    TrustsAnyCredentials "trusts_any_credentials" "takes credentials that nobody has";
+    TrustsAnyCredentials "trusts_any_credentials" "accepts made-up credentials";
     TrustsTls "trusts_tls" "relays for whoever uses TLS";
     TrustsXclient "trusts_xclient" "lets strangers say with XCLIENT who they are";
     TrustsProxyHeader "trusts_proxy_header" "lets strangers say with a PROXY header who they are";

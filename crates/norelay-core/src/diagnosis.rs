@@ -84,6 +84,8 @@ impl Assumption {
 
 /// The remedies for servers that trust a client for its certificate.
 const CERTIFICATES: &str = "/client-certificates";
+/// The remedies for servers that verify the passwords of some users and not of others.
+const USER_PASSWORDS: &str = "/user-passwords";
 /// The remedies for servers that see their own machine in the place of their clients.
 const CLIENT_ADDRESS: &str = "/client-address";
 /// The remedies for servers that queue for everybody by another protocol than SMTP.
@@ -103,6 +105,10 @@ enum Answer {
 fn answer(judged: &TestJudgement) -> Answer {
     match (&judged.outcome, judged.weight) {
         (Outcome::Relayed { .. }, _) | (Outcome::Accepted { .. }, Weight::Suspicion) => Answer::Yes,
+        // The login was accepted, and something else than relaying was rejected after it.
+        (Outcome::Refused { .. }, Weight::Suspicion) if judged.test.group == Group::Auth => {
+            Answer::Yes
+        }
         (Outcome::Refused { .. }, Weight::Denial) => Answer::No,
         _ => Answer::None,
     }
@@ -296,6 +302,10 @@ fn by_comparison(view: View<'_>, cause: RelayCause, accepted: &[&TestJudgement])
     {
         found.prefer(CERTIFICATES);
     }
+    let is_login_of_users = |judged: &&TestJudgement| judged.test.is_for_users();
+    if accepted.iter().all(is_login_of_users) {
+        found.prefer(USER_PASSWORDS);
+    }
     if accepted
         .iter()
         .all(|judged| judged.test.protocol().is_some())
@@ -331,8 +341,12 @@ fn baseline<'a>(
     let is_about_sender = accepted
         .first()
         .is_some_and(|judged| judged.test.group == Group::Sender);
-    // A comparison is fair if only one thing differs: the sender, or the recipient.
-    let is_foreign = reverse_path == Some(plain.test.reverse_path);
+    // A comparison is fair if only one thing differs: the sender, the recipient, or the login, which
+    // is compared with the same question without one.
+    let is_login = accepted
+        .first()
+        .is_some_and(|judged| judged.test.group == Group::Auth);
+    let is_foreign = is_login || reverse_path == Some(plain.test.reverse_path);
     match same_sender {
         Some(same) if !is_about_sender => Some((plain, same)),
         _ if is_about_sender || is_foreign => Some((plain, plain)),

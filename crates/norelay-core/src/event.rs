@@ -85,6 +85,9 @@ pub enum Event {
         proof: bool,
         /// How often these tests were tried before.
         attempt: u32,
+        /// The user name that the dialogue logs in with, where its test is asked for several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        login: Option<String>,
     },
     /// The greeting shows a server that accepts many questions on one connection. From now on this
     /// connection is for these tests: for more than before, or for none if another connection asks

@@ -321,6 +321,7 @@ mod tests {
             literal: Some("[192.0.2.7]".into()),
             local_domain: Some("l.example".into()),
             own_address: Some("192.0.2.1".into()),
+            login: Some("alice".into()),
             ..Words::default()
         };
         for test in TESTS.iter().filter(|test| !test.needs_credentials()) {

@@ -249,7 +249,14 @@ fn troubles_of_a_certificate() {
         troubles: vec!["it expired on 2025-01-01".into(), "it is signed by itself".into()],
         ..TlsFacts::default()
     };
-    story.tell(Event::Opened { dialogue: 9, path, tests: Vec::new(), proof: false, attempt: 0 });
+    story.tell(Event::Opened {
+        dialogue: 9,
+        path,
+        tests: Vec::new(),
+        proof: false,
+        attempt: 0,
+        login: None,
+    });
     story.tell(Event::Secured { dialogue: 9, after_ms: 1, tls });
     let report = story.end();
     assert_eq!(found(&report), ["notice certificate_trouble"]);

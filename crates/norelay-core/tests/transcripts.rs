@@ -38,6 +38,9 @@ fn words(test: &RelayTest) -> Words {
         user: "relaytest".into(),
         sender: "spamtest".into(),
         unknown: "nobody-knows".into(),
+        nobody: "nobody-knows".into(),
+        password: "spamtest".into(),
+        login: Some("alice".into()),
         inner: "innertest".into(),
         text_token: "texttoken".into(),
         domain: "probe.example".into(),
@@ -132,7 +135,14 @@ impl Run {
         let tests = vec![test.id.to_string()];
         let events = [
             Event::PathAdded { path: PathId::FIRST, destination, tests: tests.clone() },
-            Event::Opened { dialogue: 0, path: PathId::FIRST, tests, proof: false, attempt: 0 },
+            Event::Opened {
+                dialogue: 0,
+                path: PathId::FIRST,
+                tests,
+                proof: false,
+                attempt: 0,
+                login: None,
+            },
         ];
         let records = events
             .map(|event| Record::new(Timestamp::UNIX_EPOCH, event))
@@ -240,7 +250,14 @@ fn run_netstrings(protocol: Protocol, transcript: &Transcript<'_>, place: &str) 
     });
     let events = [
         Event::PathAdded { path: PathId::FIRST, destination, tests: vec![] },
-        Event::Opened { dialogue, path: PathId::FIRST, tests: vec![], proof: true, attempt: 0 },
+        Event::Opened {
+            dialogue,
+            path: PathId::FIRST,
+            tests: vec![],
+            proof: true,
+            attempt: 0,
+            login: None,
+        },
         Event::Sent { dialogue, after_ms, stage, test: None, line: MESSAGE.into() },
     ];
     let events =

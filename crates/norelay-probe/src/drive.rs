@@ -111,6 +111,7 @@ pub fn opened(planned: &PlannedDialogue) -> Event {
         tests: ids(&planned.tests),
         proof: planned.proof,
         attempt: planned.attempt,
+        login: planned.login.clone(),
     }
 }
 

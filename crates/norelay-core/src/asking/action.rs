@@ -67,6 +67,8 @@ pub struct PlannedDialogue {
     pub proof: bool,
     /// How often these tests were tried before.
     pub attempt: u32,
+    /// The user name that is logged in with, where the test is asked for several.
+    pub login: Option<String>,
     /// What is said.
     pub saying: Saying,
     /// How a TLS handshake is made.
@@ -86,6 +88,7 @@ impl PlannedDialogue {
             tests: Vec::new(),
             proof: false,
             attempt: 0,
+            login: None,
             saying: Saying::Smtp { transaction, step_tests: Vec::new() },
             handshake: Handshake::Usual,
             reply_timeout,

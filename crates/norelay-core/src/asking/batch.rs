@@ -211,13 +211,14 @@ fn groups(
     memory: &Memory,
 ) -> Vec<Vec<&'static RelayTest>> {
     if !is_shared {
-        return tests.into_iter().map(|test| vec![test]).collect();
+        return sharing::with_one_login(tests.into_iter().map(|test| vec![test]).collect());
     }
     let Round { path, destination, .. } = &memory.round;
     let hellos = destination.security != Security::StartTls;
-    sharing::groups(tests, MAX_SHARING, hellos, |test| {
+    let groups = sharing::groups(tests, MAX_SHARING, hellos, |test| {
         evidence::is_known_offered(turn.report, *path, test)
-    })
+    });
+    sharing::with_one_login(groups)
 }
 
 /// Some tests on one connection, and those whose sender was rejected on a second.
@@ -369,7 +370,10 @@ fn plan(
     let (transaction, step_tests) = match made.len() {
         0 => return None,
         1 => (made.remove(0).1, Vec::new()),
-        _ => sharing::join(made)?,
+        _ => match sharing::join_logins(&made) {
+            Some(joined) => joined,
+            None => sharing::join(made)?,
+        },
     };
     let are_own_senders = asked
         .iter()

@@ -272,7 +272,14 @@ mod tests {
         let path = PathId::FIRST;
         let events = [
             Event::PathAdded { path, destination, tests: shared.clone() },
-            Event::Opened { dialogue: 1, path, tests: vec![plain], proof: false, attempt: 0 },
+            Event::Opened {
+                dialogue: 1,
+                path,
+                tests: vec![plain],
+                proof: false,
+                attempt: 0,
+                login: None,
+            },
             Event::Shared { dialogue: 1, after_ms: 1, tests: shared },
         ];
         let records = events.map(|event| Record::new(Timestamp::UNIX_EPOCH, event));

@@ -78,6 +78,7 @@ impl Delivery {
             tests: vec![test],
             proof: true,
             attempt: 0,
+            login: None,
             saying: Saying::Netstring { request, text },
             handshake: Handshake::Usual,
             reply_timeout: turn.request.reply_timeout,

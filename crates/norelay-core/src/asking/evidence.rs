@@ -4,6 +4,8 @@
 //! - Every function reads the report alone and decides nothing: what an answer means for the next
 //!   step stands in the other files.
 
+use std::time::Duration;
+
 use crate::{
     catalogue::{RelayTest, TestId, TestRole, by_role},
     check::{self, Outcome, Reason},
@@ -44,6 +46,85 @@ pub(super) fn outcome(report: &Report, dialogue: u32, test: &RelayTest) -> Outco
         Some(dialogue) => Outcome::of(dialogue, test.id),
         None => Outcome::Interrupted { cause: Cause::Stopped },
     }
+}
+
+/// Returns the dialogues in which a test logs in as this user on a path, latest first. Without a
+/// user, returns those of a test that is for no user.
+fn logins<'a>(
+    report: &'a Report,
+    path: PathId,
+    test: &RelayTest,
+    login: Option<&'a str>,
+) -> impl Iterator<Item = &'a Dialogue> + use<'a> {
+    let all = report
+        .path(path)
+        .map(|path| path.dialogues_of(test.id).rev());
+    all.into_iter()
+        .flatten()
+        .map(|(_, dialogue)| dialogue)
+        .filter(move |dialogue| dialogue.login.as_deref() == login && !dialogue.proof)
+}
+
+/// Returns the latest outcome of a test that logs in as this user on a path.
+pub(super) fn outcome_of_login(
+    report: &Report,
+    path: PathId,
+    test: &RelayTest,
+    login: Option<&str>,
+) -> Option<Outcome> {
+    let latest = logins(report, path, test, login).next()?;
+    Some(Outcome::of(latest, test.id))
+}
+
+/// Returns how long the server took for its latest reply to AUTH in a test that logs in as this user.
+pub(super) fn login_delay(
+    report: &Report,
+    path: PathId,
+    test: &RelayTest,
+    login: Option<&str>,
+) -> Option<Duration> {
+    let latest = logins(report, path, test, login).next()?;
+    let mut replies = latest.exchanges.iter().rev();
+    replies.find_map(|exchange| {
+        let sent = exchange
+            .sent
+            .as_ref()
+            .filter(|_| exchange.stage == Stage::Auth)?
+            .0;
+        Some(Duration::from_millis(exchange.replied_ms?.saturating_sub(sent)))
+    })
+}
+
+/// Returns the user whose login with a made-up password was accepted in a test, if the test is for users.
+pub(super) fn accepted_login(report: &Report, path: PathId, test: &RelayTest) -> Option<String> {
+    let mut dialogues = report.path(path)?.dialogues_of(test.id).rev();
+    dialogues.find_map(|(_, dialogue)| {
+        let login = dialogue.login.clone()?;
+        let is_accepted = matches!(Outcome::of(dialogue, test.id), Outcome::Accepted { .. });
+        is_accepted.then_some(login)
+    })
+}
+
+/// True if the server has rejected a login on this path for want of TLS. It would reject the others
+/// alike.
+pub(super) fn wants_tls_for_logins(report: &Report, path: PathId) -> bool {
+    dialogues(report, path).any(|dialogue| {
+        let rejection = dialogue.exchanges.iter().find(|exchange| {
+            exchange.stage == Stage::Auth
+                && exchange
+                    .reply
+                    .as_ref()
+                    .is_some_and(|reply| Reason::of(Stage::Auth, reply) == Reason::TlsRequired)
+        });
+        rejection.is_some()
+    })
+}
+
+/// True if a dialogue of a test has ended because the server does not offer what the test needs.
+pub(super) fn was_not_offered(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    let Some(view) = report.path(path) else { return false };
+    view.dialogues_of(test.id)
+        .any(|(_, dialogue)| matches!(dialogue.end, Some(End::NotOffered(_))))
 }
 
 /// Where and why the plain test was rejected. Its sender is at the probe domain.

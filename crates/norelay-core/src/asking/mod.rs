@@ -9,8 +9,9 @@
 //! - Nothing is decided on what has not been recorded yet.
 //!
 //! ```text
-//!            hosts (order, scouts, batches) ─► ports of other protocols ─► proofs ─►
-//!            texts that may become two messages ─► bounce ─► user ─► arrivals ─► over
+//!            hosts (order, scouts, batches) ─► ports of other protocols ─► user ─►
+//!            made-up logins ─► proofs ─► texts that may become two messages ─► bounce ─►
+//!            arrivals ─► over
 //! ```
 //!
 //! The caller records and does what [`Asking::next`] says, and tells what became of it:
@@ -38,6 +39,7 @@ mod evidence;
 mod extras;
 mod hosts;
 mod letters;
+mod logins;
 mod opening;
 mod order;
 mod ports;
@@ -103,11 +105,14 @@ impl Asking {
         let tests = request.tests.iter().copied().filter(can_be_asked);
         let (other_protocols, tests): (Vec<_>, Vec<_>) =
             tests.partition(|test| test.protocol().is_some());
+        let (logins, tests) = tests.into_iter().partition(|test| test.login().is_some());
         request.tests = tests;
         let mut desk = Desk {
             request,
             means,
             other_protocols,
+            logins,
+            login_paths: Vec::new(),
             exchangers,
             todo: VecDeque::new(),
             connections: Connections::default(),

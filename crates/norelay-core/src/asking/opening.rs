@@ -24,7 +24,7 @@ pub(super) fn ids(tests: &[&'static RelayTest]) -> Vec<String> {
 pub(super) fn start(
     request: &Request,
     means: &Means,
-    other_protocols: &[&'static RelayTest],
+    apart: &[&'static RelayTest],
     exchangers: &[MailExchanger],
 ) -> [Event; 2] {
     let addresses = exchangers.iter().flat_map(|exchanger| &exchanger.addresses);
@@ -45,7 +45,7 @@ pub(super) fn start(
         local_domain: request.local_domain.clone(),
         receiving: means.receiving,
         seen_as_expected: request.seen_as_expected,
-        tests: [ids(&request.tests), ids(other_protocols)].concat(),
+        tests: [ids(&request.tests), ids(apart)].concat(),
     };
     [Event::RunStarted(run), Event::Resolved { exchangers: exchangers.to_vec() }]
 }

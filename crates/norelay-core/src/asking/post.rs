@@ -4,6 +4,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
+    evidence,
     letters::{self, OutgoingMessage, Turns},
     proofs::{self, Candidate, MessageWording, ProofMessage},
     senders,
@@ -198,7 +199,8 @@ pub(super) fn accepted(
     (path, destination): (PathId, &Path),
     test: &'static RelayTest,
 ) -> Option<(&'static str, Transaction)> {
-    let round = Round::new(turn, path, destination.clone());
+    let login = evidence::accepted_login(turn.report, path, test);
+    let round = Round::new(turn, path, destination.clone()).logging_in(login);
     let sender = senders::accepted_from(turn.report, path, test);
     let transaction = turn.transaction(&round, test, sender, Start::default())?;
     Some((sender, transaction))

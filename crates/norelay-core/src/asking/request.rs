@@ -36,6 +36,9 @@ pub struct Request {
     pub introduction: Vec<Record>,
     /// A user that exists at the hosted domain.
     pub local_user: String,
+    /// The same user, where the user of norelay named one: the run also logs in under this name,
+    /// with a made-up password.
+    pub named_user: Option<String>,
     /// The name that we say with EHLO; without one, our address as a literal.
     pub helo: Option<String>,
     /// Where a receiver listens on port 25; an unspecified address stands for our own.

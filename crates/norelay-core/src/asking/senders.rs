@@ -60,6 +60,9 @@ pub(super) fn may_be_about_sender(
     plain: PlainRefusal,
 ) -> bool {
     let may_be = match outcome {
+        // Nobody has heard of the sender yet, and a login is not tried twice.
+        Outcome::Refused { stage: Stage::Auth, .. }
+        | Outcome::Deferred { stage: Stage::Auth, .. } => false,
         // If the plain test's MAIL demands authentication, no sender gets further without it.
         Outcome::Refused { stage, reason: Reason::AuthRequired, .. } => {
             plain != Some((Stage::Mail, Reason::AuthRequired))
@@ -90,8 +93,22 @@ pub(super) fn ending_of(test: &RelayTest, outcome: &Outcome) -> Ending {
         {
             Ending::Answered
         }
+        // Each attempt may count against the user's account.
+        Outcome::Interrupted { cause } if test.is_for_users() && is_at_login(cause) => {
+            Ending::Answered
+        }
         _ => ending(outcome),
     }
+}
+
+/// True if the server left a login unanswered.
+pub(super) fn is_at_login(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Disconnected { stage: Stage::Auth, .. }
+            | Cause::TimedOut { stage: Stage::Auth }
+            | Cause::Closing { stage: Stage::Auth, .. }
+    )
 }
 
 /// What the outcomes of all tests on a connection mean for the scheduler: the first that is

@@ -236,6 +236,55 @@ pub fn join(
     Some((joined, tests))
 }
 
+/// The tests by connection, where tests that log in with the same credentials and in the same way
+/// share one login: whether it is accepted is the question of one of them, and what is accepted
+/// after its failure the question of the other.
+#[must_use]
+pub fn with_one_login(groups: Vec<Vec<&'static RelayTest>>) -> Vec<Vec<&'static RelayTest>> {
+    let mut joined: Vec<Vec<&'static RelayTest>> = Vec::new();
+    for group in groups {
+        let login = login_of(&group);
+        let same = joined
+            .iter_mut()
+            .find(|other| login.is_some() && login_of(other) == login);
+        match same {
+            Some(other) => other.extend(group),
+            None => joined.push(group),
+        }
+    }
+    joined
+}
+
+/// What the tests of a group log in with, if all of them log in alike and with nothing else between.
+fn login_of(group: &[&RelayTest]) -> Option<(&'static str, &'static [&'static str])> {
+    let first = group.first()?.login()?;
+    let is_same = |test: &&RelayTest| test.login() == Some(first);
+    group.iter().all(is_same).then_some(first)
+}
+
+/// One transaction for tests that share a login, and the test that each of its steps is for. The
+/// reply to AUTH is the answer of the tests that ask it as their question; the other tests see
+/// what comes after it.
+#[must_use]
+pub fn join_logins(
+    asked: &[(&'static RelayTest, Transaction)],
+) -> Option<(Transaction, Vec<Option<&'static RelayTest>>)> {
+    let tests: Vec<_> = asked.iter().map(|(test, _)| *test).collect();
+    login_of(&tests).filter(|_| tests.len() == 2)?;
+    let is_question = |step: &Step| step.stage == Stage::Auth && step.purpose == Purpose::Question;
+    let (asking, transaction) = asked
+        .iter()
+        .find(|(_, transaction)| transaction.steps.iter().any(is_question))?;
+    let mut joined = transaction.clone();
+    let mut step_tests = vec![None; joined.steps.len()];
+    for (step, test) in joined.steps.iter_mut().zip(&mut step_tests) {
+        if is_question(step) {
+            (step.purpose, *test) = (Purpose::Attempt, Some(*asking));
+        }
+    }
+    Some((joined, step_tests))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

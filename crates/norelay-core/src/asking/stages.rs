@@ -9,6 +9,7 @@ use super::{
     delivery,
     extras::{Bounce, SmugglingTexts, User},
     hosts::HostAsking,
+    logins::{HostPaths, LoginScope, Logins},
     opening,
     ports::Ports,
     post::ProofMail,
@@ -34,14 +35,16 @@ pub(super) enum RunStage {
     Paths(PathTests, Option<Box<PathAsking>>),
     /// The ports of other protocols.
     Ports(Ports),
+    /// A user who authenticates. Failed logins would slow the user's login down.
+    User(Option<Box<User>>),
+    /// Logins with made-up credentials.
+    Logins(Logins),
     /// The messages that prove.
     Proofs(ProofMail),
     /// Texts that may become two messages.
     Texts(Box<SmugglingTexts>),
     /// A message to a made-up user.
     Bounce(Option<Box<Bounce>>),
-    /// A user who authenticates.
-    User(Option<Box<User>>),
     /// What was sent may still arrive.
     Arrivals(Option<Arrivals>),
     /// Everything is asked.
@@ -58,6 +61,7 @@ impl RunStage {
             }
             Self::Paths(waiting, asking) => poll_paths(turn, waiting, asking),
             Self::Ports(ports) => ports.poll(turn),
+            Self::Logins(logins) => logins.poll(turn),
             Self::Proofs(post) => post.poll(turn),
             Self::Texts(texts) => texts.poll(turn),
             Self::Bounce(bounce) => bounce
@@ -106,22 +110,44 @@ impl Desk {
             // Messages in other protocols were sent before the proofs and may come back any time.
             self.awaited = delivery::accepted(report);
         }
+        if let RunStage::User(_) = stage {
+            return RunStage::Logins(self.logins(report, now));
+        }
         let mut turn = self.turn(report, now);
         match stage {
+            RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_) => {
+                RunStage::User(User::new(&mut turn).map(Box::new))
+            }
             // Without a receiver, no message could be seen to come back.
-            RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_)
-                if turn.means.receiving =>
-            {
+            RunStage::User(_) | RunStage::Logins(_) if turn.means.receiving => {
                 RunStage::Proofs(ProofMail::new(&mut turn))
             }
-            RunStage::Hosts(_) | RunStage::Paths(..) | RunStage::Ports(_) | RunStage::Proofs(_) => {
+            RunStage::User(_) | RunStage::Logins(_) | RunStage::Proofs(_) => {
                 RunStage::Texts(Box::new(SmugglingTexts::new(&turn)))
             }
             RunStage::Texts(_) => RunStage::Bounce(Bounce::new(&mut turn).map(Box::new)),
-            RunStage::Bounce(_) => RunStage::User(User::new(&mut turn).map(Box::new)),
-            RunStage::User(_) => RunStage::Arrivals(Arrivals::new(&mut turn)),
+            RunStage::Bounce(_) => RunStage::Arrivals(Arrivals::new(&mut turn)),
             RunStage::Arrivals(_) | RunStage::Over => RunStage::Over,
         }
+    }
+
+    /// The logins of the run: at every host of it, or on the paths where they are asked again.
+    fn logins(&mut self, report: &Report, now: Moment) -> Logins {
+        let again = std::mem::take(&mut self.login_paths);
+        let tests = self.logins.clone();
+        let scope = match self.request.every_path || !again.is_empty() {
+            true => LoginScope::EachPath,
+            false => LoginScope::OnePath,
+        };
+        let of_host = |paths: Vec<(PathId, Path)>| -> HostPaths {
+            let all = paths.into_iter();
+            all.map(|(id, path)| (id, path, tests.clone())).collect()
+        };
+        let hosts = match again.is_empty() {
+            true => opening::paths_of(report).into_iter().map(of_host).collect(),
+            false => vec![again],
+        };
+        Logins::new(&self.turn(report, now), hosts, scope)
     }
 
     /// Puts into `todo` what says that the run begins; returns the first stage.
@@ -153,8 +179,15 @@ impl Desk {
                         destination: way_added,
                         tests: tests_added,
                     });
+                    let (logins, tests): (Vec<_>, Vec<_>) =
+                        tests.into_iter().partition(|test| test.login().is_some());
+                    if !logins.is_empty() {
+                        self.login_paths.push((path, destination.clone(), logins));
+                    }
                     asked.push_back((path, destination, tests));
                 }
+                // In such a run, nothing but the plan is asked.
+                self.logins = Vec::new();
                 RunStage::Paths(asked, None)
             }
         };
@@ -164,6 +197,12 @@ impl Desk {
     }
 
     fn start(&self) -> [Event; 2] {
-        opening::start(&self.request, &self.means, &self.other_protocols, &self.exchangers)
+        let apart: Vec<_> = self
+            .other_protocols
+            .iter()
+            .chain(&self.logins)
+            .copied()
+            .collect();
+        opening::start(&self.request, &self.means, &apart, &self.exchangers)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Round {
     pub id: RoundId,
     pub path: PathId,
     pub destination: Path,
+    /// The user name to log in with, in tests that are asked for several.
+    pub login: Option<String>,
     old_tls: OldTls,
 }
 
@@ -41,7 +43,13 @@ enum OldTls {
 impl Round {
     /// A round of which nothing is known yet.
     pub fn new(turn: &mut AskingTurn<'_>, path: PathId, destination: Path) -> Self {
-        Self { id: turn.connections.new_round(), path, destination, old_tls: OldTls::Unasked }
+        let (id, login) = (turn.connections.new_round(), None);
+        Self { id, path, destination, login, old_tls: OldTls::Unasked }
+    }
+
+    /// The same round, for a test that logs in as this user.
+    pub fn logging_in(self, login: Option<String>) -> Self {
+        Self { login, ..self }
     }
 }
 
@@ -201,6 +209,7 @@ fn open(
         tests: plan.tests.clone(),
         proof: plan.proof,
         attempt: plan.attempt,
+        login: round.login.clone(),
         saying: Saying::Smtp {
             transaction: plan.transaction.clone(),
             step_tests: plan.step_tests.clone(),
@@ -226,7 +235,9 @@ impl AskingTurn<'_> {
 
     /// The words for a test on the path of a round.
     pub(super) fn words(&self, round: &Round, test: &RelayTest) -> Words {
-        words::words(self.request, self.means, self.report, (round.path, &round.destination), test)
+        let place = (round.path, &round.destination);
+        let words = words::words(self.request, self.means, self.report, place, test);
+        Words { login: round.login.clone(), ..words }
     }
 
     /// The event that says that the run waits, and until when.

@@ -9,6 +9,7 @@ use std::{
 use super::{
     action::{Do, Moment},
     connections::Connections,
+    logins::HostPaths,
     request::{Means, Request},
 };
 use crate::{
@@ -34,6 +35,10 @@ pub(super) struct Desk {
     pub means: Means,
     /// The tests that are asked at ports of their own, in other protocols than SMTP.
     pub other_protocols: Vec<&'static RelayTest>,
+    /// The tests that log in with made-up credentials, which are asked after everything else.
+    pub logins: Vec<&'static RelayTest>,
+    /// The paths that are asked certain logins, where the run asks again what failed.
+    pub login_paths: HostPaths,
     pub exchangers: Vec<MailExchanger>,
     pub todo: VecDeque<Do>,
     pub connections: Connections,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::request::{HostName, Means, Request};
 use crate::{
-    catalogue::{Certificate, RelayTest, Words},
+    catalogue::{Certificate, Profile, RelayTest, TestRole, Words, by_role},
     event::{MailExchanger, Path},
     octets::Octets,
     path::PathId,
@@ -53,6 +53,9 @@ pub(super) fn words(
         user: token(TokenRole::Recipient),
         sender: token(TokenRole::Sender),
         unknown: token(TokenRole::Unknown),
+        nobody: login_token(request, TokenRole::Unknown),
+        password: login_token(request, TokenRole::Message),
+        login: None,
         inner: token(TokenRole::Inner),
         text_token: token(TokenRole::Message),
         domain: request.domain.clone(),
@@ -71,6 +74,14 @@ pub(super) fn words(
     }
 }
 
+/// A token for logins, which is the same in all logins of a run.
+fn login_token(request: &Request, role: TokenRole) -> String {
+    let test = by_role(TestRole::UnknownCredentials).number;
+    request
+        .key
+        .mint(Token { run: request.run, path: PathId::FIRST, test, role })
+}
+
 /// Returns the receiver's address of the family that a test asks for.
 fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
     let is_v6 = test.forward_path.contains("{v6:");
@@ -79,6 +90,21 @@ fn receiver(request: &Request, test: &RelayTest) -> Option<IpAddr> {
         .iter()
         .copied()
         .find(|address| address.is_ipv6() == is_v6)
+}
+
+/// Names that many systems have a user for. Each is tried by the thorough profile, with the one
+/// made-up password of the run.
+const ROLE_NAMES: [&str; 6] = ["postmaster", "mail", "root", "admin", "info", "test"];
+
+/// The users that a run logs in as with a made-up password: the one that was named, then those that
+/// many systems have.
+pub(super) fn login_names(request: &Request) -> Vec<String> {
+    let mut names: Vec<String> = request.named_user.iter().cloned().collect();
+    if request.profile >= Profile::Thorough {
+        let roles = ROLE_NAMES.iter().map(|name| (*name).to_owned());
+        names.extend(roles.filter(|name| Some(name) != request.named_user.as_ref()));
+    }
+    names
 }
 
 /// Returns what of our own a test needs and the run lacks, as a clause. Facts about the server are
@@ -104,6 +130,10 @@ pub(super) fn lacks(request: &Request, means: &Means, test: &RelayTest) -> Optio
             "no domain of ours has the server as its first exchanger",
         ),
         (needs_certificate && !means.has_certificate, "no client certificate was given"),
+        (
+            test.is_for_users() && login_names(request).is_empty(),
+            "no user was named with --local-user",
+        ),
     ]
     .into_iter()
     .find_map(|(is_missing, clause)| is_missing.then_some(clause))

@@ -115,6 +115,25 @@ impl RelayTest {
             .any(|line| matches!(line, Line::OnPath(_) | Line::ReadFrom(_)))
     }
 
+    /// The AUTH command with made-up credentials that the test says, and the answers to its 334s.
+    #[must_use]
+    pub fn login(&self) -> Option<(&'static str, &'static [&'static str])> {
+        first!(self, Line::Exchange(_, line, turns) => (line, turns))
+    }
+
+    /// The mechanism of the login with made-up credentials, such as `PLAIN`; empty without a login.
+    #[must_use]
+    pub fn mechanism(&self) -> &'static str {
+        let command = self.login().and_then(|(line, _)| line.split(' ').nth(1));
+        command.unwrap_or_default()
+    }
+
+    /// True if the test logs in as users who may exist, hence once for each of them.
+    #[must_use]
+    pub fn is_for_users(&self) -> bool {
+        self.uses("login")
+    }
+
     /// The certificate that the client shows.
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {

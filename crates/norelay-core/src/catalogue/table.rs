@@ -42,12 +42,16 @@ const SEND: Line = Say(Stage::Mail, Attempt, "SEND FROM:<{sender}@{domain}>");
 /// A session begins anew after XCLIENT.
 const EHLO_AGAIN: Line = Say(Stage::Ehlo, Question, "EHLO {helo}");
 /// No identity to act as, a made-up user and a made-up password (RFC 4616).
-const NOBODY_PLAIN: &str = "AUTH PLAIN {base64:\\x00{unknown}\\x00{sender}}";
+const NOBODY_PLAIN: &str = "AUTH PLAIN {base64:\\x00{nobody}\\x00{password}}";
+/// A user who exists, with a made-up password (RFC 4616).
+const USER_PLAIN: &str = "AUTH PLAIN {base64:\\x00{login}\\x00{password}}";
+/// The same user by the whole address, which is the user name on many servers.
+const ADDRESS_PLAIN: &str = "AUTH PLAIN {base64:\\x00{login}@{local_domain}\\x00{password}}";
 /// The same user and password, to act as a user of the target (RFC 4616).
 const AS_LOCAL_USER: &str =
-    "AUTH PLAIN {base64:{local_user}@{local_domain}\\x00{unknown}\\x00{sender}}";
+    "AUTH PLAIN {base64:{local_user}@{local_domain}\\x00{nobody}\\x00{password}}";
 /// A made-up user, and a digest that fits no password (RFC 2195).
-const CRAM_MD5_DIGEST: &str = "{base64:{unknown} 0123456789abcdef0123456789abcdef}";
+const CRAM_MD5_DIGEST: &str = "{base64:{nobody} 0123456789abcdef0123456789abcdef}";
 /// NTLM's NEGOTIATE_MESSAGE with the flags UNICODE, OEM, REQUEST_TARGET and NTLM, and no names
 /// (MS-NLMP section 2.2.1.1).
 const NTLM_NEGOTIATE: &str = "{base64:NTLMSSP\\x00\\x01\\x00\\x00\\x00\\x07\\x02\\x00\\x00\
@@ -404,7 +408,7 @@ tests! {
     123 "auth-login-random" Standard Auth Strong
         "<{sender}@{domain}>" "<{user}@{domain}>"
         &[Requires("AUTH LOGIN"),
-            Exchange(Question, "AUTH LOGIN", &["{base64:{unknown}}", "{base64:{sender}}"]), Mail,
+            Exchange(Question, "AUTH LOGIN", &["{base64:{nobody}}", "{base64:{password}}"]), Mail,
             Rcpt];
     124 "auth-crammd5-bogus" Standard Auth Strong
         "<{sender}@{domain}>" "<{user}@{domain}>"
@@ -542,6 +546,25 @@ tests! {
         role ForeignPostmaster, cause PostmasterAnywhere;
     162 "mailer-daemon-sender" Thorough Sender Strong
         "<MAILER-DAEMON@{local_domain}>" "<{user}@{domain}>" PLAIN;
+
+    // Existing users and a made-up password. The sender is the user: a server may let users send
+    // under their own addresses alone.
+    163 "auth-plain-user" Standard Auth Strong
+        "<{login}@{local_domain}>" "<{user}@{domain}>"
+        &[Requires("AUTH PLAIN"), Exchange(Question, USER_PLAIN, &[]), Mail, Rcpt];
+    164 "auth-login-user" Standard Auth Strong
+        "<{login}@{local_domain}>" "<{user}@{domain}>"
+        &[Requires("AUTH LOGIN"),
+            Exchange(Question, "AUTH LOGIN", &["{base64:{login}}", "{base64:{password}}"]), Mail,
+            Rcpt];
+    165 "auth-plain-address" Standard Auth Strong
+        "<{login}@{local_domain}>" "<{user}@{domain}>"
+        &[Requires("AUTH PLAIN"), Exchange(Question, ADDRESS_PLAIN, &[]), Mail, Rcpt];
+    166 "auth-login-address" Standard Auth Strong
+        "<{login}@{local_domain}>" "<{user}@{domain}>"
+        &[Requires("AUTH LOGIN"),
+            Exchange(Question, "AUTH LOGIN",
+                &["{base64:{login}@{local_domain}}", "{base64:{password}}"]), Mail, Rcpt];
 }
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ pub struct Words {
     pub sender: String,
     /// The token that stands for a made-up user.
     pub unknown: String,
+    /// The made-up user name of all logins of a run: a server that slows down after failed logins
+    /// may take the same failure again for a mistake, and not for an attack.
+    pub nobody: String,
+    /// The made-up password of all logins of a run.
+    pub password: String,
+    /// The user name to log in with, where the test is asked for several.
+    pub login: Option<String>,
     /// The token that stands for the recipient of a message within another.
     pub inner: String,
     /// The token of a text.
@@ -111,6 +118,9 @@ impl Words {
             "user" => Some(self.user.clone()),
             "sender" => Some(self.sender.clone()),
             "unknown" => Some(self.unknown.clone()),
+            "nobody" => Some(self.nobody.clone()),
+            "password" => Some(self.password.clone()),
+            "login" => self.login.clone(),
             "inner" => Some(self.inner.clone()),
             "text_token" => Some(self.text_token.clone()),
             "domain" => Some(self.domain.clone()),

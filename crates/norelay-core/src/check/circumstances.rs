@@ -80,6 +80,12 @@ impl<'a> Circumstances<'a> {
 }
 
 impl<'a> Controls<'a> {
+    /// True if the plain test was refused with this reply, but for the addresses in it.
+    pub(super) fn plain_is_refused_in_words(&self, reply: &Reply) -> bool {
+        self.plain
+            .is_some_and(|plain| reason::is_same(plain, reply))
+    }
+
     fn shown_by(report: &Report, controls: &'a [TestJudgement], anywhere: &'a [Reply]) -> Self {
         let outcome = |role| Some(&controls.iter().find(|judged| judged.test.is(role))?.outcome);
         let accepts = |role| matches!(outcome(role), Some(Outcome::Accepted { .. }));

@@ -119,6 +119,7 @@ mod tests {
                 tests: Vec::new(),
                 proof: false,
                 attempt: 0,
+                login: None,
             },
             Event::Secured { dialogue: 0, after_ms: 1, tls },
         ];

@@ -1,6 +1,8 @@
 //! The walk from a report to its judgement: each test gets its outcome, then its weight; the
 //! weights give the verdict of a path, and the worst path decides.
 
+use std::collections::BTreeMap;
+
 use super::{
     arrival, boilerplate,
     circumstances::Circumstances,
@@ -71,9 +73,19 @@ pub(super) fn outcomes(
 fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
     let mut outcome = unasked(path, test);
     let (mut dialogues, mut elapsed_ms, mut has_sent) = (Vec::new(), 0_u64, false);
+    let mut logins = BTreeMap::new();
     for (number, dialogue) in path.dialogues_of(test.id) {
         // A dialogue without an end, in a log that goes on, is still under way.
-        outcome = outcome.then(Outcome::of(dialogue, test.id));
+        let later = Outcome::of(dialogue, test.id);
+        outcome = match dialogue.login.as_deref().filter(|_| !dialogue.proof) {
+            Some(user) => {
+                let of_user = logins.remove(user);
+                let of_user = of_user.map_or(later.clone(), |known: Outcome| known.then(later));
+                logins.insert(user, of_user);
+                of_all_users(&logins).unwrap_or(outcome)
+            }
+            None => outcome.then(later),
+        };
         has_sent |= has_sent_text(dialogue);
         elapsed_ms = elapsed_ms.saturating_add(dialogue.elapsed_ms);
         dialogues.push(number);
@@ -83,6 +95,19 @@ fn outcome_of(path: PathView<'_>, test: &'static RelayTest) -> TestJudgement {
         outcome = outcome.then(relayed);
     }
     TestJudgement { test, outcome, weight: Weight::Unknown, rule: None, dialogues, elapsed_ms }
+}
+
+/// Returns what the outcomes for several users say together: an acceptance, or else an outcome
+/// without an answer, because the test is not answered before each user is.
+fn of_all_users(logins: &BTreeMap<&str, Outcome>) -> Option<Outcome> {
+    let rank = |outcome: &&Outcome| match outcome {
+        Outcome::Relayed { .. } => 0,
+        Outcome::Accepted { .. } => 1,
+        Outcome::Deferred { .. } | Outcome::Interrupted { .. } | Outcome::NotRun { .. } => 2,
+        Outcome::Refused { stage, .. } if *stage != Stage::Auth => 3,
+        Outcome::Refused { .. } => 4,
+    };
+    logins.values().min_by_key(rank).cloned()
 }
 
 /// Returns what is known of a test without a dialogue.
@@ -100,4 +125,30 @@ fn has_sent_text(dialogue: &Dialogue) -> bool {
         .exchanges
         .iter()
         .any(|exchange| exchange.stage == Stage::EndOfData && exchange.sent.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Reason;
+
+    #[test]
+    fn a_test_for_several_users_is_answered_when_each_user_is() {
+        let reply = |code| Reply { code, lines: vec!["…".into()] };
+        let accepted = Outcome::Accepted { stage: Stage::Rcpt, reply: reply(250) };
+        let reason = Reason::AuthRequired;
+        let refused = Outcome::Refused { stage: Stage::Auth, reason, reply: reply(535) };
+        let deferred =
+            Outcome::Deferred { stage: Stage::Auth, reason: Reason::Policy, reply: reply(454) };
+        for (outcomes, expected) in [
+            ([&refused, &refused, &refused], &refused),
+            ([&refused, &accepted, &refused], &accepted),
+            ([&refused, &deferred, &refused], &deferred),
+            ([&deferred, &refused, &accepted], &accepted),
+        ] {
+            let users = ["alice", "mail", "root"];
+            let logins = users.into_iter().zip(outcomes.map(Clone::clone)).collect();
+            assert_eq!(of_all_users(&logins).as_ref(), Some(expected));
+        }
+    }
 }

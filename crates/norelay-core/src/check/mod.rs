@@ -37,4 +37,4 @@ pub use offered::not_offered;
 pub use outcome::{Hops, Outcome, is_of_tls};
 pub use reason::Reason;
 pub use summary::{clause, numbers};
-pub(crate) use weigh::rules::other_domain;
+pub(crate) use weigh::rules::{login_accepted, other_domain};

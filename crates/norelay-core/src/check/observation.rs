@@ -274,6 +274,9 @@ observations! {
     BarePostmasterRefused { reply } = "bare_postmaster_refused" Notice Relay
         "Mail to <postmaster>, without a domain, was refused: {reply}. Every server must accept \
          it (RFC 5321 section 4.5.1).";
+    MadeUpCredentialsAccepted { mechanism, user } = "made_up_credentials_accepted" Error Relay
+        "The server accepted AUTH {mechanism} as {user} with made-up credentials. It does not \
+         verify them, so anyone can log in.";
     AuthInClear { mechanisms } = "auth_in_clear" Warning Relay
         "AUTH {mechanisms} is offered without TLS: passwords travel in the clear (RFC 4954 \
          section 4).";

@@ -120,7 +120,14 @@ mod tests {
         let stage = Stage::Ehlo;
         let events = [
             Event::PathAdded { path, destination, tests: Vec::new() },
-            Event::Opened { dialogue, path, tests: Vec::new(), proof: false, attempt: 0 },
+            Event::Opened {
+                dialogue,
+                path,
+                tests: Vec::new(),
+                proof: false,
+                attempt: 0,
+                login: None,
+            },
             Event::Connected { dialogue, after_ms, local: (local, 4000).into() },
             Event::Replied { dialogue, after_ms, stage, test: None, purpose: None, reply },
         ];

@@ -1,6 +1,8 @@
 //! What is worth knowing about one path: its controls, rejections of our address, and replies that
 //! broke the protocol.
 
+use std::collections::BTreeSet;
+
 use super::{
     boilerplate,
     judgement::{PathJudgement, TestJudgement, Verdict},
@@ -8,6 +10,7 @@ use super::{
     offered::not_offered,
     outcome::Outcome,
     reason::Reason,
+    weigh::rules::login_accepted,
 };
 use crate::{
     catalogue::{self, TestRole},
@@ -27,6 +30,7 @@ pub(super) fn of(path: PathView<'_>, judged: &PathJudgement) -> Vec<Observed> {
     }
     observations.extend(about_our_address(&judged.tests));
     observations.extend(given_up(path, &judged.tests));
+    observations.extend(logins(path, &judged.tests));
     if judged.verdict != Verdict::Unreachable {
         observations.extend(violations(path));
     } else if path.report.paths().len() > 1 && not_offered(path).is_none() {
@@ -69,6 +73,21 @@ fn controls(path: PathView<'_>, judged: &PathJudgement) -> Vec<Observation> {
         let run = path.report.run.as_ref();
         let domain = run.map(|run| run.domain.clone()).unwrap_or_default();
         observations.push(Observation::SecondDomainAccepted { domain });
+    }
+    observations
+}
+
+/// The logins with made-up credentials that were accepted: the first of each user.
+fn logins(path: PathView<'_>, tests: &[TestJudgement]) -> Vec<Observation> {
+    let mut users = BTreeSet::new();
+    let mut observations = Vec::new();
+    for judged in tests {
+        let Some(dialogue) = login_accepted::accepted_login(path.report, judged) else { continue };
+        let user = dialogue.login.as_deref().unwrap_or("a made-up user");
+        if users.insert(user.to_owned()) {
+            let (mechanism, user) = (judged.test.mechanism().to_owned(), user.to_owned());
+            observations.push(Observation::MadeUpCredentialsAccepted { mechanism, user });
+        }
     }
     observations
 }

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{
     judgement::{PathJudgement, TestJudgement, Verdict, Weight},
     outcome::{Hops, Outcome},
-    receiver,
 };
 use crate::{report::Report, seen::neighbour, smtp::Stage};
 
@@ -43,7 +42,14 @@ pub(super) fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgemen
                     .to_owned()
             }
         },
-        Verdict::Suspect => suspect_summary(report).to_owned(),
+        Verdict::Suspect if report.run.as_ref().is_some_and(|run| run.receiving) => {
+            "Relaying was accepted, but no message has come back: suspect, not proven.".to_owned()
+        }
+        Verdict::Suspect => {
+            "Relaying was accepted, but without a receiver nothing can prove it: suspect, not \
+             proven."
+                .to_owned()
+        }
         Verdict::Inconclusive => {
             let unclear = paths
                 .iter()
@@ -54,23 +60,6 @@ pub(super) fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgemen
                 true => "Could not tell: no relay test was run.".to_owned(),
                 false => format!("Could not tell, because of {}.", why.join("; ")),
             }
-        }
-    }
-}
-
-/// Returns why an acceptance is not proven to be relaying.
-fn suspect_summary(report: &Report) -> &'static str {
-    match receiver::check(report) {
-        Some(check) if check.works => {
-            "Relaying was accepted, but no message has come back: suspect, not proven."
-        }
-        Some(_) => {
-            "Relaying was accepted, but mail has not been shown to reach the receiver: suspect, \
-             not proven."
-        }
-        None => {
-            "Relaying was accepted, but without a receiver nothing can prove it: suspect, not \
-             proven."
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod rules {
     pub(super) mod cut_short;
     pub(super) mod line_not_split;
     pub(super) mod local_delivery;
+    pub(crate) mod login_accepted;
     pub(super) mod malformed_recipient;
     pub(super) mod message_refused;
     pub(super) mod name_refused;
@@ -97,6 +98,8 @@ rules! {
     // Refusals of relaying, in words.
     OfTests relaying_denied "the reply says that relaying is denied or needs authentication";
     OfTests tls_required "the reply asks for TLS, and the same test is judged under TLS";
+    OfTests login_accepted "the server accepted made-up credentials, and refused the sender or \
+                            the recipient for another reason than relaying";
     OfTests sender_refused "the test is about the sender, and the sender was refused";
     OfTests malformed_recipient "the form of the recipient is what the test tries, and the server \
                                  refused it as malformed";

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Answer, View, answer};
 use crate::{
     catalogue::{Group, TestRole},
-    check::{Outcome, Reason, TestJudgement},
+    check::{Outcome, Reason, TestJudgement, login_accepted},
     event::Path,
     octets::harmless,
     remedy::RelayCause,
@@ -29,6 +29,16 @@ pub(super) fn accepted(
 ) -> String {
     let verb = match &judged.outcome {
         Outcome::Relayed { .. } => "Relayed",
+        // Only a login that was accepted brings a rejected test here.
+        Outcome::Refused { .. } => {
+            let (number, what) = (judged.test.number, with(view, judged, true));
+            return format!(
+                "Accepted {} (test {number}), and rejected the sender or the recipient after it \
+                 for another reason than relaying: {}.",
+                what.trim_start_matches("after "),
+                reply_of(judged)
+            );
+        }
         _ => "Accepted",
     };
     let what = with(view, judged, true);
@@ -69,9 +79,14 @@ fn with(view: View<'_>, judged: &TestJudgement, is_accepted: bool) -> String {
             None => "without HELO".to_owned(),
         },
         Group::Auth => {
-            let mechanism =
-                said(Stage::Auth).and_then(|line| line.split(' ').nth(1).map(str::to_owned));
-            format!("after AUTH {} with credentials that nobody has", mechanism.unwrap_or_default())
+            let mechanism = judged.test.mechanism();
+            let login = login_accepted::accepted_login(view.path.report, judged);
+            match login.and_then(|dialogue| dialogue.login.as_deref()) {
+                Some(user) => {
+                    format!("after AUTH {mechanism} as {} with a made-up password", harmless(user))
+                }
+                None => format!("after AUTH {mechanism} with made-up credentials"),
+            }
         }
         Group::Proxy | Group::State | Group::Path => format!("in test \"{}\"", judged.test.title()),
         Group::Plain if !is_accepted => format!("plain {}", recipient()),
@@ -277,7 +292,7 @@ static RULED_OUT: &[(TestRole, RelayCause, &str)] = &[
     (
         TestRole::UnknownCredentials,
         RelayCause::TrustsAnyCredentials,
-        "Credentials that nobody has aren't enough",
+        "Made-up credentials of a made-up user are not enough",
     ),
     (
         TestRole::SecondForeign,

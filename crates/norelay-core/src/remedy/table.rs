@@ -31,6 +31,7 @@ remedies! {
     "postfix" "qmqpd" PortWithoutRelayCheck;
     "postfix" "sasl" TrustsAnyCredentials;
     "postfix" "sasl-off" TrustsAnyCredentials;
+    "postfix" "user-passwords" TrustsAnyCredentials;
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
@@ -89,6 +90,7 @@ remedies! {
     "nginx" "authentication" TrustsAnyCredentials;
 
     "dovecot" "authentication" TrustsAnyCredentials;
+    "dovecot" "user-passwords" TrustsAnyCredentials;
 
     "msmtpd" "listen" TrustsEveryone LostClientAddress PortWithoutRelayCheck TrustsAnyCredentials;
 

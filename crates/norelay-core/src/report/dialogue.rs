@@ -23,6 +23,8 @@ pub struct Dialogue {
     pub proof: bool,
     /// How often these tests had been tried before.
     pub attempt: u32,
+    /// The user name that it logs in with, where its test is asked for several.
+    pub login: Option<String>,
     /// When it was opened.
     pub opened: Timestamp,
     /// Our address, once it stood.
@@ -245,6 +247,7 @@ impl Dialogue {
             tests,
             proof,
             attempt,
+            login: None,
             opened,
             local: None,
             tls: None,

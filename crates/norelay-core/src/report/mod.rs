@@ -155,12 +155,13 @@ impl Report {
                 Some(path) => path.add_tests(ids(&tests)),
                 None => return false,
             },
-            Event::Opened { dialogue, path, tests, proof, attempt } => {
+            Event::Opened { dialogue, path, tests, proof, attempt, login } => {
                 let fits = self.path(path).is_some()
                     && self.dialogues.len() < MAX_DIALOGUES
                     && !self.dialogues.contains_key(&dialogue);
                 if fits {
                     let opened = Dialogue::opened(at, path, ids(&tests), proof, attempt);
+                    let opened = Dialogue { login, ..opened };
                     self.dialogues.insert(dialogue, opened);
                     // A new connection ends any wait.
                     self.waiting = None;
@@ -271,7 +272,7 @@ mod tests {
         };
         let events = [
             Event::PathAdded { path, destination, tests: tests.clone() },
-            Event::Opened { dialogue: 0, path, tests, proof: false, attempt: 0 },
+            Event::Opened { dialogue: 0, path, tests, proof: false, attempt: 0, login: None },
             rcpt(&foreign),
             rcpt(&known),
         ];

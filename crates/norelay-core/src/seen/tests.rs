@@ -33,6 +33,7 @@ fn report(own: &str, target: &str, expected: Option<&str>, greeting: &str) -> Re
             tests: Vec::new(),
             proof: false,
             attempt: 0,
+            login: None,
         },
         Event::Connected { dialogue: 0, after_ms: 0, local },
         Event::Sent { dialogue: 0, after_ms: 0, stage: Stage::Ehlo, test: None, line },

@@ -201,7 +201,8 @@ fn opened() -> impl Strategy<Value = Event> {
                 path,
                 tests,
                 proof,
-                attempt
+                attempt,
+                login: None,
             }
         ),
         (0..6u32).prop_map(move |dialogue| Event::Connected { dialogue, after_ms: 1, local }),

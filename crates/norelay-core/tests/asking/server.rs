@@ -189,6 +189,9 @@ fn word_of_request(request: &mut Request, word: &str) {
         "messages" => request.max_messages = number(),
         "wait" => request.wait = std::time::Duration::from_secs(value.parse().expect("seconds")),
         "slow" => request.slow = true,
+        "user" => {
+            (request.local_user, request.named_user) = (value.to_owned(), Some(value.to_owned()));
+        }
         "every-path" => request.every_path = true,
         _ => panic!("a request has no word {word}"),
     }
@@ -218,6 +221,7 @@ fn request() -> Request {
         local_domain: Some("target.example".into()),
         introduction: Vec::new(),
         local_user: "postmaster".into(),
+        named_user: None,
         helo: Some("tester.probe.example".into()),
         receivers: Vec::new(),
         traps: Traps::default(),

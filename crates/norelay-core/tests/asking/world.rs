@@ -223,6 +223,7 @@ impl World<'_> {
             tests: tests.iter().map(|id| id.to_string()).collect(),
             proof: connection.proof,
             attempt: connection.attempt,
+            login: connection.login.clone(),
         });
         let (steps, step_tests) = match &connection.saying {
             Saying::Smtp { transaction, step_tests } => {

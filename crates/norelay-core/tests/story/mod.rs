@@ -51,6 +51,9 @@ fn words() -> Words {
         user: "nruabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
         sender: "nrsabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
         unknown: "nrxabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        nobody: "nrxabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        password: "nrmabcdefghijklmnopqrstuvwxyz2345672".to_owned(),
+        login: Some("alice".to_owned()),
         domain: "probe.example".to_owned(),
         second_domain: Some("second.example".to_owned()),
         helo: "probe.example".to_owned(),
@@ -147,6 +150,7 @@ impl Story {
             tests: vec![test.to_owned()],
             proof,
             attempt: 0,
+            login: None,
         });
         self.tell(Event::Connected { dialogue, after_ms: 0, local: self.connected });
         for (stage, sent, answer) in lines {

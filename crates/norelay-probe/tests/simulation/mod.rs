@@ -195,6 +195,7 @@ pub fn request() -> Request {
         second_domain: Some("probe2.example".into()),
         local_domain: Some("target.example".into()),
         local_user: "postmaster".into(),
+        named_user: None,
         receivers: Vec::new(),
         traps: Traps::default(),
         helo: Some("tester.probe.example".into()),

@@ -319,6 +319,7 @@ fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
         second_domain: Some(config.test.second_domain.clone()),
         local_domain: pinned.local_domain.clone(),
         local_user: defaults::LOCAL_USER.to_owned(),
+        named_user: None,
         helo: identity.helo.clone(),
         receivers: receivers(&config.receiver),
         traps: pinned.traps.clone(),

@@ -82,9 +82,10 @@ pub struct TargetOptions {
     /// A mail domain that the target hosts; found by itself where the DNS says it
     #[arg(long, value_name = "DOMAIN")]
     pub local_domain: Option<String>,
-    /// A user that exists in the target's domain
-    #[arg(long, value_name = "USER", default_value = defaults::LOCAL_USER)]
-    pub local_user: String,
+    /// A user that exists in the target's domain (without it, postmaster). If the server offers
+    /// AUTH, norelay also tries to log in as this user, with one made-up password that must fail
+    #[arg(long, value_name = "USER")]
+    pub local_user: Option<String>,
     /// Say that you control this target, which the intrusive profile asks for: its tests may upset
     /// a server
     #[arg(long, value_name = "TARGET")]
@@ -328,6 +329,11 @@ impl ProofOptions {
 }
 
 impl TargetOptions {
+    /// A user that exists in the target's domain.
+    pub fn local_user(&self) -> &str {
+        self.local_user.as_deref().unwrap_or(defaults::LOCAL_USER)
+    }
+
     /// The address families.
     pub fn family(&self) -> Family {
         match (self.ipv4, self.ipv6) {
@@ -369,7 +375,7 @@ mod tests {
         assert_eq!(connection.timeout, settings.test.timeout.unsigned_abs());
         assert_eq!(proof.wait, settings.test.wait.unsigned_abs());
         assert_eq!(proof.messages, settings.test.messages as usize);
-        assert_eq!(target.local_user, defaults::LOCAL_USER);
+        assert_eq!(target.local_user(), defaults::LOCAL_USER);
         assert_eq!(settings.test.second_domain, defaults::SECOND_DOMAIN);
         assert_eq!(probe.second_domain, None, "the default counts");
         let network = connection.network();

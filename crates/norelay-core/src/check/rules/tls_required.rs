@@ -24,8 +24,17 @@ pub(in crate::check) fn weigh(on: Circumstances<'_>, judged: &TestJudgement) -> 
     is_asked.then_some(Weight::Denial)
 }
 
-/// True if the test is asked after STARTTLS at the endpoint of this path in the clear.
+/// True if the test is asked after STARTTLS at the endpoint of this path in the clear. A login is
+/// asked on one path for the whole host.
 fn is_asked_under_tls(clear: PathView<'_>, test: &RelayTest) -> bool {
+    let mut secured = clear.others().filter(|other| {
+        other.destination().security != Security::Plain
+            && other.destination().is_to_host_of(clear.destination())
+    });
+    let has_test = |path: PathView<'_>| path.facts.tests.contains(&test.id);
+    if test.login().is_some() && secured.any(has_test) {
+        return clear.destination().security == Security::Plain;
+    }
     clear.destination().security == Security::Plain
         && clear
             .twins()
@@ -38,8 +47,26 @@ mod tests {
     use super::*;
     use crate::{
         check::weigh::rules::rows::{story::Story, told},
-        smtp::Stage,
+        smtp::{End, Stage},
     };
+
+    #[test]
+    fn a_login_is_asked_under_tls_at_another_port_of_the_host() {
+        const TLS: &str = "538 5.7.11 Encryption required for requested authentication mechanism";
+        for (address, security, expected) in [
+            ("192.0.2.7", Security::Tls, Some(Weight::Denial)),
+            ("192.0.2.8", Security::Tls, Some(Weight::Denial)),
+            ("192.0.2.7", Security::Plain, None),
+        ] {
+            let mut story = Story::begin(true);
+            let plain = story.path("192.0.2.7", 25, Security::Plain, &["auth-plain-random"]);
+            story.path(address, 465, security, &["auth-plain-random"]);
+            let lines = [(Stage::Auth, "AUTH PLAIN …", TLS)];
+            story.dialogue_ending(plain, "auth-plain-random", &lines, End::Answered);
+            let weight = told(weigh, story, plain, "auth-plain-random");
+            assert_eq!(weight, expected, "{address} {security:?}");
+        }
+    }
 
     #[test]
     fn the_same_test_is_asked_under_tls() {
