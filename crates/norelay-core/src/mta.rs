@@ -213,15 +213,19 @@ struct Traits {
     count: usize,
 }
 
-/// What the software of the server on a path seems to be.
+/// What the software of the server on a path seems to be. A path that is asked little may show
+/// little: then another path to the same host tells, if the server introduces itself alike there.
 #[must_use]
 pub fn identify(path: PathView<'_>) -> Option<Mta> {
     let traits = Traits::of(path);
-    let hits = traits.hits();
-    match front(&hits, &traits) {
-        Some(front) => Some(front.describe(front.confidence()?)),
-        None => among(&hits, Some(&traits)),
-    }
+    traits.software().or_else(|| {
+        path.report
+            .paths()
+            .filter(|other| other.destination().is_to_host_of(path.destination()))
+            .map(Traits::of)
+            .filter(|other| other.introduces_itself_as(&traits))
+            .find_map(|other| other.software())
+    })
 }
 
 /// What the server behind the proxy on a path seems to be, where it is a proxy that answers.
@@ -306,6 +310,25 @@ fn is_front(name: &str) -> bool {
 }
 
 impl Traits {
+    /// What the software seems to be by these traits alone.
+    fn software(&self) -> Option<Mta> {
+        let hits = self.hits();
+        match front(&hits, self) {
+            Some(front) => Some(front.describe(front.confidence()?)),
+            None => among(&hits, Some(self)),
+        }
+    }
+
+    /// True if the greeting and the reply to EHLO are known and are the same as the other's.
+    fn introduces_itself_as(&self, other: &Self) -> bool {
+        [Place::Greeting, Place::Hello, Place::Order]
+            .into_iter()
+            .all(|place| {
+                let lines = self.lines.get(&place);
+                lines.is_some() && lines == other.lines.get(&place)
+            })
+    }
+
     fn of(path: PathView<'_>) -> Self {
         let mut traits = Self::default();
         for exchange in path.dialogues().flat_map(|dialogue| &dialogue.exchanges) {

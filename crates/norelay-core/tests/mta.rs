@@ -296,3 +296,36 @@ fn a_proxy_is_told_apart_from_who_is_behind_it() {
         .expect("there is a sample");
     assert_eq!(behind(first(&report_of(&plain.answers))), None);
 }
+
+/// A further path gets a few plain questions only, which any server may answer alike.
+#[test]
+fn a_path_that_shows_little_is_known_by_another_path_to_its_host() {
+    let unknown = "550 5.1.1 <x@target.example>: Recipient address rejected: User unknown in local \
+                   recipient table";
+    for (greeting, expected) in [
+        ("220 mx.target.example ESMTP", Some("postfix")),
+        ("220 another.target.example ESMTP", None),
+    ] {
+        let asked = |greeting, answer| {
+            [
+                (Stage::Greeting, "", greeting),
+                (Stage::Ehlo, "EHLO t", "250 mx.target.example / SIZE 10240000 / 8BITMIME"),
+                (Stage::Mail, "MAIL FROM:<s@probe.example>", "250 2.1.0 Ok"),
+                (Stage::Rcpt, "RCPT TO:<x@target.example>", answer),
+            ]
+        };
+        let mut story = Story::begin(false);
+        let rich = story.path("192.0.2.7", 25, Security::Plain, &["ctl-local-nx"]);
+        let said = asked("220 mx.target.example ESMTP", unknown);
+        story.dialogue(rich, "ctl-local-nx", false, &said);
+        let poor = story.path("2001:db8::7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.dialogue(poor, "foreign-to-foreign", false, &asked(greeting, "250 2.1.5 Ok"));
+        let report = story.end();
+        let known = |path| {
+            let path = report.path(path).expect("the path was added");
+            identify(path).map(|mta| mta.name)
+        };
+        assert_eq!(known(rich), Some("postfix"));
+        assert_eq!(known(poor), expected, "{greeting}");
+    }
+}
