@@ -236,6 +236,9 @@ pub struct Run {
     pub helo: String,
     /// A mail domain of the target, where one is known.
     pub local_domain: Option<String>,
+    /// A user of the target whom the user of norelay named, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_user: Option<String>,
     /// True if a receiver can see what comes back.
     pub receiving: bool,
     /// The address that the server should see us come from, where the user said it.

@@ -52,6 +52,9 @@ pub struct EarlierSettings {
     pub helo: String,
     /// The mail domain that the target hosts.
     pub local_domain: Option<String>,
+    /// The user of the target who was named.
+    #[serde(default)]
+    pub local_user: Option<String>,
     /// The profile.
     pub profile: catalogue::Profile,
 }

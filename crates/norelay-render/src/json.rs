@@ -98,6 +98,9 @@ struct Particulars<'a> {
     domain_given: bool,
     helo: &'a str,
     local_domain: Option<&'a str>,
+    /// The user of the target who was named with `--local-user`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_user: Option<&'a str>,
     receiving: bool,
     /// Whether the receiver was shown to work; nothing without a receiver.
     receiver: Option<&'a ReceiverCheck>,
@@ -244,6 +247,7 @@ impl<'a> Particulars<'a> {
             domain_given: run.domain_given,
             helo: &run.helo,
             local_domain: run.local_domain.as_deref(),
+            local_user: run.named_user.as_deref(),
             receiving: run.receiving,
             receiver,
         }

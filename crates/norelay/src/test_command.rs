@@ -33,6 +33,7 @@ pub async fn run(mut options: TestOptions) -> Result<u8, Complaint> {
     let tests = options.tests.tests()?;
     let targets = targets(&options.targets)?;
     options.check_control(&tests)?;
+    options.check_users(&tests)?;
     let resumed = options.log.resume.take();
     let prepared = Prepared::new(options).await?;
     if let Some(path) = resumed {
@@ -76,6 +77,9 @@ fn keep_what_was_told(options: &mut TestOptions, plan: &Plan) {
     }
     if options.probe.helo.is_none() && !earlier.helo.is_empty() {
         options.probe.helo = Some(earlier.helo.clone());
+    }
+    if options.target.local_user.is_none() {
+        options.target.local_user = earlier.local_user.clone();
     }
     if options.target.local_domain.is_none() {
         options.target.local_domain = earlier.local_domain.clone();

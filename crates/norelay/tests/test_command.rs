@@ -175,6 +175,10 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
         (&["test", "127.0.0.1:0"], "port from 1 to 65535"),
         (&["test", "127.0.0.1", "--only", "nonsense"], "There is no test \"nonsense\""),
         (&["test", "127.0.0.1", "--only", "ctl-postmaster"], "No relay test is left to run"),
+        (
+            &["test", "127.0.0.1", "--only", "auth-plain-user"],
+            "auth-plain-user logs in as a user who exists: name one with --local-user",
+        ),
         (&["test", "127.0.0.1", "--profile", "intrusive"], "--i-control 127.0.0.1"),
         (&["test", "127.0.0.1", "--domain", "-"], "is not a host name"),
         (&["test", "127.0.0.1", "--log", "/nowhere/log"], "can't be written"),

@@ -76,7 +76,8 @@ pub(super) fn outcome_of_login(
     Some(Outcome::of(latest, test.id))
 }
 
-/// Returns how long the server took for its latest reply to AUTH in a test that logs in as this user.
+/// Returns how long the server took for its latest reply to AUTH in a test that logs in as this
+/// user.
 pub(super) fn login_delay(
     report: &Report,
     path: PathId,
@@ -95,7 +96,7 @@ pub(super) fn login_delay(
     })
 }
 
-/// Returns the user whose login with a made-up password was accepted in a test, if the test is for users.
+/// Returns the user whose login with a made-up password was accepted, if the test is for users.
 pub(super) fn accepted_login(report: &Report, path: PathId, test: &RelayTest) -> Option<String> {
     let mut dialogues = report.path(path)?.dialogues_of(test.id).rev();
     dialogues.find_map(|(_, dialogue)| {

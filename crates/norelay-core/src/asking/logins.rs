@@ -9,7 +9,7 @@
 //! - A made-up user logs in once with each mechanism. A user who may exist logs in once with each
 //!   form of the name and each mechanism, and the password is the same each time. Names that many
 //!   systems have are tried with one mechanism, and no longer once made-up credentials worked.
-//! - Where an answer comes much later than the first ones, or is a deferral, the run pauses. Dovecot
+//! - If an answer comes much later than the first answers, or is a deferral, the run pauses. Dovecot
 //!   doubles its delay with each failed login, and forgets all of them after fifteen seconds
 //!   without one (its `auth-penalty.c`). Postfix waits for Dovecot for ten seconds, and answers 454
 //!   then.
@@ -239,7 +239,7 @@ impl HostLogins {
         }
     }
 
-    /// The server rejects our connections: nothing more is tried at this host, and the path says so.
+    /// The server rejects our connections. Nothing more is tried at this host, which is recorded.
     fn blocked(&mut self, turn: &mut AskingTurn<'_>, path: PathId, cause: Cause) {
         for login in std::mem::take(&mut self.left) {
             if !self.accepts_made_up(turn) || !login.is_guess {

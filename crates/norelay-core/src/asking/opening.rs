@@ -43,6 +43,7 @@ pub(super) fn start(
         domain_given: request.domain_given,
         helo,
         local_domain: request.local_domain.clone(),
+        named_user: request.named_user.clone(),
         receiving: means.receiving,
         seen_as_expected: request.seen_as_expected,
         tests: [ids(&request.tests), ids(apart)].concat(),

@@ -255,7 +255,7 @@ pub fn with_one_login(groups: Vec<Vec<&'static RelayTest>>) -> Vec<Vec<&'static 
     joined
 }
 
-/// What the tests of a group log in with, if all of them log in alike and with nothing else between.
+/// Returns what the tests of a group log in with, if all of them log in alike.
 fn login_of(group: &[&RelayTest]) -> Option<(&'static str, &'static [&'static str])> {
     let first = group.first()?.login()?;
     let is_same = |test: &&RelayTest| test.login() == Some(first);

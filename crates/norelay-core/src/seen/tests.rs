@@ -65,6 +65,7 @@ fn run(seen_as_expected: Option<IpAddr>) -> crate::event::Run {
         domain_given: true,
         helo: "x.example".into(),
         local_domain: None,
+        named_user: None,
         receiving: false,
         seen_as_expected,
         tests: Vec::new(),

@@ -122,6 +122,7 @@ fn run() -> impl Strategy<Value = Run> {
             domain_given,
             helo: "probe.example".to_owned(),
             local_domain,
+            named_user: None,
             receiving,
             seen_as_expected: receiving.then_some([203, 0, 113, 9].into()),
             tests: Vec::new(),

@@ -93,6 +93,7 @@ impl Story {
             domain_given: true,
             helo: "probe.example".to_owned(),
             local_domain: Some("target.example".to_owned()),
+            named_user: None,
             receiving,
             seen_as_expected: None,
             tests: Vec::new(),

@@ -305,6 +305,17 @@ impl TestOptions {
         }
     }
 
+    /// Refuses to ask for a test of a user by itself without a user.
+    pub fn check_users(&self, tests: &[&'static RelayTest]) -> Result<(), Complaint> {
+        let has_users = self.target.local_user.is_some() || self.tests.profile >= Profile::Thorough;
+        match tests.iter().find(|test| test.is_for_users()) {
+            Some(test) if !self.tests.only.is_empty() && !has_users => Err(Complaint::usage(
+                format!("{} logs in as a user who exists: name one with --local-user.", test.id),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The ports of a target, and how each is protected.
     pub fn ports(&self, target: &Target) -> Vec<(u16, Security)> {
         target.ports_to_test(&self.target.port, self.tests.profile)

@@ -173,6 +173,9 @@ impl Prepared {
         request.profile = run.profile;
         request.domain = run.domain;
         request.domain_given = run.domain_given;
+        if let Some(user) = run.named_user {
+            (request.local_user, request.named_user) = (user.clone(), Some(user));
+        }
         request.local_domain = run.local_domain;
         request.traps = self.traps(&tests, &report.exchangers).await;
         let progress = self.progress(log, Some(path))?;
@@ -335,6 +338,7 @@ impl Prepared {
             domain_given: self.identity.domain_given,
             helo: self.identity.helo.clone().unwrap_or_default(),
             local_domain: target.local_domain.clone(),
+            named_user: target.local_user.clone(),
             receiving: false,
             seen_as_expected: connection.seen_as_expected,
             tests: Vec::new(),
