@@ -12,6 +12,7 @@ mod simulation;
 mod data;
 mod defence;
 mod greeting;
+mod logins;
 mod order;
 mod servers;
 mod syntax;
