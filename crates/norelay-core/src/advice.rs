@@ -17,6 +17,8 @@ const MAX_STEPS: usize = 3;
 /// In milliseconds. A server that hangs up later than this without a greeting was waiting for
 /// something from the client.
 const SILENCE_MS: u64 = 1000;
+/// The option that gives a mail domain of the server.
+const GIVE_DOMAIN: &str = "--local-domain DOMAIN";
 
 /// One step of advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl AdviceStep {
 pub fn steps(report: &Report, judgement: &Judgement) -> Vec<AdviceStep> {
     let mut steps = match judgement.verdict {
         Verdict::Suspect => suspect(report),
-        Verdict::Inconclusive => inconclusive(judgement),
+        Verdict::Inconclusive => inconclusive(report, judgement),
         Verdict::Unreachable => unreachable(),
         Verdict::OpenRelay | Verdict::Closed => return Vec::new(),
     };
@@ -148,11 +150,17 @@ fn suspect(report: &Report) -> Vec<AdviceStep> {
     [log].into_iter().chain(proof).collect()
 }
 
-fn inconclusive(judgement: &Judgement) -> Vec<AdviceStep> {
+fn inconclusive(report: &Report, judgement: &Judgement) -> Vec<AdviceStep> {
+    let run = report.run.as_ref();
+    let knows_domain = run.is_some_and(|run| run.local_domain.is_some());
     let tests = judgement.paths.iter().flat_map(|path| &path.tests);
     let mut steps = Vec::new();
     for judged in tests.filter(|judged: &&TestJudgement| judged.weight == Weight::Unknown) {
-        let next = after(&judged.outcome);
+        let next = match after(&judged.outcome) {
+            // What the user has given need not be asked for.
+            step if knows_domain && step.options == GIVE_DOMAIN => READ,
+            step => step,
+        };
         if !steps.contains(&next) {
             steps.push(next);
         }
@@ -178,6 +186,17 @@ fn after(outcome: &Outcome) -> AdviceStep {
         )
         .with("--slow")
         .on_page("The addresses that tests come from are on the front page."),
+        Outcome::Interrupted { cause: Cause::TlsFailed { .. } } => step(
+            "Repair TLS at this port, then test again.",
+            "The TLS handshake failed, so nothing could be asked. The reason stands beside the test, \
+             and in the server's log.",
+        ),
+        Outcome::Interrupted { cause: Cause::ConnectFailed { .. } } => step(
+            "Open the port for the test, or leave it out.",
+            "The port did not accept our connections. If no client is meant to use it, test the \
+             other ports alone.",
+        )
+        .with("--port PORT"),
         Outcome::Interrupted { .. } => step(
             "Test again.",
             "The server hung up or fell silent before it answered. If it happens each time, its \
@@ -190,7 +209,7 @@ fn after(outcome: &Outcome) -> AdviceStep {
              hosts. Give the domain \
              or a mail address instead of the bare address.",
         )
-        .with("--local-domain DOMAIN"),
+        .with(GIVE_DOMAIN),
         Outcome::Relayed { .. } | Outcome::Accepted { .. } => READ,
     }
 }
@@ -242,7 +261,7 @@ fn after_reason(reason: Reason) -> AdviceStep {
              domain from us, the \
              comparison tells that the others were refused for relaying.",
         )
-        .with("--local-domain DOMAIN"),
+        .with(GIVE_DOMAIN),
         Reason::RelayDenied | Reason::AuthRequired => READ,
     }
 }

@@ -453,3 +453,70 @@ fn enumeration_is_mentioned_only_where_more_was_asked_than_relaying() {
         assert_eq!(found(&story.end()), strings(expected));
     }
 }
+
+/// A demand for TLS or authentication, and a submission port, reject no postmaster.
+#[test]
+fn postmaster_is_rejected_only_where_mail_comes_in() {
+    for (port, stage, answer, is_found) in [
+        (25, Stage::Rcpt, "550 5.1.1 no such user", true),
+        (25, Stage::Mail, "530 5.7.0 Must issue a STARTTLS command first", false),
+        (25, Stage::Rcpt, "530 5.7.1 Authentication required", false),
+        (25, Stage::StartTls, "502 5.5.1 not implemented", false),
+        (587, Stage::Rcpt, "554 5.7.1 <postmaster@target.example>: Access denied", false),
+    ] {
+        let mut story = Story::begin(false);
+        story.server("220 mx.target.example ESMTP", "250 mx.target.example / AUTH PLAIN");
+        let path = story.path("192.0.2.7", port, Security::Plain, &["ctl-postmaster"]);
+        let said = [
+            (Stage::Greeting, "", "220 mx.target.example ESMTP"),
+            (Stage::Ehlo, "EHLO t", "250 mx.target.example / AUTH PLAIN"),
+            (stage, "the command", answer),
+        ];
+        story.dialogue(path, "ctl-postmaster", false, &said);
+        let found = found(&story.end());
+        assert_eq!(found.contains(&"notice postmaster_refused".to_owned()), is_found, "{answer}");
+    }
+}
+
+/// Nobody but norelay knows its templates.
+#[test]
+fn a_rejected_sender_is_named_in_words() {
+    for (template, words) in [
+        ("<{sender}@{primary}>", "rejects a sender at the server's own name or address"),
+        ("<{sender}@{local_domain}>", "rejects a sender in the hosted domain"),
+        ("<{sender}@localhost>", "rejects a sender at a domain of the server"),
+        ("<{sender}>", "rejects a sender without a domain"),
+        ("<>", "rejects the null sender"),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.tell(Event::Noted {
+            path: Some(path),
+            tag: "sender_refused".to_owned(),
+            arguments: vec![template.into(), "<{sender}@{domain}>".into()],
+        });
+        let text = text_of(&story.end(), "sender_refused");
+        assert!(text.contains(words) && !text.contains('{'), "{template}: {text}");
+        assert!(text.ends_with("asked again from a sender in the probe domain."), "{text}");
+    }
+}
+
+/// A server that speaks another protocol was connected to.
+#[test]
+fn what_answers_in_another_protocol_was_connected_to() {
+    let violation = norelay_core::smtp::Violation::NotAReply { line: "SSH-2.0-OpenSSH".into() };
+    let stage = Stage::Greeting;
+    for (cause, words) in [
+        (Cause::Violated { stage, violation }, "Connected, but no SMTP service answered"),
+        (
+            Cause::ConnectFailed { refused: true, error: "connection refused".to_owned() },
+            "Could not connect, test failed: no connection: connection refused.",
+        ),
+    ] {
+        let mut story = Story::begin(false);
+        let path = story.path("192.0.2.7", 25, Security::Plain, &["foreign-to-foreign"]);
+        story.dialogue_ending(path, "foreign-to-foreign", &[], End::Interrupted(cause));
+        let summary = judge(&story.end()).summary;
+        assert!(summary.starts_with(words), "{summary}");
+    }
+}

@@ -107,6 +107,22 @@ fn unproven_receiver(report: &Report) -> Option<Observed> {
     is_over.then(|| Observation::ReceiverUnproven { says: check.says }.of_run())
 }
 
+/// Returns what the template of a reverse-path stands for, for users.
+fn sender_words(template: &str) -> &str {
+    let domain = template.rsplit_once('@').map(|(_, domain)| domain);
+    match domain.map(|domain| domain.trim_end_matches('>')) {
+        Some("{domain}") => "a sender in the probe domain",
+        Some("{second_domain}") => "a sender in the second probe domain",
+        Some("{local_domain}") => "a sender in the hosted domain",
+        Some(name) if name.starts_with('{') => "a sender at the server's own name or address",
+        Some(_) if template.contains('{') => "a sender at a domain of the server",
+        _ if template == "<>" => "the null sender",
+        None if template.contains('{') => "a sender without a domain",
+        // Logs of other versions may have an address.
+        _ => template,
+    }
+}
+
 /// Reads a fact that the event log has under its tag.
 fn recorded(report: &Report, note: &Note) -> Option<Observed> {
     // TLSA records mean nothing until they are compared with the certificates of the run.
@@ -114,6 +130,13 @@ fn recorded(report: &Report, note: &Note) -> Option<Observed> {
         return dane::compared(report, note);
     }
     let particulars = note.arguments.iter().map(Octets::to_string).collect();
-    let observation = Observation::read(&note.tag, particulars);
+    let observation = match Observation::read(&note.tag, particulars) {
+        // The event names the template of the sender, which tells users nothing.
+        Observation::SenderRefused { sender, substitute } => Observation::SenderRefused {
+            sender: sender_words(&sender).to_owned(),
+            substitute: sender_words(&substitute).to_owned(),
+        },
+        observation => observation,
+    };
     Some(Observed { observation, path: note.path })
 }

@@ -36,5 +36,5 @@ pub use observation::{Level, Observation, Topic};
 pub use offered::not_offered;
 pub use outcome::{Hops, Outcome, is_of_tls};
 pub use reason::Reason;
-pub use summary::{clause, numbers};
+pub use summary::{clause, numbers, unreachable_words};
 pub(crate) use weigh::rules::{login_accepted, other_domain};

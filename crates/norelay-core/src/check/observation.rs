@@ -335,7 +335,7 @@ observations! {
     UserMailRefused { outcome } = "user_mail_refused" Error Relay
         "Legitimate mail does not go out: for the user who was given, {outcome}.";
     SenderRefused { sender, substitute } = "sender_refused" Info Relay
-        "The server refuses {sender} as a sender for its own sake. Tests that are not about the \
+        "The server rejects {sender} whatever the recipient is. Tests that are not about the \
          sender were asked again from {substitute}.";
     UnresolvableSenderAccepted { reply } = "unresolvable_sender_accepted" Info Relay
         "A sender at a domain that cannot exist is accepted ({reply}): nobody could be told if \

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     boilerplate,
+    circumstances::is_for_users,
     judgement::{PathJudgement, TestJudgement, Verdict},
     observation::{Observation, Observed},
     offered::not_offered,
@@ -59,9 +60,13 @@ fn controls(path: PathView<'_>, judged: &PathJudgement) -> Vec<Observation> {
     if is_accepted(judged, TestRole::ImpossibleForeign) {
         observations.push(Observation::AcceptsImpossibleDomain);
     }
-    // A rejection of our address is no rejection of postmaster.
-    if let Some(Outcome::Refused { reply, reason, .. }) = outcome_of(judged, TestRole::Postmaster)
-        && *reason != Reason::Reputation
+    // RFC 5321 section 4.5.1 is about servers that receive mail, so about no submission port
+    // (RFC 6409), and a demand for TLS or authentication is no rejection of postmaster. Neither is
+    // a rejection of our address.
+    if let Some(Outcome::Refused { stage: Stage::Mail | Stage::Rcpt, reply, reason }) =
+        outcome_of(judged, TestRole::Postmaster)
+        && !matches!(reason, Reason::Reputation | Reason::TlsRequired | Reason::AuthRequired)
+        && !is_for_users(path)
     {
         observations.push(Observation::PostmasterRefused { reply: reply.to_string() });
     }

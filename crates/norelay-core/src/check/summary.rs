@@ -9,7 +9,11 @@ use super::{
     judgement::{PathJudgement, TestJudgement, Verdict, Weight},
     outcome::{Hops, Outcome},
 };
-use crate::{report::Report, seen::neighbour, smtp::Stage};
+use crate::{
+    report::Report,
+    seen::neighbour,
+    smtp::{Cause, End, Stage},
+};
 
 /// Returns the sentence that sums up a run with this verdict.
 pub(super) fn summarise(report: &Report, verdict: Verdict, paths: &[PathJudgement]) -> String {
@@ -133,10 +137,28 @@ fn unreachable_summary(report: &Report, cause: Option<&String>) -> String {
         .iter()
         .find(|note| note.tag == "unresolved")
         .and_then(|note| note.arguments.first());
+    let failed = unreachable_words(report);
     match (unresolved, cause) {
-        (Some(sentence), _) => format!("Could not connect, test failed: {sentence}"),
-        (None, Some(cause)) => format!("Could not connect, test failed: {cause}."),
-        (None, None) => "Could not connect, test failed.".to_owned(),
+        (Some(sentence), _) => format!("{failed}: {sentence}"),
+        (None, Some(cause)) => format!("{failed}: {cause}."),
+        (None, None) => format!("{failed}."),
+    }
+}
+
+/// Returns what failed at a server that no test could be asked of, without a full stop.
+#[must_use]
+pub fn unreachable_words(report: &Report) -> &'static str {
+    // The cause that is shown is the first path's.
+    let first = report.paths().next();
+    let last = first.and_then(|path| path.dialogues().last());
+    let has_connected = last.is_some_and(|dialogue| {
+        let end = dialogue.end.as_ref();
+        let failed = matches!(end, Some(End::Interrupted(Cause::ConnectFailed { .. })));
+        dialogue.local.is_some() && !failed
+    });
+    match has_connected {
+        true => "Connected, but no SMTP service answered, test failed",
+        false => "Could not connect, test failed",
     }
 }
 

@@ -4,6 +4,10 @@ use norelay_core::{check::Verdict, octets::harmless};
 
 /// The width of a page, in columns.
 pub(super) const WIDTH: usize = 80;
+/// A longer label leaves too little room for the text behind it.
+const MAX_LABEL: usize = 44;
+/// The indentation of a text below a label that is longer.
+const WIDE_INDENT: usize = 9;
 
 /// Whether styles are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,10 +108,18 @@ impl Page {
     }
 
     /// Writes a paragraph behind a label. The second line and all later lines are indented by the
-    /// width of the label.
+    /// width of the label. A label that leaves too little room has lines of its own.
     pub fn paragraph(&mut self, label: &str, ink: Ink, text: &str) {
-        let indent = label.chars().count();
+        let mut indent = label.chars().count();
         let mut before = label.to_owned();
+        if indent > MAX_LABEL {
+            let margin = " ".repeat(label.len() - label.trim_start().len());
+            for line in wrap(&harmless(label.trim()), WIDTH.saturating_sub(margin.len())) {
+                self.line(Ink::Plain, &format!("{margin}{line}"));
+            }
+            indent = WIDE_INDENT;
+            before = " ".repeat(indent);
+        }
         for line in wrap(&harmless(text), WIDTH.saturating_sub(indent)) {
             self.put(Ink::Plain, &before);
             self.line(ink, &line);
@@ -170,6 +182,21 @@ mod tests {
             ("x aaaaaaaaaaaaaaaaaaaaa y", 20, &["x", "aaaaaaaaaaaaaaaaaaaa", "a y"]),
         ] {
             assert_eq!(wrap(text, width), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_leaves_no_room_has_a_line_of_its_own() {
+        for (label, expected) in [
+            ("  1-17  ", "  1-17  the reason\n"),
+            (
+                &format!("  {}  ", "1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27"),
+                "  1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27\n         the reason\n",
+            ),
+        ] {
+            let mut page = Page::new(Style::Plain);
+            page.paragraph(label, Ink::Plain, "the reason");
+            assert_eq!(page.into_text(), expected);
         }
     }
 }

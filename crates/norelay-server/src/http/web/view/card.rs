@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use norelay_core::{
-    check::{PathJudgement, Verdict, Weight},
+    check::{self, PathJudgement, Verdict, Weight},
     event::Wait,
     octets::harmless,
     report::Report,
@@ -106,7 +106,7 @@ fn verdict_words(seen: RunView) -> (Mark, &'static str, String) {
         Verdict::Inconclusive => {
             "Could not tell whether this server relays for strangers.".to_owned()
         }
-        Verdict::Unreachable => "Could not connect, test failed.".to_owned(),
+        Verdict::Unreachable => format!("{}.", check::unreachable_words(seen.report)),
         _ => harmless(&seen.judgement().summary),
     };
     (mark, word, sentence)
