@@ -50,6 +50,9 @@ fn words(test: &RelayTest) -> Words {
         literal: Some("[192.0.2.7]".into()),
         address_typed: false,
         local_domain: Some("example.net".into()),
+        own_names: ["mail.example.net", "example.net", "example.net", "example.net", "example.net"]
+            .map(str::to_owned)
+            .to_vec(),
         local_user: "postmaster".into(),
         own_address: Some("198.51.100.9".into()),
         receiver: Some(receiver.into()),

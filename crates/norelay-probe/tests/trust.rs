@@ -322,3 +322,37 @@ async fn the_look_for_a_servers_name_is_part_of_the_run() {
     );
     assert_eq!(Report::of(log.iter()).dialogues.len(), connections);
 }
+
+/// A server may call itself otherwise than the DNS does, and trust senders at that name or at its
+/// domain. Each name is asked, even in the classic profile.
+#[tokio::test(start_paused = true)]
+async fn a_sender_at_any_name_of_the_server_is_asked() {
+    for (greeting, hello, trusted, expected) in [
+        ("220 mx.victim.example ESMTP\r\n", "mx.victim.example", "mx.victim.example", true),
+        ("220 mx.victim.example ESMTP\r\n", "mx.victim.example", "victim.example", true),
+        ("220 localhost ESMTP\r\n", "mx.victim.example", "mx.victim.example", true),
+        ("220 mx.victim.example ESMTP\r\n", "smtp.victim.example", "smtp.victim.example", true),
+        ("220 [192.0.2.7] ESMTP\r\n", "localhost", "mx.victim.example", false),
+    ] {
+        let said = Said::default();
+        let server = listening_after(greeting, &said, move |before, line| match line {
+            line if line.starts_with("EHLO") => format!("250-{hello}\r\n250 PIPELINING\r\n"),
+            line if line.starts_with("RCPT")
+                && before
+                    .iter()
+                    .rfind(|line| line.starts_with("MAIL"))
+                    .is_some_and(|mail| mail.ends_with(&format!("@{trusted}>"))) =>
+            {
+                "250 ok\r\n".to_owned()
+            }
+            line => closed(line),
+        });
+        for address_typed in [true, false] {
+            let request = simulation::Request { address_typed, ..request() };
+            let ran = run(request, server.clone(), None).await;
+            let verdict = if expected { Verdict::Suspect } else { Verdict::Closed };
+            let case = format!("{greeting} {hello} {trusted} {address_typed}");
+            assert_eq!(ran.judgement.verdict, verdict, "{case}");
+        }
+    }
+}

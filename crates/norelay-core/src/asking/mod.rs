@@ -105,7 +105,11 @@ impl Asking {
         let tests = request.tests.iter().copied().filter(can_be_asked);
         let (other_protocols, tests): (Vec<_>, Vec<_>) =
             tests.partition(|test| test.protocol().is_some());
-        let (logins, tests) = tests.into_iter().partition(|test| test.login().is_some());
+        let (logins, tests): (Vec<_>, Vec<_>) =
+            tests.into_iter().partition(|test| test.login().is_some());
+        let (of_own_names, tests) = tests
+            .into_iter()
+            .partition(|test| test.own_name_place().is_some());
         request.tests = tests;
         let mut desk = Desk {
             request,
@@ -113,6 +117,7 @@ impl Asking {
             other_protocols,
             logins,
             login_paths: Vec::new(),
+            of_own_names,
             exchangers,
             todo: VecDeque::new(),
             connections: Connections::default(),

@@ -133,6 +133,8 @@ pub struct Means {
     pub sources: BTreeMap<IpAddr, IpAddr>,
     /// Reads a host name, such as the name in a greeting.
     pub host_name: HostName,
+    /// Returns the registrable domain that a host name belongs to.
+    pub registrable: HostName,
 }
 
 impl Means {

@@ -5,6 +5,8 @@
 //! - The rest begins when both scouts have their answers; at once where their greetings name a
 //!   server that accepts many questions on one connection and the scouts ask most of them; and
 //!   beside the scouts where the user chose how many connections there may be.
+//! - What the server calls itself is known once it has greeted. The tests of those names then join
+//!   the others; a path has no test of a name that there is not.
 //! - What has no answer behind a shared connection is asked again on a connection of its own.
 //! - A path that is given up is still asked the tests that begin with a PROXY header, where the
 //!   server has greeted nobody.
@@ -20,16 +22,19 @@ use std::time::Duration;
 use super::{
     batch::{self, Batch, Course, MAX_IRREGULAR, Memory},
     delivery::Delivery,
-    evidence, order, sharing,
+    evidence,
+    opening::ids,
+    order, sharing,
     talk::Round,
     turn::{AskingTurn, PartStatus},
+    words,
 };
 use crate::{
-    catalogue::RelayTest,
+    catalogue::{RelayTest, TestRole, by_role},
     event::{Event, Path},
     path::PathId,
     schedule::PathLimits,
-    smtp::Cause,
+    smtp::{Cause, Stage},
 };
 
 /// Connections at once to a server that has served so many; an unknown one gets [`WINDOW`].
@@ -158,6 +163,12 @@ impl PathAsking {
         let path = self.memory.round.path;
         self.tests
             .retain(|test| !evidence::is_answered(turn.report, path, test));
+        self.add_own_names(turn);
+        if self.tests.is_empty() && self.awaits_own_names(turn) {
+            // Somebody must hear the server's names.
+            self.add(turn, vec![by_role(TestRole::Plain)]);
+        }
+        order::sort(&mut self.tests, self.memory.round.destination.security);
         let mut first = self.tests.clone();
         if first.is_empty() {
             return PathPhase::Over;
@@ -204,12 +215,13 @@ impl PathAsking {
         turn: &mut AskingTurn<'_>,
         mut scouts: Batch,
         mut first: Vec<&'static RelayTest>,
-        rest: Vec<&'static RelayTest>,
+        mut rest: Vec<&'static RelayTest>,
     ) -> (PathPhase, Advance) {
         let Course::Over(shut) = scouts.poll(turn, &mut self.memory) else {
             let Some(limits) = self.limits_beside(turn, first.len()) else {
                 return (PathPhase::Scouting { scouts, first, rest }, Advance::Waits);
             };
+            self.join_own_names(turn, &mut rest);
             // Tests that a scout asks as well have their answers soon.
             let path = self.memory.round.path;
             let left = rest.iter().copied();
@@ -230,6 +242,7 @@ impl PathAsking {
         {
             return (self.conclude(turn, Some(cause)), Advance::Moved);
         }
+        self.join_own_names(turn, &mut rest);
         // As many tests as the scouts answered widen the window of what follows.
         let scouted = first.len();
         first.retain(|test| !self.is_answered(turn, test));
@@ -296,7 +309,14 @@ impl PathAsking {
 
     /// Returns the phase that follows when everything was asked, or the path is to be given up.
     fn conclude(&mut self, turn: &mut AskingTurn<'_>, cause: Option<Cause>) -> PathPhase {
-        let Some(cause) = cause else { return PathPhase::Over };
+        let Some(cause) = cause else {
+            // A name that came late, as in a reply to EHLO, has its tests after all others.
+            let named = self.add_own_names(turn);
+            return match named.is_empty() {
+                true => PathPhase::Over,
+                false => PathPhase::Rest(Batch::new(named, self.limits(turn), Vec::new())),
+            };
+        };
         let is_left =
             |test: &&&RelayTest| test.begins_with_header() && !self.is_answered(turn, test);
         let headers: Vec<_> = self.tests.iter().filter(is_left).copied().collect();
@@ -319,6 +339,52 @@ impl PathAsking {
             }
         }
         turn.record(Event::GivenUp { path: self.memory.round.path, cause });
+    }
+
+    /// Adds the tests of names that the server has given itself by now to those that are asked, at
+    /// their places in the asking order.
+    fn join_own_names(&mut self, turn: &mut AskingTurn<'_>, rest: &mut Vec<&'static RelayTest>) {
+        let named = self.add_own_names(turn);
+        if !named.is_empty() {
+            rest.extend(named);
+            order::sort(rest, self.memory.round.destination.security);
+        }
+    }
+
+    /// Puts the tests of names that the server has given itself by now on the path, and returns
+    /// those that are new.
+    fn add_own_names(&mut self, turn: &mut AskingTurn<'_>) -> Vec<&'static RelayTest> {
+        let Round { path, destination, .. } = &self.memory.round;
+        let names = words::own_names(turn.request, turn.means, turn.report, (*path, destination));
+        let named = turn.of_own_names.iter().copied().filter(|test| {
+            test.own_name_place()
+                .is_some_and(|place| place < names.len())
+                && !self.tests.iter().any(|other| other.number == test.number)
+                && !self.is_answered(turn, test)
+        });
+        let named = named.collect();
+        self.add(turn, named)
+    }
+
+    /// True if tests of the server's names are wanted, and the path has not greeted yet.
+    fn awaits_own_names(&self, turn: &AskingTurn<'_>) -> bool {
+        let mut dialogues = evidence::dialogues(turn.report, self.memory.round.path);
+        !turn.of_own_names.is_empty()
+            && !dialogues.any(|dialogue| dialogue.reply_at(Stage::Greeting).is_some())
+    }
+
+    /// Puts tests on the path, and returns them.
+    fn add(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        tests: Vec<&'static RelayTest>,
+    ) -> Vec<&'static RelayTest> {
+        let path = self.memory.round.path;
+        if !tests.is_empty() {
+            turn.record(Event::TestsAdded { path, tests: ids(&tests) });
+            self.tests.extend(&tests);
+        }
+        tests
     }
 
     fn is_answered(&self, turn: &AskingTurn<'_>, test: &RelayTest) -> bool {

@@ -172,7 +172,10 @@ impl Desk {
                 events.push(*note);
                 let mut asked = VecDeque::new();
                 for (path, (destination, mut tests)) in PathId::all().zip(paths) {
-                    tests.retain(|test| words::lacks(&self.request, &self.means, test).is_none());
+                    tests.retain(|test| {
+                        words::lacks(&self.request, &self.means, test).is_none()
+                            && test.own_name_place().is_none()
+                    });
                     let (way_added, tests_added) = (destination.clone(), opening::ids(&tests));
                     events.push(Event::PathAdded {
                         path,
@@ -201,6 +204,7 @@ impl Desk {
             .other_protocols
             .iter()
             .chain(&self.logins)
+            .chain(&self.of_own_names)
             .copied()
             .collect();
         opening::start(&self.request, &self.means, &apart, &self.exchangers)

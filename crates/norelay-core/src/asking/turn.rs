@@ -39,6 +39,8 @@ pub(super) struct Desk {
     pub logins: Vec<&'static RelayTest>,
     /// The paths that are asked certain logins, where the run asks again what failed.
     pub login_paths: HostPaths,
+    /// The tests of names that the server gives itself. Each path gets those that have a name.
+    pub of_own_names: Vec<&'static RelayTest>,
     pub exchangers: Vec<MailExchanger>,
     pub todo: VecDeque<Do>,
     pub connections: Connections,
@@ -62,6 +64,7 @@ pub(super) enum PartStatus {
 pub(super) struct AskingTurn<'a> {
     pub request: &'a Request,
     pub means: &'a Means,
+    pub of_own_names: &'a [&'static RelayTest],
     pub report: &'a Report,
     pub now: Moment,
     pub todo: &'a mut VecDeque<Do>,
@@ -80,6 +83,7 @@ impl Desk {
         AskingTurn {
             request: &self.request,
             means: &self.means,
+            of_own_names: &self.of_own_names,
             report,
             now,
             todo: &mut self.todo,

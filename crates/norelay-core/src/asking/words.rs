@@ -45,10 +45,7 @@ pub(super) fn words(
             .key
             .mint(Token { run: request.run, path: id, test: test.number, role })
     };
-    let host = path
-        .host
-        .clone()
-        .or_else(|| own_name(report, id, means.host_name));
+    let host = host(means, report, (id, path));
     Words {
         user: token(TokenRole::Recipient),
         sender: token(TokenRole::Sender),
@@ -65,6 +62,7 @@ pub(super) fn words(
         host,
         literal: Some(literal(path.address)),
         address_typed: request.address_typed,
+        own_names: own_names(request, means, report, (id, path)),
         local_user: request.local_user.clone(),
         own_address: means.source(path.address).map(|own| own.to_string()),
         receiver: receiver(request, test).map(|address| address.to_string()),
@@ -80,6 +78,53 @@ fn login_token(request: &Request, role: TokenRole) -> String {
     request
         .key
         .mint(Token { run: request.run, path: PathId::FIRST, test, role })
+}
+
+/// Returns the host name of the target on a path: its name in the DNS or, failing that, the name
+/// that the server gives itself.
+fn host(means: &Means, report: &Report, (id, path): (PathId, &Path)) -> Option<String> {
+    path.host
+        .clone()
+        .or_else(|| own_name(report, id, means.host_name))
+}
+
+/// Returns the names that the server may trust a sender at, and that no other test of the run asks:
+/// the names in its greeting and in its reply to EHLO, and the registrable domain of each.
+///
+/// Later replies only add names at the end, so a test never gets another name than it had.
+pub(super) fn own_names(
+    request: &Request,
+    means: &Means,
+    report: &Report,
+    (id, path): (PathId, &Path),
+) -> Vec<String> {
+    let host = host(means, report, (id, path));
+    let asks_local_domain = request
+        .tests
+        .iter()
+        .any(|test| test.is(TestRole::OwnDomainSender));
+    let mut candidates = Vec::new();
+    // An address leads to no domain, so the hosted domain is not what the user asked about.
+    if request.address_typed {
+        candidates.extend(request.local_domain.clone());
+    }
+    for stage in [Stage::Greeting, Stage::Ehlo] {
+        let Some(name) = name_at(report, id, means.host_name, stage) else { continue };
+        let domain = (means.registrable)(&name);
+        // The domain of the name that the user typed is what the hosted domain stands for.
+        let is_typed = !request.address_typed && Some(&name) == host.as_ref();
+        candidates.push(name);
+        candidates.extend(domain.filter(|_| !is_typed));
+    }
+    let mut names: Vec<String> = Vec::new();
+    for candidate in candidates {
+        let is_asked = Some(&candidate) == host.as_ref()
+            || asks_local_domain && Some(&candidate) == request.local_domain.as_ref();
+        if !is_asked && !names.contains(&candidate) {
+            names.push(candidate);
+        }
+    }
+    names
 }
 
 /// Returns the receiver's address of the family that a test asks for.
@@ -183,14 +228,18 @@ pub(super) fn receivers(
 pub fn own_name(report: &Report, path: PathId, host_name: HostName) -> Option<String> {
     [Stage::Greeting, Stage::Ehlo]
         .into_iter()
-        .find_map(|stage| {
-            let replies = super::evidence::dialogues(report, path)
-                .filter_map(|dialogue| dialogue.reply_at(stage));
-            replies
-                .filter(|reply| reply.is_positive())
-                .find_map(|reply| {
-                    let text = reply.lines.first().map(Octets::to_text)?;
-                    host_name(text.split_whitespace().next()?).filter(|name| name.contains('.'))
-                })
+        .find_map(|stage| name_at(report, path, host_name, stage))
+}
+
+/// Returns the host name with which the first reply at a stage begins, among those that have one. A
+/// name without a dot, such as `localhost`, tells nothing.
+fn name_at(report: &Report, path: PathId, host_name: HostName, stage: Stage) -> Option<String> {
+    super::evidence::dialogues(report, path)
+        .filter_map(|dialogue| dialogue.reply_at(stage))
+        .filter(|reply| reply.is_positive())
+        .find_map(|reply| {
+            let text = reply.lines.first().map(Octets::to_text)?;
+            let name = host_name(text.split_whitespace().next()?)?.to_ascii_lowercase();
+            name.contains('.').then_some(name)
         })
 }

@@ -5,6 +5,7 @@ use super::{
     line::{Certificate, Line, PathKind},
     smuggling,
     test_id::TestId,
+    words::OWN_NAMES,
 };
 use crate::{
     cause::RelayCause,
@@ -224,6 +225,13 @@ impl RelayTest {
             Line::ClientCertificate(_) if security == Security::Plain => Some("STARTTLS"),
             _ => None,
         })
+    }
+
+    /// Returns the place of the own name of the server that the test uses, from 0. A path has the
+    /// test only if the server gives itself so many names.
+    #[must_use]
+    pub fn own_name_place(&self) -> Option<usize> {
+        OWN_NAMES.iter().position(|word| self.uses(word))
     }
 
     /// True if a template of the test has this word, `{word}`.

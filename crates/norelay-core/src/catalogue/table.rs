@@ -565,6 +565,18 @@ tests! {
         &[Requires("AUTH LOGIN"),
             Exchange(Question, "AUTH LOGIN",
                 &["{base64:{login}@{local_domain}}", "{base64:{password}}"]), Mail, Rcpt];
+
+    // Names that the server gives itself, where they differ from what other tests ask.
+    167 "own-name-sender" Classic Sender Strong
+        "<{sender}@{own_name}>" "<{user}@{domain}>" PLAIN;
+    168 "second-own-name-sender" Classic Sender Strong
+        "<{sender}@{second_own_name}>" "<{user}@{domain}>" PLAIN;
+    169 "third-own-name-sender" Classic Sender Strong
+        "<{sender}@{third_own_name}>" "<{user}@{domain}>" PLAIN;
+    177 "fourth-own-name-sender" Classic Sender Strong
+        "<{sender}@{fourth_own_name}>" "<{user}@{domain}>" PLAIN;
+    178 "fifth-own-name-sender" Classic Sender Strong
+        "<{sender}@{fifth_own_name}>" "<{user}@{domain}>" PLAIN;
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ use crate::octets::Octets;
 /// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets.
 const MAX_PATH: usize = 256;
 
+/// The words for the names that a server gives itself, in order. How many there are turns out when
+/// the server has greeted.
+pub const OWN_NAMES: [&str; 5] =
+    ["own_name", "second_own_name", "third_own_name", "fourth_own_name", "fifth_own_name"];
+
 /// What a run knows of the target and of itself. Domains and host names are in ASCII, without a
 /// final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +56,8 @@ pub struct Words {
     pub address_typed: bool,
     /// A mail domain that the target hosts.
     pub local_domain: Option<String>,
+    /// Other names that the server gives itself, which no other word stands for.
+    pub own_names: Vec<String>,
     /// A user that exists there.
     pub local_user: String,
     /// Our own address, without brackets.
@@ -138,7 +145,10 @@ impl Words {
             "backup_trap" => self.backup_trap.clone(),
             "primary_trap" => self.primary_trap.clone(),
             "authenticated_user" => self.authenticated_user(),
-            _ => None,
+            _ => {
+                let place = OWN_NAMES.iter().position(|name| *name == word)?;
+                self.own_names.get(place).cloned()
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! # what the scenario shows
 //! request: classic concurrency=6        (words; see `request`)
+//! host: host-7.isp.example              (the host name; unknown)
 //! ports: 25 25+starttls                 (with addresses: one, two)
 //! receiver                              (a receiver that nothing but canaries reach)
 //! deaf receiver                         (a receiver that nothing reaches)
@@ -38,6 +39,8 @@ pub enum Answer {
 
 /// A server by rules.
 pub struct Server {
+    /// The target's host name: what the DNS says of the address, where an address was typed.
+    pub host: Option<String>,
     pub addresses: Vec<IpAddr>,
     /// Ports of other protocols than SMTP that accept connections.
     pub ports: Vec<u16>,
@@ -109,6 +112,7 @@ fn answer(text: &str) -> Answer {
 pub fn read(text: &str) -> (Server, Request) {
     let mut request = request();
     let mut server = Server {
+        host: Some("mx.target.example".into()),
         addresses: vec![[192, 0, 2, 7].into()],
         ports: Vec::new(),
         relays: false,
@@ -139,6 +143,7 @@ pub fn read(text: &str) -> (Server, Request) {
                     .map(|text| text.parse().expect("a port"))
                     .collect();
             }
+            "host" => server.host = Some(value.to_owned()).filter(|name| name != "unknown"),
             "receiver" => server.receiving = true,
             "deaf receiver" => (server.receiving, server.is_receiver_deaf) = (true, true),
             "relays" => (server.relays, server.receiving) = (true, true),
@@ -188,6 +193,8 @@ fn word_of_request(request: &mut Request, word: &str) {
         "concurrency" => request.concurrency = Some(number()),
         "messages" => request.max_messages = number(),
         "wait" => request.wait = std::time::Duration::from_secs(value.parse().expect("seconds")),
+        "address" => request.address_typed = true,
+        "local" => request.local_domain = Some(value.to_owned()).filter(|name| !name.is_empty()),
         "slow" => request.slow = true,
         "user" => {
             (request.local_user, request.named_user) = (value.to_owned(), Some(value.to_owned()));

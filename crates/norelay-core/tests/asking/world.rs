@@ -82,7 +82,7 @@ pub struct Ran {
 /// Runs a request against a server.
 pub fn run(server: &Server, request: Request, receiving: bool) -> Ran {
     let exchangers = vec![MailExchanger {
-        name: Some("mx.target.example".into()),
+        name: server.host.clone(),
         preference: None,
         addresses: server.addresses.clone(),
     }];
@@ -92,7 +92,11 @@ pub fn run(server: &Server, request: Request, receiving: bool) -> Ran {
         .map(|address| (*address, [198, 51, 100, 9].into()))
         .collect();
     let host_name = |text: &str| text.contains('.').then(|| text.to_owned());
-    let means = Means { receiving, has_certificate: false, sources, host_name };
+    let registrable = |name: &str| {
+        let labels: Vec<_> = name.rsplitn(3, '.').take(2).collect();
+        Some(format!("{}.{}", labels[1], labels[0]))
+    };
+    let means = Means { receiving, has_certificate: false, sources, host_name, registrable };
     let (report, key) = (Report::default(), request.key.clone());
     let mut asking = Asking::new(request, means, Agenda::New(exchangers), &report);
     let opening = asking.opening();

@@ -89,6 +89,7 @@ impl<N: Network> Scan<N> {
             has_certificate: self.client_identity.is_some(),
             sources: addresses.filter_map(source).collect::<BTreeMap<_, _>>(),
             host_name,
+            registrable,
         }
     }
 }
@@ -96,4 +97,9 @@ impl<N: Network> Scan<N> {
 /// Returns a text as a host name in ASCII, if the text is one.
 fn host_name(text: &str) -> Option<String> {
     target::host_name(text).ok()
+}
+
+/// Returns the registrable domain that a host name belongs to, by the list of public suffixes.
+fn registrable(name: &str) -> Option<String> {
+    psl::domain_str(name).map(str::to_owned)
 }
