@@ -60,6 +60,7 @@ causes! {
                                                 the mail there";
     RecipientDomainTooWide "recipient_domain_too_wide" "counts foreign domains among those that \
                                                         it takes mail for";
+    RelaysForSomeDomains "relays_for_some_domains" "accepts mail for some domains of others";
     PostmasterAnywhere "postmaster_anywhere" "takes mail for postmaster of every domain";
     BackupMxLoose "backup_mx_loose" "takes mail for every domain whose MX records name it";
     LateRelayCheck "late_relay_check" "checks relaying only after RCPT, where a message with \

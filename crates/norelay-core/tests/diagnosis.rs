@@ -89,7 +89,7 @@ static ROWS: &[Row] = &[
         // Ours is turned down alone, for its own sake or as one that isn't on a list.
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-foreign-invalid=yes"], &["trusts_everyone likely"]),
-        (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["recipient_domain_too_wide \
+        (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["relays_for_some_domains \
             likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=no"], &[]),
         (&["foreign-to-foreign=sender", "null-sender=yes", "target-host-sender=yes"],

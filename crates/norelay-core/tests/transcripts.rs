@@ -50,6 +50,8 @@ fn words(test: &RelayTest) -> Words {
         literal: Some("[192.0.2.7]".into()),
         address_typed: false,
         local_domain: Some("example.net".into()),
+        listed: vec!["gmail.com".to_owned(), "outlook.com".to_owned()],
+        listed_domain: None,
         own_names: ["mail.example.net", "example.net", "example.net", "example.net", "example.net"]
             .map(str::to_owned)
             .to_vec(),

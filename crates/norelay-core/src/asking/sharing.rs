@@ -56,7 +56,9 @@ impl Patience {
 #[must_use]
 pub fn can_share(test: &RelayTest) -> bool {
     test.dialogue.iter().all(|line| match line {
-        Line::Mail | Line::Rcpt | Line::Requires(_) => true,
+        Line::Mail | Line::Rcpt | Line::EachRcpt | Line::EachMailAndRcpt | Line::Requires(_) => {
+            true
+        }
         Line::Say(stage, ..) => !matches!(stage, Stage::Ehlo | Stage::Auth),
         _ => false,
     })
@@ -226,8 +228,8 @@ pub fn join(
         // A rejected question must not end a dialogue that has other tests to ask. So questions
         // become attempts, and what was an attempt decides nothing.
         for step in own.into_iter().chain(transaction.steps) {
-            let purpose =
-                if step.purpose == Purpose::Attempt { Purpose::Aside } else { Purpose::Attempt };
+            let is_aside = step.purpose == Purpose::Attempt && !test.asks_several();
+            let purpose = if is_aside { Purpose::Aside } else { Purpose::Attempt };
             steps.push(Step { purpose, requires: None, ..step });
             tests.push(Some(test));
         }

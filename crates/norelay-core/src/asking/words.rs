@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::request::{HostName, Means, Request};
 use crate::{
-    catalogue::{Certificate, Profile, RelayTest, TestRole, Words, by_role},
+    catalogue::{Certificate, Profile, RelayTest, TestRole, Words, by_role, listed},
     event::{MailExchanger, Path},
     octets::Octets,
     path::PathId,
@@ -62,6 +62,8 @@ pub(super) fn words(
         host,
         literal: Some(literal(path.address)),
         address_typed: request.address_typed,
+        listed: listed(request, means, report, (id, path), test),
+        listed_domain: None,
         own_names: own_names(request, means, report, (id, path)),
         local_user: request.local_user.clone(),
         own_address: means.source(path.address).map(|own| own.to_string()),
@@ -125,6 +127,40 @@ pub(super) fn own_names(
         }
     }
     names
+}
+
+/// Returns the domains that a test asks one after another; none for a test that asks one question.
+fn listed(
+    request: &Request,
+    means: &Means,
+    report: &Report,
+    (id, path): (PathId, &Path),
+    test: &RelayTest,
+) -> Vec<String> {
+    if !test.is(TestRole::ProviderRecipients) {
+        return Vec::new();
+    }
+    let most = if request.profile >= Profile::Thorough { usize::MAX } else { listed::FEW };
+    providers(request, means, report, (id, path))
+        .take(most)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Returns the domains of large providers, without those that the server may host itself: what the
+/// user typed, what the DNS says and what the server calls itself can tell.
+fn providers(
+    request: &Request,
+    means: &Means,
+    report: &Report,
+    (id, path): (PathId, &Path),
+) -> impl Iterator<Item = &'static str> {
+    let said =
+        [Stage::Greeting, Stage::Ehlo].map(|stage| name_at(report, id, means.host_name, stage));
+    let known = [&path.host, &request.local_domain, &said[0], &said[1]];
+    let names = known.into_iter().flatten().map(String::as_str);
+    let names: Vec<_> = names.chain([request.target.as_str()]).collect();
+    listed::domains_beside(&names).into_iter()
 }
 
 /// Returns the receiver's address of the family that a test asks for.

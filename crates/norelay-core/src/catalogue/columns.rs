@@ -165,6 +165,8 @@ roles! {
     ImpossibleForeign,
     /// A control: a recipient in a second foreign domain.
     SecondForeign,
+    /// A control: recipients in domains of large providers.
+    ProviderRecipients,
     /// A control: postmaster of the server's own domain.
     Postmaster,
     /// A control: postmaster without a domain.

@@ -17,6 +17,10 @@ pub enum Line {
     Mail,
     /// The test's RCPT.
     Rcpt,
+    /// The test's RCPT for each listed domain.
+    EachRcpt,
+    /// The test's MAIL and RCPT for each listed domain, each pair a transaction.
+    EachMailAndRcpt,
     /// Another command.
     Say(Stage, Purpose, &'static str),
     /// A command with the lines that answer its 334s.

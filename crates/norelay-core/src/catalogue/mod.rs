@@ -10,6 +10,7 @@
 mod columns;
 mod credentials;
 mod line;
+pub mod listed;
 mod relay_test;
 mod selection;
 mod smuggling;

@@ -11,7 +11,7 @@
 
 use super::{
     AskedOn,
-    AskingOrder::{First, Last},
+    AskingOrder::{First, Last, Unscored},
     Certificate, Group,
     Line::{self, *},
     PLAIN, PathKind, Profile, RelayTest, Strength, TestId, TestRole,
@@ -573,6 +573,13 @@ tests! {
         "<{sender}@{second_own_name}>" "<{user}@{domain}>" PLAIN;
     169 "third-own-name-sender" Classic Sender Strong
         "<{sender}@{third_own_name}>" "<{user}@{domain}>" PLAIN;
+
+    // Other domains than ours that a list may have. No message is ever sent for these.
+    175 "ctl-provider-recipients" Standard Control Strong
+        "<{sender}@{domain}>" "<{unknown}@{listed_domain}>" &[Mail, EachRcpt],
+        role ProviderRecipients, asked Unscored;
+
+    // More names of the server.
     177 "fourth-own-name-sender" Classic Sender Strong
         "<{sender}@{fourth_own_name}>" "<{user}@{domain}>" PLAIN;
     178 "fifth-own-name-sender" Classic Sender Strong

@@ -52,12 +52,34 @@ impl RelayTest {
                 requires = Some((*keyword).to_owned());
             }
             line.arrange(&mut made, words)?;
+            made.steps.extend(self.steps_of_each(line, words)?);
             if let Some(step) = self.step(line, reverse_path, words)? {
                 // A keyword is needed by the next line alone.
                 made.steps.push(Step { requires: requires.take(), ..step });
             }
         }
         Ok(made)
+    }
+
+    /// Returns the commands of a line that is said for each listed domain. None of them ends the
+    /// dialogue, because the others are still to be asked.
+    fn steps_of_each(&self, line: &Line, words: &Words) -> Result<Vec<Step>, MissingWord> {
+        let mut steps = Vec::new();
+        if !matches!(line, Line::EachRcpt | Line::EachMailAndRcpt) {
+            return Ok(steps);
+        }
+        for domain in &words.listed {
+            let words = Words { listed_domain: Some(domain.clone()), ..words.clone() };
+            if *line == Line::EachMailAndRcpt {
+                if !steps.is_empty() {
+                    steps.push(Step::new(Stage::Rset, Purpose::Attempt, "RSET"));
+                }
+                let mail = Step::mail(&words.expand(self.reverse_path)?);
+                steps.push(Step { purpose: Purpose::Attempt, ..mail });
+            }
+            steps.push(Step::rcpt(Purpose::Attempt, &words.expand(self.forward_path)?));
+        }
+        Ok(steps)
     }
 
     /// Returns the command that a line of the dialogue stands for, if it stands for one.

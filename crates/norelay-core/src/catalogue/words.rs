@@ -58,6 +58,10 @@ pub struct Words {
     pub local_domain: Option<String>,
     /// Other names that the server gives itself, which no other word stands for.
     pub own_names: Vec<String>,
+    /// The domains that the test asks one after another.
+    pub listed: Vec<String>,
+    /// The domain of them that a line is for.
+    pub listed_domain: Option<String>,
     /// A user that exists there.
     pub local_user: String,
     /// Our own address, without brackets.
@@ -139,6 +143,7 @@ impl Words {
             "secondary" if !self.address_typed => self.literal.clone(),
             "primary" | "secondary" => self.host.clone(),
             "local_domain" => self.local_domain.clone(),
+            "listed_domain" => self.listed_domain.clone(),
             "local_user" => Some(self.local_user.clone()),
             "own_address" => self.own_address.clone(),
             "receiver" => self.receiver.clone(),

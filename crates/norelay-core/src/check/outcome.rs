@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use crate::{
-    catalogue::TestId,
+    catalogue::{RelayTest, TestId},
     octets::Octets,
     report::{Dialogue, Exchange},
     smtp::{Cause, End, Purpose, Reply, Stage},
@@ -80,6 +80,11 @@ impl Outcome {
             return Self::Interrupted { cause: cause.clone() };
         }
         let answers = once(dialogue.answers_for(test));
+        if test.test().is_some_and(RelayTest::asks_several)
+            && let Some(outcome) = Self::of_several(&answers)
+        {
+            return outcome;
+        }
         if let Some((exchange, reply)) = answers
             .iter()
             .find_map(|exchange| exchange.decisive_refusal())
@@ -118,6 +123,28 @@ impl Outcome {
             }
             None => Self::Interrupted { cause: Cause::Stopped },
         }
+    }
+
+    /// Returns what the answers to a question that is asked of several domains show: an acceptance
+    /// of any, or the firmest rejection. `None` if there is neither.
+    fn of_several(answers: &[&Exchange]) -> Option<Self> {
+        let envelope = answers
+            .iter()
+            .filter(|exchange| matches!(exchange.stage, Stage::Mail | Stage::Rcpt));
+        let mut rejection = None;
+        for exchange in envelope {
+            let Some(reply) = &exchange.reply else { continue };
+            if exchange.stage == Stage::Rcpt && reply.is_positive() {
+                return Some(Self::Accepted { stage: Stage::Rcpt, reply: reply.clone() });
+            }
+            let is_open = matches!(rejection, None | Some(Self::Deferred { .. }));
+            if is_open && reply.is_negative() && reply.code != 421 {
+                let rejected = Self::negative(exchange, reply);
+                let is_firmer = rejection.is_none() || matches!(rejected, Self::Refused { .. });
+                rejection = if is_firmer { Some(rejected) } else { rejection };
+            }
+        }
+        rejection
     }
 
     fn negative(exchange: &Exchange, reply: &Reply) -> Self {

@@ -150,7 +150,7 @@ pub(super) fn all_but_our_domain(view: View<'_>) -> Option<Diagnosis> {
 pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
     let (plain, comparison) = another_domain(view)?;
     let is_denied = sentence::is_refusal_of_relaying(plain);
-    is_denied.then(|| likely(view, RelayCause::RecipientDomainTooWide, comparison))
+    is_denied.then(|| likely(view, RelayCause::RelaysForSomeDomains, comparison))
 }
 
 /// Returns a likely cause that one comparison shows.
@@ -168,7 +168,7 @@ fn another_domain<'a>(view: View<'a>) -> Option<(&'a TestJudgement, String)> {
         .into_iter()
         .filter_map(|role| view.test(role));
     let taken = controls.into_iter().find(is_taken)?;
-    Some((plain, sentence::other_domain(taken, plain, domain(view))))
+    Some((plain, sentence::other_domain(view, taken, plain, domain(view))))
 }
 
 /// Returns a server that relays for everybody but our sender: the null sender and another sender

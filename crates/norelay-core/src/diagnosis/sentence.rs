@@ -10,7 +10,7 @@ use crate::{
     event::Path,
     octets::harmless,
     remedy::RelayCause,
-    smtp::Stage,
+    smtp::{Reply, Stage},
     token,
 };
 
@@ -218,14 +218,50 @@ pub(super) fn any_local_part(control: &TestJudgement) -> String {
 }
 
 /// Says that our domain is rejected and another foreign domain is not.
-pub(super) fn other_domain(taken: &TestJudgement, plain: &TestJudgement, domain: &str) -> String {
+pub(super) fn other_domain(
+    view: View<'_>,
+    taken: &TestJudgement,
+    plain: &TestJudgement,
+    domain: &str,
+) -> String {
+    let accepted = accepted_of_several(view, taken, Stage::Rcpt);
+    let accepted = accepted.unwrap_or_else(|| "another foreign domain".to_owned());
     format!(
-        "A recipient at another foreign domain was accepted (test {}), one at {domain} refused \
-         (test {}: {}).",
+        "A recipient at {accepted} was accepted (test {}), one at {domain} refused (test {}: {}).",
         taken.test.number,
         plain.test.number,
         reply_of(plain)
     )
+}
+
+/// Returns the domain that was accepted, in the command at a stage, if the test asks several.
+pub(super) fn accepted_of_several(
+    view: View<'_>,
+    taken: &TestJudgement,
+    stage: Stage,
+) -> Option<String> {
+    let test = taken.test;
+    let mut latest = None;
+    for (_, dialogue) in view
+        .path
+        .dialogues_of(test.id)
+        .filter(|_| test.asks_several())
+    {
+        for exchange in dialogue.answers_for(test.id) {
+            let is_accepted = exchange.reply.as_ref().is_some_and(Reply::is_positive);
+            if exchange.stage == stage
+                && let Some((_, line)) = &exchange.sent
+            {
+                latest = Some(line.to_text());
+            }
+            if exchange.stage == Stage::Rcpt && is_accepted {
+                let line = latest?;
+                let (_, domain) = line.trim_end().trim_end_matches('>').rsplit_once('@')?;
+                return Some(domain.to_owned());
+            }
+        }
+    }
+    None
 }
 
 /// Says that our sender alone is rejected, and other senders are not.

@@ -23,8 +23,8 @@ remedies! {
         PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck TrustsTls;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
-    "postfix" "relay-domains" RecipientDomainTooWide TrustsEveryone;
-    "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide;
+    "postfix" "relay-domains" RecipientDomainTooWide RelaysForSomeDomains TrustsEveryone;
+    "postfix" "backup-mx" BackupMxLoose RecipientDomainTooWide RelaysForSomeDomains;
     "postfix" "xclient" TrustsXclient;
     "postfix" "proxy-protocol" TrustsProxyHeader;
     "postfix" "client-certificates" TrustsTls;
@@ -35,11 +35,11 @@ remedies! {
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
-    "exim" "acl-accept" TrustsSenderDomain TrustsNullSender TrustsHeloName PostmasterAnywhere
-        TrustsEveryone SessionState LateRelayCheck;
+    "exim" "acl-accept" RelaysForSomeDomains TrustsSenderDomain TrustsNullSender TrustsHeloName
+        PostmasterAnywhere TrustsEveryone SessionState LateRelayCheck;
     "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress
         MultiHop;
-    "exim" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
+    "exim" "relay-domains" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose TrustsEveryone;
     "exim" "submission" PortWithoutRelayCheck TrustsTls;
     "exim" "proxy-protocol" TrustsProxyHeader TrustsXclient;
     "exim" "authenticators" TrustsAnyCredentials;
@@ -51,7 +51,8 @@ remedies! {
     "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
     "sendmail" "access" TrustsEveryone;
-    "sendmail" "relay-domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
+    "sendmail" "relay-domains" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose
+        TrustsEveryone;
     "sendmail" "authentication" TrustsAnyCredentials TrustsTls;
     "sendmail" "client-address" LostClientAddress;
 
@@ -60,29 +61,34 @@ remedies! {
     "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
     "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
-    "opensmtpd" "domains" RecipientDomainTooWide BackupMxLoose TrustsEveryone;
+    "opensmtpd" "domains" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose TrustsEveryone;
     "opensmtpd" "listeners" PortWithoutRelayCheck TrustsTls SessionState;
     "opensmtpd" "proxy-protocol" TrustsProxyHeader;
     "opensmtpd" "authentication" TrustsAnyCredentials;
     "opensmtpd" "client-address" LostClientAddress;
 
     "courier" "smtpaccess" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
-    "courier" "acceptmailfor" RecipientDomainTooWide BackupMxLoose;
+    "courier" "acceptmailfor" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose;
     "courier" "percent-relay" PercentHack DoubleAt;
     "courier" "authentication" TrustsAnyCredentials;
 
     "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
-    "haraka" "recipients" RecipientDomainTooWide PostmasterAnywhere TrustsSenderDomain
-        TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
+    "haraka" "recipients" RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
+        AddressSyntax EncapsulatedAddress;
     "haraka" "proxies" TrustsXclient TrustsProxyHeader;
     "haraka" "authentication" TrustsAnyCredentials;
 
     "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
-        RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+        RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
+        AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
     "nodemailer" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
-        RecipientDomainTooWide PostmasterAnywhere BackupMxLoose TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
+        RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
+        AddressSyntax EncapsulatedAddress MultiHop;
     "nodemailer" "authentication" TrustsAnyCredentials;
     "nodemailer" "proxies" TrustsXclient TrustsProxyHeader;
 
@@ -95,18 +101,18 @@ remedies! {
     "msmtpd" "listen" TrustsEveryone LostClientAddress PortWithoutRelayCheck TrustsAnyCredentials;
 
     "qpsmtpd" "relayclients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
-        RecipientDomainTooWide;
+        RecipientDomainTooWide RelaysForSomeDomains;
 
     "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender
         PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
-    "exchange" "accepted-domains" RecipientDomainTooWide;
+    "exchange" "accepted-domains" RecipientDomainTooWide RelaysForSomeDomains;
 
     "exchange-online" "connectors" TrustsEveryone TrustsSenderDomain TrustsTls LostClientAddress;
 
     "hmailserver" "ip-ranges" TrustsEveryone TrustsSenderDomain LostClientAddress;
 
-    "qmail" "rcpthosts" TrustsEveryone RecipientDomainTooWide;
+    "qmail" "rcpthosts" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains;
     "qmail" "relayclient" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
     "qmail" "percenthack" PercentHack;
     "qmail" "authentication" TrustsAnyCredentials;
@@ -120,7 +126,7 @@ remedies! {
     "zimbra" "mynetworks" TrustsEveryone LostClientAddress;
     "iredmail" "mynetworks" TrustsEveryone LostClientAddress;
     "proxmox-mail-gateway" "networks" TrustsEveryone LostClientAddress PortWithoutRelayCheck
-        RecipientDomainTooWide;
+        RecipientDomainTooWide RelaysForSomeDomains;
     "cpanel" "exim-configuration" TrustsEveryone LostClientAddress;
     "plesk" "relaying" TrustsEveryone LostClientAddress;
 
@@ -132,18 +138,24 @@ remedies! {
     "james" "smtp-server" TrustsEveryone LostClientAddress TrustsSenderDomain;
     "kerio" "relay-control" TrustsEveryone LostClientAddress;
     "icewarp" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
-    "domino" "relay-controls" TrustsEveryone RecipientDomainTooWide LostClientAddress;
+    "domino" "relay-controls" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
+        LostClientAddress;
     "groupwise" "relay" TrustsEveryone LostClientAddress;
-    "communigate" "relaying" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "communigate" "relaying" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains;
     "powermta" "sources" TrustsEveryone LostClientAddress;
-    "kumomta" "relay-hosts" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "kumomta" "relay-hosts" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains;
     "mailerq" "listeners" TrustsEveryone LostClientAddress;
-    "barracuda" "relay" TrustsEveryone LostClientAddress RecipientDomainTooWide;
+    "barracuda" "relay" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains;
     "fortimail" "access-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
-    "cisco-esa" "recipient-access-table" TrustsEveryone RecipientDomainTooWide LostClientAddress;
+    "cisco-esa" "recipient-access-table" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
+        LostClientAddress;
     "sophos" "relaying" TrustsEveryone LostClientAddress;
     "axigen" "acceptance-routing" TrustsEveryone LostClientAddress;
-    "forcepoint" "relay-control" TrustsEveryone RecipientDomainTooWide TrustsSenderDomain;
+    "forcepoint" "relay-control" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
+        TrustsSenderDomain;
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// The controls that ask for a recipient in another domain than the server's and ours.
-pub(crate) const FOREIGN: [TestRole; 2] = [TestRole::SecondForeign, TestRole::ImpossibleForeign];
+pub(crate) const FOREIGN: [TestRole; 3] =
+    [TestRole::SecondForeign, TestRole::ImpossibleForeign, TestRole::ProviderRecipients];
 
 /// True if a test is such a control.
 pub(crate) fn is_foreign(test: &RelayTest) -> bool {
@@ -42,6 +43,7 @@ mod tests {
         for (asked, expected) in [
             (&[("ctl-foreign-invalid", Stage::Rcpt, "250 ok")][..], Some(Weight::Suspicion)),
             (&[("ctl-foreign-invalid", Stage::Rcpt, "550 no")][..], None),
+            (&[("ctl-provider-recipients", Stage::Rcpt, "250 ok")][..], Some(Weight::Suspicion)),
             (&[("ctl-postmaster", Stage::Rcpt, "250 ok")][..], None),
         ] {
             check(weigh, asked, expected);
