@@ -38,7 +38,8 @@ pub struct Diagnosis {
     /// The cause.
     pub cause: RelayCause,
     /// Certain if a message came back and the comparison is complete; likely if the test was only
-    /// accepted; possible if a part of the comparison is missing.
+    /// accepted, or if only one address of ours is known to be trusted; possible if a part of the
+    /// comparison is missing.
     pub confidence: Confidence,
     /// The paths that show the cause.
     pub paths: Vec<PathId>,

@@ -43,12 +43,15 @@ fn one_path(answers: &[&str]) -> Report {
                 "192.0.2.7:30000",
                 "from probe.example (x [198.51.100.9]) by mx",
             ),
-            "around" => story.relayed(
-                path,
-                id,
-                "203.0.113.5:30000",
-                "from probe.example (x [198.51.100.9]) by mx",
-            ),
+            "around" => {
+                story.delivered_by = "out.provider.example".to_owned();
+                story.relayed(
+                    path,
+                    id,
+                    "203.0.113.5:30000",
+                    "from probe.example (x [198.51.100.9]) by mx",
+                );
+            }
             other => panic!("{other}"),
         }
     }
@@ -72,10 +75,11 @@ static ROWS: &[Row] = &[
         (&["foreign-to-foreign=no", "null-sender=no"], &[]),
         (&["foreign-to-foreign=listed", "null-sender=listed"], &[]),
         (&["foreign-to-foreign=yes"], &["trusts_everyone likely"]),
-        (&["foreign-to-foreign=back"], &["trusts_everyone certain"]),
+        // Our address alone was tried, which the server may know (POP before SMTP).
+        (&["foreign-to-foreign=back"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "null-sender=yes", "percent-host=yes"], &["trusts_everyone \
             likely"]),
-        (&["foreign-to-foreign=around"], &["trusts_everyone certain"]),
+        (&["foreign-to-foreign=around"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=yes", "ctl-second-foreign=no"], &["recipient_domain_too_wide \
             likely"]),
@@ -346,7 +350,7 @@ fn a_remedy_for_a_possible_software_says_what_it_rests_on() {
 #[test]
 fn a_family_that_is_trusted_is_told_from_one_whose_addresses_are_lost() {
     for (trace, expected) in [
-        ("from probe.example (x [198.51.100.9]) by mx", "trusts_everyone certain"),
+        ("from probe.example (x [198.51.100.9]) by mx", "trusts_everyone likely"),
         ("from probe.example (x [172.22.1.1]) by mx", "lost_client_address certain"),
     ] {
         let mut story = Story::begin(true);
@@ -408,10 +412,24 @@ fn a_path_that_is_asked_less_has_the_recipients_of_its_twin() {
 /// What is taken over IPv6 may go on over IPv4.
 #[test]
 fn another_address_of_the_host_is_no_other_server() {
-    for (host, from, expected) in [
-        ("192.0.2.7", "192.0.2.7:30000", &["percent_hack certain"][..]),
-        ("2001:db8::7", "192.0.2.7:30000", &["percent_hack certain"]),
-        ("2001:db8::7", "192.0.2.8:30000", &["multi_hop certain", "percent_hack certain"]),
+    let other = "out.provider.example";
+    let around = &["multi_hop certain", "percent_hack certain"][..];
+    let direct = &["percent_hack certain"][..];
+    let alone = "from probe.example (x [198.51.100.9]) by mx";
+    // Two machines handed the message on; a content filter is none of them.
+    let two = "from mx.target.example ([192.0.2.7]) by hub / from probe.example by mx";
+    let filtered = "from localhost (localhost [127.0.0.1]) by mx / from mx.target.example \
+                    (localhost [127.0.0.1]) by localhost / from probe.example by mx";
+    for (host, from, helo, traces, expected) in [
+        ("192.0.2.7", "192.0.2.7:30000", other, alone, direct),
+        ("2001:db8::7", "192.0.2.7:30000", other, alone, direct),
+        ("2001:db8::7", "192.0.2.8:30000", other, alone, around),
+        // A machine with several addresses says the same name from each of them.
+        ("2001:db8::7", "192.0.2.8:30000", "mx.target.example", alone, direct),
+        ("192.0.2.7", "203.0.113.9:30000", "MX.target.example", alone, direct),
+        ("192.0.2.7", "203.0.113.9:30000", "mx.target.example", filtered, direct),
+        ("192.0.2.7", "203.0.113.9:30000", "mx.target.example", two, around),
+        ("192.0.2.7", "203.0.113.9:30000", "target", alone, around),
     ] {
         let mut story = Story::begin(true);
         let ids = ["foreign-to-foreign", "target-host-sender", "percent-host"];
@@ -419,9 +437,10 @@ fn another_address_of_the_host_is_no_other_server() {
         let path = story.path(host, 25, Security::StartTls, &ids);
         story.asked(path, "foreign-to-foreign", NO);
         story.asked(path, "target-host-sender", NO);
-        story.relayed(path, "percent-host", from, "from probe.example (x [198.51.100.9]) by mx");
+        story.delivered_by = helo.to_owned();
+        story.relayed(path, "percent-host", from, traces);
         let report = story.end();
-        assert_eq!(words(&diagnose(&report, &judge(&report))), expected, "{host} {from}");
+        assert_eq!(words(&diagnose(&report, &judge(&report))), expected, "{host} {from} {traces}");
     }
 }
 
@@ -463,7 +482,7 @@ fn a_server_that_sees_another_address_has_lost_ours() {
             "250 mx.target.example",
             Some("from probe.example (x [198.51.100.9]) by mx"),
             Some("198.51.100.9"),
-            "trusts_everyone certain",
+            "trusts_everyone likely",
         ),
     ] {
         let mut story = Story::begin(true);
@@ -484,6 +503,34 @@ fn a_server_that_sees_another_address_has_lost_ours() {
             "{hello} {trace:?}"
         );
         assert_eq!(words(&diagnose(&report, &judge(&report))), [expected], "{hello} {trace:?}");
+    }
+}
+
+/// A server that lets a client relay after it read mail trusts one address of ours.
+#[test]
+fn everyone_is_trusted_only_if_more_than_our_address_is() {
+    for (second, ours, expected) in [
+        (None, "198.51.100.9", "trusts_everyone likely"),
+        (Some("192.0.2.8"), "198.51.100.9", "trusts_everyone likely"),
+        (Some("2001:db8::7"), "198.51.100.9", "trusts_everyone certain"),
+        // In the server's own network we may be known over both families.
+        (Some("2001:db8::7"), "192.0.2.9", "trusts_everyone likely"),
+    ] {
+        let mut story = Story::begin(true);
+        story.connected.set_ip(ours.parse().expect("an address"));
+        for address in ["192.0.2.7"].into_iter().chain(second) {
+            let path = story.path(address, 25, Security::Plain, &["foreign-to-foreign"]);
+            let trace = format!("from probe.example (x [{ours}]) by mx");
+            story.relayed(path, "foreign-to-foreign", "192.0.2.7:30000", &trace);
+        }
+        let report = story.end();
+        let found = diagnose(&report, &judge(&report));
+        assert_eq!(words(&found), [expected], "{second:?} {ours}");
+        let says = found[0]
+            .evidence
+            .iter()
+            .any(|line| line.contains("POP before SMTP"));
+        assert_eq!(says, expected.ends_with("likely"), "{second:?} {ours}");
     }
 }
 

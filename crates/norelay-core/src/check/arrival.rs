@@ -3,6 +3,8 @@
 //! Rules:
 //! - The proof is our message, at the token address of the very test, from the target or with the
 //!   token of the text.
+//! - A machine may send from another address than the one that accepts mail. A message whose client
+//!   has the target's name, and that no other machine handed on, came from the target.
 //! - The server must have read the route in the address. A server that forwards all mail for its
 //!   own domain hands the local part on as it was written. That is forwarding, because a client
 //!   cannot choose the destination.
@@ -14,7 +16,8 @@ use crate::{
     catalogue::{RelayTest, Strength},
     event::Receipt,
     path::PathId,
-    report::{PathView, Report},
+    report::{Dialogue, PathView, Report},
+    smtp::Stage,
     token::{self, TokenRole},
 };
 
@@ -24,9 +27,13 @@ pub(super) fn proof(path: PathView<'_>, test: &RelayTest) -> Option<Outcome> {
         .filter(|(_, receipt)| !is_handed_on(path.report, test, receipt))
         .find_map(|(_, receipt)| {
             let from = receipt.peer.ip().to_canonical();
-            let hops = if is_of_target(path, from) { Hops::Direct } else { Hops::Multihop };
-            (hops == Hops::Direct || receipt.message_token)
-                .then_some(Outcome::Relayed { from, hops })
+            let is_of_target = is_of_target(path, from);
+            // A name in HELO is easily forged, so it never stands for the token of the text.
+            let hops = match is_of_target || is_named_like_target(path, receipt) {
+                true => Hops::Direct,
+                false => Hops::Multihop,
+            };
+            (is_of_target || receipt.message_token).then_some(Outcome::Relayed { from, hops })
         })
 }
 
@@ -81,6 +88,54 @@ fn is_of_target(path: PathView<'_>, address: IpAddr) -> bool {
         .paths()
         .filter(|other| other.destination().is_to_host_of(path.destination()));
     own.any(|own| is_same_host(address, own.destination().address))
+}
+
+/// True if the client that delivered the message has a name of the target, and the trace shows one
+/// machine only: the target sent the message itself, from another of its addresses.
+fn is_named_like_target(path: PathView<'_>, receipt: &Receipt) -> bool {
+    let named = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let helo = named(&receipt.helo.to_text());
+    let names = path
+        .destination()
+        .host
+        .iter()
+        .map(|host| named(host))
+        .chain(
+            path.dialogues()
+                .flat_map(names_said)
+                .map(|name| named(&name)),
+        );
+    let machines = receipt
+        .received
+        .iter()
+        .filter(|field| !is_inside_machine(&field.to_text()))
+        .count();
+    helo.contains('.') && machines <= 1 && names.into_iter().any(|name| name == helo)
+}
+
+/// Returns the names that the server gave itself in its greeting and its reply to EHLO.
+fn names_said(dialogue: &Dialogue) -> Vec<String> {
+    let is_name = |stage| matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo);
+    let mut names = Vec::new();
+    for exchange in &dialogue.exchanges {
+        let reply = exchange.reply.as_ref().filter(|reply| reply.is_positive());
+        if let Some(reply) = reply.filter(|_| is_name(exchange.stage)) {
+            let first = reply.lines.first().map(|line| line.to_text());
+            let name = first.and_then(|line| line.split(' ').next().map(str::to_owned));
+            names.extend(name);
+        }
+    }
+    names
+}
+
+/// True for a `Received` field that a machine wrote when it handed the message to itself: a content
+/// filter at a loopback address, or qmail's own programs.
+fn is_inside_machine(field: &str) -> bool {
+    let before_by = field.split(" by ").next().unwrap_or_default();
+    field.starts_with('(')
+        || ["[127.0.0.1]", "[::1]", "[IPv6:::1]", "(localhost", "from localhost"]
+            .iter()
+            .any(|loopback| before_by.contains(loopback))
 }
 
 /// True for the same address or, with IPv6, for the same /64: one machine often sends from another

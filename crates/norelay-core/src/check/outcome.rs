@@ -65,7 +65,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hops {
-    /// From the target's own address (or its /64).
+    /// From the target's own address (or its /64), or from a client with the target's name that
+    /// alone handed the message on.
     Direct,
     /// From another address: the target handed the message to a server that relays for the target.
     Multihop,

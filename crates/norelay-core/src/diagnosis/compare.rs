@@ -36,9 +36,28 @@ pub(super) fn plain(view: View<'_>) -> Diagnosis {
         rules_out.extend(everywhere(view));
         evidence.extend(from_nearby(view));
     }
-    let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
+    // A message that came back shows that our address is trusted, and nothing about others.
+    let is_shown = cause != RelayCause::TrustsEveryone || trusts_others(view);
+    if proven && !is_shown {
+        evidence.push(sentence::ONE_ADDRESS.to_owned());
+    }
+    let confidence = if proven && is_shown { Confidence::Certain } else { Confidence::Likely };
     let found = Diagnosis::new(view, cause, confidence, evidence, rules_out);
     if cause == RelayCause::LostClientAddress { from_this_machine(view, found) } else { found }
+}
+
+/// True if the server relays for more than one address of ours, over both address families, and
+/// none of these is in its own network. A server that trusts a client because that client read
+/// mail before (POP before SMTP), or by a list, trusts one address.
+fn trusts_others(view: View<'_>) -> bool {
+    let here = is_v6(view.path.destination().address);
+    let is_open = |other: &View<'_>| {
+        other.answer(TestRole::Plain) == Answer::Yes && neighbour(other.path).is_none()
+    };
+    is_open(&view)
+        && view
+            .others()
+            .any(|other| is_v6(other.path.destination().address) != here && is_open(&other))
 }
 
 /// Prefers the remedies that give the server its clients' addresses, if the server takes clients
@@ -183,10 +202,7 @@ pub(super) fn all_but_our_sender(view: View<'_>) -> Option<Diagnosis> {
     if view.answer(TestRole::NullSender) != Answer::Yes || !view.accepted().any(is_other) {
         return None;
     }
-    let proven = view.accepted().any(|judged| judged.weight == Weight::Proof);
-    let confidence = if proven { Confidence::Certain } else { Confidence::Likely };
-    let evidence = vec![sentence::other_senders(plain, domain(view))];
-    Some(Diagnosis::new(view, RelayCause::TrustsEveryone, confidence, evidence, Vec::new()))
+    Some(likely(view, RelayCause::TrustsEveryone, sentence::other_senders(plain, domain(view))))
 }
 
 /// Returns the probe domain.

@@ -21,6 +21,11 @@ const MAX_LINE: usize = 120;
 pub(super) const NO_COMPARISON: &str = "What it refuses is not known (the plain test has no \
                                         answer about relaying), so it may as well trust everybody.";
 
+/// Said if a message was relayed for one address of ours only.
+pub(super) const ONE_ADDRESS: &str = "Only one address was tried. A server that trusts a client \
+                                      after it read mail (POP before SMTP), or by a list, would \
+                                      answer the same: repeat the test from another network.";
+
 /// Says that a test was accepted and what was rejected in comparison.
 pub(super) fn accepted(
     view: View<'_>,

@@ -30,6 +30,8 @@ pub struct Story {
     pub purpose: Option<Purpose>,
     /// The forward-path that messages come to.
     pub comes_to: String,
+    /// The name that the client says which delivers a message.
+    pub delivered_by: String,
 }
 
 /// `454 4.7.1 no`, lines parted by ` / `.
@@ -107,6 +109,7 @@ impl Story {
             connected: ([198, 51, 100, 9], 40_000).into(),
             purpose: None,
             comes_to: "<u@probe.example>".to_owned(),
+            delivered_by: "mx.target.example".to_owned(),
         };
         story.tell(Event::RunStarted(run));
         story
@@ -321,7 +324,8 @@ impl Story {
         self.received(token, "198.51.100.9:40001", "from tester.probe.example");
     }
 
-    /// A message that came, for the test with this number.
+    /// A message that came, for the test with this number; the fields of its trace, newest first,
+    /// are parted by ` / `.
     pub fn receipt(&mut self, path: PathId, test: u8, peer: &str, trace: &str) {
         let token = Token { run: RUN, path, test, role: TokenRole::Recipient };
         self.received(token, peer, trace);
@@ -332,11 +336,11 @@ impl Story {
             token,
             message_token: true,
             peer: peer.parse().expect("an address and a port"),
-            helo: "mx.target.example".into(),
+            helo: self.delivered_by.as_str().into(),
             tls: false,
             reverse_path: "<s@probe.example>".into(),
             forward_path: self.comes_to.as_str().into(),
-            received: vec![trace.into()],
+            received: trace.split(" / ").map(Octets::from).collect(),
             size: 1,
         }));
     }
