@@ -8,10 +8,12 @@
 //!   it.
 
 mod block;
+mod names;
 mod table;
 
 pub use self::{
     block::{Block, BlockPurpose, Fault, Mode, Role, Side},
+    names::{aliases, hint, server_named, title_of},
     table::REMEDIES,
 };
 pub use crate::cause::{NotACause, RelayCause};
@@ -92,8 +94,10 @@ pub fn remedies() -> &'static [Remedy] {
     REMEDIES
 }
 
-/// The remedies of a server for a cause, the most usual first.
+/// The remedies of a server for a cause, the most usual first. A server without remedies of its own
+/// may have those of another name, as each mail catcher has those of all.
 pub fn find(server: &str, cause: RelayCause) -> impl Iterator<Item = &'static Remedy> {
+    let server = names::server_of(server);
     REMEDIES
         .iter()
         .filter(move |remedy| remedy.server == server && remedy.causes.contains(&cause))
@@ -106,26 +110,6 @@ pub fn by_key(key: &str) -> Option<&'static Remedy> {
     REMEDIES
         .iter()
         .find(|remedy| remedy.server == server && remedy.name == name)
-}
-
-/// Ways to run a server, whose names are no server's, as their makers write them.
-const PACKAGINGS: &[(&str, &str)] = &[
-    ("docker", "Docker and Podman"),
-    ("mailu", "Mailu"),
-    ("kubernetes", "Kubernetes"),
-    ("mail-in-a-box", "Mail-in-a-Box"),
-    ("zimbra", "Zimbra"),
-    ("iredmail", "iRedMail"),
-    ("proxmox-mail-gateway", "Proxmox Mail Gateway"),
-    ("cpanel", "cPanel"),
-    ("plesk", "Plesk"),
-];
-
-/// What a server or a packaging that has remedies is called.
-#[must_use]
-pub fn title_of(server: &'static str) -> &'static str {
-    let packaging = PACKAGINGS.iter().find(|(name, _)| *name == server);
-    packaging.map_or_else(|| crate::mta::title_of(server), |(_, title)| title)
 }
 
 /// The servers that have remedies, in the table's order.

@@ -39,18 +39,19 @@ pub fn run(options: &FixOptions) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// The server that the user names, by our name for it or by its makers' name.
+/// The server that the user names, by our name for it, by its makers' name or by an alias.
 fn server_named(typed: &str) -> Result<&'static str, Complaint> {
-    let wanted = typed.trim().to_lowercase();
-    for server in remedy::servers() {
-        if server == wanted || remedy::title_of(server).to_lowercase() == wanted {
-            return Ok(server);
-        }
+    if let Some(server) = remedy::server_named(typed) {
+        return Ok(server);
     }
-    let or = nearest::of(&wanted, remedy::servers())
+    let shown = shown(typed, SHOWN);
+    if let Some(hint) = remedy::hint(typed) {
+        return Err(Complaint::usage(format!("There are no remedies for \"{shown}\". {hint}")));
+    }
+    let names = remedy::servers().chain(remedy::aliases());
+    let or = nearest::of(&typed.trim().to_lowercase(), names)
         .unwrap_or_else(|| "norelay fix lists the servers".to_owned());
-    let typed = shown(typed, SHOWN);
-    Err(Complaint::usage(format!("There are no remedies for \"{typed}\": {or}.")))
+    Err(Complaint::usage(format!("There are no remedies for \"{shown}\": {or}.")))
 }
 
 /// The documents of a remedy, or of all that cure a cause.

@@ -156,6 +156,48 @@ remedies! {
     "axigen" "acceptance-routing" TrustsEveryone LostClientAddress;
     "forcepoint" "relay-control" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
         TrustsSenderDomain;
+
+    "iis" "relay-restrictions" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains PortWithoutRelayCheck TrustsSenderDomain TrustsNullSender;
+    "go-smtp" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
+        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
+    "smtp-library" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
+        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
+    "mail-catcher" "loopback" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
+        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
+        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials TrustsTls
+        SessionState LateRelayCheck;
+    "mox" "localserve" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
+        TrustsAnyCredentials;
+    "postal" "credentials" TrustsEveryone LostClientAddress TrustsProxyHeader;
+    "poste-io" "client-address" LostClientAddress TrustsEveryone;
+    "chasquid" "domains" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
+        TrustsAnyCredentials TrustsProxyHeader MultiHop;
+    "zonemta" "feeder" TrustsEveryone PortWithoutRelayCheck TrustsAnyCredentials;
+    "ibm-i" "relay" TrustsEveryone PercentHack LostClientAddress;
+    "e-mailrelay" "remote-clients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
+        TrustsSenderDomain TrustsNullSender;
+    "hestiacp" "relay-hosts" TrustsEveryone LostClientAddress;
+    "directadmin" "relay-hosts" TrustsEveryone LostClientAddress TrustsSenderDomain;
+    "ispconfig" "mynetworks" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains;
+    "froxlor" "mynetworks" TrustsEveryone LostClientAddress;
+    "modoboa" "mynetworks" TrustsEveryone LostClientAddress RecipientDomainTooWide
+        RelaysForSomeDomains;
+    "cyberpanel" "mynetworks" TrustsEveryone LostClientAddress;
+    "kolab" "mynetworks" TrustsEveryone LostClientAddress;
+    "virtualmin" "local-networks" TrustsEveryone LostClientAddress;
+    "simplelogin" "mynetworks" TrustsEveryone LostClientAddress;
+    "synology" "smtp-authentication" TrustsEveryone LostClientAddress;
+    "nixos-mailserver" "networks" TrustsEveryone LostClientAddress;
+    "haproxy" "client-address" LostClientAddress;
+    "traefik" "client-address" LostClientAddress;
+    "k3s" "client-address" LostClientAddress;
 }
 
 #[cfg(test)]
@@ -165,7 +207,7 @@ mod tests {
     use super::*;
     use crate::{
         mta::{CLUES, NAMES},
-        remedy::{Role, by_key, servers},
+        remedy::{Role, by_key, names::is_packaging, servers},
     };
 
     #[test]
@@ -262,15 +304,9 @@ mod tests {
         for server in servers() {
             assert!(seen.insert(server), "{server} stands in two places");
             assert!(
-                names.contains(server)
-                    || distributions.contains(server)
-                    || PACKAGINGS.contains(&server),
+                names.contains(server) || distributions.contains(server) || is_packaging(server),
                 "{server}"
             );
         }
     }
-
-    /// Ways to run a server that nothing on the wire tells.
-    const PACKAGINGS: &[&str] =
-        &["docker", "docker-mailserver", "kubernetes", "mailu", "zimbra", "iredmail", "plesk"];
 }

@@ -62,17 +62,15 @@ pub async fn fix(State(state): State<AppState>) -> Response {
 
 /// `GET /fix/{server}`
 pub async fn server(State(state): State<AppState>, Path(server): Path<String>) -> Response {
+    let Some(server) = remedy::server_named(&server) else {
+        return problem_page::not_found(&state);
+    };
     let remedies: Vec<_> = remedy::remedies()
         .iter()
         .filter(|remedy| remedy.server == server)
         .map(shown)
         .collect();
-    if remedies.is_empty() {
-        return problem_page::not_found(&state);
-    }
-    let title = remedy::servers()
-        .find(|known| *known == server)
-        .map_or("", remedy::title_of);
+    let title = remedy::title_of(server);
     let shell = Shell::new(&state, "/fix", format!("Close an open {title}"));
     shell::page(StatusCode::OK, &ServerPage { shell, title, remedies })
 }
