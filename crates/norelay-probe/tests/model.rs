@@ -28,6 +28,7 @@ use tokio::{
 };
 
 const OWN: [&str; 3] = ["target.example", "mx.target.example", "[192.0.2.7]"];
+const NAMELESS: &str = "220 mx.target.example ESMTP";
 const PROBE: &str = "probe.example";
 
 /// Whom a server trusts without reason, or what address it reads as one of its own and sends on.
@@ -109,6 +110,9 @@ enum Obstacle {
     PerMinute(usize),
     /// Hangs up after so many errors on a connection.
     Errors(usize),
+    /// Rejects every recipient after so many errors on a connection, as if it denied relaying. The
+    /// servers that are known by name do no such thing.
+    Distrusts(usize),
     /// Refuses after so many seconds.
     RefusesAfter(u64),
     /// Greets after so many seconds.
@@ -217,6 +221,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         (1_usize..6).prop_map(Obstacle::AtOnce),
         (25_usize..80).prop_map(Obstacle::PerMinute),
         (3_usize..7).prop_map(Obstacle::Errors),
+        (3_usize..7).prop_map(Obstacle::Distrusts),
         (1_u64..5).prop_map(Obstacle::RefusesAfter),
         (1_u64..8).prop_map(Obstacle::GreetsAfter),
         Just(Obstacle::KnowsNoEhlo),
@@ -248,7 +253,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     ]);
     // Of the latter two it is known that they bear many questions on a connection.
     let greetings = select(vec![
-        "220 mx.target.example ESMTP",
+        NAMELESS,
         "220 mx.target.example ESMTP Sendmail 8.17.1.9; now",
         "220 mx.target.example ESMTP Exim 4.96 now",
     ]);
@@ -522,6 +527,13 @@ impl Model {
             let listed = "554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using \
                           zen.spamhaus.org";
             return Some(listed.to_owned());
+        }
+        let distrusts = self.policy.find(|obstacle| match obstacle {
+            Obstacle::Distrusts(errors) if self.policy.greeting == NAMELESS => Some(errors),
+            _ => None,
+        });
+        if distrusts.is_some_and(|errors| said.errors >= errors) {
+            return Some(self.policy.denial.to_owned());
         }
         if self.policy.has(Obstacle::HangsUpOn(number)) {
             return None;

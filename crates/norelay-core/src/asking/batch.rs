@@ -2,12 +2,12 @@
 //! scheduler says so.
 //!
 //! Rules:
-//! - Where the server counts connections, tests share one; otherwise each test has its own.
+//! - `spread` says which tests share a connection.
 //! - A test whose sender is rejected on its own account is asked again from the foreign sender, on
 //!   a second connection of the same job.
 //! - What the server is known not to offer is recorded, and takes no connection.
-//! - Where it turns out, while connections are open, that the server counts them, no more are
-//!   opened; what is left begins anew on shared ones.
+//! - Where it turns out, while connections are open, that the tests should be spread otherwise, no
+//!   more are opened; what is left begins anew.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,6 +15,7 @@ use super::{
     evidence,
     senders::{self, RejectedSenders},
     sharing::{self, SharedSteps},
+    spread::{self, MAX_IRREGULAR, Spread},
     talk::{Conversation, DialogueDraft, Round},
     turn::{AskingTurn, PartStatus},
 };
@@ -22,16 +23,10 @@ use crate::{
     catalogue::{FOREIGN_SENDER, MissingWord, RelayTest},
     check::Outcome,
     event::Event,
-    schedule::{Action, Ending, PathLimits, Scheduler, Start},
-    smtp::{Cause, Hello, Security, Transaction},
+    path::PathId,
+    schedule::{Action, Ending, PathLimits, Pauses, Scheduler, Start},
+    smtp::{Cause, Hello, Stage, Transaction},
 };
-
-/// Tests on one connection, where a server counts connections: Debian's sendmail accepts ten
-/// connections in ten minutes, and has no limit that a hundred and more rejected transactions on
-/// one would meet. The thorough profile's tests fit on one.
-const MAX_SHARING: usize = 150;
-/// Exim's `smtp_max_synprot_errors`, by default.
-pub(super) const MAX_IRREGULAR: usize = 3;
 
 /// A test, and the template of the sender that the test is asked from.
 pub(super) type AskedTest = (&'static RelayTest, &'static str);
@@ -43,12 +38,18 @@ pub(super) struct Memory {
     rejected_senders: RejectedSenders,
     /// Connections at once beside which the server rejected another.
     pub most_at_once: usize,
+    pauses: Pauses,
 }
 
 impl Memory {
     /// The memory of a round of which nothing is known yet.
     pub fn new(round: Round) -> Self {
-        Self { round, rejected_senders: RejectedSenders::default(), most_at_once: usize::MAX }
+        Self {
+            round,
+            rejected_senders: RejectedSenders::default(),
+            most_at_once: usize::MAX,
+            pauses: Pauses::default(),
+        }
     }
 
     /// Returns the tests with the senders that they are asked from.
@@ -78,7 +79,7 @@ pub(super) struct Batch {
 struct Pass {
     groups: Vec<Vec<&'static RelayTest>>,
     additional: Vec<Vec<&'static RelayTest>>,
-    is_shared: bool,
+    spread: Spread,
     scheduler: Scheduler,
     running: BTreeMap<usize, BatchJob>,
     announced: Option<Duration>,
@@ -117,13 +118,20 @@ impl Batch {
             if let Some(most) = pass.scheduler.most_at_once() {
                 memory.most_at_once = memory.most_at_once.min(most);
             }
-            let left = pass.left();
-            let blocked = pass.scheduler.blocked().cloned();
+            memory.pauses = pass.scheduler.pauses().clone();
+            let mut left = pass.left(turn, memory.round.path);
+            // Scouts may have asked some of the tests meanwhile.
+            left.retain(|test| !is_asked_by_others(turn, memory.round.path, test));
+            let answered = evidence::answered_tests(turn.report, memory.round.path);
+            let blocked = pass.scheduler.blocked().cloned().map(|cause| match cause {
+                // The scheduler counts connections.
+                Cause::Blocked { .. } => Cause::Blocked { answered },
+                cause => cause,
+            });
             if left.is_empty() || blocked.is_some() {
                 return Course::Over(blocked);
             }
-            let answered = pass.groups.len().saturating_sub(left.len());
-            self.limits.answered += u32::try_from(answered).unwrap_or_default();
+            self.limits.answered = self.limits.answered.max(answered);
             (self.tests, self.pass) = (left, None);
         }
     }
@@ -137,30 +145,54 @@ impl Pass {
         turn: &AskingTurn<'_>,
         memory: &Memory,
     ) -> Self {
-        let is_shared = turn.counts_connections(&memory.round.destination);
-        let groups = groups(tests, is_shared, turn, memory);
-        let scheduler = Scheduler::new(groups.len(), limits);
-        Self { groups, additional, is_shared, scheduler, running: BTreeMap::new(), announced: None }
+        let spread = turn.spread(&memory.round);
+        let groups = spread::groups(tests, spread, turn, memory);
+        let scheduler = Scheduler::new(groups.len(), limits).after(memory.pauses.clone());
+        Self { groups, additional, spread, scheduler, running: BTreeMap::new(), announced: None }
     }
 
-    /// The tests that were not begun, in order.
-    fn left(&self) -> Vec<&'static RelayTest> {
-        self.scheduler
-            .left()
-            .flat_map(|job| self.groups[job].iter().copied())
-            .collect()
+    /// The tests that are left once nothing runs: those that were not begun, in order, and those
+    /// that have no answer behind a shared connection.
+    fn left(&self, turn: &AskingTurn<'_>, path: PathId) -> Vec<&'static RelayTest> {
+        let not_begun: Vec<_> = self.scheduler.left().collect();
+        let mut left = Vec::new();
+        for job in &not_begun {
+            left.extend(self.groups[*job].iter().copied());
+        }
+        for (job, group) in self.groups.iter().enumerate() {
+            let is_begun = !not_begun.contains(&job);
+            let lacks_answer = |test: &&&RelayTest| self.lacks_answer(turn, path, group, test);
+            left.extend(
+                group
+                    .iter()
+                    .filter(|_| is_begun)
+                    .filter(lacks_answer)
+                    .copied(),
+            );
+        }
+        left
+    }
+
+    /// True if a test was asked with others, whatever became of them, and has no answer.
+    fn lacks_answer(
+        &self,
+        turn: &AskingTurn<'_>,
+        path: PathId,
+        group: &[&RelayTest],
+        test: &RelayTest,
+    ) -> bool {
+        spread::ends_with_control(self.spread, group.iter().copied())
+            && evidence::was_asked_with_others(turn.report, path, test)
+            && !evidence::is_answered(turn.report, path, test)
     }
 
     /// [`PartStatus::Over`] once nothing runs and nothing is to be begun under this scheduler.
     fn poll(&mut self, turn: &mut AskingTurn<'_>, memory: &mut Memory) -> PartStatus {
         loop {
             self.poll_running(turn, memory);
-            // The greetings have shown that the server counts connections: the rest begins anew on
-            // shared ones, once the open ones are over.
-            if !self.is_shared
-                && self.additional.is_empty()
-                && turn.counts_connections(&memory.round.destination)
-            {
+            // The tests are to be spread otherwise: the rest begins anew, once the open connections
+            // are over.
+            if self.additional.is_empty() && self.spread.gives_way_to(turn.spread(&memory.round)) {
                 return if self.running.is_empty() { PartStatus::Over } else { PartStatus::Waits };
             }
             match self.scheduler.next(turn.now.elapsed) {
@@ -189,10 +221,12 @@ impl Pass {
         let tests = self.groups[start.job].clone();
         // A second attempt asks its own tests alone: the additional ones may have been too many.
         let additional = match self.additional.get(start.job) {
-            Some(additional) if !self.is_shared && start.attempt == 0 => additional.clone(),
+            Some(additional) if self.spread != Spread::All && start.attempt == 0 => {
+                additional.clone()
+            }
             _ => Vec::new(),
         };
-        match BatchJob::begin(turn, memory, tests, additional, start) {
+        match BatchJob::begin(turn, memory, (tests, additional), self.spread, start) {
             Some(job) => drop(self.running.insert(start.job, job)),
             None => {
                 let now = turn.now.elapsed;
@@ -203,27 +237,10 @@ impl Pass {
     }
 }
 
-/// The tests by connection: one each, where they do not share.
-fn groups(
-    tests: Vec<&'static RelayTest>,
-    is_shared: bool,
-    turn: &AskingTurn<'_>,
-    memory: &Memory,
-) -> Vec<Vec<&'static RelayTest>> {
-    if !is_shared {
-        return sharing::with_one_login(tests.into_iter().map(|test| vec![test]).collect());
-    }
-    let Round { path, destination, .. } = &memory.round;
-    let hellos = destination.security != Security::StartTls;
-    let groups = sharing::groups(tests, MAX_SHARING, hellos, |test| {
-        evidence::is_known_offered(turn.report, *path, test)
-    });
-    sharing::with_one_login(groups)
-}
-
 /// Some tests on one connection, and those whose sender was rejected on a second.
 #[derive(Debug)]
 struct BatchJob {
+    spread: Spread,
     start: Start,
     began: Duration,
     /// How long the longer of its connections took.
@@ -249,17 +266,17 @@ impl BatchJob {
     fn begin(
         turn: &mut AskingTurn<'_>,
         memory: &mut Memory,
-        tests: Vec<&'static RelayTest>,
-        additional: Vec<&'static RelayTest>,
+        (tests, additional): (Vec<&'static RelayTest>, Vec<&'static RelayTest>),
+        spread: Spread,
         start: Start,
     ) -> Option<Self> {
-        let (now, are_left) = to_ask(turn, &memory.round, tests, start);
+        let (now, are_left) = to_ask(turn, &memory.round, tests, (spread, start));
         let (asked, additional) = (memory.with_senders(now), memory.with_senders(additional));
-        let plan = plan(turn, memory, &asked, &additional, start)?;
+        let plan = plan(turn, memory, &asked, &additional, (spread, start))?;
         let talk = Conversation::begin(turn, &memory.round, plan);
         let began = turn.now.elapsed;
         let leg = Leg::First { asked, additional };
-        Some(Self { start, began, took: Duration::ZERO, are_left, leg, talk })
+        Some(Self { spread, start, began, took: Duration::ZERO, are_left, leg, talk })
     }
 
     /// How the job ended for the scheduler, and how long its longer connection took.
@@ -284,8 +301,8 @@ impl BatchJob {
             }
             Leg::Second { asked, first } => {
                 let second = answers(turn, number, asked.iter());
-                let first = std::mem::take(first);
-                Some((ending(&first, &second, asked, self.are_left), self.took))
+                let (first, asked) = (std::mem::take(first), std::mem::take(asked));
+                Some((self.ending(&first, &second, &asked), self.took))
             }
         }
     }
@@ -313,16 +330,45 @@ impl BatchJob {
                 }
             }
         }
-        match plan(turn, memory, &again, &[], self.start) {
+        match plan(turn, memory, &again, &[], (self.spread, self.start)) {
             Some(plan) => {
                 self.talk = Conversation::begin(turn, &memory.round, plan);
                 self.began = turn.now.elapsed;
                 self.leg = Leg::Second { asked: again, first };
                 None
             }
-            None => Some((ending(&first, &[], &again, self.are_left), self.took)),
+            None => Some((self.ending(&first, &[], &again), self.took)),
         }
     }
+}
+
+impl BatchJob {
+    /// What the outcomes of both legs mean for the scheduler. Tests without an answer behind a
+    /// connection that ends with a control are no longer the scheduler's business.
+    fn ending(&self, first: &[Answered], second: &[Answered], again: &[AskedTest]) -> Ending {
+        let ending = ending(first, second, again, self.are_left);
+        if !spread::ends_with_control(self.spread, first.iter().map(|(test, ..)| *test)) {
+            return ending;
+        }
+        let is_answered = first.iter().any(|(_, _, outcome)| outcome.is_answered());
+        match ending {
+            Ending::Interrupted(Cause::ConnectFailed { .. } | Cause::TlsFailed { .. })
+            | Ending::Interrupted(
+                Cause::Closing { stage: Stage::Greeting, .. }
+                | Cause::Disconnected { stage: Stage::Greeting, .. }
+                | Cause::TimedOut { stage: Stage::Greeting },
+            ) => ending,
+            _ if is_answered => Ending::Answered,
+            _ => Ending::NotAsked,
+        }
+    }
+}
+
+/// True if a connection of another batch asks a test, or has answered the test.
+fn is_asked_by_others(turn: &AskingTurn<'_>, path: PathId, test: &RelayTest) -> bool {
+    let is_open = |number: u32| turn.connections.is_open(number);
+    evidence::is_asked(turn.report, path, test, is_open)
+        || evidence::is_answered(turn.report, path, test)
 }
 
 /// Returns what a job asks now, and true if the job leaves some tests for its next connection.
@@ -331,7 +377,7 @@ fn to_ask(
     turn: &mut AskingTurn<'_>,
     round: &Round,
     tests: Vec<&'static RelayTest>,
-    start: Start,
+    (spread, start): (Spread, Start),
 ) -> (Vec<&'static RelayTest>, bool) {
     let (mut cut_off, mut others) = (Vec::new(), Vec::new());
     for test in tests {
@@ -341,7 +387,9 @@ fn to_ask(
         if turn.note_missing_offer(round, test) {
             continue;
         }
-        match evidence::was_first_when_closed(turn.report, round.path, test) {
+        // Behind a control, a test is asked with others no second time.
+        let may_be_cut_off = !spread.has_control();
+        match may_be_cut_off && evidence::was_first_when_closed(turn.report, round.path, test) {
             true => cut_off.push(test),
             false => others.push(test),
         }
@@ -357,10 +405,16 @@ fn plan(
     memory: &Memory,
     asked: &[AskedTest],
     additional: &[AskedTest],
-    start: Start,
+    (spread, start): (Spread, Start),
 ) -> Option<DialogueDraft> {
     let mut made = Vec::new();
-    for (test, sender) in asked {
+    let control = [(spread::control(), spread::control().reverse_path)];
+    let behind = if spread::ends_with_control(spread, asked.iter().map(|(test, _)| *test)) {
+        &control[..]
+    } else {
+        &[]
+    };
+    for (test, sender) in asked.iter().chain(behind) {
         if let Some(transaction) = turn.transaction(&memory.round, test, sender, start) {
             made.push((*test, transaction));
         }

@@ -15,7 +15,7 @@ use super::{
     sharing::{Patience, SharedSteps},
 };
 use crate::{
-    catalogue::RelayTest,
+    catalogue::{RelayTest, TestRole},
     path::PathId,
     report::{Dialogue, Report},
     smtp::{Reply, Stage},
@@ -130,9 +130,11 @@ impl Connections {
     }
 
     /// After which answers the connection need not wait for the reply to QUIT. A connection that
-    /// waits for the reply already goes on waiting.
+    /// waits for the reply already goes on waiting. A connection that ends with a control always
+    /// waits: the reply shows that no other reply is missing.
     pub fn orderly(&self, dialogue: u32) -> Orderly {
-        let live = self.live.get(&dialogue).filter(|live| !live.is_leaving);
+        let live = self.live.get(&dialogue);
+        let live = live.filter(|live| !live.is_leaving && !ends_with_control(&live.tests));
         live.and_then(|live| self.habits.get(&live.round))
             .map(|habits| habits.orderly)
             .unwrap_or_default()
@@ -210,6 +212,11 @@ impl Connections {
             .map_or((0, 0), |habits| (habits.greeted, habits.leaving))
     }
 
+    /// True if the connection is open.
+    pub fn is_open(&self, dialogue: u32) -> bool {
+        self.live.contains_key(&dialogue)
+    }
+
     /// Learns from a dialogue that is over.
     pub fn learn(&mut self, round: RoundId, dialogue: &Dialogue) {
         let habits = self.habits.entry(round).or_default();
@@ -248,13 +255,19 @@ impl Connections {
     }
 }
 
+/// True if several tests share the connection and a control stands behind them.
+fn ends_with_control(tests: &[&'static RelayTest]) -> bool {
+    let last = tests.last().filter(|_| tests.len() > 1);
+    last.is_some_and(|test| test.is(TestRole::Postmaster))
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::{
-        catalogue::{TestRole, by_role},
+        catalogue::by_role,
         event::{Event, Path, Record},
         smtp::Security,
     };

@@ -4,7 +4,7 @@
 //! - Every function reads the report alone and decides nothing: what an answer means for the next
 //!   step stands in the other files.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     catalogue::{RelayTest, TestId, TestRole, by_role},
@@ -12,10 +12,10 @@ use crate::{
     event::Path,
     path::{Endpoint, PathId},
     report::{Dialogue, PathView, Report},
-    smtp::{Cause, End, Security, Stage},
+    smtp::{Cause, End, Reply, Security, Stage},
 };
 
-use super::sharing::Patience;
+use super::sharing::{self, Patience};
 
 /// The tag of the note that a sender was replaced on a path: the template and its replacement.
 pub(super) const SUBSTITUTED: &str = "sender_refused";
@@ -25,19 +25,55 @@ pub(super) fn dialogues(report: &Report, path: PathId) -> impl Iterator<Item = &
     report.path(path).into_iter().flat_map(PathView::dialogues)
 }
 
-/// The latest dialogue of a test on a path.
+/// The latest dialogue of a test on a path, but for connections that ended before the server
+/// greeted, where a connection of a lower number may have answered the test meanwhile; and but for
+/// those of other tests that it stands behind as a control.
 fn latest<'a>(report: &'a Report, path: PathId, test: &RelayTest) -> Option<&'a Dialogue> {
-    report.path(path)?.latest_of(test.id)
+    let view = report.path(path)?;
+    let mut own = view
+        .dialogues_of(test.id)
+        .map(|(_, dialogue)| dialogue)
+        .filter(|dialogue| dialogue.closing_control() != Some(test.id));
+    own.clone()
+        .rfind(|dialogue| was_greeted(dialogue) || dialogue.end.is_none())
+        .or_else(|| own.next_back())
 }
 
 /// True if the latest dialogue of a test has answered the test, in this process or before the run
 /// was stopped.
 pub(super) fn is_answered(report: &Report, path: PathId, test: &RelayTest) -> bool {
-    latest(report, path, test).is_some_and(|dialogue| match Outcome::of(dialogue, test.id) {
+    latest(report, path, test).is_some_and(|dialogue| answers(dialogue, test.id))
+}
+
+/// True if a dialogue has answered a test.
+fn answers(dialogue: &Dialogue, test: TestId) -> bool {
+    match Outcome::of(dialogue, test) {
         // On a shared connection, the other tests may have been too much for the server.
         Outcome::Refused { reason: Reason::RateLimited, .. } => !dialogue.is_shared(),
         outcome => outcome.is_answered(),
-    })
+    }
+}
+
+/// True if an open connection asks a test.
+pub(super) fn is_asked(
+    report: &Report,
+    path: PathId,
+    test: &RelayTest,
+    is_open: impl Fn(u32) -> bool,
+) -> bool {
+    let Some(view) = report.path(path) else { return false };
+    view.dialogues_of(test.id)
+        .any(|(number, _)| is_open(number))
+}
+
+/// How many tests have been answered on a path, controls among them.
+pub(super) fn answered_tests(report: &Report, path: PathId) -> u32 {
+    let asked: BTreeSet<_> = dialogues(report, path)
+        .flat_map(|dialogue| dialogue.tests.iter().copied())
+        .collect();
+    let tests = asked.into_iter().filter_map(TestId::test);
+    let answered = tests.filter(|test| is_answered(report, path, test));
+    u32::try_from(answered.count()).unwrap_or(u32::MAX)
 }
 
 /// Returns the outcome of a test in one dialogue.
@@ -144,11 +180,109 @@ pub(super) fn plain_refusal(report: &Report, path: PathId) -> PlainRefusal {
 /// True if a greeting at this endpoint names a server that counts connections and accepts any
 /// number of questions on each.
 pub(super) fn counts_connections(report: &Report, endpoint: Endpoint) -> bool {
-    let paths = report.paths().filter(|path| path.endpoint() == endpoint);
+    greetings(report, endpoint).any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
+}
+
+/// True if a greeting at this endpoint names a server without a limit of connections from one
+/// client.
+pub(super) fn accepts_many_connections(report: &Report, endpoint: Endpoint) -> bool {
+    greetings(report, endpoint).any(sharing::accepts_many_connections)
+}
+
+fn greetings(report: &Report, endpoint: Endpoint) -> impl Iterator<Item = &Reply> {
+    let paths = report
+        .paths()
+        .filter(move |path| path.endpoint() == endpoint);
     paths
         .flat_map(PathView::dialogues)
         .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
-        .any(|greeting| Patience::of(greeting) == Some(Patience::Endless))
+}
+
+/// A server that answers a rejection this much later than the introduction slows us down. On one
+/// connection, such delays would add up.
+const MAX_ADDED_DELAY_MS: u64 = 900;
+/// After so many connections that a server has rejected, it counts them.
+const REJECTED_CONNECTIONS: usize = 2;
+
+/// True if the server has accepted mail for postmaster on this path: a control for connections that
+/// several tests share.
+pub(super) fn accepts_postmaster(report: &Report, path: PathId) -> bool {
+    let control = by_role(TestRole::Postmaster);
+    let mut asked = dialogues(report, path).filter(|dialogue| dialogue.is_for(control.id));
+    asked.any(|dialogue| {
+        matches!(Outcome::of(dialogue, control.id), Outcome::Accepted { stage: Stage::Rcpt, .. })
+    })
+}
+
+/// True if a connection that several tests shared did not end as it should: the server closed it,
+/// slowed down, or rejected the control behind them.
+pub(super) fn has_failed_to_share(report: &Report, path: PathId) -> bool {
+    let has_failed = |dialogue: &Dialogue| {
+        let is_rejected = dialogue.closing_control().is_some_and(|control| {
+            !matches!(Outcome::of(dialogue, control), Outcome::Accepted { stage: Stage::Rcpt, .. })
+        });
+        !dialogue.is_in_order() || is_rejected || dialogue.added_delay_ms() > MAX_ADDED_DELAY_MS
+    };
+    let mut ended = dialogues(report, path).filter(|dialogue| {
+        is_for_several(dialogue) && dialogue.end.is_some() && was_greeted(dialogue)
+    });
+    ended.any(has_failed)
+}
+
+/// True if the server offers PIPELINING on this path.
+pub(super) fn offers_pipelining(report: &Report, path: PathId) -> bool {
+    report
+        .path(path)
+        .is_some_and(|path| path.offers("PIPELINING"))
+}
+
+/// True if the server has answered a test on this path, gave one reply to each command, has slowed
+/// down nothing so far, and is not known to close connections after few errors.
+pub(super) fn answers_promptly(report: &Report, path: PathId) -> bool {
+    let control = by_role(TestRole::Postmaster).id;
+    let has_answered = |dialogue: &Dialogue| {
+        let mut tests = dialogue.tests.iter().filter(|test| **test != control);
+        dialogue.is_in_order() && tests.any(|test| is_answer(&Outcome::of(dialogue, *test)))
+    };
+    let is_slow = |dialogue: &Dialogue| dialogue.added_delay_ms() > MAX_ADDED_DELAY_MS;
+    let is_in_disorder = |dialogue: &Dialogue| {
+        matches!(dialogue.end, Some(End::Interrupted(Cause::Violated { .. })))
+    };
+    let is_impatient = |dialogue: &Dialogue| {
+        let greeting = dialogue.reply_at(Stage::Greeting);
+        greeting.is_some_and(sharing::closes_after_few_errors)
+    };
+    let is_bad = |dialogue: &Dialogue| {
+        is_slow(dialogue) || is_in_disorder(dialogue) || is_impatient(dialogue)
+    };
+    dialogues(report, path).any(has_answered)
+        && !has_unanswered_envelope(report, path)
+        && !dialogues(report, path).any(is_bad)
+}
+
+/// True for an answer to MAIL or RCPT.
+fn is_answer(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Accepted { stage: Stage::Rcpt, .. }
+            | Outcome::Refused { stage: Stage::Mail | Stage::Rcpt, .. }
+    )
+}
+
+/// True if the server rejects connections of ours that worked before: by their number, or by their
+/// number in some time.
+pub(super) fn rejects_connections(report: &Report, path: PathId) -> bool {
+    let is_rejected = |dialogue: &&Dialogue| {
+        matches!(
+            dialogue.end,
+            Some(End::Interrupted(
+                Cause::ConnectFailed { .. }
+                    | Cause::Closing { stage: Stage::Greeting, .. }
+                    | Cause::Disconnected { stage: Stage::Greeting, .. }
+            ))
+        )
+    };
+    dialogues(report, path).filter(is_rejected).count() >= REJECTED_CONNECTIONS
 }
 
 /// True if a connection of this path asks more tests than it was opened for.
@@ -159,6 +293,25 @@ pub(super) fn has_shared(report: &Report, path: PathId) -> bool {
 /// True if the latest dialogue of a test was shared with other tests.
 pub(super) fn was_shared(report: &Report, path: PathId, test: &RelayTest) -> bool {
     latest(report, path, test).is_some_and(|dialogue| dialogue.is_shared())
+}
+
+/// True if a test was asked on a connection that it shared with others.
+pub(super) fn was_asked_with_others(report: &Report, path: PathId, test: &RelayTest) -> bool {
+    let Some(view) = report.path(path) else { return false };
+    view.dialogues_of(test.id)
+        .any(|(_, dialogue)| is_for_several(dialogue) && was_greeted(dialogue))
+}
+
+/// True if several tests share the connection, each with a question of its own: not those of one
+/// login.
+fn is_for_several(dialogue: &Dialogue) -> bool {
+    let mut tests = dialogue.tests.iter().filter_map(|test| test.test());
+    dialogue.is_shared() && !dialogue.proof && tests.all(|test| test.login().is_none())
+}
+
+fn was_greeted(dialogue: &Dialogue) -> bool {
+    let greeting = dialogue.reply_at(Stage::Greeting);
+    greeting.is_some_and(|greeting| greeting.code == 220)
 }
 
 /// True if a MAIL or RCPT on this path never got its reply.
@@ -181,7 +334,10 @@ pub(super) fn was_first_when_closed(report: &Report, path: PathId, test: &RelayT
             Some(End::Interrupted(Cause::Closing { .. } | Cause::Disconnected { .. }))
         );
         let is_first = dialogue.is_shared() && dialogue.tests.first() == Some(&test.id);
-        is_first && is_closed && !Outcome::of(dialogue, test.id).is_answered()
+        is_first
+            && is_closed
+            && was_greeted(dialogue)
+            && !Outcome::of(dialogue, test.id).is_answered()
     })
 }
 
@@ -309,10 +465,9 @@ pub(super) fn is_asked_by_others(
         *number != dialogue
             && other.path == path
             && other.is_shared()
-            && tests.iter().all(|test| {
-                other.is_for(test.id)
-                    && (is_open(*number) || Outcome::of(other, test.id).is_answered())
-            })
+            && tests
+                .iter()
+                .all(|test| other.is_for(test.id) && (is_open(*number) || answers(other, test.id)))
     })
 }
 

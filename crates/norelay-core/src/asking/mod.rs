@@ -49,6 +49,7 @@ mod request;
 mod scouts;
 mod senders;
 pub mod sharing;
+mod spread;
 mod stages;
 mod talk;
 mod turn;

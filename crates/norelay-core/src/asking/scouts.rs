@@ -4,7 +4,8 @@
 //! - Two scouts look at the server before it gets more connections, and wait for nothing.
 //! - The rest begins when both scouts have their answers; at once where their greetings name a
 //!   server that accepts many questions on one connection and the scouts ask most of them; and
-//!   beside the scouts where the user chose how many connections there may be.
+//!   beside the scouts where everything fits in at once, as the user chose so many connections or
+//!   the greeting names a server that accepts so many.
 //! - What the server calls itself is known once it has greeted. The tests of those names then join
 //!   the others; a path has no test of a name that there is not.
 //! - What has no answer behind a shared connection is asked again on a connection of its own.
@@ -20,11 +21,12 @@
 use std::time::Duration;
 
 use super::{
-    batch::{self, Batch, Course, MAX_IRREGULAR, Memory},
+    batch::{self, Batch, Course, Memory},
     delivery::Delivery,
     evidence,
     opening::ids,
     order, sharing,
+    spread::{MAX_IRREGULAR, Spread},
     talk::Round,
     turn::{AskingTurn, PartStatus},
     words,
@@ -40,14 +42,23 @@ use crate::{
 /// Connections at once to a server that has served so many; an unknown one gets [`WINDOW`].
 const MAX_WINDOW: usize = 8;
 const WINDOW: usize = 2;
+/// Connections at once to a server that has no limit of them, and needs one for each question.
+const MANY: usize = 24;
 /// Further tests on the first connections, where the greeting shows a server that accepts them:
 /// with them, the seventeen and their controls take no third connection.
 const MAX_ADDITIONAL: usize = 10;
+
+/// Tests with connections of their own beside scouts that ask most of the tests.
+const MAX_BESIDE: usize = 4;
+/// How long the replies to QUIT are awaited, once nothing else is.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The asking of some tests on one path.
 #[derive(Debug)]
 pub(super) struct PathAsking {
     memory: Memory,
+    /// Until when the scouts' replies to QUIT are awaited, once nothing else is.
+    farewell: Option<Duration>,
     /// Tests in other protocols than SMTP, which come first.
     deliveries: Vec<&'static RelayTest>,
     delivery: Option<Delivery>,
@@ -60,7 +71,7 @@ pub(super) struct PathAsking {
 enum PathPhase {
     /// Nothing was asked yet.
     Before,
-    /// The server is known to count connections: all tests in one batch.
+    /// The server is known to accept several tests on a connection: all tests in one batch.
     Whole(Batch),
     /// The first tests alone.
     Scouting { scouts: Batch, first: Vec<&'static RelayTest>, rest: Vec<&'static RelayTest> },
@@ -98,7 +109,8 @@ impl PathAsking {
         tests.retain(|test| !test.sends_message());
         order::sort(&mut tests, destination.security);
         let memory = Memory::new(Round::new(turn, path, destination));
-        Self { memory, deliveries, delivery: None, tests, phase: PathPhase::Before }
+        let phase = PathPhase::Before;
+        Self { memory, farewell: None, deliveries, delivery: None, tests, phase }
     }
 
     /// Does what can be done now.
@@ -174,7 +186,7 @@ impl PathAsking {
             return PathPhase::Over;
         }
         let limits = self.limits(turn);
-        if turn.counts_connections(&self.memory.round.destination) {
+        if turn.spread(&self.memory.round) != Spread::Alone {
             return PathPhase::Whole(Batch::new(first, limits, Vec::new()));
         }
         let mut rest = first.split_off(first.len().min(WINDOW));
@@ -182,7 +194,8 @@ impl PathAsking {
             true => Vec::new(),
             false => sharing::deal(&first, &rest, MAX_ADDITIONAL),
         };
-        if turn.request.concurrency.is_some() {
+        let at_once = turn.request.concurrency.unwrap_or_default();
+        if at_once >= first.len() + rest.len() {
             // The connection that comes last may be rejected. Then another connection should ask
             // its test as well.
             let shared = self.asked_by_scouts(turn, &additional);
@@ -218,16 +231,12 @@ impl PathAsking {
         mut rest: Vec<&'static RelayTest>,
     ) -> (PathPhase, Advance) {
         let Course::Over(shut) = scouts.poll(turn, &mut self.memory) else {
-            let Some(limits) = self.limits_beside(turn, first.len()) else {
+            let others = self.not_shared(turn, &rest).len();
+            let Some(limits) = self.limits_beside(turn, first.len(), others) else {
                 return (PathPhase::Scouting { scouts, first, rest }, Advance::Waits);
             };
             self.join_own_names(turn, &mut rest);
-            // Tests that a scout asks as well have their answers soon.
-            let path = self.memory.round.path;
-            let left = rest.iter().copied();
-            let left = left
-                .filter(|test| !evidence::was_shared(turn.report, path, test))
-                .collect();
+            let left = self.not_shared(turn, &rest);
             let others = Some(Batch::new(left, limits, Vec::new()));
             let beside = Beside { scouts: Some(scouts), others, blocked: None, first, rest };
             return (PathPhase::Beside(Box::new(beside)), Advance::Moved);
@@ -252,6 +261,18 @@ impl PathAsking {
                 .filter(|test| !self.is_answered(turn, test)),
         );
         (PathPhase::Rest(Batch::new(first, limits, Vec::new())), Advance::Moved)
+    }
+
+    /// The tests that no scout asks: the others have their answers soon.
+    fn not_shared(
+        &self,
+        turn: &AskingTurn<'_>,
+        tests: &[&'static RelayTest],
+    ) -> Vec<&'static RelayTest> {
+        let path = self.memory.round.path;
+        let mut left = tests.to_vec();
+        left.retain(|test| !evidence::was_shared(turn.report, path, test));
+        left
     }
 
     fn ask_beside(
@@ -286,25 +307,54 @@ impl PathAsking {
         (PathPhase::Rest(Batch::new(tests, limits, Vec::new())), Advance::Moved)
     }
 
-    /// Returns the limits for asking other tests beside so many scouts; `None` if the scouts must
-    /// go on alone.
-    fn limits_beside(&self, turn: &AskingTurn<'_>, scouts: usize) -> Option<PathLimits> {
-        match turn.request.concurrency {
-            None => {
-                let round = &self.memory.round;
-                let (greeted, leaving) = turn.connections.counts(round.id);
-                // A server that counts connections gets the rest on as few as there can be, once it
-                // is known what the server offers.
-                let is_asked_little_else = evidence::has_shared(turn.report, round.path)
-                    && !turn.counts_connections(&round.destination);
-                (greeted >= scouts && (is_asked_little_else || leaving >= scouts))
-                    .then(|| self.limits_after(turn, scouts))
-            }
-            Some(concurrency) if concurrency > scouts => {
-                Some(PathLimits { window: concurrency - scouts, ..self.limits(turn) })
-            }
-            Some(_) => None,
+    /// The limits for asking so many others beside so many scouts, once that may be.
+    fn limits_beside(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        scouts: usize,
+        others: usize,
+    ) -> Option<PathLimits> {
+        let Some(concurrency) = turn.request.concurrency else {
+            return self
+                .may_begin_beside(turn, scouts, others)
+                .then(|| self.limits_after(turn, scouts));
+        };
+        // What does not fit in at once is asked sooner on the connections that tests share behind
+        // the scouts.
+        let window = concurrency.saturating_sub(scouts);
+        (window > 0 && window >= others).then(|| PathLimits { window, ..self.limits(turn) })
+    }
+
+    /// True if others may be asked beside scouts that are still under way.
+    fn may_begin_beside(
+        &mut self,
+        turn: &mut AskingTurn<'_>,
+        scouts: usize,
+        others: usize,
+    ) -> bool {
+        let round = &self.memory.round;
+        let (greeted, leaving) = turn.connections.counts(round.id);
+        if greeted < scouts || others == 0 {
+            return false;
         }
+        // A server that counts connections gets the rest on as few as there can be, once it is
+        // known what the server offers.
+        let asks_much = evidence::has_shared(turn.report, round.path)
+            && !turn.counts_connections(&round.destination);
+        if asks_much && others <= MAX_BESIDE || self.accepts_many_connections(turn) {
+            return true;
+        }
+        if leaving < scouts {
+            return false;
+        }
+        // The replies to QUIT show whether the rest may share connections.
+        let until = *self.farewell.get_or_insert(turn.now.elapsed + FAREWELL);
+        let may_share = !turn.request.slow && evidence::offers_pipelining(turn.report, round.path);
+        if may_share && turn.now.elapsed < until {
+            turn.wake_at(until);
+            return false;
+        }
+        true
     }
 
     /// Returns the phase that follows when everything was asked, or the path is to be given up.
@@ -391,13 +441,23 @@ impl PathAsking {
         evidence::is_answered(turn.report, self.memory.round.path, test)
     }
 
-    /// The limits of a path of which nothing is known yet.
+    /// True if the server is known to have no limit of connections from one client.
+    fn accepts_many_connections(&self, turn: &AskingTurn<'_>) -> bool {
+        let endpoint = self.memory.round.destination.endpoint();
+        !turn.request.slow && evidence::accepts_many_connections(turn.report, endpoint)
+    }
+
+    /// The limits of a path, by what is known of the server.
     fn limits(&self, turn: &AskingTurn<'_>) -> PathLimits {
         let (request, round) = (turn.request, &self.memory.round);
         // Without a name for the server, its first greeting must be heard before anything is asked
         // that needs one.
         let window = if round.destination.host.is_none() { 1 } else { WINDOW };
-        let (window, max_window) = if request.slow { (1, 1) } else { (window, MAX_WINDOW) };
+        let (window, max_window) = match self.accepts_many_connections(turn) {
+            true => (MANY, MANY),
+            false if request.slow => (1, 1),
+            false => (window, MAX_WINDOW),
+        };
         PathLimits {
             window: request.concurrency.unwrap_or(window),
             max_window: request

@@ -51,6 +51,21 @@ impl Patience {
     }
 }
 
+/// True if the greeting names a server without a limit of connections from one client: OpenSMTPD,
+/// which hangs up on pipelined commands ("500 5.5.1 Pipelining not supported").
+#[must_use]
+pub fn accepts_many_connections(greeting: &Reply) -> bool {
+    greeting.text().contains(" OpenSMTPD")
+}
+
+/// True if the greeting names a server that closes a connection after few errors: chasquid at the
+/// third, Exchange and Stalwart after the fifth.
+#[must_use]
+pub fn closes_after_few_errors(greeting: &Reply) -> bool {
+    let names = [" chasquid", " Microsoft ESMTP ", "Stalwart "];
+    names.iter().any(|name| greeting.text().contains(name))
+}
+
 /// True if a test can share a connection with others: the test begins as they do, and RSET undoes
 /// all that the test did. If the test needs a keyword, the server must be known to offer it.
 #[must_use]
@@ -128,7 +143,8 @@ fn by_introduction(tests: Vec<&'static RelayTest>) -> Vec<Vec<&'static RelayTest
 }
 
 /// True if the test consists of MAIL and RCPT alone.
-fn is_plain(test: &RelayTest) -> bool {
+#[must_use]
+pub fn is_plain(test: &RelayTest) -> bool {
     let mut lines = test.dialogue.iter();
     lines.all(|line| matches!(line, Line::Mail | Line::Rcpt))
 }
@@ -167,6 +183,48 @@ pub fn deal(
         .collect()
 }
 
+/// Deals the tests out to as few connections as may be, with at most `most` tests and
+/// `most_irregular` syntax errors on each. `tests` says of each whether it is one (by Exim's
+/// rules). On a connection, tests keep their order, and controls come last: what a server accepts
+/// must change nothing for the tests behind it.
+#[must_use]
+pub fn deal_evenly(
+    tests: Vec<(&'static RelayTest, bool)>,
+    most: usize,
+    most_irregular: usize,
+) -> Vec<Vec<&'static RelayTest>> {
+    let irregular = tests
+        .iter()
+        .filter(|(_, is_irregular)| *is_irregular)
+        .count();
+    let connections = tests
+        .len()
+        .div_ceil(most)
+        .max(irregular.div_ceil(most_irregular));
+    let mut dealt: Vec<Vec<(bool, usize, &'static RelayTest)>> = vec![Vec::new(); connections];
+    for wanted in [true, false] {
+        for (place, (test, is_irregular)) in tests.iter().enumerate() {
+            let emptiest = dealt.iter_mut().min_by_key(|connection| connection.len());
+            if let Some(connection) = emptiest.filter(|_| *is_irregular == wanted) {
+                connection.push((!test.is_scored(), place, *test));
+            }
+        }
+    }
+    for connection in &mut dealt {
+        connection.sort_by_key(|(is_control, place, _)| (*is_control, *place));
+    }
+    dealt.sort_by_key(|connection| {
+        connection
+            .first()
+            .map(|(is_control, place, _)| (*is_control, *place))
+    });
+    let mut groups = Vec::new();
+    for connection in dealt {
+        groups.push(connection.into_iter().map(|(.., test)| test).collect());
+    }
+    groups
+}
+
 /// True if a transaction has an address that a default Exim counts as a syntax error: an address
 /// with a domain literal, without a domain, or with two domains.
 #[must_use]
@@ -195,8 +253,9 @@ fn is_irregular_path(line: &str) -> bool {
     !path.is_empty() && (path.contains('[') || mailbox.matches('@').count() != 1)
 }
 
-/// True if the test says DATA.
-fn says_data(test: &RelayTest) -> bool {
+/// True if a test says DATA out of turn.
+#[must_use]
+pub fn says_data(test: &RelayTest) -> bool {
     test.dialogue
         .iter()
         .any(|line| matches!(line, Line::Say(Stage::Data, ..)))

@@ -9,7 +9,7 @@ use crate::{
     catalogue::{RelayTest, TestId},
     octets::Octets,
     report::{Dialogue, Exchange},
-    smtp::{Cause, End, Purpose, Reply, Stage},
+    smtp::{Cause, End, Purpose, Reply, Stage, Violation},
 };
 
 /// What became of a test.
@@ -76,6 +76,36 @@ impl Outcome {
     /// Returns what one dialogue shows of a test.
     #[must_use]
     pub fn of(dialogue: &Dialogue, test: TestId) -> Self {
+        let outcome = Self::of_answers(dialogue, test);
+        match dialogue.closing_control() {
+            Some(control) if control != test => outcome.confirmed_by(dialogue, control),
+            _ => outcome,
+        }
+    }
+
+    /// What is left of an answer on a shared connection, by the answer to the control behind it. A
+    /// server that rejects the control, which it has accepted before, rejects everything on this
+    /// connection, perhaps after too many errors. Where the order of the replies is not certain,
+    /// none is believed.
+    fn confirmed_by(self, dialogue: &Dialogue, control: TestId) -> Self {
+        if !dialogue.is_in_order() {
+            return match &dialogue.end {
+                Some(End::Interrupted(cause)) => Self::Interrupted { cause: cause.clone() },
+                Some(_) => Self::Interrupted { cause: in_disorder(dialogue) },
+                None => Self::Interrupted { cause: Cause::Stopped },
+            };
+        }
+        let is_accepted = matches!(Self::of_answers(dialogue, control), Self::Accepted { .. });
+        match self {
+            Self::Refused { stage, reply, .. } if !is_accepted => {
+                Self::Refused { stage, reason: Reason::RateLimited, reply }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What the answers to a test in one dialogue say.
+    fn of_answers(dialogue: &Dialogue, test: TestId) -> Self {
         // After a violation nobody can tell which reply answers which command: none is believed.
         if let Some(End::Interrupted(cause @ Cause::Violated { .. })) = &dialogue.end {
             return Self::Interrupted { cause: cause.clone() };
@@ -289,6 +319,15 @@ fn hung_up_on<'a>(answers: &[&'a Exchange], cause: &Cause) -> Option<(&'a Exchan
         .skip(place)
         .all(|(_, reply)| reply.code >= 500);
     (is_over && is_denial && is_firm).then_some((asked, reply))
+}
+
+/// That a dialogue came to its end without the replies that would show their order.
+fn in_disorder(dialogue: &Dialogue) -> Cause {
+    let stage = Stage::Quit;
+    match dialogue.reply_at(stage).cloned() {
+        Some(reply) => Cause::Violated { stage, violation: Violation::Misplaced { reply } },
+        None => Cause::Disconnected { stage, error: None },
+    }
 }
 
 /// Returns the line that was sent in this exchange.

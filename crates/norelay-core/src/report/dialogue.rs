@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    catalogue::TestId,
+    catalogue::{TestId, TestRole},
     event::TlsFacts,
     octets::Octets,
     path::PathId,
@@ -177,6 +177,52 @@ impl Dialogue {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.tests.len() > 1
+    }
+
+    /// The control behind the other tests of a connection that several tests share: postmaster, who
+    /// was accepted on the path before.
+    #[must_use]
+    pub fn closing_control(&self) -> Option<TestId> {
+        let last = self
+            .tests
+            .last()
+            .filter(|_| self.is_shared() && !self.proof)?;
+        let is_control = last
+            .test()
+            .is_some_and(|test| test.is(TestRole::Postmaster));
+        is_control.then_some(*last)
+    }
+
+    /// True if the replies can be credited to their commands: each RSET was accepted, and QUIT had
+    /// the reply that nothing else has.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        let mut resets = self
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.stage == Stage::Rset);
+        let are_accepted =
+            resets.all(|exchange| exchange.reply.as_ref().is_some_and(Reply::is_positive));
+        let is_bidden_farewell = self
+            .reply_at(Stage::Quit)
+            .is_some_and(|reply| reply.code == 221);
+        are_accepted && is_bidden_farewell && self.end == Some(End::Answered)
+    }
+
+    /// How much longer the slowest answer to MAIL or RCPT took than the answer to the introduction,
+    /// in milliseconds.
+    #[must_use]
+    pub fn added_delay_ms(&self) -> u64 {
+        let latency = |exchange: &Exchange| {
+            let (sent_ms, _) = exchange.sent.as_ref()?;
+            Some(exchange.replied_ms?.saturating_sub(*sent_ms))
+        };
+        let of = |stages: [Stage; 2]| {
+            let exchanges = self.exchanges.iter();
+            let exchanges = exchanges.filter(move |exchange| stages.contains(&exchange.stage));
+            exchanges.filter_map(latency).max().unwrap_or_default()
+        };
+        of([Stage::Mail, Stage::Rcpt]).saturating_sub(of([Stage::Ehlo, Stage::Helo]))
     }
 
     /// While nothing was asked, a connection may be for other tests than it was opened for.

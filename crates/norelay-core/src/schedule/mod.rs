@@ -22,8 +22,8 @@ mod window;
 
 use std::time::Duration;
 
+pub use self::pauses::Pauses;
 use self::{
-    pauses::Pauses,
     queue::{Pipelining, Queue},
     window::Window,
 };
@@ -158,6 +158,18 @@ impl Scheduler {
             breaks_in_a_row: 0,
             blocked: None,
         }
+    }
+
+    /// Goes on with the pauses of another scheduler of the same path.
+    #[must_use]
+    pub fn after(self, pauses: Pauses) -> Self {
+        Self { pauses, ..self }
+    }
+
+    /// How the server has rejected connections until now.
+    #[must_use]
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     /// What to do now.

@@ -4,6 +4,8 @@
 //! - Connections that were open together fail together: only the first of them makes the pause
 //!   longer.
 //! - A connection that began before the latest rejection tells nothing new.
+//! - The pause after which a server accepted connections again is the first one at its next
+//!   rejection, if there is time: most limits count by the clock.
 //! - The trouble after the last pause, or before one that there is no time for, is a block.
 
 use std::time::Duration;
@@ -20,9 +22,11 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// The rejections of a path's connections, and the pauses after them.
-#[derive(Debug, Default)]
-pub(super) struct Pauses {
+#[derive(Clone, Debug, Default)]
+pub struct Pauses {
     troubles: usize,
+    /// Which pause the server last wanted: it most likely wants that again.
+    wanted: usize,
     quiet_until: Duration,
     /// When the server last rejected a connection.
     rejected_at: Option<Duration>,
@@ -46,6 +50,7 @@ impl Pauses {
         self.is_rejected = false;
         let is_news = self.is_news(began);
         if is_news {
+            self.wanted = self.troubles.saturating_sub(1).max(self.wanted);
             self.troubles = 0;
         }
         is_news
@@ -68,12 +73,26 @@ impl Pauses {
     /// Begins a pause, unless one lasts already. Returns until when, or nothing if there was the
     /// last pause already, or no time for one.
     pub fn begin(&mut self, now: Duration, deadline: Duration) -> Option<Duration> {
-        if now >= self.quiet_until {
-            let last = PAUSES[PAUSES.len() - 1];
-            self.quiet_until = now + PAUSES.get(self.troubles).copied().unwrap_or(last);
-            self.troubles += 1;
+        if now < self.quiet_until {
+            return Some(self.quiet_until).filter(|until| *until <= deadline);
         }
-        let is_block = self.troubles > PAUSES.len() || self.quiet_until > deadline;
-        (!is_block).then_some(self.quiet_until)
+        let trouble = self.next_trouble(now, deadline);
+        let until = now + *PAUSES.get(trouble)?;
+        if until > deadline {
+            return None;
+        }
+        (self.troubles, self.quiet_until) = (trouble + 1, until);
+        Some(until)
+    }
+
+    /// Which pause is next. The first one after an answer is the one that the server last wanted,
+    /// or the longest shorter one that there is time for.
+    fn next_trouble(&self, now: Duration, deadline: Duration) -> usize {
+        if self.troubles > 0 {
+            return self.troubles;
+        }
+        let fits = |pause: &Duration| now + *pause <= deadline;
+        let in_time = PAUSES.iter().take(self.wanted + 1).rposition(fits);
+        in_time.unwrap_or_default()
     }
 }

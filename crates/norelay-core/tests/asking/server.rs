@@ -9,6 +9,9 @@
 //! deaf receiver                         (a receiver that nothing reaches)
 //! relays                                (accepted messages come back)
 //! at once 3: 421 4.7.0 too many connections
+//! greets after: 1                       (so many seconds; what it rejects, it rejects at once)
+//! errors 3: 421 4.7.0 too many errors   (answers the third rejected RCPT on a connection, and each
+//!                                        RCPT behind it)
 //! greeting 4-: 554 5.7.1 go away        (from the fourth connection on)
 //! greeting: 220 mx.target.example ESMTP
 //! RCPT TO:<postmaster@: 250 ok          (the first rule whose beginning fits answers)
@@ -18,7 +21,7 @@
 //! Replies of several lines are parted by ` / `; `(closes)`, `(silent)` and `(refused)` are answers
 //! too, and `421 … (closes)` says something first.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use norelay_core::{
     asking::{Family, Request, Traps},
@@ -48,7 +51,10 @@ pub struct Server {
     pub receiving: bool,
     /// True if no message reaches the receiver, a canary included.
     pub is_receiver_deaf: bool,
+    /// How long the server waits before it greets.
+    pub greeting_pause: Duration,
     at_once: Option<(usize, Answer)>,
+    errors: Option<(usize, Answer)>,
     rules: Vec<Rule>,
 }
 
@@ -78,6 +84,17 @@ impl Server {
         }
         let of_port = self.answer(nth, &format!("greeting on {port}"));
         if of_port == Answer::Silent { self.answer(nth, "greeting") } else { of_port }
+    }
+
+    /// The answer to a line on the nth connection, after so many rejections, which are counted.
+    pub fn counting_answer(&self, nth: usize, line: &str, rejections: &mut usize) -> Answer {
+        let own = self.answer(nth, line);
+        let Some((from, answer)) = self.errors.as_ref().filter(|_| line.starts_with("RCPT")) else {
+            return own;
+        };
+        let is_rejection = matches!(&own, Answer::Says(says) if says.starts_with(['4', '5']));
+        *rejections += usize::from(is_rejection || *rejections >= *from);
+        if *rejections >= *from { answer.clone() } else { own }
     }
 
     /// The answer to a line on the nth connection.
@@ -118,7 +135,9 @@ pub fn read(text: &str) -> (Server, Request) {
         relays: false,
         receiving: false,
         is_receiver_deaf: false,
+        greeting_pause: Duration::ZERO,
         at_once: None,
+        errors: None,
         rules: Vec::new(),
     };
     for line in text
@@ -137,6 +156,9 @@ pub fn read(text: &str) -> (Server, Request) {
                     .map(|text| text.parse().expect("an address"))
                     .collect();
             }
+            "greets after" => {
+                server.greeting_pause = Duration::from_secs(value.parse().expect("seconds"));
+            }
             "accepts" => {
                 server.ports = value
                     .split(' ')
@@ -147,15 +169,18 @@ pub fn read(text: &str) -> (Server, Request) {
             "receiver" => server.receiving = true,
             "deaf receiver" => (server.receiving, server.is_receiver_deaf) = (true, true),
             "relays" => (server.relays, server.receiving) = (true, true),
-            _ => match name.strip_prefix("at once ") {
-                Some(most) => {
-                    server.at_once = Some((most.parse().expect("a number"), answer(value)));
-                }
-                None => server.rules.push(rule(line)),
+            _ => match name.rsplit_once(' ') {
+                Some(("at once", most)) => server.at_once = Some((number(most), answer(value))),
+                Some(("errors", from)) => server.errors = Some((number(from), answer(value))),
+                _ => server.rules.push(rule(line)),
             },
         }
     }
     (server, request)
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
 }
 
 /// `RCPT TO:<a@ 4-: 550 no`: the beginning of a line, the first connection, and the answer.
@@ -192,7 +217,7 @@ fn word_of_request(request: &mut Request, word: &str) {
         "also" => request.tests.extend(value.split(',').map(test)),
         "concurrency" => request.concurrency = Some(number()),
         "messages" => request.max_messages = number(),
-        "wait" => request.wait = std::time::Duration::from_secs(value.parse().expect("seconds")),
+        "wait" => request.wait = Duration::from_secs(value.parse().expect("seconds")),
         "address" => request.address_typed = true,
         "local" => request.local_domain = Some(value.to_owned()).filter(|name| !name.is_empty()),
         "slow" => request.slow = true,
@@ -235,8 +260,8 @@ fn request() -> Request {
         ports: vec![(25, Security::Plain)],
         family: Family::Any,
         every_path: false,
-        reply_timeout: std::time::Duration::from_secs(60),
-        wait: std::time::Duration::from_secs(300),
+        reply_timeout: Duration::from_secs(60),
+        wait: Duration::from_secs(300),
         concurrency: None,
         slow: false,
         max_messages: 3,

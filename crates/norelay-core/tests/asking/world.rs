@@ -56,6 +56,7 @@ struct Dialogue {
     is_leaving: bool,
     is_in_text: bool,
     recipients: Vec<String>,
+    rejections: usize,
 }
 
 /// The world of one run.
@@ -248,6 +249,7 @@ impl World<'_> {
                 is_leaving: false,
                 is_in_text: false,
                 recipients: Vec::new(),
+                rejections: 0,
             },
         );
         self.happen(ROUND_TRIP, number, Happening::Connected);
@@ -312,7 +314,11 @@ impl World<'_> {
         }
         session.start(self.now - dialogue.opened);
         dialogue.session = Some(session);
-        self.answer(number, Duration::ZERO, greeting);
+        let pause = match &greeting {
+            Answer::Says(_) => self.server.greeting_pause,
+            _ => Duration::ZERO,
+        };
+        self.answer(number, pause, greeting);
     }
 
     /// A message in a protocol without questions is accepted.
@@ -464,7 +470,9 @@ impl World<'_> {
                 text.split_once("\r\n").unwrap_or((text, ""))
             };
             text = rest;
-            let answer = self.server.answer(nth, line);
+            let answer = self
+                .server
+                .counting_answer(nth, line, &mut dialogue.rejections);
             dialogue.is_in_text = matches!(&answer, Answer::Says(says) if says.starts_with("354"));
             let is_accepted = matches!(&answer, Answer::Says(says) if says.starts_with('2'));
             let recipient = line.strip_prefix("RCPT TO:<").filter(|_| is_accepted);

@@ -1,19 +1,24 @@
 //! The limits of real servers (catalogue, "Session limits that hit a tester"): they are met with
 //! patience, not with force.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use norelay_core::{
+    catalogue::{self, Profile},
     check::Verdict::{Closed, Inconclusive},
     token::RunId,
 };
 
 use crate::{
     Row, check, row,
-    servers::{but, dropping_after, foreign, one_at_a_time, saying},
+    servers::{
+        but, counting_rejections, dropping_after, foreign, limiting_rate, one_at_a_time, saying,
+        tarpitting_after,
+    },
     simulation::{self, Server},
 };
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn defences() -> Vec<Row> {
     let greylisting = |text: &'static str| {
         but(move |number, line| {
@@ -57,7 +62,7 @@ fn defences() -> Vec<Row> {
             60,
         ),
         row("a ban after five", banning(5), Inconclusive, 120, 15),
-        row("a ban after six", banning(6), Inconclusive, 120, 15),
+        row("a ban after six", banning(6), Closed, 2, 6),
         row("loses a connection", losing(5), Closed, 15, 40),
         row(
             "hangs up on every third",
@@ -80,6 +85,54 @@ fn defences() -> Vec<Row> {
             Closed,
             120,
             60,
+        ),
+        row(
+            "slows down after two errors on a connection",
+            tarpitting_after(2, Duration::from_secs(5)),
+            Closed,
+            20,
+            30,
+        ),
+        row(
+            "slows down from the first error on",
+            tarpitting_after(0, Duration::from_secs(5)),
+            Closed,
+            25,
+            22,
+        ),
+        row(
+            "rejects every recipient after three errors on a connection",
+            counting_rejections(|errors, _| (errors >= 3).then_some("550 5.7.1 Relaying denied")),
+            Closed,
+            5,
+            30,
+        ),
+        row(
+            "closes after three errors on a connection",
+            counting_rejections(|errors, _| {
+                (errors >= 2).then_some("421 4.5.0 Too many errors, bye")
+            }),
+            Closed,
+            5,
+            30,
+        ),
+        row(
+            "six connections in twenty seconds",
+            limiting_rate(6, Duration::from_secs(20)),
+            Closed,
+            60,
+            80,
+        )
+        .asked(|request| {
+            request.profile = Profile::Standard;
+            request.tests = catalogue::select(Profile::Standard).collect();
+        }),
+        row(
+            "three connections in a minute",
+            limiting_rate(3, Duration::from_secs(60)),
+            Closed,
+            100,
+            20,
         ),
     ]
 }

@@ -39,6 +39,19 @@ fn orders() -> Vec<Row> {
             20,
             100,
         ),
+        row("RSET refused", but_for("RSET", "502 what"), Closed, 5, 40),
+        row("no answer to RSET", never("RSET"), Closed, 80, 40),
+        row("an extra reply to RSET", but_for("RSET", "250 ok\r\n250 ok"), Closed, 5, 40),
+        row(
+            "an extra reply to some recipients",
+            but(|_, line| {
+                let has_percent = line.starts_with("RCPT") && line.contains('%');
+                has_percent.then(|| "550 5.7.1 Relaying denied\r\n250 ok\r\n".to_owned())
+            }),
+            Closed,
+            20,
+            30,
+        ),
         row("no answer to MAIL", never("MAIL"), Inconclusive, 2000, 20),
         row(
             "no answer to RCPT",

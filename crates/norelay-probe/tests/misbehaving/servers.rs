@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    time::Instant,
+};
 
 use crate::simulation::{NOTHING, Server, answering, closed};
 
@@ -323,4 +326,73 @@ pub fn dropping_after(errors: usize) -> Server {
             if *count > errors { "421 4.7.0 too many errors\r\n".to_owned() } else { reply }
         },
     )
+}
+
+/// A server that knows how many recipients it has rejected on a connection: `answer` answers RCPT
+/// by that number, if it answers.
+pub fn counting_rejections(
+    answer: impl Fn(usize, &str) -> Option<&'static str> + Send + Sync + 'static,
+) -> Server {
+    let rejected: Arc<Mutex<HashMap<usize, usize>>> = Arc::default();
+    but(move |number, line| {
+        let mut rejected = rejected.lock().expect("no test panics with it");
+        let count = rejected.entry(number).or_default();
+        let reply = line
+            .starts_with("RCPT")
+            .then(|| answer(*count, line))
+            .flatten();
+        let reply = reply.map_or_else(|| closed(line), |reply| format!("{reply}\r\n"));
+        *count += usize::from(line.starts_with("RCPT") && !reply.starts_with('2'));
+        Some(reply)
+    })
+}
+
+/// A server that takes its time for the rejections that follow so many others on a connection.
+pub fn tarpitting_after(errors: usize, pause: Duration) -> Server {
+    Arc::new(move |_, stream| {
+        Some(Box::pin(async move {
+            let mut stream = BufReader::new(stream);
+            let _ = stream.write_all(GREETING.as_bytes()).await;
+            let (mut line, mut rejected) = (String::new(), 0);
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|length| length > 0)
+            {
+                let reply = closed(line.trim_end());
+                rejected += usize::from(reply.starts_with('5'));
+                if rejected > errors && reply.starts_with('5') {
+                    tokio::time::sleep(pause).await;
+                }
+                if stream.write_all(reply.as_bytes()).await.is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        }))
+    })
+}
+
+/// A server that counts connections in fixed spans of time, as Postfix's anvil does: those that it
+/// rejects count too.
+pub fn limiting_rate(most: usize, span: Duration) -> Server {
+    let inner = but(|_, _| None);
+    let counted: Arc<Mutex<Option<(Instant, usize)>>> = Arc::default();
+    Arc::new(move |number, mut stream| {
+        let now = Instant::now();
+        let mut counted = counted.lock().expect("no test panics with it");
+        let (since, count) = match *counted {
+            Some((since, count)) if now - since <= span => (since, count + 1),
+            _ => (now, 1),
+        };
+        *counted = Some((since, count));
+        if count <= most {
+            return inner(number, stream);
+        }
+        Some(Box::pin(async move {
+            let _ = stream
+                .write_all(b"421 4.7.0 mx.target.example Error: too many connections\r\n")
+                .await;
+        }))
+    })
 }
