@@ -43,6 +43,7 @@ causes! {
     TrustsEveryone "trusts_everyone" "relays for every client";
     LostClientAddress "lost_client_address" "sees a trusted address in the place of the client's";
     TrustsSenderDomain "trusts_sender_domain" "relays for whoever names a sender in its own domain";
+    TrustsListedSender "trusts_listed_sender" "relays for whoever names a sender on its list";
     TrustsNullSender "trusts_null_sender" "relays for whoever names no sender";
     TrustsHeloName "trusts_helo_name" "relays for whoever says the right name with HELO";
     TrustsAnyCredentials "trusts_any_credentials" "accepts made-up credentials";

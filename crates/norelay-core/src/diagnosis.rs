@@ -192,9 +192,13 @@ fn of_path(view: View<'_>) -> Vec<Diagnosis> {
             match alone.into_iter().find_map(|explain| explain(view)) {
                 Some(found) => vec![found],
                 None => {
-                    let beside = [compare::insider(view), compare::listed_domain(view)]
-                        .into_iter()
-                        .flatten();
+                    let beside = [
+                        compare::insider(view),
+                        compare::listed_domain(view),
+                        compare::listed_sender(view),
+                    ]
+                    .into_iter()
+                    .flatten();
                     beside.chain(by_group(view)).chain(around).collect()
                 }
             }

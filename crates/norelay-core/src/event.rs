@@ -239,6 +239,9 @@ pub struct Run {
     /// A user of the target whom the user of norelay named, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_user: Option<String>,
+    /// Senders that the user said the server may trust, each a domain or an address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_senders: Vec<String>,
     /// True if a receiver can see what comes back.
     pub receiving: bool,
     /// The address that the server should see us come from, where the user said it.

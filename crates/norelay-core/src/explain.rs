@@ -321,6 +321,7 @@ mod tests {
             literal: Some("[192.0.2.7]".into()),
             local_domain: Some("l.example".into()),
             listed: vec!["a.example".to_owned(); 2],
+            trusted_senders: vec!["partner.example".to_owned(); 4],
             own_names: vec!["a.example".to_owned(); 5],
             own_address: Some("192.0.2.1".into()),
             login: Some("alice".into()),

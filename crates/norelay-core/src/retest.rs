@@ -55,6 +55,9 @@ pub struct EarlierSettings {
     /// The user of the target who was named.
     #[serde(default)]
     pub local_user: Option<String>,
+    /// Senders that the user said the server may trust.
+    #[serde(default)]
+    pub trusted_senders: Vec<String>,
     /// The profile.
     pub profile: catalogue::Profile,
 }
@@ -222,9 +225,10 @@ impl EarlierPath {
             .any(|control| control.is(TestRole::Postmaster))
     }
 
-    /// True if another foreign domain than ours was accepted.
+    /// True if another foreign domain than ours was accepted, or a listed sender.
     fn accepts_other_domain(&self) -> bool {
-        self.accepted_controls().any(other_domain::is_foreign)
+        self.accepted_controls()
+            .any(|control| other_domain::is_foreign(control) || control.is(TestRole::ListedSenders))
     }
 
     fn accepted_controls(&self) -> impl Iterator<Item = &'static RelayTest> {

@@ -93,6 +93,10 @@ static ROWS: &[Row] = &[
         // Ours is turned down alone, for its own sake or as one that isn't on a list.
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=yes"], &["trusts_everyone likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-foreign-invalid=yes"], &["trusts_everyone likely"]),
+        (&["foreign-to-foreign=no", "ctl-listed-senders=yes"], &["trusts_listed_sender likely"]),
+        (&["foreign-to-foreign=no", "trusted-sender=yes"], &["trusts_listed_sender likely"]),
+        (&["foreign-to-foreign=no", "ctl-provider-recipients=yes"], &["relays_for_some_domains \
+            likely"]),
         (&["foreign-to-foreign=no", "ctl-second-foreign=yes"], &["relays_for_some_domains \
             likely"]),
         (&["foreign-to-foreign=unwanted", "ctl-second-foreign=no"], &[]),

@@ -52,6 +52,7 @@ fn words(test: &RelayTest) -> Words {
         local_domain: Some("example.net".into()),
         listed: vec!["gmail.com".to_owned(), "outlook.com".to_owned()],
         listed_domain: None,
+        trusted_senders: vec!["partner.example".to_owned(); 4],
         own_names: ["mail.example.net", "example.net", "example.net", "example.net", "example.net"]
             .map(str::to_owned)
             .to_vec(),

@@ -2,6 +2,7 @@
 //!
 //! 1. The server introduces itself, if its name may tell which mail domain it hosts
 //!    ([`scan::introduce`]).
+//!    The DNS tells which senders the server may trust.
 //! 2. The scan asks the tests.
 //! 3. Beside the scan, the surroundings are looked up: blacklists and posture.
 //!
@@ -14,7 +15,7 @@
 
 use std::sync::Arc;
 
-use norelay_core::{check::Topic, event::MailExchanger, report::Report};
+use norelay_core::{catalogue::TestRole, check::Topic, event::MailExchanger, report::Report};
 use tokio::sync::watch;
 
 use crate::{
@@ -55,6 +56,7 @@ impl<N: Network> Errand<'_, N> {
     /// Runs the errand to its end, or until it is stopped.
     pub async fn run(mut self) {
         self.find_local_domain().await;
+        self.find_senders().await;
         let Self {
             request,
             exchangers,
@@ -80,6 +82,22 @@ impl<N: Network> Errand<'_, N> {
         };
         let scan = Scan { request, client_identity, network, sink, inbox, stop };
         tokio::join!(scan_from(scan, &exchangers, known), looking);
+    }
+
+    /// Fills in domains that the server may trust as senders, if a test asks them.
+    async fn find_senders(&mut self) {
+        let Some(resolver) = self.resolver else { return };
+        let mut tests = self.request.tests.iter();
+        if has_begun(&self.known) || !tests.any(|test| test.is(TestRole::ListedSenders)) {
+            return;
+        }
+        let mut addresses = self
+            .exchangers
+            .iter()
+            .flat_map(|exchanger| &exchanger.addresses);
+        let address = addresses.next().copied();
+        let local_domain = self.request.local_domain.as_deref();
+        self.request.found_senders = resolver.trusted_domains(local_domain, address).await;
     }
 
     /// Fills in the mail domain that the target hosts: as an earlier attempt found it, or by the

@@ -35,6 +35,11 @@ const MAX_ADDRESSES: usize = 16;
 /// TXT records of one name that are read.
 const MAX_TEXTS: usize = 100;
 
+/// Domains that a server may trust as senders, by what the DNS says of it.
+const MAX_TRUSTED: usize = 8;
+/// How long those domains are looked up: the run waits for them.
+const TRUSTED_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How long a made-up name is looked up. A resolver that makes up addresses answers at once.
 const MADE_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -360,6 +365,26 @@ impl Resolver {
         Traps { backup, primary }
     }
 
+    /// Returns domains whose senders a server may trust: those that the SPF record of the hosted
+    /// domain includes (RFC 7208 section 5.2), and the one that the server's reverse name belongs
+    /// to. The hosted domain's own is not among them.
+    pub async fn trusted_domains(
+        &self,
+        local_domain: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Vec<String> {
+        let records = async {
+            match local_domain {
+                Some(domain) => self.texts(domain).await.unwrap_or_default(),
+                None => Vec::new(),
+            }
+        };
+        let reverse_name = async { self.name_of(address?).await };
+        let looking = async { tokio::join!(records, reverse_name) };
+        let (records, reverse_name) = timeout(TRUSTED_TIMEOUT, looking).await.unwrap_or_default();
+        trusted_domains(local_domain, &records, reverse_name.as_deref())
+    }
+
     /// Returns the mail domain that a host most likely serves. That is the longest of the host's
     /// name and the domains above it that has the host as an exchanger.
     pub async fn domain_served_by(&self, host: &str) -> Option<String> {
@@ -379,6 +404,38 @@ impl Resolver {
             domain = domain.split_once('.')?.1;
         }
     }
+}
+
+/// Returns the registrable domains that an SPF record and a reverse name lead to, each once, but for
+/// the hosted domain's own.
+fn trusted_domains(
+    local_domain: Option<&str>,
+    records: &[String],
+    reverse_name: Option<&str>,
+) -> Vec<String> {
+    let policy = records
+        .iter()
+        .find(|record| record.to_ascii_lowercase().starts_with("v=spf1 "));
+    let terms = policy.map(String::as_str).unwrap_or_default();
+    let included = terms.split_ascii_whitespace().filter_map(|term| {
+        let term = term.trim_start_matches(['+', '?', '~', '-']);
+        let (name, value) = term.split_once([':', '='])?;
+        (name.eq_ignore_ascii_case("include") || name.eq_ignore_ascii_case("redirect"))
+            .then_some(value)
+    });
+    let own = local_domain.and_then(psl::domain_str);
+    let mut domains: Vec<String> = Vec::new();
+    for name in included.chain(reverse_name) {
+        // A macro (RFC 7208 section 7) is no name.
+        let Ok(name) = host_name(name) else { continue };
+        let Some(domain) = psl::domain_str(&name).filter(|domain| Some(*domain) != own) else {
+            continue;
+        };
+        if domains.len() < MAX_TRUSTED && !domains.iter().any(|known| known == domain) {
+            domains.push(domain.to_owned());
+        }
+    }
+    domains
 }
 
 /// Returns the domain if its MX records name the target and another host in the right order:
@@ -427,6 +484,27 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_spf_record_and_a_reverse_name_lead_to_trusted_domains() {
+        for (record, reverse_name, expected) in [
+            (
+                "v=spf1 mx include:_spf.google.com ?include:spf.mail.partner.example ~all",
+                Some("host-7.isp.example"),
+                &["google.com", "partner.example", "isp.example"][..],
+            ),
+            (
+                "V=SPF1 include:_spf.target.example include:%{i}._spf.x.example redirect=spf.b.example",
+                Some("mx.target.example"),
+                &["b.example"],
+            ),
+            ("google-site-verification=include:a.example", None, &[]),
+        ] {
+            let records = [record.to_owned()];
+            let found = trusted_domains(Some("target.example"), &records, reverse_name);
+            assert_eq!(found, expected, "{record}");
+        }
+    }
 
     #[test]
     fn traps_name_the_target_and_another_host() {

@@ -356,3 +356,61 @@ async fn a_sender_at_any_name_of_the_server_is_asked() {
         }
     }
 }
+
+/// A server that relays for senders on a list: the usual ones are asked with RCPT only, and those
+/// that the user names are asked as any other test.
+#[tokio::test(start_paused = true)]
+async fn a_sender_on_a_list_is_asked() {
+    for (listed, trusted, found, expected) in [
+        ("outlook.com", &[][..], &[][..], &["ctl-listed-senders"][..]),
+        ("partner.example", &[], &["partner.example"], &["ctl-listed-senders"]),
+        ("partner.example", &["partner.example"], &[], &["trusted-sender"]),
+        ("partner.example", &["a.example", "b@partner.example"], &[], &["second-trusted-sender"]),
+        ("partner.example", &[], &[], &[]),
+    ] {
+        let said = Said::default();
+        let server = listening(&said, move |before, line| match line {
+            line if line.starts_with("RCPT")
+                && before
+                    .iter()
+                    .rfind(|line| line.starts_with("MAIL"))
+                    .is_some_and(|mail| mail.ends_with(&format!("@{listed}>"))) =>
+            {
+                "250 ok\r\n".to_owned()
+            }
+            "DATA" => "354 go ahead\r\n".to_owned(),
+            "END-OF-DATA" => "250 queued\r\n".to_owned(),
+            line => closed(line),
+        });
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let request = simulation::Request {
+            trusted_senders: owned(trusted),
+            found_senders: owned(found),
+            ..asked(Profile::Standard)
+        };
+        let (_sender, receipts) = mpsc::channel(16);
+        let ran = run(request, server, Some(receipts)).await;
+        let verdict = if expected.is_empty() { Verdict::Closed } else { Verdict::Suspect };
+        assert_eq!(ran.judgement.verdict, verdict, "{listed} {trusted:?} {found:?}");
+        let accepted = ran.judgement.paths[0].all().filter(|judged| {
+            judged.outcome.word() == "accepted"
+                && judged.test.id != "ctl-postmaster"
+                && judged.test.group != catalogue::Group::Adjacent
+        });
+        let ids: Vec<_> = accepted.map(|judged| judged.test.id).collect();
+        assert_eq!(ids, expected, "{listed} {trusted:?} {found:?}");
+        let said = said.lock().expect("no test panics with it");
+        let mut connections = said.values();
+        let sends = connections.any(|lines| {
+            let is_listed = |line: &String| line.contains("@gmail.com>");
+            lines.iter().any(is_listed) && lines.contains(&"DATA".to_owned())
+        });
+        assert!(!sends, "no message is sent from a provider");
+        let causes: Vec<_> = norelay_core::diagnosis::diagnose(&ran.report, &ran.judgement)
+            .into_iter()
+            .map(|found| found.cause.word())
+            .collect();
+        let cause = if expected.is_empty() { &[][..] } else { &["trusts_listed_sender"] };
+        assert_eq!(causes, cause, "{listed} {trusted:?} {found:?}");
+    }
+}

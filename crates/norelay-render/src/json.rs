@@ -101,6 +101,9 @@ struct Particulars<'a> {
     /// The user of the target who was named with `--local-user`.
     #[serde(skip_serializing_if = "Option::is_none")]
     local_user: Option<&'a str>,
+    /// The senders that were given with `--trusted-sender`.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    trusted_senders: &'a [String],
     receiving: bool,
     /// Whether the receiver was shown to work; nothing without a receiver.
     receiver: Option<&'a ReceiverCheck>,
@@ -248,6 +251,7 @@ impl<'a> Particulars<'a> {
             helo: &run.helo,
             local_domain: run.local_domain.as_deref(),
             local_user: run.named_user.as_deref(),
+            trusted_senders: &run.trusted_senders,
             receiving: run.receiving,
             receiver,
         }

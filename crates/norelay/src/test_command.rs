@@ -34,6 +34,7 @@ pub async fn run(mut options: TestOptions) -> Result<u8, Complaint> {
     let targets = targets(&options.targets)?;
     options.check_control(&tests)?;
     options.check_users(&tests)?;
+    options.check_senders(&tests)?;
     let resumed = options.log.resume.take();
     let prepared = Prepared::new(options).await?;
     if let Some(path) = resumed {
@@ -81,8 +82,12 @@ fn keep_what_was_told(options: &mut TestOptions, plan: &Plan) {
     if options.target.local_user.is_none() {
         options.target.local_user = earlier.local_user.clone();
     }
-    if options.target.local_domain.is_none() {
-        options.target.local_domain = earlier.local_domain.clone();
+    options.target.keep_senders(&earlier.trusted_senders);
+    if options.target.local_domain.is_empty() {
+        options
+            .target
+            .local_domain
+            .extend(earlier.local_domain.clone());
     }
 }
 

@@ -235,6 +235,33 @@ fn what_a_user_types_wrongly_is_one_sentence_and_exit_code_3() {
 }
 
 #[test]
+fn trusted_senders_are_given_and_not_too_many() {
+    for (arguments, words) in [
+        (
+            &["test", "127.0.0.1", "--only", "trusted-sender"][..],
+            "trusted-sender asks with a sender that you name: give one with --trusted-sender",
+        ),
+        (
+            &[
+                "test",
+                "127.0.0.1",
+                "--trusted-sender=a.example",
+                "--trusted-sender=b.example",
+                "--trusted-sender=c.example",
+                "--local-domain=d.example",
+                "--local-domain=e.example",
+                "--local-domain=f.example",
+            ],
+            "5 trusted senders are too many: at most 4",
+        ),
+    ] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.said.lines().count()), (Some(3), 1), "{arguments:?}");
+        assert!(ran.said.contains(words), "{arguments:?}: {}", ran.said);
+    }
+}
+
+#[test]
 fn chosen_findings_make_a_closed_server_fail() {
     let closed_server = listen(closed).to_string();
     let open_server = listen(accepting).to_string();

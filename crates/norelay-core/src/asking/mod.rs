@@ -102,7 +102,9 @@ impl Asking {
         // server.
         let left_out =
             words::left_out(&request, &means).filter(|_| request.profile >= Profile::Thorough);
-        let can_be_asked = |test: &&RelayTest| words::lacks(&request, &means, test).is_none();
+        let can_be_asked = |test: &&RelayTest| {
+            words::has_subject(&request, test) && words::lacks(&request, &means, test).is_none()
+        };
         let tests = request.tests.iter().copied().filter(can_be_asked);
         let (other_protocols, tests): (Vec<_>, Vec<_>) =
             tests.partition(|test| test.protocol().is_some());

@@ -44,6 +44,7 @@ pub(super) fn start(
         helo,
         local_domain: request.local_domain.clone(),
         named_user: request.named_user.clone(),
+        trusted_senders: request.trusted_senders.clone(),
         receiving: means.receiving,
         seen_as_expected: request.seen_as_expected,
         tests: [ids(&request.tests), ids(apart)].concat(),

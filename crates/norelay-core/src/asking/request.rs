@@ -39,6 +39,11 @@ pub struct Request {
     /// The same user, where the user of norelay named one: the run also logs in under this name,
     /// with a made-up password.
     pub named_user: Option<String>,
+    /// Senders that the user says the server may trust, each a domain or an address.
+    pub trusted_senders: Vec<String>,
+    /// Domains that the server may trust as senders, by what the DNS says of it. They are other
+    /// people's: no message is sent from them.
+    pub found_senders: Vec<String>,
     /// The name that we say with EHLO; without one, our address as a literal.
     pub helo: Option<String>,
     /// Where a receiver listens on port 25; an unspecified address stands for our own.

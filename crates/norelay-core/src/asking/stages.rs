@@ -174,6 +174,7 @@ impl Desk {
                 for (path, (destination, mut tests)) in PathId::all().zip(paths) {
                     tests.retain(|test| {
                         words::lacks(&self.request, &self.means, test).is_none()
+                            && words::has_subject(&self.request, test)
                             && test.own_name_place().is_none()
                     });
                     let (way_added, tests_added) = (destination.clone(), opening::ids(&tests));

@@ -13,6 +13,9 @@ use crate::{
     token::{Token, TokenRole},
 };
 
+/// How many domains that the DNS tells the standard profile asks as senders.
+const FEW_FOUND: usize = 3;
+
 /// An address as a literal (RFC 5321 section 4.1.3).
 #[must_use]
 pub fn literal(address: IpAddr) -> String {
@@ -62,6 +65,7 @@ pub(super) fn words(
         host,
         literal: Some(literal(path.address)),
         address_typed: request.address_typed,
+        trusted_senders: request.trusted_senders.clone(),
         listed: listed(request, means, report, (id, path), test),
         listed_domain: None,
         own_names: own_names(request, means, report, (id, path)),
@@ -134,17 +138,25 @@ fn listed(
     request: &Request,
     means: &Means,
     report: &Report,
-    (id, path): (PathId, &Path),
+    path: (PathId, &Path),
     test: &RelayTest,
 ) -> Vec<String> {
-    if !test.is(TestRole::ProviderRecipients) {
-        return Vec::new();
+    let found: &[String] = match test.role {
+        Some(TestRole::ListedSenders) => &request.found_senders,
+        Some(TestRole::ProviderRecipients) => &[],
+        _ => return Vec::new(),
+    };
+    let (few_found, few) = match request.profile >= Profile::Thorough {
+        true => (usize::MAX, usize::MAX),
+        false => (FEW_FOUND, listed::FEW),
+    };
+    let mut domains: Vec<_> = found.iter().take(few_found).cloned().collect();
+    for domain in providers(request, means, report, path).take(few) {
+        if !domains.iter().any(|known| known == domain) {
+            domains.push(domain.to_owned());
+        }
     }
-    let most = if request.profile >= Profile::Thorough { usize::MAX } else { listed::FEW };
-    providers(request, means, report, (id, path))
-        .take(most)
-        .map(str::to_owned)
-        .collect()
+    domains
 }
 
 /// Returns the domains of large providers, without those that the server may host itself: what the
@@ -186,6 +198,13 @@ pub(super) fn login_names(request: &Request) -> Vec<String> {
         names.extend(roles.filter(|name| Some(name) != request.named_user.as_ref()));
     }
     names
+}
+
+/// True if the run has what the test asks about. A test of a trusted sender that was not given does
+/// not exist.
+pub(super) fn has_subject(request: &Request, test: &RelayTest) -> bool {
+    test.trusted_sender_place()
+        .is_none_or(|place| place < request.trusted_senders.len())
 }
 
 /// Returns what of our own a test needs and the run lacks, as a clause. Facts about the server are

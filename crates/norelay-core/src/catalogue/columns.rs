@@ -165,6 +165,8 @@ roles! {
     ImpossibleForeign,
     /// A control: a recipient in a second foreign domain.
     SecondForeign,
+    /// A control: senders in domains that lists of trusted senders contain.
+    ListedSenders,
     /// A control: recipients in domains of large providers.
     ProviderRecipients,
     /// A control: postmaster of the server's own domain.

@@ -5,7 +5,7 @@ use super::{
     line::{Certificate, Line, PathKind},
     smuggling,
     test_id::TestId,
-    words::OWN_NAMES,
+    words::{OWN_NAMES, TRUSTED_SENDERS},
 };
 use crate::{
     cause::RelayCause,
@@ -244,6 +244,13 @@ impl RelayTest {
     #[must_use]
     pub fn own_name_place(&self) -> Option<usize> {
         OWN_NAMES.iter().position(|word| self.uses(word))
+    }
+
+    /// Returns the place of the trusted sender that the test uses, from 0. A run has the test only
+    /// if the user gave so many.
+    #[must_use]
+    pub fn trusted_sender_place(&self) -> Option<usize> {
+        TRUSTED_SENDERS.iter().position(|word| self.uses(word))
     }
 
     /// True if a template of the test has this word, `{word}`.

@@ -574,7 +574,24 @@ tests! {
     169 "third-own-name-sender" Classic Sender Strong
         "<{sender}@{third_own_name}>" "<{user}@{domain}>" PLAIN;
 
+    // Senders that the user says the server may trust.
+    170 "trusted-sender" Classic Sender Strong
+        "<{trusted_sender}>" "<{user}@{domain}>" PLAIN,
+        cause TrustsListedSender;
+    171 "second-trusted-sender" Classic Sender Strong
+        "<{second_trusted_sender}>" "<{user}@{domain}>" PLAIN,
+        cause TrustsListedSender;
+    172 "third-trusted-sender" Classic Sender Strong
+        "<{third_trusted_sender}>" "<{user}@{domain}>" PLAIN,
+        cause TrustsListedSender;
+    173 "fourth-trusted-sender" Classic Sender Strong
+        "<{fourth_trusted_sender}>" "<{user}@{domain}>" PLAIN,
+        cause TrustsListedSender;
+
     // Other domains than ours that a list may have. No message is ever sent for these.
+    174 "ctl-listed-senders" Standard Control Strong
+        "<{unknown}@{listed_domain}>" "<{user}@{domain}>" &[EachMailAndRcpt],
+        role ListedSenders, asked Unscored;
     175 "ctl-provider-recipients" Standard Control Strong
         "<{sender}@{domain}>" "<{unknown}@{listed_domain}>" &[Mail, EachRcpt],
         role ProviderRecipients, asked Unscored;

@@ -19,6 +19,10 @@ const MAX_PATH: usize = 256;
 pub const OWN_NAMES: [&str; 5] =
     ["own_name", "second_own_name", "third_own_name", "fourth_own_name", "fifth_own_name"];
 
+/// The words for the senders that the user says the server may trust, in order.
+pub const TRUSTED_SENDERS: [&str; 4] =
+    ["trusted_sender", "second_trusted_sender", "third_trusted_sender", "fourth_trusted_sender"];
+
 /// What a run knows of the target and of itself. Domains and host names are in ASCII, without a
 /// final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,8 @@ pub struct Words {
     pub local_domain: Option<String>,
     /// Other names that the server gives itself, which no other word stands for.
     pub own_names: Vec<String>,
+    /// Senders that the user says the server may trust, each a domain or an address.
+    pub trusted_senders: Vec<String>,
     /// The domains that the test asks one after another.
     pub listed: Vec<String>,
     /// The domain of them that a line is for.
@@ -124,6 +130,21 @@ impl Words {
         }
     }
 
+    fn own_name(&self, word: &str) -> Option<String> {
+        let place = OWN_NAMES.iter().position(|name| *name == word)?;
+        self.own_names.get(place).cloned()
+    }
+
+    /// The mailbox of a trusted sender. At a domain, the user is the token of the sender.
+    fn trusted_sender(&self, word: &str) -> Option<String> {
+        let place = TRUSTED_SENDERS.iter().position(|name| *name == word)?;
+        let given = self.trusted_senders.get(place)?;
+        match given.contains('@') {
+            true => Some(given.clone()),
+            false => Some(format!("{}@{given}", self.sender)),
+        }
+    }
+
     fn word(&self, word: &str) -> Option<String> {
         match word {
             "user" => Some(self.user.clone()),
@@ -150,10 +171,7 @@ impl Words {
             "backup_trap" => self.backup_trap.clone(),
             "primary_trap" => self.primary_trap.clone(),
             "authenticated_user" => self.authenticated_user(),
-            _ => {
-                let place = OWN_NAMES.iter().position(|name| *name == word)?;
-                self.own_names.get(place).cloned()
-            }
+            _ => self.own_name(word).or_else(|| self.trusted_sender(word)),
         }
     }
 }

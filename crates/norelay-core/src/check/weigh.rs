@@ -24,6 +24,7 @@ pub(crate) mod rules {
     pub(super) mod credentials_refused;
     pub(super) mod cut_short;
     pub(super) mod line_not_split;
+    pub(super) mod listed_sender;
     pub(super) mod local_delivery;
     pub(crate) mod login_accepted;
     pub(super) mod malformed_recipient;
@@ -86,6 +87,8 @@ macro_rules! rules {
 rules! {
     OfControls other_domain "a server that accepts mail for another foreign domain is not closed, \
                              even if it refuses the probe's domain";
+    OfControls listed_sender "a server that accepts mail to other domains from a sender that anybody \
+                              can name is not closed";
 
     // Accepted.
     OfTests relayed "a message that came back through the server proves that it relays";

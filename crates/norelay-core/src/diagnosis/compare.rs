@@ -172,6 +172,19 @@ pub(super) fn listed_domain(view: View<'_>) -> Option<Diagnosis> {
     is_denied.then(|| likely(view, RelayCause::RelaysForSomeDomains, comparison))
 }
 
+/// Returns trust in a sender of another domain: a listed sender is accepted, and ours is rejected.
+pub(super) fn listed_sender(view: View<'_>) -> Option<Diagnosis> {
+    let plain = view.test(TestRole::Plain)?;
+    let Outcome::Refused { stage: Stage::Mail | Stage::Rcpt, .. } = plain.outcome else {
+        return None;
+    };
+    let taken = view
+        .test(TestRole::ListedSenders)
+        .filter(|judged| super::answer(judged) == Answer::Yes)?;
+    let comparison = sentence::listed_sender(view, taken, plain, domain(view));
+    Some(likely(view, RelayCause::TrustsListedSender, comparison))
+}
+
 /// Returns a likely cause that one comparison shows.
 fn likely(view: View<'_>, cause: RelayCause, comparison: String) -> Diagnosis {
     Diagnosis::new(view, cause, Confidence::Likely, vec![comparison], Vec::new())

@@ -239,6 +239,24 @@ pub(super) fn other_domain(
     )
 }
 
+/// Says that our sender is rejected and another one is not.
+pub(super) fn listed_sender(
+    view: View<'_>,
+    taken: &TestJudgement,
+    plain: &TestJudgement,
+    domain: &str,
+) -> String {
+    let accepted = accepted_of_several(view, taken, Stage::Mail);
+    let accepted = accepted.unwrap_or_else(|| "another domain".to_owned());
+    format!(
+        "With a sender at {accepted} the recipient was accepted (test {}), with one at {domain} \
+         refused (test {}: {}).",
+        taken.test.number,
+        plain.test.number,
+        reply_of(plain)
+    )
+}
+
 /// Returns the domain that was accepted, in the command at a stage, if the test asks several.
 pub(super) fn accepted_of_several(
     view: View<'_>,

@@ -19,8 +19,9 @@ macro_rules! remedies {
 remedies! {
     "postfix" "mynetworks" TrustsEveryone LostClientAddress;
     "postfix" "submission" PortWithoutRelayCheck TrustsTls;
-    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsNullSender TrustsHeloName
-        PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck TrustsTls;
+    "postfix" "relay-restrictions" TrustsEveryone TrustsSenderDomain TrustsListedSender
+        TrustsNullSender TrustsHeloName PostmasterAnywhere PortWithoutRelayCheck LateRelayCheck
+        TrustsTls;
     "postfix" "untrusted-routing" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
     "postfix" "relay-domains" RecipientDomainTooWide RelaysForSomeDomains TrustsEveryone;
@@ -35,8 +36,8 @@ remedies! {
     "postfix" "client-address" LostClientAddress;
 
     "exim" "relay-hosts" TrustsEveryone;
-    "exim" "acl-accept" RelaysForSomeDomains TrustsSenderDomain TrustsNullSender TrustsHeloName
-        PostmasterAnywhere TrustsEveryone SessionState LateRelayCheck;
+    "exim" "acl-accept" RelaysForSomeDomains TrustsSenderDomain TrustsListedSender TrustsNullSender
+        TrustsHeloName PostmasterAnywhere TrustsEveryone SessionState LateRelayCheck;
     "exim" "local-parts" PercentHack BangPath DoubleAt SourceRoute AddressSyntax EncapsulatedAddress
         MultiHop;
     "exim" "relay-domains" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose TrustsEveryone;
@@ -46,8 +47,9 @@ remedies! {
     "exim" "client-address" LostClientAddress;
 
     "sendmail" "relay-features" TrustsEveryone PortWithoutRelayCheck;
-    "sendmail" "relay-from" TrustsSenderDomain;
-    "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsHeloName SessionState;
+    "sendmail" "relay-from" TrustsSenderDomain TrustsListedSender;
+    "sendmail" "local-rules" TrustsNullSender TrustsSenderDomain TrustsListedSender TrustsHeloName
+        SessionState;
     "sendmail" "loose-relay-check" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
     "sendmail" "access" TrustsEveryone;
@@ -58,7 +60,8 @@ remedies! {
 
     "opensmtpd" "match-any" TrustsEveryone;
     "opensmtpd" "match-source" TrustsEveryone;
-    "opensmtpd" "match-sender" TrustsSenderDomain TrustsNullSender TrustsHeloName;
+    "opensmtpd" "match-sender" TrustsSenderDomain TrustsListedSender TrustsNullSender
+        TrustsHeloName;
     "opensmtpd" "routed-recipients" PercentHack BangPath DoubleAt SourceRoute AddressSyntax
         EncapsulatedAddress MultiHop;
     "opensmtpd" "domains" RecipientDomainTooWide RelaysForSomeDomains BackupMxLoose TrustsEveryone;
@@ -74,21 +77,21 @@ remedies! {
 
     "haraka" "relay-acl" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
     "haraka" "recipients" RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
-        AddressSyntax EncapsulatedAddress;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress;
     "haraka" "proxies" TrustsXclient TrustsProxyHeader;
     "haraka" "authentication" TrustsAnyCredentials;
 
     "aiosmtpd" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
-        AddressSyntax EncapsulatedAddress MultiHop;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "aiosmtpd" "authentication" TrustsAnyCredentials;
 
     "nodemailer" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt SourceRoute
-        AddressSyntax EncapsulatedAddress MultiHop;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop;
     "nodemailer" "authentication" TrustsAnyCredentials;
     "nodemailer" "proxies" TrustsXclient TrustsProxyHeader;
 
@@ -103,14 +106,16 @@ remedies! {
     "qpsmtpd" "relayclients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains;
 
-    "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsNullSender
-        PortWithoutRelayCheck;
+    "exchange" "anonymous-relay" TrustsEveryone TrustsSenderDomain TrustsListedSender
+        TrustsNullSender PortWithoutRelayCheck;
     "exchange" "externally-secured" LostClientAddress TrustsEveryone TrustsTls;
     "exchange" "accepted-domains" RecipientDomainTooWide RelaysForSomeDomains;
 
-    "exchange-online" "connectors" TrustsEveryone TrustsSenderDomain TrustsTls LostClientAddress;
+    "exchange-online" "connectors" TrustsEveryone TrustsSenderDomain TrustsListedSender TrustsTls
+        LostClientAddress;
 
-    "hmailserver" "ip-ranges" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "hmailserver" "ip-ranges" TrustsEveryone TrustsSenderDomain TrustsListedSender
+        LostClientAddress;
 
     "qmail" "rcpthosts" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains;
     "qmail" "relayclient" TrustsEveryone LostClientAddress PortWithoutRelayCheck;
@@ -130,14 +135,15 @@ remedies! {
     "cpanel" "exim-configuration" TrustsEveryone LostClientAddress;
     "plesk" "relaying" TrustsEveryone LostClientAddress;
 
-    "mdaemon" "relay-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
-    "mailenable" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
-    "smartermail" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "mdaemon" "relay-control" TrustsEveryone TrustsSenderDomain TrustsListedSender
+        LostClientAddress;
+    "mailenable" "relay" TrustsEveryone TrustsSenderDomain TrustsListedSender LostClientAddress;
+    "smartermail" "relay" TrustsEveryone TrustsSenderDomain TrustsListedSender LostClientAddress;
     "stalwart" "allow-relaying" TrustsEveryone LostClientAddress TrustsSenderDomain
-        TrustsProxyHeader;
-    "james" "smtp-server" TrustsEveryone LostClientAddress TrustsSenderDomain;
+        TrustsListedSender TrustsProxyHeader;
+    "james" "smtp-server" TrustsEveryone LostClientAddress TrustsSenderDomain TrustsListedSender;
     "kerio" "relay-control" TrustsEveryone LostClientAddress;
-    "icewarp" "relay" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "icewarp" "relay" TrustsEveryone TrustsSenderDomain TrustsListedSender LostClientAddress;
     "domino" "relay-controls" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
         LostClientAddress;
     "groupwise" "relay" TrustsEveryone LostClientAddress;
@@ -149,29 +155,31 @@ remedies! {
     "mailerq" "listeners" TrustsEveryone LostClientAddress;
     "barracuda" "relay" TrustsEveryone LostClientAddress RecipientDomainTooWide
         RelaysForSomeDomains;
-    "fortimail" "access-control" TrustsEveryone TrustsSenderDomain LostClientAddress;
+    "fortimail" "access-control" TrustsEveryone TrustsSenderDomain TrustsListedSender
+        LostClientAddress;
     "cisco-esa" "recipient-access-table" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
         LostClientAddress;
     "sophos" "relaying" TrustsEveryone LostClientAddress;
     "axigen" "acceptance-routing" TrustsEveryone LostClientAddress;
     "forcepoint" "relay-control" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
-        TrustsSenderDomain;
+        TrustsSenderDomain TrustsListedSender;
 
     "iis" "relay-restrictions" TrustsEveryone LostClientAddress RecipientDomainTooWide
-        RelaysForSomeDomains PortWithoutRelayCheck TrustsSenderDomain TrustsNullSender;
+        RelaysForSomeDomains PortWithoutRelayCheck TrustsSenderDomain TrustsListedSender
+        TrustsNullSender;
     "go-smtp" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
-        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
     "smtp-library" "recipients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
-        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials;
     "mail-catcher" "loopback" TrustsEveryone LostClientAddress PortWithoutRelayCheck
         RecipientDomainTooWide RelaysForSomeDomains PostmasterAnywhere BackupMxLoose
-        TrustsSenderDomain TrustsNullSender TrustsHeloName PercentHack BangPath DoubleAt
-        SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials TrustsTls
-        SessionState LateRelayCheck;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender TrustsHeloName PercentHack BangPath
+        DoubleAt SourceRoute AddressSyntax EncapsulatedAddress MultiHop TrustsAnyCredentials
+        TrustsTls SessionState LateRelayCheck;
     "mox" "localserve" TrustsEveryone RecipientDomainTooWide RelaysForSomeDomains
         TrustsAnyCredentials;
     "postal" "credentials" TrustsEveryone LostClientAddress TrustsProxyHeader;
@@ -181,9 +189,10 @@ remedies! {
     "zonemta" "feeder" TrustsEveryone PortWithoutRelayCheck TrustsAnyCredentials;
     "ibm-i" "relay" TrustsEveryone PercentHack LostClientAddress;
     "e-mailrelay" "remote-clients" TrustsEveryone LostClientAddress PortWithoutRelayCheck
-        TrustsSenderDomain TrustsNullSender;
+        TrustsSenderDomain TrustsListedSender TrustsNullSender;
     "hestiacp" "relay-hosts" TrustsEveryone LostClientAddress;
-    "directadmin" "relay-hosts" TrustsEveryone LostClientAddress TrustsSenderDomain;
+    "directadmin" "relay-hosts" TrustsEveryone LostClientAddress TrustsSenderDomain
+        TrustsListedSender;
     "ispconfig" "mynetworks" TrustsEveryone LostClientAddress RecipientDomainTooWide
         RelaysForSomeDomains;
     "froxlor" "mynetworks" TrustsEveryone LostClientAddress;

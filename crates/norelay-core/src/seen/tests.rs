@@ -66,6 +66,7 @@ fn run(seen_as_expected: Option<IpAddr>) -> crate::event::Run {
         helo: "x.example".into(),
         local_domain: None,
         named_user: None,
+        trusted_senders: Vec::new(),
         receiving: false,
         seen_as_expected,
         tests: Vec::new(),

@@ -123,6 +123,7 @@ fn run() -> impl Strategy<Value = Run> {
             helo: "probe.example".to_owned(),
             local_domain,
             named_user: None,
+            trusted_senders: Vec::new(),
             receiving,
             seen_as_expected: receiving.then_some([203, 0, 113, 9].into()),
             tests: Vec::new(),

@@ -219,6 +219,8 @@ fn word_of_request(request: &mut Request, word: &str) {
         "messages" => request.max_messages = number(),
         "wait" => request.wait = Duration::from_secs(value.parse().expect("seconds")),
         "address" => request.address_typed = true,
+        "trusted" => request.trusted_senders = value.split(',').map(str::to_owned).collect(),
+        "found" => request.found_senders = value.split(',').map(str::to_owned).collect(),
         "local" => request.local_domain = Some(value.to_owned()).filter(|name| !name.is_empty()),
         "slow" => request.slow = true,
         "user" => {
@@ -254,6 +256,8 @@ fn request() -> Request {
         introduction: Vec::new(),
         local_user: "postmaster".into(),
         named_user: None,
+        trusted_senders: Vec::new(),
+        found_senders: Vec::new(),
         helo: Some("tester.probe.example".into()),
         receivers: Vec::new(),
         traps: Traps::default(),

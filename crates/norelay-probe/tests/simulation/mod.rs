@@ -196,6 +196,8 @@ pub fn request() -> Request {
         local_domain: Some("target.example".into()),
         local_user: "postmaster".into(),
         named_user: None,
+        trusted_senders: Vec::new(),
+        found_senders: Vec::new(),
         receivers: Vec::new(),
         traps: Traps::default(),
         helo: Some("tester.probe.example".into()),

@@ -320,6 +320,8 @@ fn request(shared: &RunState, job: &Job, pinned: &Pinned) -> scan::Request {
         local_domain: pinned.local_domain.clone(),
         local_user: defaults::LOCAL_USER.to_owned(),
         named_user: None,
+        trusted_senders: Vec::new(),
+        found_senders: Vec::new(),
         helo: identity.helo.clone(),
         receivers: receivers(&config.receiver),
         traps: pinned.traps.clone(),

@@ -12,10 +12,15 @@ use std::{
 };
 
 use norelay_core::{
-    catalogue::{Profile, RelayTest, Selection},
+    catalogue::{Profile, RelayTest, Selection, words::TRUSTED_SENDERS},
     smtp::Security,
 };
-use norelay_probe::{defaults, duration, network::Internet, scan::Family, target::Target};
+use norelay_probe::{
+    defaults, duration,
+    network::Internet,
+    scan::Family,
+    target::{Target, host_name},
+};
 
 use crate::{
     complaint::Complaint,
@@ -79,9 +84,14 @@ pub struct TargetOptions {
     /// IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// A mail domain that the target hosts; found by itself where the DNS says it
+    /// A mail domain that the target hosts; found by itself where the DNS says it. Further ones are
+    /// asked as --trusted-sender
     #[arg(long, value_name = "DOMAIN")]
-    pub local_domain: Option<String>,
+    pub local_domain: Vec<String>,
+    /// A sender that the target may trust: a domain or an address. norelay asks whether the target
+    /// relays for this sender, and proves it by a message. May be given several times
+    #[arg(long, value_name = "SENDER", value_parser = sender)]
+    trusted_sender: Vec<String>,
     /// A user that exists in the target's domain (without it, postmaster). If the server offers
     /// AUTH, norelay also tries to log in as this user, with one made-up password that must fail
     #[arg(long, value_name = "USER")]
@@ -305,6 +315,28 @@ impl TestOptions {
         }
     }
 
+    /// Refuses more trusted senders than there are tests, and such a test without a sender.
+    pub fn check_senders(&self, tests: &[&'static RelayTest]) -> Result<(), Complaint> {
+        let (given, most) = (self.target.trusted_senders().len(), TRUSTED_SENDERS.len());
+        if given > most {
+            return Err(Complaint::usage(format!(
+                "{given} trusted senders are too many: at most {most}, with each further \
+                 --local-domain."
+            )));
+        }
+        let has_none = |test: &&&RelayTest| {
+            test.trusted_sender_place()
+                .is_some_and(|place| place >= given)
+        };
+        match tests.iter().find(has_none) {
+            Some(test) if !self.tests.only.is_empty() => Err(Complaint::usage(format!(
+                "{} asks with a sender that you name: give one with --trusted-sender.",
+                test.id
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses to ask for a test of a user by itself without a user.
     pub fn check_users(&self, tests: &[&'static RelayTest]) -> Result<(), Complaint> {
         let has_users = self.target.local_user.is_some() || self.tests.profile >= Profile::Thorough;
@@ -339,10 +371,42 @@ impl ProofOptions {
     }
 }
 
+/// Reads a sender: a domain, or an address whose domain becomes ASCII.
+fn sender(text: &str) -> Result<String, String> {
+    let (user, domain) = match text.rsplit_once('@') {
+        Some((user, domain)) => (Some(user), domain),
+        None => (None, text),
+    };
+    let domain = host_name(domain).map_err(|error| error.to_string())?;
+    let is_plain = |user: &str| {
+        let is_of_path =
+            |octet: u8| octet.is_ascii_graphic() && !b"<>()[]\\,;:\"@".contains(&octet);
+        !user.is_empty() && user.bytes().all(is_of_path)
+    };
+    match user {
+        None => Ok(domain),
+        Some(user) if is_plain(user) => Ok(format!("{user}@{domain}")),
+        Some(_) => Err("a sender is a domain, or an address such as news@example.net".to_owned()),
+    }
+}
+
 impl TargetOptions {
     /// A user that exists in the target's domain.
     pub fn local_user(&self) -> &str {
         self.local_user.as_deref().unwrap_or(defaults::LOCAL_USER)
+    }
+
+    /// The senders that the target may trust: as given, and the further mail domains.
+    pub fn trusted_senders(&self) -> Vec<String> {
+        let further = self.local_domain.iter().skip(1);
+        self.trusted_sender.iter().chain(further).cloned().collect()
+    }
+
+    /// Asks with the senders of an earlier run, unless the options name some.
+    pub fn keep_senders(&mut self, earlier: &[String]) {
+        if self.trusted_senders().is_empty() {
+            self.trusted_sender = earlier.to_vec();
+        }
     }
 
     /// The address families.
@@ -376,6 +440,20 @@ mod tests {
     struct Line {
         #[command(flatten)]
         options: TestOptions,
+    }
+
+    #[test]
+    fn a_sender_is_a_domain_or_an_address() {
+        for (text, expected) in [
+            ("Partner.example", Some("partner.example")),
+            ("news@partner.example", Some("news@partner.example")),
+            ("a> b@partner.example", None),
+            ("@partner.example", None),
+            ("news@", None),
+            ("news@partner.example\r\nDATA", None),
+        ] {
+            assert_eq!(sender(text).ok().as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

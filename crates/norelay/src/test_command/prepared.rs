@@ -177,6 +177,7 @@ impl Prepared {
             (request.local_user, request.named_user) = (user.clone(), Some(user));
         }
         request.local_domain = run.local_domain;
+        request.trusted_senders = run.trusted_senders;
         request.traps = self.traps(&tests, &report.exchangers).await;
         let progress = self.progress(log, Some(path))?;
         self.scan(request, reception, &progress)
@@ -220,10 +221,12 @@ impl Prepared {
             domain: self.identity.domain.clone(),
             domain_given: self.identity.domain_given,
             second_domain: Some(self.second_domain.clone()),
-            local_domain: target.local_domain.clone(),
+            local_domain: target.local_domain.first().cloned(),
             introduction: Vec::new(),
             local_user: target.local_user().to_owned(),
             named_user: target.local_user.clone(),
+            trusted_senders: target.trusted_senders(),
+            found_senders: Vec::new(),
             helo: self.identity.helo.clone(),
             receivers: proof.receivers(),
             traps: scan::Traps::default(),
@@ -318,7 +321,7 @@ impl Prepared {
 
     /// A mail domain of the target: as given, as typed, or as the DNS says.
     async fn local_domain(&self, target: &Target, exchangers: &[MailExchanger]) -> Option<String> {
-        let given = self.options.target.local_domain.as_deref();
+        let given = self.options.target.local_domain.first().map(String::as_str);
         if let Some(domain) = given.or_else(|| target.domain(exchangers)) {
             return Some(domain.to_owned());
         }
@@ -337,8 +340,9 @@ impl Prepared {
             domain: self.identity.domain.clone(),
             domain_given: self.identity.domain_given,
             helo: self.identity.helo.clone().unwrap_or_default(),
-            local_domain: target.local_domain.clone(),
+            local_domain: target.local_domain.first().cloned(),
             named_user: target.local_user.clone(),
+            trusted_senders: target.trusted_senders(),
             receiving: false,
             seen_as_expected: connection.seen_as_expected,
             tests: Vec::new(),
