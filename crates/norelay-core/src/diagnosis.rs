@@ -89,6 +89,8 @@ const CERTIFICATES: &str = "/client-certificates";
 const USER_PASSWORDS: &str = "/user-passwords";
 /// The remedies for servers that see their own machine in the place of their clients.
 const CLIENT_ADDRESS: &str = "/client-address";
+/// The remedy for a container engine whose gateway stands for every client.
+const CONTAINER: &str = "docker/client-address";
 /// The remedies for servers that queue for everybody by another protocol than SMTP.
 const QMQP: &str = "/qmqpd";
 
@@ -455,6 +457,12 @@ impl Diagnosis {
     /// these.
     fn prefer(&mut self, name: &str) {
         self.remedies.sort_by_key(|key| !key.ends_with(name));
+        self.remedy = self.remedies.first().cloned();
+    }
+
+    /// Adds a remedy after those of the server's software.
+    fn add_remedy(&mut self, key: &str) {
+        self.remedies.push(key.to_owned());
         self.remedy = self.remedies.first().cloned();
     }
 

@@ -67,6 +67,10 @@ fn from_this_machine(view: View<'_>, mut found: Diagnosis) -> Diagnosis {
     if seen.map_or_else(|| ends_tls_before(view), |(seen, _)| seen.is_loopback()) {
         found.prefer(super::CLIENT_ADDRESS);
     }
+    // Before a container the address is lost outside of the server, and of a proxy in front of it.
+    if seen::is_gateway(view.path) {
+        found.add_remedy(super::CONTAINER);
+    }
     found
 }
 

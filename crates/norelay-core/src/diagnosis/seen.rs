@@ -28,3 +28,8 @@ pub(super) fn misseen(path: PathView<'_>) -> Option<(IpAddr, IpAddr)> {
         .filter(|_| matters)
         .map(|due| (seen.sighting.address, due))
 }
+
+/// True if the server takes us for the gateway of a container or private network.
+pub(super) fn is_gateway(path: PathView<'_>) -> bool {
+    seen::on_path(path).is_some_and(|seen| seen.meaning == Meaning::Lost(Loss::Gateway))
+}
