@@ -337,9 +337,9 @@ tests! {
         "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{host}"), Mail, Rcpt];
     99 "helo-local-domain" Standard Hello Strong
         "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{local_domain}"), Mail, Rcpt];
-    100 "helo-target-ip" Thorough Hello Strong
+    100 "helo-target-ip" Standard Hello Strong
         "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("{literal}"), Mail, Rcpt];
-    101 "helo-loopback-ip" Thorough Hello Strong
+    101 "helo-loopback-ip" Standard Hello Strong
         "<{sender}@{domain}>" "<{user}@{domain}>" &[Helo("[127.0.0.1]"), Mail, Rcpt];
     102 "no-helo" Thorough Hello Strong
         "<{sender}@{domain}>" "<{user}@{domain}>" &[NoHello, Mail, Rcpt],
