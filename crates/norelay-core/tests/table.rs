@@ -60,7 +60,7 @@ fn besides(test: &RelayTest) -> String {
                 .collect::<Vec<_>>()
                 .join(" "),
         ),
-        Line::EachRcpt | Line::EachMailAndRcpt => Some("for each of several domains".to_owned()),
+        Line::EachMailAndRcpt => Some("for each of several domains".to_owned()),
         Line::Mail | Line::Rcpt | Line::Ambiguous => None,
     });
     said.collect::<Vec<_>>().join(", ")
@@ -70,11 +70,7 @@ fn row(test: &RelayTest) -> String {
     let says = |line| test.dialogue.contains(&line);
     let each = says(Line::EachMailAndRcpt);
     let mail = if says(Line::Mail) || each { code(test.reverse_path) } else { String::new() };
-    let rcpt = if says(Line::Rcpt) || says(Line::EachRcpt) || each {
-        code(test.forward_path)
-    } else {
-        String::new()
-    };
+    let rcpt = if says(Line::Rcpt) || each { code(test.forward_path) } else { String::new() };
     let document = format!("../crates/norelay-core/catalogue/relay/{}.md", test.id);
     let RelayTest { number, id, profile, .. } = test;
     format!(

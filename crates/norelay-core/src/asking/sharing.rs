@@ -71,9 +71,7 @@ pub fn closes_after_few_errors(greeting: &Reply) -> bool {
 #[must_use]
 pub fn can_share(test: &RelayTest) -> bool {
     test.dialogue.iter().all(|line| match line {
-        Line::Mail | Line::Rcpt | Line::EachRcpt | Line::EachMailAndRcpt | Line::Requires(_) => {
-            true
-        }
+        Line::Mail | Line::Rcpt | Line::EachMailAndRcpt | Line::Requires(_) => true,
         Line::Say(stage, ..) => !matches!(stage, Stage::Ehlo | Stage::Auth),
         _ => false,
     })

@@ -17,9 +17,8 @@ pub enum Line {
     Mail,
     /// The test's RCPT.
     Rcpt,
-    /// The test's RCPT for each listed domain.
-    EachRcpt,
-    /// The test's MAIL and RCPT for each listed domain, each pair a transaction.
+    /// The test's MAIL and RCPT for each listed domain, each pair a transaction. Several rejected
+    /// recipients in one transaction are a flood to sendmail (`BadRcptThrottle`).
     EachMailAndRcpt,
     /// Another command.
     Say(Stage, Purpose, &'static str),

@@ -158,17 +158,14 @@ impl RelayTest {
     /// True if the test is about the reverse-path, so that a rejection of the sender is an answer.
     #[must_use]
     pub fn is_about_sender(&self) -> bool {
-        matches!(self.group, Group::Sender | Group::Adjacent)
-            || self.dialogue.contains(&Line::EachMailAndRcpt)
+        matches!(self.group, Group::Sender | Group::Adjacent) || self.asks_several()
     }
 
     /// True if the test asks the same of several domains in one dialogue. The acceptance of one is
     /// an acceptance, whatever the server says to the others.
     #[must_use]
     pub fn asks_several(&self) -> bool {
-        self.dialogue
-            .iter()
-            .any(|line| matches!(line, Line::EachRcpt | Line::EachMailAndRcpt))
+        self.dialogue.contains(&Line::EachMailAndRcpt)
     }
 
     /// True if a message sent for the test would reach our receiver alone: the dialogue asks for no
@@ -218,7 +215,6 @@ impl RelayTest {
             | Line::NoHello
             | Line::Mail
             | Line::Rcpt
-            | Line::EachRcpt
             | Line::EachMailAndRcpt
             | Line::OnPath(_)
             | Line::ReadFrom(_) => true,

@@ -593,7 +593,7 @@ tests! {
         "<{unknown}@{listed_domain}>" "<{user}@{domain}>" &[EachMailAndRcpt],
         role ListedSenders, asked Unscored;
     175 "ctl-provider-recipients" Standard Control Strong
-        "<{sender}@{domain}>" "<{unknown}@{listed_domain}>" &[Mail, EachRcpt],
+        "<{sender}@{domain}>" "<{unknown}@{listed_domain}>" &[EachMailAndRcpt],
         role ProviderRecipients, asked Unscored;
 
     // More names of the server.

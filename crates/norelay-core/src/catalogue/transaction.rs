@@ -65,18 +65,16 @@ impl RelayTest {
     /// dialogue, because the others are still to be asked.
     fn steps_of_each(&self, line: &Line, words: &Words) -> Result<Vec<Step>, MissingWord> {
         let mut steps = Vec::new();
-        if !matches!(line, Line::EachRcpt | Line::EachMailAndRcpt) {
+        if *line != Line::EachMailAndRcpt {
             return Ok(steps);
         }
         for domain in &words.listed {
             let words = Words { listed_domain: Some(domain.clone()), ..words.clone() };
-            if *line == Line::EachMailAndRcpt {
-                if !steps.is_empty() {
-                    steps.push(Step::new(Stage::Rset, Purpose::Attempt, "RSET"));
-                }
-                let mail = Step::mail(&words.expand(self.reverse_path)?);
-                steps.push(Step { purpose: Purpose::Attempt, ..mail });
+            if !steps.is_empty() {
+                steps.push(Step::new(Stage::Rset, Purpose::Attempt, "RSET"));
             }
+            let mail = Step::mail(&words.expand(self.reverse_path)?);
+            steps.push(Step { purpose: Purpose::Attempt, ..mail });
             steps.push(Step::rcpt(Purpose::Attempt, &words.expand(self.forward_path)?));
         }
         Ok(steps)
