@@ -23,6 +23,9 @@ const CERTAIN: i32 = 12;
 /// The points that a contradiction takes away: a name with one of them is `likely`, with two
 /// `possible`, and a single line of its own is worth nothing.
 const CONTRADICTION: i32 = 5;
+/// The points that another reply to DATA takes away: a filter before the server may answer DATA
+/// itself, and hand all other commands on.
+const OTHER_DATA: i32 = 2;
 /// The points for a proxy if the commands that it answers itself and the others are answered by
 /// two programs.
 const SERVER_BEHIND: i32 = 3;
@@ -46,6 +49,15 @@ enum Contradiction<'a> {
     Rival(&'a Hit<'a>),
     /// The server says something else where the software always says the same.
     Habit { place: Place, line: &'a str },
+}
+
+impl Contradiction<'_> {
+    fn points(&self) -> i32 {
+        match self {
+            Self::Habit { place: Place::Data, .. } => OTHER_DATA,
+            Self::Rival(_) | Self::Habit { .. } => CONTRADICTION,
+        }
+    }
 }
 
 impl<'a> Candidate<'a> {
@@ -80,8 +92,9 @@ impl<'a> Candidate<'a> {
             .contradictions
             .iter()
             .filter(|one| !is_front(self.name) || matches!(one, Contradiction::Habit { .. }));
-        let number = i32::try_from(against.count()).unwrap_or(i32::MAX);
-        number.saturating_mul(CONTRADICTION)
+        against
+            .map(Contradiction::points)
+            .fold(0, i32::saturating_add)
     }
 
     /// True if the server greets as the software does and says another of the software's lines,
