@@ -103,6 +103,8 @@ enum LoginAnswer {
     Deferred,
     /// The server left the login unanswered. It may have counted the login all the same.
     Unanswered,
+    /// The server wants TLS for the login, so another path may answer.
+    WantsTls,
     /// Another path may answer otherwise.
     OfThisPath,
     /// The login was not tried here.
@@ -191,7 +193,7 @@ impl HostLogins {
             }
             match login.answer(turn, *path) {
                 LoginAnswer::Final if self.scope == LoginScope::OnePath => return None,
-                LoginAnswer::Final | LoginAnswer::OfThisPath => {}
+                LoginAnswer::Final | LoginAnswer::WantsTls | LoginAnswer::OfThisPath => {}
                 _ if is_not_offered(turn, *path, test) => {}
                 _ if evidence::wants_tls_for_logins(turn.report, *path) => {}
                 _ => return Some(place),
@@ -304,8 +306,15 @@ impl Login {
         let answers: Vec<_> = outcomes
             .map(|outcome| outcome.map_or(LoginAnswer::None, |outcome| LoginAnswer::of(&outcome)))
             .collect();
-        let order =
-            [LoginAnswer::Deferred, LoginAnswer::Unanswered, LoginAnswer::None, LoginAnswer::Final];
+        // What one test of the login has shown is no answer for another that wants TLS: the test
+        // after a failed login goes on, and may have its recipient accepted.
+        let order = [
+            LoginAnswer::Deferred,
+            LoginAnswer::Unanswered,
+            LoginAnswer::None,
+            LoginAnswer::WantsTls,
+            LoginAnswer::Final,
+        ];
         let least = order.into_iter().find(|answer| answers.contains(answer));
         least.unwrap_or(LoginAnswer::OfThisPath)
     }
@@ -316,7 +325,7 @@ impl LoginAnswer {
         match outcome {
             Outcome::Accepted { .. } | Outcome::Relayed { .. } => Self::Final,
             Outcome::Refused { stage: Stage::Auth, reason, .. } => match reason {
-                Reason::TlsRequired => Self::OfThisPath,
+                Reason::TlsRequired => Self::WantsTls,
                 _ => Self::Final,
             },
             // The login may have been accepted, and another port may relay then.
