@@ -184,18 +184,23 @@ pub(super) fn counts_connections(report: &Report, endpoint: Endpoint) -> bool {
 }
 
 /// True if a greeting at this endpoint names a server without a limit of connections from one
-/// client.
+/// client, and no greeting came late. A server that greets one client after another would keep the
+/// last of many waiting for too long.
 pub(super) fn accepts_many_connections(report: &Report, endpoint: Endpoint) -> bool {
     greetings(report, endpoint).any(sharing::accepts_many_connections)
+        && !dialogues_at(report, endpoint)
+            .any(|dialogue| dialogue.greeting_delay_ms() > MAX_ADDED_DELAY_MS)
 }
 
 fn greetings(report: &Report, endpoint: Endpoint) -> impl Iterator<Item = &Reply> {
+    dialogues_at(report, endpoint).filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+}
+
+fn dialogues_at(report: &Report, endpoint: Endpoint) -> impl Iterator<Item = &Dialogue> {
     let paths = report
         .paths()
         .filter(move |path| path.endpoint() == endpoint);
-    paths
-        .flat_map(PathView::dialogues)
-        .filter_map(|dialogue| dialogue.reply_at(Stage::Greeting))
+    paths.flat_map(PathView::dialogues)
 }
 
 /// A server that answers a rejection this much later than the introduction slows us down. On one

@@ -213,16 +213,36 @@ impl Dialogue {
     /// in milliseconds.
     #[must_use]
     pub fn added_delay_ms(&self) -> u64 {
+        let introduction_ms = self.slowest_ms([Stage::Ehlo, Stage::Helo]);
+        self.slowest_ms([Stage::Mail, Stage::Rcpt])
+            .saturating_sub(introduction_ms)
+    }
+
+    /// How much longer the greeting took than connecting, by the time of the answer to the
+    /// introduction, in milliseconds. Zero before the greeting.
+    #[must_use]
+    pub fn greeting_delay_ms(&self) -> u64 {
+        let introduction_ms = self.slowest_ms([Stage::Ehlo, Stage::Helo]);
+        let greeting = self
+            .exchanges
+            .iter()
+            .find(|exchange| exchange.stage == Stage::Greeting);
+        let greeted_ms = greeting.and_then(|exchange| exchange.replied_ms);
+        // Connecting takes one round trip, and so does the introduction.
+        greeted_ms
+            .unwrap_or_default()
+            .saturating_sub(2 * introduction_ms)
+    }
+
+    /// The time of the slowest answer at some stages, in milliseconds.
+    fn slowest_ms(&self, stages: [Stage; 2]) -> u64 {
         let latency = |exchange: &Exchange| {
             let (sent_ms, _) = exchange.sent.as_ref()?;
             Some(exchange.replied_ms?.saturating_sub(*sent_ms))
         };
-        let of = |stages: [Stage; 2]| {
-            let exchanges = self.exchanges.iter();
-            let exchanges = exchanges.filter(move |exchange| stages.contains(&exchange.stage));
-            exchanges.filter_map(latency).max().unwrap_or_default()
-        };
-        of([Stage::Mail, Stage::Rcpt]).saturating_sub(of([Stage::Ehlo, Stage::Helo]))
+        let exchanges = self.exchanges.iter();
+        let exchanges = exchanges.filter(|exchange| stages.contains(&exchange.stage));
+        exchanges.filter_map(latency).max().unwrap_or_default()
     }
 
     /// While nothing was asked, a connection may be for other tests than it was opened for.
