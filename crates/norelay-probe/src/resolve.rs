@@ -19,13 +19,10 @@ use hickory_resolver::{
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RData,
 };
-use norelay_core::event::MailExchanger;
+use norelay_core::{asking::Traps, event::MailExchanger};
 use tokio::time::timeout;
 
-use crate::{
-    scan::Traps,
-    target::{Host, Target, host_name},
-};
+use crate::target::{Host, Target, host_name};
 
 /// A domain with more exchangers than this is a trap or a mistake. The most preferred ones are
 /// used.

@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     evidence,
-    senders::{self, RejectedSenders},
+    memory::{AskedTest, Memory},
+    senders,
     sharing::{self, SharedSteps},
     spread::{self, MAX_IRREGULAR, Spread},
     talk::{Conversation, DialogueDraft, Round},
@@ -24,45 +25,9 @@ use crate::{
     check::Outcome,
     event::Event,
     path::PathId,
-    schedule::{Action, Ending, PathLimits, Pauses, Scheduler, Start},
+    schedule::{Action, Ending, PathLimits, Scheduler, Start},
     smtp::{Cause, Hello, Stage, Transaction},
 };
-
-/// A test, and the template of the sender that the test is asked from.
-pub(super) type AskedTest = (&'static RelayTest, &'static str);
-
-/// What all batches of one round on a path share.
-#[derive(Debug)]
-pub(super) struct Memory {
-    pub round: Round,
-    rejected_senders: RejectedSenders,
-    /// Connections at once beside which the server rejected another.
-    pub most_at_once: usize,
-    pauses: Pauses,
-}
-
-impl Memory {
-    /// The memory of a round of which nothing is known yet.
-    pub fn new(round: Round) -> Self {
-        Self {
-            round,
-            rejected_senders: RejectedSenders::default(),
-            most_at_once: usize::MAX,
-            pauses: Pauses::default(),
-        }
-    }
-
-    /// Returns the tests with the senders that they are asked from.
-    pub fn with_senders(
-        &self,
-        tests: impl IntoIterator<Item = &'static RelayTest>,
-    ) -> Vec<AskedTest> {
-        tests
-            .into_iter()
-            .map(|test| (test, self.rejected_senders.sender_for(test)))
-            .collect()
-    }
-}
 
 /// Tests that are asked under one scheduler after another, until all have their answers.
 #[derive(Debug)]

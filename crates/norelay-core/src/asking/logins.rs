@@ -17,19 +17,20 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    batch::{Batch, Course, Memory},
+    batch::{Batch, Course},
     evidence,
+    memory::Memory,
     opening::ids,
     senders::is_at_login,
     sharing,
     talk::Round,
-    turn::{AskingTurn, PartStatus},
+    turn::{AskingTurn, HostPaths, PartStatus},
     words,
 };
 use crate::{
     catalogue::RelayTest,
     check::{Outcome, Reason},
-    event::{Event, Path, Wait},
+    event::{Event, Wait},
     path::PathId,
     schedule::PathLimits,
     smtp::{Cause, Security, Stage},
@@ -43,9 +44,6 @@ const RETURNS: [Duration; 2] = [FORGOTTEN, Duration::from_secs(61)];
 /// A reply to AUTH that comes so late is not slow by chance. Many servers answer each failed login
 /// after two or three seconds.
 const LATE: Duration = Duration::from_secs(4);
-
-/// The paths of a host, each with the logins that it may be asked.
-pub(super) type HostPaths = Vec<(PathId, Path, Vec<&'static RelayTest>)>;
 
 /// All logins of a run.
 #[derive(Debug)]

@@ -40,6 +40,7 @@ mod extras;
 mod hosts;
 mod letters;
 mod logins;
+mod memory;
 mod opening;
 mod order;
 mod ports;

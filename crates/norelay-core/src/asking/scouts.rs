@@ -21,9 +21,10 @@
 use std::time::Duration;
 
 use super::{
-    batch::{self, Batch, Course, Memory},
+    batch::{self, Batch, Course},
     delivery::Delivery,
     evidence,
+    memory::Memory,
     opening::ids,
     order, sharing,
     spread::{MAX_IRREGULAR, Spread},

@@ -13,7 +13,7 @@
 //! - A server whose greeting says that it counts connections gets all tests on as few as there can
 //!   be.
 
-use super::{batch::Memory, evidence, sharing, talk::Round, turn::AskingTurn};
+use super::{evidence, memory::Memory, sharing, talk::Round, turn::AskingTurn};
 use crate::{
     catalogue::{RelayTest, TestRole, by_role},
     smtp::Security,

@@ -9,12 +9,12 @@ use super::{
     delivery,
     extras::{Bounce, SmugglingTexts, User},
     hosts::HostAsking,
-    logins::{HostPaths, LoginScope, Logins},
+    logins::{LoginScope, Logins},
     opening,
     ports::Ports,
     post::ProofMail,
     scouts::PathAsking,
-    turn::{AskingTurn, Desk, PartStatus},
+    turn::{AskingTurn, Desk, HostPaths, PartStatus},
     words,
 };
 use crate::{

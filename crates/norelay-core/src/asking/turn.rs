@@ -9,12 +9,11 @@ use std::{
 use super::{
     action::{Do, Moment},
     connections::Connections,
-    logins::HostPaths,
     request::{Means, Request},
 };
 use crate::{
     catalogue::RelayTest,
-    event::{Event, MailExchanger, Wait},
+    event::{Event, MailExchanger, Path, Wait},
     pace::Pace,
     path::PathId,
     report::Report,
@@ -27,6 +26,9 @@ pub(super) const SLOW: (usize, Duration) = (3, Duration::from_secs(600));
 
 /// Paths and tests whose message was accepted, and the role of the address that it must come to.
 pub(super) type Awaited = BTreeSet<(PathId, u8, TokenRole)>;
+
+/// The paths of a host, each with the logins that it may be asked.
+pub(super) type HostPaths = Vec<(PathId, Path, Vec<&'static RelayTest>)>;
 
 /// What all stages of the asking share.
 #[derive(Debug)]
