@@ -36,27 +36,15 @@ const MAX_LINE: usize = 512;
 const CHECK: &str =
     "`ss -ltnp` (on Windows `netstat -abn`) shows which program listens on the port";
 
-/// How sure an identification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Confidence {
-    /// Other software says the same.
-    Possible,
-    /// Little other software says the same.
-    Likely,
-    /// No other software is known to say the same.
-    Certain,
-}
-
-impl Confidence {
-    /// The word that stands for it in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Possible => "possible",
-            Self::Likely => "likely",
-            Self::Certain => "certain",
-        }
+norelay_smtp::words! {
+    /// How sure an identification is.
+    pub enum Confidence {
+        /// Other software says the same.
+        Possible = "possible",
+        /// Little other software says the same.
+        Likely = "likely",
+        /// No other software is known to say the same.
+        Certain = "certain",
     }
 }
 

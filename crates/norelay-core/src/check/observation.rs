@@ -7,34 +7,19 @@
 //! - The order of the rows is the order in which findings of one level are shown.
 //! - An observation has no adjectives. Level and words are policy, and stand in the table alone.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{event::Event, octets::Octets, path::PathId};
 
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Good to know.
-    Info,
-    /// Worth a thought.
-    Notice,
-    /// Should be changed.
-    Warning,
-    /// Must be changed.
-    Error,
-}
-
-impl Level {
-    /// The word that stands for the level in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Notice => "notice",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+norelay_smtp::words! {
+    /// How much a finding matters.
+    pub enum Level {
+        /// Good to know.
+        Info = "info",
+        /// Worth a thought.
+        Notice = "notice",
+        /// Should be changed.
+        Warning = "warning",
+        /// Must be changed.
+        Error = "error",
     }
 }
 
