@@ -184,10 +184,20 @@ pub(super) fn counts_connections(report: &Report, endpoint: Endpoint) -> bool {
 }
 
 /// True if a greeting at this endpoint names a server without a limit of connections from one
-/// client, and no greeting came late. A server that greets one client after another would keep the
-/// last of many waiting for too long.
+/// client, no greeting came late, and no connection was rejected. A server that greets one client
+/// after another would keep the last of many waiting for too long, and one with a limit would
+/// reject them.
 pub(super) fn accepts_many_connections(report: &Report, endpoint: Endpoint) -> bool {
+    let is_rejected = |dialogue: &Dialogue| {
+        let at_greeting = Stage::Greeting;
+        matches!(
+            &dialogue.end,
+            Some(End::Interrupted(Cause::Closing { stage, .. })) if *stage == at_greeting
+        )
+    };
     greetings(report, endpoint).any(sharing::accepts_many_connections)
+        // Another address of the same server has the same limit.
+        && !report.dialogues.values().any(is_rejected)
         && !dialogues_at(report, endpoint)
             .any(|dialogue| dialogue.greeting_delay_ms() > MAX_ADDED_DELAY_MS)
 }
